@@ -1,0 +1,75 @@
+# Everything runs from the repository's own .venv, through `python -m`: that works from a folder with a space in its path.
+# Targets are relative paths for the same reason.
+
+PYTHON ?= python3
+TORCH ?= cpu
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+DEMO_OUT ?= runs/demo
+RUN := .venv/bin/python -m
+STAMP := .venv/.ready-$(TORCH)
+
+# A fresh shell hides no failure, and a half-written file is deleted.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint format docs bench build clean clean-all
+
+help:  ## This list
+	@echo "make TARGET, where TARGET is one of:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
+	@echo "Set-up takes the CPU build of torch. For CUDA: make clean-all && make setup TORCH=cuda, and TORCH=cuda with each target"
+	@echo "Another Python (3.11 or newer): make setup PYTHON=python3.12"
+
+setup: $(STAMP)  ## Create .venv and install everything the other targets need (they call it themselves)
+
+# On Linux PyPI's torch is the CUDA build (gigabytes). PyTorch's own index has the CPU build; where that index cannot be
+# reached, pip would retry it for every package, so ask once, briefly, and go on with PyPI alone.
+$(STAMP): pyproject.toml constraints/cpu.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, $(PYTHON) is older or missing: make setup PYTHON=python3.12" >&2; exit 1; }
+	@test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
+	@echo "setting up .venv with torch for $(TORCH): a few minutes the first time"
+	@index=(); \
+	if [ "$(TORCH)" = cpu ] && [ "$$(uname -s)" = Linux ] && ! $(RUN) pip show -q torch 2> /dev/null; then \
+	  if .venv/bin/python -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)' \
+	      "$(TORCH_INDEX)/torch/" 2> /dev/null; then index=(--extra-index-url "$(TORCH_INDEX)"); \
+	  else echo "note: $(TORCH_INDEX) cannot be reached; taking torch from the configured index"; fi; fi; \
+	$(RUN) pip install -q --disable-pip-version-check $${index[@]+"$${index[@]}"} -c constraints/cpu.txt torch
+	@$(RUN) pip install -q --disable-pip-version-check -c constraints/cpu.txt -e '.[all,aeon,dev]'
+	@touch "$@"
+
+demo: $(STAMP)  ## Pretrain, embed, probe and report on real data, with the controls beside (under 4 minutes)
+	@$(RUN) temporal_jepa demo --out "$(DEMO_OUT)"
+
+test: $(STAMP)  ## All tests and doctests, on two processes
+	@$(RUN) pytest -n 2 $(ARGS)
+
+test-fast: $(STAMP)  ## The tests that take no more than a few seconds each
+	@$(RUN) pytest -n 2 -m "not slow" $(ARGS)
+
+lint: $(STAMP)  ## ruff (rules and format) and mypy --strict
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy --strict temporal_jepa
+
+format: $(STAMP)  ## Let ruff rewrite what it can
+	@$(RUN) ruff check --fix .
+	@$(RUN) ruff format .
+
+docs: $(STAMP)  ## Build the documentation into docs/_build/html; a warning is an error
+	@$(RUN) sphinx -q -W --keep-going -E -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+build: $(STAMP)  ## Build the sdist and the wheel into dist/
+	@$(RUN) build --no-isolation --outdir dist .
+
+bench: $(STAMP)  ## Say how each number of the benchmarks is reproduced
+	@cat benchmarks/README.md
+
+clean:  ## Remove what builds and tests wrote; runs/ and .venv stay
+	@rm -rf build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+clean-all: clean  ## The same, and .venv
+	@rm -rf .venv
