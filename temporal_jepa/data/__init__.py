@@ -1,0 +1,3 @@
+"""Files and arrays in, `Sequences` out."""
+
+from .sequences import Sequences as Sequences

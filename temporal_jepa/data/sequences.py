@@ -1,0 +1,273 @@
+"""The one container between files and models: a list of series of any length, with labels, names and times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+SOME = 5  # how many names a message lists before "..."
+
+
+def listed(names: Iterable[Any]) -> str:
+    """The first few names, for a message: ``a, b, c, ...``."""
+    texts = [str(name) for name in names]
+    return ", ".join(texts[:SOME]) + (", ..." if len(texts) > SOME else "")
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Series of any length that share their channels; NaN is a missing value.
+
+    values: one float32 array ``(time_i, channels)`` a series, time at least 1, no inf.
+    labels: ``(n,)`` array of str, or None. ids: names of the series, "0".."n-1" when not given.
+    channels: names of the channels, "0".."channels-1" when not given.
+    times: one ``(time_i,)`` array a series, float64 or datetime64[ns], or None: equally spaced.
+    source: where the values come from, for messages. notes: one line for each thing the reader inferred.
+    Raises ValueError when a series is empty or holds inf, or when shapes do not agree.
+    """
+
+    values: list[FloatArray]
+    labels: npt.NDArray[np.str_] | None = None
+    ids: list[str] = field(default_factory=list)
+    channels: list[str] = field(default_factory=list)
+    times: list[npt.NDArray[Any]] | None = None
+    source: str = "arrays"
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not len(self.values):
+            raise ValueError(f"{self.source}: expected at least one series, got none")
+        ids = [str(i) for i in self.ids] or [str(i) for i in range(len(self.values))]
+        values = [_as_float32(v, f"{self.source}: series {i!r}") for v, i in zip(self.values, ids, strict=False)]
+        fixed = {"values": values, "ids": ids, "channels": [str(c) for c in self.channels]}
+        if not self.channels:
+            fixed["channels"] = [str(c) for c in range(values[0].shape[1])]
+        if self.labels is not None:
+            fixed["labels"] = as_labels(self.labels)
+        for name, value in fixed.items():
+            object.__setattr__(self, name, value)
+        self._check()
+
+    def _check(self) -> None:
+        n, where = len(self.values), self.source
+        beside = {"ids": self.ids, "labels": self.labels, "times": self.times}
+        for name, what in beside.items():
+            if what is not None and len(what) != n:
+                raise ValueError(f"{where}: expected {n} {name}, one for each series, got {len(what)}")
+        for i, (name, x) in enumerate(zip(self.ids, self.values, strict=True)):
+            if x.shape[1] != self.n_channels:
+                raise ValueError(
+                    f"{where}: expected {self.n_channels} channels ({listed(self.channels)}) in every series, got "
+                    f"{x.shape[1]} in series {name!r}; each array must be (time, channels)"
+                )
+            if self.times is not None and len(self.times[i]) != len(x):
+                raise ValueError(f"{where}: series {name!r} has {len(x)} timesteps but {len(self.times[i])} times")
+            if np.isinf(x).any():
+                step, channel = np.argwhere(np.isinf(x))[0]
+                raise ValueError(
+                    f"{where}: {int(np.isinf(x).sum())} values of series {name!r} are infinite in float32, the first "
+                    f"at timestep {step} of channel {self.channels[channel]!r}; write NaN where a value is missing"
+                )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels, the same in every series."""
+        return len(self.channels)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Number of timesteps of each series, ``(n,)``."""
+        return np.array([len(x) for x in self.values], dtype=np.int64)
+
+    def select(self, indices: npt.ArrayLike) -> Sequences:
+        """The series at these indices (integers or a boolean mask), in this order; values are not copied."""
+        chosen = np.arange(len(self))[np.asarray(indices)].reshape(-1)
+        return replace(
+            self,
+            values=[self.values[i] for i in chosen],
+            labels=None if self.labels is None else self.labels[chosen],
+            ids=[self.ids[i] for i in chosen],
+            times=None if self.times is None else [self.times[i] for i in chosen],
+        )
+
+    def windows(self, length: int, stride: int | None = None) -> Sequences:
+        """Each series cut into windows of `length` timesteps, one every `stride` (default: `length`), as views.
+
+        The window that starts at timestep 40 of series "a" is named "a@40". A series shorter than `length` is kept
+        whole, a window without one observed value is left out; the notes count both.
+        Raises ValueError when `length` is longer than every series or not positive.
+        """
+        stride = length if stride is None else stride
+        if length < 1 or stride < 1:
+            raise ValueError(f"expected window and stride of at least 1 timestep, got {length} and {stride}")
+        longest = int(self.lengths.max())
+        if length > longest:
+            raise ValueError(f"{self.source}: a window of {length} timesteps is longer than the longest series "
+                             f"({longest}); choose at most {longest}")  # fmt: skip
+        cuts = [(i, s) for i, x in enumerate(self.values) for s in range(0, max(len(x) - length, 0) + 1, stride)]
+        kept = [(i, s) for i, s in cuts if not np.isnan(self.values[i][s : s + length]).all()]
+        if not kept:
+            raise ValueError(f"{self.source}: every window of {length} timesteps is missing throughout (all NaN)")
+        notes = [f"cut into {len(kept)} windows of {length} timesteps, one every {stride}"]
+        if short := int((self.lengths < length).sum()):
+            notes.append(f"{short} series shorter than the window are kept whole")
+        if len(kept) < len(cuts):
+            notes.append(f"{len(cuts) - len(kept)} windows without one observed value are left out")
+        owner = [i for i, _ in kept]
+        return replace(
+            self,
+            values=[self.values[i][s : s + length] for i, s in kept],
+            labels=None if self.labels is None else self.labels[owner],
+            ids=[f"{self.ids[i]}@{s}" for i, s in kept],
+            times=None if self.times is None else [self.times[i][s : s + length] for i, s in kept],
+            notes=(*self.notes, *notes),
+        )
+
+    def batch(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> FloatArray:
+        """These series as one array ``(b, longest of these, channels)``, shorter ones padded with NaN at the end."""
+        chosen = [self.values[i] for i in indices]
+        out = np.full((len(chosen), max(len(x) for x in chosen), self.n_channels), np.nan, dtype=np.float32)
+        for row, x in zip(out, chosen, strict=True):
+            row[: len(x)] = x
+        return out
+
+    def check_observed(self) -> Sequences:
+        """These sequences, when each series and each channel has an observed value somewhere; else ValueError."""
+        seen = np.array([~np.isnan(x).all(axis=0) for x in self.values])  # (n, channels)
+        if empty := [c for c, ok in zip(self.channels, seen.any(axis=0), strict=True) if not ok]:
+            raise ValueError(
+                f"{self.source}: channel {listed(map(repr, empty))} has no observed value in any series (all NaN); "
+                f"leave it out, for example with values={','.join(c for c in self.channels if c not in empty)!r}"
+            )
+        if blank := [i for i, ok in zip(self.ids, seen.any(axis=1), strict=True) if not ok]:
+            raise ValueError(f"{self.source}: {len(blank)} series have no observed value (length zero or all NaN): "
+                             f"{listed(map(repr, blank))}; leave them out")  # fmt: skip
+        return self
+
+    def constant(self) -> list[str]:
+        """Ids of the series in which no channel ever changes."""
+        return [i for i, x in zip(self.ids, self.values, strict=True) if not _changes(x).any()]
+
+    @classmethod
+    def from_arrays(cls, X: Any, y: Any = None) -> Sequences:
+        """Series from the scikit-learn and aeon faces; NaN is a missing value.
+
+        X: ``(n, channels, time)``, ``(n, time)`` or a list of ``(channels, time_i)`` or ``(time_i,)``.
+        y: ``(n,)`` labels of any type, or None.
+        Raises ValueError when the axes are surely in another order, a series is empty, or values are no numbers.
+        """
+        if isinstance(X, (list, tuple)):
+            series = [_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
+            if wrong := [i for i, x in enumerate(series) if x.ndim not in (1, 2)]:
+                raise ValueError(f"expected arrays (channels, time) in the list, got shape {series[wrong[0]].shape} "
+                                 f"at X[{wrong[0]}]")  # fmt: skip
+            series = [x.reshape(1, -1) if x.ndim == 1 else x for x in series]
+        else:
+            array = _numbers(X, "X")
+            if array.ndim not in (2, 3):
+                raise ValueError(f"expected X of shape (n, channels, time) or (n, time), got {array.shape}"
+                                 + ("; for one series write X[None]" if array.ndim == 1 else ""))  # fmt: skip
+            series = list(array[:, None, :] if array.ndim == 2 else array)
+        if not series:
+            raise ValueError("expected at least one series in X, got none")
+        notes = _check_axes([x.shape for x in series])
+        return cls([x.T for x in series], labels=None if y is None else as_labels(y), notes=notes)
+
+    def summary(self) -> list[tuple[str, str]]:
+        """What was understood, as (name, text) rows for ``inspect``."""
+        lengths, total = self.lengths, sum(x.size for x in self.values)
+        missing = sum(int(np.isnan(x).sum()) for x in self.values)
+        span = f"{lengths.min()} / {int(np.median(lengths))} / {lengths.max()}"
+        rows = [
+            ("source", self.source),
+            ("series", str(len(self))),
+            ("timesteps", f"{lengths[0]}" if lengths.min() == lengths.max() else f"{span} (min / median / max)"),
+            ("channels", f"{self.n_channels}: {listed(self.channels)}"),
+            ("missing", f"{100 * missing / total:.2f} %" if missing else "none"),
+        ]
+        if self.labels is None:
+            rows.append(("labels", "none"))
+        else:
+            names, counts = np.unique(self.labels, return_counts=True)
+            counted = (f"{name} ({count})" for name, count in zip(names, counts, strict=True))
+            rows.append(("labels", f"{len(names)}: {listed(counted)}"))
+        if self.times is not None:
+            first, last = min(t[0] for t in self.times), max(t[-1] for t in self.times)
+            rows.append(("times", f"{_moment(first)} to {_moment(last)}"))
+        changing = np.any([_changes(x) for x in self.values], axis=0)
+        if still := [c for c, moves in zip(self.channels, changing, strict=True) if not moves]:
+            rows.append(("constant channels", f"{len(still)}: {listed(still)}"))
+        if flat := self.constant():
+            rows.append(("constant series", f"{len(flat)}: {listed(flat)}"))
+        return rows
+
+
+def as_labels(y: Any) -> npt.NDArray[np.str_]:
+    """Labels ``(n,)`` as text; whole floats lose their ".0", so that 1, 1.0 and "1" are the same class.
+
+    Raises ValueError when a label is missing or `y` is not one-dimensional.
+    """
+    array = np.asarray(y)
+    if array.ndim != 1:
+        raise ValueError(f"expected labels of shape (n,), got {array.shape}")
+    out: list[str] = []
+    for i, label in enumerate(array.tolist()):
+        if label is None or label != label:
+            raise ValueError(f"the label of series {i} is missing; give every series a label, or none")
+        out.append(str(int(label)) if isinstance(label, float) and label.is_integer() else str(label))
+    return np.array(out, dtype=np.str_)
+
+
+def _moment(when: Any) -> str:
+    return str(when.astype("datetime64[s]")) if isinstance(when, np.datetime64) else f"{when:g}"
+
+
+def _changes(x: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which channels of ``(time, channels)`` take more than one observed value, ``(channels,)``."""
+    low = np.where(np.isnan(x), np.inf, x).min(axis=0)
+    high = np.where(np.isnan(x), -np.inf, x).max(axis=0)
+    return np.asarray(low < high)
+
+
+def _numbers(x: Any, name: str) -> npt.NDArray[Any]:
+    try:
+        array = np.asarray(x)
+    except ValueError as error:  # ragged nested lists
+        raise ValueError(f"{name}: expected an array of numbers; give series of unequal length as a list of "
+                         f"(channels, time_i) arrays ({error})") from error  # fmt: skip
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name}: expected numbers, got dtype {array.dtype}")
+    return array
+
+
+def _as_float32(x: Any, name: str) -> FloatArray:
+    array = _numbers(x, name)
+    if array.ndim != 2 or not array.shape[1]:
+        raise ValueError(f"{name}: expected shape (time, channels), got {array.shape}")
+    if not len(array):
+        raise ValueError(f"{name}: expected at least one timestep, got a series of length zero")
+    with np.errstate(over="ignore"):  # what does not fit float32 becomes inf and is reported as such
+        return array.astype(np.float32, copy=False)
+
+
+def _check_axes(shapes: list[tuple[int, ...]]) -> tuple[str, ...]:
+    """Refuse series that are surely (time, channels) instead of (channels, time); a note when it only looks so."""
+    channels, times = {s[0] for s in shapes}, {s[1] for s in shapes}
+    if len(channels) > 1:
+        swapped = "; they look like (time, channels): pass [x.T for x in X]" if len(times) == 1 else ""
+        raise ValueError(f"expected arrays (channels, time_i) with one number of channels, got {listed(shapes)}{swapped}")
+    c, t = shapes[0][0], max(times)
+    if t <= 8 and c >= 8 * max(t, 4):
+        raise ValueError(
+            f"expected (channels, time), got series of {c} channels and only {t} timesteps: the axes look swapped; "
+            f"pass X.transpose(0, 2, 1), or Sequences([x.T for x in X]) if they are right"
+        )
+    return (f"more channels ({c}) than timesteps ({t}): check that X is (n, channels, time)",) if c > t else ()
