@@ -6,10 +6,10 @@ TORCH ?= cpu
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 DEMO_OUT ?= runs/demo
 RUN := .venv/bin/python -m
-STAMP := .venv/.ready-$(TORCH)
+STAMP := .venv/.ready
 
 # A fresh shell hides no failure, and a half-written file is deleted.
-SHELL := /bin/bash
+SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -18,7 +18,7 @@ SHELL := /bin/bash
 help:  ## This list
 	@echo "make TARGET, where TARGET is one of:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
-	@echo "Set-up takes the CPU build of torch. For CUDA: make clean-all && make setup TORCH=cuda, and TORCH=cuda with each target"
+	@echo "Set-up takes the CPU build of torch. For CUDA: make clean-all && make setup TORCH=cuda"
 	@echo "Another Python (3.11 or newer): make setup PYTHON=python3.12"
 
 setup: $(STAMP)  ## Create .venv and install everything the other targets need (they call it themselves)
@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml constraints/cpu.txt
 	@test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
 	@echo "setting up .venv with torch for $(TORCH): a few minutes the first time"
 	@index=(); \
-	if [ "$(TORCH)" = cpu ] && [ "$$(uname -s)" = Linux ] && ! $(RUN) pip show -q torch 2> /dev/null; then \
+	if [ "$(TORCH)" = cpu ] && [ "$$(uname -s)" = Linux ]; then \
 	  if .venv/bin/python -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)' \
 	      "$(TORCH_INDEX)/torch/" 2> /dev/null; then index=(--extra-index-url "$(TORCH_INDEX)"); \
 	  else echo "note: $(TORCH_INDEX) cannot be reached; taking torch from the configured index"; fi; fi; \

@@ -1,0 +1,27 @@
+"""Sphinx settings. `make docs` turns every warning into an error."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import temporal_jepa
+
+project = "temporal-jepa"
+author = "The temporal-jepa authors"
+copyright = author
+version = release = temporal_jepa.__version__
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "myst_parser"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"temporal-jepa {release}"
+
+default_role = "code"  # docstrings write `name`, as in Markdown
+myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_heading_anchors = 3
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_mock_imports = ["aeon"]
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False

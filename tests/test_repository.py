@@ -1,0 +1,279 @@
+"""The rules of the repository: floors, sizes, what an import loads, what README, Makefile and wheel promise."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import temporal_jepa
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "temporal_jepa"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+# docs/decisions/0001-flat-package-on-floors.md, lowest floor first. A module imports from lower floors only.
+FLOORS = [
+    ["masks", "losses", "ema", "metrics", "probes", "data"],  # the files of data/ may import each other
+    ["config"],
+    ["tokenizers", "transformer"],
+    ["model"],
+    ["checkpoint", "embedding"],
+    ["training"],
+    ["estimator", "surprise", "report"],
+    ["cli"],
+    ["__init__", "__main__"],
+]
+FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
+FILES = sorted(PACKAGE.rglob("*.py"))
+NAMES = [str(file.relative_to(PACKAGE)) for file in FILES]
+
+
+def run(*command: str | Path, cwd: Path = ROOT, **env: str) -> str:
+    """Standard output of a command that must succeed; its output is shown when it does not."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, **env},
+        text=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+    )
+    assert done.returncode == 0, f"{command} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def module_name(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def own_imports(file: Path) -> set[str]:
+    """Names below `temporal_jepa` that a file imports, inside functions too; "__init__" is the package itself."""
+    package = list(file.relative_to(ROOT).parent.parts)
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            dotted = ".".join([*base, node.module] if node.module else base)
+            if dotted == "temporal_jepa":  # from temporal_jepa import masks, or a public name of the package
+                found.update(f"{dotted}.{a.name}" if a.name in FLOOR else dotted for a in node.names)
+            else:
+                found.add(dotted)
+    ours = {name for name in found if name.split(".")[0] == "temporal_jepa"}
+    return {name.removeprefix("temporal_jepa").lstrip(".") or "__init__" for name in ours}
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_imports_go_only_down(file: Path) -> None:
+    home = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert home in FLOOR, f"{home} has no floor: give it one here and in docs/decisions/0001"
+    for target in own_imports(file):
+        there = target.split(".")[0]
+        if not home == there == "data":
+            assert FLOOR[there] < FLOOR[home], f"{home} (floor {FLOOR[home]}) imports {target} (floor {FLOOR[there]})"
+
+
+def test_model_and_data_never_meet() -> None:
+    for module in ("config", "tokenizers", "transformer", "model"):
+        assert not {name for name in own_imports(PACKAGE / f"{module}.py") if name.startswith("data")}
+    for file in (PACKAGE / "data").glob("*.py"):
+        assert not re.search(r"^\s*(import|from) torch\b", file.read_text("utf-8"), re.MULTILINE), file.name
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_files_and_functions_are_small(file: Path) -> None:
+    text = file.read_text("utf-8")
+    assert len(text.splitlines()) <= 400, f"{file.name} has {len(text.splitlines())} lines, 400 at most: what can go?"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if ast.get_docstring(node):
+                lines -= (node.body[0].end_lineno or 0) - node.body[0].lineno + 1
+            assert lines <= 40, (
+                f"{file.name}:{node.lineno} {node.name} has {lines} lines without its docstring, 40 at most"
+            )
+
+
+def test_the_package_is_small() -> None:
+    assert sum(len(file.read_text("utf-8").splitlines()) for file in FILES) <= 4000
+
+
+def test_every_public_name_is_documented() -> None:
+    for file in FILES:
+        if file.name == "__main__.py":
+            continue
+        module = importlib.import_module(module_name(file))
+        assert module.__doc__, f"{module.__name__} has no docstring"
+        for name in getattr(module, "__all__", []):
+            thing = getattr(module, name)  # a name in __all__ that does not exist fails here
+            if inspect.isclass(thing) or inspect.isroutine(thing):
+                made_by_dataclass = (thing.__doc__ or "").startswith(f"{name}(")
+                assert inspect.getdoc(thing), f"{module.__name__}.{name} has no docstring"
+                assert not made_by_dataclass, f"{module.__name__}.{name} has no docstring of its own"
+
+
+def test_the_public_names_are_few() -> None:
+    assert len(temporal_jepa.__all__) <= 20
+
+
+IMPORT = """
+import sys, time
+start = time.process_time()
+import torch, numpy
+middle, before = time.process_time(), set(sys.modules)
+import temporal_jepa
+temporal_jepa.TemporalJEPA
+end = time.process_time()
+new = {name.split(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)
+print((end - start) / (middle - start), *new)
+"""
+TORCH_ONLY = {"temporal_jepa", "torch", "_remote_module_non_scriptable"}  # the last is made by torch.distributed
+
+
+def test_import_loads_torch_and_numpy_only_and_costs_little_more() -> None:
+    ratios = []
+    for _ in range(3):
+        ratio, *loaded = run(sys.executable, "-c", IMPORT).split()
+        assert set(loaded) <= TORCH_ONLY, f"import temporal_jepa also loaded {set(loaded) - TORCH_ONLY}"
+        ratios.append(float(ratio))
+    assert min(ratios) < 1.2, f"import temporal_jepa takes {min(ratios):.2f} times as long as import torch"
+
+
+def test_help_does_not_load_torch() -> None:
+    code = (
+        "import sys; from temporal_jepa import cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print('torch' in sys.modules)"
+    )
+    # `import temporal_jepa.cli` runs the package's __init__: it must be lazy enough for a quick --help.
+    assert run(sys.executable, "-c", code).splitlines()[-1] == "False", "temporal-jepa --help imports torch"
+
+
+def fenced(text: str, *languages: str) -> list[str]:
+    blocks = re.findall(r"^```(\w*)[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [body for language, body in blocks if language in languages]
+
+
+@pytest.mark.slow
+def test_readme_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = fenced((ROOT / "README.md").read_text("utf-8"), "python", "py")
+    assert blocks, "README.md shows no Python"
+    names: dict[str, object] = {"__name__": "readme"}
+    for block in blocks:
+        if ">>>" in block:
+            test = doctest.DocTestParser().get_doctest(block, names, "README.md", "README.md", 0)
+            assert doctest.DocTestRunner().run(test, clear_globs=False).failed == 0
+            names = test.globs
+        else:
+            exec(compile(block, "README.md", "exec"), names)
+
+
+def shell_lines() -> list[str]:
+    lines = []
+    for file in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for block in fenced(file.read_text("utf-8"), "", "sh", "bash", "shell", "console"):
+            lines += [line.strip().removeprefix("$ ") for line in block.replace("\\\n", " ").splitlines()]
+    return [re.sub(r"\s+#.*", "", line) for line in lines]
+
+
+def test_shell_blocks_name_real_make_targets() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    asked = [word for line in shell_lines() if line.startswith("make ") for word in line.split()[1:]]
+    assert {"demo", "test"} <= set(asked), "README.md must show make demo and make test"
+    assert {word for word in asked if re.fullmatch(r"[a-z][a-z-]*", word)} <= targets
+
+
+def test_shell_blocks_use_real_verbs_and_flags() -> None:
+    lines = [line.split() for line in shell_lines() if line.startswith("temporal-jepa ")]
+    assert lines, "README.md shows no temporal-jepa command"
+    helps = {verb: run(sys.executable, "-m", "temporal_jepa", verb, "--help", COLUMNS="200") for _, verb, *_ in lines}
+    for _, verb, *words in lines:
+        for flag in [word.split("=")[0] for word in words if word.startswith("--")]:
+            known = {flag, flag.replace("-", "_"), "--" + flag[2:].replace("_", "-")}
+            assert any(re.search(rf"{re.escape(f)}(?![\w-])", helps[verb]) for f in known), f"{verb} has no {flag}"
+
+
+def test_every_make_target_explains_itself() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony
+    for target in phony[1].split():
+        assert re.search(rf"^{target}:.*## \w", makefile, re.MULTILINE), f"make help does not explain {target}"
+
+
+def test_version_and_extras_agree() -> None:
+    assert f"## {temporal_jepa.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+    promised = {
+        extra
+        for file in [*FILES, ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+        for found in re.findall(r"temporal-jepa\[([\w,]+)\]", file.read_text("utf-8"))
+        for extra in found.split(",")
+    }
+    assert promised <= set(PROJECT["optional-dependencies"]), "an extra that pyproject.toml does not have"
+
+
+def committed() -> list[Path]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in run("git", "ls-files", "-z").split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_no_path_of_a_machine_is_committed() -> None:
+    places = [f"/{folder}/" for folder in ("work", "root", "Users")] + [str(ROOT)]
+    pattern = re.compile(r"(?<![\w.)}\]:/-])(" + "|".join(re.escape(place) for place in places) + r"|/home/\w+/)")
+    for file in committed():
+        data = file.read_bytes()
+        assert len(data) < 1_000_000, f"{file.relative_to(ROOT)} is too large for this repository"
+        found = pattern.search(data.decode("utf-8", errors="ignore"))
+        assert not found, f"{file.relative_to(ROOT)} names {found[0]!r}" if found else ""
+
+
+def test_links_between_documents_work() -> None:
+    for file in [file for file in committed() if file.suffix == ".md"]:
+        text = re.sub(r"^```.*?^```", "", file.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+            if not re.match(r"\w+:", target):
+                assert (file.parent / target).exists(), (
+                    f"{file.relative_to(ROOT)} links to {target}, which does not exist"
+                )
+
+
+@pytest.mark.slow
+def test_sdist_and_wheel_install_and_run_outside_the_checkout(tmp_path: Path) -> None:
+    # The wheel is built from the sdist.
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path / "dist", ROOT)
+    (sdist,), (wheel,) = (tmp_path / "dist").glob("*.tar.gz"), (tmp_path / "dist").glob("*.whl")
+    with tarfile.open(sdist) as tar:
+        members = {name.partition("/")[2] for name in tar.getnames()}
+    assert {"pyproject.toml", "README.md", "LICENSE", "tests/test_repository.py"} <= members
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    ours = {str(p.relative_to(ROOT)) for p in PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    assert "temporal_jepa/py.typed" in ours
+    assert {name for name in names if ".dist-info/" not in name} == ours
+
+    venv = tmp_path / "a venv"
+    run(sys.executable, "-m", "venv", "--without-pip", venv)
+    python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel)
+    # The dependencies are borrowed from the environment of the tests, without its editable install of this package.
+    there = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    (there / "borrowed.pth").write_text(sysconfig.get_path("purelib"), "utf-8")
+    where = run(python, "-c", "import temporal_jepa; print(temporal_jepa.__file__)", cwd=tmp_path)
+    assert Path(where.strip()).is_relative_to(venv)
+    assert "pretrain" in run(python, "-m", "temporal_jepa", "--help", cwd=tmp_path)
+    assert "pretrain" in run(python.parent / "temporal-jepa", "--help", cwd=tmp_path)
