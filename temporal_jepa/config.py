@@ -1,0 +1,135 @@
+"""Everything that decides the architecture and the objective, in one frozen dataclass."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from .ema import default_momentum
+from .masks import MaskKind
+
+Pool = Literal["mean", "stats", "all"]
+
+RECIPE: Mapping[str, Any] = {
+    "embed_dim": 64,
+    "predictor_embed_dim": 48,
+    "encoder_depth": 3,
+    "predictor_depth": 2,
+    "num_heads": 4,
+    "dropout": 0.0,
+    "mask_ratio": 0.6,
+    "momentum": 0.99,
+    "tokenizer": "conv",
+    "positions": "rotary",
+    "mask": "block",
+    "num_masks": 2,
+    "normalize": "dataset",
+}
+"""Settings recommended for series and tracks: `TemporalJEPAConfig(input_dim=C, seq_len=T, **RECIPE)`."""
+
+
+@dataclass(frozen=True)
+class TemporalJEPAConfig:
+    """Everything that decides the architecture and the objective. The first ten are the seed's, with its defaults.
+
+    Args:
+        input_dim: channels of a timestep.
+        embed_dim: width of the encoder and of an embedding of one token.
+        predictor_embed_dim: width of the predictor, narrower so that it cannot do the encoder's work.
+        encoder_depth: attention blocks of the encoder.
+        predictor_depth: blocks of the predictor.
+        num_heads: attention heads of both.
+        dropout: on the residual branches and attention, in training only; 0 is usual in pretraining.
+        seq_len: timesteps of a training window; other lengths are accepted too.
+        mask_ratio: share of a sequence's observed tokens to hide.
+        momentum: of the target encoder at the start of training.
+        tokenizer: "linear" (a token per timestep), "patch" (a linear map of `patch_len` timesteps) or "conv"
+            (convolutions of three lengths, summarised over each patch).
+        patch_len: timesteps a token; left out, 1 for "linear" and else the power of two that gives at most 64 tokens.
+        positions: "sincos" (added to the tokens) or "rotary" (rotates queries and keys, arXiv 2104.09864).
+        predict: "tokens" (every masked token at its position) or "pooled" (the seed's: one vector from one vector).
+        mask: "random", "block" or "future", see `masks.draw_visible`.
+        num_masks: masks that share one target pass.
+        normalize: "none"; "dataset" (channel statistics of the training data); "instance" (then also each sequence's
+            own, which are appended to its embedding).
+        variance_weight: weight of the variance term on the encoder's tokens; 0 switches the regulariser off.
+        covariance_weight: weight of the covariance term.
+    """
+
+    input_dim: int
+    embed_dim: int = 128
+    predictor_embed_dim: int = 64
+    encoder_depth: int = 4
+    predictor_depth: int = 2
+    num_heads: int = 8
+    dropout: float = 0.1
+    seq_len: int = 60
+    mask_ratio: float = 0.5
+    momentum: float = default_momentum()
+    tokenizer: Literal["linear", "patch", "conv"] = "linear"
+    patch_len: int | None = None
+    positions: Literal["sincos", "rotary"] = "sincos"
+    predict: Literal["tokens", "pooled"] = "tokens"
+    mask: MaskKind = "random"
+    num_masks: int = 1
+    normalize: Literal["none", "dataset", "instance"] = "none"
+    variance_weight: float = 1.0
+    covariance_weight: float = 0.04
+
+    def __post_init__(self) -> None:
+        """Resolve `patch_len` and refuse what cannot be built."""
+        if self.patch_len is None:
+            length = 1
+            while self.tokenizer != "linear" and length * 64 < self.seq_len:
+                length *= 2
+            object.__setattr__(self, "patch_len", length)
+        for name in ("input_dim", "embed_dim", "predictor_embed_dim", "num_heads", "seq_len", "patch_len", "num_masks"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name in ("encoder_depth", "predictor_depth", "variance_weight", "covariance_weight"):
+            _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+        _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
+        _require(0 < self.mask_ratio < 1, "mask_ratio", "strictly between 0 and 1", self.mask_ratio)
+        _require(0 <= self.momentum <= 1, "momentum", "in [0, 1]", self.momentum)
+        for name in ("embed_dim", "predictor_embed_dim"):
+            width = getattr(self, name)
+            _require(width % (2 * self.num_heads) == 0, name, f"a multiple of 2 x num_heads ({self.num_heads})", width)
+        _require(self.tokenizer != "linear" or self.patch_len == 1, "patch_len", "1 for 'linear'", self.patch_len)
+        for name, choices in _CHOICES.items():
+            _require(getattr(self, name) in choices, name, f"one of {', '.join(choices)}", getattr(self, name))
+
+    @property
+    def patch(self) -> int:
+        """`patch_len`, resolved."""
+        assert self.patch_len is not None
+        return self.patch_len
+
+
+_CHOICES = {
+    "tokenizer": ("linear", "patch", "conv"),
+    "positions": ("sincos", "rotary"),
+    "predict": ("tokens", "pooled"),
+    "mask": ("random", "block", "future"),
+    "normalize": ("none", "dataset", "instance"),
+}
+
+
+def _require(holds: bool, name: str, expected: str, got: object) -> None:
+    if not holds:
+        raise ValueError(f"{name} must be {expected}, got {got!r}")
+
+
+def make_config(**options: Any) -> TemporalJEPAConfig:
+    """`TemporalJEPAConfig(**options)` with a clear error for a misspelt or missing option.
+
+    Raises:
+        ValueError: naming the unknown option and the nearest known one, or that `input_dim` is missing.
+    """
+    known = [field.name for field in fields(TemporalJEPAConfig)]
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known options: {', '.join(known)}"
+            raise ValueError(f"unknown option {name!r}{hint}")
+    if "input_dim" not in options:
+        raise ValueError("input_dim is required: the number of channels of a timestep")
+    return TemporalJEPAConfig(**options)

@@ -1,0 +1,131 @@
+"""From sequences to arrays: a model fitted to the shape of the data, and embeddings in batches of similar length."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .config import RECIPE, Pool, make_config
+from .data.sequences import Sequences
+from .model import TemporalJEPA
+
+LONGEST_WINDOW = 1024  # default limit of `seq_len`: longer series are trained on in random windows of this length
+STATISTICS_FROM = 4096  # channel statistics come from at most this many sequences, evenly spaced
+
+
+def initial_model(sequences: Sequences, seed: int = 0, **overrides: Any) -> TemporalJEPA:
+    """The untrained model for these sequences: `RECIPE` with overrides, normaliser fitted, weights drawn from `seed`.
+
+    It is where pretraining starts and the control that every score is compared with.
+
+    Args:
+        sequences: training data; decides `input_dim`, the default `seq_len` and the channel statistics.
+        seed: of the weights; the global random state is left alone.
+        overrides: fields of `TemporalJEPAConfig`.
+
+    Raises:
+        ValueError: for an unknown option or a series shorter than two patches throughout the data.
+    """
+    longest = int(sequences.lengths.max())
+    settings = {"seq_len": min(longest, LONGEST_WINDOW), **RECIPE, **overrides, "input_dim": sequences.n_channels}
+    config = make_config(**settings)
+    if longest < 2 * config.patch:
+        raise ValueError(
+            f"the longest series has {longest} timesteps, but a masked and a visible patch need {2 * config.patch} "
+            f"(patch_len {config.patch}); choose a smaller patch_len or longer windows"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = TemporalJEPA(config)
+    if config.normalize != "none":
+        model.set_normalizer(*(torch.from_numpy(a) for a in channel_statistics(sequences)))
+    return model
+
+
+def channel_statistics(sequences: Sequences) -> tuple[npt.NDArray[np.float32], ...]:
+    """Mean, standard deviation and slope of each channel over observed values, each float32 `(channels,)`.
+
+    The slope is the standard deviation of the first difference in units of the channel's own; constant channels get 1.
+    """
+    picked = np.unique(np.linspace(0, len(sequences) - 1, STATISTICS_FROM).astype(int))
+    chosen = [sequences.values[i].astype(np.float64) for i in picked]
+    steps = [np.diff(x, axis=0) for x in chosen if len(x) > 1]
+    mean, std = _moments(chosen)
+    _, slope = _moments(steps) if steps else (mean, std)
+    std = np.where(std > 1e-8 * np.maximum(1.0, np.abs(mean)), std, 1.0)
+    slope = np.where(slope > 1e-6 * std, slope / std, 1.0)
+    return tuple(a.astype(np.float32) for a in (mean, std, slope))
+
+
+def _moments(arrays: list[npt.NDArray[np.float64]]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Mean and standard deviation over the observed rows of all arrays, `(channels,)` each; 0 where none is."""
+    count = np.maximum(sum((~np.isnan(a)).sum(0) for a in arrays), 1)
+    mean = sum(np.nansum(a, axis=0) for a in arrays) / count
+    return mean, np.sqrt(sum(np.nansum((a - mean) ** 2, axis=0) for a in arrays) / count)
+
+
+def embed_sequences(
+    model: TemporalJEPA, sequences: Sequences, pool: Pool = "all", batch_tokens: int = 4096
+) -> npt.NDArray[np.float32]:
+    """One embedding per sequence, in the order given; the batches hold sequences of similar length.
+
+    Args:
+        model: as trained or loaded; used on the device it is on.
+        sequences: any lengths, NaN where missing; the channels the model was trained on.
+        pool: see `TemporalJEPA.embed`.
+        batch_tokens: tokens a batch, a bound on memory.
+
+    Returns:
+        float32 `(n, features)`.
+
+    Raises:
+        ValueError: if the number of channels differs from the model's, or a sequence has no observed value.
+    """
+    out: npt.NDArray[np.float32] | None = None
+    for rows, x in _batches(model, sequences, batch_tokens):
+        features = model.embed(x, pool).float().cpu().numpy()
+        if out is None:
+            out = np.empty((len(sequences), features.shape[1]), dtype=np.float32)
+        out[rows] = features
+    assert out is not None
+    return out
+
+
+def embed_timesteps(
+    model: TemporalJEPA, sequences: Sequences, batch_tokens: int = 4096
+) -> list[npt.NDArray[np.float32]]:
+    """One embedding per timestep: a list of float32 `(time_i, embed_dim)`; NaN where a whole patch is unobserved."""
+    out: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(sequences)
+    for rows, x in _batches(model, sequences, batch_tokens):
+        for row, tokens in zip(rows, model.embed_timesteps(x).float().cpu().numpy(), strict=True):
+            out[row] = tokens[: len(sequences.values[row])]
+    return out
+
+
+def _batches(
+    model: TemporalJEPA, sequences: Sequences, batch_tokens: int
+) -> Iterator[tuple[npt.NDArray[np.int64], torch.Tensor]]:
+    check_channels(model, sequences)
+    device = next(model.parameters()).device
+    lengths = sequences.lengths
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        end = start + 1
+        while end < len(order) and (end - start + 1) * -(-lengths[order[end]] // model.config.patch) <= batch_tokens:
+            end += 1
+        rows = order[start:end]
+        yield rows, torch.from_numpy(sequences.batch(rows)).to(device)
+        start = end
+
+
+def check_channels(model: TemporalJEPA, sequences: Sequences) -> None:
+    """Raise ValueError unless the sequences have as many channels as the model."""
+    if sequences.n_channels != model.config.input_dim:
+        names = ", ".join(sequences.channels[:8])
+        raise ValueError(
+            f"{sequences.source}: the model expects {model.config.input_dim} channels, got {sequences.n_channels} "
+            f"({names}); choose the channels it was trained on, in the same order"
+        )

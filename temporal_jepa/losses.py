@@ -1,0 +1,134 @@
+"""The objective: smooth L1 between predicted and target representations, and what keeps them from collapsing.
+
+Legend: `B` batch, `K` tokens of a sample, `D` width. `valid` marks the real tokens among padding.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributed.nn.functional import all_reduce
+
+
+def loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """Smooth L1 (Huber with beta 1), mean over all elements: `0.5 d^2` where `|d| < 1`, else `|d| - 0.5`.
+
+    Args:
+        predicted: float, any shape.
+        target: float, the same shape.
+
+    Returns:
+        A scalar tensor.
+
+    Raises:
+        ValueError: if the shapes differ (broadcasting would hide a mistake).
+
+    >>> float(loss(torch.tensor([0.0, 3.0]), torch.tensor([1.0, 0.0])))
+    1.5
+    """
+    if predicted.shape != target.shape:
+        raise ValueError(
+            f"predicted and target must have one shape, got {tuple(predicted.shape)} and {tuple(target.shape)}"
+        )
+    return F.smooth_l1_loss(predicted, target)
+
+
+def token_loss(predicted: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+    """`loss` over the real tokens of a padded batch; the mean runs over the tokens of all processes.
+
+    Args:
+        predicted: float `(B, K, D)`.
+        target: float `(B, K, D)`.
+        valid: bool `(B, K)`, or None when every token is real.
+
+    Returns:
+        A scalar tensor whose average over processes is the mean over their union.
+    """
+    if valid is None:
+        return loss(predicted, target)
+    each = F.smooth_l1_loss(predicted, target, reduction="none").mean(-1)  # (B, K)
+    count = _reduced(valid.sum().to(each.dtype)) / _processes()
+    return (each * valid).sum() / count.clamp(min=1e-6)
+
+
+@torch.no_grad()
+def mean_predictor_loss(target: Tensor, valid: Tensor | None = None) -> Tensor:
+    """What `token_loss` a predictor scores that always answers the mean target: the unit of the relative loss.
+
+    Args:
+        target: float `(B, K, D)`.
+        valid: bool `(B, K)` or None.
+
+    Returns:
+        A scalar tensor.
+    """
+    rows = target.flatten(0, 1) if valid is None else target[valid]  # (n, D)
+    return F.smooth_l1_loss(rows.mean(0).expand_as(rows), rows) if len(rows) else target.new_ones(())
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The two terms of `variance_covariance`, each a scalar tensor."""
+
+    variance: Tensor
+    covariance: Tensor
+
+
+def variance_covariance(tokens: Tensor, index: Tensor, valid: Tensor | None, positions: int) -> Spread:
+    """VICReg's variance and covariance terms (arXiv 2105.04906, eq. 1-3) on tokens.
+
+    The variance hinge `max(0, 1 - std)` is taken twice and averaged: across the sequences of the batch at each
+    position, and across time inside each sequence; a pooled variance can be 1 while either of them is 0. The
+    covariance term is the mean square of the off-diagonal covariances over all tokens, times D - 1.
+
+    Args:
+        tokens: float `(B, K, D)`, not layer-normed per token.
+        index: int64 `(B, K)`, the grid position of every token.
+        valid: bool `(B, K)` or None.
+        positions: size of the grid, `index < positions`.
+
+    Returns:
+        `Spread(variance, covariance)`; statistics are summed over all processes.
+    """
+    batch, count, width = tokens.shape
+    weight = tokens.new_ones(batch, count) if valid is None else valid.to(tokens.dtype)
+    tokens, weight = tokens.float(), weight.float()
+    flat, place, mass = tokens.flatten(0, 1), index.flatten(), weight.flatten()  # (B*K, D), (B*K,), (B*K,)
+    total = _reduced(mass.sum())
+    centred = (flat - _reduced((flat * mass[:, None]).sum(0)) / total) * mass[:, None]
+    covariance = _reduced(centred.T @ centred) / (total - 1).clamp(min=1)  # (D, D)
+    off_diagonal = covariance.square().sum() - covariance.diagonal().square().sum()
+
+    number = _reduced(mass.new_zeros(positions).index_add(0, place, mass))  # (N,) samples at each position
+    mean = _reduced(centred.new_zeros(positions, width).index_add(0, place, centred)) / number.clamp(min=1)[:, None]
+    square = _reduced(centred.new_zeros(positions, width).index_add(0, place, centred.square()))
+    across_batch = square / number.clamp(min=1)[:, None] - mean.square()  # (N, D)
+    hinge_batch = _hinge(across_batch, number)
+
+    own = weight.sum(1)  # (B,) tokens of each sequence
+    rows = centred.view(batch, count, width)
+    mean = rows.sum(1) / own.clamp(min=1)[:, None]
+    across_time = rows.square().sum(1) / own.clamp(min=1)[:, None] - mean.square()  # (B, D)
+    hinge_time = _hinge(across_time, own)
+    if _processes() > 1:
+        hinge_time = _reduced(hinge_time) / _processes()
+    return Spread((hinge_batch + hinge_time) / 2, off_diagonal / width)
+
+
+def _hinge(variance: Tensor, number: Tensor) -> Tensor:
+    """Mean of `max(0, 1 - std)` over the rows measured on at least two samples; variance `(n, D)`, number `(n,)`."""
+    unbiased = variance * (number / (number - 1).clamp(min=1))[:, None]
+    gap = F.relu(1.0 - (unbiased.clamp(min=0) + 1e-4).sqrt()).mean(1)  # (n,)
+    enough = (number >= 2).to(gap.dtype)
+    return (gap * enough).sum() / enough.sum().clamp(min=1)
+
+
+def _processes() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def _reduced(value: Tensor) -> Tensor:
+    """Sum over processes, differentiable; the value itself when there is one process."""
+    return all_reduce(value) if _processes() > 1 else value

@@ -1,0 +1,379 @@
+"""The model, in the order of the data: encoder, predictors, TemporalJEPA, the seed's builders.
+
+Legend of shapes: `B` batch, `T` timesteps, `C` channels (input_dim), `P` timesteps a patch, `N` tokens, `K` kept tokens,
+`M` masked tokens, `D` width, `H` heads. Hiding is one mechanism: padding, missing values (NaN) and masked timesteps are
+all *unobserved* values; a tokenizer sees zeros there, and a token without any observed value is dropped.
+"""
+
+import copy
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import Pool, TemporalJEPAConfig, make_config
+from .ema import default_momentum, ema_update
+from .losses import loss, mean_predictor_loss, token_loss, variance_covariance
+from .masks import draw_visible, gather_tokens, generate_temporal_mask, kept_index
+from .tokenizers import ConvTokenizer, LinearTokenizer, Normalizer
+from .transformer import Stack
+
+MAX_TOKENS = 16384  # longest accepted sequence, in tokens: attention is quadratic and this is where memory ends
+
+
+class Encoded(NamedTuple):
+    """What an encoder says of a batch: `layers` `(B, K, D)` each, the last normed; grid `index` and `valid` `(B, K)`."""
+
+    layers: list[Tensor]
+    index: Tensor
+    valid: Tensor | None
+    num_tokens: int
+
+    def on_grid(self) -> tuple[Tensor, Tensor]:
+        """The last layer at its grid places: `(B, N, D)`, zeros elsewhere, and bool `(B, N)`, True = encoded."""
+        tokens = self.layers[-1]
+        batch, kept, width = tokens.shape
+        valid = torch.ones_like(self.index, dtype=torch.bool) if self.valid is None else self.valid
+        place = torch.where(valid, self.index, self.num_tokens)  # padding goes to a spare place at the end
+        grid = tokens.new_zeros(batch, self.num_tokens + 1, width)
+        grid.scatter_(1, place[:, :, None].expand(-1, -1, width), tokens)
+        there = torch.zeros(batch, self.num_tokens + 1, dtype=torch.bool, device=tokens.device)
+        there.scatter_(1, place, True)
+        return grid[:, :-1], there[:, :-1]
+
+
+class ContextEncoder(nn.Module):
+    """Tokens of the visible timesteps through bidirectional attention: `(B, T, C)` -> `(B, embed_dim)`."""
+
+    def __init__(self, config: TemporalJEPAConfig):
+        super().__init__()
+        self.config = config
+        self.normalizer = Normalizer(config)
+        self.tokenizer = ConvTokenizer(config) if config.tokenizer == "conv" else LinearTokenizer(config)
+        self.stack = Stack(config.embed_dim, config.encoder_depth, config)
+
+    def forward(self, x: Tensor, visible: Tensor | None = None, observed: Tensor | None = None) -> Tensor:
+        """Mean of the final tokens of the visible, observed timesteps.
+
+        Args:
+            x: float `(B, T, input_dim)`; NaN counts as unobserved. Any `T` up to `MAX_TOKENS * patch_len`.
+            visible: bool `(T,)` or `(B, T)`, True = visible; what is hidden cannot reach the output.
+            observed: bool `(B, T)` or `(B, T, input_dim)`, False for padding and missing values.
+
+        Returns:
+            float `(B, embed_dim)`.
+
+        Raises:
+            ValueError: for a wrong shape, too long a sequence, or one without any visible observed timestep.
+        """
+        x, known = self.prepare(x, observed)
+        if visible is not None:
+            if visible.dtype != torch.bool or visible.shape not in (x.shape[1:2], x.shape[:2]):
+                raise ValueError(
+                    f"visible must be bool (seq_len,) or (batch, seq_len) for x {tuple(x.shape)}, "
+                    f"got {visible.dtype} {tuple(visible.shape)}"
+                )
+            known = known & visible.expand(x.shape[:2])[:, :, None]
+        if not bool(known.flatten(1).any(1).all()):
+            raise ValueError("every sequence needs at least one visible, observed timestep; got one with none")
+        encoded = self.encode(x, known)
+        return masked_mean(encoded.layers[-1], encoded.valid)
+
+    def prepare(self, x: Tensor, observed: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Check the input and pad it to whole patches: `(x, known)`, both `(B, N*P, C)`; known is bool."""
+        channels, patch = self.config.input_dim, self.config.patch
+        if x.ndim != 3 or x.shape[-1] != channels:
+            hint = "; the axes look swapped: pass x.transpose(1, 2)" if x.ndim == 3 and x.shape[1] == channels else ""
+            raise ValueError(f"x must be (batch, seq_len, input_dim={channels}), got {tuple(x.shape)}{hint}")
+        if not 1 <= x.shape[1] <= MAX_TOKENS * patch:
+            raise ValueError(f"seq_len must lie in 1..{MAX_TOKENS * patch}, got {x.shape[1]}; cut it into windows")
+        known = ~x.isnan()
+        if observed is not None:
+            if observed.dtype != torch.bool or observed.shape not in (x.shape[:2], x.shape):
+                raise ValueError(
+                    f"observed must be bool {tuple(x.shape[:2])} or {tuple(x.shape)}, "
+                    f"got {observed.dtype} {tuple(observed.shape)}"
+                )
+            known = known & (observed if observed.ndim == 3 else observed[:, :, None])
+        rest = -x.shape[1] % patch
+        return F.pad(x, (0, 0, 0, rest)), F.pad(known, (0, 0, 0, rest))
+
+    def tokens_observed(self, known: Tensor) -> Tensor:
+        """Which tokens hold an observed value: bool `(B, N*P, C)` -> `(B, N)`."""
+        return known.any(-1).unflatten(1, (-1, self.config.patch)).any(-1)
+
+    def hide(self, known: Tensor, visible: Tensor) -> Tensor:
+        """Make the values of hidden tokens unobserved: known `(B, N*P, C)`, visible `(B, N)`."""
+        return known & visible.repeat_interleave(self.config.patch, dim=1)[:, :, None]
+
+    def encode(self, x: Tensor, known: Tensor) -> Encoded:
+        """Encode what is known of a prepared batch, `(B, N*P, C)`; tokens with nothing known are dropped first."""
+        tokens = self.tokenizer(self.normalizer(x, known), known, self.normalizer.slope)  # (B, N, D)
+        index, valid = kept_index(self.tokens_observed(known))  # (B, K)
+        if index.shape[1] < tokens.shape[1]:
+            tokens = gather_tokens(tokens, index)  # (B, K, D)
+        return Encoded(self.stack(tokens, index[..., None], valid), index, valid, known.shape[1] // self.config.patch)
+
+
+def masked_mean(tokens: Tensor, valid: Tensor | None) -> Tensor:
+    """Mean over the real tokens: `(B, K, D)`, bool `(B, K)` or None -> `(B, D)`."""
+    if valid is None:
+        return tokens.mean(1)
+    return (tokens * valid[..., None]).sum(1) / valid.sum(1, keepdim=True).clamp(min=1)
+
+
+class TokenPredictor(nn.Module):
+    """A narrow transformer that fills in the masked tokens: mask tokens at the true positions read the context."""
+
+    def __init__(self, config: TemporalJEPAConfig):
+        super().__init__()
+        self.enter = nn.Linear(config.embed_dim, config.predictor_embed_dim)
+        self.mask_token = nn.Parameter(torch.randn(config.predictor_embed_dim) * 0.02)
+        self.stack = Stack(config.predictor_embed_dim, config.predictor_depth, config)
+        self.leave = nn.Linear(config.predictor_embed_dim, config.embed_dim)
+
+    def forward(self, context: Encoded, index: Tensor, valid: Tensor | None) -> Tensor:
+        """Predict the tokens at grid places `index (B, M)`, of which `valid (B, M)` are real -> `(B, M, D)`."""
+        seen = self.enter(context.layers[-1])  # (B, K, P)
+        asked = self.mask_token.expand(*index.shape, -1).to(seen.dtype)  # (B, M, P)
+        places = torch.cat([context.index, index], dim=1)[..., None]
+        real = None
+        if valid is not None or context.valid is not None:
+            masks = [(m if m is not None else torch.ones_like(i, dtype=torch.bool)) for m, i in
+                     ((context.valid, context.index), (valid, index))]  # fmt: skip
+            real = torch.cat(masks, dim=1)
+        filled = self.stack(torch.cat([seen, asked], dim=1), places, real)[-1]  # (B, K + M, P)
+        return self.leave(filled[:, seen.shape[1] :])  # (B, M, D)
+
+
+class PooledPredictor(nn.Module):
+    """The seed's predictor, from one vector to one vector: residual MLP blocks, `(B, embed_dim)` -> `(B, embed_dim)`."""
+
+    def __init__(self, config: TemporalJEPAConfig):
+        super().__init__()
+        width = config.predictor_embed_dim
+        self.enter = nn.Linear(config.embed_dim, width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width),
+                          nn.Dropout(config.dropout)) for _ in range(config.predictor_depth)
+        )  # fmt: skip
+        self.norm, self.leave = nn.LayerNorm(width), nn.Linear(width, config.embed_dim)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """`(B, embed_dim)` -> `(B, embed_dim)`."""
+        h = self.enter(pooled)
+        for block in self.blocks:
+            h = h + block(h)
+        return self.leave(self.norm(h))
+
+
+class TemporalJEPA(nn.Module):
+    """Context encoder, EMA target encoder and predictor. Training calls it; people call `embed`.
+
+    The seed's functions are at hand as `TemporalJEPA.build(...)` and so on.
+
+    >>> model = TemporalJEPA(TemporalJEPAConfig(input_dim=3, embed_dim=32, num_heads=4))
+    >>> model.embed(torch.randn(2, 60, 3), pool="mean").shape
+    torch.Size([2, 32])
+    """
+
+    def __init__(self, config: TemporalJEPAConfig):
+        super().__init__()
+        self.config = config
+        self.context_encoder = ContextEncoder(config)
+        self.target_encoder = copy.deepcopy(self.context_encoder).requires_grad_(False)
+        self.predictor = TokenPredictor(config) if config.predict == "tokens" else PooledPredictor(config)
+
+    def train(self, mode: bool = True) -> "TemporalJEPA":
+        """Switch to training mode; the target encoder always stays in evaluation mode (no dropout in the targets)."""
+        super().train(mode)
+        self.target_encoder.eval()
+        return self
+
+    def draw_masks(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Masks for a batch: `x (B, T, C)` -> bool `(num_masks, B, N)`, True = visible, exact counts per sample."""
+        encoder, config = self.context_encoder, self.config
+        seen = encoder.tokens_observed(encoder.prepare(x)[1])
+        return torch.stack(
+            [draw_visible(seen, config.mask, config.mask_ratio, generator) for _ in range(config.num_masks)]
+        )
+
+    def forward(self, x: Tensor, visible: Tensor) -> dict[str, Tensor]:
+        """The training objective of one batch.
+
+        Args:
+            x: float `(B, T, C)`, NaN where unobserved.
+            visible: bool `(V, B, N)` from `draw_masks`: V masks that share one pass of the target encoder.
+
+        Returns:
+            Scalars: `loss` (to minimise), `prediction_loss`, `relative_loss` (over the loss of predicting the mean
+            target), `variance_loss`, `covariance_loss`.
+        """
+        x, known = self.context_encoder.prepare(x)
+        target, seen = self.targets(x, known)  # (B, N, D), (B, N)
+        repeats = visible.shape[0]
+        visible = visible.flatten(0, 1)  # (V*B, N)
+        context = self.context_encoder.encode(
+            x.repeat(repeats, 1, 1), self.context_encoder.hide(known.repeat(repeats, 1, 1), visible)
+        )
+        masked = seen.repeat(repeats, 1) & ~visible
+        index, valid = kept_index(masked)  # (V*B, M)
+        wanted = gather_tokens(target.repeat(repeats, 1, 1), index)  # (V*B, M, D)
+        if isinstance(self.predictor, PooledPredictor):
+            wanted, valid, usable = masked_mean(wanted, valid)[:, None], None, masked.any(1)
+            guess = self.predictor(masked_mean(context.layers[-1], context.valid))[:, None]
+            valid = None if bool(usable.all()) else usable[:, None]
+        else:
+            guess = self.predictor(context, index, valid)
+        prediction = token_loss(guess.float(), wanted, valid)
+        relative = prediction.detach() / mean_predictor_loss(wanted, valid).clamp(min=1e-8)
+        spread = variance_covariance(context.layers[-1], context.index, context.valid, context.num_tokens)
+        weighted = self.config.variance_weight * spread.variance + self.config.covariance_weight * spread.covariance
+        return {
+            "loss": prediction + weighted,
+            "prediction_loss": prediction.detach(),
+            "relative_loss": relative,
+            "variance_loss": spread.variance.detach(),
+            "covariance_loss": spread.covariance.detach(),
+        }
+
+    @torch.no_grad()
+    def targets(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Layer-normed tokens of the target encoder in fp32: `(B, N, D)` and which are observed, `(B, N)`."""
+        with torch.autocast(x.device.type, enabled=False):
+            tokens, seen = self.target_encoder.encode(x.float(), known).on_grid()
+        return F.layer_norm(tokens, tokens.shape[-1:]), seen
+
+    def update_target(self, momentum: float) -> None:
+        """Move the target encoder, after the optimizer's step: `ema_update` in place."""
+        ema_update(self.context_encoder, self.target_encoder, momentum)
+
+    def set_normalizer(self, mean: Tensor, std: Tensor, slope: Tensor) -> None:
+        """Store the training data's channel statistics, each `(C,)`, in both encoders."""
+        for encoder in (self.context_encoder, self.target_encoder):
+            encoder.normalizer.mean.copy_(mean)
+            encoder.normalizer.std.copy_(std)
+            encoder.normalizer.slope.copy_(slope)
+
+    @torch.no_grad()
+    def embed(self, x: Tensor, pool: Pool = "all") -> Tensor:
+        """One vector per sequence, from the target encoder in evaluation mode.
+
+        Args:
+            x: float `(B, T, C)`, NaN where missing or padded.
+            pool: "mean" of the last layer's tokens `(B, D)`; "stats": their mean, standard deviation and maximum
+                `(B, 3 D)`; "all": the same of the tokenizer's output and every layer. With `normalize="instance"` each
+                sequence's mean and standard deviation per channel are appended.
+
+        Returns:
+            float32 `(B, features)`.
+
+        Raises:
+            ValueError: for a wrong shape, an unknown pool, or a sequence without any observed value.
+        """
+        encoder = self.target_encoder
+        x, known = encoder.prepare(x)
+        if not bool(known.flatten(1).any(1).all()):
+            raise ValueError("every sequence needs at least one observed value; got one that is all missing")
+        encoded = encoder.encode(x, known)
+        features = pool_tokens(encoded, pool)
+        if encoder.normalizer.instance:
+            scaled = torch.where(known, (x - encoder.normalizer.mean) / encoder.normalizer.std, 0.0)
+            features = torch.cat([features, *encoder.normalizer.moments(scaled, known)], dim=1)
+        return features
+
+    @torch.no_grad()
+    def embed_timesteps(self, x: Tensor) -> Tensor:
+        """The last layer at the original rate: `(B, T, C)` -> `(B, T, embed_dim)`; NaN where a patch is unobserved."""
+        length = x.shape[1]
+        x, known = self.target_encoder.prepare(x)
+        tokens, seen = self.target_encoder.encode(x, known).on_grid()
+        tokens = tokens.masked_fill(~seen[..., None], float("nan"))
+        return tokens.repeat_interleave(self.config.patch, dim=1)[:, :length]
+
+    @torch.no_grad()
+    def prediction_error(self, x: Tensor, visible: Tensor) -> Tensor:
+        """Where prediction is hard: smooth L1 of each masked token, `(B, T, C)`, `(B, N)` -> `(B, N)`, else NaN."""
+        if isinstance(self.predictor, PooledPredictor):
+            raise ValueError('prediction_error needs predict="tokens"; this model predicts one pooled vector')
+        x, known = self.context_encoder.prepare(x)
+        target, seen = self.targets(x, known)
+        context = self.context_encoder.encode(x, self.context_encoder.hide(known, visible))
+        index, valid = kept_index(seen & ~visible)
+        guess = self.predictor(context, index, valid)
+        error = F.smooth_l1_loss(guess, gather_tokens(target, index), reduction="none").mean(-1)  # (B, M)
+        grid = error.new_full(seen.shape, float("nan")).scatter(1, index, error)
+        return grid.masked_fill(visible | ~seen, float("nan"))
+
+    @staticmethod
+    def build(**options: Any) -> tuple[ContextEncoder, PooledPredictor]:
+        """See `temporal_jepa.build`."""
+        return build(**options)
+
+    @staticmethod
+    def build_context_encoder(**options: Any) -> ContextEncoder:
+        """See `temporal_jepa.build_context_encoder`."""
+        return build_context_encoder(**options)
+
+    @staticmethod
+    def build_predictor(**options: Any) -> PooledPredictor:
+        """See `temporal_jepa.build_predictor`."""
+        return build_predictor(**options)
+
+    @staticmethod
+    def output_size(**options: Any) -> int:
+        """See `temporal_jepa.output_size`."""
+        return output_size(**options)
+
+    default_momentum = staticmethod(default_momentum)
+    ema_update = staticmethod(ema_update)
+    generate_temporal_mask = staticmethod(generate_temporal_mask)
+    loss = staticmethod(loss)
+
+
+def pool_tokens(encoded: Encoded, pool: Pool) -> Tensor:
+    """Pool `(B, K, D)` layers into one vector per sequence; real tokens only, see `TemporalJEPA.embed`."""
+    if pool not in ("mean", "stats", "all"):
+        raise ValueError(f"pool must be 'mean', 'stats' or 'all', got {pool!r}")
+    if pool == "mean":
+        return masked_mean(encoded.layers[-1], encoded.valid)
+    pooled = []
+    for tokens in encoded.layers if pool == "all" else encoded.layers[-1:]:
+        mean = masked_mean(tokens, encoded.valid)
+        std = masked_mean((tokens - mean[:, None]).square(), encoded.valid).sqrt()
+        if encoded.valid is not None:
+            tokens = tokens.masked_fill(~encoded.valid[..., None], float("-inf"))
+        pooled += [mean, std, tokens.amax(1)]
+    return torch.cat(pooled, dim=1)
+
+
+def build(**options: Any) -> tuple[ContextEncoder, PooledPredictor]:
+    """The seed's pair, two modules usable alone: `(context_encoder, predictor)`.
+
+    Args:
+        options: fields of `TemporalJEPAConfig`; `input_dim` is required.
+
+    Raises:
+        ValueError: for an unknown option, a missing `input_dim`, or a value out of range.
+
+    >>> context_encoder, predictor = build(input_dim=128, embed_dim=128, predictor_embed_dim=64, seq_len=60)
+    >>> predictor(context_encoder(torch.randn(4, 60, 128))).shape
+    torch.Size([4, 128])
+    """
+    return build_context_encoder(**options), build_predictor(**options)
+
+
+def build_context_encoder(**options: Any) -> ContextEncoder:
+    """Visible timesteps `(batch, seq_len, input_dim)` -> `(batch, embed_dim)`; options and errors as in `build`."""
+    return ContextEncoder(make_config(**options))
+
+
+def build_predictor(**options: Any) -> PooledPredictor:
+    """Context `(batch, embed_dim)` -> predicted target `(batch, embed_dim)`; options and errors as in `build`."""
+    return PooledPredictor(make_config(**options))
+
+
+def output_size(**options: Any) -> int:
+    """Width of the encoder's output, `embed_dim`; options and errors as in `build`."""
+    return make_config(**options).embed_dim

@@ -1,0 +1,89 @@
+"""From values to tokens: normalisation, and the maps from patches of timesteps to vectors.
+
+Legend of shapes: `B` batch, `T` timesteps, `C` channels, `P` timesteps a patch, `N` tokens, `D` width, `W` conv width.
+Every tokenizer takes values that are 0 where unobserved, so hidden content cannot leak through a convolution.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import TemporalJEPAConfig
+
+
+class Normalizer(nn.Module):
+    """Channel statistics of the training data, and each sequence's own where asked; unobserved values become 0."""
+
+    mean: Tensor
+    std: Tensor
+    slope: Tensor
+
+    def __init__(self, config: TemporalJEPAConfig):
+        super().__init__()
+        self.instance = config.normalize == "instance"
+        self.register_buffer("mean", torch.zeros(config.input_dim))
+        self.register_buffer("std", torch.ones(config.input_dim))
+        self.register_buffer("slope", torch.ones(config.input_dim))  # std of the first difference, in units of std
+
+    def forward(self, x: Tensor, observed: Tensor) -> Tensor:
+        """`(B, T, C)` values and bool -> `(B, T, C)`; statistics of a sequence come from its observed values only."""
+        x = torch.where(observed, (x - self.mean) / self.std, 0.0)
+        if self.instance:
+            mean, std = self.moments(x, observed)
+            x = torch.where(observed, (x - mean[:, None]) / std[:, None], 0.0)
+        return x
+
+    def moments(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each sequence and channel, each `(B, C)`, of values that are 0 where hidden."""
+        count = observed.sum(1).clamp(min=1)  # (B, C)
+        mean = x.sum(1) / count
+        square = torch.where(observed, x - mean[:, None], 0.0).square().sum(1) / count
+        return mean, square.sqrt().clamp(min=0.01)
+
+
+class LinearTokenizer(nn.Module):
+    """One linear map of the `P` timesteps of each patch: `(B, T, C)` -> `(B, N, D)`."""
+
+    def __init__(self, config: TemporalJEPAConfig):
+        super().__init__()
+        self.patch_len = config.patch
+        self.project = nn.Linear(config.patch * config.input_dim, config.embed_dim)
+
+    def forward(self, x: Tensor, observed: Tensor, slope: Tensor) -> Tensor:
+        """`x (B, N*P, C)`, zeros where unobserved."""
+        return self.project(x.unflatten(1, (-1, self.patch_len)).flatten(2))  # (B, N, D)
+
+
+class ConvTokenizer(nn.Module):
+    """Value and slope through convolutions of 3, 9 and 17 timesteps, summarised over each patch by mean and maximum.
+
+    The patch's own mean and standard deviation go in beside them, so that offset and scale are never lost.
+    """
+
+    KERNELS = (3, 9, 17)
+
+    def __init__(self, config: TemporalJEPAConfig):
+        super().__init__()
+        self.patch_len, width = config.patch, config.embed_dim // 2
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(2 * config.input_dim, width, k, padding=k // 2) for k in self.KERNELS
+        )
+        features = 2 * len(self.KERNELS) * width + 2 * config.input_dim
+        self.norm = nn.LayerNorm(features)
+        self.project = nn.Linear(features, config.embed_dim)
+
+    def forward(self, x: Tensor, observed: Tensor, slope: Tensor) -> Tensor:
+        """`x (B, N*P, C)`, zeros where unobserved; observed bool `(B, N*P, C)`; slope `(C,)`."""
+        step = torch.where(observed[:, 1:] & observed[:, :-1], x[:, 1:] - x[:, :-1], 0.0) / slope
+        signal = torch.cat([x, F.pad(step, (0, 0, 1, 0))], dim=-1).transpose(1, 2)  # (B, 2C, T)
+        waves = F.gelu(torch.cat([conv(signal) for conv in self.convolutions], dim=1))  # (B, W, T)
+        waves = waves.unflatten(2, (-1, self.patch_len))  # (B, W, N, P)
+        seen = observed.any(-1).unflatten(1, (-1, self.patch_len))[:, None]  # (B, 1, N, P)
+        mean = (waves * seen).sum(-1) / seen.sum(-1).clamp(min=1)  # (B, W, N)
+        highest = waves.masked_fill(~seen, -1.0).amax(-1)  # (B, W, N), GELU stays above -0.2
+        values, there = x.unflatten(1, (-1, self.patch_len)), observed.unflatten(1, (-1, self.patch_len))
+        count = there.sum(2).clamp(min=1)  # (B, N, C)
+        level = values.sum(2) / count
+        spread = torch.where(there, values - level[:, :, None], 0.0).square().sum(2).div(count).add(1e-6).sqrt()
+        features = torch.cat([mean.transpose(1, 2), highest.transpose(1, 2), level, spread], dim=-1)
+        return self.project(self.norm(features))  # (B, N, D)

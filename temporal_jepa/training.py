@@ -1,0 +1,300 @@
+"""Pretraining: a short loop on PyTorch's engine, resumable anywhere, alone or under torchrun.
+
+The order of sequences is a function of (seed, epoch), crops of (seed, epoch, index), masks and dropout of (seed, step);
+so a checkpoint needs no random state, and an interrupted run ends in the weights of the uninterrupted one.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from .data.sequences import Sequences
+from .ema import momentum_at
+from .embedding import check_channels
+from .metrics import collapse_verdict, position_statistics
+from .model import TemporalJEPA
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """How long and how to train.
+
+    Args:
+        steps: optimizer steps.
+        batch_size: sequences a step, over all processes and accumulated parts; at most the number of sequences.
+        lr: peak learning rate of AdamW.
+        weight_decay: on matrices; biases, norms and mask tokens have none.
+        warmup: share of the steps over which lr rises linearly before its cosine to 0.
+        clip: largest gradient norm.
+        crop: shortest random crop, as a share of each sequence; 1 trains on whole sequences.
+        accumulate: parts a batch is split into to save memory; the regulariser then sees one part at a time.
+        seed: of weights, order, crops and masks.
+        device: "auto" (CUDA, else MPS, else CPU), or a torch device.
+        precision: "fp32", "bf16" (autocast), or "auto": bf16 on CUDA.
+        compile: compile the model with torch.compile.
+        save_every: steps between checkpoints.
+        log_every: steps between rows of metrics.
+        watch_every: steps between collapse statistics.
+        tensorboard: also write TensorBoard events (extra `[tensorboard]`).
+    """
+
+    steps: int = 500
+    batch_size: int = 32
+    lr: float = 2e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    clip: float = 1.0
+    crop: float = 0.5
+    accumulate: int = 1
+    seed: int = 0
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: bool = False
+    save_every: int = 100
+    log_every: int = 10
+    watch_every: int = 50
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        for name in ("steps", "batch_size", "accumulate", "save_every", "log_every", "watch_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, low, high in (("lr", 0, math.inf), ("clip", 0, math.inf), ("crop", 0, 1.0)):
+            if not low < getattr(self, name) <= high:
+                raise ValueError(f"{name} must be above {low} and at most {high}, got {getattr(self, name)}")
+        if not 0 <= self.warmup < 1 or self.weight_decay < 0:
+            raise ValueError(
+                f"warmup must lie in [0, 1) and weight_decay be at least 0, got {self.warmup} and {self.weight_decay}"
+            )
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise ValueError(f"precision must be 'auto', 'fp32' or 'bf16', got {self.precision!r}")
+
+
+class Batches:
+    """The training batches as pure functions of the step: nothing to save, nothing to restore."""
+
+    def __init__(self, sequences: Sequences, config: PretrainConfig, seq_len: int, shortest: int):
+        if len(sequences) < 2:
+            raise ValueError(
+                f"{sequences.source}: pretraining compares sequences and needs at least 2, got {len(sequences)}; "
+                "cut a long recording into windows (window=..., on the command line --window)"
+            )
+        if int(sequences.lengths.max()) < shortest:
+            raise ValueError(
+                f"{sequences.source}: the longest series has {int(sequences.lengths.max())} timesteps, but a masked "
+                f"and a visible patch need {shortest}; choose a smaller patch_len or longer windows"
+            )
+        self.sequences, self.config, self.seq_len, self.shortest = sequences, config, seq_len, shortest
+        self.size = min(config.batch_size, len(sequences))
+        self._order = lru_cache(maxsize=2)(self._permutation)
+
+    def _permutation(self, epoch: int) -> npt.NDArray[np.int64]:
+        return np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.sequences))
+
+    def epoch(self, step: int) -> int:
+        """Epoch of the first sequence of step `step` (0-based)."""
+        return step * self.size // len(self.sequences)
+
+    def values(self, step: int) -> Tensor:
+        """Batch of step `step`: float32 `(B, T, C)`, cropped, padded with NaN."""
+        places = np.arange(step * self.size, (step + 1) * self.size)
+        share = np.random.default_rng([self.config.seed, 2, step]).uniform(self.config.crop, 1.0)
+        crops = []
+        for place in places.tolist():
+            epoch, within = divmod(place, len(self.sequences))
+            index = int(self._order(epoch)[within])
+            x = self.sequences.values[index]
+            length = min(max(round(share * len(x)), self.shortest), len(x), self.seq_len)
+            start = int(np.random.default_rng([self.config.seed, 3, epoch, index]).random() * (len(x) - length + 1))
+            crops.append(x[start : start + length])
+        out = np.full((len(crops), max(map(len, crops)), self.sequences.n_channels), np.nan, dtype=np.float32)
+        for row, crop in zip(out, crops, strict=True):
+            row[: len(crop)] = crop
+        return torch.from_numpy(out)
+
+    def generator(self, step: int) -> torch.Generator:
+        """Random state of the masks of step `step`."""
+        return torch.Generator().manual_seed(int(np.random.SeedSequence([self.config.seed, 4, step]).generate_state(1)[0]))
+
+
+class Trainer:
+    """Model, optimizer and step count; `advance` does one optimizer step.
+
+    Under torchrun each process takes its share of the same global batch, so results do not depend on their number
+    beyond the order of floating-point sums.
+    """
+
+    def __init__(self, model: TemporalJEPA, sequences: Sequences, config: PretrainConfig):
+        check_channels(model, sequences)
+        self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        self.config, self.step = config, 0
+        self.batches = Batches(sequences, config, model.config.seq_len, 2 * model.config.patch)
+        parts = self.world * config.accumulate
+        if self.batches.size % parts:
+            raise ValueError(
+                f"a batch of {self.batches.size} does not split into {self.world} processes x {config.accumulate} parts"
+            )
+        self.device = pick_device(config.device)
+        self.bf16 = config.precision == "bf16" or (config.precision == "auto" and self.device.type == "cuda")
+        self.model = model.to(self.device).train()
+        decayed = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
+        plain = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=config.lr, betas=(0.9, 0.95), fused=self.device.type != "mps",
+        )  # fmt: skip
+        self.parallel: nn.Module = self.model
+        if self.world > 1:
+            self.parallel = DistributedDataParallel(self.model, broadcast_buffers=False)
+        if config.compile:
+            self.parallel = torch.compile(self.parallel)  # type: ignore[assignment]
+
+    def lr(self, step: int) -> float:
+        """Learning rate of step `step` (0-based): linear warm-up, then a half cosine to 0."""
+        warmup = max(1, round(self.config.warmup * self.config.steps))
+        if step < warmup:
+            return self.config.lr * (step + 1) / warmup
+        return self.config.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.config.steps - warmup)))
+
+    def advance(self) -> dict[str, Tensor]:
+        """One step: forward target and context, backward and step, EMA. Returns scalar tensors."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr(self.step)
+        x = self.batches.values(self.step)
+        visible = self.model.draw_masks(x, self.batches.generator(self.step))
+        torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout; the caller's state is kept by `train`
+        totals: dict[str, Tensor] = {}
+        count = self.batches.size // (self.world * self.config.accumulate)
+        for part in range(self.config.accumulate):
+            start = (part * self.world + self.rank) * count
+            last = part == self.config.accumulate - 1
+            wait = self.parallel.no_sync() if self.world > 1 and not last else nullcontext()  # type: ignore[operator]
+            with wait, torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                terms = self.parallel(x[start : start + count].to(self.device),
+                                      visible[:, start : start + count].to(self.device))  # fmt: skip
+                (terms["loss"] / self.config.accumulate).backward()
+            for name, value in terms.items():
+                totals[name] = totals.get(name, 0.0) + value.detach() / self.config.accumulate
+        totals["grad_norm"] = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.model.update_target(self.momentum())
+        return totals
+
+    def momentum(self) -> float:
+        """Momentum of the target after the step just taken."""
+        return momentum_at(self.step, self.config.steps, self.model.config.momentum)
+
+    @torch.no_grad()
+    def watch(self) -> Row:
+        """Collapse statistics of the context encoder on a fixed set of up to 128 sequences, per position."""
+        self.model.eval()
+        rows = np.unique(np.linspace(0, len(self.batches.sequences) - 1, 128).astype(int))
+        x = torch.from_numpy(self.batches.sequences.batch(rows)[:, : self.model.config.seq_len]).to(self.device)
+        x, known = self.model.context_encoder.prepare(x)
+        tokens, seen = self.model.context_encoder.encode(x, known).on_grid()
+        std, rank = position_statistics(tokens.float(), seen)
+        self.model.train()
+        return {
+            "std": float(np.median(std)) if std else None,
+            "rank": float(np.median(rank)) if rank else None,
+            "std_per_position": std,
+            "rank_per_position": rank,
+            "verdict": collapse_verdict(std, rank, tokens.shape[-1], len(rows)),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds: the step, weights and optimizer moments."""
+        return {"step": self.step, "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from `state()`."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = int(state["step"])
+
+
+def pick_device(name: str) -> torch.device:
+    """The torch device called `name`; "auto" is CUDA (this process's), else MPS, else the CPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device must be 'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ..., got {name!r}") from None
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise ValueError("device 'cuda' was asked for, but this torch sees no CUDA device; see temporal-jepa doctor")
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index)
+        torch.cuda.set_device(device)
+    return device
+
+
+def train(
+    model: TemporalJEPA,
+    sequences: Sequences,
+    config: PretrainConfig | None = None,
+    *,
+    on_row: Callable[[Row], None] = lambda row: None,
+    on_step: Callable[[Trainer], bool] = lambda trainer: False,
+    state: dict[str, Any] | None = None,
+) -> TemporalJEPA:
+    """Train in memory, in place.
+
+    Args:
+        model: from `initial_model`, or loaded.
+        sequences: at least two.
+        config: default `PretrainConfig()`.
+        on_row: called with each row of metrics (see `docs/cli.md`, metrics.jsonl).
+        on_step: called after each step; True ends the training there.
+        state: of a `Trainer`, to go on from.
+
+    Returns:
+        The same model, in evaluation mode on its device.
+
+    Raises:
+        ValueError: for data that cannot be trained on.
+        FloatingPointError: if the loss stops being finite; the weights are then of no use.
+    """
+    config = config or PretrainConfig()
+    with torch.random.fork_rng():
+        trainer = Trainer(model, sequences, config)
+        if state is not None:
+            trainer.restore(state)
+        began = since = time.perf_counter()
+        counted = trainer.step
+        while trainer.step < config.steps:
+            terms = trainer.advance()
+            step, final = trainer.step, trainer.step == config.steps
+            if step % config.log_every == 0 or final:
+                values = {name: float(value) for name, value in terms.items()}
+                if not math.isfinite(values["loss"] + values["grad_norm"]):
+                    raise FloatingPointError(f"the loss is not finite at step {step}; lower lr ({config.lr})")
+                now = time.perf_counter()
+                speed = (step - counted) * trainer.batches.size / max(now - since, 1e-9)
+                row = {"step": step, "epoch": trainer.batches.epoch(step), **values, "lr": trainer.lr(step - 1),
+                       "momentum": trainer.momentum(), "samples_per_s": speed, "elapsed_s": now - began}  # fmt: skip
+                if step % config.watch_every == 0 or final:
+                    row |= trainer.watch()
+                since, counted = time.perf_counter(), step
+                on_row(row)
+            if on_step(trainer):
+                break
+    return model.eval()
