@@ -28,7 +28,7 @@ setup: $(STAMP)  ## Create .venv and install everything the other targets need (
 $(STAMP): pyproject.toml constraints/cpu.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed, $(PYTHON) is older or missing: make setup PYTHON=python3.12" >&2; exit 1; }
-	@test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
+	@test -e .venv/bin/pip || "$(PYTHON)" -m venv .venv
 	@echo "setting up .venv with torch for $(TORCH): a few minutes the first time"
 	@index=(); \
 	if [ "$(TORCH)" = cpu ] && [ "$$(uname -s)" = Linux ]; then \
@@ -49,9 +49,8 @@ test-fast: $(STAMP)  ## The tests that take no more than a few seconds each
 	@$(RUN) pytest -n 2 -m "not slow" $(ARGS)
 
 lint: $(STAMP)  ## ruff (rules and format) and mypy --strict
-	@$(RUN) ruff check .
-	@$(RUN) ruff format --check .
-	@$(RUN) mypy --strict temporal_jepa
+	@failed=0; $(RUN) ruff check . || failed=1; $(RUN) ruff format --check . || failed=1; \
+	$(RUN) mypy --strict temporal_jepa || failed=1; exit $$failed
 
 format: $(STAMP)  ## Let ruff rewrite what it can
 	@$(RUN) ruff check --fix .
