@@ -1,12 +1,10 @@
-"""Everything that decides the architecture and the objective, in one frozen dataclass."""
+"""Two frozen dataclasses: what decides architecture and objective, and how to train. Quick to load: no torch here."""
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
-
-from .ema import default_momentum
-from .masks import MaskKind
 
 Pool = Literal["mean", "stats", "all"]
 
@@ -65,12 +63,12 @@ class TemporalJEPAConfig:
     dropout: float = 0.1
     seq_len: int = 60
     mask_ratio: float = 0.5
-    momentum: float = default_momentum()
+    momentum: float = 0.996
     tokenizer: Literal["linear", "patch", "conv"] = "linear"
     patch_len: int | None = None
     positions: Literal["sincos", "rotary"] = "sincos"
     predict: Literal["tokens", "pooled"] = "tokens"
-    mask: MaskKind = "random"
+    mask: Literal["random", "block", "future"] = "random"
     num_masks: int = 1
     normalize: Literal["none", "dataset", "instance"] = "none"
     variance_weight: float = 1.0
@@ -102,6 +100,62 @@ class TemporalJEPAConfig:
         """`patch_len`, resolved."""
         assert self.patch_len is not None
         return self.patch_len
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """How long and how to train.
+
+    Args:
+        steps: optimizer steps.
+        batch_size: sequences a step, over all processes and accumulated parts; at most the number of sequences.
+        lr: peak learning rate of AdamW.
+        weight_decay: on matrices; biases, norms and mask tokens have none.
+        warmup: share of the steps over which lr rises linearly before its cosine to 0.
+        clip: largest gradient norm.
+        crop: shortest random crop, as a share of each sequence; 1 trains on whole sequences.
+        accumulate: parts a batch is split into to save memory; the regulariser then sees one part at a time.
+        seed: of weights, order, crops and masks.
+        device: "auto" (CUDA, else MPS, else CPU), or a torch device.
+        precision: "fp32", "bf16" (autocast), or "auto": bf16 on CUDA.
+        compile: compile the model with torch.compile.
+        save_every: steps between checkpoints.
+        log_every: steps between rows of metrics.
+        watch_every: steps between collapse statistics.
+        tensorboard: also write TensorBoard events (extra `[tensorboard]`).
+    """
+
+    steps: int = 500
+    batch_size: int = 32
+    lr: float = 2e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    clip: float = 1.0
+    crop: float = 0.5
+    accumulate: int = 1
+    seed: int = 0
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: bool = False
+    save_every: int = 100
+    log_every: int = 10
+    watch_every: int = 50
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        for name in ("steps", "batch_size", "accumulate", "save_every", "log_every", "watch_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, low, high in (("lr", 0, math.inf), ("clip", 0, math.inf), ("crop", 0, 1.0)):
+            if not low < getattr(self, name) <= high:
+                raise ValueError(f"{name} must be above {low} and at most {high}, got {getattr(self, name)}")
+        if not 0 <= self.warmup < 1 or self.weight_decay < 0:
+            raise ValueError(
+                f"warmup must lie in [0, 1) and weight_decay be at least 0, got {self.warmup} and {self.weight_decay}"
+            )
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise ValueError(f"precision must be 'auto', 'fp32' or 'bf16', got {self.precision!r}")
 
 
 _CHOICES = {

@@ -4,15 +4,13 @@ The order of sequences is a function of (seed, epoch), crops of (seed, epoch, in
 so a checkpoint needs no random state, and an interrupted run ends in the weights of the uninterrupted one.
 """
 
-import json
 import math
 import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +19,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from .config import PretrainConfig as PretrainConfig
 from .data.sequences import Sequences
 from .ema import momentum_at
 from .embedding import check_channels
@@ -28,62 +27,6 @@ from .metrics import collapse_verdict, position_statistics
 from .model import TemporalJEPA
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class PretrainConfig:
-    """How long and how to train.
-
-    Args:
-        steps: optimizer steps.
-        batch_size: sequences a step, over all processes and accumulated parts; at most the number of sequences.
-        lr: peak learning rate of AdamW.
-        weight_decay: on matrices; biases, norms and mask tokens have none.
-        warmup: share of the steps over which lr rises linearly before its cosine to 0.
-        clip: largest gradient norm.
-        crop: shortest random crop, as a share of each sequence; 1 trains on whole sequences.
-        accumulate: parts a batch is split into to save memory; the regulariser then sees one part at a time.
-        seed: of weights, order, crops and masks.
-        device: "auto" (CUDA, else MPS, else CPU), or a torch device.
-        precision: "fp32", "bf16" (autocast), or "auto": bf16 on CUDA.
-        compile: compile the model with torch.compile.
-        save_every: steps between checkpoints.
-        log_every: steps between rows of metrics.
-        watch_every: steps between collapse statistics.
-        tensorboard: also write TensorBoard events (extra `[tensorboard]`).
-    """
-
-    steps: int = 500
-    batch_size: int = 32
-    lr: float = 2e-3
-    weight_decay: float = 0.05
-    warmup: float = 0.1
-    clip: float = 1.0
-    crop: float = 0.5
-    accumulate: int = 1
-    seed: int = 0
-    device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    compile: bool = False
-    save_every: int = 100
-    log_every: int = 10
-    watch_every: int = 50
-    tensorboard: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be run."""
-        for name in ("steps", "batch_size", "accumulate", "save_every", "log_every", "watch_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name, low, high in (("lr", 0, math.inf), ("clip", 0, math.inf), ("crop", 0, 1.0)):
-            if not low < getattr(self, name) <= high:
-                raise ValueError(f"{name} must be above {low} and at most {high}, got {getattr(self, name)}")
-        if not 0 <= self.warmup < 1 or self.weight_decay < 0:
-            raise ValueError(
-                f"warmup must lie in [0, 1) and weight_decay be at least 0, got {self.warmup} and {self.weight_decay}"
-            )
-        if self.precision not in ("auto", "fp32", "bf16"):
-            raise ValueError(f"precision must be 'auto', 'fp32' or 'bf16', got {self.precision!r}")
 
 
 class Batches:
@@ -130,7 +73,8 @@ class Batches:
 
     def generator(self, step: int) -> torch.Generator:
         """Random state of the masks of step `step`."""
-        return torch.Generator().manual_seed(int(np.random.SeedSequence([self.config.seed, 4, step]).generate_state(1)[0]))
+        state = np.random.SeedSequence([self.config.seed, 4, step]).generate_state(1)[0]
+        return torch.Generator().manual_seed(int(state))
 
 
 class Trainer:
@@ -241,7 +185,7 @@ def pick_device(name: str) -> torch.device:
         raise ValueError(f"device must be 'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ..., got {name!r}") from None
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise ValueError("device 'cuda' was asked for, but this torch sees no CUDA device; see temporal-jepa doctor")
+            raise ValueError("device 'cuda' was asked for, but this torch sees no such device: temporal-jepa doctor")
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index)
         torch.cuda.set_device(device)
     return device
