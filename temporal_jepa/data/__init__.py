@@ -1,3 +1,146 @@
-"""Files and arrays in, `Sequences` out."""
+"""Files, frames and arrays in, `Sequences` out: `read` is the one door.
 
+from temporal_jepa.data import read
+sequences = read("data.csv", id="track", values=["x", "y"], window=60)
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .archives import from_array, read_numpy, read_ts
 from .sequences import Sequences as Sequences
+from .sequences import listed
+from .series import from_frame
+from .tables import Columns, read_delimited, read_parquet
+
+TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
+FILES = (*TABLES, ".ts", ".npy", ".npz")
+LONG = 1000  # timesteps from which one series is worth a word about windows
+
+
+def read(
+    data: Any,
+    *,
+    layout: str | None = None,
+    id: str | None = None,
+    time: str | None = None,
+    label: str | None = None,
+    values: str | Sequence[str] | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+) -> Sequences:
+    """Read series from a file, a folder with one series a file, a pandas object, or arrays.
+
+    data: path of a .csv .tsv .txt .parquet .ts .npy .npz file or of a folder; a DataFrame or Series; an array
+        ``(n, channels, time)`` or ``(n, time)``, or a list of ``(channels, time_i)``; or `Sequences`.
+    layout: "wide" (a row is a series), "long" (a row is a timestep of the series named in `id`), "recording" (all rows
+        are one series) or "folder". Inferred when None, like the next four.
+    id, time, label: names of columns, "" for none. values: names of the value columns, a list or "A,B,C".
+    window, stride: cut each series into windows of so many timesteps, one every `stride` (default: `window`).
+
+    `notes` of the result tells each inference in a line. Raises ValueError (or FileNotFoundError, or
+    ModuleNotFoundError for a missing reader) with what was found, where, and what to do.
+    """
+    named = values.split(",") if isinstance(values, str) else values
+    picked = None if named is None else tuple(str(name).strip() for name in named)
+    id, time, label = (None if c is None else str(c) for c in (id, time, label))
+    columns = Columns(layout, id, time, label, picked)
+    if stride is not None and window is None:
+        raise ValueError(f"stride={stride} needs a window: the number of timesteps in each piece")
+    pandas = sys.modules.get("pandas")  # a pandas object can only come from an imported pandas
+    if isinstance(data, Sequences):
+        found = data
+    elif isinstance(data, (str, Path)):
+        found = _read_path(Path(data), columns)
+    elif pandas is not None and isinstance(data, (pandas.DataFrame, pandas.Series)):
+        found = from_frame(data if isinstance(data, pandas.DataFrame) else data.to_frame(data.name or "value"), columns)
+    else:
+        found = from_array(data, columns)
+    found.check_observed()
+    if flat := found.constant():
+        found = replace(found, notes=(*found.notes, f"constant throughout: {len(flat)} of {len(found)} series "
+                                      f"({listed(flat)})"))  # fmt: skip
+    if window is not None:
+        return found.windows(window, stride)
+    if len(found) == 1 and found.lengths[0] >= LONG:
+        note = f"one series of {found.lengths[0]} timesteps: window=LENGTH cuts it into many"
+        found = replace(found, notes=(*found.notes, note))
+    return found
+
+
+def _read_path(path: Path, columns: Columns) -> Sequences:
+    if path.is_dir():
+        return _read_folder(path, columns)
+    if not path.exists():
+        near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        close = difflib.get_close_matches(path.name, near, 1)
+        raise FileNotFoundError(f"no file or folder {path}" + (f"; did you mean {close[0]!r}?" if close else ""))
+    if columns.layout == "folder":
+        raise ValueError(f"{path}: layout folder expects a folder with one series a file, got a file")
+    return _read_file(path, columns)
+
+
+def _read_file(path: Path, columns: Columns) -> Sequences:
+    kind = path.suffix.lower()
+    if kind not in FILES:
+        raise ValueError(f"{path}: unknown extension {kind or '(none)'!r}; expected one of {' '.join(FILES)}")
+    if kind == ".ts":
+        if given := columns.given():
+            raise ValueError(f"{path}: a .ts file says itself what it holds; leave out {listed(given)}")
+        return read_ts(path)
+    if kind in (".npy", ".npz"):
+        return read_numpy(path, columns)
+    if kind in (".parquet", ".pq"):
+        return from_frame(read_parquet(path), columns, str(path))
+    frame, columns, notes = read_delimited(path, columns)
+    return from_frame(frame, columns, str(path), notes)
+
+
+def _read_folder(folder: Path, columns: Columns) -> Sequences:
+    """One series a file, all of one type; in a folder of folders the inner ones are the labels."""
+    if columns.layout not in (None, "folder"):
+        raise ValueError(f"{folder}: a folder has the layout folder (one series a file), got {columns.layout!r}; for "
+                         f"another layout name one of its files")  # fmt: skip
+    entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    inner = [p for p in entries if p.is_dir()]
+    labelled = bool(inner) and len(inner) == len(entries)
+    files = [f for p in inner for f in sorted(p.iterdir()) if not f.name.startswith(".")] if labelled else entries
+    if splits := [f.name for f in files if f.stem.upper().endswith(("_TRAIN", "_TEST"))]:
+        raise ValueError(f"{folder}: holds the splits {listed(splits)} of a set; name one of these files")
+    kinds = {f.suffix.lower() for f in files if f.suffix.lower() in (*TABLES, ".npy")}
+    if strays := [f.relative_to(folder) for f in files if f.is_dir() or f.suffix.lower() not in kinds]:
+        raise ValueError(f"{folder}: expected only files with one series each ({' '.join((*TABLES, '.npy'))}), but "
+                         f"found {listed(strays)}; move them away, or name one file")  # fmt: skip
+    if len(kinds) != 1:
+        raise ValueError(f"{folder}: expected files of one type, got {listed(sorted(kinds)) or 'none'}")
+    return _joined(folder, files, [_read_file(f, replace(columns, layout="recording")) for f in files], labelled)
+
+
+def _joined(folder: Path, files: list[Path], parts: list[Sequences], labelled: bool) -> Sequences:
+    first = parts[0]
+    for part in parts:
+        if part.channels != first.channels or (part.times is None) != (first.times is None):
+            raise ValueError(f"{part.source}: expected the columns of {files[0].name} ({listed(first.channels)}), got "
+                             f"{listed(part.channels)}; name the columns to read with values=, time=")  # fmt: skip
+    own = [p.labels[0] for p in parts if p.labels is not None]
+    labels = [f.parent.name for f in files] if labelled else own if len(own) == len(parts) else None
+    notes = [f"layout folder: {len(files)} files, one series each; read like {files[0].name}"]
+    if labelled:
+        notes.append("labels are the names of the inner folders")
+    return Sequences(
+        [p.values[0] for p in parts],
+        None if labels is None else np.array(labels),
+        [str(f.relative_to(folder)) for f in files],
+        first.channels,
+        None if first.times is None else [t for p in parts for t in p.times or ()],
+        str(folder),
+        (*notes, *first.notes),
+    )

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
-SOME = 5  # how many names a message lists before "..."
+SOME = 8  # how many names a message lists before "..."
 
 
 def listed(names: Iterable[Any]) -> str:
@@ -142,12 +142,12 @@ class Sequences:
     def check_observed(self) -> Sequences:
         """These sequences, when each series and each channel has an observed value somewhere; else ValueError."""
         seen = np.array([~np.isnan(x).all(axis=0) for x in self.values])  # (n, channels)
-        if empty := [c for c, ok in zip(self.channels, seen.any(axis=0), strict=True) if not ok]:
+        if empty := [self.channels[k] for k in np.flatnonzero(~seen.any(axis=0))]:
             raise ValueError(
                 f"{self.source}: channel {listed(map(repr, empty))} has no observed value in any series (all NaN); "
                 f"leave it out, for example with values={','.join(c for c in self.channels if c not in empty)!r}"
             )
-        if blank := [i for i, ok in zip(self.ids, seen.any(axis=1), strict=True) if not ok]:
+        if blank := [self.ids[k] for k in np.flatnonzero(~seen.any(axis=1))]:
             raise ValueError(f"{self.source}: {len(blank)} series have no observed value (length zero or all NaN): "
                              f"{listed(map(repr, blank))}; leave them out")  # fmt: skip
         return self
@@ -201,7 +201,7 @@ class Sequences:
             rows.append(("labels", f"{len(names)}: {listed(counted)}"))
         if self.times is not None:
             first, last = min(t[0] for t in self.times), max(t[-1] for t in self.times)
-            rows.append(("times", f"{_moment(first)} to {_moment(last)}"))
+            rows.append(("times", f"{moment(first)} to {moment(last)}"))
         changing = np.any([_changes(x) for x in self.values], axis=0)
         if still := [c for c, moves in zip(self.channels, changing, strict=True) if not moves]:
             rows.append(("constant channels", f"{len(still)}: {listed(still)}"))
@@ -226,8 +226,9 @@ def as_labels(y: Any) -> npt.NDArray[np.str_]:
     return np.array(out, dtype=np.str_)
 
 
-def _moment(when: Any) -> str:
-    return str(when.astype("datetime64[s]")) if isinstance(when, np.datetime64) else f"{when:g}"
+def moment(when: Any) -> str:
+    """A time for a message, without the zeros of its nanoseconds."""
+    return str(np.datetime_as_string(when, unit="auto")) if isinstance(when, np.datetime64) else f"{when:g}"
 
 
 def _changes(x: FloatArray) -> npt.NDArray[np.bool_]:
@@ -263,7 +264,9 @@ def _check_axes(shapes: list[tuple[int, ...]]) -> tuple[str, ...]:
     channels, times = {s[0] for s in shapes}, {s[1] for s in shapes}
     if len(channels) > 1:
         swapped = "; they look like (time, channels): pass [x.T for x in X]" if len(times) == 1 else ""
-        raise ValueError(f"expected arrays (channels, time_i) with one number of channels, got {listed(shapes)}{swapped}")
+        raise ValueError(
+            f"expected arrays (channels, time_i) with one number of channels, got {listed(shapes)}{swapped}"
+        )
     c, t = shapes[0][0], max(times)
     if t <= 8 and c >= 8 * max(t, 4):
         raise ValueError(

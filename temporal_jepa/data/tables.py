@@ -1,0 +1,177 @@
+"""Files of rows and columns: delimited text and Parquet to a pandas frame; every guess is noted."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}
+MISSING = {"", "nan", "na", "n/a", "null", "none", "?"}
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How to read a table; None is inferred, "" is none. The keyword arguments of `read` of the same names."""
+
+    layout: str | None = None
+    id: str | None = None
+    time: str | None = None
+    label: str | None = None
+    values: tuple[str, ...] | None = None
+
+    def given(self) -> list[str]:
+        """Names of the options that were set."""
+        return [name for name, value in vars(self).items() if value is not None]
+
+
+def read_text(path: Path) -> tuple[str, list[str]]:
+    """The text of a file and notes on its encoding; ValueError when it is empty or binary."""
+    raw = path.read_bytes()
+    if not raw.strip():
+        raise ValueError(f"{path}: the file is empty")
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        try:
+            return raw.decode("utf-16"), ["the text is UTF-16"]
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: starts as UTF-16 text but is not ({error.reason}); is it cut short?") from error
+    if any(byte < 9 or 13 < byte < 27 for byte in raw[:4096]):
+        raise ValueError(f"{path}: holds binary data, expected {path.suffix} text; does the extension fit the file?")
+    try:
+        return raw.decode("utf-8-sig"), []
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        note = f"line {line} is not UTF-8 (byte 0x{raw[error.start]:02x}): the text was read as Windows-1252"
+        return raw.decode("cp1252", errors="replace"), [note]
+
+
+def read_delimited(path: Path, columns: Columns) -> tuple[pd.DataFrame, Columns, list[str]]:
+    """A .csv, .tsv or .txt file as a frame; columns without a header line are named "0", "1", ....
+
+    A .tsv or .txt without a header is a file of the UCR archive: the label first, then the values of one series.
+    Raises ValueError for ragged rows, an empty file, binary data.
+    """
+    import pandas as pd
+
+    text, notes = read_text(path)
+    lines = [line for line in text.splitlines() if line.strip()]
+    sep = _separator(lines[:20])
+    header = _has_header(_fields(lines[0], sep))
+    width = _check_rectangle(path, text, sep, header)
+    comma = sep != "," and _decimal_comma(lines[1:20], sep)
+    if sep != ("\t" if path.suffix.lower() == ".tsv" else ",") and width > 1:
+        notes.append(f"columns are separated by {SEPARATORS.get(sep, 'spaces')}" + (", decimals are commas" * comma))
+    if header and len(lines) == 1:
+        raise ValueError(f"{path}: the file holds a header line and no data")
+    frame = pd.read_csv(
+        io.StringIO(text),
+        sep=sep,
+        header=0 if header else None,
+        decimal="," if comma else ".",
+        na_values=["?"],
+        skipinitialspace=True,
+        low_memory=False,
+    )
+    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
+    if not header:
+        notes.append(f"no header line: columns are numbered 0 to {width - 1}")
+        if path.suffix.lower() in (".tsv", ".txt") and set(columns.given()) <= {"label"}:
+            columns, frame = _ucr(path, frame, columns, notes)
+    return frame, columns, notes
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """A Parquet file as a frame; ModuleNotFoundError without pyarrow, ValueError for a damaged file."""
+    import pandas as pd
+
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ModuleNotFoundError("reading .parquet needs pyarrow: pip install 'temporal-jepa[parquet]'")
+    if not path.stat().st_size:
+        raise ValueError(f"{path}: the file is empty")
+    try:
+        return pd.read_parquet(path, engine="pyarrow")
+    except (ValueError, OSError) as error:  # pyarrow's own errors are subclasses of these
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path}: not a readable Parquet file; is it cut short? ({reason})") from error
+
+
+def is_recording(rows: int, columns: int) -> bool:
+    """Whether a bare table is tall enough to be one recording, rows are time, and not one series a row."""
+    return columns <= 16 and rows >= 64 * columns
+
+
+def _ucr(path: Path, frame: pd.DataFrame, columns: Columns, notes: list[str]) -> tuple[Columns, pd.DataFrame]:
+    rows, width = frame.shape
+    if is_recording(rows, width):
+        raise ValueError(
+            f"{path}: {rows} rows of {width} numbers is not the UCR layout (a label, then the values of one series); "
+            f"for a table name its columns by number, such as id=1, time=0, or say layout=recording (rows are time)"
+        )
+    if columns.label is None:
+        frame = frame.rename(columns={frame.columns[0]: "label"})
+        notes.append("UCR layout: the first column is the label, the others are the values of one series")
+        return replace(columns, layout="wide", label="label"), frame
+    return replace(columns, layout="wide"), frame
+
+
+def _separator(lines: list[str]) -> str:
+    for sep in SEPARATORS:  # the same number of them in every line
+        if len({line.count(sep) for line in lines}) == 1 and sep in lines[0]:
+            return sep
+    for sep in SEPARATORS:
+        if sep in lines[0] or all(sep in line for line in lines[1:] or lines):
+            return sep
+    return r"\s+" if all(len(line.split()) > 1 for line in lines) else ","
+
+
+def _fields(line: str, sep: str) -> list[str]:
+    return line.split() if sep == r"\s+" else next(csv.reader([line], delimiter=sep))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.strip().replace(",", "."))
+    except ValueError:
+        return text.strip().lower() in MISSING
+    return True
+
+
+def _has_header(cells: list[str]) -> bool:
+    """A first line of numbers is data, unless it counts (0, 1, 2, ...); its first cell may be a label or a date."""
+    rest = [cell.strip() for cell in (cells[1:] or cells)]
+    if not all(map(_is_number, rest)):
+        return True
+    whole = [int(cell) for cell in rest if cell.isdigit()]
+    counts = len(whole) == len(rest) and whole == list(range(whole[0], whole[0] + len(whole)))
+    return counts and len(cells) > 1 and (whole[0] in (0, 1) or len(whole) > 2)
+
+
+def _check_rectangle(path: Path, text: str, sep: str, header: bool) -> int:
+    """The number of fields, the same in every line; ValueError naming the first line that differs."""
+    lines = io.StringIO(text)
+    reader = (line.split() for line in lines) if sep == r"\s+" else csv.reader(lines, delimiter=sep)
+    width, number = 0, 0
+    for number, fields in enumerate(reader, 1):
+        if not fields or (len(fields) == 1 and not fields[0].strip()):
+            continue
+        width = width or len(fields)
+        if len(fields) != width:
+            raise ValueError(
+                f"{path}: expected {width} fields in every row as in the {'header' if header else 'first row'}, got "
+                f"{len(fields)} in row {number}; write missing values and the ends of short series as empty fields "
+                f"(or is the file cut short?)"
+            )
+    return width
+
+
+def _decimal_comma(lines: list[str], sep: str) -> bool:
+    cells = [cell.strip() for line in lines for cell in _fields(line, sep)]
+    return any(map(DECIMAL_COMMA.fullmatch, cells)) and not any("." in cell and _is_number(cell) for cell in cells)
