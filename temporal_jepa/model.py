@@ -1,8 +1,8 @@
 """The model, in the order of the data: encoder, predictors, TemporalJEPA, the seed's builders.
 
-Legend of shapes: `B` batch, `T` timesteps, `C` channels (input_dim), `P` timesteps a patch, `N` tokens, `K` kept tokens,
-`M` masked tokens, `D` width, `H` heads. Hiding is one mechanism: padding, missing values (NaN) and masked timesteps are
-all *unobserved* values; a tokenizer sees zeros there, and a token without any observed value is dropped.
+Legend of shapes: `B` batch, `T` timesteps, `C` channels (input_dim), `P` timesteps a patch, `N` tokens, `K` kept
+tokens, `M` masked tokens, `D` width, `H` heads. Hiding is one mechanism: padding, missing values (NaN) and masked
+timesteps are all *unobserved* values; a tokenizer sees zeros there, and a token without any observed value is dropped.
 """
 
 import copy
@@ -23,7 +23,7 @@ MAX_TOKENS = 16384  # longest accepted sequence, in tokens: attention is quadrat
 
 
 class Encoded(NamedTuple):
-    """What an encoder says of a batch: `layers` `(B, K, D)` each, the last normed; grid `index` and `valid` `(B, K)`."""
+    """An encoded batch: `layers`, `(B, K, D)` each, the last normed; their places `index` and `valid`, `(B, K)`."""
 
     layers: list[Tensor]
     index: Tensor
@@ -33,7 +33,7 @@ class Encoded(NamedTuple):
     def on_grid(self) -> tuple[Tensor, Tensor]:
         """The last layer at its grid places: `(B, N, D)`, zeros elsewhere, and bool `(B, N)`, True = encoded."""
         tokens = self.layers[-1]
-        batch, kept, width = tokens.shape
+        batch, _, width = tokens.shape
         valid = torch.ones_like(self.index, dtype=torch.bool) if self.valid is None else self.valid
         place = torch.where(valid, self.index, self.num_tokens)  # padding goes to a spare place at the end
         grid = tokens.new_zeros(batch, self.num_tokens + 1, width)
@@ -107,13 +107,20 @@ class ContextEncoder(nn.Module):
         """Make the values of hidden tokens unobserved: known `(B, N*P, C)`, visible `(B, N)`."""
         return known & visible.repeat_interleave(self.config.patch, dim=1)[:, :, None]
 
-    def encode(self, x: Tensor, known: Tensor) -> Encoded:
-        """Encode what is known of a prepared batch, `(B, N*P, C)`; tokens with nothing known are dropped first."""
+    def encode(self, x: Tensor, known: Tensor, drop: bool = True) -> Encoded:
+        """Encode what is known of a prepared batch, `(B, N*P, C)`; tokens with nothing known are dropped first.
+
+        Without `drop` they stay and are masked: the same result, in shapes that do not depend on the values.
+        """
         tokens = self.tokenizer(self.normalizer(x, known), known, self.normalizer.slope)  # (B, N, D)
-        index, valid = kept_index(self.tokens_observed(known))  # (B, K)
-        if index.shape[1] < tokens.shape[1]:
-            tokens = gather_tokens(tokens, index)  # (B, K, D)
-        return Encoded(self.stack(tokens, index[..., None], valid), index, valid, known.shape[1] // self.config.patch)
+        seen, count = self.tokens_observed(known), tokens.shape[1]
+        if drop:
+            index, valid = kept_index(seen)  # (B, K)
+            if index.shape[1] < count or valid is not None:
+                tokens = gather_tokens(tokens, index)  # (B, K, D)
+        else:
+            index, valid = torch.arange(count, device=x.device).expand(seen.shape), seen
+        return Encoded(self.stack(tokens, index[..., None], valid), index, valid, count)
 
 
 def masked_mean(tokens: Tensor, valid: Tensor | None) -> Tensor:
@@ -148,7 +155,7 @@ class TokenPredictor(nn.Module):
 
 
 class PooledPredictor(nn.Module):
-    """The seed's predictor, from one vector to one vector: residual MLP blocks, `(B, embed_dim)` -> `(B, embed_dim)`."""
+    """The seed's predictor, from one vector to one: residual MLP blocks, `(B, embed_dim)` -> `(B, embed_dim)`."""
 
     def __init__(self, config: TemporalJEPAConfig):
         super().__init__()
@@ -277,11 +284,7 @@ class TemporalJEPA(nn.Module):
         if not bool(known.flatten(1).any(1).all()):
             raise ValueError("every sequence needs at least one observed value; got one that is all missing")
         encoded = encoder.encode(x, known)
-        features = pool_tokens(encoded, pool)
-        if encoder.normalizer.instance:
-            scaled = torch.where(known, (x - encoder.normalizer.mean) / encoder.normalizer.std, 0.0)
-            features = torch.cat([features, *encoder.normalizer.moments(scaled, known)], dim=1)
-        return features
+        return append_moments(encoder, pool_tokens(encoded, pool), x, known)
 
     @torch.no_grad()
     def embed_timesteps(self, x: Tensor) -> Tensor:
@@ -346,6 +349,15 @@ def pool_tokens(encoded: Encoded, pool: Pool) -> Tensor:
             tokens = tokens.masked_fill(~encoded.valid[..., None], float("-inf"))
         pooled += [mean, std, tokens.amax(1)]
     return torch.cat(pooled, dim=1)
+
+
+def append_moments(encoder: ContextEncoder, features: Tensor, x: Tensor, known: Tensor) -> Tensor:
+    """With `normalize="instance"`, add what normalising took away: each sequence's mean and std, `(B, F + 2 C)`."""
+    norm = encoder.normalizer
+    if not norm.instance:
+        return features
+    scaled = torch.where(known, (x - norm.mean) / norm.std, 0.0)
+    return torch.cat([features, *norm.moments(scaled, known)], dim=1)
 
 
 def build(**options: Any) -> tuple[ContextEncoder, PooledPredictor]:

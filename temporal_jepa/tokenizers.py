@@ -34,7 +34,7 @@ class Normalizer(nn.Module):
         return x
 
     def moments(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of each sequence and channel, each `(B, C)`, of values that are 0 where hidden."""
+        """Mean and standard deviation of each sequence and channel, `(B, C)` each; `x` is 0 where unobserved."""
         count = observed.sum(1).clamp(min=1)  # (B, C)
         mean = x.sum(1) / count
         square = torch.where(observed, x - mean[:, None], 0.0).square().sum(1) / count

@@ -1,0 +1,203 @@
+"""Models on disk: safetensors weights with a JSON configuration and a model card, and exports that need no library."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from . import __version__
+from .config import Pool, make_config
+from .model import TemporalJEPA, append_moments, pool_tokens
+
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+
+
+def save_pretrained(
+    model: TemporalJEPA, folder: str | os.PathLike[str], details: Mapping[str, Any] | None = None
+) -> Path:
+    """Write `config.json`, `model.safetensors` and a model card into `folder`, each file whole or not at all.
+
+    Args:
+        model: the model, on any device.
+        folder: created when missing; files of these three names are replaced.
+        details: further entries of `config.json`: how the model was trained, on what.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"format": 1, "version": __version__, "model": vars(model.config), **(details or {})}
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    write_atomically(folder / WEIGHTS, save(weights, metadata={"format": "pt"}))
+    write_atomically(folder / CONFIG, json.dumps(config, indent=2).encode() + b"\n")
+    write_atomically(folder / CARD, _card(config).encode())
+    return folder
+
+
+def from_pretrained(source: str | os.PathLike[str], device: str = "cpu") -> TemporalJEPA:
+    """Load a model from a folder (a run folder, or one from `save_pretrained`) or from the Hugging Face hub.
+
+    Args:
+        source: a folder, or "owner/name" on the hub (extra `[hub]`) when no such folder exists.
+        device: where to put the model.
+
+    Returns:
+        The model in evaluation mode.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or a file is missing in it.
+        ValueError: if a file is damaged, of another version, or its weights do not fit its configuration.
+    """
+    folder = _folder(source)
+    config = read_config(folder)
+    model = TemporalJEPA(make_config(**config["model"]))
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; a model is a folder with {CONFIG} and {WEIGHTS}")
+    try:
+        weights = load_file(path, device="cpu")
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged ({error}); copy it again, or resume the run that wrote it") from None
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        lines = str(error).splitlines()
+        raise ValueError(f"{path} does not fit {folder / CONFIG}: {lines[1].strip() if lines[1:] else error}") from None
+    return model.to(device).eval()
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The parsed `config.json` of a model or run folder; FileNotFoundError or ValueError says what is wrong with it."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; a model is a folder with {CONFIG} and {WEIGHTS}")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no valid JSON ({error}); copy it again") from None
+    if not isinstance(config, dict) or config.get("format") != 1 or not isinstance(config.get("model"), dict):
+        raise ValueError(f'{path} is not a configuration this version reads: expected "format": 1 and "model": {{...}}')
+    return config
+
+
+def _folder(source: str | os.PathLike[str]) -> Path:
+    folder = Path(source)
+    if folder.is_dir():
+        return folder
+    text = os.fspath(source)
+    if folder.exists():
+        raise ValueError(f"{text} is a file; expected a folder with {CONFIG} and {WEIGHTS}")
+    if text.count("/") != 1 or text.startswith((".", "/", "~")) or folder.parent.is_dir():
+        raise FileNotFoundError(f"{text}: no such folder; expected a run folder, a model, or 'owner/name' on the hub")
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise FileNotFoundError(
+            f"{text}: no such folder; to look it up on the Hugging Face hub: pip install 'temporal-jepa[hub]'"
+        ) from None
+    return Path(snapshot_download(text, allow_patterns=[CONFIG, WEIGHTS, CARD]))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write under a temporary name beside `path`, then rename: readers see the old file or the whole new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _card(config: Mapping[str, Any]) -> str:
+    model = config["model"]
+    data = config.get("data", {})
+    trained = f"{data['n']} sequences of {data['path']}" if data else "see whoever published it"
+    return f"""---
+library_name: temporal-jepa
+tags: [time-series, self-supervised, jepa]
+---
+# A Temporal JEPA encoder
+
+Embeds sequences of {model["input_dim"]} channels; missing values (NaN) and any length are accepted.
+Trained without labels on: {trained}.
+
+```python
+from temporal_jepa import from_pretrained
+model = from_pretrained("PATH_OF_THIS_FOLDER")
+embedding = model.embed(x)  # x: float tensor (batch, time, {model["input_dim"]})
+```
+
+The configuration and how it was trained stand in `config.json`. Scores are not transferable to other data: probe it on
+yours, beside the untrained encoder, with `temporal-jepa probe`.
+"""
+
+
+class _Embedder(nn.Module):
+    """`TemporalJEPA.embed` as one graph without data-dependent shapes: unobserved tokens are masked, not dropped."""
+
+    def __init__(self, model: TemporalJEPA, pool: Pool):
+        super().__init__()
+        self.encoder, self.pool = model.target_encoder, pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        patch = self.encoder.config.patch
+        tokens = (x.shape[1] + 2 * patch - 1) // patch  # one to spare, so that no size is ever 1 (torch.export)
+        x = F.pad(x, (0, 0, 0, tokens * patch - x.shape[1]), value=float("nan"))
+        known = ~x.isnan()
+        features = pool_tokens(self.encoder.encode(x, known, drop=False), self.pool)
+        return append_moments(self.encoder, features, x, known)
+
+
+def export(
+    model: TemporalJEPA, path: str | os.PathLike[str], format: Literal["onnx", "torch"] = "onnx", pool: Pool = "all"
+) -> Path:
+    """Write `embed` as one graph, `x (batch, time, channels)` -> `(batch, features)`, batch and time dynamic.
+
+    Args:
+        model: the model.
+        path: file to write; its folder must exist.
+        format: "onnx" (extra `[onnx]`) or "torch" (a `torch.export` program, `.pt2`).
+        pool: see `TemporalJEPA.embed`.
+
+    Returns:
+        The path.
+
+    Raises:
+        ImportError: if the extra is missing.
+        ValueError: for an unknown format.
+    """
+    if format not in ("onnx", "torch"):
+        raise ValueError(f"format must be 'onnx' or 'torch', got {format!r}")
+    path = Path(path)
+    graph = _Embedder(model, pool).cpu().eval()
+    example = torch.zeros(2, 4 * model.config.patch + 1, model.config.input_dim)
+    dynamic = {"x": {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("time", min=2)}}
+    with torch.no_grad():
+        if format == "torch":
+            torch.export.save(torch.export.export(graph, (example,), dynamic_shapes=dynamic), path)
+            return path
+        try:
+            import onnxscript  # noqa: F401
+        except ImportError:
+            raise ImportError("export to ONNX needs onnx and onnxscript: pip install 'temporal-jepa[onnx]'") from None
+        program = torch.onnx.export(
+            graph, (example,), dynamo=True, dynamic_shapes=dynamic, input_names=["x"], output_names=["embedding"],
+            external_data=False, verbose=False,
+        )  # fmt: skip
+        assert program is not None
+        program.save(str(path))
+    return path
