@@ -24,7 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 # docs/decisions/0001-flat-package-on-floors.md, lowest floor first. A module imports from lower floors only.
 FLOORS = [
-    ["masks", "losses", "ema", "metrics", "probes", "data"],  # the files of data/ may import each other
+    ["masks", "losses", "ema", "metrics", "probes", "figures", "data"],  # the files of data/ may import each other
     ["config"],
     ["tokenizers", "transformer"],
     ["model"],
@@ -68,7 +68,10 @@ def own_imports(file: Path) -> set[str]:
             base = package[: len(package) - node.level + 1] if node.level else []
             dotted = ".".join([*base, node.module] if node.module else base)
             if dotted == "temporal_jepa":  # from temporal_jepa import masks, or a public name of the package
-                found.update(f"{dotted}.{a.name}" if a.name in FLOOR else dotted for a in node.names)
+                names = {alias.name for alias in node.names} - {
+                    "__version__"
+                }  # a constant, set before anything is loaded
+                found.update(f"{dotted}.{name}" if name in FLOOR else dotted for name in names)
             else:
                 found.add(dotted)
     ours = {name for name in found if name.split(".")[0] == "temporal_jepa"}
