@@ -60,7 +60,7 @@ def read_numpy(path: Path, columns: Columns) -> Sequences:
         if path.suffix.lower() == ".npy":
             array: Any = np.load(path, mmap_mode="r" if path.stat().st_size > MAPPED_BYTES else None)
         else:
-            with np.load(path) as archive:
+            with path.open("rb") as file, np.load(file) as archive:
                 names = list(archive.files)
                 name = "X" if "X" in names else names[0] if len(set(names) - {"y"}) == 1 else None
                 if name is None:

@@ -133,7 +133,9 @@ def _plan(frame: pd.DataFrame, columns: Columns, source: str, notes: list[str]) 
         ident = columns.id or None
     rest = [n for n in names if n not in spent] if columns.values is None else list(columns.values)
     if layout == "wide":
-        steps = _steps(rest, columns.values) or {"value": rest if columns.values else _numeric_only(frame, rest)}
+        steps = _steps(rest, columns.values, wide=True) or {
+            "value": rest if columns.values else _numeric_only(frame, rest)
+        }
         plan = _Plan(layout, ident, None, label, [n for group in steps.values() for n in group], steps, notes)
     else:
         if columns.values is None:  # other ids, and counters of rows, are no measurements
@@ -221,7 +223,7 @@ def _find_ids(frame: pd.DataFrame, time: str | None) -> list[str]:
     return list(dict.fromkeys([*clean, *many, *names]))
 
 
-def _steps(names: list[str], values: tuple[str, ...] | None) -> dict[str, list[str]]:
+def _steps(names: list[str], values: tuple[str, ...] | None, wide: bool = False) -> dict[str, list[str]]:
     """Numbered columns by channel, in the order of their numbers: t0, t1, ... or x_0, x_1, ..., y_0, y_1, ..."""
     groups: dict[str, dict[int, str]] = {}
     for name in names if values is None else values:
@@ -229,7 +231,9 @@ def _steps(names: list[str], values: tuple[str, ...] | None) -> dict[str, list[s
             groups.setdefault(match[1], {})[int(match[2])] = name
     numbers = next((set(g) for g in groups.values() if len(g) == max(map(len, groups.values()))), set())
     kept = {prefix: group for prefix, group in groups.items() if set(group) == numbers}
-    if len(numbers) < 2 or (len(numbers) < 5 and all(prefix.lower() in CHANNEL_LIKE for prefix in kept)):
+    if len(numbers) < 2 or (
+        not wide and len(numbers) < 5 and len(kept) == 1 and {*map(str.lower, kept)} < CHANNEL_LIKE
+    ):
         return {}  # ch1, ch2, ch3 are channels of a recording
     plain = len(kept) == 1 and next(iter(kept)).lower() in PLAIN
     return {
@@ -363,8 +367,8 @@ def _check_times(
         k = twice[0]
         raise ValueError(
             f"{source}: {twice.size} duplicate timestamps, the first is {moment(times[k])} in series "
-            f"{names[codes[k]]!r} (data rows {rows[k] + 1} and {rows[k + 1] + 1}); drop one of them, or say time='' to go "
-            f"by the order of the rows" + ("" if plan.id else ", or id=COLUMN if the table holds several series")
+            f"{names[codes[k]]!r} (data rows {rows[k] + 1} and {rows[k + 1] + 1}); drop one of them, or say time='' to "
+            f"go by the order of the rows" + ("" if plan.id else ", or id=COLUMN if the table holds several series")
         )
     usual = np.median(steps[same]) if same.any() else 0.0
     odd = np.abs(steps - usual) > 0.01 * usual

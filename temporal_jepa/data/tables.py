@@ -69,6 +69,8 @@ def read_delimited(path: Path, columns: Columns) -> tuple[pd.DataFrame, Columns,
     comma = sep != "," and _decimal_comma(lines[1:20], sep)
     if sep != ("\t" if path.suffix.lower() == ".tsv" else ",") and width > 1:
         notes.append(f"columns are separated by {SEPARATORS.get(sep, 'spaces')}" + (", decimals are commas" * comma))
+    if header and all(map(_is_number, _fields(lines[0], sep))):
+        notes.append("the first line counts up: taken as the header")
     if header and len(lines) == 1:
         raise ValueError(f"{path}: the file holds a header line and no data")
     frame = pd.read_csv(
@@ -146,7 +148,7 @@ def _is_number(text: str) -> bool:
 
 def _has_header(cells: list[str]) -> bool:
     """A first line of numbers is data, unless it counts (0, 1, 2, ...); its first cell may be a label or a date."""
-    rest = [cell.strip() for cell in (cells[1:] or cells)]
+    rest = [cell.strip() for cell in (cells if _is_number(cells[0]) else cells[1:] or cells)]
     if not all(map(_is_number, rest)):
         return True
     whole = [int(cell) for cell in rest if cell.isdigit()]
@@ -166,7 +168,7 @@ def _check_rectangle(path: Path, text: str, sep: str, header: bool) -> int:
         if len(fields) != width:
             raise ValueError(
                 f"{path}: expected {width} fields in every row as in the {'header' if header else 'first row'}, got "
-                f"{len(fields)} in row {number}; write missing values and the ends of short series as empty fields "
+                f"{len(fields)} in line {number}; write missing values and the ends of short series as empty fields "
                 f"(or is the file cut short?)"
             )
     return width

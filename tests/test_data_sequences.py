@@ -1,0 +1,157 @@
+"""The container: its shapes, what it refuses, and that cutting and batching lose nothing."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from temporal_jepa.data import Sequences, read
+
+
+def series(*lengths, channels=2):
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=(n, channels)).astype(np.float32) for n in lengths]
+
+
+def test_defaults_and_types():
+    s = Sequences(series(3, 5), labels=[1.0, 2.0])
+    assert len(s) == 2
+    assert s.n_channels == 2
+    assert s.ids == ["0", "1"]
+    assert s.channels == ["0", "1"]
+    assert s.labels.tolist() == ["1", "2"]
+    assert s.lengths.dtype == np.int64
+    assert s.lengths.tolist() == [3, 5]
+
+
+@pytest.mark.parametrize("X", [np.zeros((4, 3, 10)), [np.zeros((3, 10))] * 4], ids=["array", "list"])
+def test_from_arrays_takes_time_last(X):
+    s = Sequences.from_arrays(X, y=["a", "b", "a", "b"])
+    assert s.values[0].shape == (10, 3)
+    assert s.values[0].dtype == np.float32
+    assert s.labels.tolist() == ["a", "b", "a", "b"]
+
+
+def test_from_arrays_univariate_and_unequal():
+    assert Sequences.from_arrays(np.arange(12).reshape(3, 4)).values[1][:, 0].tolist() == [4, 5, 6, 7]
+    assert Sequences.from_arrays([[1, 2, 3], [4, 5]]).lengths.tolist() == [3, 2]
+
+
+def test_a_float32_array_is_not_copied():
+    X = np.zeros((2, 3, 10), dtype=np.float32)
+    assert np.shares_memory(Sequences.from_arrays(X).values[1], X)
+
+
+def test_batch_pads_with_nan_at_the_end():
+    s = Sequences(series(3, 5))
+    batch = s.batch([1, 0])
+    assert batch.shape == (2, 5, 2)
+    np.testing.assert_array_equal(batch[0], s.values[1])
+    np.testing.assert_array_equal(batch[1, :3], s.values[0])
+    assert np.isnan(batch[1, 3:]).all()
+
+
+def test_select_by_index_and_by_mask():
+    s = Sequences(series(3, 5, 4), labels=["a", "b", "c"], ids=["x", "y", "z"], times=[np.arange(n) for n in (3, 5, 4)])
+    picked = s.select([2, 0])
+    assert picked.ids == ["z", "x"]
+    assert picked.labels.tolist() == ["c", "a"]
+    assert len(picked.times[0]) == 4
+    assert s.select(np.array([False, True, False])).ids == ["y"]
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=4), st.integers(1, 10), st.integers(1, 12))
+def test_windows_are_views_of_the_right_place(lengths, length, stride):
+    s = Sequences(series(*lengths))
+    if length > max(lengths):
+        with pytest.raises(ValueError, match="longer than the longest"):
+            s.windows(length, stride)
+        return
+    w = s.windows(length, stride)
+    for name, x in zip(w.ids, w.values, strict=True):
+        i, start = map(int, name.split("@"))
+        assert len(x) == min(length, lengths[i])
+        np.testing.assert_array_equal(x, s.values[i][start : start + length])
+        assert np.shares_memory(x, s.values[i])
+    whole = [sum(n.startswith(f"{i}@") for n in w.ids) for i in range(len(s))]
+    assert whole == [1 + max(n - length, 0) // stride for n in lengths]
+
+
+def test_windows_leave_out_gaps_and_say_so():
+    x = np.ones((12, 1), dtype=np.float32)
+    x[4:8] = np.nan
+    w = Sequences([x], labels=["a"], times=[np.arange(12)]).windows(4)
+    assert w.ids == ["0@0", "0@8"]
+    assert w.labels.tolist() == ["a", "a"]
+    assert w.times[1].tolist() == [8, 9, 10, 11]
+    assert "1 windows without one observed value are left out" in w.notes
+
+
+def test_summary_says_what_was_understood():
+    x, y = series(4, 6)
+    x[:, 1] = 7
+    y[:, 1] = 7
+    x[0, 0] = np.nan
+    y[:, 0] = 1
+    rows = dict(Sequences([x, y], labels=["a", "b"], ids=["one", "two"]).summary())
+    assert rows["timesteps"] == "4 / 5 / 6 (min / median / max)"
+    assert rows["missing"] == "5.00 %"
+    assert rows["labels"] == "2: a (1), b (1)"
+    assert rows["constant channels"] == "1: 1"
+    assert rows["constant series"] == "1: two"
+
+
+def wrong_times():
+    return Sequences(series(3), times=[np.arange(4)])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Sequences([]), "expected at least one series, got none"),
+        (lambda: Sequences(series(3, 0)), "series '1': expected at least one timestep, got a series of length zero"),
+        (lambda: Sequences([np.zeros(3)]), r"expected shape \(time, channels\), got \(3,\)"),
+        (lambda: Sequences(series(3), labels=["a", "b"]), "expected 1 labels, one for each series, got 2"),
+        (lambda: Sequences(series(3), labels=[float("nan")]), "label of series 0 is missing"),
+        (lambda: Sequences([*series(3), *series(3, channels=4)]), "expected 2 channels .* got 4 in series '1'"),
+        (wrong_times, "has 3 timesteps but 4 times"),
+        (
+            lambda: Sequences.from_arrays(np.zeros((10, 100, 4))),
+            "100 channels and only 4 timesteps: the axes look swap",
+        ),
+        (lambda: Sequences.from_arrays([np.zeros((50, 3)), np.zeros((60, 3))]), r"pass \[x.T for x in X\]"),
+        (lambda: Sequences.from_arrays(np.zeros(5)), r"for one series write X\[None\]"),
+        (lambda: Sequences.from_arrays(np.zeros((0, 3, 5))), "at least one series in X, got none"),
+        (lambda: Sequences.from_arrays([["a", "b"]]), r"X\[0\]: expected numbers, got dtype <U1"),
+        (lambda: Sequences.from_arrays([[[1, 2], [3]]]), "unequal length as a list"),
+        (lambda: Sequences.from_arrays(np.zeros((2, 3, 0))), "length zero"),
+        (lambda: Sequences.from_arrays(np.zeros((2, 9)), y=np.zeros((2, 1))), r"labels of shape \(n,\), got \(2, 1\)"),
+        (lambda: Sequences(series(3)).windows(0), "at least 1 timestep, got 0"),
+    ],
+)
+def test_bad_input_is_explained(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e39])
+def test_inf_is_located(value):
+    X = np.zeros((2, 3, 10))
+    X[1, 2, 7] = value
+    with pytest.raises(
+        ValueError, match="1 values of series '1' are infinite in float32, the first at timestep 7 of chan"
+    ):
+        Sequences.from_arrays(X)
+
+
+def test_more_channels_than_timesteps_is_only_a_note():
+    assert "more channels (30) than timesteps (20)" in Sequences.from_arrays(np.zeros((2, 30, 20))).notes[0]
+
+
+def test_a_channel_without_values_in_any_series_is_named():
+    X = np.ones((3, 2, 10))
+    X[:, 1] = np.nan
+    with pytest.raises(ValueError, match=r"channel '1' has no observed value in any series \(all NaN\).*values='0'"):
+        read(X)
+    X[0, 1, 4] = 1  # one observed value is enough
+    assert len(read(X)) == 3
