@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .model import build_context_encoder as build_context_encoder
     from .model import build_predictor as build_predictor
     from .model import output_size as output_size
-    from .training import pretrain as pretrain
+    from .runs import pretrain as pretrain
 
 _HOMES = {
     "checkpoint": ("from_pretrained", "save_pretrained"),
@@ -38,7 +38,7 @@ _HOMES = {
     "losses": ("loss",),
     "masks": ("generate_temporal_mask",),
     "model": ("ContextEncoder", "TemporalJEPA", "build", "build_context_encoder", "build_predictor", "output_size"),
-    "training": ("pretrain",),
+    "runs": ("pretrain",),
 }
 __all__ = [name for names in _HOMES.values() for name in names]
 

@@ -131,4 +131,7 @@ def _processes() -> int:
 
 def _reduced(value: Tensor) -> Tensor:
     """Sum over processes, differentiable; the value itself when there is one process."""
-    return all_reduce(value) if _processes() > 1 else value
+    if _processes() == 1:
+        return value
+    total: Tensor = all_reduce(value)  # type: ignore[no-untyped-call]
+    return total

@@ -6,7 +6,8 @@ timesteps are all *unobserved* values; a tokenizer sees zeros there, and a token
 """
 
 import copy
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +23,8 @@ from .transformer import Stack
 MAX_TOKENS = 16384  # longest accepted sequence, in tokens: attention is quadratic and this is where memory ends
 
 
-class Encoded(NamedTuple):
+@dataclass(frozen=True)
+class Encoded:
     """An encoded batch: `layers`, `(B, K, D)` each, the last normed; their places `index` and `valid`, `(B, K)`."""
 
     layers: list[Tensor]
@@ -101,7 +103,7 @@ class ContextEncoder(nn.Module):
 
     def tokens_observed(self, known: Tensor) -> Tensor:
         """Which tokens hold an observed value: bool `(B, N*P, C)` -> `(B, N)`."""
-        return known.any(-1).unflatten(1, (-1, self.config.patch)).any(-1)
+        return torch.unflatten(known.any(-1), 1, (-1, self.config.patch)).any(-1)
 
     def hide(self, known: Tensor, visible: Tensor) -> Tensor:
         """Make the values of hidden tokens unobserved: known `(B, N*P, C)`, visible `(B, N)`."""
@@ -151,7 +153,8 @@ class TokenPredictor(nn.Module):
                      ((context.valid, context.index), (valid, index))]  # fmt: skip
             real = torch.cat(masks, dim=1)
         filled = self.stack(torch.cat([seen, asked], dim=1), places, real)[-1]  # (B, K + M, P)
-        return self.leave(filled[:, seen.shape[1] :])  # (B, M, D)
+        predicted: Tensor = self.leave(filled[:, seen.shape[1] :])  # (B, M, D)
+        return predicted
 
 
 class PooledPredictor(nn.Module):
@@ -172,7 +175,8 @@ class PooledPredictor(nn.Module):
         h = self.enter(pooled)
         for block in self.blocks:
             h = h + block(h)
-        return self.leave(self.norm(h))
+        predicted: Tensor = self.leave(self.norm(h))
+        return predicted
 
 
 class TemporalJEPA(nn.Module):

@@ -41,6 +41,11 @@ class Normalizer(nn.Module):
         return mean, square.sqrt().clamp(min=0.01)
 
 
+def _patches(x: Tensor, patch_len: int) -> Tensor:
+    """`(B, N*P, ...)` -> `(B, N, P, ...)`."""
+    return torch.unflatten(x, 1, (-1, patch_len))
+
+
 class LinearTokenizer(nn.Module):
     """One linear map of the `P` timesteps of each patch: `(B, T, C)` -> `(B, N, D)`."""
 
@@ -51,7 +56,8 @@ class LinearTokenizer(nn.Module):
 
     def forward(self, x: Tensor, observed: Tensor, slope: Tensor) -> Tensor:
         """`x (B, N*P, C)`, zeros where unobserved."""
-        return self.project(x.unflatten(1, (-1, self.patch_len)).flatten(2))  # (B, N, D)
+        tokens: Tensor = self.project(_patches(x, self.patch_len).flatten(2))  # (B, N, D)
+        return tokens
 
 
 class ConvTokenizer(nn.Module):
@@ -77,13 +83,14 @@ class ConvTokenizer(nn.Module):
         step = torch.where(observed[:, 1:] & observed[:, :-1], x[:, 1:] - x[:, :-1], 0.0) / slope
         signal = torch.cat([x, F.pad(step, (0, 0, 1, 0))], dim=-1).transpose(1, 2)  # (B, 2C, T)
         waves = F.gelu(torch.cat([conv(signal) for conv in self.convolutions], dim=1))  # (B, W, T)
-        waves = waves.unflatten(2, (-1, self.patch_len))  # (B, W, N, P)
-        seen = observed.any(-1).unflatten(1, (-1, self.patch_len))[:, None]  # (B, 1, N, P)
+        waves = torch.unflatten(waves, 2, (-1, self.patch_len))  # (B, W, N, P)
+        seen = _patches(observed.any(-1), self.patch_len)[:, None]  # (B, 1, N, P)
         mean = (waves * seen).sum(-1) / seen.sum(-1).clamp(min=1)  # (B, W, N)
         highest = waves.masked_fill(~seen, -1.0).amax(-1)  # (B, W, N), GELU stays above -0.2
-        values, there = x.unflatten(1, (-1, self.patch_len)), observed.unflatten(1, (-1, self.patch_len))
+        values, there = _patches(x, self.patch_len), _patches(observed, self.patch_len)  # (B, N, P, C)
         count = there.sum(2).clamp(min=1)  # (B, N, C)
         level = values.sum(2) / count
         spread = torch.where(there, values - level[:, :, None], 0.0).square().sum(2).div(count).add(1e-6).sqrt()
         features = torch.cat([mean.transpose(1, 2), highest.transpose(1, 2), level, spread], dim=-1)
-        return self.project(self.norm(features))  # (B, N, D)
+        tokens: Tensor = self.project(self.norm(features))  # (B, N, D)
+        return tokens

@@ -1,0 +1,303 @@
+"""A run folder: what pretraining leaves on disk, so that nothing is lost and every later step can read it.
+
+`config.json`, `model.safetensors` and `README.md` (see `checkpoint`), `metrics.jsonl` with one row every `log_every`
+steps, and `checkpoint/step-N.pt`, the newest two, from which a run resumes.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import pickle
+import platform
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from . import __version__
+from .checkpoint import CONFIG, from_pretrained, read_config, save_pretrained, write_atomically
+from .config import PretrainConfig
+from .data import Sequences, read
+from .embedding import initial_model
+from .training import Row, Trainer, pick_device, train
+
+METRICS, CHECKPOINTS, LOCK = "metrics.jsonl", "checkpoint", ".lock"
+WRITTEN = (CONFIG, "model.safetensors", "README.md", METRICS, "embeddings.npz", "probe.json", "report.html")
+FREE_TO_CHANGE = {"device", "save_every", "log_every", "watch_every", "tensorboard"}  # a resumed run may differ here
+
+
+def pretrain(
+    data: Any,
+    out: str | os.PathLike[str],
+    config: PretrainConfig | None = None,
+    model: Mapping[str, Any] | None = None,
+    *,
+    resume: bool = False,
+    init_from: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    data_options: Mapping[str, Any] | None = None,
+    on_row: Callable[[Row], None] = lambda row: None,
+) -> Path:
+    """Pretrain without labels and leave a run folder. Under torchrun, every process calls this.
+
+    Args:
+        data: `Sequences`, or what `read` takes: a path, a DataFrame, an array.
+        out: the run folder, created when missing.
+        config: how to train; default `PretrainConfig()`.
+        model: fields of `TemporalJEPAConfig` that differ from `RECIPE`.
+        resume: go on from the newest checkpoint in `out`, with the same data and settings.
+        init_from: a saved model whose weights to start from; then `model` must be empty.
+        overwrite: replace the run that `out` holds.
+        data_options: keyword arguments of `read`, also stored in `config.json`.
+        on_row: called with each row of metrics, in the first process only.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        ValueError: for data that cannot be trained on, settings out of range, an `out` that already holds a run, or a
+            resume whose data or settings differ.
+        KeyboardInterrupt, SystemExit: after SIGINT or SIGTERM, once a checkpoint is written.
+        OSError: if the folder cannot be written; the last checkpoint is then still whole.
+    """
+    config, folder, options = config or PretrainConfig(), Path(out), dict(data_options or {})
+    restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0  # by torchrun, after a failure
+    resume = resume or (restarted and (folder / CONFIG).exists())
+    _refuse(folder, resume, overwrite)
+    sequences = data if isinstance(data, Sequences) else read(data, **options)
+    if init_from is not None and model:
+        raise ValueError(f"init_from brings its own architecture; leave out {', '.join(model)}")
+    network = from_pretrained(init_from) if init_from else initial_model(sequences, config.seed, **dict(model or {}))
+    details = {
+        "pretrain": vars(config),
+        "data": {"path": sequences.source, "options": options, **_facts(sequences)},
+        "environment": _environment(),
+    }
+    with _process_group(config), _locked(folder):
+        first = not dist.is_initialized() or dist.get_rank() == 0
+        if first:
+            _refuse(folder, resume, overwrite)  # again, now that the folder is ours
+            _prepare(folder, resume, {**details, "model": vars(network.config)})
+            write_atomically(
+                folder / CONFIG, _json({"format": 1, "version": __version__, "model": vars(network.config), **details})
+            )
+        state = _newest_checkpoint(folder) if resume else None
+        if first:
+            _keep_rows(folder / METRICS, up_to=int(state["step"]) if state else 0)
+        with _Recorder(folder, config, first, on_row) as recorder:
+            train(network, sequences, config, on_row=recorder.row, on_step=recorder.step, state=state)
+            if first:
+                save_pretrained(network, folder, details)
+            recorder.leave_if_stopped()
+    return folder
+
+
+class _Recorder:
+    """Writes rows and checkpoints while training, and turns SIGINT and SIGTERM into a last checkpoint."""
+
+    def __init__(self, folder: Path, config: PretrainConfig, first: bool, on_row: Callable[[Row], None]):
+        self.folder, self.config, self.first, self.on_row = folder, config, first, on_row
+        self.stop = 0
+        self.board: Any = None
+        self.previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "_Recorder":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.previous[number] = signal.signal(number, self._signalled)
+        if self.config.tensorboard and self.first:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                raise ImportError("tensorboard needs its extra: pip install 'temporal-jepa[tensorboard]'") from None
+            self.board = SummaryWriter(str(self.folder / "tensorboard"))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+        if self.board is not None:
+            self.board.close()
+
+    def _signalled(self, number: int, frame: object) -> None:
+        self.stop = number
+
+    def row(self, row: Row) -> None:
+        if not self.first:
+            return
+        with (self.folder / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        if self.board is not None:
+            for name, value in row.items():
+                if isinstance(value, float):
+                    self.board.add_scalar(name, value, row["step"])
+        self.on_row(row)
+
+    def step(self, trainer: Trainer) -> bool:
+        """Save when it is time; True when a signal asked to stop (in any process)."""
+        if dist.is_initialized():
+            flag = torch.tensor(self.stop, device=trainer.device)
+            dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+            self.stop = int(flag)
+        due = trainer.step % self.config.save_every == 0 or trainer.step == self.config.steps
+        if self.first and (due or self.stop):
+            save_checkpoint(self.folder, trainer)
+        return bool(self.stop)
+
+    def leave_if_stopped(self) -> None:
+        if self.stop == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.stop:
+            sys.exit(128 + self.stop)
+
+
+def save_checkpoint(folder: Path, trainer: Trainer, keep: int = 2) -> Path:
+    """Write `checkpoint/step-N.pt`, whole or not at all, and delete all but the newest `keep`."""
+    if not all(bool(value.isfinite().all()) for value in trainer.model.parameters()):
+        raise FloatingPointError(f"the weights are not finite at step {trainer.step}; lower lr ({trainer.config.lr})")
+    path = folder / CHECKPOINTS / f"step-{trainer.step:08d}.pt"
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(trainer.state(), file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    for old in sorted(path.parent.glob("step-*.pt"))[:-keep]:
+        old.unlink()
+    return path
+
+
+def _newest_checkpoint(folder: Path) -> dict[str, Any] | None:
+    paths = sorted((folder / CHECKPOINTS).glob("step-*.pt"))
+    if not paths:
+        return None
+    try:
+        state: dict[str, Any] = torch.load(paths[-1], map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        other = f"resume again from {paths[-2].name}" if paths[1:] else "start again"
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{paths[-1]} is damaged ({reason}); delete it to {other}") from None
+    return state
+
+
+def _refuse(folder: Path, resume: bool, overwrite: bool) -> None:
+    """Refuse to overwrite a run, or to resume none."""
+    holds_run = (folder / CONFIG).exists() or (folder / CHECKPOINTS).exists()
+    if resume and not holds_run:
+        raise ValueError(f"{folder} holds no run to resume; start one without resume")
+    if holds_run and not resume and not overwrite:
+        raise ValueError(
+            f"{folder} already holds a run; choose another folder, go on with it (resume=True, --resume) "
+            "or replace it (overwrite=True, --overwrite)"
+        )
+
+
+def _prepare(folder: Path, resume: bool, details: Mapping[str, Any]) -> None:
+    """Check that a resumed run is the same; clear an old one that is replaced."""
+    if resume:
+        _check_same_run(read_config(folder), json.loads(_json(details)), folder)
+    else:
+        for path in [*(folder / name for name in WRITTEN), *(folder / CHECKPOINTS).glob("step-*.pt")]:
+            path.unlink(missing_ok=True)
+
+
+def _check_same_run(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
+    for part in ("model", "pretrain", "data"):
+        skip = {"path", "options"} if part == "data" else FREE_TO_CHANGE
+        before, now = old.get(part, {}), new[part]
+        for name in now.keys() - skip:
+            if before.get(name) != now[name]:
+                raise ValueError(
+                    f"{folder}: a resumed run must have the same settings and data, but {part}.{name} was "
+                    f"{before.get(name)!r} and is {now[name]!r}; start a new run, with init_from to keep the weights"
+                )
+
+
+def _keep_rows(path: Path, up_to: int) -> None:
+    """Drop rows of metrics past the checkpoint, and a last line cut short by a kill."""
+    rows = []
+    if up_to and path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                if json.loads(line)["step"] <= up_to:
+                    rows.append(line + "\n")
+    write_atomically(path, "".join(rows).encode())
+
+
+def _facts(sequences: Sequences) -> dict[str, Any]:
+    """What `config.json` says of the data, with a digest that tells two data sets apart (of 256 sequences at most)."""
+    digest = hashlib.sha256(sequences.lengths.tobytes())
+    for i in np.unique(np.linspace(0, len(sequences) - 1, 256).astype(int)):
+        digest.update(np.ascontiguousarray(sequences.values[i]).tobytes())
+    lengths = sequences.lengths
+    return {
+        "n": len(sequences),
+        "channels": list(sequences.channels),
+        "lengths": [int(lengths.min()), int(np.median(lengths)), int(lengths.max())],
+        "digest": digest.hexdigest()[:16],
+    }
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+    }
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, indent=2).encode() + b"\n"
+
+
+@contextlib.contextmanager
+def _process_group(config: PretrainConfig) -> Iterator[None]:
+    """Join the processes that torchrun started, for the time of the run; an error there ends this process too."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
+        yield
+        return
+    cuda = pick_device(config.device).type == "cuda"
+    dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(minutes=10))
+    try:
+        dist.barrier()
+        yield
+        dist.barrier()
+    finally:
+        dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder while training, so that two runs never write into one; a killed run holds nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:  # Windows: no advisory locks of this kind
+        yield
+        return
+    if dist.is_initialized() and dist.get_rank() > 0:
+        yield
+        return
+    with (folder / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{folder} is in use by another run; wait for it or choose another folder") from None
+        try:
+            yield
+        finally:
+            (folder / LOCK).unlink(missing_ok=True)
