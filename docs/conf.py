@@ -25,3 +25,15 @@ autodoc_typehints = "description"
 autodoc_mock_imports = ["aeon"]
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+
+
+def close_lists(app, what, name, obj, options, lines):
+    """A blank line after an indented part: docstrings are written to be read in the code, reStructuredText insists."""
+    for i in range(len(lines) - 1, 0, -1):
+        here, above = (len(line) - len(line.lstrip()) for line in (lines[i], lines[i - 1]))
+        if lines[i].strip() and lines[i - 1].strip() and above > here:
+            lines.insert(i, "")
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", close_lists, priority=600)  # after napoleon

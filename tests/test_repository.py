@@ -30,6 +30,7 @@ FLOORS = [
     ["model"],
     ["checkpoint", "embedding"],
     ["training"],
+    ["runs"],
     ["estimator", "surprise", "report"],
     ["cli"],
     ["__init__", "__main__"],
