@@ -31,7 +31,9 @@ FLOORS = [
     ["checkpoint", "embedding"],
     ["training"],
     ["runs"],
-    ["estimator", "surprise", "report"],
+    ["estimator", "report"],
+    ["commands"],
+    ["demo"],
     ["cli"],
     ["__init__", "__main__"],
 ]
