@@ -68,7 +68,7 @@ CASES = {  # name, content, options, message
         "a.csv",
         "time,v,w\n0,1,\n1,2,\n",
         {},
-        "channel 'w' has no observed value in any series .* values='v'",
+        "channel 'w' has no observed value in any series .* others: v",
     ),
     "nan series": ("a.csv", "id,time,v\na,0,1\na,1,2\nb,0,\nb,1,\n", {}, "1 series have no observed value .*: 'b'"),
     "no such column": (
@@ -199,5 +199,7 @@ def test_options_of_tables_do_not_fit_arrays():
 def test_frames_are_checked():
     with pytest.raises(ValueError, match="the table has no rows"):
         read(pd.DataFrame({"time": [], "v": []}))
+    with pytest.raises(ValueError, match="the table has no columns"):
+        read(pd.DataFrame(index=[1, 2]))
     with pytest.raises(ValueError, match="several columns have the same name: v"):
         read(pd.DataFrame([[1, 2]], columns=["v", "v"]))

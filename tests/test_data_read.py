@@ -138,6 +138,15 @@ def test_numbers_as_header(write):
     s = read(write("b.csv", "5.5,6,7\n8,9,1\n"))
     assert s.values[0][:, 0].tolist() == [5.5, 6, 7]
     assert noted(s, "no header line")
+    s = read(write("c.csv", "1,0.5,0.7\n2,0.1,0.2\n1,0.9,0.3\n2,0.4,0.1\n"))
+    assert noted(s, "label=0 if they are the labels")
+
+
+def test_tall_and_narrow_is_one_recording_unless_the_names_say_otherwise(write):
+    rows = "".join(f"{k},{k},{k}.5\n" for k in range(300))
+    assert len(read(write("a.csv", "s1,s2,s3\n" + rows))) == 1
+    assert len(read(write("b.csv", "t1,t2,t3\n" + rows))) == 300
+    assert len(read(write("a.csv", "s1,s2,s3\n" + rows), layout="wide")) == 300
 
 
 def test_text_counters_and_other_ids_are_left_out_with_a_note(write):
@@ -145,7 +154,8 @@ def test_text_counters_and_other_ids_are_left_out_with_a_note(write):
     assert s.ids == ["a", "b"]
     assert s.channels == ["v"]
     assert noted(s, "columns left out: id, note")
-    assert noted(s, "only counts the rows")
+    assert noted(s, "left out unnamed columns that are empty or only count the rows")
+    assert read(write("b.csv", "time,v,\n0,1,\n1,2,\n")).channels == ["v"]
 
 
 @pytest.mark.parametrize(

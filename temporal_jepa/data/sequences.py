@@ -145,7 +145,7 @@ class Sequences:
         if empty := [self.channels[k] for k in np.flatnonzero(~seen.any(axis=0))]:
             raise ValueError(
                 f"{self.source}: channel {listed(map(repr, empty))} has no observed value in any series (all NaN); "
-                f"leave it out, for example with values={','.join(c for c in self.channels if c not in empty)!r}"
+                f"leave it out (the others: {','.join(c for c in self.channels if c not in empty) or 'none'})"
             )
         if blank := [self.ids[k] for k in np.flatnonzero(~seen.any(axis=1))]:
             raise ValueError(f"{self.source}: {len(blank)} series have no observed value (length zero or all NaN): "

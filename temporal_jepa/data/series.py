@@ -53,9 +53,9 @@ def from_frame(frame: pd.DataFrame, columns: Columns, source: str = "frame", not
     """
     lines = list(notes)
     frame, columns = _flat(frame, columns, lines)
-    if not len(frame):
-        raise ValueError(f"{source}: the table has no rows")
-    frame = _without_counter(frame, columns, lines)
+    if not frame.size:
+        raise ValueError(f"{source}: the table has no {'columns' if len(frame) else 'rows'}")
+    frame = _without_unnamed(frame, columns, lines)
     _check_columns(frame, columns, source)
     plan = _plan(frame, columns, source, lines)
     return (_wide if plan.layout == "wide" else _long)(frame, plan, source)
@@ -86,14 +86,14 @@ def _flat(frame: pd.DataFrame, columns: Columns, notes: list[str]) -> tuple[pd.D
     return frame.set_axis([str(name) for name in frame.columns], axis=1), columns
 
 
-def _without_counter(frame: pd.DataFrame, columns: Columns, notes: list[str]) -> pd.DataFrame:
-    """Without the unnamed first column 0, 1, 2, ... that pandas writes beside a table."""
-    first = str(frame.columns[0])
-    if not first.startswith("Unnamed: ") or first in (columns.id, columns.time) or frame.shape[1] == 1:
-        return frame
-    if frame[first].dtype.kind in "iu" and (np.diff(frame[first].to_numpy()) == 1).all():
-        notes.append("left out the unnamed first column, which only counts the rows")
-        return frame.drop(columns=first)
+def _without_unnamed(frame: pd.DataFrame, columns: Columns, notes: list[str]) -> pd.DataFrame:
+    """Without unnamed columns that are empty (a separator at the end of each line) or count the rows (an index)."""
+    unnamed = [n for n in frame.columns if n.startswith("Unnamed: ") and n not in vars(columns).values()]
+    counts = [n for n in unnamed if frame[n].dtype.kind in "iu" and (np.diff(frame[n].to_numpy()) == 1).all()]
+    empty = [n for n in unnamed if frame[n].isna().all()]
+    if empty or (counts and frame.shape[1] > 1):
+        notes.append("left out unnamed columns that are empty or only count the rows")
+        return frame.drop(columns=[*counts, *empty])
     return frame
 
 
@@ -159,24 +159,20 @@ def _layout(
     many = sum(map(len, steps.values()))
     if time is not None or many < 2 or 2 * many < sum(_is_numeric(frame[n]) for n in frame.columns):
         return "recording"
-    bare = all(str(n).isdigit() for n in frame.columns)  # no header and no label: only the shape can tell
-    return "recording" if bare and columns.label is None and is_recording(*frame.shape) else "wide"
+    told = many < frame.shape[1] or len(steps) > 1 or ("value" in steps and not str(frame.columns[0]).isdigit())
+    return "wide" if told or columns.label is not None or not is_recording(*frame.shape) else "recording"
 
 
 def _settle_label(frame: pd.DataFrame, plan: _Plan, label: str) -> None:
     """A guessed label that changes in time is a value if its name allows (target, y), else left out of recordings."""
-    counts = (
-        frame[label].nunique(dropna=False) if plan.id is None else frame.groupby(plan.id)[label].nunique(dropna=False)
-    )
-    changes = bool(np.any(np.asarray(counts) > 1))
+    owner = np.zeros(len(frame)) if plan.id is None else frame[plan.id]
+    changes = bool((frame[label].groupby(owner).nunique(dropna=False) > 1).any())
     if label.lower() in VALUE_LIKE and _is_numeric(frame[label]) and (changes or not plan.values):
         plan.values.append(label)
         plan.notes.append(f"column {label!r} is a channel, not a label (label={label} if it is one)")
         plan.label = None
     elif changes and plan.id is None:
-        plan.notes.append(
-            f"column {label!r} changes along the recording and is left out (layout=wide: rows are series)"
-        )
+        plan.notes.append(f"column {label!r} changes along the recording and is left out")
         plan.label = None
 
 
@@ -331,8 +327,8 @@ def _series_labels(
     return first
 
 
-def _dates(column: pd.Series[Any]) -> tuple[pd.Series[Any], bool]:
-    """Times (UTC) in the reading that understands the most rows, NaT where it fails; whether the day came first."""
+def _dates(column: pd.Series[Any]) -> tuple[pd.Series[Any], str]:
+    """Times (UTC) in the reading that understands the most rows, NaT where it fails; and which part came first."""
     import pandas as pd
 
     readings: list[dict[str, Any]] = [{"format": "ISO8601"}, {}, {"dayfirst": True}]
@@ -340,16 +336,16 @@ def _dates(column: pd.Series[Any]) -> tuple[pd.Series[Any], bool]:
         warnings.simplefilter("ignore", UserWarning)  # pandas: the format could not be inferred, or dayfirst is ignored
         parsed = [pd.to_datetime(column, errors="coerce", utc=True, **how).dt.tz_localize(None) for how in readings]
     best = int(np.argmax([times.notna().sum() for times in parsed]))
-    return parsed[best], best == 2
+    return parsed[best], ("year", "month", "day")[best]
 
 
 def _times(column: pd.Series[Any], plan: _Plan, source: str) -> npt.NDArray[Any]:
     """The time column as float64 or datetime64[ns] (UTC); ValueError where it is missing or no time."""
     if column.dtype.kind == "m":
         column = column.dt.total_seconds()
-    times, day_first = (column, False) if _is_numeric(column) else _dates(column)
-    if day_first:
-        plan.notes.append(f"dates in {plan.time!r} are read with the day first")
+    times, first = (column, "") if _is_numeric(column) else _dates(column)
+    if first and re.match(r"\d{1,2}[-/. ]\d", str(column.iloc[0])):
+        plan.notes.append(f"dates in {plan.time!r} are read with the {first} first")
     if (wrong := np.flatnonzero(times.isna())).size:
         raise ValueError(f"{source}: column {plan.time!r} holds {wrong.size} rows that are no time, the first "
                          f"{column.iloc[wrong[0]]!r} in data row {wrong[0] + 1}; say time='' to go by the order of the "

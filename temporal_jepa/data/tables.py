@@ -87,6 +87,8 @@ def read_delimited(path: Path, columns: Columns) -> tuple[pd.DataFrame, Columns,
         notes.append(f"no header line: columns are numbered 0 to {width - 1}")
         if path.suffix.lower() in (".tsv", ".txt") and set(columns.given()) <= {"label"}:
             columns, frame = _ucr(path, frame, columns, notes)
+        elif columns.label is None and frame.dtypes.iloc[0].kind in "iu" and 2 * frame["0"].nunique() <= len(frame):
+            notes.append("column 0 holds few different whole numbers: label=0 if they are the labels")
     return frame, columns, notes
 
 
