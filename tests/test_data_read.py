@@ -1,8 +1,10 @@
 """Every format, read as written; what was inferred is noted and can be overridden."""
 
 import datetime
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -290,3 +292,19 @@ def test_reading_imports_neither_torch_nor_pandas_when_arrays_do():
         [sys.executable, "-c", code + "print('pandas' in sys.modules)"], capture_output=True, text=True
     )
     assert run.stdout.strip() == "False", run.stderr
+
+
+@pytest.mark.parametrize(
+    ("heading", "name", "lengths"),
+    [
+        ("## Wide", "a.csv", [3, 2]),
+        ("## Long", "a.csv", [2, 1]),
+        ("## Recording", "a.csv", [2]),
+        ("## UCR", "a.tsv", [3, 2]),
+        ("## UEA", "a.ts", [3, 2]),
+    ],
+)
+def test_the_smallest_files_in_the_documentation(write, heading, name, lengths):
+    page = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+    block = re.search(r"```text\n(.*?)```", page[page.index(heading) :], re.S)
+    assert read(write(name, block[1])).lengths.tolist() == lengths
