@@ -112,7 +112,7 @@ CASES = {  # name, content, options, message
     "ts: text": ("a.ts", TS + "1,2,oops:4,5,6:up\n", {}, "line 7: expected numbers, commas and .*'oops'"),
     "ts: timestamps": ("a.ts", "@timeStamps true\n@data\n(0,1),(1,2)\n", {}, ".ts files with timestamps are not read"),
     "ts: options": ("a.ts", TS + "1,2,3:4,5,6:up\n", {"id": "x"}, "leave out id"),
-    "npy: empty": ("a.npy", "", {}, "a.npy: not read .* is it empty or cut short"),
+    "npy: empty": ("a.npy", "", {}, "a.npy: not read: .* is it empty or cut short"),
     "npz: garbage": ("a.npz", "garbage", {}, "a.npz: not read"),
     "parquet: empty": ("a.parquet", "", {}, "the file is empty"),
     "parquet: garbage": ("a.parquet", "garbage and more of it", {}, "not a readable Parquet file"),
@@ -145,7 +145,7 @@ def test_a_file_cut_in_half(tmp_path, monkeypatch, name, mapped):
 
 def test_pickles_are_never_loaded(tmp_path):
     np.save(tmp_path / "a.npy", np.array([np.zeros(3), np.zeros(4)], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"holds Python objects.*pad unequal lengths with NaN"):
+    with pytest.raises(ValueError, match=r"holds Python objects.* pad unequal lengths with NaN"):
         read(tmp_path / "a.npy")
 
 

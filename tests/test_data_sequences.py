@@ -113,7 +113,8 @@ def wrong_times():
         (lambda: Sequences([np.zeros(3)]), r"expected shape \(time, channels\), got \(3,\)"),
         (lambda: Sequences(series(3), labels=["a", "b"]), "expected 1 labels, one for each series, got 2"),
         (lambda: Sequences(series(3), labels=[float("nan")]), "label of series 0 is missing"),
-        (lambda: Sequences([*series(3), *series(3, channels=4)]), "expected 2 channels .* got 4 in series '1'"),
+        (lambda: Sequences([*series(3), *series(3, channels=4)]), "expected 2 channels .* got 4 in .1."),
+        (lambda: Sequences(series(3, 4), ids=["a"]), "expected 2 ids, one for each series, got 1"),
         (wrong_times, "has 3 timesteps but 4 times"),
         (
             lambda: Sequences.from_arrays(np.zeros((10, 100, 4))),

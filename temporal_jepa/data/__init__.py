@@ -130,15 +130,16 @@ def _joined(folder: Path, files: list[Path], parts: list[Sequences], labelled: b
         if part.channels != first.channels or (part.times is None) != (first.times is None):
             raise ValueError(f"{part.source}: expected the columns of {files[0].name} ({listed(first.channels)}), got "
                              f"{listed(part.channels)}; name the columns to read with values=, time=")  # fmt: skip
-    own = [p.labels[0] for p in parts if p.labels is not None]
-    labels = [f.parent.name for f in files] if labelled else own if len(own) == len(parts) else None
-    notes = [f"layout folder: {len(files)} files, one series each; read like {files[0].name}"]
+    own = [label for p in parts if p.labels is not None for label in p.labels]
+    ids = [(f.relative_to(folder), p, i) for f, p in zip(files, parts, strict=True) for i in p.ids]
+    labels = [f.parent.name for f, *_ in ids] if labelled else own if len(own) == len(ids) else None
+    notes = [f"layout folder: {len(files)} files, {len(ids)} series; all read like {files[0].name}"]
     if labelled:
         notes.append("labels are the names of the inner folders")
     return Sequences(
-        [p.values[0] for p in parts],
+        [x for p in parts for x in p.values],
         None if labels is None else np.array(labels),
-        [str(f.relative_to(folder)) for f in files],
+        [str(f) if len(p) == 1 else f"{f}:{i}" for f, p, i in ids],
         first.channels,
         None if first.times is None else [t for p in parts for t in p.times or ()],
         str(folder),

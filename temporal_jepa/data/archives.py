@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,20 +69,17 @@ def read_numpy(path: Path, columns: Columns) -> Sequences:
                 array, y = archive[name], archive["y"] if "y" in names else None
                 notes = () if name == "X" else (f"the array {name!r} was taken as X",)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        hint = ""
+        reason = f"{error}; is it empty or cut short?"
         if "allow_pickle" in str(error):
-            error, hint = (
-                ValueError("it holds Python objects"),
-                "pickles are never loaded: pad unequal lengths with NaN",
-            )
-        elif "expected arrays" not in str(error):
-            hint = "is it empty or cut short?"
-        raise ValueError(f"{path}: not read ({error})" + f"; {hint}" * bool(hint)) from error
+            reason = "it holds Python objects, and pickles are never loaded; pad unequal lengths with NaN"
+        elif "expected arrays" in str(error):
+            reason = str(error)
+        raise ValueError(f"{path}: not read: {reason}") from error
     return from_array(array, columns, str(path), y, notes)
 
 
 def from_array(
-    array: Any, columns: Columns, source: str = "arrays", y: Any = None, notes: tuple[str, ...] = ()
+    array: Any, columns: Columns, source: str = "arrays", y: Any = None, notes: Sequence[str] = ()
 ) -> Sequences:
     """Arrays ``(n, channels, time)``, ``(n, time)``, one recording ``(time,)`` or ``(time, channels)``, or a list.
 
@@ -111,15 +109,13 @@ def from_array(
 
 def trim(values: list[npt.NDArray[np.float32]]) -> tuple[list[npt.NDArray[np.float32]], list[str]]:
     """Series without the missing timesteps at their ends, which padded files of unequal lengths have, and a note."""
-    ends = [len(x) if not np.isnan(x[-1]).all() else _last(x) for x in values]
+    seen = [np.flatnonzero(~np.isnan(x).all(axis=1)) if np.isnan(x[-1]).all() else [len(x) - 1] for x in values]
+    ends = [
+        int(at[-1]) + 1 if len(at) else len(x) for at, x in zip(seen, values, strict=True)
+    ]  # no value: reported later
     cut = sum(end < len(x) for end, x in zip(ends, values, strict=True))
     note = f"padding (missing values at the end) cut off {cut} series: lengths {min(ends)} to {max(ends)}"
     return [x[:end] for end, x in zip(ends, values, strict=True)], [note] if cut else []
-
-
-def _last(x: npt.NDArray[np.float32]) -> int:
-    observed = np.flatnonzero(~np.isnan(x).all(axis=1))
-    return int(observed[-1]) + 1 if len(observed) else len(x)  # nothing observed: kept, and reported as such later
 
 
 def _ts_header(path: Path, text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
@@ -150,9 +146,8 @@ def _ts_numbers(field: str, where: str, length: int | None) -> npt.NDArray[np.fl
     try:
         numbers = np.array(texts, dtype=np.float64)
     except ValueError as error:
-        raise ValueError(
-            f"{where}: expected numbers, commas and '?', got {error.args[0].rpartition(': ')[2]}"
-        ) from error
+        got = str(error).rpartition(": ")[2]
+        raise ValueError(f"{where}: expected numbers, commas and '?', got {got}") from error
     if length is not None and len(numbers) != length:
         raise ValueError(f"{where}: expected {length} values in each channel (@seriesLength), got {len(numbers)}; is "
                          "the file cut short?")  # fmt: skip

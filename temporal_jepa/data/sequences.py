@@ -43,36 +43,30 @@ class Sequences:
         if not len(self.values):
             raise ValueError(f"{self.source}: expected at least one series, got none")
         ids = [str(i) for i in self.ids] or [str(i) for i in range(len(self.values))]
-        values = [_as_float32(v, f"{self.source}: series {i!r}") for v, i in zip(self.values, ids, strict=False)]
-        fixed = {"values": values, "ids": ids, "channels": [str(c) for c in self.channels]}
-        if not self.channels:
-            fixed["channels"] = [str(c) for c in range(values[0].shape[1])]
-        if self.labels is not None:
-            fixed["labels"] = as_labels(self.labels)
-        for name, value in fixed.items():
+        for name, beside in {"ids": ids, "labels": self.labels, "times": self.times}.items():
+            if beside is not None and len(beside) != len(self.values):
+                raise ValueError(f"{self.source}: expected {len(self.values)} {name}, one for each series, got "
+                                 f"{len(beside)}")  # fmt: skip
+        values = [_as_float32(v, f"{self.source}: series {i!r}") for v, i in zip(self.values, ids, strict=True)]
+        channels = [str(c) for c in self.channels] or [str(c) for c in range(values[0].shape[1])]
+        labels = None if self.labels is None else as_labels(self.labels)
+        for name, value in {"values": values, "ids": ids, "channels": channels, "labels": labels}.items():
             object.__setattr__(self, name, value)
         self._check()
 
     def _check(self) -> None:
-        n, where = len(self.values), self.source
-        beside = {"ids": self.ids, "labels": self.labels, "times": self.times}
-        for name, what in beside.items():
-            if what is not None and len(what) != n:
-                raise ValueError(f"{where}: expected {n} {name}, one for each series, got {len(what)}")
+        where = self.source
         for i, (name, x) in enumerate(zip(self.ids, self.values, strict=True)):
             if x.shape[1] != self.n_channels:
-                raise ValueError(
-                    f"{where}: expected {self.n_channels} channels ({listed(self.channels)}) in every series, got "
-                    f"{x.shape[1]} in series {name!r}; each array must be (time, channels)"
-                )
+                raise ValueError(f"{where}: expected {self.n_channels} channels ({listed(self.channels)}) in every "
+                                 f"series, got {x.shape[1]} in {name!r}; arrays are (time, channels)")  # fmt: skip
             if self.times is not None and len(self.times[i]) != len(x):
                 raise ValueError(f"{where}: series {name!r} has {len(x)} timesteps but {len(self.times[i])} times")
             if np.isinf(x).any():
                 step, channel = np.argwhere(np.isinf(x))[0]
-                raise ValueError(
-                    f"{where}: {int(np.isinf(x).sum())} values of series {name!r} are infinite in float32, the first "
-                    f"at timestep {step} of channel {self.channels[channel]!r}; write NaN where a value is missing"
-                )
+                raise ValueError(f"{where}: {np.isinf(x).sum()} values of series {name!r} are infinite in float32, the "
+                                 f"first at timestep {step} of channel {self.channels[channel]!r}; write NaN where a "
+                                 f"value is missing")  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.values)

@@ -38,11 +38,6 @@ def read_text(path: Path) -> tuple[str, list[str]]:
     raw = path.read_bytes()
     if not raw.strip():
         raise ValueError(f"{path}: the file is empty")
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        try:
-            return raw.decode("utf-16"), ["the text is UTF-16"]
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: starts as UTF-16 text but is not ({error.reason}); is it cut short?") from error
     if any(byte < 9 or 13 < byte < 27 for byte in raw[:4096]):
         raise ValueError(f"{path}: holds binary data, expected {path.suffix} text; does the extension fit the file?")
     try:
@@ -73,15 +68,8 @@ def read_delimited(path: Path, columns: Columns) -> tuple[pd.DataFrame, Columns,
         notes.append("the first line counts up: taken as the header")
     if header and len(lines) == 1:
         raise ValueError(f"{path}: the file holds a header line and no data")
-    frame = pd.read_csv(
-        io.StringIO(text),
-        sep=sep,
-        header=0 if header else None,
-        decimal="," if comma else ".",
-        na_values=["?"],
-        skipinitialspace=True,
-        low_memory=False,
-    )
+    frame = pd.read_csv(io.StringIO(text), sep=sep, header=0 if header else None, decimal="," if comma else ".",
+                        na_values=["?"], skipinitialspace=True, low_memory=False)  # fmt: skip
     frame.columns = pd.Index([str(name).strip() for name in frame.columns])
     if not header:
         notes.append(f"no header line: columns are numbered 0 to {width - 1}")
