@@ -196,10 +196,10 @@ class Sequences:
         if self.times is not None:
             first, last = min(t[0] for t in self.times), max(t[-1] for t in self.times)
             rows.append(("times", f"{moment(first)} to {moment(last)}"))
-        changing = np.any([_changes(x) for x in self.values], axis=0)
-        if still := [c for c, moves in zip(self.channels, changing, strict=True) if not moves]:
+        changing = np.array([_changes(x) for x in self.values])  # (n, channels)
+        if still := [self.channels[k] for k in np.flatnonzero(~changing.any(axis=0))]:
             rows.append(("constant channels", f"{len(still)}: {listed(still)}"))
-        if flat := self.constant():
+        if flat := [self.ids[k] for k in np.flatnonzero(~changing.any(axis=1))]:
             rows.append(("constant series", f"{len(flat)}: {listed(flat)}"))
         return rows
 
@@ -227,9 +227,7 @@ def moment(when: Any) -> str:
 
 def _changes(x: FloatArray) -> npt.NDArray[np.bool_]:
     """Which channels of ``(time, channels)`` take more than one observed value, ``(channels,)``."""
-    low = np.where(np.isnan(x), np.inf, x).min(axis=0)
-    high = np.where(np.isnan(x), -np.inf, x).max(axis=0)
-    return np.asarray(low < high)
+    return np.asarray(np.fmin.reduce(x) < np.fmax.reduce(x))  # these pass over NaN
 
 
 def _numbers(x: Any, name: str) -> npt.NDArray[Any]:
