@@ -32,9 +32,9 @@ FLOORS = [
     ["training"],
     ["runs"],
     ["estimator", "report"],
+    ["cli"],  # starts the commands by name
     ["commands"],
     ["demo"],
-    ["cli"],
     ["__init__", "__main__"],
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
