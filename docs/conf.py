@@ -1,5 +1,6 @@
 """Sphinx settings. `make docs` turns every warning into an error."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -17,7 +18,6 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"temporal-jepa {release}"
 
-default_role = "code"  # docstrings write `name`, as in Markdown
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
@@ -25,6 +25,11 @@ autodoc_typehints = "description"
 autodoc_mock_imports = ["aeon"]
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+
+
+def mark_code(app, what, name, obj, options, lines):
+    """Docstrings write `name`, as in Markdown; reStructuredText doubles the marks."""
+    lines[:] = re.sub(r"(?<![`:])`([^`]+)`(?!`)", r"``\1``", "\n".join(lines)).split("\n")
 
 
 def close_lists(app, what, name, obj, options, lines):
@@ -36,4 +41,5 @@ def close_lists(app, what, name, obj, options, lines):
 
 
 def setup(app):
-    app.connect("autodoc-process-docstring", close_lists, priority=600)  # after napoleon
+    app.connect("autodoc-process-docstring", mark_code, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", close_lists, priority=600)  # after it
