@@ -1,0 +1,182 @@
+"""The scikit-learn face: `TemporalJEPAEmbedder().fit(X).transform(X)`."""
+
+import copy
+import os
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from .checkpoint import from_pretrained, save_pretrained
+from .config import Pool, PretrainConfig
+from .data.sequences import Sequences
+from .embedding import embed_sequences, embed_timesteps, initial_model
+from .model import TemporalJEPA
+from .training import train
+
+ARCHITECTURE = ("embed_dim", "encoder_depth", "num_heads", "patch_len", "mask_ratio", "normalize")
+
+
+class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Learns to embed series without labels. Works in pipelines, grid searches, `clone`, `set_output` and `pickle`.
+
+    `X` is an array `(n, channels, time)`, a list of arrays `(channels, time_i)` of any lengths, or a table `(n, time)`
+    (array or DataFrame) of univariate series; NaN is a missing value. Fitted on a table, tables must keep its columns;
+    pass `X[:, None, :]` for other lengths.
+
+    Args:
+        steps: optimizer steps.
+        batch_size: series a step.
+        lr: peak learning rate.
+        pool: "all", "stats" or "mean", see `TemporalJEPA.embed`.
+        embed_dim: width of a token; this and the next five are fields of `TemporalJEPAConfig`, None: `RECIPE`'s value.
+        encoder_depth: attention blocks.
+        num_heads: attention heads.
+        patch_len: timesteps a token.
+        mask_ratio: share of a series to hide in training.
+        normalize: "none", "dataset" or "instance".
+        random_state: int for the same result every time on the same machine, a RandomState, or None.
+        device: "cpu", "cuda", ..., or "auto".
+
+    Attributes:
+        model_: the trained `TemporalJEPA`, on `device`.
+        history_: rows of training metrics; the last holds the collapse `verdict`. Absent after `from_pretrained`.
+        n_features_in_: columns of a table, else channels.
+        feature_names_in_: names of the columns, when `X` was a DataFrame whose columns are all strings.
+
+    >>> X = np.random.default_rng(0).normal(size=(8, 2, 30))
+    >>> TemporalJEPAEmbedder(steps=2, pool="mean", random_state=0).fit(X).transform(X).shape
+    (8, 64)
+    """
+
+    def __init__(
+        self,
+        steps: int = PretrainConfig.steps,
+        batch_size: int = PretrainConfig.batch_size,
+        lr: float = PretrainConfig.lr,
+        pool: Pool = "all",
+        embed_dim: int | None = None,
+        encoder_depth: int | None = None,
+        num_heads: int | None = None,
+        patch_len: int | None = None,
+        mask_ratio: float | None = None,
+        normalize: str | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "cpu",
+    ):
+        self.steps = steps
+        self.batch_size = batch_size
+        self.lr = lr
+        self.pool = pool
+        self.embed_dim = embed_dim
+        self.encoder_depth = encoder_depth
+        self.num_heads = num_heads
+        self.patch_len = patch_len
+        self.mask_ratio = mask_ratio
+        self.normalize = normalize
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on `X`; `y` is ignored.
+
+        Raises:
+            ValueError: for fewer than 2 series, a channel or series without an observed value, infinite values, series
+                shorter than two patches, or parameters out of range.
+        """
+        sequences = self._sequences(X, fitting=True).check_observed()
+        seed = self.random_state
+        if not isinstance(seed, (int, np.integer)):
+            seed = int(check_random_state(seed).randint(np.iinfo(np.int32).max))
+        config = PretrainConfig(self.steps, self.batch_size, self.lr, seed=int(seed), device=self.device)
+        chosen = {name: getattr(self, name) for name in ARCHITECTURE if getattr(self, name) is not None}
+        model = initial_model(sequences, config.seed, **chosen)
+        self._count_features_out(model, sequences)
+        history: list[dict[str, Any]] = []
+        self.model_ = train(model, sequences, config, on_row=history.append)
+        self.history_ = history
+        return self
+
+    def transform(self, X: Any) -> npt.NDArray[np.float32]:
+        """One embedding per series, float32 `(n, features)`. Which series share a call does not change a bit of it.
+
+        Raises:
+            ValueError: for other channels, or other columns of a table, than in `fit`; for a series all missing.
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
+        return embed_sequences(self._encoder(), self._sequences(X, fitting=False), self.pool)
+
+    def transform_timesteps(self, X: Any) -> list[npt.NDArray[np.float32]]:
+        """One embedding per timestep: for each series float32 `(time_i, embed_dim)`, NaN where a patch is unobserved.
+
+        Raises as `transform`.
+        """
+        check_is_fitted(self)
+        return embed_timesteps(self._encoder(), self._sequences(X, fitting=False))
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write the fitted model as a folder that `from_pretrained` and the command line read."""
+        check_is_fitted(self)
+        save_pretrained(self.model_, folder)
+
+    @classmethod
+    def from_pretrained(cls, source: str | os.PathLike[str], pool: Pool = "all", device: str = "cpu") -> Self:
+        """A fitted embedder from a run folder, a folder of `save_pretrained`, or "owner/name" on the hub.
+
+        Raises:
+            FileNotFoundError: if there is no model.
+            ValueError: if it is damaged.
+        """
+        model = from_pretrained(source, device)
+        config = vars(model.config)
+        embedder = cls(pool=pool, device=device, **{name: config[name] for name in ARCHITECTURE})
+        blank = np.zeros((model.config.seq_len, model.config.input_dim), dtype=np.float32)
+        embedder._count_features_out(model, Sequences([blank]))
+        embedder.n_features_in_, embedder.model_ = model.config.input_dim, model
+        return embedder
+
+    def _count_features_out(self, model: TemporalJEPA, sequences: Sequences) -> None:
+        """Learn the width of an embedding from one series, before training: a wrong `pool` then costs nothing."""
+        self._n_features_out = embed_sequences(model.eval(), sequences.select([0]), self.pool).shape[1]
+
+    def _encoder(self) -> TemporalJEPA:
+        """The model in float64: rounded to float32, a result does not show what shared its batch."""
+        if next(self.model_.parameters()).device.type == "mps":  # has no float64
+            return self.model_
+        return copy.deepcopy(self.model_).double()
+
+    def _sequences(self, X: Any, fitting: bool) -> Sequences:
+        collection = isinstance(X, (list, tuple)) and not _is_table(X)
+        if not collection:
+            X = X if isinstance(X, (list, tuple)) or hasattr(X, "shape") else np.asarray(X)
+            checks = {"dtype": np.float32, "ensure_all_finite": "allow-nan", "ensure_min_samples": 2 if fitting else 1}
+            if np.ndim(X) == 2 and (
+                fitting or self.n_features_in_ != self.model_.config.input_dim
+            ):  # fitted on a table
+                X = validate_data(self, X, reset=fitting, ensure_min_features=2 if fitting else 1, **checks)
+                return Sequences.from_arrays(X)
+            X = check_array(X, allow_nd=True, **checks)
+        sequences = Sequences.from_arrays(X)
+        if fitting and len(sequences) < 2:
+            raise ValueError("expected at least 2 series, got 1 sample; cut a long recording into windows")
+        if fitting:
+            validate_data(self, [x.T for x in sequences.values], skip_check_array=True)  # learns n_features_in_
+        return sequences
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def _is_table(X: list[Any] | tuple[Any, ...]) -> bool:
+    """Whether a list holds rows of a table: anything but arrays `(channels, time)` and rows of unequal length."""
+    if any(np.ndim(x) > 1 for x in X):
+        return False
+    return all(np.ndim(x) == 0 for x in X) or len({np.shape(x) for x in X}) == 1
