@@ -4,12 +4,12 @@ Legend: `B` batch, `K` tokens of a sample, `D` width. `valid` marks the real tok
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
-from torch.distributed.nn.functional import all_reduce
 
 
 def loss(predicted: Tensor, target: Tensor) -> Tensor:
@@ -133,5 +133,21 @@ def _reduced(value: Tensor) -> Tensor:
     """Sum over processes, differentiable; the value itself when there is one process."""
     if _processes() == 1:
         return value
-    total: Tensor = all_reduce(value)  # type: ignore[no-untyped-call]
+    total: Tensor = _AllReduce.apply(value)  # type: ignore[no-untyped-call]
     return total
+
+
+class _AllReduce(torch.autograd.Function):
+    """Sum over processes; its gradient is the sum of the gradients of all processes."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total

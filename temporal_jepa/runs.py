@@ -27,7 +27,7 @@ from .checkpoint import CONFIG, from_pretrained, read_config, save_pretrained, w
 from .config import PretrainConfig
 from .data import Sequences, read
 from .embedding import initial_model
-from .training import Row, Trainer, pick_device, train
+from .training import Row, Trainer, pick_device, plan_batches, train
 
 METRICS, CHECKPOINTS, LOCK = "metrics.jsonl", "checkpoint", ".lock"
 WRITTEN = (CONFIG, "model.safetensors", "README.md", METRICS, "embeddings.npz", "probe.json", "report.html")
@@ -76,6 +76,7 @@ def pretrain(
     if init_from is not None and model:
         raise ValueError(f"init_from brings its own architecture; leave out {', '.join(model)}")
     network = from_pretrained(init_from) if init_from else initial_model(sequences, config.seed, **dict(model or {}))
+    plan_batches(network, sequences, config)  # refuse what cannot be trained on before anything is written
     details = {
         "pretrain": vars(config),
         "data": {"path": sequences.source, "options": options, **_facts(sequences)},

@@ -33,6 +33,7 @@ class Batches:
     """The training batches as pure functions of the step: nothing to save, nothing to restore."""
 
     def __init__(self, sequences: Sequences, config: PretrainConfig, seq_len: int, shortest: int):
+        sequences.check_observed()
         if len(sequences) < 2:
             raise ValueError(
                 f"{sequences.source}: pretraining compares sequences and needs at least 2, got {len(sequences)}; "
@@ -77,6 +78,12 @@ class Batches:
         return torch.Generator().manual_seed(int(state))
 
 
+def plan_batches(model: TemporalJEPA, sequences: Sequences, config: PretrainConfig) -> Batches:
+    """The batches this model would be trained on; ValueError when it cannot be trained on these sequences."""
+    check_channels(model, sequences)
+    return Batches(sequences, config, model.config.seq_len, 2 * model.config.patch)
+
+
 class Trainer:
     """Model, optimizer and step count; `advance` does one optimizer step.
 
@@ -85,10 +92,9 @@ class Trainer:
     """
 
     def __init__(self, model: TemporalJEPA, sequences: Sequences, config: PretrainConfig):
-        check_channels(model, sequences)
         self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         self.config, self.step = config, 0
-        self.batches = Batches(sequences, config, model.config.seq_len, 2 * model.config.patch)
+        self.batches = plan_batches(model, sequences, config)
         parts = self.world * config.accumulate
         if self.batches.size % parts:
             raise ValueError(
@@ -105,7 +111,7 @@ class Trainer:
         )  # fmt: skip
         self.parallel: nn.Module = self.model
         if self.world > 1:
-            self.parallel = DistributedDataParallel(self.model, broadcast_buffers=False)
+            self.parallel = DistributedDataParallel(self.model)
         if config.compile:
             self.parallel = torch.compile(self.parallel)  # type: ignore[assignment]
 
