@@ -154,9 +154,8 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         if not collection:
             X = X if isinstance(X, (list, tuple)) or hasattr(X, "shape") else np.asarray(X)
             checks = {"dtype": np.float32, "ensure_all_finite": "allow-nan", "ensure_min_samples": 2 if fitting else 1}
-            if np.ndim(X) == 2 and (
-                fitting or self.n_features_in_ != self.model_.config.input_dim
-            ):  # fitted on a table
+            columns_count = fitting or self.n_features_in_ != self.model_.config.input_dim  # fitted on a table
+            if np.ndim(X) == 2 and columns_count:
                 X = validate_data(self, X, reset=fitting, ensure_min_features=2 if fitting else 1, **checks)
                 return Sequences.from_arrays(X)
             X = check_array(X, allow_nd=True, **checks)
@@ -176,7 +175,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
 
 
 def _is_table(X: list[Any] | tuple[Any, ...]) -> bool:
-    """Whether a list holds rows of a table: anything but arrays `(channels, time)` and rows of unequal length."""
-    if any(np.ndim(x) > 1 for x in X):
+    """Whether a list holds rows of a table: not arrays `(channels, time)`, not rows of unequal length."""
+    if not X or any(np.ndim(x) > 1 for x in X):
         return False
     return all(np.ndim(x) == 0 for x in X) or len({np.shape(x) for x in X}) == 1
