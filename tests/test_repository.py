@@ -32,6 +32,7 @@ FLOORS = [
     ["training"],
     ["runs"],
     ["estimator", "report"],
+    ["aeon_adapter"],
     ["cli"],  # starts the commands by name
     ["commands"],
     ["demo"],
