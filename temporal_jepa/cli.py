@@ -1,0 +1,396 @@
+"""The command line: flags from the settings, one-line errors, exit codes. Torch is loaded only when a command runs.
+
+Exit codes: 0 done, 1 the data or settings cannot be used, 2 the command line is wrong, 130 interrupted, 143 terminated.
+"""
+
+import argparse
+import difflib
+import errno
+import importlib
+import os
+import re
+import shlex
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import FrameType, NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin
+
+from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter  # type: ignore[attr-defined]
+
+from . import __version__
+from .config import RECIPE, PretrainConfig, TemporalJEPAConfig
+
+TRACEBACK = "TEMPORAL_JEPA_TRACEBACK"
+MODEL_FIELDS = tuple(f.name for f in fields(TemporalJEPAConfig) if f.name != "input_dim")
+TEXT = str | None
+EXAMPLES = {"data": "data.csv", "out": "runs/a", "init-from": "runs/a", "train": "train.csv", "test": "test.csv",
+            "id": "subject", "time": "t", "label": "activity", "values": "x,y,z"}  # fmt: skip
+
+
+class UsageError(Exception):
+    """The command line itself is wrong: exit code 2."""
+
+
+class _Help(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of the examples, and leaves out types (the metavar says them) and empty defaults."""
+
+    def _expand_help(self, action: argparse.Action) -> str:
+        text = re.sub(r"\((?:required, )?type: .*?(?:, (default: .*))?\)$", r"(\1)", super()._expand_help(action))
+        return re.sub(r" *\((?:default: (?:null|False))?\)$", "", text)
+
+
+class Form:
+    """The arguments of one verb, and what each of them expects, for messages."""
+
+    def __init__(self, name: str, summary: str, usage: str, examples: Sequence[str]):
+        lines = "\n".join(f"  temporal-jepa {line}" for line in examples)
+        self.parser = ArgumentParser(
+            prog=f"temporal-jepa {name}", usage=f"temporal-jepa {name} {usage}", exit_on_error=False,
+            description=f"{summary}.\n\nexamples:\n{lines}\n", formatter_class=_Help,
+        )  # fmt: skip
+        self.where: Any = self.parser
+        self.kinds: dict[str, tuple[Any, Any]] = {}
+
+    def group(self, title: str) -> None:
+        """Arguments added from here on stand under this title."""
+        self.where = self.parser.add_argument_group(title)
+
+    def positional(self, name: str, metavar: str, text: str) -> None:
+        """A required word."""
+        self.where.add_argument(name, type=str, metavar=metavar, help=text)
+
+    def flag(self, name: str, kind: Any, default: Any, text: str, metavar: str | None = None) -> None:
+        """A `--flag VALUE`; of kind bool, a `--flag` alone."""
+        name = name.replace("_", "-")
+        self.kinds[name] = kind, default
+        if kind is bool:
+            self.where.add_argument(f"--{name}", action="store_true", default=default, help=text)
+        else:
+            metavar = metavar or ("|".join(get_args(kind)) if get_origin(kind) is Literal else _metavar(kind))
+            self.where.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=text)
+
+    def settings(self, kind: type, skip: Sequence[str] = (), **defaults: Any) -> None:
+        """A flag for each field of a dataclass, explained by its docstring."""
+        import docstring_parser
+
+        texts = {p.arg_name: p.description or "" for p in docstring_parser.parse(kind.__doc__ or "").params}
+        for field in fields(kind):
+            if field.name not in skip:
+                default = defaults.get(field.name, field.default)
+                form = field.type if default is not None else field.type | None  # type: ignore[operator]
+                self.flag(field.name, form, default, " ".join(texts[field.name].split()).rstrip("."))
+
+    def explain(self, message: str) -> str:
+        """A message of the parser as one line that names key, value, what is expected and an example that works."""
+        one = " ".join(message.split())
+        if found := re.match(r'Parser key "([\w-]+)": (.*)', one):
+            name = found[1].replace("_", "-")
+            if name in self.kinds and (value := re.search(r"(?:Got|Given) value: (.*)", one)):
+                kind, default = self.kinds[name]
+                example = f"--{name} {_example(name, kind, default)}"
+                return f"--{name} expects {_words(kind)}, got {value[1].strip()!r}; for example {example}"
+            return f"--{name}: {found[2]}"
+        if found := re.match(r"unrecognized arguments: (\S+)", one):
+            word = found[1].split("=")[0]
+            if word.startswith("--"):
+                return f"unknown option {word}{_nearest(word[2:], [*self.kinds, 'config'], '--', self.parser.prog)}"
+            return f"unexpected argument {word!r}; see {self.parser.prog} --help"
+        if found := re.match(r"Option '([^']+)' is not accepted", one):
+            known = [name.replace("-", "_") for name in self.kinds]
+            return f"--config: unknown key {found[1]!r}{_nearest(found[1], known, '', self.parser.prog)}"
+        if found := re.match(r"the following arguments are required: (.*)", one):
+            return f"{found[1]} is missing; usage: {self.parser.usage}"
+        one = re.sub(r"^argument (\S+): expected one argument$", r"\1 expects a value", one)
+        return f"{one}; see {self.parser.prog} --help"
+
+
+def _kind(kind: Any) -> Any:
+    """The type behind `X | None` or `X | list[X]`."""
+    if get_origin(kind) is UnionType:
+        return next(k for k in get_args(kind) if k is not NoneType)
+    return kind
+
+
+def _metavar(kind: Any) -> str:
+    return {int: "N", float: "X"}.get(_kind(kind), "TEXT")
+
+
+def _words(kind: Any) -> str:
+    if get_origin(_kind(kind)) is Literal:
+        return f"one of {', '.join(get_args(_kind(kind)))}"
+    return {int: "a whole number", float: "a number", bool: "true or false"}.get(_kind(kind), "text")
+
+
+def _example(name: str, kind: Any, default: Any) -> str:
+    if isinstance(default, str | int | float) and not isinstance(default, bool):
+        return str(default)
+    if get_origin(_kind(kind)) is Literal:
+        return str(get_args(_kind(kind))[0])
+    return EXAMPLES.get(name, {int: "64", float: "0.1", bool: ""}.get(_kind(kind), "NAME"))
+
+
+def _nearest(word: str, known: Sequence[str], prefix: str, program: str) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.55)
+    return f"; did you mean {prefix}{near[0]}?" if near else f"; see {program} --help"
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A command: what its help says and how its arguments are declared. The function is found by name in `home`."""
+
+    home: str
+    usage: str
+    summary: str
+    examples: tuple[str, ...]
+    declare: Callable[[Form], None]
+
+
+def _reading(form: Form, otherwise: str = "inferred") -> None:
+    form.group(f"how the data is read (default: {otherwise}; see docs/data.md)")
+    form.flag("layout", Literal["wide", "long", "recording", "folder"] | None, None,
+              "a row is a series; a row is a timestep of series --id; all rows are one series; a file is a series",
+              "wide|long|recording|folder")  # fmt: skip
+    form.flag("id", TEXT, None, "column that names the series", "COL")
+    form.flag("time", TEXT, None, "column of the time", "COL")
+    form.flag("label", TEXT, None, "column of the label, never used in pretraining; '' for none", "COL")
+    form.flag("values", TEXT, None, "columns of the values", "A,B,C")
+    form.flag("window", int | None, None, "cut series into windows of N timesteps", "N")
+    form.flag("stride", int | None, None, "timesteps between windows (default: the window)", "N")
+
+
+def _pretrain(form: Form) -> None:
+    form.parser.add_argument("--config", action=ActionConfigFile, metavar="FILE", help="YAML with any of these options")
+    form.flag("data", TEXT, None, "file or folder of sequences", "FILE")
+    form.flag("out", TEXT, None, "run folder to write", "RUN")
+    form.flag("resume", bool, False, "go on with the run in --out; all settings come from there")
+    form.flag("init_from", TEXT, None, "start from the weights of this run", "RUN")
+    form.flag("overwrite", bool, False, "replace the run in --out")
+    form.flag("dry_run", bool, False, "print settings, size and memory, and write nothing")
+    _reading(form)
+    form.group("training")
+    form.settings(PretrainConfig)
+    form.group("model (patch_len and seq_len are chosen from the data)")
+    form.settings(TemporalJEPAConfig, ("input_dim",), **{**RECIPE, "seq_len": None})
+
+
+def _pool(form: Form) -> None:
+    form.flag("pool", Literal["mean", "stats", "all"], "all", "mean of tokens; mean, std and max; those of all layers")
+
+
+def _embed(form: Form) -> None:
+    form.positional("run", "RUN", "run folder, or a model on the Hugging Face hub")
+    form.positional("data", "FILE", "file or folder of sequences")
+    form.flag("out", TEXT, None, ".npz, .npy, .csv or .parquet (default: RUN/embeddings.npz)", "FILE")
+    _pool(form)
+    form.flag("timesteps", bool, False, "one vector per timestep instead of one per sequence")
+    form.flag("overwrite", bool, False, "replace the file")
+    form.flag("device", str, "cpu", "where to compute")
+    _reading(form, "as the run's own data was read")
+
+
+def _probe(form: Form) -> None:
+    form.positional("run", "RUN", "run folder")
+    form.flag("train", TEXT, None, "labelled sequences (default: the run's own data)", "FILE")
+    form.flag("test", TEXT, None, "labelled sequences to score on (default: a held-out 30 %% of --train)", "FILE")
+    form.flag("kind", Literal["ridge", "linear", "knn", "svm"], "ridge", "the classifier on frozen features")
+    _pool(form)
+    form.flag("seed", int, 0, "of the split and the classifier")
+    form.flag("out", TEXT, None, "file to write (default: RUN/probe.json)", "FILE")
+    form.flag("overwrite", bool, False, "replace the file")
+    _reading(form, "as the run's own data was read")
+
+
+def _report(form: Form) -> None:
+    form.positional("run", "RUN", "run folder")
+    form.flag("out", TEXT, None, "file to write (default: RUN/report.html)", "FILE")
+    form.flag("overwrite", bool, False, "replace the file")
+    form.flag("data", TEXT, None, "sequences to show (default: the run's own data)", "FILE")
+    _reading(form, "as the run's own data was read")
+
+
+def _export(form: Form) -> None:
+    form.positional("run", "RUN", "run folder")
+    form.flag("format", Literal["onnx", "torch"], "onnx", "ONNX, or a torch.export program")
+    form.flag("out", TEXT, None, "file to write (default: RUN/model.onnx or RUN/model.pt2)", "FILE")
+    _pool(form)
+    form.flag("overwrite", bool, False, "replace the file")
+
+
+def _inspect(form: Form) -> None:
+    form.positional("data", "FILE", "file or folder of sequences, or a run folder")
+    _reading(form)
+
+
+def _demo(form: Form) -> None:
+    form.flag("out", str, "runs/demo", "folder to write", "DIR")
+    form.flag("steps", int, 300, "optimizer steps on each data set")
+
+
+VERBS = {
+    "pretrain": Verb("commands", "--data FILE --out RUN [options]", "Train an encoder on sequences, without labels",
+                     ("pretrain --data data.csv --out runs/a",
+                      "pretrain --data data.csv --out runs/a --steps 2000 --batch-size 64",
+                      "pretrain --data data.csv --out runs/a --dry-run",
+                      "pretrain --out runs/a --resume"), _pretrain),
+    "embed": Verb("commands", "RUN FILE [options]", "Turn sequences into vectors",
+                  ("embed runs/a data.csv", "embed runs/a new.csv --out new.parquet",
+                   "embed runs/a data.csv --timesteps --out steps.npz"), _embed),
+    "probe": Verb("commands", "RUN [--train FILE] [--test FILE] [options]",
+                  "Score the embedding with a simple classifier, beside its controls",
+                  ("probe runs/a --train train.csv --test test.csv", "probe runs/a --label activity --kind knn"),
+                  _probe),
+    "report": Verb("commands", "RUN [options]", "Write one HTML file that shows how the run went",
+                   ("report runs/a",), _report),
+    "export": Verb("commands", "RUN [options]", "Write the embedding as a graph that runs without this library",
+                   ("export runs/a --format onnx --out model.onnx",), _export),
+    "inspect": Verb("commands", "FILE-or-RUN [options]", "Show what is understood of a file, or the facts of a run",
+                    ("inspect data.csv", "inspect data.csv --layout long --id track --values x,y", "inspect runs/a"),
+                    _inspect),
+    "doctor": Verb("demo", "", "Print versions, devices and missing extras", ("doctor",), lambda form: None),
+    "demo": Verb("demo", "[options]", "Run the whole job on real data sets that ship with aeon: minutes, no download",
+                 ("demo", "demo --out runs/demo --steps 300"), _demo),
+}  # fmt: skip
+
+
+def overview() -> str:
+    """What `temporal-jepa --help` prints."""
+    verbs = "\n".join(f"  {name:<10}{verb.summary}" for name, verb in VERBS.items())
+    return f"""usage: temporal-jepa VERB [options]
+
+Embeddings of sequences, learnt without labels (temporal-jepa {__version__}).
+
+examples:
+  temporal-jepa demo
+  temporal-jepa inspect data.csv
+  temporal-jepa pretrain --data data.csv --out runs/a
+  temporal-jepa embed runs/a data.csv
+
+verbs:
+{verbs}
+
+options of a verb: temporal-jepa VERB --help
+also: --version, --traceback (show where an error came from)"""
+
+
+def _form(name: str) -> Form:
+    verb = VERBS[name]
+    form = Form(name, verb.summary, verb.usage, verb.examples)
+    verb.declare(form)
+    return form
+
+
+def parse(name: str, words: Sequence[str]) -> argparse.Namespace:
+    """The options of verb `name`; underscores in flags count as dashes.
+
+    A resumed run takes its defaults from its own config.json, one with --init-from its architecture.
+
+    Raises:
+        UsageError: in one line, for what the verb does not know or cannot read.
+    """
+    given = [re.sub(r"^--[\w-]+", lambda flag: flag[0].replace("_", "-"), word) for word in words]
+    given = [word.replace("--print-config", "--print_config") for word in given]
+    form = _form(name)
+    try:
+        options = form.parser.parse_args(given).as_dict()
+        if stored := _stored(options):
+            form.parser.set_defaults(stored)
+            options = form.parser.parse_args(given).as_dict()
+        if differ := [key for key in stored if options["init_from"] and options[key] != stored[key]]:
+            flag = f"--{differ[0].replace('_', '-')}"
+            raise UsageError(
+                f"--init-from brings its own architecture, with {flag} {stored[differ[0]]}; leave out {flag}"
+            )
+    except argparse.ArgumentError as error:
+        raise UsageError(form.explain(str(error))) from error
+    for key in ("data", "out") if name == "pretrain" else ():
+        if not options[key] and not (key == "out" and options["dry_run"]):
+            raise UsageError(f"--{key} is missing; for example --{key} {EXAMPLES[key]}")
+    return argparse.Namespace(**options)
+
+
+def _stored(options: dict[str, Any]) -> dict[str, Any]:
+    """Defaults that a resumed run, or one that starts from another's weights, takes from that run's config.json."""
+    folder = options["out"] if options.get("resume") else options.get("init_from")
+    if not folder or not (options["resume"] or Path(folder).is_dir()):
+        return {}
+    from .checkpoint import read_config
+
+    config = read_config(Path(folder))
+    stored = {name: config["model"].get(name) for name in MODEL_FIELDS}
+    if options["resume"]:
+        data = config.get("data", {})
+        stored |= {**config.get("pretrain", {}), **data.get("options", {}), "data": data.get("path")}
+    return {key: ",".join(map(str, value)) if isinstance(value, list) else value for key, value in stored.items()}
+
+
+def describe(error: BaseException) -> str:
+    """An error as one line for a person."""
+    if isinstance(error, OSError) and error.errno and error.strerror:
+        hints = {errno.ENOSPC: "; free some space, a stopped training goes on with --resume",
+                 errno.EACCES: "; choose a place you may write to"}  # fmt: skip
+        name = f"{error.filename}: " if error.filename else ""
+        return f"{name}{error.strerror[0].lower()}{error.strerror[1:]}{hints.get(error.errno, '')}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _stopped(name: str, options: argparse.Namespace | None) -> str:
+    if name == "pretrain" and options and options.out and any(Path(options.out).glob("checkpoint/step-*.pt")):
+        return f"interrupted; go on with: temporal-jepa pretrain --out {shlex.quote(options.out)} --resume"
+    return "interrupted"
+
+
+def _run(name: str, words: Sequence[str], show: bool) -> int:
+    options = None
+    before, shown = signal.signal(signal.SIGTERM, _terminate), warnings.showwarning
+    warnings.showwarning = lambda text, *rest: print(f"warning: {' '.join(str(text).split())}", file=sys.stderr)
+    try:
+        options = parse(name, words)
+        command = getattr(importlib.import_module(f".{VERBS[name].home}", __package__), name)
+        command(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print(_stopped(name, options), file=sys.stderr)
+        return 130
+    except SystemExit as stop:  # --help ends with 0; SIGTERM with 143, here and in a training that saves first
+        if stop.code == 128 + signal.SIGTERM:
+            print(_stopped(name, options), file=sys.stderr)
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again at its exit
+        return 141
+    except (UsageError, ValueError, OSError, ArithmeticError, ImportError, MemoryError, RuntimeError) as error:
+        known = not isinstance(error, RuntimeError) or type(error).__name__ == "OutOfMemoryError"
+        if show or not known:
+            raise
+        print(f"error: {describe(error)}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        warnings.showwarning = shown
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, `sys.argv` when no arguments are given, and return the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    show = "--traceback" in words or os.environ.get(TRACEBACK, "") not in ("", "0")
+    words = [word for word in words if word != "--traceback"]
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview(), file=sys.stdout if words else sys.stderr)
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"temporal-jepa {__version__}")
+        return 0
+    if words[0] not in VERBS:
+        near = _nearest(words[0], list(VERBS), "", "temporal-jepa")
+        print(f"error: unknown verb {words[0]!r}{near}", file=sys.stderr)
+        return 2
+    return _run(words[0], words[1:], show)

@@ -1,0 +1,349 @@
+"""What the verbs of the command line do. A command takes the parsed options, prints for people, and writes files."""
+
+import argparse
+import importlib.util
+import inspect as introspection
+import io
+import json
+import os
+import shlex
+import sys
+import warnings
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rich.progress
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from . import checkpoint, probes, runs
+from .config import Pool, PretrainConfig, TemporalJEPAConfig
+from .data import Sequences, read
+from .embedding import check_channels, embed_sequences, embed_timesteps, initial_model
+from .report import write_report
+
+READING = [name for name in introspection.signature(read).parameters if name != "data"]
+
+
+def say(*lines: str) -> None:
+    """Print lines, in the first process of a distributed run only."""
+    if os.environ.get("RANK", "0") == "0":
+        print(*lines, sep="\n")
+
+
+def show(title: str, header: list[str], rows: list[tuple[str, ...]]) -> None:
+    """Print a table; columns after the first are numbers."""
+    table = Table(box=None, pad_edge=False)
+    for column, name in enumerate(header):
+        table.add_column(name, justify="right" if column else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(highlight=False)
+    console.print(title, table, sep="\n", width=None if console.is_terminal else 120)
+
+
+def facts(rows: list[tuple[str, Any]]) -> None:
+    """Print (name, text) rows, aligned."""
+    say(*(f"{name:<16} {text}" for name, text in rows))
+
+
+def command(*words: Any) -> str:
+    """A command line to copy."""
+    return shlex.join(["temporal-jepa", *map(str, words)])
+
+
+class Progress:
+    """Rows of metrics for people: a live line on a terminal, a plain line about every 20th of the way elsewhere."""
+
+    def __init__(self, config: PretrainConfig):
+        self.config, self.verdict, self.said = config, "", 0
+        self.rank: float | None = None
+        self.live: rich.progress.Progress | None = None
+
+    def __enter__(self) -> "Progress":
+        if sys.stdout.isatty() and os.environ.get("RANK", "0") == "0":
+            columns = ("{task.description}", rich.progress.BarColumn(), rich.progress.MofNCompleteColumn(),
+                       "{task.fields[facts]}")  # fmt: skip
+            self.live = rich.progress.Progress(*columns)
+            self.task = self.live.add_task("training", total=self.config.steps, facts="")
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        """Show a row of metrics."""
+        self.rank, self.verdict = row.get("rank", self.rank), row.get("verdict", self.verdict)
+        left = (self.config.steps - row["step"]) * self.config.batch_size / max(row["samples_per_s"], 1e-9)
+        rank = "" if self.rank is None else f"  rank {self.rank:.1f}"
+        text = (f"loss {row['loss']:.4f}  relative loss {row['relative_loss']:.3f}{rank}  {row['samples_per_s']:.0f} "
+                f"samples/s  {_duration(left)} left")  # fmt: skip
+        if self.live is not None:
+            self.live.update(self.task, completed=row["step"], facts=text)
+        elif row["step"] - self.said >= self.config.steps / 20 or row["step"] == self.config.steps:
+            self.said = row["step"]
+            print(f"step {row['step']}/{self.config.steps}  {text}", flush=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+def _given(options: argparse.Namespace, run: Mapping[str, Any] | None = None, file: str = "") -> dict[str, Any]:
+    """The keyword arguments of `read`: given on the command line, else stored with the run.
+
+    What names columns is taken from the run only for files of the same kind as the run's own data.
+    """
+    stored: Mapping[str, Any] = {}
+    if run is not None:
+        data = run.get("data", {})
+        same = Path(data.get("path", "")).suffix.lower() == Path(file).suffix.lower()
+        stored = {k: v for k, v in data.get("options", {}).items() if same or k in ("window", "stride")}
+    chosen = {name: getattr(options, name) for name in READING if getattr(options, name) is not None}
+    return {**stored, **chosen}
+
+
+def pretrain(options: argparse.Namespace) -> None:
+    """Train, and say how it went and what to do next."""
+    config = PretrainConfig(**{f.name: getattr(options, f.name) for f in fields(PretrainConfig)})
+    names = [f.name for f in fields(TemporalJEPAConfig) if f.name != "input_dim"]
+    model = {name: getattr(options, name) for name in names}
+    if model["seq_len"] is None:
+        del model["seq_len"]
+    given = _given(options)
+    sequences = read(options.data, **given)
+    say(f"{options.data}: {_size(sequences)}", *(f"  {note}" for note in sequences.notes))
+    if options.dry_run:
+        _dry_run(sequences, config, model, options.init_from)
+        return
+    with Progress(config) as progress:
+        run = runs.pretrain(
+            sequences, options.out, config, None if options.init_from else model, resume=options.resume,
+            init_from=options.init_from, overwrite=options.overwrite, data_options=given, on_row=progress.row,
+        )  # fmt: skip
+    say("", progress.verdict or "already trained to the last step", f"checkpoint  {run / checkpoint.WEIGHTS}", "next",
+        f"  {command('embed', run, options.data)}", f"  {command('report', run)}")  # fmt: skip
+
+
+def _size(sequences: Sequences) -> str:
+    low, high = int(sequences.lengths.min()), int(sequences.lengths.max())
+    span = f"{low}" if low == high else f"{low} to {high}"
+    return f"{len(sequences)} sequences, {sequences.n_channels} channels, {span} timesteps"
+
+
+def _dry_run(sequences: Sequences, config: PretrainConfig, model: dict[str, Any], init_from: str | None) -> None:
+    network = checkpoint.from_pretrained(init_from) if init_from else initial_model(sequences, config.seed, **model)
+    settings, size = network.config, min(config.batch_size, len(sequences))
+    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    longest = min(int(sequences.lengths.max()), settings.seq_len)
+    tokens = -(-longest // settings.patch)
+    # Weights of both encoders, gradients and two moments; then about 16 saved activations of a token's width a block.
+    state = 4 * (sum(p.numel() for p in network.parameters()) + 3 * trained)
+    seen = round((1 - settings.mask_ratio) * tokens)
+    blocks = settings.encoder_depth * seen * settings.embed_dim
+    blocks += settings.predictor_depth * tokens * settings.predictor_embed_dim
+    activations = 4 * 16 * blocks * size * settings.num_masks // config.accumulate
+    say(yaml.safe_dump({"model": vars(settings), "training": vars(config)}, sort_keys=False).rstrip(), "")
+    facts([("parameters", f"{trained:,} trained, {sum(p.numel() for p in network.parameters()):,} with the target's"),
+           ("steps", f"{config.steps} of {size} sequences, {config.steps * size / len(sequences):.1f} epochs"),
+           ("tokens", f"{tokens} a sequence of {longest} timesteps, {seen} of them seen by the context encoder"),
+           ("memory", f"about {(state + activations) / 2**20:.0f} MiB beside the data and torch itself"),
+           ("written", "nothing: this is a dry run")])  # fmt: skip
+
+
+def embed(options: argparse.Namespace) -> None:
+    """Write the embeddings of a file."""
+    model = checkpoint.from_pretrained(options.run, options.device)
+    local = Path(options.run).is_dir()
+    out = Path(options.out or (Path(options.run) if local else Path()) / "embeddings.npz")
+    _check_out(out, options.overwrite, (".npz", ".npy", ".csv", ".parquet"))
+    stored = checkpoint.read_config(Path(options.run)) if local else None
+    sequences = read(options.data, **_given(options, stored, options.data))
+    vectors: Any
+    if options.timesteps:
+        vectors = embed_timesteps(model, sequences)
+        shape = f"{sum(map(len, vectors))} timesteps of {len(vectors)} sequences, {vectors[0].shape[1]} features"
+    else:
+        vectors = embed_sequences(model, sequences, options.pool)
+        shape = f"{len(vectors)} sequences, {vectors.shape[1]} features"
+    write_embeddings(out, sequences, vectors)
+    say(f"{out}: {shape}")
+
+
+def write_embeddings(
+    path: Path, sequences: Sequences, vectors: npt.NDArray[np.float32] | list[npt.NDArray[np.float32]]
+) -> None:
+    """Write embeddings with ids and labels: .npz, .npy (the array alone), .csv or .parquet (a row a vector).
+
+    vectors: `(n, features)`; or one `(time_i, features)` a sequence, which an array holds padded with NaN to
+        `(n, longest, features)`, beside `lengths (n,)`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = io.BytesIO()
+    steps = isinstance(vectors, list)
+    if path.suffix in (".npz", ".npy"):
+        array = Sequences(vectors).batch(range(len(vectors))) if isinstance(vectors, list) else vectors
+        beside = {"ids": np.array(sequences.ids)}
+        beside |= {} if sequences.labels is None else {"labels": sequences.labels}
+        beside |= {"lengths": sequences.lengths} if steps else {}
+        if path.suffix == ".npy":
+            np.save(content, array)
+        else:
+            np.savez_compressed(content, allow_pickle=False, embeddings=array, **beside)
+    else:
+        import pandas as pd
+
+        rows = np.repeat(np.arange(len(sequences)), sequences.lengths if steps else 1)
+        flat = np.concatenate(vectors) if isinstance(vectors, list) else vectors
+        table: dict[str, Any] = {"id": np.array(sequences.ids)[rows]}
+        table |= {} if sequences.labels is None else {"label": sequences.labels[rows]}
+        table |= {"timestep": np.concatenate([np.arange(n) for n in sequences.lengths])} if steps else {}
+        frame = pd.DataFrame(table | {f"e{i}": flat[:, i] for i in range(flat.shape[1])})
+        if path.suffix == ".csv":
+            frame.to_csv(content, index=False)
+        else:
+            frame.to_parquet(content, index=False)
+    checkpoint.write_atomically(path, content.getvalue())
+
+
+def _check_out(path: Path, overwrite: bool, kinds: tuple[str, ...] = ()) -> None:
+    if kinds and path.suffix not in kinds:
+        raise ValueError(f"--out {path}: expected a name that ends in {', '.join(kinds)}")
+    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise ModuleNotFoundError("writing .parquet needs pyarrow: pip install 'temporal-jepa[parquet]'")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} is there already; --overwrite replaces it, --out writes elsewhere")
+
+
+def probe(options: argparse.Namespace) -> None:
+    """Score a run's embedding beside its controls."""
+    run = Path(options.run)
+    config = checkpoint.read_config(run)
+    out = Path(options.out or run / "probe.json")
+    _check_out(out, options.overwrite)
+    file = options.train or config.get("data", {}).get("path")
+    if file is None:
+        raise ValueError(f"{run} does not say what it was trained on; name labelled sequences with --train")
+    train = read(file, **_given(options, config, file))
+    if options.test:
+        test, how = read(options.test, **_given(options, config, options.test)), f"scored on {options.test}"
+    else:
+        train, test = split(train, options.seed)
+        how = f"no --test: scored on {len(test)} sequences of {file} held out from the classifier, not from pretraining"
+    say(how)
+    result = score(run, train, test, options.kind, options.pool, options.seed)
+    result |= {"train": file, "test": options.test or f"held out of {file}"}
+    checkpoint.write_atomically(out, json.dumps(result, indent=2).encode() + b"\n")
+    classes = result["n_classes"]
+    title = f"{options.kind} on {len(train)} sequences, {len(test)} to test, {classes} classes"
+    show(title, ["features", "accuracy"], [(row["features"], f"{row['accuracy']:.3f}") for row in result["scores"]])
+    say(f"chance is about {1 / classes:.3f}; written to {out}")
+
+
+def split(sequences: Sequences, seed: int, share: float = 0.3) -> tuple[Sequences, Sequences]:
+    """Hold out a share of each class; windows of one series stay together."""
+    labels = _labels(sequences)
+    owner = np.array([name.rsplit("@", 1)[0] for name in sequences.ids])
+    held: list[str] = []
+    for label in np.unique(labels):
+        names = np.unique(owner[labels == label])
+        count = max(1, round(share * len(names))) if len(names) > 1 else 0
+        held += np.random.default_rng(seed).permutation(names)[:count].tolist()
+    test = np.isin(owner, held)
+    if not test.any() or test.all():
+        raise ValueError(f"{sequences.source}: too few sequences of a class to hold some out; name others with --test")
+    return sequences.select(~test), sequences.select(test)
+
+
+def _labels(sequences: Sequences) -> npt.NDArray[np.str_]:
+    if sequences.labels is None:
+        raise ValueError(f"{sequences.source} has no labels, and a probe needs them; name their column: --label COL")
+    return sequences.labels
+
+
+def score(
+    run: Path, train: Sequences, test: Sequences, kind: probes.ProbeKind = "ridge", pool: Pool = "all", seed: int = 0
+) -> dict[str, Any]:
+    """Accuracy of the run's embedding and of its controls, in the form of probe.json.
+
+    The untrained encoder has the run's architecture, normaliser and seed: all that it lacks is the training.
+    """
+    labels = _labels(train), _labels(test)
+    model = checkpoint.from_pretrained(run)
+    settings = {k: v for k, v in vars(model.config).items() if k != "input_dim"}
+    first_seed = checkpoint.read_config(run).get("pretrain", {}).get("seed", 0)
+    for part in (train, test):
+        check_channels(model, part)
+    untrained = initial_model(train, first_seed, **settings).eval()
+    normalizer = model.context_encoder.normalizer
+    untrained.set_normalizer(normalizer.mean, normalizer.std, normalizer.slope)
+    features = probes.controls(train.values, test.values, seed)
+    rocket = {name: features.pop(name) for name in ("MiniRocket",) if name in features}
+    for name, encoder in (("untrained encoder", untrained), ("pretrained encoder", model)):
+        features[name] = embed_sequences(encoder, train, pool), embed_sequences(encoder, test, pool)
+    rows = probes.compare({**features, **rocket}, *labels, kind, seed)
+    return {"probe": kind, "pool": pool, "train": train.source, "test": test.source, "n_train": len(train),
+            "n_test": len(test), "n_classes": len(np.unique(labels[0])), "scores": rows, "seed": seed}  # fmt: skip
+
+
+def report(options: argparse.Namespace) -> None:
+    """Write the report of a run."""
+    run = Path(options.run)
+    given = None
+    if options.data:
+        given = read(options.data, **_given(options, checkpoint.read_config(run), options.data))
+    say(str(write_report(run, sequences=given, out=options.out, overwrite=options.overwrite)))
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write the embedding as a graph."""
+    model = checkpoint.from_pretrained(options.run)
+    out = Path(options.out or Path(options.run) / ("model.onnx" if options.format == "onnx" else "model.pt2"))
+    _check_out(out, options.overwrite)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's exporters, about their own insides
+        checkpoint.export(model, out, options.format, options.pool)
+    say(f"{out}: x (batch, time, {model.config.input_dim}) float32, NaN where missing -> (batch, features)")
+
+
+def inspect(options: argparse.Namespace) -> None:
+    """Show what is understood of a file, or the facts of a run."""
+    path = Path(options.data)
+    if (path / checkpoint.CONFIG).is_file():
+        _inspect_run(path)
+        return
+    given = _given(options)
+    sequences = read(path, **given)
+    facts(sequences.summary())
+    say(*(f"note: {note}" for note in sequences.notes), "")
+    flags = [word for name, value in given.items() for word in (f"--{name}", value)]
+    say(f"next: {command('pretrain', '--data', options.data, *flags, '--out', 'runs/' + (path.stem or 'a'))}")
+
+
+def _inspect_run(run: Path) -> None:
+    config = checkpoint.read_config(run)
+    data, training = config.get("data", {}), config.get("pretrain", {})
+    lines = (run / runs.METRICS).read_text("utf-8").splitlines() if (run / runs.METRICS).is_file() else []
+    last = json.loads(lines[-1]) if lines and lines[-1].endswith("}") else {}
+    files = sorted(p.name for p in run.iterdir() if p.is_file() and not p.name.startswith("."))
+    rows = [("run", run), ("data", f"{data.get('path')}: {data.get('n')} sequences, {len(data.get('channels', []))} "
+             "channels"), ("step", f"{last.get('step', 0)} of {training.get('steps')}"),
+            ("relative loss", f"{last['relative_loss']:.3f}" if "relative_loss" in last else "none yet"),
+            ("verdict", last.get("verdict", "none yet")), ("files", ", ".join(files)),
+            ("model", ", ".join(f"{k} {v}" for k, v in config["model"].items()))]  # fmt: skip
+    facts(rows)
+    unfinished = last.get("step", 0) < (training.get("steps") or 0)
+    next_step = command("pretrain", "--out", run, "--resume") if unfinished else command("report", run)
+    say(f"next: {next_step}")
