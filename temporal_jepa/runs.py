@@ -77,11 +77,7 @@ def pretrain(
         raise ValueError(f"init_from brings its own architecture; leave out {', '.join(model)}")
     network = from_pretrained(init_from) if init_from else initial_model(sequences, config.seed, **dict(model or {}))
     plan_batches(network, sequences, config)  # refuse what cannot be trained on before anything is written
-    details = {
-        "pretrain": vars(config),
-        "data": {"path": sequences.source, "options": options, **_facts(sequences)},
-        "environment": _environment(),
-    }
+    details = _details(sequences, config, options)
     with _process_group(config), _locked(folder):
         first = not dist.is_initialized() or dist.get_rank() == 0
         if first:
@@ -251,14 +247,17 @@ def _facts(sequences: Sequences) -> dict[str, Any]:
     }
 
 
-def _environment() -> dict[str, Any]:
-    return {
+def _details(sequences: Sequences, config: PretrainConfig, options: dict[str, Any]) -> dict[str, Any]:
+    """What `config.json` says beside the model: how it was trained, on what, where."""
+    environment = {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "platform": platform.platform(),
         "threads": torch.get_num_threads(),
         "processes": int(os.environ.get("WORLD_SIZE", "1")),
     }
+    data = {"path": sequences.source, "options": options, **_facts(sequences)}
+    return {"pretrain": vars(config), "data": data, "environment": environment}
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
