@@ -6,7 +6,7 @@ The public names are loaded at their first use (PEP 562), so that the command li
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .checkpoint import from_pretrained as from_pretrained

@@ -12,9 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from . import __version__
 from .config import Pool, make_config
 from .model import TemporalJEPA, append_moments, pool_tokens
+from .version import __version__
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 

@@ -16,13 +16,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import FrameType, NoneType, UnionType
+from types import FrameType, NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter  # type: ignore[attr-defined]
 
-from . import __version__
 from .config import RECIPE, PretrainConfig, TemporalJEPAConfig
+from .version import __version__
 
 TRACEBACK = "TEMPORAL_JEPA_TRACEBACK"
 MODEL_FIELDS = tuple(f.name for f in fields(TemporalJEPAConfig) if f.name != "input_dim")
@@ -109,10 +109,8 @@ class Form:
 
 
 def _kind(kind: Any) -> Any:
-    """The type behind `X | None` or `X | list[X]`."""
-    if get_origin(kind) is UnionType:
-        return next(k for k in get_args(kind) if k is not NoneType)
-    return kind
+    """The type behind `X | None`."""
+    return next(k for k in get_args(kind) if k is not NoneType) if NoneType in get_args(kind) else kind
 
 
 def _metavar(kind: Any) -> str:

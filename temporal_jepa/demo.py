@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 
-from . import __version__, checkpoint, runs
+from . import checkpoint, runs
 from .commands import Progress, command, facts, say, score, show, write_embeddings
 from .config import PretrainConfig
 from .data import read
 from .embedding import embed_sequences
 from .report import write_report
+from .version import __version__
 
 EXTRAS = {"parquet": ("pyarrow",), "onnx": ("onnx", "onnxscript", "onnxruntime"), "tensorboard": ("tensorboard",),
           "hub": ("huggingface_hub",), "aeon": ("aeon",)}  # fmt: skip
@@ -62,7 +63,7 @@ def demo(options: argparse.Namespace) -> None:
     rows = []
     for name, result in results.items():
         scores = {row["features"]: f"{row['accuracy']:.3f}" for row in result["scores"]}
-        rows.append((f"{name} ({SETS[name]})", *(scores[column] for column in COLUMNS)))
+        rows.append((f"{name} ({SETS[name]})", *(scores.get(column, "-") for column in COLUMNS)))
     say("")
     show("accuracy of a ridge classifier on frozen features (higher is better)", ["data set", *COLUMNS], rows)
     for name, result in results.items():

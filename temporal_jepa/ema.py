@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, TypeAlias, overload
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 Tree: TypeAlias = Mapping[str, Any]  # of tensors and trees
+Params = TypeVar("Params", nn.Module, Tree)
 
 
 def default_momentum() -> float:
@@ -15,14 +16,8 @@ def default_momentum() -> float:
     return 0.996
 
 
-@overload
-def ema_update(context_params: nn.Module, target_params: nn.Module, momentum: float = ...) -> nn.Module: ...
-@overload
-def ema_update(context_params: Tree, target_params: Tree, momentum: float = ...) -> Tree: ...
 @torch.no_grad()
-def ema_update(
-    context_params: nn.Module | Tree, target_params: nn.Module | Tree, momentum: float = 0.996
-) -> nn.Module | Tree:
+def ema_update(context_params: Params, target_params: Params, momentum: float = 0.996) -> Params:
     """Move the target towards the context: `target = momentum * target + (1 - momentum) * context`.
 
     Modules are updated in place, floating-point buffers too; integer buffers are copied. Mappings (a state dict, or

@@ -62,6 +62,7 @@ def _panel(width: float = 4.6, height: float = 2.7, rows: Sequence[float] = (1,)
         ax.spines[["left", "bottom"]].set_color(_INK)
         ax.spines[["left", "bottom"]].set_alpha(0.4)
         ax.tick_params(colors=_INK, labelsize=9, length=3)
+        ax.locator_params(axis="x", integer=True)
         ax.xaxis.label.set_color(_INK)
         ax.yaxis.label.set_color(_INK)
     return figure, axes

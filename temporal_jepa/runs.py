@@ -22,12 +22,12 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from . import __version__
 from .checkpoint import CONFIG, from_pretrained, read_config, save_pretrained, write_atomically
 from .config import PretrainConfig
 from .data import Sequences, read
 from .embedding import initial_model
 from .training import Row, Trainer, pick_device, plan_batches, train
+from .version import __version__
 
 METRICS, CHECKPOINTS, LOCK = "metrics.jsonl", "checkpoint", ".lock"
 WRITTEN = (CONFIG, "model.safetensors", "README.md", METRICS, "embeddings.npz", "probe.json", "report.html")
