@@ -45,8 +45,7 @@ def show(title: str, header: list[str], rows: list[tuple[str, ...]]) -> None:
         table.add_column(name, justify="right" if column else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    console = Console(highlight=False)
-    console.print(title, table, sep="\n", width=None if console.is_terminal else 120)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(title, table, sep="\n")
 
 
 def facts(rows: list[tuple[str, Any]]) -> None:

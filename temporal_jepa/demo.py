@@ -24,7 +24,8 @@ from .version import __version__
 EXTRAS = {"parquet": ("pyarrow",), "onnx": ("onnx", "onnxscript", "onnxruntime"), "tensorboard": ("tensorboard",),
           "hub": ("huggingface_hub",), "aeon": ("aeon",)}  # fmt: skip
 SETS = {"GunPoint": "one channel", "BasicMotions": "six channels", "JapaneseVowels": "12 channels, unequal lengths"}
-COLUMNS = ("raw values", "untrained encoder", "pretrained encoder", "MiniRocket")
+COLUMNS = {"raw values": "raw values", "untrained encoder": "untrained", "pretrained encoder": "pretrained",
+           "MiniRocket": "MiniRocket"}  # fmt: skip
 
 
 def doctor(options: argparse.Namespace) -> None:
@@ -63,9 +64,9 @@ def demo(options: argparse.Namespace) -> None:
     rows = []
     for name, result in results.items():
         scores = {row["features"]: f"{row['accuracy']:.3f}" for row in result["scores"]}
-        rows.append((f"{name} ({SETS[name]})", *(scores.get(column, "-") for column in COLUMNS)))
+        rows.append((name, *(scores.get(column, "-") for column in COLUMNS)))
     say("")
-    show("accuracy of a ridge classifier on frozen features (higher is better)", ["data set", *COLUMNS], rows)
+    show("accuracy of a ridge classifier on frozen features (higher is better)", ["data set", *COLUMNS.values()], rows)
     for name, result in results.items():
         say("", f"{name}: {result['verdict']}", f"  checkpoint  {out / name / checkpoint.WEIGHTS}",
             f"  report      {out / name / 'report.html'}")  # fmt: skip
@@ -87,7 +88,7 @@ def _claim(out: Path) -> Path:
 def _job(source: Path, run: Path, steps: int) -> dict[str, Any]:
     files = {part: f"{source}_{part.upper()}.ts" for part in ("train", "test")}
     train, test = read(files["train"]), read(files["test"])
-    say("", f"{source.name}: {len(train)} sequences to train on, without labels; {len(test)} to test")
+    say("", f"{source.name} ({SETS[source.name]}): {len(train)} series to train on, labels unseen; {len(test)} to test")
     config = PretrainConfig(steps=steps, device="cpu")
     with Progress(config) as progress:
         runs.pretrain(train, run, config, overwrite=True, on_row=progress.row)
