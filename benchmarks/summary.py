@@ -166,10 +166,10 @@ def draw_ranks(scores: pd.DataFrame, path: Path) -> None:
     ranks = scores.round(9).rank(axis=1, ascending=False).mean().sort_values()
     k, n = len(ranks), len(scores)
     critical = studentized_range.ppf(0.95, k, np.inf) / np.sqrt(2) * np.sqrt(k * (k + 1) / (6 * n))
-    figure, axes = plt.subplots(figsize=(7, 0.4 * k + 1))
+    figure, axes = plt.subplots(figsize=(7, 0.5 * k + 1))
     axes.scatter(ranks, range(k), zorder=3)
     for place, (name, rank) in enumerate(ranks.items()):
-        axes.annotate(f"{name}  {rank:.2f}", (rank, place), xytext=(8, 0), textcoords="offset points", va="center")
+        axes.annotate(f"{name}  {rank:.2f}", (rank, place), xytext=(0, 5), textcoords="offset points", ha="center")
         axes.plot([rank - critical / 2, rank + critical / 2], [place, place], color="0.6", lw=4, zorder=2)
     title = f"{n} sets; embedders whose bars do not overlap differ (Nemenyi, p < .05, CD {critical:.2f})"
     axes.set(yticks=[], ylim=(k - 0.5, -0.7), xlim=(0.5, k + 1.5), xlabel="mean rank (1 is best)", title=title)
