@@ -225,7 +225,7 @@ def _inspect(form: Form) -> None:
 
 def _demo(form: Form) -> None:
     form.flag("out", str, "runs/demo", "folder to write", "DIR")
-    form.flag("steps", int, 300, "optimizer steps on each data set")
+    form.flag("steps", int, 0, "optimizer steps on each data set; 0: as in pretrain")
 
 
 VERBS = {
@@ -250,7 +250,7 @@ VERBS = {
                     _inspect),
     "doctor": Verb("demo", "", "Print versions, devices and missing extras", ("doctor",), lambda form: None),
     "demo": Verb("demo", "[options]", "Run the whole job on real data sets that ship with aeon: minutes, no download",
-                 ("demo", "demo --out runs/demo --steps 300"), _demo),
+                 ("demo", "demo --out runs/demo"), _demo),
 }  # fmt: skip
 
 
@@ -391,4 +391,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         near = _nearest(words[0], list(VERBS), "", "temporal-jepa")
         print(f"error: unknown verb {words[0]!r}{near}", file=sys.stderr)
         return 2
+    # OpenMP's threads otherwise spin while they wait, and a machine that is busy elsewhere trains many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
     return _run(words[0], words[1:], show)

@@ -26,7 +26,7 @@ from rich.table import Table
 from . import checkpoint, probes, runs
 from .config import Pool, PretrainConfig, TemporalJEPAConfig
 from .data import Sequences, read
-from .embedding import check_channels, embed_sequences, embed_timesteps, initial_model
+from .embedding import check_channels, embed_sequences, embed_timesteps, initial_model, untrained_twin
 from .report import write_report
 
 READING = [name for name in introspection.signature(read).parameters if name != "data"]
@@ -121,8 +121,8 @@ def pretrain(options: argparse.Namespace) -> None:
     model = {name: getattr(options, name) for name in names}
     if model["seq_len"] is None:
         del model["seq_len"]
-    given = _given(options)
-    sequences = read(options.data, **given)
+    sequences, given = runs.load(options.data, _given(options))
+    config = config.settled(len(sequences))
     say(f"{options.data}: {_size(sequences)}", *(f"  {note}" for note in sequences.notes))
     if options.dry_run:
         _dry_run(sequences, config, model, options.init_from)
@@ -281,13 +281,10 @@ def score(
     """
     labels = _labels(train), _labels(test)
     model = checkpoint.from_pretrained(run)
-    settings = {k: v for k, v in vars(model.config).items() if k != "input_dim"}
     first_seed = checkpoint.read_config(run).get("pretrain", {}).get("seed", 0)
     for part in (train, test):
         check_channels(model, part)
-    untrained = initial_model(train, first_seed, **settings).eval()
-    normalizer = model.context_encoder.normalizer
-    untrained.set_normalizer(normalizer.mean, normalizer.std, normalizer.slope)
+    untrained = untrained_twin(model, first_seed)
     threads = torch.get_num_threads()
     features = probes.controls(train.values, test.values, seed)
     torch.set_num_threads(threads)  # MiniRocket's numba changes it for the process: up to 30 times slower on busy cores

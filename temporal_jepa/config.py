@@ -2,8 +2,9 @@
 
 import difflib
 import math
+import numbers
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 Pool = Literal["mean", "stats", "all"]
@@ -11,7 +12,7 @@ Pool = Literal["mean", "stats", "all"]
 RECIPE: Mapping[str, Any] = {
     "embed_dim": 64,
     "predictor_embed_dim": 48,
-    "encoder_depth": 3,
+    "encoder_depth": 2,
     "predictor_depth": 2,
     "num_heads": 4,
     "dropout": 0.0,
@@ -20,7 +21,6 @@ RECIPE: Mapping[str, Any] = {
     "tokenizer": "conv",
     "positions": "rotary",
     "mask": "block",
-    "num_masks": 2,
     "normalize": "dataset",
 }
 """Settings recommended for series and tracks: `TemporalJEPAConfig(input_dim=C, seq_len=T, **RECIPE)`."""
@@ -71,8 +71,8 @@ class TemporalJEPAConfig:
     mask: Literal["random", "block", "future"] = "random"
     num_masks: int = 1
     normalize: Literal["none", "dataset", "instance"] = "none"
-    variance_weight: float = 1.0
-    covariance_weight: float = 0.04
+    variance_weight: float = 0.5
+    covariance_weight: float = 0.02
 
     def __post_init__(self) -> None:
         """Resolve `patch_len` and refuse what cannot be built."""
@@ -81,6 +81,7 @@ class TemporalJEPAConfig:
             while self.tokenizer != "linear" and length * 64 < self.seq_len:
                 length *= 2
             object.__setattr__(self, "patch_len", length)
+        _check_numbers(self)
         for name in ("input_dim", "embed_dim", "predictor_embed_dim", "num_heads", "seq_len", "patch_len", "num_masks"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("encoder_depth", "predictor_depth", "variance_weight", "covariance_weight"):
@@ -107,7 +108,7 @@ class PretrainConfig:
     """How long and how to train.
 
     Args:
-        steps: optimizer steps.
+        steps: optimizer steps; 0 means ten epochs, but at least 300 and at most 2000 steps.
         batch_size: sequences a step, over all processes and accumulated parts; at most the number of sequences.
         lr: peak learning rate of AdamW.
         weight_decay: on matrices; biases, norms and mask tokens have none.
@@ -125,7 +126,7 @@ class PretrainConfig:
         tensorboard: also write TensorBoard events (extra `[tensorboard]`).
     """
 
-    steps: int = 500
+    steps: int = 0
     batch_size: int = 32
     lr: float = 2e-3
     weight_decay: float = 0.05
@@ -144,9 +145,11 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
-        for name in ("steps", "batch_size", "accumulate", "save_every", "log_every", "watch_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        _check_numbers(self)
+        _require(0 <= self.seed < 2**32, "seed", "in 0..2**32-1", self.seed)
+        for name in ("batch_size", "accumulate", "save_every", "log_every", "watch_every"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        _require(self.steps >= 0, "steps", "at least 1, or 0 to let the data decide", self.steps)
         for name, low, high in (("lr", 0, math.inf), ("clip", 0, math.inf), ("crop", 0, 1.0)):
             if not low < getattr(self, name) <= high:
                 raise ValueError(f"{name} must be above {low} and at most {high}, got {getattr(self, name)}")
@@ -157,6 +160,11 @@ class PretrainConfig:
         if self.precision not in ("auto", "fp32", "bf16"):
             raise ValueError(f"precision must be 'auto', 'fp32' or 'bf16', got {self.precision!r}")
 
+    def settled(self, n: int) -> "PretrainConfig":
+        """The same for `n` sequences, with `steps` decided."""
+        epochs = math.ceil(10 * n / min(self.batch_size, max(n, 1)))
+        return replace(self, steps=self.steps or min(max(epochs, 300), 2000))
+
 
 _CHOICES = {
     "tokenizer": ("linear", "patch", "conv"),
@@ -165,6 +173,20 @@ _CHOICES = {
     "mask": ("random", "block", "future"),
     "normalize": ("none", "dataset", "instance"),
 }
+
+
+def _check_numbers(config: Any) -> None:
+    """Make the numbers of a dataclass plain int and float; refuse text, 2.5 steps, an infinite rate."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if field.type is int or (field.type == int | None and value is not None):
+            _require(whole, field.name, "a whole number", value)
+            object.__setattr__(config, field.name, int(value))
+        elif field.type is float:
+            _require(whole or isinstance(value, numbers.Real), field.name, "a number", value)
+            _require(not isinstance(value, bool) and math.isfinite(value), field.name, "a finite number", value)
+            object.__setattr__(config, field.name, float(value))
 
 
 def _require(holds: bool, name: str, expected: str, got: object) -> None:

@@ -89,7 +89,7 @@ def _job(source: Path, run: Path, steps: int) -> dict[str, Any]:
     files = {part: f"{source}_{part.upper()}.ts" for part in ("train", "test")}
     train, test = read(files["train"]), read(files["test"])
     say("", f"{source.name} ({SETS[source.name]}): {len(train)} series to train on, labels unseen; {len(test)} to test")
-    config = PretrainConfig(steps=steps, device="cpu")
+    config = PretrainConfig(steps=steps, device="cpu").settled(len(train))
     with Progress(config) as progress:
         runs.pretrain(train, run, config, overwrite=True, on_row=progress.row)
     model = checkpoint.from_pretrained(run)

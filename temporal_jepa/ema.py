@@ -45,7 +45,8 @@ def ema_update(context_params: Params, target_params: Params, momentum: float = 
         _check_same(context, target)
         inexact = [name for name in target if target[name].is_floating_point() or target[name].is_complex()]
         if inexact:
-            torch._foreach_lerp_([target[n] for n in inexact], [context[n] for n in inexact], 1.0 - momentum)
+            sources = [context[name].to(target[name]) for name in inexact]
+            torch._foreach_lerp_([target[name] for name in inexact], sources, 1.0 - momentum)
         for name in target.keys() - set(inexact):
             target[name].copy_(context[name])
         return target_params

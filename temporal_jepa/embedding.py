@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .config import RECIPE, Pool, make_config
+from .config import RECIPE, Pool, TemporalJEPAConfig, make_config
 from .data.sequences import Sequences
 from .model import TemporalJEPA
 
@@ -36,12 +36,25 @@ def initial_model(sequences: Sequences, seed: int = 0, **overrides: Any) -> Temp
             f"the longest series has {longest} timesteps, but a masked and a visible patch need {2 * config.patch} "
             f"(patch_len {config.patch}); choose a smaller patch_len or longer windows"
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = TemporalJEPA(config)
+    model = _drawn(config, seed)
     if config.normalize != "none":
         model.set_normalizer(*(torch.from_numpy(a) for a in channel_statistics(sequences)))
     return model
+
+
+def untrained_twin(model: TemporalJEPA, seed: int) -> TemporalJEPA:
+    """The same architecture and channel statistics, weights drawn from `seed`: the control of a trained model."""
+    twin = _drawn(model.config, seed)
+    normalizer = model.context_encoder.normalizer
+    twin.set_normalizer(normalizer.mean, normalizer.std, normalizer.slope)
+    return twin.eval()
+
+
+def _drawn(config: TemporalJEPAConfig, seed: int) -> TemporalJEPA:
+    """A model with weights from `seed`; the global random state is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return TemporalJEPA(config)
 
 
 def channel_statistics(sequences: Sequences) -> tuple[npt.NDArray[np.float32], ...]:

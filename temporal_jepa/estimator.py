@@ -28,7 +28,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     pass `X[:, None, :]` for other lengths.
 
     Args:
-        steps: optimizer steps.
+        steps: optimizer steps; 0 lets the number of series decide, see `PretrainConfig`.
         batch_size: series a step.
         lr: peak learning rate.
         pool: "all", "stats" or "mean", see `TemporalJEPA.embed`.

@@ -28,6 +28,8 @@ def loss(predicted: Tensor, target: Tensor) -> Tensor:
     >>> float(loss(torch.tensor([0.0, 3.0]), torch.tensor([1.0, 0.0])))
     1.5
     """
+    if not predicted.numel():
+        raise ValueError("predicted and target hold no element: there is nothing to compare")
     if predicted.shape != target.shape:
         raise ValueError(
             f"predicted and target must have one shape, got {tuple(predicted.shape)} and {tuple(target.shape)}"
@@ -46,8 +48,9 @@ def token_loss(predicted: Tensor, target: Tensor, valid: Tensor | None = None) -
     Returns:
         A scalar tensor whose average over processes is the mean over their union.
     """
-    if valid is None:
+    if valid is None and _processes() == 1:
         return loss(predicted, target)
+    valid = valid if valid is not None else torch.ones_like(predicted[..., 0], dtype=torch.bool)
     each = F.smooth_l1_loss(predicted, target, reduction="none").mean(-1)  # (B, K)
     count = _reduced(valid.sum().to(each.dtype)) / _processes()
     return (each * valid).sum() / count.clamp(min=1e-6)
@@ -65,7 +68,9 @@ def mean_predictor_loss(target: Tensor, valid: Tensor | None = None) -> Tensor:
         A scalar tensor.
     """
     rows = target.flatten(0, 1) if valid is None else target[valid]  # (n, D)
-    return F.smooth_l1_loss(rows.mean(0).expand_as(rows), rows) if len(rows) else target.new_ones(())
+    count = _reduced(rows.new_tensor(float(len(rows)))).clamp(min=1)
+    mean = _reduced(rows.sum(0)) / count
+    return _reduced(F.smooth_l1_loss(mean.expand_as(rows), rows, reduction="sum")) / (count * target.shape[-1])
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def variance_covariance(tokens: Tensor, index: Tensor, valid: Tensor | None, pos
     weight = tokens.new_ones(batch, count) if valid is None else valid.to(tokens.dtype)
     tokens, weight = tokens.float(), weight.float()
     flat, place, mass = tokens.flatten(0, 1), index.flatten(), weight.flatten()  # (B*K, D), (B*K,), (B*K,)
-    total = _reduced(mass.sum())
+    total = _reduced(mass.sum()).clamp(min=1)
     centred = (flat - _reduced((flat * mass[:, None]).sum(0)) / total) * mass[:, None]
     covariance = _reduced(centred.T @ centred) / (total - 1).clamp(min=1)  # (D, D)
     off_diagonal = covariance.square().sum() - covariance.diagonal().square().sum()
@@ -105,24 +110,23 @@ def variance_covariance(tokens: Tensor, index: Tensor, valid: Tensor | None, pos
     mean = _reduced(centred.new_zeros(positions, width).index_add(0, place, centred)) / number.clamp(min=1)[:, None]
     square = _reduced(centred.new_zeros(positions, width).index_add(0, place, centred.square()))
     across_batch = square / number.clamp(min=1)[:, None] - mean.square()  # (N, D)
-    hinge_batch = _hinge(across_batch, number)
+    hinge_batch, positions_used = _hinge(across_batch, number)
 
     own = weight.sum(1)  # (B,) tokens of each sequence
     rows = centred.view(batch, count, width)
     mean = rows.sum(1) / own.clamp(min=1)[:, None]
     across_time = rows.square().sum(1) / own.clamp(min=1)[:, None] - mean.square()  # (B, D)
-    hinge_time = _hinge(across_time, own)
-    if _processes() > 1:
-        hinge_time = _reduced(hinge_time) / _processes()
-    return Spread((hinge_batch + hinge_time) / 2, off_diagonal / width)
+    hinge_time, sequences_used = (_reduced(part) for part in _hinge(across_time, own))
+    variance = (hinge_batch / positions_used.clamp(min=1) + hinge_time / sequences_used.clamp(min=1)) / 2
+    return Spread(variance, off_diagonal / width)
 
 
-def _hinge(variance: Tensor, number: Tensor) -> Tensor:
-    """Mean of `max(0, 1 - std)` over the rows measured on at least two samples; variance `(n, D)`, number `(n,)`."""
+def _hinge(variance: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of `max(0, 1 - std)` over the rows of at least two samples, and their count; `(n, D)`, `(n,)`."""
     unbiased = variance * (number / (number - 1).clamp(min=1))[:, None]
     gap = F.relu(1.0 - (unbiased.clamp(min=0) + 1e-4).sqrt()).mean(1)  # (n,)
     enough = (number >= 2).to(gap.dtype)
-    return (gap * enough).sum() / enough.sum().clamp(min=1)
+    return (gap * enough).sum(), enough.sum()
 
 
 def _processes() -> int:

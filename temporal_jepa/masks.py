@@ -3,6 +3,7 @@
 Legend: `B` batch, `N` tokens of the grid (time x row x column, time slowest), `K` kept tokens, `D` width.
 """
 
+import operator
 from typing import Literal
 
 import torch
@@ -31,7 +32,7 @@ def generate_temporal_mask(
     >>> int(visible.sum())
     7
     """
-    generator = torch.Generator().manual_seed(key) if isinstance(key, int) else key
+    generator = key if isinstance(key, torch.Generator) else torch.Generator().manual_seed(operator.index(key))
     if seq_len < 2:
         raise ValueError(f"seq_len must be at least 2 (one visible and one masked timestep), got {seq_len}")
     observed = torch.ones(1, seq_len, dtype=torch.bool)
@@ -103,7 +104,8 @@ def _block_order(batch: int, grid: tuple[int, int, int], mask_ratio: float, gene
         inside = (inside[:, :, None] * extent + torch.arange(extent)[None, None, :]).flatten(1)
     _, box = torch.unique(segments, return_inverse=True)  # boxes numbered from 0 over the batch: (B, N)
     score = torch.rand(batch, int(box.max()) + 1, generator=generator).gather(1, box)
-    return score.double() + inside.double() * (1e-9 / inside.numel())
+    direction = torch.rand(batch, 1, generator=generator) - 0.5  # which end of a box that is hidden in part goes first
+    return score.double() + direction * inside.double() * (1e-9 / inside.numel())
 
 
 def kept_index(kept: Tensor) -> tuple[Tensor, Tensor | None]:

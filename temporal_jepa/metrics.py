@@ -1,5 +1,7 @@
 """Is the encoder collapsing? Spread and effective rank of its tokens, overall and at every position, and a verdict."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -22,7 +24,7 @@ def effective_rank(features: Tensor) -> float:
 
 
 @torch.no_grad()
-def position_statistics(tokens: Tensor, observed: Tensor, most: int = 16) -> tuple[list[float], list[float]]:
+def position_statistics(tokens: Tensor, observed: Tensor, most: int = 16) -> tuple[list[float], list[float], int]:
     """Spread across the batch, position by position: a pooled number can look healthy while every position is dead.
 
     Args:
@@ -31,10 +33,13 @@ def position_statistics(tokens: Tensor, observed: Tensor, most: int = 16) -> tup
         most: report at most this many positions, evenly spaced.
 
     Returns:
-        `(std, rank)`, one number a position with at least two observed samples: standard deviation across samples
-        averaged over dimensions, divided by the root mean square of all tokens; and the effective rank.
+        `(std, rank, samples)`: one number a position for the standard deviation across samples, averaged over
+        dimensions and divided by the root mean square of all tokens, and one for the effective rank; and the samples
+        they come from, at the least. Positions seen by fewer than a half of the best position's samples, or by fewer
+        than three, are left out.
     """
-    usable = (observed.sum(0) >= 2).nonzero().flatten()
+    count = observed.sum(0)
+    usable = (count >= max(3.0, 0.5 * float(count.max()))).nonzero().flatten()
     if len(usable) > most:
         usable = usable[torch.linspace(0, len(usable) - 1, most).round().long()]
     scale = tokens[observed].square().mean().sqrt().clamp(min=1e-12)
@@ -43,7 +48,7 @@ def position_statistics(tokens: Tensor, observed: Tensor, most: int = 16) -> tup
         rows = tokens[observed[:, position], position]  # (b, D)
         stds.append(float(rows.std(0).mean() / scale))
         ranks.append(effective_rank(rows))
-    return stds, ranks
+    return stds, ranks, int(count[usable].min()) if len(usable) else 0
 
 
 def collapse_verdict(std: list[float], rank: list[float], width: int, samples: int) -> str:
@@ -53,7 +58,7 @@ def collapse_verdict(std: list[float], rank: list[float], width: int, samples: i
         std: relative spread across samples per position.
         rank: effective rank per position.
         width: dimension of the tokens.
-        samples: number of samples the statistics were taken from.
+        samples: how many samples each position's statistics were taken from, at the least.
 
     Returns:
         A sentence that starts with "healthy", "weak" or "collapsed".
@@ -62,12 +67,17 @@ def collapse_verdict(std: list[float], rank: list[float], width: int, samples: i
     'collapsed'
     """
     if not std:
-        return "unknown: fewer than two sequences share any position, so spread cannot be measured"
+        return "unknown: fewer than three sequences share any position, so spread cannot be measured"
+    if not all(map(math.isfinite, [*std, *rank])):
+        return "unknown: the statistics are not finite"
     spread, directions = sorted(std)[len(std) // 2], sorted(rank)[len(rank) // 2]
     best = min(width, samples - 1)
     facts = f"spread across sequences {spread:.2f} of the token scale, {directions:.1f} of {best} directions in use"
     if spread < 0.02 or directions < min(1.5, 0.75 * best):
-        return f"collapsed: all sequences look alike to the encoder ({facts}); raise variance_weight or lower lr"
+        return (
+            f"collapsed: all sequences look alike to the encoder ({facts}); raise variance_weight, lower lr, "
+            "or look for a few extreme sequences (normalize 'instance' tames them)"
+        )
     if spread < 0.1 or directions < 0.08 * best:
         return f"weak: the encoder uses little of its width ({facts})"
     return f"healthy: sequences are told apart at every position ({facts})"

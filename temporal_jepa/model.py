@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .config import Pool, TemporalJEPAConfig, make_config
 from .ema import default_momentum, ema_update
+from .linear import linear
 from .losses import loss, mean_predictor_loss, token_loss, variance_covariance
 from .masks import draw_visible, gather_tokens, generate_temporal_mask, kept_index
 from .tokenizers import ConvTokenizer, LinearTokenizer, Normalizer
@@ -35,7 +36,9 @@ class Encoded:
     def on_grid(self) -> tuple[Tensor, Tensor]:
         """The last layer at its grid places: `(B, N, D)`, zeros elsewhere, and bool `(B, N)`, True = encoded."""
         tokens = self.layers[-1]
-        batch, _, width = tokens.shape
+        batch, count, width = tokens.shape
+        if self.valid is None and count == self.num_tokens:
+            return tokens, torch.ones_like(self.index, dtype=torch.bool)
         valid = torch.ones_like(self.index, dtype=torch.bool) if self.valid is None else self.valid
         place = torch.where(valid, self.index, self.num_tokens)  # padding goes to a spare place at the end
         grid = tokens.new_zeros(batch, self.num_tokens + 1, width)
@@ -88,8 +91,11 @@ class ContextEncoder(nn.Module):
         if x.ndim != 3 or x.shape[-1] != channels:
             hint = "; the axes look swapped: pass x.transpose(1, 2)" if x.ndim == 3 and x.shape[1] == channels else ""
             raise ValueError(f"x must be (batch, seq_len, input_dim={channels}), got {tuple(x.shape)}{hint}")
+        if not len(x):
+            raise ValueError("x must hold at least one sequence, got a batch of 0")
         if not 1 <= x.shape[1] <= MAX_TOKENS * patch:
             raise ValueError(f"seq_len must lie in 1..{MAX_TOKENS * patch}, got {x.shape[1]}; cut it into windows")
+        x = x.to(self.normalizer.mean.dtype)
         known = ~x.isnan()
         if observed is not None:
             if observed.dtype != torch.bool or observed.shape not in (x.shape[:2], x.shape):
@@ -144,7 +150,7 @@ class TokenPredictor(nn.Module):
 
     def forward(self, context: Encoded, index: Tensor, valid: Tensor | None) -> Tensor:
         """Predict the tokens at grid places `index (B, M)`, of which `valid (B, M)` are real -> `(B, M, D)`."""
-        seen = self.enter(context.layers[-1])  # (B, K, P)
+        seen = linear(self.enter, context.layers[-1])  # (B, K, P)
         asked = self.mask_token.expand(*index.shape, -1).to(seen.dtype)  # (B, M, P)
         places = torch.cat([context.index, index], dim=1)[..., None]
         real = None
@@ -153,7 +159,7 @@ class TokenPredictor(nn.Module):
                      ((context.valid, context.index), (valid, index))]  # fmt: skip
             real = torch.cat(masks, dim=1)
         filled = self.stack(torch.cat([seen, asked], dim=1), places, real)[-1]  # (B, K + M, P)
-        predicted: Tensor = self.leave(filled[:, seen.shape[1] :])  # (B, M, D)
+        predicted: Tensor = linear(self.leave, filled[:, seen.shape[1] :])  # (B, M, D)
         return predicted
 
 
@@ -193,7 +199,7 @@ class TemporalJEPA(nn.Module):
         super().__init__()
         self.config = config
         self.context_encoder = ContextEncoder(config)
-        self.target_encoder = copy.deepcopy(self.context_encoder).requires_grad_(False)
+        self.target_encoder = copy.deepcopy(self.context_encoder).requires_grad_(False).eval()
         self.predictor = TokenPredictor(config) if config.predict == "tokens" else PooledPredictor(config)
 
     def train(self, mode: bool = True) -> "TemporalJEPA":
@@ -223,6 +229,8 @@ class TemporalJEPA(nn.Module):
         """
         x, known = self.context_encoder.prepare(x)
         target, seen = self.targets(x, known)  # (B, N, D), (B, N)
+        if visible.ndim != 3 or visible.shape[1:] != seen.shape:
+            raise ValueError(f"visible must be (masks, {', '.join(map(str, seen.shape))}), got {tuple(visible.shape)}")
         repeats = visible.shape[0]
         visible = visible.flatten(0, 1)  # (V*B, N)
         context = self.context_encoder.encode(
@@ -238,8 +246,10 @@ class TemporalJEPA(nn.Module):
         else:
             guess = self.predictor(context, index, valid)
         prediction = token_loss(guess.float(), wanted, valid)
-        relative = prediction.detach() / mean_predictor_loss(wanted, valid).clamp(min=1e-8)
-        spread = variance_covariance(context.layers[-1], context.index, context.valid, context.num_tokens)
+        relative = prediction.detach() / mean_predictor_loss(wanted, valid).clamp(min=1e-3)
+        regularised = self.config.variance_weight + self.config.covariance_weight > 0
+        with torch.set_grad_enabled(regularised and torch.is_grad_enabled()):
+            spread = variance_covariance(context.layers[-1], context.index, context.valid, context.num_tokens)
         weighted = self.config.variance_weight * spread.variance + self.config.covariance_weight * spread.covariance
         return {
             "loss": prediction + weighted,
@@ -278,17 +288,22 @@ class TemporalJEPA(nn.Module):
                 sequence's mean and standard deviation per channel are appended.
 
         Returns:
-            float32 `(B, features)`.
+            `(B, features)`, float32 (float64 for a model in double precision).
 
         Raises:
-            ValueError: for a wrong shape, an unknown pool, or a sequence without any observed value.
+            ValueError: for a wrong shape, an unknown pool, infinite values, or a sequence without any observed value.
         """
         encoder = self.target_encoder
         x, known = encoder.prepare(x)
         if not bool(known.flatten(1).any(1).all()):
             raise ValueError("every sequence needs at least one observed value; got one that is all missing")
         encoded = encoder.encode(x, known)
-        return append_moments(encoder, pool_tokens(encoded, pool), x, known)
+        features = append_moments(encoder, pool_tokens(encoded, pool), x, known)
+        if not bool(features.isfinite().all()):
+            raise ValueError(
+                "the embedding is not finite: x holds infinite or huge values; write NaN for what is missing"
+            )
+        return features.float() if features.dtype.itemsize < 4 else features
 
     @torch.no_grad()
     def embed_timesteps(self, x: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from . import figures
 from .checkpoint import from_pretrained, read_config, write_atomically
 from .config import RECIPE, PretrainConfig, TemporalJEPAConfig
 from .data import Sequences, read
-from .embedding import check_channels, embed_sequences
+from .embedding import check_channels, embed_sequences, untrained_twin
 from .losses import mean_predictor_loss
 from .model import TemporalJEPA
 
@@ -205,7 +205,7 @@ def _space(run: _Run) -> Row | None:
     near = None
     if run.model is not None and run.sequences is not None:
         chosen = run.sequences.select(_spread(len(run.sequences), POINTS))
-        before = figures.standard(embed_sequences(_untrained(run.model, run.seed), chosen))
+        before = figures.standard(embed_sequences(untrained_twin(run.model, run.seed), chosen))
         after = figures.standard(embed_sequences(run.model, chosen))
         panels = [("Before training (random weights)", before, chosen.labels), ("After training", after, chosen.labels)]
         near = _neighbours(chosen, before, after) if len(chosen) > 2 else None
@@ -232,16 +232,6 @@ def _space(run: _Run) -> Row | None:
 def _spread(n: int, most: int) -> npt.NDArray[np.int64]:
     """At most `most` of the indices 0..n-1, evenly spaced."""
     return np.unique(np.linspace(0, n - 1, most).astype(np.int64))
-
-
-def _untrained(trained: TemporalJEPA, seed: int) -> TemporalJEPA:
-    """The encoder that training started from: the same seed and channel statistics."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = TemporalJEPA(trained.config)
-    normalizer = trained.context_encoder.normalizer
-    model.set_normalizer(normalizer.mean, normalizer.std, normalizer.slope)
-    return model.eval()
 
 
 def _classes(labels: list[Array]) -> tuple[dict[str, int], int]:

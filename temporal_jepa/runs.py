@@ -68,16 +68,17 @@ def pretrain(
         KeyboardInterrupt, SystemExit: after SIGINT or SIGTERM, once a checkpoint is written.
         OSError: if the folder cannot be written; the last checkpoint is then still whole.
     """
-    config, folder, options = config or PretrainConfig(), Path(out), dict(data_options or {})
+    config, folder = config or PretrainConfig(), Path(out)
     restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0  # by torchrun, after a failure
     resume = resume or (restarted and (folder / CONFIG).exists())
     _refuse(folder, resume, overwrite)
-    sequences = data if isinstance(data, Sequences) else read(data, **options)
+    sequences, options = load(data, data_options or {})
+    config = config.settled(len(sequences))
     if init_from is not None and model:
         raise ValueError(f"init_from brings its own architecture; leave out {', '.join(model)}")
     network = from_pretrained(init_from) if init_from else initial_model(sequences, config.seed, **dict(model or {}))
     plan_batches(network, sequences, config)  # refuse what cannot be trained on before anything is written
-    details = _details(sequences, config, options)
+    details = {**_details(sequences, config, options), "init_from": None if init_from is None else os.fspath(init_from)}
     with _process_group(config), _locked(folder):
         first = not dist.is_initialized() or dist.get_rank() == 0
         if first:
@@ -97,12 +98,24 @@ def pretrain(
     return folder
 
 
+def load(data: Any, options: Mapping[str, Any]) -> tuple[Sequences, dict[str, Any]]:
+    """Sequences to train on, and the keyword arguments of `read` that give them again.
+
+    A lone recording is cut into windows, an eighth of it and at most 256 timesteps each, unless `window` is given.
+    """
+    sequences = data if isinstance(data, Sequences) else read(data, **options)
+    window = min(int(sequences.lengths[0]) // 8, 256)
+    if len(sequences) > 1 or options.get("window") or window < 8:
+        return sequences, dict(options)
+    return sequences.windows(window), {**options, "window": window}
+
+
 class _Recorder:
     """Writes rows and checkpoints while training, and turns SIGINT and SIGTERM into a last checkpoint."""
 
     def __init__(self, folder: Path, config: PretrainConfig, first: bool, on_row: Callable[[Row], None]):
         self.folder, self.config, self.first, self.on_row = folder, config, first, on_row
-        self.stop = 0
+        self.stop = self.agreed = 0  # the signal this process got; the one that all processes know of
         self.board: Any = None
         self.previous: dict[int, Any] = {}
 
@@ -125,6 +138,8 @@ class _Recorder:
             self.board.close()
 
     def _signalled(self, number: int, frame: object) -> None:
+        if self.stop:  # asked twice: do not wait for the step to end
+            raise KeyboardInterrupt
         self.stop = number
 
     def row(self, row: Row) -> None:
@@ -140,20 +155,23 @@ class _Recorder:
 
     def step(self, trainer: Trainer) -> bool:
         """Save when it is time; True when a signal asked to stop (in any process)."""
-        if dist.is_initialized():
+        last = trainer.step == self.config.steps
+        if dist.is_initialized() and (trainer.step % self.config.log_every == 0 or last):
             flag = torch.tensor(self.stop, device=trainer.device)
             dist.all_reduce(flag, op=dist.ReduceOp.MAX)
-            self.stop = int(flag)
-        due = trainer.step % self.config.save_every == 0 or trainer.step == self.config.steps
-        if self.first and (due or self.stop):
+            self.agreed = int(flag)
+        elif not dist.is_initialized():
+            self.agreed = self.stop
+        due = trainer.step % self.config.save_every == 0 or last
+        if self.first and (due or self.agreed):
             save_checkpoint(self.folder, trainer)
-        return bool(self.stop)
+        return bool(self.agreed)
 
     def leave_if_stopped(self) -> None:
-        if self.stop == signal.SIGINT:
+        if self.agreed == signal.SIGINT:
             raise KeyboardInterrupt
-        if self.stop:
-            sys.exit(128 + self.stop)
+        if self.agreed:
+            sys.exit(128 + self.agreed)
 
 
 def save_checkpoint(folder: Path, trainer: Trainer, keep: int = 2) -> Path:
@@ -297,7 +315,4 @@ def _locked(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ValueError(f"{folder} is in use by another run; wait for it or choose another folder") from None
-        try:
-            yield
-        finally:
-            (folder / LOCK).unlink(missing_ok=True)
+        yield

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import TemporalJEPAConfig
+from .linear import linear
 
 
 class Normalizer(nn.Module):
@@ -56,7 +57,7 @@ class LinearTokenizer(nn.Module):
 
     def forward(self, x: Tensor, observed: Tensor, slope: Tensor) -> Tensor:
         """`x (B, N*P, C)`, zeros where unobserved."""
-        tokens: Tensor = self.project(_patches(x, self.patch_len).flatten(2))  # (B, N, D)
+        tokens: Tensor = linear(self.project, _patches(x, self.patch_len).flatten(2))  # (B, N, D)
         return tokens
 
 
@@ -92,5 +93,5 @@ class ConvTokenizer(nn.Module):
         level = values.sum(2) / count
         spread = torch.where(there, values - level[:, :, None], 0.0).square().sum(2).div(count).add(1e-6).sqrt()
         features = torch.cat([mean.transpose(1, 2), highest.transpose(1, 2), level, spread], dim=-1)
-        tokens: Tensor = self.project(self.norm(features))  # (B, N, D)
+        tokens: Tensor = linear(self.project, self.norm(features))  # (B, N, D)
         return tokens

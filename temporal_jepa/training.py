@@ -39,10 +39,10 @@ class Batches:
                 f"{sequences.source}: pretraining compares sequences and needs at least 2, got {len(sequences)}; "
                 "cut a long recording into windows (window=..., on the command line --window)"
             )
-        if int(sequences.lengths.max()) < shortest:
+        if (longest := min(int(sequences.lengths.max()), seq_len)) < shortest:
             raise ValueError(
-                f"{sequences.source}: the longest series has {int(sequences.lengths.max())} timesteps, but a masked "
-                f"and a visible patch need {shortest}; choose a smaller patch_len or longer windows"
+                f"{sequences.source}: the longest training window has {longest} timesteps, but a masked and a visible "
+                f"patch need {shortest}; choose a smaller patch_len, a larger seq_len or longer series"
             )
         self.sequences, self.config, self.seq_len, self.shortest = sequences, config, seq_len, shortest
         self.size = min(config.batch_size, len(sequences))
@@ -65,7 +65,11 @@ class Batches:
             index = int(self._order(epoch)[within])
             x = self.sequences.values[index]
             length = min(max(round(share * len(x)), self.shortest), len(x), self.seq_len)
-            start = int(np.random.default_rng([self.config.seed, 3, epoch, index]).random() * (len(x) - length + 1))
+            noise = np.random.default_rng([self.config.seed, 3, epoch, index])
+            start = int(noise.random() * (len(x) - length + 1))
+            if np.isnan(x[start : start + length]).all():  # a gap: move to where something was observed
+                anchor = noise.choice(np.flatnonzero(~np.isnan(x).all(1)))
+                start = int(np.clip(anchor - length // 2, 0, len(x) - length))
             crops.append(x[start : start + length])
         out = np.full((len(crops), max(map(len, crops)), self.sequences.n_channels), np.nan, dtype=np.float32)
         for row, crop in zip(out, crops, strict=True):
@@ -93,7 +97,7 @@ class Trainer:
 
     def __init__(self, model: TemporalJEPA, sequences: Sequences, config: PretrainConfig):
         self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-        self.config, self.step = config, 0
+        self.config, self.step = config.settled(len(sequences)), 0
         self.batches = plan_batches(model, sequences, config)
         parts = self.world * config.accumulate
         if self.batches.size % parts:
@@ -128,7 +132,10 @@ class Trainer:
             group["lr"] = self.lr(self.step)
         x = self.batches.values(self.step)
         visible = self.model.draw_masks(x, self.batches.generator(self.step))
-        torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout; the caller's state is kept by `train`
+        noise = int(np.random.SeedSequence([self.config.seed, 5, self.step, self.rank]).generate_state(1)[0])
+        torch.default_generator.manual_seed(noise)  # for dropout; `train` gives the caller's state back
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(noise)
         totals: dict[str, Tensor] = {}
         count = self.batches.size // (self.world * self.config.accumulate)
         for part in range(self.config.accumulate):
@@ -148,6 +155,13 @@ class Trainer:
         self.model.update_target(self.momentum())
         return totals
 
+    def values(self, terms: dict[str, Tensor]) -> dict[str, float]:
+        """Terms of a step as numbers, averaged over processes."""
+        row = torch.stack(list(terms.values())) / self.world
+        if self.world > 1:
+            dist.all_reduce(row)
+        return dict(zip(terms, row.tolist(), strict=True))
+
     def momentum(self) -> float:
         """Momentum of the target after the step just taken."""
         return momentum_at(self.step, self.config.steps, self.model.config.momentum)
@@ -160,14 +174,14 @@ class Trainer:
         x = torch.from_numpy(self.batches.sequences.batch(rows)[:, : self.model.config.seq_len]).to(self.device)
         x, known = self.model.context_encoder.prepare(x)
         tokens, seen = self.model.context_encoder.encode(x, known).on_grid()
-        std, rank = position_statistics(tokens.float(), seen)
+        std, rank, samples = position_statistics(tokens.float(), seen)
         self.model.train()
         return {
             "std": float(np.median(std)) if std else None,
             "rank": float(np.median(rank)) if rank else None,
             "std_per_position": std,
             "rank_per_position": rank,
-            "verdict": collapse_verdict(std, rank, tokens.shape[-1], len(rows)),
+            "verdict": collapse_verdict(std, rank, tokens.shape[-1], samples),
         }
 
     def state(self) -> dict[str, Any]:
@@ -223,8 +237,9 @@ def train(
         ValueError: for data that cannot be trained on.
         FloatingPointError: if the loss stops being finite; the weights are then of no use.
     """
-    config = config or PretrainConfig()
-    with torch.random.fork_rng():
+    config = (config or PretrainConfig()).settled(len(sequences))
+    device = pick_device(config.device)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         trainer = Trainer(model, sequences, config)
         if state is not None:
             trainer.restore(state)
@@ -234,7 +249,7 @@ def train(
             terms = trainer.advance()
             step, final = trainer.step, trainer.step == config.steps
             if step % config.log_every == 0 or final:
-                values = {name: float(value) for name, value in terms.items()}
+                values = trainer.values(terms)
                 if not math.isfinite(values["loss"] + values["grad_norm"]):
                     raise FloatingPointError(f"the loss is not finite at step {step}; lower lr ({config.lr})")
                 now = time.perf_counter()

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import TemporalJEPAConfig
+from .linear import linear
 
 
 def angles(positions: Tensor, width: int) -> Tensor:
@@ -43,21 +44,22 @@ class Block(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.up, self.down = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
-        for linear in (self.qkv, self.out, self.up, self.down):
-            nn.init.xavier_uniform_(linear.weight)
-            nn.init.zeros_(linear.bias)
+        for layer in (self.qkv, self.out, self.up, self.down):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
         for branch in (self.out, self.down):  # the residual stream keeps its scale at any depth (GPT-2)
             branch.weight.data.mul_((2 * depth) ** -0.5)
 
     def forward(self, h: Tensor, rotation: tuple[Tensor, Tensor] | None, attend: Tensor | None) -> Tensor:
         """`attend` bool `(B, 1, 1, K)` marks the keys that may be read; None: all."""
-        q, k, v = self.qkv(self.norm1(h)).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)  # (B, H, K, d)
+        qkv = torch.unflatten(linear(self.qkv, self.norm1(h)), -1, (3, self.num_heads, -1))  # (B, K, 3, H, d)
+        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # (B, H, K, d)
         if rotation is not None:
             q, k = rotate(q, *rotation), rotate(k, *rotation)
         rate = self.dropout if self.training else 0.0
         read = F.scaled_dot_product_attention(q, k, v, attn_mask=attend, dropout_p=rate)
-        h = h + F.dropout(self.out(read.transpose(1, 2).flatten(2)), rate)  # (B, K, D)
-        return h + F.dropout(self.down(F.gelu(self.up(self.norm2(h)))), rate)
+        h = h + F.dropout(linear(self.out, read.transpose(1, 2).flatten(2)), rate)  # (B, K, D)
+        return h + F.dropout(linear(self.down, linear(self.up, self.norm2(h), gelu=True)), rate)
 
 
 class Stack(nn.Module):

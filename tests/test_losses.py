@@ -83,10 +83,22 @@ def test_verdicts() -> None:
     torch.manual_seed(0)
     observed = torch.ones(50, 6, dtype=torch.bool)
     for tokens, word in ((torch.randn(50, 6, 16), "healthy"), (torch.randn(1, 6, 16).expand(50, -1, -1), "collapsed")):
-        std, rank = position_statistics(tokens, observed)
-        assert len(std) == 6
-        assert collapse_verdict(std, rank, 16, 50).startswith(word)
+        std, rank, samples = position_statistics(tokens, observed)
+        assert (len(std), samples) == (6, 50)
+        assert collapse_verdict(std, rank, 16, samples).startswith(word)
     direction = torch.randn(16)
-    std, rank = position_statistics(torch.randn(50, 6, 1) * direction, observed)
+    std, rank, _ = position_statistics(torch.randn(50, 6, 1) * direction, observed)
     assert collapse_verdict(std, rank, 16, 50).startswith("collapsed")
     assert collapse_verdict([], [], 16, 1).startswith("unknown")
+    assert collapse_verdict([float("nan")], [float("nan")], 16, 9).startswith("unknown")
+
+
+def test_positions_that_few_sequences_reach_do_not_decide() -> None:
+    torch.manual_seed(0)
+    observed = torch.zeros(128, 50, dtype=torch.bool)
+    observed[:, :4] = True
+    observed[:2] = True
+    std, rank, samples = position_statistics(torch.randn(128, 50, 16), observed)
+    assert len(std) == 4
+    assert collapse_verdict(std, rank, 16, samples).startswith("healthy")
+    assert position_statistics(torch.randn(2, 5, 16), torch.ones(2, 5, dtype=torch.bool))[0] == []

@@ -1,5 +1,6 @@
 """Masks: exact counts, coverage of every position, no sample of a batch read through another's index."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -25,6 +26,7 @@ def test_seed_mask_hands_the_key_back() -> None:
     assert same is key
     assert not torch.equal(first, second)
     assert torch.equal(first, generate_temporal_mask(0, 50)[0])
+    assert torch.equal(first, generate_temporal_mask(np.int64(0), 50)[0])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least 2"):
         generate_temporal_mask(0, 1)
     with pytest.raises(ValueError, match="strictly between"):
@@ -48,8 +50,8 @@ def test_exact_per_sample_over_observed_tokens(kind: str, tokens: int, ratio: fl
 def test_every_position_is_masked_equally_often(kind: str) -> None:
     visible = draw_visible(torch.ones(4000, 24, dtype=torch.bool), kind, 0.5, torch.Generator().manual_seed(0))
     share = (~visible).float().mean(0)
-    assert share.min() > 0.44
-    assert share.max() < 0.56
+    assert share.min() > 0.46
+    assert share.max() < 0.54
 
 
 def test_future_hides_the_last_observed_tokens() -> None:

@@ -135,7 +135,10 @@ def test_the_predictor_knows_which_positions_are_asked(name: str) -> None:
 
 
 def test_targets_have_no_dropout_and_are_normalised() -> None:
-    model = built("seed", dropout=0.5).train()
+    torch.manual_seed(0)
+    model = TemporalJEPA(replace(CONFIGS["seed"], dropout=0.5))
+    assert torch.equal(model.embed(series()), model.embed(series()))
+    model.train()
     assert not model.target_encoder.training
     assert model.context_encoder.training
     x, known = model.context_encoder.prepare(series())
@@ -196,8 +199,22 @@ def test_embeddings_have_the_promised_shape() -> None:
     assert not bool(steps[3:].isnan().any())
     with pytest.raises(ValueError, match="pool must be"):
         model.embed(x, "max")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="all missing"):
-        model.embed(torch.full((1, 32, 2), NAN))
+    assert model.embed(x.double()).dtype == torch.float32
+    for bad, message in (
+        (torch.full((1, 32, 2), NAN), "all missing"),
+        (x[:0], "batch of 0"),
+        (1 / x * 0 + 1e38, "not finite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.embed(bad)
+    with pytest.raises(ValueError, match=r"visible must be \(masks, 6, 8\), got \(6, 8\)"):
+        model(x, masks(model, x)[0])
+
+
+def test_a_batch_with_nothing_observed_has_a_finite_loss() -> None:
+    model = built("recipe")
+    x = torch.full((2, 32, 2), NAN)
+    assert all(bool(term.isfinite()) for term in model(x, masks(model, x)).values())
 
 
 def test_prediction_error_is_where_it_was_asked() -> None:

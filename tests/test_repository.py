@@ -35,6 +35,7 @@ FLOORS = [
         "data",
     ],  # the files of data/ may import each other
     ["config"],
+    ["linear"],
     ["tokenizers", "transformer"],
     ["model"],
     ["checkpoint", "embedding"],

@@ -18,6 +18,7 @@ from temporal_jepa.training import Batches, Trainer, train
 
 TINY = {"embed_dim": 16, "predictor_embed_dim": 16, "num_heads": 2, "encoder_depth": 1, "predictor_depth": 1}
 SHORT = PretrainConfig(steps=12, batch_size=6, save_every=5, log_every=3, watch_every=6)
+CALM = replace(SHORT, steps=4, lr=1e-4, log_every=1)
 
 
 def tracks(n: int = 15, seed: int = 0, channels: int = 2) -> Sequences:
@@ -81,6 +82,14 @@ def test_ema_follows_the_optimizer_step() -> None:
     context = trainer.model.context_encoder.get_parameter(name)
     expected = torch.lerp(target, context.detach(), 1 - trainer.momentum())
     torch.testing.assert_close(trainer.model.target_encoder.get_parameter(name), expected)
+
+
+def test_crops_never_fall_into_a_gap() -> None:
+    X = np.full((8, 1, 200), np.nan)
+    X[:, :, 190:] = 1.0
+    batches = Batches(Sequences.from_arrays(X), replace(SHORT, crop=0.05), seq_len=20, shortest=2)
+    for step in range(20):
+        assert not bool(batches.values(step).isnan().all(dim=1).any())
 
 
 def test_learning_rate_warms_up_and_falls_to_zero() -> None:
@@ -248,6 +257,7 @@ def test_disk_full_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest
         (tracks(4).select([0]), {}, "at least 2, got 1; cut a long recording into windows"),
         (Sequences.from_arrays(np.ones((4, 1, 5))), {"patch_len": 4}, "has 5 timesteps, but .* need 8"),
         (tracks(), {"embed_dims": 3}, "did you mean 'embed_dim'"),
+        (tracks(), {"seq_len": 1}, "longest training window has 1 timesteps"),
     ],
 )
 def test_data_that_cannot_be_trained_on(
@@ -261,16 +271,25 @@ def test_data_that_cannot_be_trained_on(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": 0}, "steps must be at least 1"),
+        ({"steps": -1}, "steps must be at least 1, or 0"),
         ({"crop": 0.0}, "crop must be above 0"),
         ({"lr": -1.0}, "lr must be above 0"),
         ({"precision": "fp16"}, "'auto', 'fp32' or 'bf16'"),
         ({"warmup": 1.0}, "warmup must lie"),
+        ({"steps": 2.5}, "steps must be a whole number, got 2.5"),
+        ({"steps": "3"}, "steps must be a whole number, got '3'"),
+        ({"lr": float("inf")}, "lr must be a finite number"),
+        ({"seed": -1}, "seed must be in"),
     ],
 )
 def test_wrong_training_settings(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(SHORT, **change)
+
+
+def test_the_data_decide_the_steps() -> None:
+    assert [PretrainConfig().settled(n).steps for n in (2, 500, 3000, 10**6)] == [300, 300, 938, 2000]
+    assert PretrainConfig(steps=7).settled(10**6).steps == 7
 
 
 def test_diverged_loss_is_said() -> None:
@@ -284,21 +303,33 @@ def test_diverged_loss_is_said() -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ragged", [False, True])
+def test_two_processes_train_as_one(tmp_path: Path, ragged: bool) -> None:
+    """The same rows and weights as one process; unequal lengths on one process only must not stop the other."""
+    data = "tracks()" if ragged else "Sequences.from_arrays(np.random.default_rng(0).standard_normal((12, 2, 40)))"
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "import torch; torch.set_num_threads(1)\n"
-        "from test_training import SHORT, TINY, tracks\nfrom temporal_jepa import pretrain\n"
-        f"pretrain(tracks(), {str(tmp_path / 'two')!r}, SHORT, TINY)\n"
+        "import numpy as np, torch; torch.set_num_threads(1)\n"
+        "from test_training import CALM, TINY, Sequences, tracks\nfrom temporal_jepa import pretrain\n"
+        f"pretrain({data}, {str(tmp_path / 'two')!r}, CALM, TINY)\n"
     )
-    script = tmp_path / "main.py"
-    script.write_text(code)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    (tmp_path / "main.py").write_text(code)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run([*launch, str(tmp_path / "main.py")], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    one = from_pretrained(pretrain(tracks(), tmp_path / "one", SHORT, TINY))
-    two = from_pretrained(tmp_path / "two")
+    pretrain(eval(data), tmp_path / "one", CALM, TINY)
+    rows = [json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[0]) for name in ("one", "two")]
+    for name in ("loss", "prediction_loss", "relative_loss", "variance_loss", "covariance_loss", "grad_norm"):
+        assert rows[1][name] == pytest.approx(rows[0][name], rel=1e-3), name
     assert json.loads((tmp_path / "two" / "config.json").read_text())["environment"]["processes"] == 2
+    one, two = from_pretrained(tmp_path / "one"), from_pretrained(tmp_path / "two")
     for (name, a), b in zip(one.named_parameters(), two.parameters(), strict=True):
-        torch.testing.assert_close(a, b, atol=2e-4, rtol=1e-2, msg=name)
+        torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-2, msg=name)
+
+
+def test_a_lone_recording_is_cut_into_windows(tmp_path: Path) -> None:
+    recording = Sequences([np.random.default_rng(0).standard_normal((400, 2)).astype(np.float32)])
+    out = pretrain(recording, tmp_path / "run", SHORT, TINY)
+    data = json.loads((out / "config.json").read_text())["data"]
+    assert (data["n"], data["options"]) == (8, {"window": 50})
