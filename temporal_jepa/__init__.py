@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from .data import read as read
     from .ema import default_momentum as default_momentum
     from .ema import ema_update as ema_update
+    from .encoder import ContextEncoder as ContextEncoder
     from .estimator import TemporalJEPAEmbedder as TemporalJEPAEmbedder
     from .losses import loss as loss
     from .masks import generate_temporal_mask as generate_temporal_mask
-    from .model import ContextEncoder as ContextEncoder
     from .model import TemporalJEPA as TemporalJEPA
     from .model import build as build
     from .model import build_context_encoder as build_context_encoder
@@ -34,10 +34,11 @@ _HOMES = {
     "config": ("RECIPE", "PretrainConfig", "TemporalJEPAConfig"),
     "data": ("Sequences", "read"),
     "ema": ("default_momentum", "ema_update"),
+    "encoder": ("ContextEncoder",),
     "estimator": ("TemporalJEPAEmbedder",),
     "losses": ("loss",),
     "masks": ("generate_temporal_mask",),
-    "model": ("ContextEncoder", "TemporalJEPA", "build", "build_context_encoder", "build_predictor", "output_size"),
+    "model": ("TemporalJEPA", "build", "build_context_encoder", "build_predictor", "output_size"),
     "runs": ("pretrain",),
 }
 __all__ = [name for names in _HOMES.values() for name in names]

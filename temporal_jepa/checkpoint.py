@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from .config import Pool, make_config
-from .model import TemporalJEPA, append_moments, pool_tokens
+from .encoder import append_moments, pool_tokens
+from .model import TemporalJEPA
 from .version import __version__
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"

@@ -28,7 +28,7 @@ TRACEBACK = "TEMPORAL_JEPA_TRACEBACK"
 MODEL_FIELDS = tuple(f.name for f in fields(TemporalJEPAConfig) if f.name != "input_dim")
 TEXT = str | None
 EXAMPLES = {"data": "data.csv", "out": "runs/a", "init-from": "runs/a", "train": "train.csv", "test": "test.csv",
-            "id": "subject", "time": "t", "label": "activity", "values": "x,y,z"}  # fmt: skip
+            "id": "subject", "time": "t", "label": "activity", "values": "x,y,z", "steps": "500"}  # fmt: skip
 
 
 class UsageError(Exception):
@@ -124,11 +124,13 @@ def _words(kind: Any) -> str:
 
 
 def _example(name: str, kind: Any, default: Any) -> str:
+    if name in EXAMPLES:
+        return EXAMPLES[name]
     if isinstance(default, str | int | float) and not isinstance(default, bool):
         return str(default)
     if get_origin(_kind(kind)) is Literal:
         return str(get_args(_kind(kind))[0])
-    return EXAMPLES.get(name, {int: "64", float: "0.1", bool: ""}.get(_kind(kind), "NAME"))
+    return {int: "64", float: "0.1", bool: ""}.get(_kind(kind), "NAME")
 
 
 def _nearest(word: str, known: Sequence[str], prefix: str, program: str) -> str:
@@ -391,6 +393,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         near = _nearest(words[0], list(VERBS), "", "temporal-jepa")
         print(f"error: unknown verb {words[0]!r}{near}", file=sys.stderr)
         return 2
-    # OpenMP's threads otherwise spin while they wait, and a machine that is busy elsewhere trains many times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
+    # Read when torch and numba are loaded. OpenMP's threads otherwise spin while they wait, and those of numba, which
+    # MiniRocket runs in, disturb torch's: on busy cores each makes what follows 10 to 30 times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")
     return _run(words[0], words[1:], show)

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import rich.progress
-import torch
 import yaml
 from rich.console import Console
 from rich.table import Table
@@ -285,9 +284,7 @@ def score(
     for part in (train, test):
         check_channels(model, part)
     untrained = untrained_twin(model, first_seed)
-    threads = torch.get_num_threads()
     features = probes.controls(train.values, test.values, seed)
-    torch.set_num_threads(threads)  # MiniRocket's numba changes it for the process: up to 30 times slower on busy cores
     rocket = {name: features.pop(name) for name in ("MiniRocket",) if name in features}
     for name, encoder in (("untrained encoder", untrained), ("pretrained encoder", model)):
         features[name] = embed_sequences(encoder, train, pool), embed_sequences(encoder, test, pool)

@@ -346,8 +346,8 @@ def test_doctor(tj: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bad_data_and_damaged_runs_are_one_line(tj: Terminal, data: Path, run: Path, tmp_path: Path) -> None:
     out = ["--out", tmp_path / "r"]
     assert "no file or folder" in tj.refuses("pretrain", "--data", tmp_path / "none.csv", *out)
-    assert "steps must be at least 1" in tj.refuses("pretrain", "--data", data, *READ, *out, "--steps", "0")
-    (tmp_path / "one.csv").write_text("t,x\n" + "\n".join(f"{t},{t % 3}" for t in range(20)), "utf-8")
+    assert "steps must be at least 1" in tj.refuses("pretrain", "--data", data, *READ, *out, "--steps=-1")
+    (tmp_path / "one.csv").write_text("t,x\n" + "\n".join(f"{t},{t % 3}" for t in range(40)), "utf-8")
     assert "--window" in tj.refuses("pretrain", "--data", tmp_path / "one.csv", *out, *FAST)
     assert "is missing" in tj.refuses("report", tmp_path)
     assert "is missing" in tj.refuses("pretrain", "--resume", "--out", tmp_path)
