@@ -5,6 +5,7 @@ steps, and `checkpoint/step-N.pt`, the newest two, from which a run resumes.
 """
 
 import contextlib
+import gc
 import hashlib
 import json
 import os
@@ -295,6 +296,7 @@ def _process_group(config: PretrainConfig) -> Iterator[None]:
         yield
         dist.barrier()
     finally:
+        gc.collect()  # the trainer's reducer must be gone before the group it talks through
         dist.destroy_process_group()
 
 
