@@ -5,6 +5,7 @@ import importlib.util
 import inspect as introspection
 import io
 import json
+import logging
 import os
 import shlex
 import sys
@@ -309,8 +310,12 @@ def export(options: argparse.Namespace) -> None:
     _check_out(out, options.overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch's exporters, about their own insides
-        checkpoint.export(model, out, options.format, options.pool)
+        warnings.simplefilter("ignore")  # what torch's exporters say about their own insides
+        logging.disable(logging.WARNING)
+        try:
+            checkpoint.export(model, out, options.format, options.pool)
+        finally:
+            logging.disable(logging.NOTSET)
     say(f"{out}: x (batch, time, {model.config.input_dim}) float32, NaN where missing -> (batch, features)")
 
 
