@@ -23,7 +23,7 @@ from .version import __version__
 
 EXTRAS = {"parquet": ("pyarrow",), "onnx": ("onnx", "onnxscript", "onnxruntime"), "tensorboard": ("tensorboard",),
           "hub": ("huggingface_hub",), "aeon": ("aeon",)}  # fmt: skip
-SETS = {"GunPoint": "one channel", "BasicMotions": "six channels", "JapaneseVowels": "12 channels, unequal lengths"}
+SETS = {"ArrowHead": "one channel", "BasicMotions": "six channels", "JapaneseVowels": "12 channels, unequal lengths"}
 COLUMNS = {"raw values": "raw values", "untrained encoder": "untrained", "pretrained encoder": "pretrained",
            "MiniRocket": "MiniRocket"}  # fmt: skip
 

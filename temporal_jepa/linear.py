@@ -58,11 +58,11 @@ class _Linear(torch.autograd.Function):
 def linear(layer: nn.Linear, x: Tensor, gelu: bool = False) -> Tensor:
     """`layer(x)`, then GELU where asked: `(..., in)` -> `(..., out)`."""
     if (
-        x.device.type != "cpu"
+        torch.compiler.is_compiling()  # first: a traced check of numbers cannot be compiled
+        or x.device.type != "cpu"
         or x.dtype != torch.float32
-        or not onednn_is_faster()
-        or torch.compiler.is_compiling()
         or torch.is_autocast_enabled("cpu")
+        or not onednn_is_faster()
     ):
         return F.gelu(layer(x)) if gelu else layer(x)
     if not torch.is_grad_enabled():
