@@ -126,7 +126,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 def _card(config: Mapping[str, Any]) -> str:
     model = config["model"]
     data = config.get("data", {})
-    trained = f"{data['n']} sequences of {data['path']}" if data else "see whoever published it"
+    trained = f"{data['n']} sequences of {Path(data['path']).name}" if data else "see whoever published it"
     return f"""---
 library_name: temporal-jepa
 tags: [time-series, self-supervised, jepa]

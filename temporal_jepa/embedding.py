@@ -1,5 +1,6 @@
 """From sequences to arrays: a model fitted to the shape of the data, and embeddings in batches of similar length."""
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,7 +68,13 @@ def channel_statistics(sequences: Sequences) -> tuple[npt.NDArray[np.float32], .
     steps = [np.diff(x, axis=0) for x in chosen if len(x) > 1]
     mean, std = _moments(chosen)
     _, slope = _moments(steps) if steps else (mean, std)
-    std = np.where(std > 1e-8 * np.maximum(1.0, np.abs(mean)), std, 1.0)
+    lost = (std > 0) & (std < 1e-6 * np.abs(mean))
+    if lost.any():
+        names = ", ".join(name for name, bad in zip(sequences.channels, lost, strict=True) if bad)
+        warnings.warn(f"{sequences.source}: channel {names} varies by less than a millionth of its mean, which float32 "
+                      "cannot hold; subtract the offset before reading", stacklevel=3)  # fmt: skip
+    varies = std > np.maximum(1e-7 * np.abs(mean), 1e-37)
+    std = np.where(varies, std, 1.0)
     slope = np.where(slope > 1e-6 * std, slope / std, 1.0)
     return tuple(a.astype(np.float32) for a in (mean, std, slope))
 

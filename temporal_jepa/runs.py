@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import platform
+import shutil
 import signal
 import sys
 import threading
@@ -23,15 +24,16 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from .checkpoint import CONFIG, from_pretrained, read_config, save_pretrained, write_atomically
+from .checkpoint import CARD, CONFIG, WEIGHTS, from_pretrained, read_config, save_pretrained, write_atomically
 from .config import PretrainConfig
 from .data import Sequences, read
 from .embedding import initial_model
-from .training import Row, Trainer, pick_device, plan_batches, train
+from .training import Row, Trainer, pick_device, plan_batches
 from .version import __version__
 
-METRICS, CHECKPOINTS, LOCK = "metrics.jsonl", "checkpoint", ".lock"
-WRITTEN = (CONFIG, "model.safetensors", "README.md", METRICS, "embeddings.npz", "probe.json", "report.html")
+METRICS, CHECKPOINTS, BOARD, LOCK = "metrics.jsonl", "checkpoint", "tensorboard", ".lock"
+WRITTEN = (CONFIG, WEIGHTS, CARD, METRICS, "embeddings.npz", "embeddings-test.npz", "probe.json", "report.html",
+           "model.onnx", "model.pt2")  # fmt: skip
 FREE_TO_CHANGE = {"device", "save_every", "log_every", "watch_every", "tensorboard"}  # a resumed run may differ here
 
 
@@ -79,20 +81,20 @@ def pretrain(
         raise ValueError(f"init_from brings its own architecture; leave out {', '.join(model)}")
     network = from_pretrained(init_from) if init_from else initial_model(sequences, config.seed, **dict(model or {}))
     plan_batches(network, sequences, config)  # refuse what cannot be trained on before anything is written
-    details = {**_details(sequences, config, options), "init_from": None if init_from is None else os.fspath(init_from)}
+    details = _details(sequences, config, options, init_from)
     with _process_group(config), _locked(folder):
         first = not dist.is_initialized() or dist.get_rank() == 0
-        if first:
-            _refuse(folder, resume, overwrite)  # again, now that the folder is ours
-            _prepare(folder, resume, {**details, "model": vars(network.config)})
-            write_atomically(
-                folder / CONFIG, _json({"format": 1, "version": __version__, "model": vars(network.config), **details})
-            )
+        trainer = Trainer(network, sequences, config)  # whatever can fail fails here, before an old run is touched
+        recorder = _Recorder(folder, config, first, on_row)
         state = _newest_checkpoint(folder) if resume else None
         if first:
+            _refuse(folder, resume, overwrite)  # again, now that the folder is ours
+            _prepare(folder, resume, {"format": 1, "version": __version__, "model": vars(network.config), **details})
             _keep_rows(folder / METRICS, up_to=int(state["step"]) if state else 0)
-        with _Recorder(folder, config, first, on_row) as recorder:
-            train(network, sequences, config, on_row=recorder.row, on_step=recorder.step, state=state)
+        if state is not None:
+            trainer.restore(state)
+        with recorder:
+            trainer.run(on_row=recorder.row, on_step=recorder.step)
             if first:
                 save_pretrained(network, folder, details)
             recorder.leave_if_stopped()
@@ -119,17 +121,20 @@ class _Recorder:
         self.stop = self.agreed = 0  # the signal this process got; the one that all processes know of
         self.board: Any = None
         self.previous: dict[int, Any] = {}
+        self.open_board: Callable[[str], Any] | None = None
+        if config.tensorboard and first:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                raise ImportError("tensorboard needs its extra: pip install 'temporal-jepa[tensorboard]'") from None
+            self.open_board = SummaryWriter
 
     def __enter__(self) -> "_Recorder":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self.previous[number] = signal.signal(number, self._signalled)
-        if self.config.tensorboard and self.first:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                raise ImportError("tensorboard needs its extra: pip install 'temporal-jepa[tensorboard]'") from None
-            self.board = SummaryWriter(str(self.folder / "tensorboard"))
+        if self.open_board is not None:
+            self.board = self.open_board(str(self.folder / BOARD))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -201,18 +206,24 @@ def _newest_checkpoint(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         state: dict[str, Any] = torch.load(paths[-1], map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        if not {"step", "model", "optimizer"} <= state.keys():
+            raise ValueError("it holds no training state")
+    except (RuntimeError, OSError, EOFError, LookupError, AttributeError, ValueError, pickle.UnpicklingError) as error:
         other = f"resume again from {paths[-2].name}" if paths[1:] else "start again"
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{paths[-1]} is damaged ({reason}); delete it to {other}") from None
     return state
 
 
 def _refuse(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Refuse to overwrite a run, or to resume none."""
-    holds_run = (folder / CONFIG).exists() or (folder / CHECKPOINTS).exists()
+    """Refuse to overwrite a run, to resume none, and ever to touch files of somebody else."""
+    holds_run = _is_run(folder)
     if resume and not holds_run:
         raise ValueError(f"{folder} holds no run to resume; start one without resume")
+    foreign = [name for name in (*WRITTEN, CHECKPOINTS, BOARD) if not holds_run and (folder / name).exists()]
+    if foreign:
+        raise ValueError(f"{folder} is no run, but holds {', '.join(foreign)}, which a run would replace; "
+                         "choose another folder")  # fmt: skip
     if holds_run and not resume and not overwrite:
         raise ValueError(
             f"{folder} already holds a run; choose another folder, go on with it (resume=True, --resume) "
@@ -220,13 +231,24 @@ def _refuse(folder: Path, resume: bool, overwrite: bool) -> None:
         )
 
 
-def _prepare(folder: Path, resume: bool, details: Mapping[str, Any]) -> None:
-    """Check that a resumed run is the same; clear an old one that is replaced."""
+def _is_run(folder: Path) -> bool:
+    try:
+        return "pretrain" in read_config(folder)
+    except (OSError, ValueError):
+        return (folder / CONFIG).is_file() and (folder / METRICS).is_file()  # a run whose configuration was damaged
+
+
+def _prepare(folder: Path, resume: bool, config: dict[str, Any]) -> None:
+    """Check that a resumed run is the same; clear an old one that is replaced; write `config.json`."""
     if resume:
-        _check_same_run(read_config(folder), json.loads(_json(details)), folder)
+        old = read_config(folder)
+        _check_same_run(old, json.loads(_json(config)), folder)
+        config["init_from"] = old.get("init_from")
     else:
         for path in [*(folder / name for name in WRITTEN), *(folder / CHECKPOINTS).glob("step-*.pt")]:
             path.unlink(missing_ok=True)
+        shutil.rmtree(folder / BOARD, ignore_errors=True)
+    write_atomically(folder / CONFIG, _json(config))
 
 
 def _check_same_run(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
@@ -252,10 +274,14 @@ def _keep_rows(path: Path, up_to: int) -> None:
     write_atomically(path, "".join(rows).encode())
 
 
-def _facts(sequences: Sequences) -> dict[str, Any]:
-    """What `config.json` says of the data, with a digest that tells two data sets apart (of 256 sequences at most)."""
+def facts(sequences: Sequences) -> dict[str, Any]:
+    """What `config.json` says of the data: `n`, `channels`, `lengths`, and a `digest` that tells two data sets apart.
+
+    Above 256 MB the digest is taken from 4096 sequences, evenly spaced.
+    """
     digest = hashlib.sha256(sequences.lengths.tobytes())
-    for i in np.unique(np.linspace(0, len(sequences) - 1, 256).astype(int)):
+    small = sum(x.nbytes for x in sequences.values) < 2**28
+    for i in range(len(sequences)) if small else np.linspace(0, len(sequences) - 1, 4096).astype(int):
         digest.update(np.ascontiguousarray(sequences.values[i]).tobytes())
     lengths = sequences.lengths
     return {
@@ -266,7 +292,9 @@ def _facts(sequences: Sequences) -> dict[str, Any]:
     }
 
 
-def _details(sequences: Sequences, config: PretrainConfig, options: dict[str, Any]) -> dict[str, Any]:
+def _details(
+    sequences: Sequences, config: PretrainConfig, options: dict[str, Any], init_from: str | os.PathLike[str] | None
+) -> dict[str, Any]:
     """What `config.json` says beside the model: how it was trained, on what, where."""
     environment = {
         "python": platform.python_version(),
@@ -275,8 +303,13 @@ def _details(sequences: Sequences, config: PretrainConfig, options: dict[str, An
         "threads": torch.get_num_threads(),
         "processes": int(os.environ.get("WORLD_SIZE", "1")),
     }
-    data = {"path": sequences.source, "options": options, **_facts(sequences)}
-    return {"pretrain": vars(config), "data": data, "environment": environment}
+    path = os.path.abspath(sequences.source) if os.path.exists(sequences.source) else sequences.source
+    return {
+        "pretrain": vars(config),
+        "data": {"path": path, "options": options, **facts(sequences)},
+        "init_from": None if init_from is None else os.path.abspath(init_from),
+        "environment": environment,
+    }
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -184,6 +184,31 @@ class Trainer:
             "verdict": collapse_verdict(std, rank, tokens.shape[-1], samples),
         }
 
+    def run(self, on_row: Callable[[Row], None], on_step: Callable[["Trainer"], bool]) -> None:
+        """Advance to the last step, or until `on_step` says True; see `train`. Leaves the model in evaluation mode."""
+        config, began = self.config, time.perf_counter()
+        since, counted = began, self.step
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            while self.step < config.steps:
+                terms = self.advance()
+                final = self.step == config.steps
+                if self.step % config.log_every == 0 or final:
+                    values = self.values(terms)
+                    if not math.isfinite(values["loss"] + values["grad_norm"]):
+                        raise FloatingPointError(f"the loss is not finite at step {self.step}; lower lr ({config.lr})")
+                    now = time.perf_counter()
+                    speed = (self.step - counted) * self.batches.size / max(now - since, 1e-9)
+                    row = {"step": self.step, "epoch": self.batches.epoch(self.step), **values,
+                           "lr": self.lr(self.step - 1), "momentum": self.momentum(), "samples_per_s": speed,
+                           "elapsed_s": now - began}  # fmt: skip
+                    if self.step % config.watch_every == 0 or final:
+                        row |= self.watch()
+                    since, counted = time.perf_counter(), self.step
+                    on_row(row)
+                if on_step(self):
+                    break
+        self.model.eval()
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds: the step, weights and optimizer moments."""
         return {"step": self.step, "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
@@ -201,7 +226,9 @@ def pick_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
-    except RuntimeError:
+        if device.type == "meta":
+            raise TypeError
+    except (RuntimeError, TypeError):
         raise ValueError(f"device must be 'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ..., got {name!r}") from None
     if device.type == "cuda":
         if not torch.cuda.is_available():
@@ -237,29 +264,8 @@ def train(
         ValueError: for data that cannot be trained on.
         FloatingPointError: if the loss stops being finite; the weights are then of no use.
     """
-    config = (config or PretrainConfig()).settled(len(sequences))
-    device = pick_device(config.device)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        trainer = Trainer(model, sequences, config)
-        if state is not None:
-            trainer.restore(state)
-        began = since = time.perf_counter()
-        counted = trainer.step
-        while trainer.step < config.steps:
-            terms = trainer.advance()
-            step, final = trainer.step, trainer.step == config.steps
-            if step % config.log_every == 0 or final:
-                values = trainer.values(terms)
-                if not math.isfinite(values["loss"] + values["grad_norm"]):
-                    raise FloatingPointError(f"the loss is not finite at step {step}; lower lr ({config.lr})")
-                now = time.perf_counter()
-                speed = (step - counted) * trainer.batches.size / max(now - since, 1e-9)
-                row = {"step": step, "epoch": trainer.batches.epoch(step), **values, "lr": trainer.lr(step - 1),
-                       "momentum": trainer.momentum(), "samples_per_s": speed, "elapsed_s": now - began}  # fmt: skip
-                if step % config.watch_every == 0 or final:
-                    row |= trainer.watch()
-                since, counted = time.perf_counter(), step
-                on_row(row)
-            if on_step(trainer):
-                break
-    return model.eval()
+    trainer = Trainer(model, sequences, config or PretrainConfig())
+    if state is not None:
+        trainer.restore(state)
+    trainer.run(on_row, on_step)
+    return model

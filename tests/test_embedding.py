@@ -67,3 +67,17 @@ def test_wrong_data_is_explained() -> None:
         initial_model(Sequences.from_arrays(np.zeros((2, 1, 8))), patch_len=8)
     with pytest.raises(ValueError, match="unknown option 'depth'"):
         initial_model(data, depth=3)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-30, 1e30])
+def test_tiny_and_huge_units_are_units(scale: float) -> None:
+    data = ragged()
+    scaled = Sequences([(scale * x.astype(np.float64)).astype(np.float32) for x in data.values])
+    found = embed_sequences(initial_model(scaled, **TINY), scaled)
+    np.testing.assert_allclose(found, embed_sequences(initial_model(data, **TINY), data), atol=2e-3)
+
+
+def test_an_offset_that_float32_cannot_hold_is_said() -> None:
+    X = 1e9 + 100 * np.random.default_rng(0).standard_normal((9, 1, 30))
+    with pytest.warns(UserWarning, match="channel 0 varies by less than a millionth of its mean"):
+        initial_model(Sequences.from_arrays(X), **TINY)

@@ -14,6 +14,7 @@ import torch
 
 from temporal_jepa import PretrainConfig, Sequences, TemporalJEPA, from_pretrained, pretrain
 from temporal_jepa.embedding import embed_sequences, initial_model
+from temporal_jepa.runs import facts
 from temporal_jepa.training import Batches, Trainer, train
 
 TINY = {"embed_dim": 16, "predictor_embed_dim": 16, "num_heads": 2, "encoder_depth": 1, "predictor_depth": 1}
@@ -333,3 +334,50 @@ def test_a_lone_recording_is_cut_into_windows(tmp_path: Path) -> None:
     out = pretrain(recording, tmp_path / "run", SHORT, TINY)
     data = json.loads((out / "config.json").read_text())["data"]
     assert (data["n"], data["options"]) == (8, {"window": 50})
+
+
+def test_files_of_somebody_else_are_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("thesis")
+    (tmp_path / "checkpoint").mkdir()
+    for overwrite in (False, True):
+        with pytest.raises(ValueError, match=r"is no run, but holds README\.md, checkpoint, which a run would replace"):
+            pretrain(tracks(), tmp_path, SHORT, TINY, overwrite=overwrite)
+    assert (tmp_path / "README.md").read_text() == "thesis"
+
+
+@pytest.mark.parametrize("change", [{"device": "cuda:77"}, {"device": "meta"}, {"accumulate": 4}])
+def test_a_refused_overwrite_leaves_the_old_run_whole(tmp_path: Path, change: dict[str, object]) -> None:
+    out = pretrain(tracks(), tmp_path / "run", SHORT, TINY)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises((ValueError, RuntimeError)):
+        pretrain(tracks(), out, replace(SHORT, **change), TINY, overwrite=True)  # type: ignore[arg-type]
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises((ValueError, RuntimeError)):
+        pretrain(tracks(), tmp_path / "new", replace(SHORT, **change), TINY)  # type: ignore[arg-type]
+    pretrain(tracks(), tmp_path / "new", SHORT, TINY)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", None])
+def test_a_damaged_checkpoint_is_always_named(tmp_path: Path, content: bytes | None) -> None:
+    out = pretrain(tracks(), tmp_path / "run", SHORT, TINY)
+    newest = out / "checkpoint" / "step-00000012.pt"
+    for size in range(1000, newest.stat().st_size, 20000) if content is None else [0]:
+        newest.write_bytes(newest.read_bytes()[:-size] if content is None else content)
+        with pytest.raises(ValueError, match=r"step-00000012\.pt is damaged .*delete it"):
+            pretrain(tracks(), out, SHORT, TINY, resume=True)
+    torch.save({"weights": 1}, newest)
+    with pytest.raises(ValueError, match="it holds no training state"):
+        pretrain(tracks(), out, SHORT, TINY, resume=True)
+
+
+def test_every_series_is_in_the_digest_and_resume_keeps_the_origin(tmp_path: Path) -> None:
+    first = pretrain(tracks(), tmp_path / "first", SHORT, TINY)
+    out = pretrain(tracks(), tmp_path / "run", SHORT, init_from=first)
+    pretrain(tracks(), out, SHORT, init_from=first, resume=True)
+    assert json.loads((out / "config.json").read_text())["init_from"] == str(first)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((600, 1, 9))
+    for changed in rng.integers(0, 600, 20):
+        other = X.copy()
+        other[changed] *= 2
+        assert facts(Sequences.from_arrays(X))["digest"] != facts(Sequences.from_arrays(other))["digest"]
