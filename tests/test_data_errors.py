@@ -1,6 +1,9 @@
 """Bad files: one sentence that says where, what was found, and what to do."""
 
 import importlib.util
+import re
+import zipfile
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -112,8 +115,24 @@ CASES = {  # name, content, options, message
     "ts: text": ("a.ts", TS + "1,2,oops:4,5,6:up\n", {}, "line 7: expected numbers, commas and .*'oops'"),
     "ts: timestamps": ("a.ts", "@timeStamps true\n@data\n(0,1),(1,2)\n", {}, ".ts files with timestamps are not read"),
     "ts: options": ("a.ts", TS + "1,2,3:4,5,6:up\n", {"id": "x"}, "leave out id"),
-    "npy: empty": ("a.npy", "", {}, "a.npy: not read: .* is it empty or cut short"),
-    "npz: garbage": ("a.npz", "garbage", {}, "a.npz: not read"),
+    "npy: empty": ("a.npy", "", {}, "a.npy: not read: .* is it empty, cut short"),
+    "npy: five bytes": ("a.npy", "hello", {}, "a.npy: not read: it is no .npy file, or cut short"),
+    "npy: text": ("a.npy", "1,2,3\n" * 9, {}, "a.npy: not read: it is no .npy file, or cut short"),
+    "npz: garbage": ("a.npz", "garbage", {}, "a.npz: not read: it is no .npz file, or cut short"),
+    "two columns of a name": (
+        "a.csv",
+        "time,v, v\n0,1,2\n1,3,4\n",
+        {},
+        "a.csv: several columns have the same name: v",
+    ),
+    "open quote": ("a.csv", 'time,v\n0,"1\n1,2\n', {}, "a.csv: not read: .* is a quotation mark left open"),
+    "open quote in a long file": ("a.csv", 'v\n"1\n' + "2\n" * 70000, {}, "a.csv: not read: field larger .* left open"),
+    "nanosecond duplicates": (
+        "a.csv",
+        "time,v\n1700000000000000100,1\n1700000000000000000,1\n1700000000000000100,2\n",
+        {},
+        "1 duplicate timestamps, the first is 1700000000000000100 in",
+    ),
     "parquet: empty": ("a.parquet", "", {}, "the file is empty"),
     "parquet: garbage": ("a.parquet", "garbage and more of it", {}, "not a readable Parquet file"),
 }
@@ -147,6 +166,27 @@ def test_pickles_are_never_loaded(tmp_path):
     np.save(tmp_path / "a.npy", np.array([np.zeros(3), np.zeros(4)], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match=r"holds Python objects.* pad unequal lengths with NaN"):
         read(tmp_path / "a.npy")
+
+
+def test_a_compressed_file_with_damaged_bytes(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, X=np.random.default_rng(0).normal(size=(9, 3, 20)))
+    whole = path.read_bytes()
+    causes = set()
+    for at in range(80, 400, 12):
+        path.write_bytes(whole[:at] + bytes(byte ^ 0xFF for byte in whole[at : at + 12]) + whole[at + 12 :])
+        with pytest.raises(ValueError, match=r"^[^\n]*a.npz: not read: [^\n]*$") as caught:
+            read(path)
+        causes.add(type(caught.value.__cause__))
+    assert {zlib.error, zipfile.BadZipFile} <= causes
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_the_path_is_named_once(tmp_path, value):
+    np.save(tmp_path / "a.npy", np.full((3, 2, 9), value))
+    for data, where in ((tmp_path / "a.npy", f"{tmp_path / 'a.npy'}"), (np.full((3, 2, 9), value), "arrays")):
+        with pytest.raises(ValueError, match=f"^{re.escape(where)}: (channel|[0-9]+ values of)"):
+            read(data)
 
 
 def test_npz_without_x(tmp_path):
@@ -203,3 +243,5 @@ def test_frames_are_checked():
         read(pd.DataFrame(index=[1, 2]))
     with pytest.raises(ValueError, match="several columns have the same name: v"):
         read(pd.DataFrame([[1, 2]], columns=["v", "v"]))
+    with pytest.raises(ValueError, match=r"column '1' holds 3 values .* 'a' in .* leave the column out with values="):
+        read(pd.DataFrame({0: [1.0, 2, 3], 1: ["a", "b", "c"], 2: [4.0, 5, 7]}))

@@ -144,6 +144,43 @@ def test_numbers_as_header(write):
     assert noted(s, "label=0 if they are the labels")
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+@pytest.mark.parametrize("rows", [["up,1,2,3", "down,3,2,1", "up,2,3,4"], ["1,2,3,up", "3,2,1,down", "2,3,4,up"],
+                                  ["1,2.5,up,3", "3,2,down,1", "2,3,up,4"]])  # fmt: skip
+def test_a_label_beside_numbers_makes_no_header(write, name, rows):
+    s = read(write(name, "\n".join(rows).replace(",", "\t" if name == "a.tsv" else ",") + "\n"))
+    assert s.labels.tolist() == ["up", "down", "up"]
+    assert s.lengths.tolist() == [3, 3, 3]
+    assert s.values[1][:, 0].tolist() == [3, 2, 1]
+    assert noted(s, "is the only one of text: taken as the label")
+
+
+@pytest.mark.parametrize("first", ["label,1,2,3", ",0,1,2", "species,1,2,3,4,5,6"])
+def test_a_header_that_counts_is_noted(write, first):
+    rows = "".join(f"{i},{','.join('54321'[i] * first.count(','))}\n" for i in range(3))
+    s = read(write("a.csv", f"{first}\n{rows}"))
+    assert noted(s, "the first line counts up: taken as the header")
+    assert s.values[0][0, 0] == 5
+    assert len(s) == 3
+
+
+@pytest.mark.parametrize(("one", "other"), [("01", "1"), ("1e3", "1000"), ("9" * 17 + "1", "9" * 17 + "2")])
+def test_ids_are_text(write, one, other):
+    path = write("a.csv", f"id,time,v\n{one},0,1\n{one},1,2\n{other},0,3\n{other},1,4\n")
+    s = read(path)
+    assert s.ids == [one, other]
+    assert s.values[1].tolist() == [[3], [4]]
+    renamed = write("b.csv", path.read_text().replace("id", "who"))
+    assert read(renamed, id="who").ids == [one, other]
+
+
+def test_nanoseconds_are_kept(write):
+    start = 1_700_000_000_000_000_000
+    s = read(write("a.csv", "time,v\n" + "".join(f"{start + 100 * k},{k}\n" for k in range(5))))
+    assert s.times[0].tolist() == [start + 100 * k for k in range(5)]
+    assert ("times", f"{start} to {start + 400}") in s.summary()
+
+
 def test_tall_and_narrow_is_one_recording_unless_the_names_say_otherwise(write):
     rows = "".join(f"{k},{k},{k}.5\n" for k in range(300))
     assert len(read(write("a.csv", "s1,s2,s3\n" + rows))) == 1
@@ -163,12 +200,14 @@ def test_text_counters_and_other_ids_are_left_out_with_a_note(write):
 @pytest.mark.parametrize(
     ("content", "note"),
     [
-        ("time;a;b\n0;1,5;2,5\n1;2,5;3,5\n", "separated by semicolons, decimals are commas"),
+        ("time;a;b\n0;1,5;2,5\n1;2,5;3,5\n", "separated by semicolons, decimals are commas: 1,5 is 1.5"),
+        ("time;a;b\n0;1,500;2,500\n1;2,500;3,500\n", "decimals are commas: 1,500 is 1.5"),
+        ("time,a,b\r0,1.5,2.5\r1,2.5,3.5\r", "layout recording"),
         ("time\ta\tb\n0\t1.5\t2.5\n1\t2.5\t3.5\n", "separated by tabs"),
         ("time  a b\n0 1.5  2.5\n1 2.5 3.5\n", "separated by spaces"),
         ("\ufefftime,a,b\r\n0,1.5,2.5\r\n1,2.5,3.5\r\n", "layout recording"),
     ],
-    ids=["semicolons", "tabs", "spaces", "bom"],
+    ids=["semicolons", "thousands", "mac", "tabs", "spaces", "bom"],
 )
 def test_text_dialects(write, content, note):
     s = read(write("a.csv", content))
@@ -218,6 +257,10 @@ def test_numpy_files(tmp_path):
     np.save(tmp_path / "b.npy", np.zeros((1000, 3)) + np.arange(1000)[:, None])
     assert read(tmp_path / "b.npy").values[0].shape == (1000, 3)
     assert len(read(tmp_path / "b.npy", layout="wide")) == 1000
+    (tmp_path / "a.npz").rename(tmp_path / "c.npy")  # what is in it counts, not its name
+    assert len(read(tmp_path / "c.npy")) == 4
+    (tmp_path / "a.npy").rename(tmp_path / "d.npz")
+    assert len(read(tmp_path / "d.npz")) == 4
 
 
 def test_a_large_npy_file_stays_on_disk(tmp_path, monkeypatch):

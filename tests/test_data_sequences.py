@@ -121,6 +121,11 @@ def wrong_times():
             "100 channels and only 4 timesteps: the axes look swap",
         ),
         (lambda: Sequences.from_arrays([np.zeros((50, 3)), np.zeros((60, 3))]), r"pass \[x.T for x in X\]"),
+        (
+            lambda: Sequences.from_arrays([np.zeros((3, 40)), np.zeros((2, 40))]),
+            r"got 2, 3 channels \(shapes \(3, 40\), \(2, 40\)\); give every series the same$",
+        ),
+        (lambda: Sequences.from_arrays(np.zeros((2, 9)), y=np.ma.masked_equal([0, 1], 1)), "label of series 1 is miss"),
         (lambda: Sequences.from_arrays(np.zeros(5)), r"for one series write X\[None\]"),
         (lambda: Sequences.from_arrays(np.zeros((0, 3, 5))), "at least one series in X, got none"),
         (lambda: Sequences.from_arrays([["a", "b"]]), r"X\[0\]: expected numbers, got dtype <U1"),
@@ -143,6 +148,14 @@ def test_inf_is_located(value):
         ValueError, match="1 values of series '1' are infinite in float32, the first at timestep 7 of chan"
     ):
         Sequences.from_arrays(X)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_masked_values_are_missing(dtype):
+    X = np.ma.masked_equal(np.arange(24, dtype=dtype).reshape(2, 12), 3)
+    for s in (read(X), read(list(X)), Sequences.from_arrays(X), read(X.T, layout="recording")):
+        assert np.argwhere(np.isnan(s.values[0])).tolist() == [[3, 0]]
+        assert s.values[0][4, 0] == 4
 
 
 def test_more_channels_than_timesteps_is_only_a_note():

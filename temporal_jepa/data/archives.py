@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,18 @@ import numpy.typing as npt
 from .sequences import Sequences, listed
 from .tables import Columns, is_recording, read_text
 
+DAMAGED = (  # what NumPy and zipfile raise for a broken file
+    ValueError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    SyntaxError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+NPY_START = b"\x93NUMPY"
 MAPPED_BYTES = 2**26  # larger .npy files stay on disk and are read through a memory map
 
 
@@ -55,27 +70,35 @@ def read_ts(path: Path) -> Sequences:
 
 def read_numpy(path: Path, columns: Columns) -> Sequences:
     """A .npy array or the arrays `X` and `y` of an .npz file, with the shapes of `from_array`."""
-    y: Any = None
     notes: tuple[str, ...] = ()
     try:
-        if path.suffix.lower() == ".npy":
-            array: Any = np.load(path, mmap_mode="r" if path.stat().st_size > MAPPED_BYTES else None)
+        with path.open("rb") as file:
+            start = file.read(6)
+        if start[:2] == b"PK" or (path.suffix.lower() == ".npz" and start != NPY_START):
+            array, y, notes = _read_npz(path)
         else:
-            with path.open("rb") as file, np.load(file) as archive:
-                names = list(archive.files)
-                name = "X" if "X" in names else names[0] if len(set(names) - {"y"}) == 1 else None
-                if name is None:
-                    raise ValueError(f"expected arrays named X and y, got {listed(names) or 'none'}")
-                array, y = archive[name], archive["y"] if "y" in names else None
-                notes = () if name == "X" else (f"the array {name!r} was taken as X",)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        reason = f"{error}; is it empty or cut short?"
-        if "allow_pickle" in str(error):
+            array, y = np.load(path, mmap_mode="r" if path.stat().st_size > MAPPED_BYTES else None), None
+    except DAMAGED as error:
+        reason = f"{(str(error) or 'no reason given').splitlines()[0]}; is it empty, cut short or damaged?"
+        if "Object arrays" in str(error):
             reason = "it holds Python objects, and pickles are never loaded; pad unequal lengths with NaN"
+        elif "pickle" in str(error):  # what NumPy makes of everything else
+            reason = f"it is no {path.suffix} file, or cut short; write it with numpy.save or savez"
         elif "expected arrays" in str(error):
             reason = str(error)
         raise ValueError(f"{path}: not read: {reason}") from error
     return from_array(array, columns, str(path), y, notes)
+
+
+def _read_npz(path: Path) -> tuple[Any, Any, tuple[str, ...]]:
+    """X, y or None, and notes."""
+    with path.open("rb") as file, np.load(file) as archive:
+        names = list(archive.files)
+        name = "X" if "X" in names else names[0] if len(set(names) - {"y"}) == 1 else None
+        if name is None:
+            raise ValueError(f"expected arrays named X and y, got {listed(names) or 'none'}")
+        y = archive["y"] if "y" in names else None
+        return archive[name], y, () if name == "X" else (f"the array {name!r} was taken as X",)
 
 
 def from_array(
@@ -93,7 +116,7 @@ def from_array(
                          f"{columns.layout!r}")  # fmt: skip
     lines = list(notes)
     if not isinstance(array, (list, tuple)):
-        array = np.asarray(array)
+        array = array if isinstance(array, np.ma.MaskedArray) else np.asarray(array)
         shape = array.shape
         tall = len(shape) == 2 and y is None and columns.layout is None and is_recording(*shape)
         if array.size and len(shape) < 3 and (tall or len(shape) == 1 or columns.layout == "recording"):
@@ -102,7 +125,7 @@ def from_array(
     try:
         found = Sequences.from_arrays(array, y)
     except ValueError as error:
-        raise ValueError(f"{source}: {error}") from error
+        raise ValueError(f"{source}: {str(error).removeprefix('arrays: ')}") from error
     values, trimmed = trim(found.values)
     return Sequences(values, found.labels, source=source, notes=(*lines, *found.notes, *trimmed))
 

@@ -26,7 +26,7 @@ class Sequences:
     values: one float32 array ``(time_i, channels)`` a series, time at least 1, no inf.
     labels: ``(n,)`` array of str, or None. ids: names of the series, "0".."n-1" when not given.
     channels: names of the channels, "0".."channels-1" when not given.
-    times: one ``(time_i,)`` array a series, float64 or datetime64[ns], or None: equally spaced.
+    times: one ``(time_i,)`` array a series, int64, float64 or datetime64[ns], or None: equally spaced.
     source: where the values come from, for messages. notes: one line for each thing the reader inferred.
     Raises ValueError when a series is empty or holds inf, or when shapes do not agree.
     """
@@ -209,7 +209,7 @@ def as_labels(y: Any) -> npt.NDArray[np.str_]:
 
     Raises ValueError when a label is missing or `y` is not one-dimensional.
     """
-    array = np.asarray(y)
+    array = np.asanyarray(y)  # a masked label becomes None
     if array.ndim != 1:
         raise ValueError(f"expected labels of shape (n,), got {array.shape}")
     out: list[str] = []
@@ -222,7 +222,9 @@ def as_labels(y: Any) -> npt.NDArray[np.str_]:
 
 def moment(when: Any) -> str:
     """A time for a message, without the zeros of its nanoseconds."""
-    return str(np.datetime_as_string(when, unit="auto")) if isinstance(when, np.datetime64) else f"{when:g}"
+    if isinstance(when, np.datetime64):
+        return str(np.datetime_as_string(when, unit="auto"))
+    return f"{when:d}" if isinstance(when, (int, np.integer)) else f"{when:g}"
 
 
 def _changes(x: FloatArray) -> npt.NDArray[np.bool_]:
@@ -232,13 +234,15 @@ def _changes(x: FloatArray) -> npt.NDArray[np.bool_]:
 
 def _numbers(x: Any, name: str) -> npt.NDArray[Any]:
     try:
-        array = np.asarray(x)
+        array = np.asanyarray(x)
     except ValueError as error:  # ragged nested lists
         raise ValueError(f"{name}: expected an array of numbers; give series of unequal length as a list of "
                          f"(channels, time_i) arrays ({error})") from error  # fmt: skip
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name}: expected numbers, got dtype {array.dtype}")
-    return array
+    if isinstance(array, np.ma.MaskedArray):  # what is masked is missing
+        array = np.ma.filled(array.astype(np.result_type(array.dtype, np.float32)), np.nan)
+    return np.asarray(array)
 
 
 def _as_float32(x: Any, name: str) -> FloatArray:
@@ -255,9 +259,11 @@ def _check_axes(shapes: list[tuple[int, ...]]) -> tuple[str, ...]:
     """Refuse series that are surely (time, channels) instead of (channels, time); a note when it only looks so."""
     channels, times = {s[0] for s in shapes}, {s[1] for s in shapes}
     if len(channels) > 1:
-        swapped = "; they look like (time, channels): pass [x.T for x in X]" if len(times) == 1 else ""
+        swapped = len(times) == 1 and max(times) < min(channels)
         raise ValueError(
-            f"expected arrays (channels, time_i) with one number of channels, got {listed(shapes)}{swapped}"
+            f"expected arrays (channels, time_i) with one number of channels, got {listed(sorted(channels))} channels "
+            f"(shapes {listed(shapes)}); "
+            + ("they look like (time, channels): pass [x.T for x in X]" if swapped else "give every series the same")
         )
     c, t = shapes[0][0], max(times)
     if t <= 8 and c >= 8 * max(t, 4):

@@ -15,16 +15,11 @@ import numpy.typing as npt
 
 from .archives import trim
 from .sequences import Sequences, listed, moment
-from .tables import Columns, is_recording
+from .tables import IDS, LABELS, TIMES, Columns, is_recording
 
 if TYPE_CHECKING:
     import pandas as pd
 
-IDS = re.compile(
-    r"(.*[_\s.-])?[iI][dD]|ID|.*[a-z]I[dD]|(?i:tid|series|track|trajectory|sample|case|item|subject|session)"
-)
-TIMES = ("time", "timestamp", "datetime", "date", "ds", "t", "frame", "step", "timestep", "time_idx", "index")
-LABELS = ("label", "class", "target", "y", "labels", "classes", "category")
 VALUE_LIKE = ("target", "y")  # forecasting tables call their value so
 NUMBERED = re.compile(r"(.*?)[\s_.-]?(\d+)")
 CHANNEL_LIKE = {"ch", "channel", "sensor", "feature", "var", "dim", "x", "y", "z", "v", "signal"}
@@ -262,7 +257,7 @@ def _matrix(frame: pd.DataFrame, names: list[str], source: str) -> npt.NDArray[n
         if (wrong := np.flatnonzero(parsed.isna() & column.notna())).size:
             raise ValueError(f"{source}: column {name!r} holds {wrong.size} values that are no numbers, the first "
                              f"{column.iloc[wrong[0]]!r} in data row {wrong[0] + 1}; leave the field empty where "
-                             f"it is missing")  # fmt: skip
+                             f"it is missing, or leave the column out with values=")  # fmt: skip
         out[:, k] = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
     return out
 
@@ -340,7 +335,7 @@ def _dates(column: pd.Series[Any]) -> tuple[pd.Series[Any], str]:
 
 
 def _times(column: pd.Series[Any], plan: _Plan, source: str) -> npt.NDArray[Any]:
-    """The time column as float64 or datetime64[ns] (UTC); ValueError where it is missing or no time."""
+    """The time column as int64, float64 or datetime64[ns] (UTC); ValueError where it is missing or no time."""
     if column.dtype.kind == "m":
         column = column.dt.total_seconds()
     times, first = (column, "") if _is_numeric(column) else _dates(column)
@@ -350,6 +345,8 @@ def _times(column: pd.Series[Any], plan: _Plan, source: str) -> npt.NDArray[Any]
         raise ValueError(f"{source}: column {plan.time!r} holds {wrong.size} rows that are no time, the first "
                          f"{column.iloc[wrong[0]]!r} in data row {wrong[0] + 1}; say time='' to go by the order of the "
                          f"rows")  # fmt: skip
+    if times.dtype.kind in "iu" and times.max() < 2**63:  # nanoseconds since 1970 do not fit float64
+        return times.to_numpy(dtype=np.int64)
     return times.to_numpy(dtype=np.float64 if _is_numeric(times) else "datetime64[ns]")
 
 
