@@ -28,7 +28,7 @@ RECIPE: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class TemporalJEPAConfig:
-    """Everything that decides the architecture and the objective. The first ten are the seed's, with its defaults.
+    """Everything that decides the architecture and the objective. The first ten are those of `build`.
 
     Args:
         input_dim: channels of a timestep.
@@ -45,7 +45,7 @@ class TemporalJEPAConfig:
             (convolutions of three lengths, summarised over each patch).
         patch_len: timesteps a token; left out, 1 for "linear" and else the power of two that gives at most 64 tokens.
         positions: "sincos" (added to the tokens) or "rotary" (rotates queries and keys, arXiv 2104.09864).
-        predict: "tokens" (every masked token at its position) or "pooled" (the seed's: one vector from one vector).
+        predict: "tokens" (every masked token at its position) or "pooled" (one vector from one vector, as `build`).
         mask: "random", "block" or "future", see `masks.draw_visible`.
         num_masks: masks that share one target pass.
         normalize: "none"; "dataset" (channel statistics of the training data); "instance" (then also each sequence's

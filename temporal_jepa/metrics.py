@@ -24,7 +24,7 @@ def effective_rank(features: Tensor) -> float:
 
 
 @torch.no_grad()
-def position_statistics(tokens: Tensor, observed: Tensor, most: int = 16) -> tuple[list[float], list[float], int]:
+def position_statistics(tokens: Tensor, observed: Tensor, most: int = 16) -> tuple[list[float], list[float], list[int]]:
     """Spread across the batch, position by position: a pooled number can look healthy while every position is dead.
 
     Args:
@@ -33,10 +33,9 @@ def position_statistics(tokens: Tensor, observed: Tensor, most: int = 16) -> tup
         most: report at most this many positions, evenly spaced.
 
     Returns:
-        `(std, rank, samples)`: one number a position for the standard deviation across samples, averaged over
-        dimensions and divided by the root mean square of all tokens, and one for the effective rank; and the samples
-        they come from, at the least. Positions seen by fewer than a half of the best position's samples, or by fewer
-        than three, are left out.
+        `(std, rank, samples)`, one number a position each: the standard deviation across samples, averaged over
+        dimensions and divided by the root mean square of all tokens; the effective rank; and the samples they come
+        from. Positions seen by fewer than a half of the best position's samples, or by fewer than three, are left out.
     """
     count = observed.sum(0)
     usable = (count >= max(3.0, 0.5 * float(count.max()))).nonzero().flatten()
@@ -48,30 +47,30 @@ def position_statistics(tokens: Tensor, observed: Tensor, most: int = 16) -> tup
         rows = tokens[observed[:, position], position]  # (b, D)
         stds.append(float(rows.std(0).mean() / scale))
         ranks.append(effective_rank(rows))
-    return stds, ranks, int(count[usable].min()) if len(usable) else 0
+    return stds, ranks, count[usable].tolist()
 
 
-def collapse_verdict(std: list[float], rank: list[float], width: int, samples: int) -> str:
+def collapse_verdict(std: list[float], rank: list[float], width: int, samples: list[int]) -> str:
     """Say in words whether a representation collapsed, from `position_statistics`.
 
     Args:
         std: relative spread across samples per position.
         rank: effective rank per position.
         width: dimension of the tokens.
-        samples: how many samples each position's statistics were taken from, at the least.
+        samples: how many samples each position's statistics were taken from.
 
     Returns:
         A sentence that starts with "healthy", "weak" or "collapsed".
 
-    >>> collapse_verdict([0.001], [1.0], width=64, samples=100)[:9]
+    >>> collapse_verdict([0.001], [1.0], width=64, samples=[100])[:9]
     'collapsed'
     """
     if not std:
         return "unknown: fewer than three sequences share any position, so spread cannot be measured"
     if not all(map(math.isfinite, [*std, *rank])):
         return "unknown: the statistics are not finite"
-    spread, directions = sorted(std)[len(std) // 2], sorted(rank)[len(rank) // 2]
-    best = min(width, samples - 1)
+    spread = sorted(std)[len(std) // 2]
+    directions, best = sorted(zip(rank, (min(width, n - 1) for n in samples), strict=True))[len(rank) // 2]
     facts = f"spread across sequences {spread:.2f} of the token scale, {directions:.1f} of {best} directions in use"
     if spread < 0.02 or directions < min(1.5, 0.75 * best):
         return (

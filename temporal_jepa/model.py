@@ -1,4 +1,4 @@
-"""The model above its encoder: predictors, TemporalJEPA, the seed's builders.
+"""The model above its encoder: predictors, TemporalJEPA, the builders of its two halves.
 
 Legend of shapes: `B` batch, `T` timesteps, `C` channels (input_dim), `N` tokens, `K` kept tokens, `M` masked tokens,
 `V` masks that share a target pass, `D` width, `P` width of the predictor.
@@ -46,7 +46,7 @@ class TokenPredictor(nn.Module):
 
 
 class PooledPredictor(nn.Module):
-    """The seed's predictor, from one vector to one: residual MLP blocks, `(B, embed_dim)` -> `(B, embed_dim)`."""
+    """From one vector to one: residual MLP blocks, `(B, embed_dim)` -> `(B, embed_dim)`."""
 
     def __init__(self, config: TemporalJEPAConfig):
         super().__init__()
@@ -70,7 +70,7 @@ class PooledPredictor(nn.Module):
 class TemporalJEPA(nn.Module):
     """Context encoder, EMA target encoder and predictor. Training calls it; people call `embed`.
 
-    The seed's functions are at hand as `TemporalJEPA.build(...)` and so on.
+    The functional interface is at hand as `TemporalJEPA.build(...)` and so on.
 
     >>> model = TemporalJEPA(TemporalJEPAConfig(input_dim=3, embed_dim=32, num_heads=4))
     >>> model.embed(torch.randn(2, 60, 3), pool="mean").shape
@@ -237,7 +237,7 @@ class TemporalJEPA(nn.Module):
 
 
 def build(**options: Any) -> tuple[ContextEncoder, PooledPredictor]:
-    """The seed's pair, two modules usable alone: `(context_encoder, predictor)`.
+    """Context encoder and pooled predictor, two modules usable alone: `(context_encoder, predictor)`.
 
     Args:
         options: fields of `TemporalJEPAConfig`; `input_dim` is required.

@@ -198,11 +198,13 @@ class Trainer:
                         raise FloatingPointError(f"the loss is not finite at step {self.step}; lower lr ({config.lr})")
                     now = time.perf_counter()
                     speed = (self.step - counted) * self.batches.size / max(now - since, 1e-9)
-                    row = {"step": self.step, "epoch": self.batches.epoch(self.step), **values,
+                    row: Row = {"step": self.step, "epoch": self.batches.epoch(self.step), **values,
                            "lr": self.lr(self.step - 1), "momentum": self.momentum(), "samples_per_s": speed,
                            "elapsed_s": now - began}  # fmt: skip
                     if self.step % config.watch_every == 0 or final:
                         row |= self.watch()
+                        if row["relative_loss"] > 0.98:
+                            row["verdict"] += "; the prediction is no better than guessing the mean: train longer"
                     since, counted = time.perf_counter(), self.step
                     on_row(row)
                 if on_step(self):

@@ -1,5 +1,7 @@
 """The objective and the collapse statistics, against plain computations."""
 
+import re
+
 import pytest
 import torch
 
@@ -84,13 +86,13 @@ def test_verdicts() -> None:
     observed = torch.ones(50, 6, dtype=torch.bool)
     for tokens, word in ((torch.randn(50, 6, 16), "healthy"), (torch.randn(1, 6, 16).expand(50, -1, -1), "collapsed")):
         std, rank, samples = position_statistics(tokens, observed)
-        assert (len(std), samples) == (6, 50)
+        assert (len(std), samples) == (6, [50] * 6)
         assert collapse_verdict(std, rank, 16, samples).startswith(word)
     direction = torch.randn(16)
-    std, rank, _ = position_statistics(torch.randn(50, 6, 1) * direction, observed)
-    assert collapse_verdict(std, rank, 16, 50).startswith("collapsed")
-    assert collapse_verdict([], [], 16, 1).startswith("unknown")
-    assert collapse_verdict([float("nan")], [float("nan")], 16, 9).startswith("unknown")
+    std, rank, samples = position_statistics(torch.randn(50, 6, 1) * direction, observed)
+    assert collapse_verdict(std, rank, 16, samples).startswith("collapsed")
+    assert collapse_verdict([], [], 16, []).startswith("unknown")
+    assert collapse_verdict([float("nan")], [float("nan")], 16, [9]).startswith("unknown")
 
 
 def test_positions_that_few_sequences_reach_do_not_decide() -> None:
@@ -101,4 +103,10 @@ def test_positions_that_few_sequences_reach_do_not_decide() -> None:
     std, rank, samples = position_statistics(torch.randn(128, 50, 16), observed)
     assert len(std) == 4
     assert collapse_verdict(std, rank, 16, samples).startswith("healthy")
+    observed[:70, 4:20] = True  # positions of 128 and of 70 samples: each is measured against its own
+    std, rank, samples = position_statistics(torch.randn(128, 50, 256), observed)
+    assert set(samples) == {128, 70}
+    found = re.search(r"([\d.]+) of (\d+) directions", collapse_verdict(std, rank, 256, samples))
+    assert found
+    assert float(found[1]) <= float(found[2]) == 69
     assert position_statistics(torch.randn(2, 5, 16), torch.ones(2, 5, dtype=torch.bool))[0] == []
