@@ -153,9 +153,11 @@ def test_a_label_beside_numbers_makes_no_header(write, name, rows):
     assert s.lengths.tolist() == [3, 3, 3]
     assert s.values[1][:, 0].tolist() == [3, 2, 1]
     assert noted(s, "is the only one of text: taken as the label")
+    column = rows[0].split(",").index("up")
+    assert read(write("b.csv", "\n".join(rows)), id=str(column), layout="wide").ids == ["up", "down", "up"]
 
 
-@pytest.mark.parametrize("first", ["label,1,2,3", ",0,1,2", "species,1,2,3,4,5,6"])
+@pytest.mark.parametrize("first", ["label,1,2,3", ",0,1,2", "name,0,1,2", "species,1,2,3,4,5,6"])
 def test_a_header_that_counts_is_noted(write, first):
     rows = "".join(f"{i},{','.join('54321'[i] * first.count(','))}\n" for i in range(3))
     s = read(write("a.csv", f"{first}\n{rows}"))

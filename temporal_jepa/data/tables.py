@@ -119,7 +119,9 @@ def _without_header(
     """The label of a table without a header: its one column of text, or the first of a file of the UCR archive."""
     free = columns.label is None and columns.layout in (None, "wide") and not columns.id and not columns.time
     if len(texts) == 1 and free and frame.shape[1] > 2:
-        notes.append(f"column {texts[0]} is the only one of text: taken as the label (label='' for none)")
+        notes.append(
+            f"column {texts[0]} is the only one of text: taken as the label (id={texts[0]} if it names the series)"
+        )
         return replace(columns, label=str(texts[0])), frame
     if path.suffix.lower() in (".tsv", ".txt") and set(columns.given()) <= {"label"}:
         return _ucr(path, frame, columns, notes)
@@ -192,7 +194,7 @@ def _texts_at(cells: list[str]) -> list[int]:
 def _has_header(cells: list[str], below: list[list[str]]) -> bool:
     """A first line of numbers is data, unless it counts (0, 1, 2, ...); one of its cells may be a label or a date.
 
-    Beside a label that no column is usually called, or that names rows too, a short count is a series: up,1,2,3.
+    Beside a label that no column is usually called, or that names rows too, a short count from 1 is a series: up,1,2,3.
     """
     cells = [cell.strip() for cell in cells]
     names = [k for k, cell in enumerate(cells) if not _is_number(cell)]
@@ -205,7 +207,7 @@ def _has_header(cells: list[str], below: list[list[str]]) -> bool:
         name = cells[names[0]]
         usual = name.lower() in (*LABELS, *TIMES) or IDS.fullmatch(name) is not None
         again = any(len(row) > names[0] and row[names[0]].strip() == name for row in below)
-        return (usual or len(whole) > 5) and not again and bool(_texts_at([name]))
+        return (usual or whole[0] == 0 or len(whole) > 5) and not again and bool(_texts_at([name]))
     return counts and len(cells) > 1 and (whole[0] in (0, 1) or len(whole) > 2)
 
 
