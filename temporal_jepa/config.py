@@ -108,7 +108,7 @@ class PretrainConfig:
     """How long and how to train.
 
     Args:
-        steps: optimizer steps; 0 means ten epochs, but at least 300 and at most 2000 steps.
+        steps: optimizer steps; 0 means ten epochs, but at least 300 and at most 1200 steps.
         batch_size: sequences a step, over all processes and accumulated parts; at most the number of sequences.
         lr: peak learning rate of AdamW.
         weight_decay: on matrices; biases, norms and mask tokens have none.
@@ -163,7 +163,7 @@ class PretrainConfig:
     def settled(self, n: int) -> "PretrainConfig":
         """The same for `n` sequences, with `steps` decided."""
         epochs = math.ceil(10 * n / min(self.batch_size, max(n, 1)))
-        return replace(self, steps=self.steps or min(max(epochs, 300), 2000))
+        return replace(self, steps=self.steps or min(max(epochs, 300), 1200))
 
 
 _CHOICES = {

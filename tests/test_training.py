@@ -289,7 +289,7 @@ def test_wrong_training_settings(change: dict[str, object], message: str) -> Non
 
 
 def test_the_data_decide_the_steps() -> None:
-    assert [PretrainConfig().settled(n).steps for n in (2, 500, 3000, 10**6)] == [300, 300, 938, 2000]
+    assert [PretrainConfig().settled(n).steps for n in (2, 500, 3000, 10**6)] == [300, 300, 938, 1200]
     assert PretrainConfig(steps=7).settled(10**6).steps == 7
 
 
