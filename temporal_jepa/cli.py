@@ -7,6 +7,7 @@ import argparse
 import difflib
 import errno
 import importlib
+import logging
 import os
 import re
 import shlex
@@ -16,7 +17,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import FrameType, NoneType
+from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter  # type: ignore[attr-defined]
@@ -43,17 +44,29 @@ class _Help(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
         return re.sub(r" *\((?:default: (?:null|False))?\)$", "", text)
 
 
+@dataclass(frozen=True)
+class Verb:
+    """A command: what its help says and how its arguments are declared. The function is found by name in `home`."""
+
+    home: str
+    usage: str
+    summary: str
+    examples: tuple[str, ...]
+    declare: Callable[["Form"], None]
+
+
 class Form:
     """The arguments of one verb, and what each of them expects, for messages."""
 
-    def __init__(self, name: str, summary: str, usage: str, examples: Sequence[str]):
-        lines = "\n".join(f"  temporal-jepa {line}" for line in examples)
+    def __init__(self, name: str, verb: Verb):
+        lines = "\n".join(f"  temporal-jepa {line}" for line in verb.examples)
         self.parser = ArgumentParser(
-            prog=f"temporal-jepa {name}", usage=f"temporal-jepa {name} {usage}", exit_on_error=False,
-            description=f"{summary}.\n\nexamples:\n{lines}\n", formatter_class=_Help,
+            prog=f"temporal-jepa {name}", usage=f"temporal-jepa {name} {verb.usage}", exit_on_error=False,
+            description=f"{verb.summary}.\n\nexamples:\n{lines}\n", formatter_class=_Help,
         )  # fmt: skip
         self.where: Any = self.parser
         self.kinds: dict[str, tuple[Any, Any]] = {}
+        verb.declare(self)
 
     def group(self, title: str) -> None:
         """Arguments added from here on stand under this title."""
@@ -70,7 +83,8 @@ class Form:
         if kind is bool:
             self.where.add_argument(f"--{name}", action="store_true", default=default, help=text)
         else:
-            metavar = metavar or ("|".join(get_args(kind)) if get_origin(kind) is Literal else _metavar(kind))
+            usual = "|".join(get_args(_kind(kind))) if get_origin(_kind(kind)) is Literal else "TEXT"
+            metavar = metavar or {int: "N", float: "X"}.get(_kind(kind), usual)
             self.where.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=text)
 
     def settings(self, kind: type, skip: Sequence[str] = (), **defaults: Any) -> None:
@@ -84,9 +98,12 @@ class Form:
                 form = field.type if default is not None else field.type | None  # type: ignore[operator]
                 self.flag(field.name, form, default, " ".join(texts[field.name].split()).rstrip("."))
 
-    def explain(self, message: str) -> str:
+    def explain(self, message: str, file: str) -> str:
         """A message of the parser as one line that names key, value, what is expected and an example that works."""
         one = " ".join(message.split())
+        if found := re.match(r"(?:(?:Problems parsing|Unexpected) config: *|(?='utf-8' codec))(.*)", one):
+            what = found[1].replace('"<unicode string>", ', "") or "the file is empty"
+            return f"--config {file}: expected YAML with lines such as 'steps: 500': {what}"
         if found := re.match(r'Parser key "([\w-]+)": (.*)', one):
             name = found[1].replace("_", "-")
             if name in self.kinds and (value := re.search(r"(?:Got|Given) value: (.*)", one)):
@@ -113,10 +130,6 @@ def _kind(kind: Any) -> Any:
     return next(k for k in get_args(kind) if k is not NoneType) if NoneType in get_args(kind) else kind
 
 
-def _metavar(kind: Any) -> str:
-    return {int: "N", float: "X"}.get(_kind(kind), "TEXT")
-
-
 def _words(kind: Any) -> str:
     if get_origin(_kind(kind)) is Literal:
         return f"one of {', '.join(get_args(_kind(kind)))}"
@@ -138,26 +151,14 @@ def _nearest(word: str, known: Sequence[str], prefix: str, program: str) -> str:
     return f"; did you mean {prefix}{near[0]}?" if near else f"; see {program} --help"
 
 
-@dataclass(frozen=True)
-class Verb:
-    """A command: what its help says and how its arguments are declared. The function is found by name in `home`."""
-
-    home: str
-    usage: str
-    summary: str
-    examples: tuple[str, ...]
-    declare: Callable[[Form], None]
-
-
 def _reading(form: Form, otherwise: str = "inferred") -> None:
     form.group(f"how the data is read (default: {otherwise}; see docs/data.md)")
     form.flag("layout", Literal["wide", "long", "recording", "folder"] | None, None,
-              "a row is a series; a row is a timestep of series --id; all rows are one series; a file is a series",
-              "wide|long|recording|folder")  # fmt: skip
+              "one row a series; a row a timestep of series --id; all rows one series; a file a series")  # fmt: skip
     form.flag("id", TEXT, None, "column that names the series", "COL")
     form.flag("time", TEXT, None, "column of the time", "COL")
     form.flag("label", TEXT, None, "column of the label, never used in pretraining; '' for none", "COL")
-    form.flag("values", TEXT, None, "columns of the values", "A,B,C")
+    form.flag("values", str | list[str | int] | None, None, "columns of the values", "A,B,C")
     form.flag("window", int | None, None, "cut series into windows of N timesteps", "N")
     form.flag("stride", int | None, None, "timesteps between windows (default: the window)", "N")
 
@@ -232,24 +233,19 @@ def _demo(form: Form) -> None:
 
 VERBS = {
     "pretrain": Verb("commands", "--data FILE --out RUN [options]", "Train an encoder on sequences, without labels",
-                     ("pretrain --data data.csv --out runs/a",
+                     ("pretrain --data data.csv --out runs/a", "pretrain --data data.csv --out runs/a --dry-run",
                       "pretrain --data data.csv --out runs/a --steps 2000 --batch-size 64",
-                      "pretrain --data data.csv --out runs/a --dry-run",
                       "pretrain --out runs/a --resume"), _pretrain),
     "embed": Verb("commands", "RUN FILE [options]", "Turn sequences into vectors",
-                  ("embed runs/a data.csv", "embed runs/a new.csv --out new.parquet",
-                   "embed runs/a data.csv --timesteps --out steps.npz"), _embed),
+                  ("embed runs/a data.csv", "embed runs/a new.csv --timesteps --out new.parquet"), _embed),
     "probe": Verb("commands", "RUN [--train FILE] [--test FILE] [options]",
                   "Score the embedding with a simple classifier, beside its controls",
-                  ("probe runs/a --train train.csv --test test.csv", "probe runs/a --label activity --kind knn"),
-                  _probe),
-    "report": Verb("commands", "RUN [options]", "Write one HTML file that shows how the run went",
-                   ("report runs/a",), _report),
+                  ("probe runs/a --train train.csv --test test.csv", "probe runs/a --label activity"), _probe),
+    "report": Verb("commands", "RUN [options]", "Write one HTML page of how the run went", ("report runs/a",), _report),
     "export": Verb("commands", "RUN [options]", "Write the embedding as a graph that runs without this library",
                    ("export runs/a --format onnx --out model.onnx",), _export),
     "inspect": Verb("commands", "FILE-or-RUN [options]", "Show what is understood of a file, or the facts of a run",
-                    ("inspect data.csv", "inspect data.csv --layout long --id track --values x,y", "inspect runs/a"),
-                    _inspect),
+                    ("inspect data.csv", "inspect data.csv --id track --values x,y", "inspect runs/a"), _inspect),
     "doctor": Verb("demo", "", "Print versions, devices and missing extras", ("doctor",), lambda form: None),
     "demo": Verb("demo", "[options]", "Run the whole job on real data sets that ship with aeon: minutes, no download",
                  ("demo", "demo --out runs/demo"), _demo),
@@ -276,13 +272,6 @@ options of a verb: temporal-jepa VERB --help
 also: --version, --traceback (show where an error came from)"""
 
 
-def _form(name: str) -> Form:
-    verb = VERBS[name]
-    form = Form(name, verb.summary, verb.usage, verb.examples)
-    verb.declare(form)
-    return form
-
-
 def parse(name: str, words: Sequence[str]) -> argparse.Namespace:
     """The options of verb `name`; underscores in flags count as dashes.
 
@@ -293,19 +282,17 @@ def parse(name: str, words: Sequence[str]) -> argparse.Namespace:
     """
     given = [re.sub(r"^--[\w-]+", lambda flag: flag[0].replace("_", "-"), word) for word in words]
     given = [word.replace("--print-config", "--print_config") for word in given]
-    form = _form(name)
+    settings = re.search(r"--config[=\n]([^\n]+)", "\n".join(given))
+    form = Form(name, VERBS[name])
     try:
         options = form.parser.parse_args(given).as_dict()
         if stored := _stored(options):
             form.parser.set_defaults(stored)
             options = form.parser.parse_args(given).as_dict()
         if differ := [key for key in stored if options["init_from"] and options[key] != stored[key]]:
-            flag = f"--{differ[0].replace('_', '-')}"
-            raise UsageError(
-                f"--init-from brings its own architecture, with {flag} {stored[differ[0]]}; leave out {flag}"
-            )
-    except argparse.ArgumentError as error:
-        raise UsageError(form.explain(str(error))) from error
+            raise UsageError(f"--init-from brings its own {differ[0]}; leave out --{differ[0].replace('_', '-')}")
+    except (argparse.ArgumentError, UnicodeDecodeError) as error:
+        raise UsageError(form.explain(str(error), settings[1] if settings else "")) from error
     for key in ("data", "out") if name == "pretrain" else ():
         if not options[key] and not (key == "out" and options["dry_run"]):
             raise UsageError(f"--{key} is missing; for example --{key} {EXAMPLES[key]}")
@@ -337,8 +324,14 @@ def describe(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+def _stdout_fails() -> bool:
+    """Whether standard output takes no more; it then leads nowhere, else Python complains again at its exit."""
+    try:
+        print(flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _stopped(name: str, options: argparse.Namespace | None) -> str:
@@ -349,7 +342,8 @@ def _stopped(name: str, options: argparse.Namespace | None) -> str:
 
 def _run(name: str, words: Sequence[str], show: bool) -> int:
     options = None
-    before, shown = signal.signal(signal.SIGTERM, _terminate), warnings.showwarning
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    shown = warnings.showwarning
     warnings.showwarning = lambda text, *rest: print(f"warning: {' '.join(str(text).split())}", file=sys.stderr)
     try:
         options = parse(name, words)
@@ -364,13 +358,16 @@ def _run(name: str, words: Sequence[str], show: bool) -> int:
             print(_stopped(name, options), file=sys.stderr)
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again at its exit
+        _stdout_fails()
         return 141
     except (UsageError, ValueError, OSError, ArithmeticError, ImportError, MemoryError, RuntimeError) as error:
         known = not isinstance(error, RuntimeError) or type(error).__name__ == "OutOfMemoryError"
         if show or not known:
             raise
-        print(f"error: {describe(error)}", file=sys.stderr)
+        text = describe(error)
+        if isinstance(error, OSError) and error.errno and not error.filename and _stdout_fails():
+            text = f"standard output cannot be written: {error.strerror}"
+        print(f"error: {text}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -380,6 +377,9 @@ def _run(name: str, words: Sequence[str], show: bool) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, `sys.argv` when no arguments are given, and return the exit code."""
+    if None in (sys.stdout, sys.stderr):  # closed by who started this process: temporal-jepa ... >&-
+        nowhere = Path(os.devnull).open("w")  # noqa: SIM115
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     words = list(sys.argv[1:] if arguments is None else arguments)
     show = "--traceback" in words or os.environ.get(TRACEBACK, "") not in ("", "0")
     words = [word for word in words if word != "--traceback"]
@@ -390,9 +390,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"temporal-jepa {__version__}")
         return 0
     if words[0] not in VERBS:
-        near = _nearest(words[0], list(VERBS), "", "temporal-jepa")
-        print(f"error: unknown verb {words[0]!r}{near}", file=sys.stderr)
+        print(f"error: unknown verb {words[0]!r}{_nearest(words[0], [*VERBS], '', 'temporal-jepa')}", file=sys.stderr)
         return 2
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # what it says of its cache is no news to the user
     # Read when torch and numba are loaded. OpenMP's threads otherwise spin while they wait, and those of numba, which
     # MiniRocket runs in, disturb torch's: on busy cores each makes what follows 10 to 30 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -7,11 +7,12 @@ import io
 import json
 import logging
 import os
+import re
 import shlex
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,6 +29,7 @@ from .config import Pool, PretrainConfig, TemporalJEPAConfig
 from .data import Sequences, read
 from .embedding import check_channels, embed_sequences, embed_timesteps, initial_model, untrained_twin
 from .report import write_report
+from .training import pick_device
 
 READING = [name for name in introspection.signature(read).parameters if name != "data"]
 
@@ -114,13 +116,52 @@ def _given(options: argparse.Namespace, run: Mapping[str, Any] | None = None, fi
     return {**stored, **chosen}
 
 
+def _read(file: str, options: argparse.Namespace, run: Mapping[str, Any] | None) -> Sequences:
+    """Read a file as the command line says, else as the run's own data was read.
+
+    A column that only the run names, of ids, times or labels, may be absent. Channels take the order of training.
+    """
+    given = _given(options, run, file)
+    while True:
+        try:
+            return _as_trained(read(file, **given), run or {})
+        except ValueError as error:
+            absent = re.search(r": (id|time|label) names a column", str(error))
+            if absent is None or getattr(options, absent[1]) is not None:
+                raise
+            say(f"note: {file} has no column {given.pop(absent[1])!r}, the {absent[1]} of the data trained on; read "
+                "without it")  # fmt: skip
+
+
+def _as_trained(sequences: Sequences, run: Mapping[str, Any]) -> Sequences:
+    """The channels in the order of training where names tell it; a warning where the names are others."""
+    trained, found = run.get("data", {}).get("channels", []), sequences.channels
+    unnamed = any(all(name.isdigit() for name in names) for names in (trained, found))
+    if unnamed or found == trained or len(found) != len(trained):
+        return sequences
+    if sorted(found) != sorted(trained):
+        print(f"warning: {sequences.source} has the channels {', '.join(found)}, but the run was trained on "
+              f"{', '.join(trained)}; they are taken in this order", file=sys.stderr)  # fmt: skip
+        return sequences
+    say(f"note: the channels of {sequences.source} were put in the order of training: {', '.join(trained)}")
+    order = [found.index(name) for name in trained]
+    return replace(sequences, values=[x[:, order] for x in sequences.values], channels=trained)
+
+
+def _needs_folder(path: Path) -> None:
+    """Refuse a file where a folder is needed to write into."""
+    for part in (path, *path.parents):
+        if part.exists() and not part.is_dir():
+            raise NotADirectoryError(f"--out: {part} is a file, and the name of a folder is needed there")
+
+
 def pretrain(options: argparse.Namespace) -> None:
     """Train, and say how it went and what to do next."""
+    if options.out:
+        _needs_folder(Path(options.out))
     config = PretrainConfig(**{f.name: getattr(options, f.name) for f in fields(PretrainConfig)})
-    names = [f.name for f in fields(TemporalJEPAConfig) if f.name != "input_dim"]
+    names = [f.name for f in fields(TemporalJEPAConfig) if getattr(options, f.name, None) is not None]
     model = {name: getattr(options, name) for name in names}
-    if model["seq_len"] is None:
-        del model["seq_len"]
     sequences, given = runs.load(options.data, _given(options))
     config = config.settled(len(sequences))
     say(f"{options.data}: {_size(sequences)}", *(f"  {note}" for note in sequences.notes))
@@ -164,12 +205,12 @@ def _dry_run(sequences: Sequences, config: PretrainConfig, model: dict[str, Any]
 
 def embed(options: argparse.Namespace) -> None:
     """Write the embeddings of a file."""
-    model = checkpoint.from_pretrained(options.run, options.device)
+    model = checkpoint.from_pretrained(options.run, str(pick_device(options.device)))
     local = Path(options.run).is_dir()
     out = Path(options.out or (Path(options.run) if local else Path()) / "embeddings.npz")
     _check_out(out, options.overwrite, (".npz", ".npy", ".csv", ".parquet"))
     stored = checkpoint.read_config(Path(options.run)) if local else None
-    sequences = read(options.data, **_given(options, stored, options.data))
+    sequences = _read(options.data, options, stored)
     vectors: Any
     if options.timesteps:
         vectors = embed_timesteps(model, sequences)
@@ -222,6 +263,7 @@ def _check_out(path: Path, overwrite: bool, kinds: tuple[str, ...] = ()) -> None
         raise ValueError(f"--out {path}: expected a name that ends in {', '.join(kinds)}")
     if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise ModuleNotFoundError("writing .parquet needs pyarrow: pip install 'temporal-jepa[parquet]'")
+    _needs_folder(path.parent)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} is there already; --overwrite replaces it, --out writes elsewhere")
 
@@ -235,9 +277,11 @@ def probe(options: argparse.Namespace) -> None:
     file = options.train or config.get("data", {}).get("path")
     if file is None:
         raise ValueError(f"{run} does not say what it was trained on; name labelled sequences with --train")
-    train = read(file, **_given(options, config, file))
+    train = _read(file, options, config)
+    if options.train is None and not any(getattr(options, name) is not None for name in READING if name != "label"):
+        _compare(train, config)
     if options.test:
-        test, how = read(options.test, **_given(options, config, options.test)), f"scored on {options.test}"
+        test, how = _read(options.test, options, config), f"scored on {options.test}"
     else:
         train, test = split(train, options.seed)
         how = f"no --test: scored on {len(test)} sequences of {file} held out from the classifier, not from pretraining"
@@ -249,6 +293,12 @@ def probe(options: argparse.Namespace) -> None:
     title = f"{options.kind} on {len(train)} sequences, {len(test)} to test, {classes} classes"
     show(title, ["features", "accuracy"], [(row["features"], f"{row['accuracy']:.3f}") for row in result["scores"]])
     say(f"chance is about {1 / classes:.3f}; written to {out}")
+
+
+def _compare(sequences: Sequences, config: Mapping[str, Any]) -> None:
+    digest = config.get("data", {}).get("digest")
+    if digest and digest != runs.facts(sequences)["digest"]:
+        print(f"warning: {sequences.source} has changed since the run was trained on it", file=sys.stderr)
 
 
 def split(sequences: Sequences, seed: int, share: float = 0.3) -> tuple[Sequences, Sequences]:
@@ -297,9 +347,8 @@ def score(
 def report(options: argparse.Namespace) -> None:
     """Write the report of a run."""
     run = Path(options.run)
-    given = None
-    if options.data:
-        given = read(options.data, **_given(options, checkpoint.read_config(run), options.data))
+    _needs_folder(Path(options.out).parent if options.out else run)
+    given = _read(options.data, options, checkpoint.read_config(run)) if options.data else None
     say(str(write_report(run, sequences=given, out=options.out, overwrite=options.overwrite)))
 
 
@@ -328,9 +377,11 @@ def inspect(options: argparse.Namespace) -> None:
     given = _given(options)
     sequences = read(path, **given)
     facts(sequences.summary())
-    say(*(f"note: {note}" for note in sequences.notes), "")
+    say(*(f"note: {note}" for note in sequences.notes))
+    if (window := runs.load(sequences, given)[1].get("window")) != given.get("window"):
+        say(f"note: pretrain cuts this one series into windows of {window} timesteps by itself; --window sets another")
     flags = [word for name, value in given.items() for word in (f"--{name}", value)]
-    say(f"next: {command('pretrain', '--data', options.data, *flags, '--out', 'runs/' + (path.stem or 'a'))}")
+    say("", f"next: {command('pretrain', '--data', options.data, *flags, '--out', 'runs/' + (path.stem or 'a'))}")
 
 
 def _inspect_run(run: Path) -> None:
@@ -346,5 +397,4 @@ def _inspect_run(run: Path) -> None:
             ("model", ", ".join(f"{k} {v}" for k, v in config["model"].items()))]  # fmt: skip
     facts(rows)
     unfinished = last.get("step", 0) < (training.get("steps") or 0)
-    next_step = command("pretrain", "--out", run, "--resume") if unfinished else command("report", run)
-    say(f"next: {next_step}")
+    say(f"next: {command('pretrain', '--out', run, '--resume') if unfinished else command('report', run)}")

@@ -7,6 +7,8 @@ and the data, read again from where the run found it. What is missing is named, 
 import json
 import math
 import shlex
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from .data import Sequences, read
 from .embedding import check_channels, embed_sequences, untrained_twin
 from .losses import mean_predictor_loss
 from .model import TemporalJEPA
+from .runs import facts
 
 Array = npt.NDArray[Any]
 Row = dict[str, Any]
@@ -104,16 +107,32 @@ def _load(folder: Path, given: Sequences | None) -> _Run:
             missing.append(f"The data could not be read again, so no series are drawn: {error}")
         if sequences is not None and len(sequences) != data.get("n", len(sequences)):
             missing.append(f"The data has changed: trained on {data['n']} series, there are {len(sequences)} now.")
+        elif sequences is not None and data.get("digest") not in (None, facts(sequences)["digest"]):
+            missing.append("The data has changed: it holds other values than those the run was trained on.")
     elif model is not None:
         check_channels(model, given)
     rows = _metrics(folder / "metrics.jsonl", missing)
     probe = folder / "probe.json"
     scores = _json(probe.read_text("utf-8"), probe) if probe.is_file() else None
-    vectors = None
-    if (folder / "embeddings.npz").is_file():
-        with np.load(folder / "embeddings.npz", allow_pickle=False) as file:
-            vectors = {name: file[name] for name in file.files}
+    vectors = _vectors(folder / "embeddings.npz", missing)
     return _Run(folder, config, rows, scores, vectors, model, sequences, missing)
+
+
+def _vectors(path: Path, missing: list[str]) -> dict[str, Array] | None:
+    """The arrays of embeddings.npz, or None."""
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("embeddings", "labels") if name in file}
+        numbers = "embeddings" in arrays and arrays["embeddings"].dtype.kind in "fiu"
+        if numbers and len({len(array) for array in arrays.values()}) == 1:
+            return arrays
+        reason = "expected an array 'embeddings' of numbers, and as many labels if there are any"
+    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        reason = str(error)
+    missing.append(f"The vectors of {path.name} could not be read, so they are not drawn: {reason}")
+    return None
 
 
 def _json(text: str, path: Path) -> Any:
@@ -129,9 +148,15 @@ def _metrics(path: Path, missing: list[str]) -> list[Row]:
     if lines and not lines[-1].rstrip().endswith("}"):
         del lines[-1]
     rows: dict[int, Row] = {}
+    strays = 0
     for line in lines:
         row = _json(line, path)
-        rows[row["step"]] = row  # a resumed run may log a step again
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            rows[row["step"]] = row  # a resumed run may log a step again
+        else:
+            strays += 1
+    if strays:
+        missing.append(f"{strays} rows of {path.name} have no step and are left out.")
     if not rows:
         missing.append(f"No rows of training metrics in {path.name}, so no curves are drawn.")
     return [rows[step] for step in sorted(rows)]
@@ -183,7 +208,7 @@ def _training(run: _Run) -> Row | None:
 
 
 def _positions(run: _Run) -> Row | None:
-    rows = [row for row in run.rows if row.get("std_per_position")]
+    rows = [row for row in run.rows if row.get("std_per_position") and row.get("rank_per_position")]
     if not rows:
         return None
     rows = [rows[i] for i in _spread(len(rows), 200)]

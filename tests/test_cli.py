@@ -162,12 +162,23 @@ def test_usage_errors(tj: Terminal, words: str, part: str) -> None:
         ("batch_sise: 3", "--config: unknown key 'batch_sise'; did you mean batch_size?"),
         ("steps: soon", "--steps expects a whole number, got 'soon'; for example --steps 500"),
         ("id: 3", "--id expects text, got '3'; for example --id subject"),
-        ("steps: [", "config"),
+        ("steps: [", "c.yaml: expected YAML with lines such as 'steps: 500': while parsing a flow node did not find"),
+        ("", "c.yaml: expected YAML with lines such as 'steps: 500': the file is empty"),
+        ("- a", "c.yaml: expected YAML with lines such as 'steps: 500': - a"),
     ],
 )
 def test_errors_in_a_config_file(tj: Terminal, tmp_path: Path, text: str, part: str) -> None:
     (tmp_path / "c.yaml").write_text(text, "utf-8")
     assert part in tj.refuses("pretrain", "--config", tmp_path / "c.yaml", code=2)
+
+
+def test_a_config_file_that_is_no_text_and_one_with_a_list_of_columns(tj: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_bytes(b"\xff\xfe")
+    assert f"--config {file}: expected YAML" in tj.refuses("pretrain", f"--config={file}", code=2)
+    for text, values in (("[a, b]", ["a", "b"]), ("[0, 1]", [0, 1]), ("a,b", "a,b")):
+        file.write_text(f"values: {text}", "utf-8")
+        assert cli.parse("pretrain", ["--config", str(file), "--data", "d", "--out", "o"]).values == values
 
 
 def test_pretrain_leaves_a_run_and_says_what_is_next(tj: Terminal, data: Path, tmp_path: Path) -> None:
@@ -255,6 +266,50 @@ def test_embed_writes_what_the_name_says(tj: Terminal, data: Path, run: Path, tm
     assert pd.read_parquet(tmp_path / "e.parquet").shape == frame.shape
 
 
+def test_embed_reads_new_data_without_the_columns_it_lacks(tj: Terminal, run: Path, tmp_path: Path) -> None:
+    bare = write_csv(tmp_path / "bare.csv", labels=False)
+    code, out, error = tj("embed", run, bare, "--out", tmp_path / "e.npz")
+    assert code == 0, error
+    assert f"note: {bare} has no column 'kind', the label of the data trained on; read without it" in out
+    assert "labels" not in np.load(tmp_path / "e.npz")
+    words = ["embed", run, bare, "--out", tmp_path / "f.npz"]
+    assert "label names a column 'kind' that does not exist" in tj.refuses(*words, "--label", "kind")
+
+
+def test_embed_takes_channels_by_name(tj: Terminal, data: Path, run: Path, tmp_path: Path) -> None:
+    import pandas as pd
+
+    frame = pd.read_csv(data)
+    frame[["track", "t", "x1", "x0", "kind"]].to_csv(tmp_path / "swapped.csv", index=False)
+    frame.rename(columns={"x1": "y"}).to_csv(tmp_path / "other.csv", index=False)
+    for name in ("data", "swapped", "other"):
+        file = data if name == "data" else tmp_path / f"{name}.csv"
+        code, out, error = tj("embed", run, file, "--out", tmp_path / f"{name}.npy")
+        assert code == 0, error
+        assert ("were put in the order of training: x0, x1" in out) == (name == "swapped")
+        assert ("channels x0, y, but the run was trained on x0, x1" in error) == (name == "other")
+        np.testing.assert_array_equal(np.load(tmp_path / f"{name}.npy"), np.load(tmp_path / "data.npy"))
+
+
+def test_embed_refuses_a_device_that_is_not_there(
+    tj: Terminal, data: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    words = ["embed", run, data, "--out", tmp_path / "e.npz", "--device"]
+    assert "'cuda' was asked for" in tj.refuses(*words, "cuda")
+    assert "got 'banana'" in tj.refuses(*words, "banana")
+
+
+def test_out_that_passes_through_a_file(tj: Terminal, data: Path, run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "afile"
+    file.touch()
+    part = f"--out: {file} is a file, and the name of a folder is needed there"
+    for out in (file, file / "x"):
+        assert part in tj.refuses("pretrain", "--data", data, "--out", out, *READ, *FAST)
+    assert part in tj.refuses("embed", run, data, "--out", file / "e.npz")
+    assert part in tj.refuses("report", run, "--out", file / "r.html")
+
+
 def test_embed_timesteps_of_unequal_lengths(tj: Terminal, data: Path, run: Path, tmp_path: Path) -> None:
     import pandas as pd
 
@@ -286,8 +341,9 @@ def test_probe_scores_the_encoder_beside_its_controls(tj: Terminal, data: Path, 
     for name in names:
         assert name in out
     assert "already" in tj.refuses("probe", run, "--test", test)
-    code, out, _ = tj("probe", run, "--kind", "knn", "--out", tmp_path / "p.json")
+    code, out, error = tj("probe", run, "--kind", "knn", "--out", tmp_path / "p.json")
     assert code == 0
+    assert "has changed" not in error
     assert "no --test: scored on 4 sequences" in out
     assert "not from pretraining" in out
 
@@ -300,6 +356,17 @@ def test_probe_refuses_what_cannot_be_scored(tj: Terminal, run: Path, tmp_path: 
     wide = write_csv(tmp_path / "wide.csv", channels=3)
     assert "expects 2 channels, got 3" in tj.refuses(*words, wide)
     assert not (tmp_path / "p.json").exists()
+
+
+@pytest.mark.usefixtures("no_minirocket")
+def test_probe_says_when_its_data_has_changed(tj: Terminal, run: Path, tmp_path: Path) -> None:
+    config = checkpoint.read_config(run)
+    config["data"]["path"] = str(write_csv(tmp_path / "data.csv", seed=1))
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    (tmp_path / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
+    code, _, error = tj("probe", tmp_path)
+    assert code == 0, error
+    assert "data.csv has changed since the run was trained on it" in error
 
 
 def test_split_keeps_windows_of_a_series_together(data: Path) -> None:
@@ -331,6 +398,12 @@ def test_report_export_and_inspect(tj: Terminal, data: Path, run: Path, tmp_path
     assert code == 0
     for part in ("4 of 4", "12 sequences, 2 channels", "embed_dim 16"):
         assert part in out
+
+
+def test_inspect_says_that_pretrain_cuts_a_lone_recording(tj: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("t,x\n" + "\n".join(f"{t},{t % 3}" for t in range(400)), "utf-8")
+    assert "pretrain cuts this one series into windows of 50 timesteps" in tj("inspect", tmp_path / "one.csv")[1]
+    assert "pretrain cuts" not in tj("inspect", tmp_path / "one.csv", "--window", "20")[1]
 
 
 def test_doctor(tj: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,6 +478,28 @@ def test_a_closed_pipe_is_quiet(data: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+def test_standard_output_that_is_closed_or_full(data: Path, tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    words = ["-m", "temporal_jepa", "inspect", str(data)]
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, *words], stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, *words], stdout=full, stderr=subprocess.PIPE)
+    message = b"error: standard output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, message)
+
+
+def test_without_a_home_matplotlib_is_quiet(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MPL", "XDG"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "temporal_jepa", "inspect", str(run)],
+        env={**environment, "HOME": str(tmp_path / "home")}, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_progress_is_live_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

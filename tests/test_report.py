@@ -163,6 +163,30 @@ def test_without_the_data_vectors_are_still_shown(run: Path) -> None:
     assert not {"neighbours", "masks"} & set(shown.ids)
 
 
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (None, "The vectors of embeddings.npz could not be read, so they are not drawn: File is not a zip file"),
+        ({"X": np.zeros((3, 2))}, "expected an array 'embeddings' of numbers"),
+        ({"embeddings": np.zeros((3, 2)), "labels": np.array(["a"])}, "and as many labels"),
+        ({"embeddings": np.array(["a"])}, "expected an array 'embeddings' of numbers"),
+    ],
+)
+def test_vectors_that_cannot_be_read_are_left_out(run: Path, content: dict[str, Any] | None, part: str) -> None:
+    np.savez(run / "embeddings.npz", **(content or {"embeddings": np.zeros((3, 2))}))
+    if content is None:
+        (run / "embeddings.npz").write_bytes((run / "embeddings.npz").read_bytes()[:-40])
+    shown = page(run)
+    assert part in shown.text
+    assert "The vectors of embeddings.npz" not in shown.text.replace("The vectors of embeddings.npz could not", "")
+
+
+def test_rows_of_metrics_without_a_step_are_left_out(run: Path) -> None:
+    with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"loss": 1.0}\n{"step": 4, "std_per_position": [1.0]}\n')
+    assert "1 rows of metrics.jsonl have no step and are left out" in page(run).text
+
+
 def test_own_vectors_are_not_shown_twice(run: Path) -> None:
     assert cli.main(["embed", str(run), json.loads((run / "config.json").read_text("utf-8"))["data"]["path"]]) == 0
     assert "The vectors of" not in page(run).text
@@ -191,6 +215,12 @@ def test_changed_data_is_noticed(run: Path) -> None:
     config["data"]["path"] = str(fewer)
     (run / "config.json").write_text(json.dumps(config), "utf-8")
     assert "trained on 12 series, there are 11 now" in page(run).text
+    fewer.write_text(path.read_text("utf-8").replace("s3,1,", "s3,1.5,"), "utf-8")  # the time is no value
+    assert "has changed" not in page(run).text
+    head, first, *rest = path.read_text("utf-8").splitlines()
+    series, time, x, _, kind = first.split(",")
+    fewer.write_text("\n".join([head, f"{series},{time},{x},9.5,{kind}", *rest]), "utf-8")
+    assert "it holds other values than those" in page(run).text
 
 
 @pytest.mark.parametrize(
