@@ -148,7 +148,7 @@ def _as_trained(sequences: Sequences, run: Mapping[str, Any]) -> Sequences:
     return replace(sequences, values=[x[:, order] for x in sequences.values], channels=trained)
 
 
-def _needs_folder(path: Path) -> None:
+def needs_folder(path: Path) -> None:
     """Refuse a file where a folder is needed to write into."""
     for part in (path, *path.parents):
         if part.exists() and not part.is_dir():
@@ -158,7 +158,7 @@ def _needs_folder(path: Path) -> None:
 def pretrain(options: argparse.Namespace) -> None:
     """Train, and say how it went and what to do next."""
     if options.out:
-        _needs_folder(Path(options.out))
+        needs_folder(Path(options.out))
     config = PretrainConfig(**{f.name: getattr(options, f.name) for f in fields(PretrainConfig)})
     names = [f.name for f in fields(TemporalJEPAConfig) if getattr(options, f.name, None) is not None]
     model = {name: getattr(options, name) for name in names}
@@ -263,7 +263,7 @@ def _check_out(path: Path, overwrite: bool, kinds: tuple[str, ...] = ()) -> None
         raise ValueError(f"--out {path}: expected a name that ends in {', '.join(kinds)}")
     if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise ModuleNotFoundError("writing .parquet needs pyarrow: pip install 'temporal-jepa[parquet]'")
-    _needs_folder(path.parent)
+    needs_folder(path.parent)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} is there already; --overwrite replaces it, --out writes elsewhere")
 
@@ -347,7 +347,7 @@ def score(
 def report(options: argparse.Namespace) -> None:
     """Write the report of a run."""
     run = Path(options.run)
-    _needs_folder(Path(options.out).parent if options.out else run)
+    needs_folder(Path(options.out).parent if options.out else run)
     given = _read(options.data, options, checkpoint.read_config(run)) if options.data else None
     say(str(write_report(run, sequences=given, out=options.out, overwrite=options.overwrite)))
 

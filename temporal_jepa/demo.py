@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from . import checkpoint, runs
-from .commands import Progress, command, facts, say, score, show, write_embeddings
+from .commands import Progress, command, facts, needs_folder, say, score, show, write_embeddings
 from .config import PretrainConfig
 from .data import read
 from .embedding import embed_sequences
@@ -76,9 +76,10 @@ def demo(options: argparse.Namespace) -> None:
 
 def _claim(out: Path) -> Path:
     """Mark the folder as the demo's, whose runs a later demo may replace; refuse one that holds anything else."""
+    needs_folder(out)
     mark = out / "demo.json"
     if not mark.is_file():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if out.exists() and any(out.iterdir()):
             raise FileExistsError(f"{out} is there already and not from a demo; choose another folder with --out")
         out.mkdir(parents=True, exist_ok=True)
         checkpoint.write_atomically(mark, b"{}\n")

@@ -1,6 +1,7 @@
 """The command line: what it prints, what it writes, what it refuses, and with which exit code."""
 
 import errno
+import importlib.util
 import inspect
 import json
 import os
@@ -308,6 +309,8 @@ def test_out_that_passes_through_a_file(tj: Terminal, data: Path, run: Path, tmp
         assert part in tj.refuses("pretrain", "--data", data, "--out", out, *READ, *FAST)
     assert part in tj.refuses("embed", run, data, "--out", file / "e.npz")
     assert part in tj.refuses("report", run, "--out", file / "r.html")
+    if importlib.util.find_spec("aeon") is not None:
+        assert part in tj.refuses("demo", "--out", file / "d")
 
 
 def test_embed_timesteps_of_unequal_lengths(tj: Terminal, data: Path, run: Path, tmp_path: Path) -> None:
@@ -407,8 +410,6 @@ def test_inspect_says_that_pretrain_cuts_a_lone_recording(tj: Terminal, tmp_path
 
 
 def test_doctor(tj: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib.util
-
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pyarrow" else real(name))
     code, out, _ = tj("doctor")
@@ -516,8 +517,6 @@ def test_progress_is_live_on_a_terminal(capsys: pytest.CaptureFixture[str], monk
 
 @pytest.mark.usefixtures("no_minirocket")
 def test_demo(tj: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib.util
-
     if importlib.util.find_spec("aeon") is None:
         pytest.skip("aeon is not installed")
     monkeypatch.setattr(demo, "SETS", {"GunPoint": "one channel"})
@@ -533,8 +532,6 @@ def test_demo(tj: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_demo_without_aeon(tj: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib.util
-
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert "pip install 'temporal-jepa[aeon]'" in tj.refuses("demo", "--out", tmp_path / "d")
     assert not (tmp_path / "d").exists()
