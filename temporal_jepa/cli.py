@@ -196,7 +196,7 @@ def _embed(form: Form) -> None:
 def _probe(form: Form) -> None:
     form.positional("run", "RUN", "run folder")
     form.flag("train", TEXT, None, "labelled sequences (default: the run's own data)", "FILE")
-    form.flag("test", TEXT, None, "labelled sequences to score on (default: a held-out 30 %% of --train)", "FILE")
+    form.flag("test", TEXT, None, "labelled sequences to score on (default: a held-out 30 % of --train)", "FILE")
     form.flag("kind", Literal["ridge", "linear", "knn", "svm"], "ridge", "the classifier on frozen features")
     _pool(form)
     form.flag("seed", int, 0, "of the split and the classifier")
@@ -304,9 +304,9 @@ def _stored(options: dict[str, Any]) -> dict[str, Any]:
     folder = options["out"] if options.get("resume") else options.get("init_from")
     if not folder or not (options["resume"] or Path(folder).is_dir()):
         return {}
-    from .checkpoint import read_config
-
-    config = read_config(Path(folder))
+    if options["resume"] and not Path(folder, "config.json").is_file():
+        raise FileNotFoundError(f"{folder} holds no run to resume; start one without --resume")
+    config = importlib.import_module(".checkpoint", __package__).read_config(Path(folder))
     stored = {name: config["model"].get(name) for name in MODEL_FIELDS}
     if options["resume"]:
         data = config.get("data", {})

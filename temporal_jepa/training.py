@@ -232,6 +232,8 @@ def pick_device(name: str) -> torch.device:
             raise TypeError
     except (RuntimeError, TypeError):
         raise ValueError(f"device must be 'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ..., got {name!r}") from None
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("device 'mps' was asked for, but this torch sees no such device: temporal-jepa doctor")
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise ValueError("device 'cuda' was asked for, but this torch sees no such device: temporal-jepa doctor")

@@ -425,7 +425,7 @@ def test_bad_data_and_damaged_runs_are_one_line(tj: Terminal, data: Path, run: P
     (tmp_path / "one.csv").write_text("t,x\n" + "\n".join(f"{t},{t % 3}" for t in range(40)), "utf-8")
     assert "--window" in tj.refuses("pretrain", "--data", tmp_path / "one.csv", *out, *FAST)
     assert "is missing" in tj.refuses("report", tmp_path)
-    assert "is missing" in tj.refuses("pretrain", "--resume", "--out", tmp_path)
+    assert "holds no run to resume" in tj.refuses("pretrain", "--resume", "--out", tmp_path)
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "config.json").write_bytes((run / "config.json").read_bytes())
