@@ -226,7 +226,7 @@ def test_bad_series_are_named(X: object, message: str | None) -> None:
     ("parameters", "message"),
     [
         ({"pool": "max"}, "pool must be"),
-        ({"steps": 0}, "steps must be at least 1"),
+        ({"steps": -1}, "steps must be at least 1"),
         ({"mask_ratio": 1.0}, "mask_ratio must be strictly between"),
         ({"normalize": "batch"}, "normalize must be one of"),
         ({"device": "gpu"}, "device must be"),
