@@ -244,3 +244,10 @@ def test_other_channels_than_in_fit() -> None:
     for X in (tracks(channels=3), tracks(channels=1)[:, 0]):
         with pytest.raises(ValueError, match="the model expects 2 channels, got"):
             estimator.transform(X)
+
+
+def test_masked_values_are_missing_values() -> None:
+    X = np.random.default_rng(0).normal(size=(6, 2, 30))
+    masked, missing = np.ma.masked_where(X > 1, X), np.where(X > 1, np.nan, X)
+    embedder = TemporalJEPAEmbedder(steps=2, random_state=0).fit(missing)
+    assert np.array_equal(embedder.transform(masked), embedder.transform(missing))
