@@ -151,7 +151,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
 
     def _sequences(self, X: Any, fitting: bool) -> Sequences:
         if isinstance(X, np.ma.MaskedArray):  # scikit-learn's checks would drop the mask
-            X = X.astype(float).filled(np.nan)
+            X = np.ma.filled(X.astype(float), np.nan)
         collection = isinstance(X, (list, tuple)) and not _is_table(X)
         if not collection:
             X = X if isinstance(X, (list, tuple)) or hasattr(X, "shape") else np.asarray(X)
