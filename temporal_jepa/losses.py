@@ -89,7 +89,7 @@ def variance_covariance(tokens: Tensor, index: Tensor, valid: Tensor | None, pos
     covariance term is the mean square of the off-diagonal covariances over all tokens, times D - 1.
 
     Args:
-        tokens: float `(B, K, D)`, not layer-normed per token.
+        tokens: float `(B, K, D)`, the last layer of the context encoder.
         index: int64 `(B, K)`, the grid position of every token.
         valid: bool `(B, K)` or None.
         positions: size of the grid, `index < positions`.

@@ -81,7 +81,8 @@ def pretrain(
         raise ValueError(f"init_from brings its own architecture; leave out {', '.join(model)}")
     network = from_pretrained(init_from) if init_from else initial_model(sequences, config.seed, **dict(model or {}))
     plan_batches(network, sequences, config)  # refuse what cannot be trained on before anything is written
-    details = _details(sequences, config, options, init_from)
+    described = {"format": 1, "version": __version__, "model": vars(network.config),
+                 **_details(sequences, config, options, init_from)}  # fmt: skip
     with _process_group(config), _locked(folder):
         first = not dist.is_initialized() or dist.get_rank() == 0
         trainer = Trainer(network, sequences, config)  # whatever can fail fails here, before an old run is touched
@@ -89,14 +90,14 @@ def pretrain(
         state = _newest_checkpoint(folder) if resume else None
         if first:
             _refuse(folder, resume, overwrite)  # again, now that the folder is ours
-            _prepare(folder, resume, {"format": 1, "version": __version__, "model": vars(network.config), **details})
+            _prepare(folder, resume, described)
             _keep_rows(folder / METRICS, up_to=int(state["step"]) if state else 0)
         if state is not None:
             trainer.restore(state)
         with recorder:
             trainer.run(on_row=recorder.row, on_step=recorder.step)
             if first:
-                save_pretrained(network, folder, details)
+                save_pretrained(network, folder, described)
             recorder.leave_if_stopped()
     return folder
 

@@ -375,6 +375,8 @@ def test_every_series_is_in_the_digest_and_resume_keeps_the_origin(tmp_path: Pat
     out = pretrain(tracks(), tmp_path / "run", SHORT, init_from=first)
     pretrain(tracks(), out, SHORT, init_from=first, resume=True)
     assert json.loads((out / "config.json").read_text())["init_from"] == str(first)
+    pretrain(tracks(), out, SHORT, TINY, resume=True)  # as the command line resumes: from the folder's own settings
+    assert json.loads((out / "config.json").read_text())["init_from"] == str(first)
     rng = np.random.default_rng(0)
     X = rng.standard_normal((600, 1, 9))
     for changed in rng.integers(0, 600, 20):
