@@ -28,6 +28,7 @@ from .checkpoint import CARD, CONFIG, WEIGHTS, from_pretrained, read_config, sav
 from .config import PretrainConfig
 from .data import Sequences, read
 from .embedding import initial_model
+from .model import TemporalJEPA
 from .training import Row, Trainer, pick_device, plan_batches
 from .version import __version__
 
@@ -81,8 +82,7 @@ def pretrain(
         raise ValueError(f"init_from brings its own architecture; leave out {', '.join(model)}")
     network = from_pretrained(init_from) if init_from else initial_model(sequences, config.seed, **dict(model or {}))
     plan_batches(network, sequences, config)  # refuse what cannot be trained on before anything is written
-    described = {"format": 1, "version": __version__, "model": vars(network.config),
-                 **_details(sequences, config, options, init_from)}  # fmt: skip
+    described = _described(network, sequences, config, options, init_from)
     with _process_group(config), _locked(folder):
         first = not dist.is_initialized() or dist.get_rank() == 0
         trainer = Trainer(network, sequences, config)  # whatever can fail fails here, before an old run is touched
@@ -293,10 +293,14 @@ def facts(sequences: Sequences) -> dict[str, Any]:
     }
 
 
-def _details(
-    sequences: Sequences, config: PretrainConfig, options: dict[str, Any], init_from: str | os.PathLike[str] | None
+def _described(
+    network: TemporalJEPA,
+    sequences: Sequences,
+    config: PretrainConfig,
+    options: dict[str, Any],
+    init_from: str | os.PathLike[str] | None,
 ) -> dict[str, Any]:
-    """What `config.json` says beside the model: how it was trained, on what, where."""
+    """All that `config.json` says: the model, how it was trained, on what, where."""
     environment = {
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -306,6 +310,9 @@ def _details(
     }
     path = os.path.abspath(sequences.source) if os.path.exists(sequences.source) else sequences.source
     return {
+        "format": 1,
+        "version": __version__,
+        "model": vars(network.config),
         "pretrain": vars(config),
         "data": {"path": path, "options": options, **facts(sequences)},
         "init_from": None if init_from is None else os.path.abspath(init_from),
