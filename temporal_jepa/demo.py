@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from . import checkpoint, runs
-from .commands import Progress, command, facts, needs_folder, say, score, show, write_embeddings
+from .commands import needs_folder, score, write_embeddings
 from .config import PretrainConfig
+from .console import Progress, command, facts, say, show
 from .data import read
 from .embedding import embed_sequences
 from .report import write_report

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from .config import PretrainConfig as PretrainConfig
-from .data.sequences import Sequences
+from .data.sequences import Sequences, stack
 from .ema import momentum_at
 from .embedding import check_channels
 from .metrics import collapse_verdict, position_statistics
@@ -67,14 +67,13 @@ class Batches:
             length = min(max(round(share * len(x)), self.shortest), len(x), self.seq_len)
             noise = np.random.default_rng([self.config.seed, 3, epoch, index])
             start = int(noise.random() * (len(x) - length + 1))
-            if np.isnan(x[start : start + length]).all():  # a gap: move to where something was observed
+            if (
+                x.dtype != np.uint8 and np.isnan(x[start : start + length]).all()
+            ):  # a gap: move to where something was observed
                 anchor = noise.choice(np.flatnonzero(~np.isnan(x).all(1)))
                 start = int(np.clip(anchor - length // 2, 0, len(x) - length))
             crops.append(x[start : start + length])
-        out = np.full((len(crops), max(map(len, crops)), self.sequences.n_channels), np.nan, dtype=np.float32)
-        for row, crop in zip(out, crops, strict=True):
-            row[: len(crop)] = crop
-        return torch.from_numpy(out)
+        return torch.from_numpy(stack(crops))
 
     def generator(self, step: int) -> torch.Generator:
         """Random state of the masks of step `step`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
+Frame = tuple[int, int, int]
 SOME = 8  # how many names a message lists before "..."
 
 
@@ -23,11 +25,15 @@ def listed(names: Iterable[Any]) -> str:
 class Sequences:
     """Series of any length that share their channels; NaN is a missing value.
 
-    values: one float32 array ``(time_i, channels)`` a series, time at least 1, no inf.
+    values: one float32 array ``(time_i, channels)`` a series, time at least 1, no inf. With a frame, uint8 stays as
+        it is, without a copy: 0..255 stands for 0..1.
     labels: ``(n,)`` array of str, or None. ids: names of the series, "0".."n-1" when not given.
     channels: names of the channels, "0".."channels-1" when not given.
     times: one ``(time_i,)`` array a series, int64, float64 or datetime64[ns], or None: equally spaced.
     source: where the values come from, for messages. notes: one line for each thing the reader inferred.
+    frame: (rows, columns, channels) of a timestep that is a picture, or (1, agents, features) of a scene; the channels
+        are these three, flattened, the last fastest. None: a timestep is a point.
+    places: one float64 ``(time_i, 2)`` a series, where each timestep was: (longitude, latitude) in degrees or (x, y).
     Raises ValueError when a series is empty or holds inf, or when shapes do not agree.
     """
 
@@ -38,16 +44,22 @@ class Sequences:
     times: list[npt.NDArray[Any]] | None = None
     source: str = "arrays"
     notes: tuple[str, ...] = ()
+    frame: Frame | None = None
+    places: list[npt.NDArray[np.float64]] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.values):
             raise ValueError(f"{self.source}: expected at least one series, got none")
         ids = [str(i) for i in self.ids] or [str(i) for i in range(len(self.values))]
-        for name, beside in {"ids": ids, "labels": self.labels, "times": self.times}.items():
+        beside_values = {"ids": ids, "labels": self.labels, "times": self.times, "places": self.places}
+        for name, beside in beside_values.items():
             if beside is not None and len(beside) != len(self.values):
                 raise ValueError(f"{self.source}: expected {len(self.values)} {name}, one for each series, got "
                                  f"{len(beside)}")  # fmt: skip
-        values = [_as_float32(v, f"{self.source}: series {i!r}") for v, i in zip(self.values, ids, strict=True)]
+        pictures = self.frame is not None
+        values = [
+            _as_float32(v, f"{self.source}: series {i!r}", pictures) for v, i in zip(self.values, ids, strict=True)
+        ]
         channels = [str(c) for c in self.channels] or [str(c) for c in range(values[0].shape[1])]
         labels = None if self.labels is None else as_labels(self.labels)
         for name, value in {"values": values, "ids": ids, "channels": channels, "labels": labels}.items():
@@ -56,13 +68,17 @@ class Sequences:
 
     def _check(self) -> None:
         where = self.source
+        if self.frame is not None and math.prod(self.frame) != self.n_channels:
+            raise ValueError(f"{where}: a frame of {' x '.join(map(str, self.frame))} (rows, columns, channels) has "
+                             f"{math.prod(self.frame)} values, but a timestep has {self.n_channels}")  # fmt: skip
         for i, (name, x) in enumerate(zip(self.ids, self.values, strict=True)):
             if x.shape[1] != self.n_channels:
                 raise ValueError(f"{where}: expected {self.n_channels} channels ({listed(self.channels)}) in every "
                                  f"series, got {x.shape[1]} in {name!r}; arrays are (time, channels)")  # fmt: skip
-            if self.times is not None and len(self.times[i]) != len(x):
-                raise ValueError(f"{where}: series {name!r} has {len(x)} timesteps but {len(self.times[i])} times")
-            if np.isinf(x).any():
+            for what, beside in (("times", self.times), ("places", self.places)):
+                if beside is not None and len(beside[i]) != len(x):
+                    raise ValueError(f"{where}: series {name!r} has {len(x)} timesteps but {len(beside[i])} {what}")
+            if x.dtype != np.uint8 and np.isinf(x).any():
                 step, channel = np.argwhere(np.isinf(x))[0]
                 raise ValueError(f"{where}: {np.isinf(x).sum()} values of series {name!r} are infinite in float32, the "
                                  f"first at timestep {step} of channel {self.channels[channel]!r}; write NaN where a "
@@ -90,6 +106,7 @@ class Sequences:
             labels=None if self.labels is None else self.labels[chosen],
             ids=[self.ids[i] for i in chosen],
             times=None if self.times is None else [self.times[i] for i in chosen],
+            places=None if self.places is None else [self.places[i] for i in chosen],
         )
 
     def windows(self, length: int, stride: int | None = None) -> Sequences:
@@ -107,7 +124,7 @@ class Sequences:
             raise ValueError(f"{self.source}: a window of {length} timesteps is longer than the longest series "
                              f"({longest}); choose at most {longest}")  # fmt: skip
         cuts = [(i, s) for i, x in enumerate(self.values) for s in range(0, max(len(x) - length, 0) + 1, stride)]
-        kept = [(i, s) for i, s in cuts if not np.isnan(self.values[i][s : s + length]).all()]
+        kept = [(i, s) for i, s in cuts if not _missing(self.values[i][s : s + length])]
         if not kept:
             raise ValueError(f"{self.source}: every window of {length} timesteps is missing throughout (all NaN)")
         notes = [f"cut into {len(kept)} windows of {length} timesteps, one every {stride}"]
@@ -122,19 +139,18 @@ class Sequences:
             labels=None if self.labels is None else self.labels[owner],
             ids=[f"{self.ids[i]}@{s}" for i, s in kept],
             times=None if self.times is None else [self.times[i][s : s + length] for i, s in kept],
+            places=None if self.places is None else [self.places[i][s : s + length] for i, s in kept],
             notes=(*self.notes, *notes),
         )
 
     def batch(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> FloatArray:
-        """These series as one array ``(b, longest of these, channels)``, shorter ones padded with NaN at the end."""
-        chosen = [self.values[i] for i in indices]
-        out = np.full((len(chosen), max(len(x) for x in chosen), self.n_channels), np.nan, dtype=np.float32)
-        for row, x in zip(out, chosen, strict=True):
-            row[: len(x)] = x
-        return out
+        """These series as one float32 array ``(b, longest of these, channels)``, see `stack`."""
+        return stack([self.values[i] for i in indices])
 
     def check_observed(self) -> Sequences:
         """These sequences, when each series and each channel has an observed value somewhere; else ValueError."""
+        if all(x.dtype == np.uint8 for x in self.values):
+            return self
         seen = np.array([~np.isnan(x).all(axis=0) for x in self.values])  # (n, channels)
         if empty := [self.channels[k] for k in np.flatnonzero(~seen.any(axis=0))]:
             raise ValueError(
@@ -154,7 +170,9 @@ class Sequences:
     def from_arrays(cls, X: Any, y: Any = None) -> Sequences:
         """Series from the scikit-learn and aeon faces; NaN is a missing value.
 
-        X: ``(n, channels, time)``, ``(n, time)`` or a list of ``(channels, time_i)`` or ``(time_i,)``.
+        X: ``(n, channels, time)``, ``(n, time)`` or a list of ``(channels, time_i)`` or ``(time_i,)``; scenes
+            ``(n, time, agents, features)``; films ``(n, time, rows, columns, channels)``, uint8 or float in 0..1, or
+            uint8 ``(n, time, rows, columns)``.
         y: ``(n,)`` labels of any type, or None.
         Raises ValueError when the axes are surely in another order, a series is empty, or values are no numbers.
         """
@@ -166,6 +184,11 @@ class Sequences:
             series = [x.reshape(1, -1) if x.ndim == 1 else x for x in series]
         else:
             array = _numbers(X, "X")
+            if array.ndim in (4, 5) and array.size:
+                rows = (1,) if array.ndim == 4 and array.dtype != np.uint8 else ()  # agents stand in one row
+                frame = (*rows, *array.shape[2:], 1)[:3]
+                flat = array.reshape(*array.shape[:2], -1)
+                return cls(list(flat), None if y is None else as_labels(y), frame=frame)
             if array.ndim not in (2, 3):
                 raise ValueError(f"expected X of shape (n, channels, time) or (n, time), got {array.shape}"
                                  + ("; for one series write X[None]" if array.ndim == 1 else ""))  # fmt: skip
@@ -178,7 +201,7 @@ class Sequences:
     def summary(self) -> list[tuple[str, str]]:
         """What was understood, as (name, text) rows for ``inspect``."""
         lengths, total = self.lengths, sum(x.size for x in self.values)
-        missing = sum(int(np.isnan(x).sum()) for x in self.values)
+        missing = sum(int(np.isnan(x).sum()) for x in self.values if x.dtype != np.uint8)
         span = f"{lengths.min()} / {int(np.median(lengths))} / {lengths.max()}"
         rows = [
             ("source", self.source),
@@ -204,6 +227,16 @@ class Sequences:
         return rows
 
 
+def stack(values: Sequence[npt.NDArray[Any]]) -> FloatArray:
+    """Arrays ``(time_i, channels)`` as one ``(b, longest, channels)``, NaN after a short one; 0..255 becomes 0..1."""
+    out = np.full((len(values), max(map(len, values)), values[0].shape[1]), np.nan, dtype=np.float32)
+    for row, x in zip(out, values, strict=True):
+        row[: len(x)] = x
+        if x.dtype == np.uint8:
+            row[: len(x)] /= 255
+    return out
+
+
 def as_labels(y: Any) -> npt.NDArray[np.str_]:
     """Labels ``(n,)`` as text; whole floats lose their ".0", so that 1, 1.0 and "1" are the same class.
 
@@ -227,6 +260,10 @@ def moment(when: Any) -> str:
     return f"{when:d}" if isinstance(when, (int, np.integer)) else f"{when:g}"
 
 
+def _missing(x: npt.NDArray[Any]) -> bool:
+    return x.dtype != np.uint8 and bool(np.isnan(x).all())
+
+
 def _changes(x: FloatArray) -> npt.NDArray[np.bool_]:
     """Which channels of ``(time, channels)`` take more than one observed value, ``(channels,)``."""
     return np.asarray(np.fmin.reduce(x) < np.fmax.reduce(x))  # these pass over NaN
@@ -245,12 +282,14 @@ def _numbers(x: Any, name: str) -> npt.NDArray[Any]:
     return np.asarray(array)
 
 
-def _as_float32(x: Any, name: str) -> FloatArray:
+def _as_float32(x: Any, name: str, kept: tuple[type, ...]) -> FloatArray:
     array = _numbers(x, name)
     if array.ndim != 2 or not array.shape[1]:
         raise ValueError(f"{name}: expected shape (time, channels), got {array.shape}")
     if not len(array):
         raise ValueError(f"{name}: expected at least one timestep, got a series of length zero")
+    if array.dtype in kept:
+        return array
     with np.errstate(over="ignore"):  # what does not fit float32 becomes inf and is reported as such
         return array.astype(np.float32, copy=False)
 
