@@ -56,10 +56,8 @@ class Sequences:
             if beside is not None and len(beside) != len(self.values):
                 raise ValueError(f"{self.source}: expected {len(self.values)} {name}, one for each series, got "
                                  f"{len(beside)}")  # fmt: skip
-        pictures = self.frame is not None
-        values = [
-            _as_float32(v, f"{self.source}: series {i!r}", pictures) for v, i in zip(self.values, ids, strict=True)
-        ]
+        kept = (np.uint8,) if self.frame is not None else ()
+        values = [_as_float32(v, f"{self.source}: series {i!r}", kept) for v, i in zip(self.values, ids, strict=True)]
         channels = [str(c) for c in self.channels] or [str(c) for c in range(values[0].shape[1])]
         labels = None if self.labels is None else as_labels(self.labels)
         for name, value in {"values": values, "ids": ids, "channels": channels, "labels": labels}.items():
