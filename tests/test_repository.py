@@ -32,6 +32,7 @@ FLOORS = [
         "metrics",
         "probes",
         "figures",
+        "synthetic",
         "data",
     ],  # the files of data/ may import each other
     ["config"],
