@@ -20,12 +20,13 @@ from typing import Any, Literal
 
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
 
-from .config import RECIPE, PretrainConfig, TemporalJEPAConfig
+from .config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig
 from .forms import EXAMPLES, Form, UsageError, Verb, nearest
 from .version import __version__
 
 TRACEBACK = "TEMPORAL_JEPA_TRACEBACK"
-MODEL_FIELDS = tuple(f.name for f in fields(TemporalJEPAConfig) if f.name != "input_dim")
+FROM_DATA = ("input_dim", "frame")
+MODEL_FIELDS = tuple(f.name for f in fields(TemporalJEPAConfig) if f.name not in FROM_DATA)
 TEXT = str | None
 
 
@@ -53,7 +54,8 @@ def _pretrain(form: Form) -> None:
     form.group("training")
     form.settings(PretrainConfig)
     form.group("model (patch_len and seq_len are chosen from the data)")
-    form.settings(TemporalJEPAConfig, ("input_dim",), **{**RECIPE, "seq_len": None})
+    other = {name: f" (default: {RECIPE[name]}; for films {VIDEO[name]})" for name in VIDEO}
+    form.settings(TemporalJEPAConfig, FROM_DATA, other, **{**RECIPE, **dict.fromkeys(VIDEO), "seq_len": None})
 
 
 def _pool(form: Form) -> None:

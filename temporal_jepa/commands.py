@@ -6,6 +6,7 @@ import inspect as introspection
 import io
 import json
 import logging
+import math
 import re
 import sys
 import warnings
@@ -115,7 +116,7 @@ def _dry_run(sequences: Sequences, config: PretrainConfig, model: dict[str, Any]
     settings, size = network.config, min(config.batch_size, len(sequences))
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     longest = min(int(sequences.lengths.max()), settings.seq_len)
-    tokens = -(-longest // settings.patch)
+    tokens = -(-longest // settings.patch) * math.prod(settings.cells)
     # Weights of both encoders, gradients and two moments; then about 16 saved activations of a token's width a block.
     state = 4 * (sum(p.numel() for p in network.parameters()) + 3 * trained)
     seen = round((1 - settings.mask_ratio) * tokens)

@@ -25,6 +25,10 @@ RECIPE: Mapping[str, Any] = {
 }
 """Settings recommended for series and tracks: `TemporalJEPAConfig(input_dim=C, seq_len=T, **RECIPE)`."""
 
+VIDEO: Mapping[str, Any] = {"embed_dim": 128, "predictor_embed_dim": 64, "encoder_depth": 4, "tokenizer": "tubelet",
+                            "mask": "tube", "mask_ratio": 0.75}  # fmt: skip
+"""What is recommended otherwise when a timestep is a picture: `{**RECIPE, **VIDEO}` with `frame=(rows, columns, C)`."""
+
 
 @dataclass(frozen=True)
 class TemporalJEPAConfig:
@@ -41,12 +45,17 @@ class TemporalJEPAConfig:
         seq_len: timesteps of a training window; other lengths are accepted too.
         mask_ratio: share of a sequence's observed tokens to hide.
         momentum: of the target encoder at the start of training.
-        tokenizer: "linear" (a token per timestep), "patch" (a linear map of `patch_len` timesteps) or "conv"
-            (convolutions of three lengths, summarised over each patch).
-        patch_len: timesteps a token; left out, 1 for "linear" and else the power of two that gives at most 64 tokens.
+        tokenizer: "linear" (a token per timestep), "patch" (a linear map of `patch_len` timesteps), "conv"
+            (convolutions of three lengths, summarised over each patch) or "tubelet" (a linear map of boxes of
+            `patch_len` x `patch_size` x `patch_size` in a film).
+        patch_len: timesteps a token; left out, 1 for "linear", 2 for "tubelet" and else the power of two that gives at
+            most 64 tokens.
+        frame: (rows, columns, channels) of a timestep, `input_dim` values in all, for tokens on a grid of (time, row,
+            column): a picture, for "tubelet"; a scene (1, agents, features), each agent through the same tokenizer.
+        patch_size: rows and columns a token of "tubelet"; left out, 8, or less in smaller pictures.
         positions: "sincos" (added to the tokens) or "rotary" (rotates queries and keys, arXiv 2104.09864).
         predict: "tokens" (every masked token at its position) or "pooled" (one vector from one vector, as `build`).
-        mask: "random", "block" or "future", see `masks.draw_visible`.
+        mask: "random", "block", "future" or "tube", see `masks.draw_visible`.
         num_masks: masks that share one target pass.
         normalize: "none"; "dataset" (channel statistics of the training data); "instance" (then also each sequence's
             own, which are appended to its embedding).
@@ -64,24 +73,27 @@ class TemporalJEPAConfig:
     seq_len: int = 60
     mask_ratio: float = 0.5
     momentum: float = 0.996
-    tokenizer: Literal["linear", "patch", "conv"] = "linear"
+    tokenizer: Literal["linear", "patch", "conv", "tubelet"] = "linear"
     patch_len: int | None = None
+    frame: tuple[int, int, int] | None = None
+    patch_size: int | None = None
     positions: Literal["sincos", "rotary"] = "sincos"
     predict: Literal["tokens", "pooled"] = "tokens"
-    mask: Literal["random", "block", "future"] = "random"
+    mask: Literal["random", "block", "future", "tube"] = "random"
     num_masks: int = 1
     normalize: Literal["none", "dataset", "instance"] = "none"
     variance_weight: float = 0.5
     covariance_weight: float = 0.02
 
     def __post_init__(self) -> None:
-        """Resolve `patch_len` and refuse what cannot be built."""
+        """Resolve `patch_len` and `patch_size` and refuse what cannot be built."""
+        _check_numbers(self)
+        self._check_frame()
         if self.patch_len is None:
             length = 1
-            while self.tokenizer != "linear" and length * 64 < self.seq_len:
+            while self.tokenizer in ("patch", "conv") and length * 64 < self.seq_len:
                 length *= 2
-            object.__setattr__(self, "patch_len", length)
-        _check_numbers(self)
+            object.__setattr__(self, "patch_len", 2 if self.tokenizer == "tubelet" else length)
         for name in ("input_dim", "embed_dim", "predictor_embed_dim", "num_heads", "seq_len", "patch_len", "num_masks"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("encoder_depth", "predictor_depth", "variance_weight", "covariance_weight"):
@@ -96,11 +108,43 @@ class TemporalJEPAConfig:
         for name, choices in _CHOICES.items():
             _require(getattr(self, name) in choices, name, f"one of {', '.join(choices)}", getattr(self, name))
 
+    def _check_frame(self) -> None:
+        tubes = self.tokenizer == "tubelet"
+        if self.frame is not None:
+            object.__setattr__(self, "frame", tuple(self.frame))
+            whole = len(self.frame) == 3 and all(isinstance(extent, int) and extent > 0 for extent in self.frame)
+            _require(whole, "frame", "three whole numbers (rows, columns, channels)", self.frame)
+            total = math.prod(self.frame)
+            _require(total == self.input_dim, "frame", f"input_dim={self.input_dim} values in all", self.frame)
+        _require(not tubes or self.frame is not None, "frame", '(rows, columns, channels) for "tubelet"', None)
+        instance = tubes and self.normalize == "instance"  # statistics of every pixel would be the picture itself
+        _require(not instance, "normalize", '"dataset" or "none" for films', self.normalize)
+        size = (min(8, max(self.picture[:2])) if tubes else 1) if self.patch_size is None else self.patch_size
+        _require(size >= 1 and (tubes or size == 1), "patch_size", 'at least 1, and 1 unless "tubelet"', size)
+        object.__setattr__(self, "patch_size", size)
+
     @property
     def patch(self) -> int:
         """`patch_len`, resolved."""
         assert self.patch_len is not None
         return self.patch_len
+
+    @property
+    def side(self) -> int:
+        """`patch_size`, resolved."""
+        assert self.patch_size is not None
+        return self.patch_size
+
+    @property
+    def picture(self) -> tuple[int, int, int]:
+        """(rows, columns, channels) of a timestep: `frame`, or one cell of all channels."""
+        return self.frame or (1, 1, self.input_dim)
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """(rows, columns) of the token grid at one time."""
+        rows, columns, _ = self.picture
+        return -(-rows // self.side), -(-columns // self.side)
 
 
 @dataclass(frozen=True)
@@ -167,10 +211,10 @@ class PretrainConfig:
 
 
 _CHOICES = {
-    "tokenizer": ("linear", "patch", "conv"),
+    "tokenizer": ("linear", "patch", "conv", "tubelet"),
     "positions": ("sincos", "rotary"),
     "predict": ("tokens", "pooled"),
-    "mask": ("random", "block", "future"),
+    "mask": ("random", "block", "future", "tube"),
     "normalize": ("none", "dataset", "instance"),
 }
 

@@ -1,5 +1,6 @@
 """From sequences to arrays: a model fitted to the shape of the data, and embeddings in batches of similar length."""
 
+import math
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -8,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .config import RECIPE, Pool, TemporalJEPAConfig, make_config
+from .config import RECIPE, VIDEO, Pool, TemporalJEPAConfig, make_config
 from .data.sequences import Sequences
 from .model import TemporalJEPA
 
 LONGEST_WINDOW = 1024  # default limit of `seq_len`: longer series are trained on in random windows of this length
-STATISTICS_FROM = 4096  # channel statistics come from at most this many sequences, evenly spaced
+STATISTICS_FROM = 4096  # channel statistics come from at most this many sequences, evenly spaced,
+STATISTICS_VALUES = 2**23  # and about this many values
 
 
 def initial_model(sequences: Sequences, seed: int = 0, **overrides: Any) -> TemporalJEPA:
@@ -30,8 +32,13 @@ def initial_model(sequences: Sequences, seed: int = 0, **overrides: Any) -> Temp
         ValueError: for an unknown option or a series shorter than two patches throughout the data.
     """
     longest = int(sequences.lengths.max())
-    settings = {"seq_len": min(longest, LONGEST_WINDOW), **RECIPE, **overrides, "input_dim": sequences.n_channels}
-    config = make_config(**settings)
+    settings = {"seq_len": min(longest, LONGEST_WINDOW), **RECIPE, "input_dim": sequences.n_channels}
+    if sequences.frame is not None:
+        film = sequences.frame[0] > 1
+        settings |= VIDEO if film else {}
+        flat = film and overrides.get("tokenizer", "tubelet") != "tubelet"  # then a picture is one timestep's values
+        settings |= {"frame": None if flat else sequences.frame}
+    config = make_config(**{**settings, **overrides})
     if longest < 2 * config.patch:
         raise ValueError(
             f"the longest series has {longest} timesteps, but a masked and a visible patch need {2 * config.patch} "
@@ -62,10 +69,15 @@ def channel_statistics(sequences: Sequences) -> tuple[npt.NDArray[np.float32], .
     """Mean, standard deviation and slope of each channel over observed values, each float32 `(channels,)`.
 
     The slope is the standard deviation of the first difference in units of the channel's own; constant channels get 1.
+    The cells of a frame share their statistics.
     """
-    picked = np.unique(np.linspace(0, len(sequences) - 1, STATISTICS_FROM).astype(int))
-    chosen = [sequences.values[i].astype(np.float64) for i in picked]
-    steps = [np.diff(x, axis=0) for x in chosen if len(x) > 1]
+    width = sequences.frame[2] if sequences.frame is not None else sequences.n_channels
+    most = max(16, STATISTICS_VALUES * len(sequences) // sum(x.size for x in sequences.values))
+    picked = np.unique(np.linspace(0, len(sequences) - 1, min(STATISTICS_FROM, most)).astype(int))
+    scales = [255.0 if sequences.values[i].dtype == np.uint8 else 1.0 for i in picked]
+    whole = [sequences.values[i].astype(np.float64) / scale for i, scale in zip(picked, scales, strict=True)]
+    chosen = [x.reshape(-1, width) for x in whole]
+    steps = [np.diff(x, axis=0).reshape(-1, width) for x in whole if len(x) > 1]
     mean, std = _moments(chosen)
     _, slope = _moments(steps) if steps else (mean, std)
     lost = (std > 0) & (std < 1e-6 * np.abs(mean))
@@ -76,7 +88,8 @@ def channel_statistics(sequences: Sequences) -> tuple[npt.NDArray[np.float32], .
     varies = std > np.maximum(1e-7 * np.abs(mean), 1e-37)
     std = np.where(varies, std, 1.0)
     slope = np.where(slope > 1e-6 * std, slope / std, 1.0)
-    return tuple(a.astype(np.float32) for a in (mean, std, slope))
+    cells = sequences.n_channels // width
+    return tuple(np.tile(a.astype(np.float32), cells) for a in (mean, std, slope))
 
 
 def _moments(arrays: list[npt.NDArray[np.float64]]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -129,12 +142,14 @@ def _batches(
 ) -> Iterator[tuple[npt.NDArray[np.int64], torch.Tensor]]:
     check_channels(model, sequences)
     device = next(model.parameters()).device
-    lengths = sequences.lengths
+    lengths, cells = sequences.lengths, math.prod(model.config.cells)
     order = np.argsort(lengths, kind="stable")
     start = 0
     while start < len(order):
         end = start + 1
-        while end < len(order) and (end - start + 1) * -(-lengths[order[end]] // model.config.patch) <= batch_tokens:
+        while end < len(order) and (
+            (end - start + 1) * cells * -(-lengths[order[end]] // model.config.patch) <= batch_tokens
+        ):
             end += 1
         rows = order[start:end]
         yield rows, torch.from_numpy(sequences.batch(rows)).to(device)
@@ -143,6 +158,10 @@ def _batches(
 
 def check_channels(model: TemporalJEPA, sequences: Sequences) -> None:
     """Raise ValueError unless the sequences have as many channels as the model."""
+    frames = model.config.frame, sequences.frame
+    if None not in frames and frames[0] != frames[1]:
+        raise ValueError(f"{sequences.source}: the model expects frames of {frames[0]} (rows, columns, channels), got "
+                         f"{frames[1]}; read films at the size it was trained on")  # fmt: skip
     if sequences.n_channels != model.config.input_dim:
         names = ", ".join(sequences.channels[:8])
         raise ValueError(

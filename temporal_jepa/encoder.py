@@ -5,6 +5,7 @@ tokens, `D` width. Hiding is one mechanism: padding, missing values (NaN) and ma
 values; a tokenizer sees zeros there, and a token without any observed value is dropped.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from .config import Pool, TemporalJEPAConfig
 from .masks import gather_tokens, kept_index
-from .tokenizers import ConvTokenizer, LinearTokenizer, Normalizer
+from .tokenizers import Boxes, ConvTokenizer, LinearTokenizer, Normalizer
 from .transformer import Stack
 
 MAX_TOKENS = 16384  # longest accepted sequence, in tokens: attention is quadratic and this is where memory ends
@@ -52,6 +53,7 @@ class ContextEncoder(nn.Module):
         self.normalizer = Normalizer(config)
         self.tokenizer = ConvTokenizer(config) if config.tokenizer == "conv" else LinearTokenizer(config)
         self.stack = Stack(config.embed_dim, config.encoder_depth, config)
+        self.boxes = Boxes(config)
 
     def forward(self, x: Tensor, visible: Tensor | None = None, observed: Tensor | None = None) -> Tensor:
         """Mean of the final tokens of the visible, observed timesteps.
@@ -83,13 +85,14 @@ class ContextEncoder(nn.Module):
     def prepare(self, x: Tensor, observed: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Check the input and pad it to whole patches: `(x, known)`, both `(B, N*P, C)`; known is bool."""
         channels, patch = self.config.input_dim, self.config.patch
+        longest = MAX_TOKENS // math.prod(self.config.cells) * patch
         if x.ndim != 3 or x.shape[-1] != channels:
             hint = "; the axes look swapped: pass x.transpose(1, 2)" if x.ndim == 3 and x.shape[1] == channels else ""
             raise ValueError(f"x must be (batch, seq_len, input_dim={channels}), got {tuple(x.shape)}{hint}")
         if not len(x):
             raise ValueError("x must hold at least one sequence, got a batch of 0")
-        if not 1 <= x.shape[1] <= MAX_TOKENS * patch:
-            raise ValueError(f"seq_len must lie in 1..{MAX_TOKENS * patch}, got {x.shape[1]}; cut it into windows")
+        if not 1 <= x.shape[1] <= longest:
+            raise ValueError(f"seq_len must lie in 1..{longest}, got {x.shape[1]}; cut it into windows")
         x = x.to(self.normalizer.mean.dtype)
         known = ~x.isnan()
         if observed is not None:
@@ -104,11 +107,11 @@ class ContextEncoder(nn.Module):
 
     def tokens_observed(self, known: Tensor) -> Tensor:
         """Which tokens hold an observed value: bool `(B, N*P, C)` -> `(B, N)`."""
-        return torch.unflatten(known.any(-1), 1, (-1, self.config.patch)).any(-1)
+        return self.boxes.split(known).any(-1)
 
     def hide(self, known: Tensor, visible: Tensor) -> Tensor:
         """Make the values of hidden tokens unobserved: known `(B, N*P, C)`, visible `(B, N)`."""
-        return known & visible.repeat_interleave(self.config.patch, dim=1)[:, :, None]
+        return known & self.boxes.spread(visible)
 
     def encode(self, x: Tensor, known: Tensor, drop: bool = True) -> Encoded:
         """Encode what is known of a prepared batch, `(B, N*P, C)`; tokens with nothing known are dropped first.
@@ -123,7 +126,7 @@ class ContextEncoder(nn.Module):
                 tokens = gather_tokens(tokens, index)  # (B, K, D)
         else:
             index, valid = torch.arange(count, device=x.device).expand(seen.shape), seen
-        return Encoded(self.stack(tokens, index[..., None], valid), index, valid, count)
+        return Encoded(self.stack(tokens, index, valid), index, valid, count)
 
 
 def masked_mean(tokens: Tensor, valid: Tensor | None) -> Tensor:

@@ -25,7 +25,8 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
 
     `X` is an array `(n, channels, time)`, a list of arrays `(channels, time_i)` of any lengths, or a table `(n, time)`
     (array or DataFrame) of univariate series; NaN is a missing value. Fitted on a table, tables must keep its columns;
-    pass `X[:, None, :]` for other lengths.
+    pass `X[:, None, :]` for other lengths. Scenes are `(n, time, agents, features)`; films are uint8 `(n, time, rows,
+    columns)` or `(n, time, rows, columns, channels)`, uint8 or float in 0..1.
 
     Args:
         steps: optimizer steps; 0 lets the number of series decide, see `PretrainConfig`.
@@ -157,10 +158,13 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             X = X if isinstance(X, (list, tuple)) or hasattr(X, "shape") else np.asarray(X)
             checks = {"dtype": np.float32, "ensure_all_finite": "allow-nan", "ensure_min_samples": 2 if fitting else 1}
             columns_count = fitting or self.n_features_in_ != self.model_.config.input_dim  # fitted on a table
-            if np.ndim(X) == 2 and columns_count:
+            if np.ndim(X) in (4, 5):  # frames: bytes stay bytes
+                X = np.asarray(X)
+            elif np.ndim(X) == 2 and columns_count:
                 X = validate_data(self, X, reset=fitting, ensure_min_features=2 if fitting else 1, **checks)
                 return Sequences.from_arrays(X)
-            X = check_array(X, allow_nd=True, **checks)
+            else:
+                X = check_array(X, allow_nd=True, **checks)
         sequences = Sequences.from_arrays(X)
         if fitting and len(sequences) < 2:
             raise ValueError("expected at least 2 series, got 1 sample; cut a long recording into windows")

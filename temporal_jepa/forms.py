@@ -3,7 +3,7 @@
 import argparse
 import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -12,6 +12,9 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 EXAMPLES = {"data": "data.csv", "out": "runs/a", "init-from": "runs/a", "train": "train.csv", "test": "test.csv",
             "id": "subject", "time": "t", "label": "activity", "values": "x,y,z", "steps": "500"}  # fmt: skip
+
+
+_NO: Mapping[str, str] = {}
 
 
 class UsageError(Exception):
@@ -69,8 +72,8 @@ class Form:
             metavar = metavar or {int: "N", float: "X"}.get(_kind(kind), usual)
             self.where.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=text)
 
-    def settings(self, kind: type, skip: Sequence[str] = (), **defaults: Any) -> None:
-        """A flag for each field of a dataclass, explained by its docstring."""
+    def settings(self, kind: type, skip: Sequence[str] = (), notes: Mapping[str, str] = _NO, **defaults: Any) -> None:
+        """A flag for each field of a dataclass, explained by its docstring and, after it, its note."""
         import docstring_parser
 
         texts = {p.arg_name: p.description or "" for p in docstring_parser.parse(kind.__doc__ or "").params}
@@ -78,7 +81,12 @@ class Form:
             if field.name not in skip:
                 default = defaults.get(field.name, field.default)
                 form = field.type if default is not None else field.type | None  # type: ignore[operator]
-                self.flag(field.name, form, default, " ".join(texts[field.name].split()).rstrip("."))
+                self.flag(
+                    field.name,
+                    form,
+                    default,
+                    " ".join(texts[field.name].split()).rstrip(".") + notes.get(field.name, ""),
+                )
 
     def explain(self, message: str, file: str) -> str:
         """A message of the parser as one line that names key, value, what is expected and an example that works."""

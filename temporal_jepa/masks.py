@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-MaskKind = Literal["random", "block", "future"]
+MaskKind = Literal["random", "block", "future", "tube"]
 
 
 def generate_temporal_mask(
@@ -49,12 +49,15 @@ def draw_visible(
     """Draw a visible mask for every sample of a batch, over its observed tokens only.
 
     `random` hides single tokens; `block` hides contiguous boxes of the grid (I-JEPA's multi-block idea, arXiv
-    2301.08243, in time, row and column); `future` hides the last timesteps. A sample with `n` observed tokens has
+    2301.08243, in time, row and column); `future` hides the last timesteps; `tube` hides cells (row, column) through
+    all time, in blocks of a film that are small in one half of the samples and large in the other (the short- and
+    long-range masks of V-JEPA, arXiv 2404.08471), or whole agents of a scene (one row), or, of a plain series, blocks
+    of time. A sample with `n` observed tokens has
     exactly `round(mask_ratio * n)` of them hidden, never none and never all; one with a single token keeps it.
 
     Args:
         observed: bool `(B, N)`, False for padding and missing tokens, which are never visible.
-        kind: "random", "block" or "future".
+        kind: "random", "block", "future" or "tube".
         mask_ratio: share of observed tokens to hide, strictly between 0 and 1.
         generator: random state (CPU), advanced by the draw.
         grid: `(time, rows, columns)` with product `N`; a plain series when left out.
@@ -78,8 +81,10 @@ def draw_visible(
     elif kind == "future":
         time = torch.arange(grid[0]).repeat_interleave(grid[1] * grid[2])  # (N,)
         order = -time.float() + torch.rand(batch, tokens, generator=generator) * 0.5  # later first, ties at random
+    elif kind == "tube":
+        order = _tube_order(batch, grid, mask_ratio, generator)
     else:
-        raise ValueError(f"mask must be 'random', 'block' or 'future', got {kind!r}")
+        raise ValueError(f"mask must be 'random', 'block', 'future' or 'tube', got {kind!r}")
     order = order.to(observed.device).masked_fill(~observed, float("inf"))
     count = observed.sum(1)  # (B,)
     hidden = torch.minimum((mask_ratio * count).round().clamp(min=1).long(), (count - 1).clamp(min=0))
@@ -87,16 +92,29 @@ def draw_visible(
     return observed & (rank >= hidden[:, None])
 
 
-def _block_order(batch: int, grid: tuple[int, int, int], mask_ratio: float, generator: torch.Generator) -> Tensor:
+def _tube_order(batch: int, grid: tuple[int, int, int], mask_ratio: float, generator: torch.Generator) -> Tensor:
+    """Order in which tokens are hidden so that whole cells go first, at all times: `(B, N)`, smallest first."""
+    time, rows, columns = grid
+    if rows * columns == 1:
+        return _block_order(batch, grid, mask_ratio, generator)
+    if rows == 1:  # agents: who stands beside whom says nothing
+        return torch.rand(batch, columns, generator=generator).repeat(1, time)
+    small, large = (_block_order(batch, (1, rows, columns), mask_ratio, generator, share) for share in (0.25, 1.0))
+    return torch.where(torch.rand(batch, 1, generator=generator) < 0.5, small, large).repeat(1, time)
+
+
+def _block_order(
+    batch: int, grid: tuple[int, int, int], mask_ratio: float, generator: torch.Generator, share: float = 0.5
+) -> Tensor:
     """Order in which tokens are hidden so that whole boxes go first: `(B, N)`, smallest first.
 
-    Each axis is cut into segments whose length is drawn around half of what must be hidden, at a random offset per
+    Each axis is cut into segments whose length is drawn around `share` of what must be hidden, at a random offset per
     sample; all tokens of a box share one random score, and inside a box they follow one another.
     """
     segments = torch.zeros(batch, 1, dtype=torch.long)  # (B, cells so far)
     inside = torch.zeros(1, 1)
     for extent in grid:
-        longest = max(1, round(mask_ratio * extent * 0.5))
+        longest = max(1, round(mask_ratio * extent * share))
         length = torch.randint(max(1, longest // 2), longest + 1, (batch, 1), generator=generator)
         offset = (torch.rand(batch, 1, generator=generator) * length).long()
         place = torch.arange(extent)[None] + offset  # (B, extent)

@@ -5,6 +5,7 @@ Legend of shapes: `B` batch, `T` timesteps, `C` channels (input_dim), `N` tokens
 """
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -34,7 +35,7 @@ class TokenPredictor(nn.Module):
         """Predict the tokens at grid places `index (B, M)`, of which `valid (B, M)` are real -> `(B, M, D)`."""
         seen = linear(self.enter, context.layers[-1])  # (B, K, P)
         asked = self.mask_token.expand(*index.shape, -1).to(seen.dtype)  # (B, M, P)
-        places = torch.cat([context.index, index], dim=1)[..., None]
+        places = torch.cat([context.index, index], dim=1)  # (B, K + M)
         real = None
         if valid is not None or context.valid is not None:
             masks = [(m if m is not None else torch.ones_like(i, dtype=torch.bool)) for m, i in
@@ -94,8 +95,10 @@ class TemporalJEPA(nn.Module):
         """Masks for a batch: `x (B, T, C)` -> bool `(num_masks, B, N)`, True = visible, exact counts per sample."""
         encoder, config = self.context_encoder, self.config
         seen = encoder.tokens_observed(encoder.prepare(x)[1])
+        rows, columns = config.cells
+        grid = (seen.shape[1] // (rows * columns), rows, columns)
         return torch.stack(
-            [draw_visible(seen, config.mask, config.mask_ratio, generator) for _ in range(config.num_masks)]
+            [draw_visible(seen, config.mask, config.mask_ratio, generator, grid) for _ in range(config.num_masks)]
         )
 
     def forward(self, x: Tensor, visible: Tensor) -> dict[str, Tensor]:
@@ -189,11 +192,16 @@ class TemporalJEPA(nn.Module):
 
     @torch.no_grad()
     def embed_timesteps(self, x: Tensor) -> Tensor:
-        """The last layer at the original rate: `(B, T, C)` -> `(B, T, embed_dim)`; NaN where a patch is unobserved."""
+        """The last layer at the original rate: `(B, T, C)` -> `(B, T, embed_dim)`; NaN where a patch is unobserved.
+
+        Of tokens on a grid (a film, a scene), the mean over the observed cells of each time.
+        """
         length = x.shape[1]
         x, known = self.target_encoder.prepare(x)
         tokens, seen = self.target_encoder.encode(x, known).on_grid()
-        tokens = tokens.masked_fill(~seen[..., None], float("nan"))
+        cells = math.prod(self.config.cells)
+        tokens, seen = torch.unflatten(tokens, 1, (-1, cells)), torch.unflatten(seen, 1, (-1, cells))[..., None]
+        tokens = (tokens * seen).sum(2) / seen.sum(2)  # (B, N / cells, D), 0 / 0 where nothing is observed
         return tokens.repeat_interleave(self.config.patch, dim=1)[:, :length]
 
     @torch.no_grad()

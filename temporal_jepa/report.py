@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from . import figures
 from .checkpoint import from_pretrained, read_config, write_atomically
-from .config import RECIPE, PretrainConfig, TemporalJEPAConfig
+from .config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig
 from .data import Sequences, read
 from .embedding import check_channels, embed_sequences, untrained_twin
 from .losses import mean_predictor_loss
@@ -369,10 +369,12 @@ def _commands(run: _Run) -> list[tuple[str, str]]:
     """The shell lines that make this run and its files again; defaults are left out."""
     data, probe, folder = run.config.get("data", {}), run.probe or {}, str(run.folder)
     path, test = str(data.get("path", "DATA")), str(probe.get("test", "TEST"))
-    usual = {**asdict(TemporalJEPAConfig(input_dim=1)), **RECIPE, "input_dim": run.config["model"].get("input_dim")}
+    model = {key: value for key, value in run.config["model"].items() if key not in ("input_dim", "frame")}
+    film = VIDEO if model.get("tokenizer") == "tubelet" else {}
+    usual = {**asdict(TemporalJEPAConfig(input_dim=1)), **RECIPE, **film}
     train = ["pretrain", "--data", path, "--out", folder, *_flags(data.get("options", {}), {}),
              *_flags(run.config.get("pretrain", {}), asdict(PretrainConfig())),
-             *_flags(run.config["model"], {**usual, "patch_len": None})]  # fmt: skip
+             *_flags(model, {**usual, "patch_len": None, "patch_size": 1})]  # fmt: skip
     scored = {"train": probe.get("train", path), "test": None if test.startswith("held out of ") else test,
               "kind": probe.get("probe"), "pool": probe.get("pool"), "seed": probe.get("seed")}  # fmt: skip
     steps = {"Train": train, "Embed": ["embed", folder, path], "Report": ["report", folder],

@@ -1,6 +1,7 @@
 """From values to tokens: normalisation, and the maps from patches of timesteps to vectors.
 
-Legend of shapes: `B` batch, `T` timesteps, `C` channels, `P` timesteps a patch, `N` tokens, `D` width, `W` conv width.
+Legend of shapes: `B` batch, `T` timesteps, `C` channels, `P` timesteps a patch, `N` tokens, `D` width, `W` conv width;
+`A` cells (row, column) of a frame, `F` channels of a cell. A plain series has one cell of all its channels.
 Every tokenizer takes values that are 0 where unobserved, so hidden content cannot leak through a convolution.
 """
 
@@ -42,22 +43,46 @@ class Normalizer(nn.Module):
         return mean, square.sqrt().clamp(min=0.01)
 
 
+class Boxes:
+    """Which values belong to which token of the grid: boxes of `patch_len` x `patch_size` x `patch_size`."""
+
+    def __init__(self, config: TemporalJEPAConfig):
+        self.rows, self.columns, self.channels = config.picture
+        self.cells, self.patch, self.side = config.cells, config.patch, config.side
+
+    def split(self, x: Tensor) -> Tensor:
+        """`(B, T, C)` -> `(B, N, values of a box)`, zeros beyond the picture's edge; `T` in whole patches."""
+        (r, s), p = self.cells, self.side
+        x = torch.unflatten(x, -1, (self.rows, self.columns, self.channels))
+        x = F.pad(x, (0, 0, 0, s * p - self.columns, 0, r * p - self.rows))  # (B, T, r * p, s * p, F)
+        x = torch.unflatten(torch.unflatten(x, 3, (s, p)), 2, (r, p))
+        x = torch.unflatten(x, 1, (-1, self.patch))  # (B, T / P, P, r, p, s, p, F)
+        return x.permute(0, 1, 3, 5, 2, 4, 6, 7).flatten(4).flatten(1, 3)
+
+    def spread(self, visible: Tensor) -> Tensor:
+        """`(B, N)` -> `(B, T, C)`: every value gets what its token has."""
+        (r, s), p = self.cells, self.side
+        x = visible.reshape(len(visible), -1, 1, r, 1, s, 1, 1)
+        x = x.expand(-1, -1, self.patch, -1, p, -1, p, self.channels).reshape(len(x), -1, r * p, s * p, self.channels)
+        return x[:, :, : self.rows, : self.columns].flatten(2)
+
+
 def _patches(x: Tensor, patch_len: int) -> Tensor:
     """`(B, N*P, ...)` -> `(B, N, P, ...)`."""
     return torch.unflatten(x, 1, (-1, patch_len))
 
 
 class LinearTokenizer(nn.Module):
-    """One linear map of the `P` timesteps of each patch: `(B, T, C)` -> `(B, N, D)`."""
+    """One linear map of the values of each box, "linear", "patch" and "tubelet": `(B, T, C)` -> `(B, N, D)`."""
 
     def __init__(self, config: TemporalJEPAConfig):
         super().__init__()
-        self.patch_len = config.patch
-        self.project = nn.Linear(config.patch * config.input_dim, config.embed_dim)
+        self.boxes = Boxes(config)
+        self.project = nn.Linear(config.patch * config.side**2 * config.picture[2], config.embed_dim)
 
     def forward(self, x: Tensor, observed: Tensor, slope: Tensor) -> Tensor:
         """`x (B, N*P, C)`, zeros where unobserved."""
-        tokens: Tensor = linear(self.project, _patches(x, self.patch_len).flatten(2))  # (B, N, D)
+        tokens: Tensor = linear(self.project, self.boxes.split(x))  # (B, N, D)
         return tokens
 
 
@@ -71,16 +96,24 @@ class ConvTokenizer(nn.Module):
 
     def __init__(self, config: TemporalJEPAConfig):
         super().__init__()
-        self.patch_len, width = config.patch, config.embed_dim // 2
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(2 * config.input_dim, width, k, padding=k // 2) for k in self.KERNELS
-        )
-        features = 2 * len(self.KERNELS) * width + 2 * config.input_dim
+        self.patch_len, width, self.channels = config.patch, config.embed_dim // 2, config.picture[2]
+        self.convolutions = nn.ModuleList(nn.Conv1d(2 * self.channels, width, k, padding=k // 2) for k in self.KERNELS)
+        features = 2 * len(self.KERNELS) * width + 2 * self.channels
         self.norm = nn.LayerNorm(features)
         self.project = nn.Linear(features, config.embed_dim)
 
     def forward(self, x: Tensor, observed: Tensor, slope: Tensor) -> Tensor:
-        """`x (B, N*P, C)`, zeros where unobserved; observed bool `(B, N*P, C)`; slope `(C,)`."""
+        """`x (B, T, C)`, zeros where unobserved; observed bool `(B, T, C)`; slope `(C,)`. Each cell for itself."""
+        cells = x.shape[-1] // self.channels
+        if cells > 1:
+            x, observed = (torch.unflatten(v, -1, (cells, -1)).transpose(1, 2).flatten(0, 1) for v in (x, observed))
+        tokens = self._cell(x, observed, slope[: self.channels])  # (B * A, T / P, D)
+        if cells > 1:
+            tokens = torch.unflatten(tokens, 0, (-1, cells)).transpose(1, 2).flatten(1, 2)
+        return tokens  # (B, N, D), time slowest
+
+    def _cell(self, x: Tensor, observed: Tensor, slope: Tensor) -> Tensor:
+        """One cell: `(B, N*P, F)` -> `(B, N, D)`."""
         step = torch.where(observed[:, 1:] & observed[:, :-1], x[:, 1:] - x[:, :-1], 0.0) / slope
         signal = torch.cat([x, F.pad(step, (0, 0, 1, 0))], dim=-1).transpose(1, 2)  # (B, 2C, T)
         waves = F.gelu(torch.cat([conv(signal) for conv in self.convolutions], dim=1))  # (B, W, T)

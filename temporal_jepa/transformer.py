@@ -23,6 +23,19 @@ def angles(positions: Tensor, width: int) -> Tensor:
     return F.pad(angle, (0, width // 2 - axes * count))
 
 
+def coordinates(index: Tensor, cells: tuple[int, int]) -> Tensor:
+    """Places on the grid, time slowest: index `(...)`, cells (rows, columns) -> `(..., A)`, no axes of extent 1.
+
+    >>> coordinates(torch.tensor([0, 1, 6, 7]), (2, 3)).tolist()
+    [[0, 0, 0], [0, 0, 1], [1, 0, 0], [1, 0, 1]]
+    """
+    rows, columns = cells
+    axes = [index // (rows * columns)]
+    axes += [index // columns % rows] if rows > 1 else []
+    axes += [index % columns] if columns > 1 else []
+    return torch.stack(axes, dim=-1)
+
+
 def sincos(positions: Tensor, width: int) -> Tensor:
     """Additive sinusoidal position embedding: `(..., A)` -> `(..., width)`."""
     angle = angles(positions, width)
@@ -68,15 +81,17 @@ class Stack(nn.Module):
     def __init__(self, dim: int, depth: int, config: TemporalJEPAConfig):
         super().__init__()
         self.dim, self.head_dim, self.rotary = dim, dim // config.num_heads, config.positions == "rotary"
+        self.cells = config.cells
         self.blocks = nn.ModuleList(Block(dim, config.num_heads, config.dropout, depth) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
 
-    def forward(self, h: Tensor, positions: Tensor, valid: Tensor | None) -> list[Tensor]:
-        """`h (B, K, D)`, positions `(B, K, A)`, valid bool `(B, K)` or None -> the input and every layer's output.
+    def forward(self, h: Tensor, index: Tensor, valid: Tensor | None) -> list[Tensor]:
+        """`h (B, K, D)`, grid places `(B, K)`, valid bool `(B, K)` or None -> the input and every layer's output.
 
         The last is layer-normed; the first has no positions added yet.
         """
         layers = [h]
+        positions = coordinates(index, self.cells)  # (B, K, A)
         rotation = None
         if self.rotary:
             angle = angles(positions, self.head_dim)[:, None]  # (B, 1, K, d/2)

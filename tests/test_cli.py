@@ -142,7 +142,10 @@ def test_printed_config_can_be_read_again(tj: Terminal, tmp_path: Path) -> None:
         ("pretrain --steps many", "--steps expects a whole number, got 'many'; for example --steps 500"),
         ("pretrain --seq-len 1.5", "--seq-len expects a whole number, got '1.5'; for example --seq-len 64"),
         ("pretrain --lr fast", "--lr expects a number, got 'fast'; for example --lr 0.002"),
-        ("pretrain --mask blok", "--mask expects one of random, block, future, got 'blok'; for example --mask block"),
+        (
+            "pretrain --mask blok",
+            "--mask expects one of random, block, future, tube, got 'blok'; for example --mask random",
+        ),
         ("pretrain --layout tall", "--layout expects one of wide, long, recording, folder, got 'tall'"),
         ("pretrain --lr", "--lr expects a value"),
         ("pretrain data.csv", "unexpected argument 'data.csv'"),

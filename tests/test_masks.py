@@ -92,7 +92,7 @@ def test_gather_reads_each_row_from_its_own_sample() -> None:
 
 
 def test_unknown_kind_and_ratio() -> None:
-    with pytest.raises(ValueError, match="'random', 'block' or 'future', got 'tube'"):
-        draw_visible(torch.ones(1, 4, dtype=torch.bool), "tube", 0.5, torch.Generator())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'future' or 'tube', got 'blok'"):
+        draw_visible(torch.ones(1, 4, dtype=torch.bool), "blok", 0.5, torch.Generator())  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="strictly between"):
         draw_visible(torch.ones(1, 4, dtype=torch.bool), "random", 0.0, torch.Generator())

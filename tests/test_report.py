@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from temporal_jepa import cli, figures
-from temporal_jepa.config import PretrainConfig
+from temporal_jepa.config import RECIPE, VIDEO, PretrainConfig
 from temporal_jepa.data import Sequences
 from temporal_jepa.report import write_report
 from temporal_jepa.runs import pretrain
@@ -145,8 +145,9 @@ def test_commands_give_the_settings_of_the_run(run: Path) -> None:
         "out": str(run),
         "values": "x,y",
     }
-    del settings["input_dim"]
-    assert options["pretrain"].items() >= {**settings, "id": "track", "time": "t", "label": "kind"}.items()
+    del settings["input_dim"], settings["frame"], settings["patch_size"]  # the data decide
+    usual = {name: options["pretrain"].get(name) or RECIPE[name] for name in VIDEO}  # left to the data, as not given
+    assert (options["pretrain"] | usual).items() >= {**settings, "id": "track", "time": "t", "label": "kind"}.items()
     assert options["probe"].items() >= {"train": "train.csv", "test": None, "kind": "knn", "seed": 1}.items()
 
 
