@@ -22,8 +22,8 @@ from .embedding import embed_sequences
 from .report import write_report
 from .version import __version__
 
-EXTRAS = {"parquet": ("pyarrow",), "onnx": ("onnx", "onnxscript", "onnxruntime"), "tensorboard": ("tensorboard",),
-          "hub": ("huggingface_hub",), "aeon": ("aeon",)}  # fmt: skip
+EXTRAS = {"parquet": ("pyarrow",), "video": ("av",), "onnx": ("onnx", "onnxscript", "onnxruntime"),
+          "tensorboard": ("tensorboard",), "hub": ("huggingface_hub",), "aeon": ("aeon",)}  # fmt: skip
 SETS = {"ArrowHead": "one channel", "BasicMotions": "six channels", "JapaneseVowels": "12 channels, unequal lengths"}
 COLUMNS = {"raw values": "raw values", "untrained encoder": "untrained", "pretrained encoder": "pretrained",
            "MiniRocket": "MiniRocket"}  # fmt: skip

@@ -11,7 +11,8 @@ from typing import Any, Literal, get_args, get_origin
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 EXAMPLES = {"data": "data.csv", "out": "runs/a", "init-from": "runs/a", "train": "train.csv", "test": "test.csv",
-            "id": "subject", "time": "t", "label": "activity", "values": "x,y,z", "steps": "500"}  # fmt: skip
+            "id": "subject", "time": "t", "label": "activity", "values": "x,y,z", "steps": "500",
+            "size": "64", "area": "center", "fps": "8"}  # fmt: skip
 
 
 _NO: Mapping[str, str] = {}

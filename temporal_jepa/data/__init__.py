@@ -20,9 +20,10 @@ from .sequences import Sequences as Sequences
 from .sequences import listed
 from .series import from_frame
 from .tables import Columns, read_delimited, read_parquet
+from .video import CLIP, VIDEOS, Sampling, is_video, read_video
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
-FILES = (*TABLES, ".ts", ".npy", ".npz")
+FILES = (*TABLES, ".ts", ".npy", ".npz", *VIDEOS)
 LONG = 1000  # timesteps from which one series is worth a word about windows
 
 
@@ -36,15 +37,21 @@ def read(
     values: str | Sequence[str] | None = None,
     window: int | None = None,
     stride: int | None = None,
+    fps: float | None = None,
+    size: str | int | None = None,
+    area: str | None = None,
 ) -> Sequences:
     """Read series from a file, a folder with one series a file, a pandas object, or arrays.
 
-    data: path of a .csv .tsv .txt .parquet .ts .npy .npz file or of a folder; a DataFrame or Series; an array
+    data: path of a .csv .tsv .txt .parquet .ts .npy .npz or video file or of a folder; a DataFrame or Series; an array
         ``(n, channels, time)`` or ``(n, time)``, or a list of ``(channels, time_i)``; or `Sequences`.
     layout: "wide" (a row is a series), "long" (a row is a timestep of the series named in `id`), "recording" (all rows
         are one series) or "folder". Inferred when None, like the next four.
     id, time, label: names of columns, "" for none. values: names of the value columns, a list or "A,B,C".
-    window, stride: cut each series into windows of so many timesteps, one every `stride` (default: `window`).
+    window, stride: cut each series into windows of so many timesteps, one every `stride` (default: `window`). Films
+        are cut into clips of 16 frames when no window is given.
+    fps, size, area: of video: frames a second (default: 8, or the films' own rate when it is lower); "64" pixels for a
+        square or "WIDTHxHEIGHT"; "center" (default), "none" (the whole picture, squeezed) or "WIDTHxHEIGHT+LEFT+TOP".
 
     `notes` of the result tells each inference in a line. Raises ValueError (or FileNotFoundError, or
     ModuleNotFoundError for a missing reader) with what was found, where, and what to do.
@@ -52,28 +59,40 @@ def read(
     named = values.split(",") if isinstance(values, str) else values
     picked = None if named is None else tuple(str(name).strip() for name in named)
     id, time, label = (None if c is None else str(c) for c in (id, time, label))
-    columns = Columns(layout, id, time, label, picked)
+    columns, sampling = Columns(layout, id, time, label, picked), Sampling(fps, size, area)
+    films = isinstance(data, (str, Path)) and is_video(Path(data))
     if stride is not None and window is None:
         raise ValueError(f"stride={stride} needs a window: the number of timesteps in each piece")
+    if (given := sampling.given()) and not films:
+        raise ValueError(f"{listed(given)}: for video files and folders of pictures only; leave it out")
     pandas = sys.modules.get("pandas")  # a pandas object can only come from an imported pandas
     if isinstance(data, Sequences):
         found = data
+    elif films:
+        if given := columns.given():
+            raise ValueError(f"{data}: {listed(given)}: for tables only; leave it out")
+        found = read_video(Path(data), sampling)
     elif isinstance(data, (str, Path)):
         found = _read_path(Path(data), columns)
     elif pandas is not None and isinstance(data, (pandas.DataFrame, pandas.Series)):
         found = from_frame(data if isinstance(data, pandas.DataFrame) else data.to_frame(data.name or "value"), columns)
     else:
         found = from_array(data, columns)
+    if window is None and found.frame is not None and found.frame[0] > 1 and (films or len(found) == 1):
+        window = min(CLIP, int(found.lengths.max()))
+    found = _checked(found, window is None)
+    return found if window is None else found.windows(window, stride)
+
+
+def _checked(found: Sequences, whole: bool) -> Sequences:
+    """The same with notes on what may surprise; ValueError for a series or a channel without values."""
     found.check_observed()
+    notes = []
     if flat := found.constant():
-        found = replace(found, notes=(*found.notes, f"constant throughout: {len(flat)} of {len(found)} series "
-                                      f"({listed(flat)})"))  # fmt: skip
-    if window is not None:
-        return found.windows(window, stride)
-    if len(found) == 1 and found.lengths[0] >= LONG:
-        note = f"one series of {found.lengths[0]} timesteps: window=LENGTH cuts it into many"
-        found = replace(found, notes=(*found.notes, note))
-    return found
+        notes.append(f"constant throughout: {len(flat)} of {len(found)} series ({listed(flat)})")
+    if whole and len(found) == 1 and found.lengths[0] >= LONG:
+        notes.append(f"one series of {found.lengths[0]} timesteps: window=LENGTH cuts it into many")
+    return replace(found, notes=(*found.notes, *notes))
 
 
 def _read_path(path: Path, columns: Columns) -> Sequences:

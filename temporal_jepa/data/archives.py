@@ -7,6 +7,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from .sequences import Sequences, listed
 from .tables import Columns, is_recording, read_text
+from .video import from_pictures
 
 DAMAGED = (  # what NumPy and zipfile raise for a broken file
     ValueError,
@@ -106,14 +108,15 @@ def from_array(
 ) -> Sequences:
     """Arrays ``(n, channels, time)``, ``(n, time)``, one recording ``(time,)`` or ``(time, channels)``, or a list.
 
-    A tall and narrow 2-D array is taken as one recording; `columns.layout` "wide" or "recording" settles it.
+    A tall and narrow 2-D array is taken as one recording; `columns.layout` "wide" or "recording" settles it. For arrays
+    of pictures see `from_pictures`; others with four axes are scenes ``(n, time, agents, features)``.
     Raises ValueError for options that arrays cannot have, and what `Sequences.from_arrays` raises.
     """
     if named := [name for name in columns.given() if name != "layout"]:
         raise ValueError(f"{source}: {listed(named)} name columns of a table, and arrays have none; leave them out")
-    if columns.layout not in (None, "wide", "recording"):
-        raise ValueError(f"{source}: expected layout wide (rows are series) or recording (rows are time), got "
-                         f"{columns.layout!r}")  # fmt: skip
+    if columns.layout not in (None, "wide", "recording", "scene", "video"):
+        raise ValueError(f"{source}: expected layout wide (rows are series), recording (rows are time), scene (agents) "
+                         f"or video (pictures), got {columns.layout!r}")  # fmt: skip
     lines = list(notes)
     if not isinstance(array, (list, tuple)):
         array = array if isinstance(array, np.ma.MaskedArray) else np.asarray(array)
@@ -122,12 +125,14 @@ def from_array(
         if array.size and len(shape) < 3 and (tall or len(shape) == 1 or columns.layout == "recording"):
             lines.append(f"an array of shape {shape} is one recording: rows are time (layout=wide: rows are series)")
             array = array.reshape(1, len(array), -1).transpose(0, 2, 1)
+        if array.size and (len(shape) > 3 or columns.layout in ("scene", "video")):
+            array, lines[len(lines) :] = from_pictures(array, columns.layout, source)
     try:
         found = Sequences.from_arrays(array, y)
     except ValueError as error:
         raise ValueError(f"{source}: {str(error).removeprefix('arrays: ')}") from error
     values, trimmed = trim(found.values)
-    return Sequences(values, found.labels, source=source, notes=(*lines, *found.notes, *trimmed))
+    return replace(found, values=values, source=source, notes=(*lines, *found.notes, *trimmed))
 
 
 def trim(values: list[npt.NDArray[np.float32]]) -> tuple[list[npt.NDArray[np.float32]], list[str]]:

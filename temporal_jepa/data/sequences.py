@@ -205,7 +205,9 @@ class Sequences:
             ("source", self.source),
             ("series", str(len(self))),
             ("timesteps", f"{lengths[0]}" if lengths.min() == lengths.max() else f"{span} (min / median / max)"),
-            ("channels", f"{self.n_channels}: {listed(self.channels)}"),
+            ("channels", f"{self.n_channels}: {listed(self.channels)}")
+            if self.frame is None
+            else ("frame", " x ".join(map(str, self.frame)) + " (rows, columns, channels)"),
             ("missing", f"{100 * missing / total:.2f} %" if missing else "none"),
         ]
         if self.labels is None:
@@ -218,7 +220,7 @@ class Sequences:
             first, last = min(t[0] for t in self.times), max(t[-1] for t in self.times)
             rows.append(("times", f"{moment(first)} to {moment(last)}"))
         changing = np.array([_changes(x) for x in self.values])  # (n, channels)
-        if still := [self.channels[k] for k in np.flatnonzero(~changing.any(axis=0))]:
+        if self.frame is None and (still := [self.channels[k] for k in np.flatnonzero(~changing.any(axis=0))]):
             rows.append(("constant channels", f"{len(still)}: {listed(still)}"))
         if flat := [self.ids[k] for k in np.flatnonzero(~changing.any(axis=1))]:
             rows.append(("constant series", f"{len(flat)}: {listed(flat)}"))

@@ -1,0 +1,251 @@
+"""Pictures out of film files through PyAV (FFmpeg): what a film is, and its frames at a steady rate, of one size."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .sequences import Frame
+
+Region = tuple[int, int, int, int]  # width, height, left, top
+STILL = 60.0  # seconds that a picture stays at most: a longer gap between timestamps counts as these
+# The mean over the area of a pixel; without the other two, colours come out 1 % too dark.
+SCALING = "area+accurate_rnd+full_chroma_int"
+UPRIGHT = {90: ("transpose=cclock",), -90: ("transpose=clock",), 180: ("hflip", "vflip")}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a film is, from its headers and timestamps: nothing is decoded for it.
+
+    codec, width, height: as coded, before any rotation. gray: one channel. pictures: how many there are.
+    seconds: from the first picture to the last, and `declared`: what the header says. rate: pictures a second.
+    steady: whether their distances are equal. A folder of pictures has a picture a second.
+    """
+
+    codec: str
+    width: int
+    height: int
+    gray: bool
+    pictures: int
+    seconds: float
+    declared: float
+    rate: float
+    steady: bool
+
+
+class Clock:
+    """Seconds since the first picture, from timestamps that may be missing, jump or start again: it never runs back."""
+
+    def __init__(self, period: float):
+        self.period, self.now = period, 0.0
+        self.last: float | None = None
+
+    def __call__(self, stamp: float | None) -> float:
+        """The time of the next picture, whose timestamp in seconds is `stamp`."""
+        if self.last is None or stamp is None:
+            step = 0.0 if self.last is None else self.period
+        else:
+            step = stamp - self.last
+        if step < -1 - 16 * self.period:  # earlier than any order of coding makes it: the stamps start again
+            self.last, step = stamp, self.period
+        elif step > 0 or self.last is None:
+            self.last = (self.last or 0.0) + step if stamp is None else stamp
+        self.now += min(max(step, 0.0), STILL)
+        return self.now
+
+
+def survey(files: Sequence[Path], loose: bool) -> Facts:
+    """The facts of a film: of one video file, or of pictures in one file each (`loose`).
+
+    Raises ValueError, without the name of the file, when it is no film.
+    """
+    with _opened(files[0]) as (container, stream):
+        codec, shape = stream.codec_context.name, (stream.codec_context.width, stream.codec_context.height)
+        name = stream.codec_context.pix_fmt or ""
+        gray = name.startswith(("gray", "ya", "mono"))
+        if loose:
+            return Facts(codec, *shape, gray, len(files), len(files) - 1.0, len(files) - 1.0, 1.0, True)
+        base = float(stream.time_base)
+        declared = stream.duration * base if stream.duration else (container.duration or 0) / 1e6
+        usual = float(stream.average_rate or 0) or 1.0
+        stamps = [stamp * base for stamp in _stamps(container, stream)]
+    if not stamps:
+        raise ValueError("it holds no pictures; is it cut short?")
+    gaps = np.diff(np.unique(stamps)) if min(stamps) < max(stamps) else np.array([1 / usual])
+    period = float(np.median(gaps))
+    low, high = np.percentile(gaps, (5, 95))
+    clock = Clock(period)
+    seconds = [clock(stamp) for stamp in stamps][-1]
+    mean = seconds / max(len(stamps) - 1, 1)
+    steady = bool(high - low < 0.2 * period and abs(mean / period - 1) < 0.05)
+    return Facts(codec, *shape, gray, len(stamps), seconds, declared, 1 / (mean if steady and mean else period), steady)
+
+
+def decode(
+    files: Sequence[Path], loose: bool, facts: Facts, fps: float, shape: Frame, area: Region | str, threads: int,
+    lost: list[str],
+) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:  # fmt: skip
+    """Pictures ``(height, width, channels)`` at 0, 1/fps, 2/fps, ... seconds, each with the number of moments it fills.
+
+    shape: of the result. area: "none", "center" or a region of the upright picture. threads: that FFmpeg may use.
+    lost: gets a reason for each picture that cannot be decoded; the others are given. Pictures in files of their own
+    (`loose`) have no time: each is given once.
+    Raises ValueError for a region outside the picture, or a file that cannot be opened.
+    """
+    fit = _Fit(shape, area)
+    if loose:
+        for file in files:
+            try:
+                yield fit(_picture(file)), 1
+            except ValueError as error:
+                lost.append(f"{file.name}: {error}")
+        return
+    with _opened(files[0]) as (container, stream):
+        stream.thread_type, stream.codec_context.thread_count = "AUTO", threads
+        for picture, times in sampled(_frames(container, stream, lost), Clock(1 / facts.rate), fps):
+            yield fit(picture), times
+
+
+def sampled(frames: Iterable[Any], clock: Clock, fps: float) -> Iterator[tuple[Any, int]]:
+    """For the moments 0, 1/fps, 2/fps, ...: the nearest frame in time (the earlier of two), and for how many of them.
+
+    frames: things with a `time` in seconds or None.
+    """
+    held, before, moment = None, 0.0, 0
+    for frame in frames:
+        now = clock(frame.time)
+        if held is not None:
+            upto = max(int(np.floor((before + now) / 2 * fps + 1e-6)) + 1, moment)
+            if upto > moment:
+                yield held, upto - moment
+            moment = upto
+        held, before = frame, now
+    upto = int(np.floor(before * fps + 0.05)) + 1  # rounded stamps may end a little early
+    if held is not None and upto > moment:
+        yield held, upto - moment
+
+
+class _Fit:
+    """Puts a decoded picture upright, crops and scales it, in a chain of FFmpeg's filters."""
+
+    def __init__(self, shape: Frame, area: Region | str):
+        self.shape, self.area = shape, area
+        self.key: tuple[Any, ...] = ()
+        self.graph: Any = None
+
+    def __call__(self, picture: Any) -> npt.NDArray[np.uint8]:
+        key = (picture.width, picture.height, picture.format.name, picture.rotation)
+        if key != self.key:
+            self.graph, self.key = self._chain(*key), key
+        self.graph.push(picture)
+        array: npt.NDArray[np.uint8] = self.graph.pull().to_ndarray()
+        return array.reshape(self.shape)
+
+    def _chain(self, width: int, height: int, form: str, rotation: int) -> Any:
+        import av
+
+        turn = UPRIGHT.get(rotation, ())
+        if rotation in (90, -90):
+            shown = height, width
+        else:
+            shown = width, height
+        rows, columns, channels = self.shape
+        region = ":".join(map(str, region_of(*shown, self.shape, self.area)))
+        steps = (*turn, f"crop={region}:exact=1", f"scale={columns}:{rows}:flags={SCALING}",
+                 f"format={'gray' if channels == 1 else 'rgb24'}")  # fmt: skip
+        graph = av.filter.Graph()
+        source: Any = {"width": width, "height": height, "format": form, "time_base": Fraction(1)}
+        nodes = [graph.add_buffer(**source)]
+        nodes += [graph.add(*step.split("=", 1)) for step in steps]
+        graph.link_nodes(*nodes, graph.add("buffersink")).configure()
+        return graph
+
+
+def region_of(width: int, height: int, shape: Frame, area: Region | str) -> Region:
+    """The part of a picture of this size that becomes a frame: (width, height, left, top)."""
+    if area == "none":
+        return width, height, 0, 0
+    if not isinstance(area, str):
+        if area[2] + area[0] > width or area[3] + area[1] > height:
+            raise ValueError(f"area={area[0]}x{area[1]}+{area[2]}+{area[3]} (WIDTHxHEIGHT+LEFT+TOP) does not fit into "
+                             f"its pictures of {width}x{height}")  # fmt: skip
+        return area
+    rows, columns, _ = shape
+    wide = max(min(width, round(height * columns / rows)), 1)
+    high = max(min(height, round(width * rows / columns)), 1)
+    return wide, high, (width - wide) // 2, (height - high) // 2
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[tuple[Any, Any]]:
+    """The container of a file and its stream of pictures."""
+    if importlib.util.find_spec("av") is None:
+        raise ModuleNotFoundError(f"reading {file.suffix.lower()} needs PyAV: pip install 'temporal-jepa[video]'")
+    import av
+
+    if not file.stat().st_size:
+        raise ValueError("the file is empty")
+    with file.open("rb") as opened:  # not its name, in which FFmpeg would look for protocols and patterns
+        try:
+            container = av.open(opened, metadata_errors="ignore", options={"protocol_whitelist": "file"})
+        except av.error.FFmpegError as error:
+            raise ValueError(
+                f"not a film that FFmpeg can read; is it damaged or cut short? ({error.strerror})"
+            ) from None
+        with container:
+            cover = av.stream.Disposition.attached_pic
+            streams = [stream for stream in container.streams.video if not stream.disposition & cover]
+            if not streams:
+                raise ValueError(
+                    "it holds sound and no pictures" if container.streams.audio else "it holds no pictures"
+                )
+            if streams[0].codec_context is None:
+                raise ValueError("this PyAV has no decoder for it")
+            yield container, streams[0]
+
+
+def _stamps(container: Any, stream: Any) -> Iterator[int]:
+    """The timestamps of the packets, in units of the stream; ends where a file is cut."""
+    import av
+
+    try:
+        for packet in container.demux(stream):
+            stamp = packet.dts if packet.pts is None else packet.pts
+            if packet.size and stamp is not None:
+                yield stamp
+    except av.error.FFmpegError:
+        return
+
+
+def _frames(container: Any, stream: Any, lost: list[str]) -> Iterator[Any]:
+    """The frames that can be decoded, in the order of showing."""
+    import av
+
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+            frames = packet.decode()
+        except StopIteration:
+            return
+        except av.error.FFmpegError as error:
+            lost.append(str(error.strerror))
+            continue
+        yield from frames
+
+
+def _picture(file: Path) -> Any:
+    lost: list[str] = []
+    with _opened(file) as (container, stream):
+        for frame in _frames(container, stream, lost):
+            return frame
+    raise ValueError(lost[0] if lost else "it holds no picture")
