@@ -32,15 +32,19 @@ TEXT = str | None
 
 def _reading(form: Form, otherwise: str = "inferred") -> None:
     form.group(f"how the data is read (default: {otherwise}; see docs/data.md)")
-    form.flag("layout", Literal["wide", "long", "recording", "folder", "scene", "video"] | None, None,
-              "one row a series; a row a timestep of series --id; all rows one series; a file a series; arrays of "
-              "agents; arrays of pictures")  # fmt: skip
+    form.flag("layout", Literal["wide", "long", "recording", "folder", "tracks", "scene", "video"] | None, None,
+              "one row a series; a row a timestep of series --id; all rows one series; a file a series; a row a fix; "
+              "agents side by side; arrays of pictures")  # fmt: skip
     form.flag("id", TEXT, None, "column that names the series", "COL")
     form.flag("time", TEXT, None, "column of the time", "COL")
     form.flag("label", TEXT, None, "column of the label, never used in pretraining; '' for none", "COL")
     form.flag("values", str | list[str | int] | None, None, "columns of the values", "A,B,C")
     form.flag("window", int | None, None, "cut series into windows of N timesteps", "N")
     form.flag("stride", int | None, None, "timesteps between windows (default: the window)", "N")
+    form.flag("features", str | list[str] | None, None, "of tracks: x,y,dx,dy,speed,heading,turn,dt, ...", "A,B,C")
+    form.flag("step", float | None, None, "of tracks: resample to a fix every S seconds", "S")
+    form.flag("gap", float | None, None, "of tracks: split where no fix comes for S seconds", "S")
+    form.flag("max_speed", float | None, None, "of tracks: leave out fixes that are jumps, faster than this", "M/S")
     form.flag("fps", float | None, None, "of video: frames a second (default: 8, or what the films have)", "X")
     form.flag("size", TEXT, None, "of video: pixels, 64 for a square or WIDTHxHEIGHT (default: 64)", "N")
     form.flag("area", TEXT, None, "of video: center (default), none or WIDTHxHEIGHT+LEFT+TOP", "AREA")

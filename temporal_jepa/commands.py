@@ -27,6 +27,7 @@ from .embedding import check_channels, embed_sequences, embed_timesteps, initial
 from .report import write_report
 from .training import pick_device
 
+SHAPING = ("window", "stride", "features", "step", "gap", "max_speed")  # name no columns of a file
 READING = [name for name in introspection.signature(read).parameters if name != "data"]
 
 
@@ -39,7 +40,7 @@ def _given(options: argparse.Namespace, run: Mapping[str, Any] | None = None, fi
     if run is not None:
         data = run.get("data", {})
         same = Path(data.get("path", "")).suffix.lower() == Path(file).suffix.lower()
-        stored = {k: v for k, v in data.get("options", {}).items() if same or k in ("window", "stride")}
+        stored = {k: v for k, v in data.get("options", {}).items() if same or k in SHAPING}
     chosen = {name: getattr(options, name) for name in READING if getattr(options, name) is not None}
     return {**stored, **chosen}
 

@@ -84,7 +84,7 @@ CASES = {  # name, content, options, message
         "a.csv",
         "time,v\n0,1\n",
         {"layout": "tall"},
-        "expected layout wide, long or recording .*'tall'",
+        "expected layout wide, long, recording, tracks or scene .*'tall'",
     ),
     "long without id": (
         "a.csv",

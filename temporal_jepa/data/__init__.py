@@ -11,19 +11,28 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .archives import from_array, read_numpy, read_ts
+from .fixes import from_fixes, is_track_table
+from .geofiles import from_object, read_geojson, read_gpx
 from .sequences import Sequences as Sequences
 from .sequences import listed
 from .series import from_frame
 from .tables import Columns, read_delimited, read_parquet
+from .tracks import Motion
 from .video import CLIP, VIDEOS, Sampling, is_video, read_video
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    _Table = tuple[pd.DataFrame, Columns, list[str]]
+
+ROUTES = (".gpx", ".geojson", ".json")
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
-FILES = (*TABLES, ".ts", ".npy", ".npz", *VIDEOS)
+FILES = (*TABLES, *ROUTES, ".ts", ".npy", ".npz", *VIDEOS)
 LONG = 1000  # timesteps from which one series is worth a word about windows
 
 
@@ -37,47 +46,51 @@ def read(
     values: str | Sequence[str] | None = None,
     window: int | None = None,
     stride: int | None = None,
+    features: str | Sequence[str] | None = None,
+    step: float | None = None,
+    gap: float | None = None,
+    max_speed: float | None = None,
     fps: float | None = None,
     size: str | int | None = None,
     area: str | None = None,
 ) -> Sequences:
-    """Read series from a file, a folder with one series a file, a pandas object, or arrays.
+    """Read series from a file, a folder with one series a file, a pandas or GeoPandas object, or arrays.
 
-    data: path of a .csv .tsv .txt .parquet .ts .npy .npz or video file or of a folder; a DataFrame or Series; an array
-        ``(n, channels, time)`` or ``(n, time)``, or a list of ``(channels, time_i)``; or `Sequences`.
+    data: path of a .csv .tsv .txt .parquet .gpx .geojson .ts .npy .npz or video file or of a folder; a DataFrame or
+        Series; a GeoDataFrame or the trajectories of movingpandas; an array ``(n, channels, time)`` or ``(n, time)``,
+        or a list of ``(channels, time_i)``; or `Sequences`.
     layout: "wide" (a row is a series), "long" (a row is a timestep of the series named in `id`), "recording" (all rows
-        are one series) or "folder". Inferred when None, like the next four.
+        are one series), "folder", "tracks" (a row is a fix: where something was when) or "scene" (the same, and all
+        that moves at one time is one sample). Inferred when None, like the next four.
     id, time, label: names of columns, "" for none. values: names of the value columns, a list or "A,B,C".
     window, stride: cut each series into windows of so many timesteps, one every `stride` (default: `window`). Films
         are cut into clips of 16 frames when no window is given.
+    features: of tracks, a list or "A,B,C" of x, y, z, lon, lat, dx, dy, speed, acceleration, heading, turn, dt, see
+        `tracks.movement`. step: seconds between resampled fixes. gap: seconds without a fix that split a track.
+        max_speed: m/s from which a fix is a jump and left out.
     fps, size, area: of video: frames a second (default: 8, or the films' own rate when it is lower); "64" pixels for a
         square or "WIDTHxHEIGHT"; "center" (default), "none" (the whole picture, squeezed) or "WIDTHxHEIGHT+LEFT+TOP".
 
     `notes` of the result tells each inference in a line. Raises ValueError (or FileNotFoundError, or
     ModuleNotFoundError for a missing reader) with what was found, where, and what to do.
     """
-    named = values.split(",") if isinstance(values, str) else values
-    picked = None if named is None else tuple(str(name).strip() for name in named)
     id, time, label = (None if c is None else str(c) for c in (id, time, label))
-    columns, sampling = Columns(layout, id, time, label, picked), Sampling(fps, size, area)
+    columns, sampling = Columns(layout, id, time, label, _names(values)), Sampling(fps, size, area)
+    motion = Motion(_names(features), step, gap, max_speed)
     films = isinstance(data, (str, Path)) and is_video(Path(data))
     if stride is not None and window is None:
         raise ValueError(f"stride={stride} needs a window: the number of timesteps in each piece")
     if (given := sampling.given()) and not films:
         raise ValueError(f"{listed(given)}: for video files and folders of pictures only; leave it out")
-    pandas = sys.modules.get("pandas")  # a pandas object can only come from an imported pandas
-    if isinstance(data, Sequences):
-        found = data
-    elif films:
-        if given := columns.given():
+    if films:
+        if given := [*columns.given(), *motion.given()]:
             raise ValueError(f"{data}: {listed(given)}: for tables only; leave it out")
         found = read_video(Path(data), sampling)
-    elif isinstance(data, (str, Path)):
-        found = _read_path(Path(data), columns)
-    elif pandas is not None and isinstance(data, (pandas.DataFrame, pandas.Series)):
-        found = from_frame(data if isinstance(data, pandas.DataFrame) else data.to_frame(data.name or "value"), columns)
     else:
-        found = from_array(data, columns)
+        found = _found(data, columns, motion)
+    if motion.given() and found.places is None:
+        raise ValueError(f"{found.source}: {listed(motion.given())} describe movement, and these series have no "
+                         "places; say layout=tracks, and values=A,B for the columns of the places")  # fmt: skip
     if window is None and found.frame is not None and found.frame[0] > 1 and (films or len(found) == 1):
         window = min(CLIP, int(found.lengths.max()))
     found = _checked(found, window is None)
@@ -95,19 +108,42 @@ def _checked(found: Sequences, whole: bool) -> Sequences:
     return replace(found, notes=(*found.notes, *notes))
 
 
-def _read_path(path: Path, columns: Columns) -> Sequences:
+def _names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    named = given.split(",") if isinstance(given, str) else given
+    return None if named is None else tuple(str(name).strip() for name in named)
+
+
+def _found(data: Any, columns: Columns, motion: Motion) -> Sequences:
+    if isinstance(data, Sequences):
+        return data
+    if isinstance(data, (str, Path)):
+        return _read_path(Path(data), columns, motion)
+    pandas = sys.modules.get("pandas")  # a pandas object can only come from an imported pandas
+    if pandas is not None and (fixes := from_object(data)) is not None:
+        return _from_table(fixes, replace(columns, layout=columns.layout or "tracks"), motion, type(data).__name__)
+    if pandas is not None and isinstance(data, (pandas.DataFrame, pandas.Series)):
+        frame = data if isinstance(data, pandas.DataFrame) else data.to_frame(data.name or "value")
+        return _from_table(frame, columns, motion)
+    return from_array(data, columns)
+
+
+def _from_table(
+    frame: pd.DataFrame, columns: Columns, motion: Motion, source: str = "frame", notes: Sequence[str] = ()
+) -> Sequences:
+    if is_track_table(frame, columns, motion):
+        return from_fixes(frame, columns, motion, source, notes)
+    return from_frame(frame, columns, source, notes)
+
+
+def _read_path(path: Path, columns: Columns, motion: Motion) -> Sequences:
     if path.is_dir():
-        return _read_folder(path, columns)
+        return _read_folder(path, columns, motion)
     if not path.exists():
         near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         close = difflib.get_close_matches(path.name, near, 1)
         raise FileNotFoundError(f"no file or folder {path}" + (f"; did you mean {close[0]!r}?" if close else ""))
     if columns.layout == "folder":
         raise ValueError(f"{path}: layout folder expects a folder with one series a file, got a file")
-    return _read_file(path, columns)
-
-
-def _read_file(path: Path, columns: Columns) -> Sequences:
     kind = path.suffix.lower()
     if kind not in FILES:
         raise ValueError(f"{path}: unknown extension {kind or '(none)'!r}; expected one of {' '.join(FILES)}")
@@ -117,15 +153,24 @@ def _read_file(path: Path, columns: Columns) -> Sequences:
         return read_ts(path)
     if kind in (".npy", ".npz"):
         return read_numpy(path, columns)
+    frame, columns, notes = _read_table(path, columns)
+    return _from_table(frame, columns, motion, str(path), notes)
+
+
+def _read_table(path: Path, columns: Columns) -> _Table:
+    """A file of rows as a frame, what is known of its columns, and notes."""
+    kind = path.suffix.lower()
+    if kind in ROUTES:
+        frame = read_gpx(path) if kind == ".gpx" else read_geojson(path)
+        return frame, replace(columns, layout=columns.layout or "tracks", values=columns.values or ()), []
     if kind in (".parquet", ".pq"):
-        return from_frame(read_parquet(path), columns, str(path))
-    frame, columns, notes = read_delimited(path, columns)
-    return from_frame(frame, columns, str(path), notes)
+        return read_parquet(path), columns, []
+    return read_delimited(path, columns)
 
 
-def _read_folder(folder: Path, columns: Columns) -> Sequences:
+def _read_folder(folder: Path, columns: Columns, motion: Motion) -> Sequences:
     """One series a file, all of one type; in a folder of folders the inner ones are the labels."""
-    if columns.layout not in (None, "folder"):
+    if columns.layout not in (None, "folder", "tracks"):
         raise ValueError(f"{folder}: a folder has the layout folder (one series a file), got {columns.layout!r}; for "
                          f"another layout name one of its files")  # fmt: skip
     entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
@@ -134,13 +179,42 @@ def _read_folder(folder: Path, columns: Columns) -> Sequences:
     files = [f for p in inner for f in sorted(p.iterdir()) if not f.name.startswith(".")] if labelled else entries
     if splits := [f.name for f in files if f.stem.upper().endswith(("_TRAIN", "_TEST"))]:
         raise ValueError(f"{folder}: holds the splits {listed(splits)} of a set; name one of these files")
-    kinds = {f.suffix.lower() for f in files if f.suffix.lower() in (*TABLES, ".npy")}
+    allowed = (*TABLES, *ROUTES, ".npy")
+    kinds = {f.suffix.lower() for f in files if f.suffix.lower() in allowed}
     if strays := [f.relative_to(folder) for f in files if f.is_dir() or f.suffix.lower() not in kinds]:
-        raise ValueError(f"{folder}: expected only files with one series each ({' '.join((*TABLES, '.npy'))}), but "
+        raise ValueError(f"{folder}: expected only files with one series each ({' '.join(allowed)}), but "
                          f"found {listed(strays)}; move them away, or name one file")  # fmt: skip
     if len(kinds) != 1:
         raise ValueError(f"{folder}: expected files of one type, got {listed(sorted(kinds)) or 'none'}")
-    return _joined(folder, files, [_read_file(f, replace(columns, layout="recording")) for f in files], labelled)
+    layout = None if columns.layout == "folder" else columns.layout
+    if kinds != {".npy"}:
+        tables = [_read_table(f, replace(columns, layout=layout)) for f in files]
+        if is_track_table(tables[0][0], tables[0][1], motion):
+            return _joined_tracks(folder, files, tables, labelled, motion)
+    columns = replace(columns, layout="recording")
+    return _joined(folder, files, [_read_path(f, columns, motion) for f in files], labelled)
+
+
+def _joined_tracks(
+    folder: Path,
+    files: list[Path],
+    tables: list[tuple[pd.DataFrame, Columns, list[str]]],
+    labelled: bool,
+    motion: Motion,
+) -> Sequences:
+    """Files of fixes: a table is one track, GPX and GeoJSON may hold several."""
+    import pandas as pd
+
+    frames = []
+    for file, (frame, _, _) in zip(files, tables, strict=True):
+        name = str(file.relative_to(folder))
+        several = file.suffix.lower() in ROUTES and "id" in frame and frame["id"].nunique() > 1
+        own = frame.assign(file=name + ":" + frame["id"] if several else name)
+        frames.append(own.assign(folder=file.parent.name) if labelled else own)
+    columns = replace(tables[0][1], layout="tracks", id="file", label="folder" if labelled else tables[0][1].label)
+    notes = [f"layout folder: {len(files)} files of tracks", *tables[0][2]]
+    notes += ["labels are the names of the inner folders"] * labelled
+    return from_fixes(pd.concat(frames, ignore_index=True), columns, motion, str(folder), notes)
 
 
 def _joined(folder: Path, files: list[Path], parts: list[Sequences], labelled: bool) -> Sequences:

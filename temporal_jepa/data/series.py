@@ -20,6 +20,7 @@ from .tables import IDS, LABELS, TIMES, Columns, is_recording
 if TYPE_CHECKING:
     import pandas as pd
 
+LAYOUTS = ("wide", "long", "recording", "tracks", "scene")
 VALUE_LIKE = ("target", "y")  # forecasting tables call their value so
 NUMBERED = re.compile(r"(.*?)[\s_.-]?(\d+)")
 CHANNEL_LIKE = {"ch", "channel", "sensor", "feature", "var", "dim", "x", "y", "z", "v", "signal"}
@@ -47,13 +48,19 @@ def from_frame(frame: pd.DataFrame, columns: Columns, source: str = "frame", not
     that do not exist, and a table without rows or without a column of numbers.
     """
     lines = list(notes)
-    frame, columns = _flat(frame, columns, lines)
-    if not frame.size:
-        raise ValueError(f"{source}: the table has no {'columns' if len(frame) else 'rows'}")
-    frame = _without_unnamed(frame, columns, lines)
-    _check_columns(frame, columns, source)
+    frame, columns = tidy(frame, columns, source, lines)
     plan = _plan(frame, columns, source, lines)
     return (_wide if plan.layout == "wide" else _long)(frame, plan, source)
+
+
+def tidy(frame: pd.DataFrame, columns: Columns, source: str, notes: list[str]) -> tuple[pd.DataFrame, Columns]:
+    """The frame with text column names, its index a column if it means something; ValueError for absent columns."""
+    frame, columns = _flat(frame, columns, notes)
+    if not frame.size:
+        raise ValueError(f"{source}: the table has no {'columns' if len(frame) else 'rows'}")
+    frame = _without_unnamed(frame, columns, notes)
+    _check_columns(frame, columns, source)
+    return frame, columns
 
 
 def _flat(frame: pd.DataFrame, columns: Columns, notes: list[str]) -> tuple[pd.DataFrame, Columns]:
@@ -96,8 +103,10 @@ def _check_columns(frame: pd.DataFrame, columns: Columns, source: str) -> None:
     if not frame.columns.is_unique:
         twice = listed(frame.columns[frame.columns.duplicated()])
         raise ValueError(f"{source}: several columns have the same name: {twice}")
-    if columns.layout not in (None, "wide", "long", "recording"):
-        raise ValueError(f"{source}: expected layout wide, long or recording for a table, got {columns.layout!r}")
+    if columns.layout not in (None, *LAYOUTS):
+        raise ValueError(
+            f"{source}: expected layout {', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]} for a table, got {columns.layout!r}"
+        )
     named = {"id": columns.id, "time": columns.time, "label": columns.label}
     for option, name in [*named.items(), *(("values", v) for v in columns.values or ())]:
         if name and name not in frame.columns:
@@ -110,11 +119,11 @@ def _check_columns(frame: pd.DataFrame, columns: Columns, source: str) -> None:
 def _plan(frame: pd.DataFrame, columns: Columns, source: str, notes: list[str]) -> _Plan:
     """Decide the layout and the part of each column."""
     names = [str(name) for name in frame.columns]
-    guessed = {"time": _find_time(frame)}
+    guessed = {"time": find_time(frame)}
     time = guessed["time"] if columns.time is None else columns.time or None
-    guessed["label"] = _find_label(names, time)
+    guessed["label"] = find_label(names, time)
     label = guessed["label"] if columns.label is None else columns.label or None
-    ids = _find_ids(frame, time)
+    ids = find_ids(frame, time)
     guessed["id"] = ids[0] if ids else None
     ident = guessed["id"] if columns.id is None else columns.id or None
     repeated = ident is not None and bool(frame[ident].duplicated().any())
@@ -129,12 +138,12 @@ def _plan(frame: pd.DataFrame, columns: Columns, source: str, notes: list[str]) 
     rest = [n for n in names if n not in spent] if columns.values is None else list(columns.values)
     if layout == "wide":
         steps = _steps(rest, columns.values, wide=True) or {
-            "value": rest if columns.values else _numeric_only(frame, rest)
+            "value": rest if columns.values else numeric_only(frame, rest)
         }
         plan = _Plan(layout, ident, None, label, [n for group in steps.values() for n in group], steps, notes)
     else:
         if columns.values is None:  # other ids, and counters of rows, are no measurements
-            rest = _numeric_only(frame, [n for n in rest if n not in ids] or rest)
+            rest = numeric_only(frame, [n for n in rest if n not in ids] or rest)
         plan = _Plan(layout, ident, time, label, rest, {}, notes)
         if columns.label is None and label is not None and label not in rest:
             _settle_label(frame, plan, label)
@@ -186,7 +195,8 @@ def _explain(plan: _Plan, names: list[str]) -> None:
         plan.notes.append(f"columns left out: {listed(unused)}")
 
 
-def _find_time(frame: pd.DataFrame) -> str | None:
+def find_time(frame: pd.DataFrame) -> str | None:
+    """The column of times: by its name, else the first of dates."""
     names = [str(n) for n in frame.columns]
     known = [n for want in TIMES for n in names if n.lower() == want]
     dates = [n for n in names if frame[n].dtype.kind == "M"]
@@ -201,12 +211,13 @@ def _is_dates(column: pd.Series[Any]) -> bool:
     return bool(_dates(some)[0].notna().all())
 
 
-def _find_label(names: list[str], time: str | None) -> str | None:
+def find_label(names: list[str], time: str | None) -> str | None:
+    """The column that is named like a label."""
     lower = {n.lower(): n for n in names if n != time}
     return next((lower[n] for n in LABELS if n in lower and not (n == "y" and "x" in lower)), None)  # x, y: a place
 
 
-def _find_ids(frame: pd.DataFrame, time: str | None) -> list[str]:
+def find_ids(frame: pd.DataFrame, time: str | None) -> list[str]:
     """Columns named like ids; first those whose times never repeat, then those that name several rows."""
     names = [str(n) for n in frame.columns if n != time and IDS.fullmatch(str(n))]
     many = [n for n in names if frame[n].duplicated().any()]
@@ -242,13 +253,13 @@ def _parsed(column: pd.Series[Any]) -> pd.Series[Any]:
     return column if _is_numeric(column) else pd.to_numeric(column.astype(str), errors="coerce")
 
 
-def _numeric_only(frame: pd.DataFrame, names: list[str]) -> list[str]:
+def numeric_only(frame: pd.DataFrame, names: list[str]) -> list[str]:
     """These columns without text and dates; a column with more numbers than text stays, to be reported."""
     known = {n: int(frame[n].notna().sum()) for n in names if frame[n].dtype.kind not in "mM"}
     return [n for n, count in known.items() if not count or 2 * _parsed(frame[n]).notna().sum() > count]
 
 
-def _matrix(frame: pd.DataFrame, names: list[str], source: str) -> npt.NDArray[np.float64]:
+def as_matrix(frame: pd.DataFrame, names: list[str], source: str) -> npt.NDArray[np.float64]:
     """The columns as ``(rows, columns)`` float64; ValueError for the first cell that is no number."""
     out = np.empty((len(frame), len(names)))
     for k, name in enumerate(names):
@@ -264,12 +275,12 @@ def _matrix(frame: pd.DataFrame, names: list[str], source: str) -> npt.NDArray[n
 
 def _wide(frame: pd.DataFrame, plan: _Plan, source: str) -> Sequences:
     steps = len(next(iter(plan.steps.values())))
-    cube = _matrix(frame, plan.values, source).reshape(len(frame), len(plan.steps), steps)
+    cube = as_matrix(frame, plan.values, source).reshape(len(frame), len(plan.steps), steps)
     if (blank := np.flatnonzero(np.isnan(cube).all(axis=(1, 2)))).size:
         raise ValueError(f"{source}: {blank.size} rows hold no value, a series of length zero; the first is data row "
                          f"{blank[0] + 1}")  # fmt: skip
-    ids = [] if plan.id is None else _texts(frame, plan.id, "id", source)
-    labels = None if plan.label is None else np.array(_texts(frame, plan.label, "label", source))
+    ids = [] if plan.id is None else as_texts(frame, plan.id, "id", source)
+    labels = None if plan.label is None else np.array(as_texts(frame, plan.label, "label", source))
     with np.errstate(over="ignore"):  # what does not fit becomes inf, which Sequences reports
         values, trimmed = trim([x.T for x in cube.astype(np.float32)])
     return Sequences(values, labels, ids, list(plan.steps), source=source, notes=(*plan.notes, *trimmed))
@@ -279,20 +290,20 @@ def _long(frame: pd.DataFrame, plan: _Plan, source: str) -> Sequences:
     """Rows to series by id, in the order in which the ids first appear, each sorted by time."""
     import pandas as pd
 
-    matrix = _matrix(frame, plan.values, source)
+    matrix = as_matrix(frame, plan.values, source)
     names, codes = [Path(source).stem], np.zeros(len(frame), dtype=np.int64)
     if plan.id is not None:
-        codes, uniques = pd.factorize(np.array(_texts(frame, plan.id, "id", source), dtype=object))
+        codes, uniques = pd.factorize(np.array(as_texts(frame, plan.id, "id", source), dtype=object))
         names = [str(name) for name in uniques]
     order, times = np.argsort(codes, kind="stable"), None
     if plan.time is not None:
-        clock = _times(frame[plan.time], plan, source)
+        clock = read_times(frame[plan.time], plan.notes, source)
         in_time = np.lexsort((clock, codes))
         if moved := int((in_time != order).sum()):
             plan.notes.append(f"{moved} rows were not in the order of {plan.time!r} and were sorted")
         order, times = in_time, clock[in_time]
         _check_times(times, codes[order], order, names, plan, source)
-    labels = None if plan.label is None else _series_labels(frame, codes, names, plan.label, source)
+    labels = None if plan.label is None else series_labels(frame, codes, names, plan.label, source)
     cuts = np.flatnonzero(np.diff(codes[order])) + 1
     with np.errstate(over="ignore"):
         values = np.split(matrix[order].astype(np.float32), cuts)
@@ -300,7 +311,7 @@ def _long(frame: pd.DataFrame, plan: _Plan, source: str) -> Sequences:
     return Sequences(values, labels, names, plan.values, clocks, source, tuple(plan.notes))
 
 
-def _texts(frame: pd.DataFrame, name: str, option: str, source: str) -> list[str]:
+def as_texts(frame: pd.DataFrame, name: str, option: str, source: str) -> list[str]:
     """An id or label column as text, "3" for 3.0; ValueError where it is empty."""
     column = frame[name]
     if (empty := np.flatnonzero(column.isna())).size:
@@ -309,10 +320,11 @@ def _texts(frame: pd.DataFrame, name: str, option: str, source: str) -> list[str
     return [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in column.tolist()]
 
 
-def _series_labels(
+def series_labels(
     frame: pd.DataFrame, codes: npt.NDArray[Any], names: list[str], label: str, source: str
 ) -> npt.NDArray[np.str_]:
-    texts = np.array(_texts(frame, label, "label", source))
+    """The label of each series `(n,)`; ValueError when it changes within one. codes: the series of each row."""
+    texts = np.array(as_texts(frame, label, "label", source))
     first = texts[np.unique(codes, return_index=True)[1]]  # codes count up in order of appearance
     if (wrong := np.flatnonzero(texts != first[codes])).size:
         i = codes[wrong[0]]
@@ -334,15 +346,15 @@ def _dates(column: pd.Series[Any]) -> tuple[pd.Series[Any], str]:
     return parsed[best], ("year", "month", "day")[best]
 
 
-def _times(column: pd.Series[Any], plan: _Plan, source: str) -> npt.NDArray[Any]:
-    """The time column as int64, float64 or datetime64[ns] (UTC); ValueError where it is missing or no time."""
+def read_times(column: pd.Series[Any], notes: list[str], source: str) -> npt.NDArray[Any]:
+    """A time column as int64, float64 or datetime64[ns] (UTC); ValueError where it is missing or no time."""
     if column.dtype.kind == "m":
         column = column.dt.total_seconds()
     times, first = (column, "") if _is_numeric(column) else _dates(column)
     if first and re.match(r"\d{1,2}[-/. ]\d", str(column.iloc[0])):
-        plan.notes.append(f"dates in {plan.time!r} are read with the {first} first")
+        notes.append(f"dates in {column.name!r} are read with the {first} first")
     if (wrong := np.flatnonzero(times.isna())).size:
-        raise ValueError(f"{source}: column {plan.time!r} holds {wrong.size} rows that are no time, the first "
+        raise ValueError(f"{source}: column {column.name!r} holds {wrong.size} rows that are no time, the first "
                          f"{column.iloc[wrong[0]]!r} in data row {wrong[0] + 1}; say time='' to go by the order of the "
                          f"rows")  # fmt: skip
     if times.dtype.kind in "iu" and times.max() < 2**63:  # nanoseconds since 1970 do not fit float64
