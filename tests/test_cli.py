@@ -146,7 +146,7 @@ def test_printed_config_can_be_read_again(tj: Terminal, tmp_path: Path) -> None:
             "pretrain --mask blok",
             "--mask expects one of random, block, future, tube, got 'blok'; for example --mask random",
         ),
-        ("pretrain --layout tall", "--layout expects one of wide, long, recording, folder, scene, video, got 'tall'"),
+        ("pretrain --layout tall", "--layout expects one of wide, long, recording, folder, tracks, scene, video, got"),
         ("pretrain --lr", "--lr expects a value"),
         ("pretrain data.csv", "unexpected argument 'data.csv'"),
         ("pretrain --out o", "--data is missing; for example --data data.csv"),
