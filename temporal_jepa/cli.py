@@ -30,7 +30,7 @@ MODEL_FIELDS = tuple(f.name for f in fields(TemporalJEPAConfig) if f.name not in
 TEXT = str | None
 
 
-def _reading(form: Form, otherwise: str = "inferred") -> None:
+def _reading(form: Form, otherwise: str = "inferred", windows: bool = True) -> None:
     form.group(f"how the data is read (default: {otherwise}; see docs/data.md)")
     form.flag("layout", Literal["wide", "long", "recording", "folder", "tracks", "scene", "video"] | None, None,
               "one row a series; a row a timestep of series --id; all rows one series; a file a series; a row a fix; "
@@ -39,8 +39,9 @@ def _reading(form: Form, otherwise: str = "inferred") -> None:
     form.flag("time", TEXT, None, "column of the time", "COL")
     form.flag("label", TEXT, None, "column of the label, never used in pretraining; '' for none", "COL")
     form.flag("values", str | list[str | int] | None, None, "columns of the values", "A,B,C")
-    form.flag("window", int | None, None, "cut series into windows of N timesteps", "N")
-    form.flag("stride", int | None, None, "timesteps between windows (default: the window)", "N")
+    if windows:
+        form.flag("window", int | None, None, "cut series into windows of N timesteps", "N")
+        form.flag("stride", int | None, None, "timesteps between windows (default: the window)", "N")
     form.flag("features", str | list[str] | None, None, "of tracks: x,y,dx,dy,speed,heading,turn,dt, ...", "A,B,C")
     form.flag("step", float | None, None, "of tracks: resample to a fix every S seconds", "S")
     form.flag("gap", float | None, None, "of tracks: split where no fix comes for S seconds", "S")
@@ -101,6 +102,22 @@ def _report(form: Form) -> None:
     _reading(form, "as the run's own data was read")
 
 
+def _surprise(form: Form) -> None:
+    form.positional("run", "RUN", "run folder, or a model on the Hugging Face hub")
+    form.positional("data", "FILE", "file or folder of sequences, long ones")
+    form.flag("out", TEXT, None, ".csv or .parquet; the page goes beside it (default: RUN/surprise.csv)", "FILE")
+    form.flag("clean", TEXT, None, "what each series begins with is known to be normal: timesteps, or a share such as "
+              "0.2 (default: the run's own data is what is known)", "N")  # fmt: skip
+    form.flag("method", Literal["distance", "error", "both"], "distance",
+              "distance to known windows, error of prediction, or the mean of both")  # fmt: skip
+    form.flag("window", int | None, None, "timesteps compared at a time (default: those of training, fewer for short "
+              "series)", "N")  # fmt: skip
+    form.flag("quantile", float, 0.99, "share of what is known that scores below 1, where alarms begin")
+    form.flag("overwrite", bool, False, "replace the files")
+    form.flag("device", str, "cpu", "where to compute")
+    _reading(form, "as the run's own data was read", windows=False)
+
+
 def _export(form: Form) -> None:
     form.positional("run", "RUN", "run folder")
     form.flag("format", Literal["onnx", "torch"], "onnx", "ONNX, or a torch.export program")
@@ -130,6 +147,9 @@ VERBS = {
                   "Score the embedding with a simple classifier, beside its controls",
                   ("probe runs/a --train train.csv --test test.csv", "probe runs/a --label activity"), _probe),
     "report": Verb("commands", "RUN [options]", "Write one HTML page of how the run went", ("report runs/a",), _report),
+    "surprise": Verb("alarms", "RUN FILE [options]", "Score how surprising each timestep of long series is",
+                     ("surprise runs/a new.csv", "surprise runs/a recording.csv --clean 0.2 --out scores.csv"),
+                     _surprise),
     "export": Verb("commands", "RUN [options]", "Write the embedding as a graph that runs without this library",
                    ("export runs/a --format onnx --out model.onnx",), _export),
     "inspect": Verb("commands", "FILE-or-RUN [options]", "Show what is understood of a file, or the facts of a run",

@@ -45,7 +45,7 @@ def _given(options: argparse.Namespace, run: Mapping[str, Any] | None = None, fi
     return {**stored, **chosen}
 
 
-def _read(file: str, options: argparse.Namespace, run: Mapping[str, Any] | None) -> Sequences:
+def read_as_trained(file: str, options: argparse.Namespace, run: Mapping[str, Any] | None) -> Sequences:
     """Read a file as the command line says, else as the run's own data was read.
 
     A column that only the run names, of ids, times or labels, may be absent. Channels take the order of training.
@@ -137,9 +137,9 @@ def embed(options: argparse.Namespace) -> None:
     model = checkpoint.from_pretrained(options.run, str(pick_device(options.device)))
     local = Path(options.run).is_dir()
     out = Path(options.out or (Path(options.run) if local else Path()) / "embeddings.npz")
-    _check_out(out, options.overwrite, (".npz", ".npy", ".csv", ".parquet"))
+    check_out(out, options.overwrite, (".npz", ".npy", ".csv", ".parquet"))
     stored = checkpoint.read_config(Path(options.run)) if local else None
-    sequences = _read(options.data, options, stored)
+    sequences = read_as_trained(options.data, options, stored)
     vectors: Any
     if options.timesteps:
         vectors = embed_timesteps(model, sequences)
@@ -187,7 +187,8 @@ def write_embeddings(
     checkpoint.write_atomically(path, content.getvalue())
 
 
-def _check_out(path: Path, overwrite: bool, kinds: tuple[str, ...] = ()) -> None:
+def check_out(path: Path, overwrite: bool, kinds: tuple[str, ...] = ()) -> None:
+    """Refuse a name of another kind, a file that is there already, and a file where a folder is needed."""
     if kinds and path.suffix not in kinds:
         raise ValueError(f"--out {path}: expected a name that ends in {', '.join(kinds)}")
     if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
@@ -202,15 +203,15 @@ def probe(options: argparse.Namespace) -> None:
     run = Path(options.run)
     config = checkpoint.read_config(run)
     out = Path(options.out or run / "probe.json")
-    _check_out(out, options.overwrite)
+    check_out(out, options.overwrite)
     file = options.train or config.get("data", {}).get("path")
     if file is None:
         raise ValueError(f"{run} does not say what it was trained on; name labelled sequences with --train")
-    train = _read(file, options, config)
+    train = read_as_trained(file, options, config)
     if options.train is None and not any(getattr(options, name) is not None for name in READING if name != "label"):
         _compare(train, config)
     if options.test:
-        test, how = _read(options.test, options, config), f"scored on {options.test}"
+        test, how = read_as_trained(options.test, options, config), f"scored on {options.test}"
     else:
         train, test = split(train, options.seed)
         how = f"no --test: scored on {len(test)} sequences of {file} held out from the classifier, not from pretraining"
@@ -277,7 +278,7 @@ def report(options: argparse.Namespace) -> None:
     """Write the report of a run."""
     run = Path(options.run)
     needs_folder(Path(options.out).parent if options.out else run)
-    given = _read(options.data, options, checkpoint.read_config(run)) if options.data else None
+    given = read_as_trained(options.data, options, checkpoint.read_config(run)) if options.data else None
     say(str(write_report(run, sequences=given, out=options.out, overwrite=options.overwrite)))
 
 
@@ -285,7 +286,7 @@ def export(options: argparse.Namespace) -> None:
     """Write the embedding as a graph."""
     model = checkpoint.from_pretrained(options.run)
     out = Path(options.out or Path(options.run) / ("model.onnx" if options.format == "onnx" else "model.pt2"))
-    _check_out(out, options.overwrite)
+    check_out(out, options.overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what torch's exporters say about their own insides

@@ -130,18 +130,22 @@ def _look(code: int) -> tuple[str, str]:
     return (COLOURS[code % len(COLOURS)], list(MARKS)[code // len(COLOURS) % len(MARKS)]) if code >= 0 else (OTHER, "o")
 
 
-def _draw(ax: Axes, x: Array, most: int, width: float) -> None:
-    """Draw the channels of x `(time, channels)` from at most `most` samples each; peaks and single samples survive."""
+def _draw(ax: Axes, x: Array, most: int, width: float, first: int = 0) -> None:
+    """Draw the channels of x `(time, channels)` from at most `most` samples each; peaks and single samples survive.
+
+    The first sample stands at `first`.
+    """
     for colour, values in zip(COLOURS, x.T, strict=False):
         step = np.arange(len(values))
         if len(values) > most:
             kept = [_extremes(values[part], part) for part in np.array_split(step, most // 2)]
             step = np.unique(np.concatenate(kept))
         y = values[step]
-        ax.plot(step, y, color=colour, linewidth=width)
+        at = first + step
+        ax.plot(at, y, color=colour, linewidth=width)
         seen = np.isfinite(np.concatenate([[np.nan], y, [np.nan]]))
         alone = seen[1:-1] & ~seen[:-2] & ~seen[2:]  # no line leads there
-        ax.plot(step[alone], y[alone], linestyle="", marker="o", markersize=2 * width, color=colour, markeredgewidth=0)
+        ax.plot(at[alone], y[alone], linestyle="", marker="o", markersize=2 * width, color=colour, markeredgewidth=0)
 
 
 def _extremes(values: Array, step: Array) -> Array:
@@ -182,6 +186,33 @@ def masked(name: str, x: Array, hidden: Array, patch: int, error: Array | None, 
     axes[0].set_xlim(-0.5, max(len(x) - 0.5, 0.5))
     axes[-1].set_xlabel("timestep", fontsize=9)
     return render(figure, name)
+
+
+def scored(name: str, x: Array, score: Array, alarms: Array, first: int = 0, wide: bool = False) -> Markup:
+    """A series `(time, channels)` with its alarms (start, end) `(n, 2)` shaded, and its score `(time,)` below.
+
+    `first` is the timestep at which x starts; alarms are counted from 0 of the whole series. 1, from where a score is
+    an alarm, is dashed.
+    """
+    figure, axes = _panel(9.6 if wide else 4.6, 3.4 if wide else 2.9, (2, 1))
+    for start, end in alarms.tolist():
+        if first < end and start < first + len(x):
+            for ax in axes:
+                ax.axvspan(start - 0.5, end - 0.5, color=COLOURS[4], alpha=0.18, linewidth=0)
+    _draw(axes[0], x, 1600 if wide else 600, 1.0 if wide else 1.2, first)
+    _draw_score(axes[1], score, 1600 if wide else 600, first)
+    axes[0].set_xlim(first - 0.5, first + len(x) - 0.5)
+    axes[1].set_xlabel("timestep", fontsize=9)
+    axes[1].set_ylabel("surprise", fontsize=9)
+    return render(figure, name)
+
+
+def _draw_score(ax: Axes, score: Array, most: int, first: int) -> None:
+    _draw(ax, score[:, None], most, 1.2, first)
+    ax.lines[0].set_color(COLOURS[4])
+    ax.axhline(1, color=_INK, linewidth=1, linestyle=(0, (4, 3)), alpha=0.6)
+    top = float(np.nanmax(score)) if np.isfinite(score).any() else 1.0
+    ax.set_ylim(min(0.0, float(np.nanmin(score, initial=0.0))), 1.08 * max(top, 1.2))
 
 
 def bound(values: Sequence[Array]) -> tuple[float, float]:

@@ -44,11 +44,11 @@ FLOORS = [
     ["training"],
     ["runs"],
     ["estimator", "report"],
-    ["aeon_adapter"],
+    ["aeon_adapter", "surprise"],
     ["forms", "console"],
     ["cli"],  # starts the commands by name
     ["commands"],
-    ["demo"],
+    ["demo", "alarms"],
     ["__init__", "__main__"],
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}

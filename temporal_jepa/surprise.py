@@ -1,0 +1,275 @@
+"""How surprising is each moment of a long series: far from what is known, or not what the rest of it lets expect."""
+
+import os
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from .checkpoint import from_pretrained
+from .config import PretrainConfig
+from .data.sequences import Sequences
+from .embedding import check_channels, embed_sequences, initial_model
+from .estimator import TemporalJEPAEmbedder
+from .model import TemporalJEPA
+from .training import train
+
+Array = npt.NDArray[Any]
+Kind = Literal["distance", "error"]
+SHORTEST, LONGEST = 16, 512  # timesteps of a window that the data choose
+PERIOD_FROM = 2**16  # the period is looked for in at most so many timesteps, the first
+TOKENS = 16  # of a window, when an encoder is trained here: a tenth of the time of 64, and no worse
+LAPS = 8  # windows that cover a timestep when distances are taken; half as many when errors are
+PAIRS = 2  # masks drawn for a window, each followed by its complement: every token is predicted so many times
+REFERENCES = 20_000  # known windows that are kept to compare with, evenly spaced
+CHUNK = 512  # rows of a table of distances, a bound on memory
+
+
+class SurpriseDetector(BaseEstimator):
+    """Scores every timestep of a long series, without labels.
+
+    Two questions are asked of windows that overlap. `distance`: how far is the window's embedding from that of the
+    nearest known window (k-nearest-neighbour outliers, Ramaswamy et al. 2000, in embedding space)? `error`: how far is
+    the encoder's view of a hidden part from what was predicted from the rest of the window? A timestep gets the mean
+    over the windows that cover it. What is known is the series given to `fit`: best a part that is known to be clean;
+    the whole recording will do where what is odd is rare, for a window is never compared with one that overlaps it.
+
+    Scores are calibrated on the series of `fit`: 0 is their median, 1 the `quantile` of them, and an alarm is a score
+    above 1. So scores of different kinds, channels and recordings compare.
+
+    A series is an array `(time,)` or `(channels, time)`; a list holds several, of any lengths; `Sequences` will do.
+    NaN is a missing value; the score is NaN where whole windows are missing.
+
+    Args:
+        model: what embeds: a `TemporalJEPA`, a fitted `TemporalJEPAEmbedder`, or a name for `from_pretrained` (a run
+            folder). None: an encoder is trained on the windows of `fit`.
+        window: timesteps of a window. None: whole periods of the series (`period`) that last at least 64, or 128 where
+            there is none; at most an eighth of the longest series, and what the model was trained on.
+        method: "distance", "error", or "both", the mean of the two scores.
+        quantile: share of the series of `fit` that scores below 1.
+        steps: optimizer steps when an encoder is trained.
+        random_state: int for the same result every time on the same machine, a RandomState, or None.
+        device: "cpu", "cuda", ..., or "auto".
+
+    Attributes:
+        model_: the encoder, in evaluation mode.
+        window_: timesteps of a window.
+
+    >>> x = np.sin(np.arange(400) / 5)
+    >>> x[300:310] = 0
+    >>> detector = SurpriseDetector(window=32, steps=2, random_state=0).fit(x[:200])
+    >>> 290 < detector.score(x).argmax() < 320
+    True
+    """
+
+    def __init__(
+        self,
+        model: TemporalJEPA | TemporalJEPAEmbedder | str | os.PathLike[str] | None = None,
+        window: int | None = None,
+        method: Literal["distance", "error", "both"] = "distance",
+        quantile: float = 0.99,
+        steps: int = 300,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "cpu",
+    ):
+        self.model = model
+        self.window = window
+        self.method = method
+        self.quantile = quantile
+        self.steps = steps
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn what is known; `y` is ignored.
+
+        Raises:
+            ValueError: for parameters out of range, other channels than the model's, infinite values, a channel
+                without an observed value, or series too short for two windows that do not overlap.
+        """
+        known = _series(X).check_observed()
+        kinds: tuple[Kind, ...] = ("distance", "error") if self.method == "both" else (self.method,)
+        if not set(kinds) <= {"distance", "error"}:
+            raise ValueError(f"method must be 'distance', 'error' or 'both', got {self.method!r}")
+        if not 0 < self.quantile < 1:
+            raise ValueError(f"quantile must lie strictly between 0 and 1, got {self.quantile}")
+        self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        given = self._given()
+        self.window_ = self._window(known, given)
+        self.model_ = (given or self._trained(known)).eval()
+        check_channels(self.model_, known)
+        self.known_ = known
+        if "distance" in kinds:
+            self._remember(known)
+        self.scale_: dict[Kind, tuple[float, float]] = {}
+        for kind in kinds:
+            raw = np.concatenate([self._raw(kind, x) for x in known.values])
+            low, high = np.nanquantile(raw, [0.5, self.quantile]).tolist()
+            self.scale_[kind] = low, max(high - low, 1e-3 * abs(low), 1e-6)
+        return self
+
+    def score(self, X: Any, y: Any = None) -> npt.NDArray[np.float32]:
+        """How surprising each timestep of one series is: float32 `(time,)`; `y` is ignored.
+
+        Where `X` begins with a series of `fit` (as in `fit(x[:1000]).score(x)`), that part is not compared with itself.
+
+        Raises:
+            ValueError: for several series, other channels than in `fit`, or a series without an observed value.
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
+        series = _series(X)
+        if len(series) != 1:
+            raise ValueError(f"score takes one series, got {len(series)}; score them one at a time")
+        check_channels(self.model_, series)
+        if np.isnan(series.values[0]).all():
+            raise ValueError("the series has no observed value: all of it is missing (NaN)")
+        scores = []
+        for kind, (low, unit) in self.scale_.items():
+            scores.append((self._raw(kind, series.values[0]) - low) / unit)
+        return np.asarray(np.mean(scores, axis=0), dtype=np.float32)
+
+    def predict(self, X: Any) -> npt.NDArray[np.bool_]:
+        """Which timesteps are alarms, a score above 1: bool `(time,)`. Raises as `score`."""
+        return np.asarray(self.score(X) > 1)
+
+    def _given(self) -> TemporalJEPA | None:
+        if isinstance(self.model, TemporalJEPAEmbedder):
+            check_is_fitted(self.model)
+            return self.model.model_
+        if self.model is None or isinstance(self.model, TemporalJEPA):
+            return self.model
+        return from_pretrained(self.model, self.device)
+
+    def _window(self, known: Sequences, model: TemporalJEPA | None) -> int:
+        longest = int(known.lengths.max())
+        if self.window is None:
+            usual = _whole_periods(max(map(period, known.values)))
+            usual = min(usual, model.config.seq_len if model else LONGEST, longest // 8)
+            window = max(usual, min(SHORTEST, longest // 2))
+        else:
+            window = int(self.window)
+        if window < 4 or longest < 2 * window:
+            raise ValueError(
+                f"{known.source}: the longest series to learn from has {longest} timesteps, but two windows of at "
+                f"least 4 are needed that do not overlap, and a window is {window}; give a longer series or a smaller "
+                "window"
+            )
+        return window
+
+    def _trained(self, known: Sequences) -> TemporalJEPA:
+        hop = max(1, self.window_ // LAPS)
+        windows = Sequences([w for x in known.values for w in _cut(x, _starts(x, self.window_, hop), self.window_)])
+        config = PretrainConfig(self.steps, seed=self.seed_, device=self.device)
+        patch = max(1, self.window_ // TOKENS)
+        return train(initial_model(windows, self.seed_, patch_len=patch), windows, config)
+
+    def _raw(self, kind: Kind, x: Array) -> Array:
+        """Distance or error before calibration, for each timestep of x `(time, channels)`: float64 `(time,)`."""
+        starts = _starts(x, self.window_, max(1, self.window_ // (LAPS if kind == "distance" else LAPS // 2)))
+        if kind == "distance":
+            values = self._distances(x, starts)[:, None]
+        else:
+            values = self._errors(self._windows(x, starts))
+        total, count = np.zeros(len(x)), np.zeros(len(x))
+        for start, row in zip(starts.tolist(), values, strict=True):
+            here = slice(start, start + self.window_)
+            row = np.broadcast_to(row, len(total[here]))
+            total[here] += np.nan_to_num(row)
+            count[here] += ~np.isnan(row)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+    def _windows(self, x: Array, starts: Array) -> Sequences:
+        """The windows of x `(time, channels)` that start there, each moved to the mean that the encoder is used to."""
+        usual = self.model_.context_encoder.normalizer.mean.cpu().numpy()
+        return Sequences([w + usual for w in _cut(x, starts, self.window_)])
+
+    def _remember(self, known: Sequences) -> None:
+        """Embed the windows of the known series."""
+        starts = [_starts(x, self.window_, self.window_ // LAPS) for x in known.values]
+        places = np.array([(i, s) for i, some in enumerate(starts) for s in some.tolist()])
+        kept = np.unique(np.linspace(0, len(places) - 1, REFERENCES).astype(int))
+        self.places_ = places[kept]  # (m, 2): which series, where it starts
+        owner, start = self.places_.T
+        self.references_ = np.concatenate(
+            [embed_sequences(self.model_, self._windows(known.values[i], start[owner == i])) for i in np.unique(owner)]
+        )
+
+    def _distances(self, x: Array, starts: Array) -> Array:
+        """Distance of the windows of x to the nearest known window that does not overlap, `(windows,)`."""
+        Z = embed_sequences(self.model_, self._windows(x, starts))
+        own = [i for i, k in enumerate(self.known_.values) if np.array_equal(x[: len(k)], k, equal_nan=True)]
+        mine = np.isin(self.places_[:, 0], own)
+        square = (self.references_**2).sum(1)
+        nearest = np.empty(len(Z))
+        for rows in np.array_split(np.arange(len(Z)), -(-len(Z) // CHUNK)):
+            table = (Z[rows] ** 2).sum(1)[:, None] + square - 2 * Z[rows] @ self.references_.T
+            overlap = np.abs(starts[rows][:, None] - self.places_[:, 1]) < self.window_
+            nearest[rows] = np.where(mine & overlap, np.inf, table).min(1)
+        return np.asarray(np.sqrt(np.where(np.isfinite(nearest), np.maximum(nearest, 0), np.nan)))
+
+    @torch.no_grad()
+    def _errors(self, windows: Sequences) -> Array:
+        """Mean prediction error of each timestep over masks that hide all of it, `(windows, window)`."""
+        generator = torch.Generator().manual_seed(self.seed_)
+        model, device, out = self.model_, next(self.model_.parameters()).device, []
+        for rows in np.array_split(np.arange(len(windows)), -(-len(windows) // 64)):
+            x = torch.from_numpy(windows.batch(rows)).to(device)
+            seen = model.context_encoder.tokens_observed(model.context_encoder.prepare(x)[1])
+            errors = []
+            for _ in range(PAIRS):
+                visible = model.draw_masks(x, generator)[0]
+                rest = seen & ~visible
+                rest = torch.where(rest.any(1, keepdim=True), rest, visible)  # a lone token is always visible
+                errors += [model.prediction_error(x, visible), model.prediction_error(x, rest)]
+            mean = torch.stack(errors).nanmean(0)  # (B, N)
+            steps = mean.repeat_interleave(model.config.patch, dim=1)[:, : x.shape[1]]
+            out.append(np.pad(steps.cpu().numpy(), ((0, 0), (0, self.window_ - x.shape[1])), constant_values=np.nan))
+        return np.concatenate(out)
+
+
+def period(x: Array) -> int:
+    """The dominant period of x `(time, channels)`, in timesteps, up to 512; 0 where there is none.
+
+    It is the lag of the highest peak of the autocorrelation (mean over channels, missing values count as the mean)
+    after that has first fallen below 0, if the peak is above a tenth.
+    """
+    x = x[:PERIOD_FROM].astype(np.float64)
+    x = np.nan_to_num(x - np.nanmean(x, axis=0))
+    power = np.abs(np.fft.rfft(x, 2 * len(x), axis=0)) ** 2
+    products = np.fft.irfft(power, axis=0)[: min(len(x) // 2, LONGEST + 1)]  # (lag, channels)
+    correlation = (products / np.maximum(products[0], 1e-12)).mean(1)
+    fell = np.flatnonzero(correlation < 0)
+    if not len(fell):
+        return 0
+    lag = int(fell[0] + correlation[fell[0] :].argmax())
+    return lag if correlation[lag] > 0.1 else 0
+
+
+def _whole_periods(lag: int) -> int:
+    """The fewest whole periods that last at least 64 timesteps; 128 timesteps where there is no period."""
+    return min(lag * -(-64 // lag), LONGEST) if lag else 128
+
+
+def _cut(x: Array, starts: Array, window: int) -> list[Array]:
+    """The windows of x `(time, channels)` that start there, each channel minus its mean in the window."""
+    windows = [x[s : s + window] for s in starts.tolist()]
+    return [w - np.nansum(w, axis=0) / np.maximum((~np.isnan(w)).sum(0), 1) for w in windows]
+
+
+def _starts(x: Array, window: int, hop: int) -> Array:
+    """Where the windows of x `(time, channels)` start: one every `hop`, the last at the end; none all missing."""
+    last = max(len(x) - window, 0)
+    starts = np.unique(np.append(np.arange(0, last + 1, max(1, hop)), last))
+    return np.array([s for s in starts if not np.isnan(x[s : s + window]).all()], dtype=np.int64)
+
+
+def _series(X: Any) -> Sequences:
+    """One or several long series: an array `(time,)` or `(channels, time)`, a list of such, or `Sequences`."""
+    if isinstance(X, Sequences):
+        return X
+    return Sequences.from_arrays(X if isinstance(X, (list, tuple)) and np.ndim(X[0]) else [X])
