@@ -271,5 +271,7 @@ def _starts(x: Array, window: int, hop: int) -> Array:
 def _series(X: Any) -> Sequences:
     """One or several long series: an array `(time,)` or `(channels, time)`, a list of such, or `Sequences`."""
     if isinstance(X, Sequences):
+        if X.frame is not None:
+            raise ValueError(f"{X.source}: expected series, got frames of {X.frame} (rows, columns, channels)")
         return X
     return Sequences.from_arrays(X if isinstance(X, (list, tuple)) and np.ndim(X[0]) else [X])

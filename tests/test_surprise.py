@@ -143,6 +143,8 @@ def test_score_takes_one_series_that_has_a_value() -> None:
     detector = quick().fit(wave())
     with pytest.raises(ValueError, match="one series, got 2"):
         detector.score([wave()[0], wave()[0]])
+    with pytest.raises(ValueError, match="expected series, got frames"):
+        detector.score(Sequences([np.zeros((50, 4))], frame=(2, 2, 1)))
     with pytest.raises(ValueError, match="no observed value"):
         detector.score(np.full((1, 100), np.nan))
 
