@@ -145,7 +145,7 @@ def pool_tokens(encoded: Encoded, pool: Pool) -> Tensor:
     pooled = []
     for tokens in encoded.layers if pool == "all" else encoded.layers[-1:]:
         mean = masked_mean(tokens, encoded.valid)
-        std = masked_mean((tokens - mean[:, None]).square(), encoded.valid).sqrt()
+        std = masked_mean((tokens - mean[:, None]).square(), encoded.valid).clamp(min=1e-12).sqrt()
         if encoded.valid is not None:
             tokens = tokens.masked_fill(~encoded.valid[..., None], float("-inf"))
         pooled += [mean, std, tokens.amax(1)]

@@ -89,10 +89,8 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
                 shorter than two patches, or parameters out of range.
         """
         sequences = self._sequences(X, fitting=True).check_observed()
-        seed = self.random_state
-        if not isinstance(seed, (int, np.integer)):
-            seed = int(check_random_state(seed).randint(np.iinfo(np.int32).max))
-        config = PretrainConfig(self.steps, self.batch_size, self.lr, seed=int(seed), device=self.device)
+        seed = as_seed(self.random_state)
+        config = PretrainConfig(self.steps, self.batch_size, self.lr, seed=seed, device=self.device)
         chosen = {name: getattr(self, name) for name in ARCHITECTURE if getattr(self, name) is not None}
         model = initial_model(sequences, config.seed, **chosen)
         self._count_features_out(model, sequences)
@@ -109,7 +107,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             NotFittedError: before `fit`.
         """
         check_is_fitted(self)
-        return embed_sequences(self._encoder(), self._sequences(X, fitting=False), self.pool)
+        return embed_sequences(self.exact(), self.sequences(X), self.pool)
 
     def transform_timesteps(self, X: Any) -> list[npt.NDArray[np.float32]]:
         """One embedding per timestep: for each series float32 `(time_i, embed_dim)`, NaN where a patch is unobserved.
@@ -117,7 +115,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         Raises as `transform`.
         """
         check_is_fitted(self)
-        return embed_timesteps(self._encoder(), self._sequences(X, fitting=False))
+        return embed_timesteps(self.exact(), self.sequences(X))
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model as a folder that `from_pretrained` and the command line read."""
@@ -144,11 +142,15 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         """Learn the width of an embedding from one series, before training: a wrong `pool` then costs nothing."""
         self._n_features_out = embed_sequences(model.eval(), sequences.select([0]), self.pool).shape[1]
 
-    def _encoder(self) -> TemporalJEPA:
+    def exact(self) -> TemporalJEPA:
         """The model in float64: rounded to float32, a result does not show what shared its batch."""
         if next(self.model_.parameters()).device.type == "mps":  # has no float64
             return self.model_
         return copy.deepcopy(self.model_).double()
+
+    def sequences(self, X: Any) -> Sequences:
+        """`X` as the fitted embedder reads it; raises as `transform`."""
+        return self._sequences(X, fitting=False)
 
     def _sequences(self, X: Any, fitting: bool) -> Sequences:
         if isinstance(X, np.ma.MaskedArray):  # scikit-learn's checks would drop the mask
@@ -178,6 +180,13 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def as_seed(state: int | np.random.RandomState | None) -> int:
+    """A seed from scikit-learn's `random_state`."""
+    if isinstance(state, (int, np.integer)):
+        return int(state)
+    return int(check_random_state(state).randint(np.iinfo(np.int32).max))
 
 
 def _is_table(X: list[Any] | tuple[Any, ...]) -> bool:

@@ -182,13 +182,17 @@ class TemporalJEPA(nn.Module):
         x, known = encoder.prepare(x)
         if not bool(known.flatten(1).any(1).all()):
             raise ValueError("every sequence needs at least one observed value; got one that is all missing")
-        encoded = encoder.encode(x, known)
-        features = append_moments(encoder, pool_tokens(encoded, pool), x, known)
+        features = self.features(x, known, pool)
         if not bool(features.isfinite().all()):
             raise ValueError(
                 "the embedding is not finite: x holds infinite or huge values; write NaN for what is missing"
             )
         return features.float() if features.dtype.itemsize < 4 else features
+
+    def features(self, x: Tensor, known: Tensor, pool: Pool = "all") -> Tensor:
+        """`embed` of a prepared batch, `(B, N*P, C)`, with a gradient and without checks, for fine-tuning."""
+        encoded = self.target_encoder.encode(x, known)
+        return append_moments(self.target_encoder, pool_tokens(encoded, pool), x, known)
 
     @torch.no_grad()
     def embed_timesteps(self, x: Tensor) -> Tensor:

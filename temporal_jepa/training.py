@@ -27,6 +27,7 @@ from .metrics import collapse_verdict, position_statistics
 from .model import TemporalJEPA
 
 Row = dict[str, Any]
+WATCHED_VALUES = 2**23  # of the sequences whose collapse statistics are watched
 
 
 class Batches:
@@ -167,9 +168,11 @@ class Trainer:
 
     @torch.no_grad()
     def watch(self) -> Row:
-        """Collapse statistics of the context encoder on a fixed set of up to 128 sequences, per position."""
+        """Collapse statistics of the context encoder, per position, on up to 128 sequences, the same each time."""
         self.model.eval()
-        rows = np.unique(np.linspace(0, len(self.batches.sequences) - 1, 128).astype(int))
+        longest = min(int(self.batches.sequences.lengths.max()), self.model.config.seq_len)
+        most = max(16, min(128, WATCHED_VALUES // (longest * self.model.config.input_dim)))
+        rows = np.unique(np.linspace(0, len(self.batches.sequences) - 1, most).astype(int))
         x = torch.from_numpy(self.batches.sequences.batch(rows)[:, : self.model.config.seq_len]).to(self.device)
         x, known = self.model.context_encoder.prepare(x)
         tokens, seen = self.model.context_encoder.encode(x, known).on_grid()

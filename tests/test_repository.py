@@ -44,7 +44,7 @@ FLOORS = [
     ["training"],
     ["runs"],
     ["estimator", "report"],
-    ["aeon_adapter", "surprise"],
+    ["aeon_adapter", "finetuning", "surprise"],
     ["forms", "console"],
     ["cli"],  # starts the commands by name
     ["commands"],
