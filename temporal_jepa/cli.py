@@ -28,6 +28,8 @@ TRACEBACK = "TEMPORAL_JEPA_TRACEBACK"
 FROM_DATA = ("input_dim", "frame")
 MODEL_FIELDS = tuple(f.name for f in fields(TemporalJEPAConfig) if f.name not in FROM_DATA)
 TEXT = str | None
+READING = ("layout", "id", "time", "label", "values", "window", "stride", "features", "step", "gap", "max_speed", "fps",
+           "size", "area")  # fmt: skip
 
 
 def _reading(form: Form, otherwise: str = "inferred", windows: bool = True) -> None:
@@ -229,7 +231,13 @@ def describe(error: BaseException) -> str:
                  errno.EACCES: "; choose a place you may write to"}  # fmt: skip
         name = f"{error.filename}: " if error.filename else ""
         return f"{name}{error.strerror[0].lower()}{error.strerror[1:]}{hints.get(error.errno, '')}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return _as_flags(" ".join(str(error).split())) or type(error).__name__
+
+
+def _as_flags(text: str) -> str:
+    """A message for Python, `say time=''`, in the words of the command line: `say --time ''`."""
+    return re.sub(rf"(?<![\w.'\"-])({'|'.join(READING)})=(?=(['\w.]?))",
+                  lambda m: f"--{m[1].replace('_', '-')}{' ' if m[2] else ''}", text)  # fmt: skip
 
 
 def _stdout_fails() -> bool:

@@ -38,7 +38,7 @@ class Batches:
         if len(sequences) < 2:
             raise ValueError(
                 f"{sequences.source}: pretraining compares sequences and needs at least 2, got {len(sequences)}; "
-                "cut a long recording into windows (window=..., on the command line --window)"
+                "cut a long recording into windows with window=LENGTH"
             )
         if (longest := min(int(sequences.lengths.max()), seq_len)) < shortest:
             raise ValueError(

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from temporal_jepa import checkpoint, cli, commands, demo, linear, probes, runs
-from temporal_jepa.config import RECIPE, PretrainConfig, TemporalJEPAConfig
+from temporal_jepa.config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig
 from temporal_jepa.data import read
 
 TINY = ["--embed-dim", "16", "--predictor-embed-dim", "8", "--num-heads", "2",
@@ -108,8 +108,9 @@ def test_flags_are_the_settings() -> None:
     for field in fields(PretrainConfig):
         assert options[field.name] == field.default, field.name
     for field in fields(TemporalJEPAConfig):
-        if field.name not in ("input_dim", "seq_len"):
-            assert options[field.name] == RECIPE.get(field.name, field.default), field.name
+        if field.name not in (*cli.FROM_DATA, "seq_len"):
+            usual = None if field.name in VIDEO else RECIPE.get(field.name, field.default)  # films have their own
+            assert options[field.name] == usual, field.name
     assert options["seq_len"] is options["patch_len"] is None
     reading = set(inspect.signature(read).parameters) - {"data"}
     for verb, words in {"pretrain": ["--data", "d", "--out", "o"], "embed": ["r", "f"], "probe": ["r"], "report": ["r"],
@@ -538,3 +539,13 @@ def test_demo_without_aeon(tj: Terminal, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert "pip install 'temporal-jepa[aeon]'" in tj.refuses("demo", "--out", tmp_path / "d")
     assert not (tmp_path / "d").exists()
+
+
+def test_messages_speak_of_flags() -> None:
+    say = cli._as_flags
+    assert say("name columns with values=, time=; or say time='' or id=COLUMN") == (
+        "name columns with --values, --time; or say --time '' or --id COLUMN"
+    )
+    assert say("window=LENGTH, max_speed=30 cut; a runtime=3 and 'time=3' stay") == (
+        "--window LENGTH, --max-speed 30 cut; a runtime=3 and 'time=3' stay"
+    )
