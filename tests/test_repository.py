@@ -125,7 +125,7 @@ def test_files_and_functions_are_small(file: Path) -> None:
 
 
 def test_the_package_is_small() -> None:
-    assert sum(len(file.read_text("utf-8").splitlines()) for file in FILES) <= 8000
+    assert sum(len(file.read_text("utf-8").splitlines()) for file in FILES) <= 10000
 
 
 def test_every_public_name_is_documented() -> None:
