@@ -253,25 +253,43 @@ def _labels(sequences: Sequences) -> npt.NDArray[np.str_]:
 
 
 def score(
-    run: Path, train: Sequences, test: Sequences, kind: probes.ProbeKind = "ridge", pool: Pool = "all", seed: int = 0
+    run: Path, train: Sequences, test: Sequences, kind: Kind = "ridge", pool: Pool = "all", seed: int = 0
 ) -> dict[str, Any]:
     """Accuracy of the run's embedding and of its controls, in the form of probe.json.
 
-    The untrained encoder has the run's architecture, normaliser and seed: all that it lacks is the training.
+    The untrained encoder has the run's architecture, normaliser and seed: all that it lacks is the training. With kind
+    "attentive" everybody's tokens are read, of the raw values a timestep each, and there is no pooling.
     """
     labels = _labels(train), _labels(test)
     model = checkpoint.from_pretrained(run)
     first_seed = checkpoint.read_config(run).get("pretrain", {}).get("seed", 0)
     for part in (train, test):
         check_channels(model, part)
-    untrained = untrained_twin(model, first_seed)
+    encoders = {"untrained encoder": untrained_twin(model, first_seed), "pretrained encoder": model}
+    about = {"train": train.source, "test": test.source, "n_train": len(train), "n_test": len(test),
+             "n_classes": len(np.unique(labels[0])), "seed": seed}  # fmt: skip
+    if kind == "attentive":
+        return {"probe": kind, **about, "scores": _attended(encoders, train, test, seed)}
     features = probes.controls(train.values, test.values, seed)
     rocket = {name: features.pop(name) for name in ("MiniRocket",) if name in features}
-    for name, encoder in (("untrained encoder", untrained), ("pretrained encoder", model)):
+    for name, encoder in encoders.items():
         features[name] = embed_sequences(encoder, train, pool), embed_sequences(encoder, test, pool)
-    rows = probes.compare({**features, **rocket}, *labels, kind, seed)
-    return {"probe": kind, "pool": pool, "train": train.source, "test": test.source, "n_train": len(train),
-            "n_test": len(test), "n_classes": len(np.unique(labels[0])), "scores": rows, "seed": seed}  # fmt: skip
+    return {"probe": kind, "pool": pool, **about,
+            "scores": probes.compare({**features, **rocket}, *labels, kind, seed)}  # fmt: skip
+
+
+def _attended(
+    encoders: Mapping[str, TemporalJEPA], train: Sequences, test: Sequences, seed: int
+) -> list[dict[str, Any]]:
+    """Rows of the attentive probe, on the values themselves and on each encoder's tokens."""
+    rows = []
+    for name, model in {"raw values": None, **encoders}.items():
+        parts = [(part, *(raw_tokens(part) if model is None else embed_tokens(model, part))) for part in (train, test)]
+        cells = (1, 1) if model is None else model.config.cells
+        (a, *known), (b, *asked) = parts
+        accuracy = attentive_probe(tuple(known), a.labels, tuple(asked), b.labels, cells, seed)
+        rows.append({"features": name, "probe": "attentive", "accuracy": accuracy})
+    return rows
 
 
 def report(options: argparse.Namespace) -> None:

@@ -137,6 +137,23 @@ def embed_timesteps(
     return out
 
 
+def embed_tokens(
+    model: TemporalJEPA, sequences: Sequences, batch_tokens: int = 4096
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """The tokens of every sequence: float32 `(n, N, embed_dim)`, 0 where there is none, and bool `(n, N)`.
+
+    `N` is what the longest sequence has; the others' tokens come first. Raises as `embed_sequences`.
+    """
+    count = -(-int(sequences.lengths.max()) // model.config.patch) * math.prod(model.config.cells)
+    out = np.zeros((len(sequences), count, model.config.embed_dim), dtype=np.float32)
+    there = np.zeros((len(sequences), count), dtype=bool)
+    for rows, x in _batches(model, sequences, batch_tokens):
+        tokens, seen = model.embed_tokens(x)
+        out[rows, : tokens.shape[1]] = tokens.float().cpu().numpy()
+        there[rows, : seen.shape[1]] = seen.cpu().numpy()
+    return out, there
+
+
 def _batches(
     model: TemporalJEPA, sequences: Sequences, batch_tokens: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], torch.Tensor]]:

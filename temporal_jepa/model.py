@@ -195,14 +195,21 @@ class TemporalJEPA(nn.Module):
         return append_moments(self.target_encoder, pool_tokens(encoded, pool), x, known)
 
     @torch.no_grad()
+    def embed_tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The last layer at its grid places, time slowest: `(B, T, C)` -> `(B, N, embed_dim)`, bool `(B, N)`.
+
+        False marks tokens without an observed value, which are 0.
+        """
+        return self.target_encoder.encode(*self.target_encoder.prepare(x)).on_grid()
+
+    @torch.no_grad()
     def embed_timesteps(self, x: Tensor) -> Tensor:
         """The last layer at the original rate: `(B, T, C)` -> `(B, T, embed_dim)`; NaN where a patch is unobserved.
 
         Of tokens on a grid (a film, a scene), the mean over the observed cells of each time.
         """
         length = x.shape[1]
-        x, known = self.target_encoder.prepare(x)
-        tokens, seen = self.target_encoder.encode(x, known).on_grid()
+        tokens, seen = self.embed_tokens(x)
         cells = math.prod(self.config.cells)
         tokens, seen = torch.unflatten(tokens, 1, (-1, cells)), torch.unflatten(seen, 1, (-1, cells))[..., None]
         tokens = (tokens * seen).sum(2) / seen.sum(2)  # (B, N / cells, D), 0 / 0 where nothing is observed
