@@ -9,18 +9,13 @@ Everybody is fitted on the pixels of the train clips; labels are for the probe a
 digit (10 classes), direction (8 classes of 45 degrees), speed (R squared of a ridge regression).
 """
 
-import argparse
-import csv
-import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 Array = npt.NDArray[Any]
 DIGIT, FIRST_TEST = 14, 1198  # pixels of a digit; first digit image of the test clips

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from .transformer import coordinates, sincos
 
 Array = npt.NDArray[Any]
-WIDTH, HEADS, BATCH, EPOCHS, STEPS = 64, 4, 64, 40, (300, 1500)  # optimizer steps: EPOCHS, within these bounds
+WIDTH, HEADS = 64, 4
+BATCH, RATE, EPOCHS, STEPS = 64, 1e-3, 40, (300, 1500)  # optimizer steps: EPOCHS, within these bounds
 
 
 class AttentiveHead(nn.Module):
@@ -77,40 +78,40 @@ def attentive_probe(
     classes, codes = np.unique(known, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"expected at least two classes in train, got only {str(classes[0])!r}")
-    mean, std = _moments(*train)
+    scale, rng = _moments(*train), np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         head = AttentiveHead(train[0].shape[2], len(classes), cells)
-        _fit(head, *(torch.from_numpy(a) for a in (*train, codes)), mean, std, np.random.default_rng(seed))
+        _fit(head, train, torch.from_numpy(codes), scale, rng)
     parts = np.array_split(np.arange(len(asked)), -(-len(asked) // 256))
     with torch.no_grad():
-        guesses = [head(*_batch(*map(torch.from_numpy, test), torch.from_numpy(p), mean, std)).argmax(1) for p in parts]
+        guesses = [head(*_batch(test, part, scale)).argmax(1) for part in parts]
     return float(np.mean(classes[torch.cat(guesses).numpy()] == asked))
 
 
 def _fit(
-    head: AttentiveHead, tokens: Tensor, seen: Tensor, y: Tensor, mean: Tensor, std: Tensor, rng: np.random.Generator
+    head: AttentiveHead, train: tuple[Array, Array], y: Tensor, scale: tuple[Tensor, Tensor], rng: np.random.Generator
 ) -> None:
     """Train the head in place, and leave it in evaluation mode."""
     size = min(BATCH, len(y))
     steps = int(np.clip(EPOCHS * len(y) // size, *STEPS))
-    optimizer = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=0.05)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=0.05)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
     order = np.concatenate([rng.permutation(len(y)) for _ in range(-(-steps * size // len(y)))])
     for step in range(steps):
-        rows = torch.from_numpy(order[step * size : (step + 1) * size])
-        error = F.cross_entropy(head(*_batch(tokens, seen, rows, mean, std)), y[rows])
+        rows = order[step * size : (step + 1) * size]
+        error: Tensor = F.cross_entropy(head(*_batch(train, rows, scale)), y[rows])
         optimizer.zero_grad()
-        error.backward()
+        torch.autograd.backward(error)
         optimizer.step()
         rate.step()
     head.eval()
 
 
-def _batch(tokens: Tensor, seen: Tensor, rows: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+def _batch(part: tuple[Array, Array], rows: Array, scale: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Standardised tokens of these rows, 0 where there is none, and which are there."""
-    there = seen[rows]
-    return torch.where(there[..., None], (tokens[rows].float() - mean) / std, 0.0), there
+    tokens, seen = (torch.from_numpy(array[rows]) for array in part)
+    return torch.where(seen[..., None], (tokens.float() - scale[0]) / scale[1], 0.0), seen
 
 
 def _moments(tokens: Array, seen: Array) -> tuple[Tensor, Tensor]:

@@ -88,7 +88,8 @@ def _probe(form: Form) -> None:
     form.positional("run", "RUN", "run folder")
     form.flag("train", TEXT, None, "labelled sequences (default: the run's own data)", "FILE")
     form.flag("test", TEXT, None, "labelled sequences to score on (default: a held-out 30 % of --train)", "FILE")
-    form.flag("kind", Literal["ridge", "linear", "knn", "svm"], "ridge", "the classifier on frozen features")
+    form.flag("kind", Literal["ridge", "linear", "knn", "svm", "attentive"], "ridge",
+              "the classifier on frozen features; attentive: a learnt query reads the tokens, no pooling")  # fmt: skip
     _pool(form)
     form.flag("seed", int, 0, "of the split and the classifier")
     form.flag("out", TEXT, None, "file to write (default: RUN/probe.json)", "FILE")

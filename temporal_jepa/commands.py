@@ -13,21 +13,31 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import yaml
 
 from . import checkpoint, probes, runs
+from .attentive import attentive_probe
 from .config import Pool, PretrainConfig, TemporalJEPAConfig
 from .console import Progress, command, facts, say, show
 from .data import Sequences, read
-from .embedding import check_channels, embed_sequences, embed_timesteps, initial_model, untrained_twin
+from .embedding import (
+    check_channels,
+    embed_sequences,
+    embed_timesteps,
+    embed_tokens,
+    initial_model,
+    untrained_twin,
+)
+from .model import TemporalJEPA
 from .report import write_report
 from .training import pick_device
 
 SHAPING = ("window", "stride", "features", "step", "gap", "max_speed")  # name no columns of a file
+Kind = probes.ProbeKind | Literal["attentive"]
 READING = [name for name in introspection.signature(read).parameters if name != "data"]
 
 
@@ -258,7 +268,7 @@ def score(
     """Accuracy of the run's embedding and of its controls, in the form of probe.json.
 
     The untrained encoder has the run's architecture, normaliser and seed: all that it lacks is the training. With kind
-    "attentive" everybody's tokens are read, of the raw values a timestep each, and there is no pooling.
+    "attentive" a learnt query reads tokens (of the raw values, timesteps), and nothing is pooled.
     """
     labels = _labels(train), _labels(test)
     model = checkpoint.from_pretrained(run)
@@ -281,13 +291,14 @@ def score(
 def _attended(
     encoders: Mapping[str, TemporalJEPA], train: Sequences, test: Sequences, seed: int
 ) -> list[dict[str, Any]]:
-    """Rows of the attentive probe, on the values themselves and on each encoder's tokens."""
+    """Rows of the attentive probe, on the values themselves (a timestep a token) and on each encoder's tokens."""
+    raw = [part.batch(range(len(part))) for part in (train, test)]
+    tokens: dict[str, Any] = {"raw values": [(np.nan_to_num(x), ~np.isnan(x).all(-1)) for x in raw]}
+    tokens |= {name: [embed_tokens(model, part) for part in (train, test)] for name, model in encoders.items()}
     rows = []
-    for name, model in {"raw values": None, **encoders}.items():
-        parts = [(part, *(raw_tokens(part) if model is None else embed_tokens(model, part))) for part in (train, test)]
-        cells = (1, 1) if model is None else model.config.cells
-        (a, *known), (b, *asked) = parts
-        accuracy = attentive_probe(tuple(known), a.labels, tuple(asked), b.labels, cells, seed)
+    for name, (known, asked) in tokens.items():
+        cells = encoders[name].config.cells if name in encoders else (1, 1)
+        accuracy = attentive_probe(known, train.labels, asked, test.labels, cells, seed)
         rows.append({"features": name, "probe": "attentive", "accuracy": accuracy})
     return rows
 

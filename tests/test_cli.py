@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from temporal_jepa import checkpoint, cli, commands, demo, linear, probes, runs
+from temporal_jepa import attentive, checkpoint, cli, commands, demo, linear, probes, runs
 from temporal_jepa.config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig
 from temporal_jepa.data import read
 
@@ -353,6 +353,18 @@ def test_probe_scores_the_encoder_beside_its_controls(tj: Terminal, data: Path, 
     assert "has changed" not in error
     assert "no --test: scored on 4 sequences" in out
     assert "not from pretraining" in out
+
+
+def test_probe_with_a_query_that_reads_tokens(
+    tj: Terminal, data: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attentive, "STEPS", (20, 20))
+    code, out, error = tj("probe", run, "--kind", "attentive", "--out", tmp_path / "p.json")
+    assert code == 0, error
+    assert "attentive on" in out
+    scores = json.loads((tmp_path / "p.json").read_text("utf-8"))["scores"]
+    assert [row["features"] for row in scores] == ["raw values", "untrained encoder", "pretrained encoder"]
+    assert {row["probe"] for row in scores} == {"attentive"}
 
 
 @pytest.mark.usefixtures("no_minirocket")

@@ -38,7 +38,7 @@ FLOORS = [
     ["config"],
     ["linear"],
     ["tokenizers", "transformer"],
-    ["encoder"],
+    ["encoder", "attentive"],
     ["model"],
     ["checkpoint", "embedding"],
     ["training"],
