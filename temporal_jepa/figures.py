@@ -22,7 +22,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#A
 MARKS = {"o": "M1 0A1 1 0 1 1-1 0A1 1 0 1 1 1 0Z", "s": "M-.9-.9H.9V.9H-.9Z", "^": "M0-1L1 .9H-1Z"}
 """Matplotlib's name of each mark, and its outline for a legend: with the colours, 24 classes."""
 OTHER = "#999999"
-_INK = "#010203"  # stands for the colour of the page's text until the SVG is written
+INK = "#010203"  # stands for the colour of the page's text until the SVG is written
 _MARKED = re.compile(r'<g( clip-path="[^"]*")?>\s*((?:<use [^>]*/>\s*){2,})</g>')
 
 
@@ -35,7 +35,7 @@ def render(figure: Figure, name: str) -> Markup:
     text = out.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r'<g id="[^"]*"', "<g", text).replace("xlink:href", "href").replace(_INK, "currentColor")
+    text = re.sub(r'<g id="[^"]*"', "<g", text).replace("xlink:href", "href").replace(INK, "currentColor")
     text = re.sub(r' (?:d|x|y|transform)="[^"]*"', lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), text)
     text = _MARKED.sub(_share_style, text)
     text = re.sub(r'<svg ([^>]*?)width="[^"]*"', r'<svg aria-hidden="true" \1', text, count=1)
@@ -51,40 +51,42 @@ def _share_style(match: re.Match[str]) -> str:
     return f'<g{match[1] or ""} style="{styles.pop()}">{points}</g>'
 
 
-def _panel(width: float = 4.6, height: float = 2.7, rows: Sequence[float] = (1,)) -> tuple[Figure, list[Axes]]:
+def panel(
+    width: float = 4.6, height: float = 2.7, rows: Sequence[float] = (1,), sharex: bool = True
+) -> tuple[Figure, list[Axes]]:
     """A figure of `width` x `height` inches with one axes for each entry of `rows`, one above the other."""
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.patch.set_visible(False)
-    axes = figure.subplots(len(rows), 1, squeeze=False, sharex=True, height_ratios=list(rows))[:, 0].tolist()
+    axes = figure.subplots(len(rows), 1, squeeze=False, sharex=sharex, height_ratios=list(rows))[:, 0].tolist()
     for ax in axes:
         ax.patch.set_visible(False)
         ax.spines[["top", "right"]].set_visible(False)
-        ax.spines[["left", "bottom"]].set_color(_INK)
+        ax.spines[["left", "bottom"]].set_color(INK)
         ax.spines[["left", "bottom"]].set_alpha(0.4)
-        ax.tick_params(colors=_INK, labelsize=9, length=3)
+        ax.tick_params(colors=INK, labelsize=9, length=3)
         ax.locator_params(axis="x", integer=True)
-        ax.xaxis.label.set_color(_INK)
-        ax.yaxis.label.set_color(_INK)
+        ax.xaxis.label.set_color(INK)
+        ax.yaxis.label.set_color(INK)
     return figure, axes
 
 
 def lines(name: str, x: Array, curves: Mapping[str, Array], xlabel: str, level: float | None = None) -> Markup:
     """Curves `(n,)` over x `(n,)`, coloured in order from `COLOURS`; a dashed line at `level`. One point is a dot."""
-    figure, (ax,) = _panel()
+    figure, (ax,) = panel()
     for colour, y in zip(COLOURS, curves.values(), strict=False):
         ax.plot(x, y, color=colour, linewidth=1.6, marker="o" if len(x) < 3 else None, markersize=4)
     if level is not None:
-        ax.axhline(level, color=_INK, linewidth=1, linestyle=(0, (4, 3)), alpha=0.6)
+        ax.axhline(level, color=INK, linewidth=1, linestyle=(0, (4, 3)), alpha=0.6)
     top = max([float(np.nanmax(y)) for y in curves.values() if np.isfinite(y).any()] + [level or 0, 1e-9])
     ax.set_ylim(0, 1.06 * top)
-    ax.grid(axis="y", color=_INK, alpha=0.12, linewidth=0.8)
+    ax.grid(axis="y", color=INK, alpha=0.12, linewidth=0.8)
     ax.set_xlabel(xlabel, fontsize=9)
     return render(figure, name)
 
 
 def heat(name: str, x: Array, values: Array, xlabel: str, ylabel: str) -> Markup:
     """A map of values `(n, positions)`: column i is at x `(n,)`, the first position is on top."""
-    figure, (ax,) = _panel()
+    figure, (ax,) = panel()
     top = float(np.nanmax(values)) if np.isfinite(values).any() else 1.0
     picture = ax.imshow(values.T, aspect="auto", interpolation="nearest", cmap="viridis", vmin=0, vmax=top or 1.0)
     ticks = np.unique(np.linspace(0, len(x) - 1, 6).astype(int))
@@ -94,14 +96,14 @@ def heat(name: str, x: Array, values: Array, xlabel: str, ylabel: str) -> Markup
     ax.set_xlabel(xlabel, fontsize=9)
     ax.set_ylabel(ylabel, fontsize=9)
     bar = figure.colorbar(picture, ax=ax, pad=0.02, aspect=14)
-    bar.ax.tick_params(colors=_INK, labelsize=9, length=3)
+    bar.ax.tick_params(colors=INK, labelsize=9, length=3)
     bar.outline.set_visible(False)
     return render(figure, name)
 
 
 def scatter(name: str, xy: Array, shares: Array, codes: Array) -> Markup:
     """Points `(n, 2)`, coloured and shaped by their code `(n,)`; -1 is grey. `shares` of variance name the axes."""
-    figure, (ax,) = _panel(4.6, 3.6)
+    figure, (ax,) = panel(4.6, 3.6)
     size = 5.0 if len(xy) < 400 else 3.6
     for code in np.unique(codes).tolist():
         colour, marker = _look(code)
@@ -172,17 +174,12 @@ def masked(name: str, x: Array, hidden: Array, patch: int, error: Array | None, 
 
     A token covers `patch` timesteps. Bars share the scale 0..`limit`; without an error there are none.
     """
-    figure, axes = _panel(4.6, 2.5 if error is None else 3.1, (1,) if error is None else (3, 1))
+    figure, axes = panel(4.6, 2.5 if error is None else 3.1, (1,) if error is None else (3, 1))
     _draw(axes[0], x, 600, 1.2)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], hidden.astype(int), [0]])))  # start, end, start, end, ...
-    for start, end in edges.reshape(-1, 2).tolist():
-        axes[0].axvspan(start * patch - 0.5, min(end * patch, len(x)) - 0.5, color=_INK, alpha=0.13, linewidth=0)
+    for start, end in runs(hidden):
+        axes[0].axvspan(start * patch - 0.5, min(end * patch, len(x)) - 0.5, color=INK, alpha=0.13, linewidth=0)
     if error is not None:
-        middle = np.arange(len(error)) * patch + (patch - 1) / 2
-        shown = np.isfinite(error)
-        axes[1].bar(middle[shown], error[shown], width=0.92 * patch, color=COLOURS[4], linewidth=0)
-        axes[1].set_ylim(0, limit)
-        axes[1].set_ylabel("error", fontsize=9)
+        bars(axes[1], error, patch, limit)
     axes[0].set_xlim(-0.5, max(len(x) - 0.5, 0.5))
     axes[-1].set_xlabel("timestep", fontsize=9)
     return render(figure, name)
@@ -194,7 +191,7 @@ def scored(name: str, x: Array, score: Array, alarms: Array, first: int = 0, wid
     `first` is the timestep at which x starts; alarms are counted from 0 of the whole series. 1, from where a score is
     an alarm, is dashed.
     """
-    figure, axes = _panel(9.6 if wide else 4.6, 3.4 if wide else 2.9, (2, 1))
+    figure, axes = panel(9.6 if wide else 4.6, 3.4 if wide else 2.9, (2, 1))
     for start, end in alarms.tolist():
         if first < end and start < first + len(x):
             for ax in axes:
@@ -210,9 +207,28 @@ def scored(name: str, x: Array, score: Array, alarms: Array, first: int = 0, wid
 def _draw_score(ax: Axes, score: Array, most: int, first: int) -> None:
     _draw(ax, score[:, None], most, 1.2, first)
     ax.lines[0].set_color(COLOURS[4])
-    ax.axhline(1, color=_INK, linewidth=1, linestyle=(0, (4, 3)), alpha=0.6)
+    ax.axhline(1, color=INK, linewidth=1, linestyle=(0, (4, 3)), alpha=0.6)
     top = float(np.nanmax(score)) if np.isfinite(score).any() else 1.0
     ax.set_ylim(min(0.0, float(np.nanmin(score, initial=0.0))), 1.08 * max(top, 1.2))
+
+
+def bars(ax: Axes, error: Array, patch: int, limit: float) -> None:
+    """The error `(tokens,)` of each token, which covers `patch` timesteps, on the scale 0..`limit`."""
+    middle = np.arange(len(error)) * patch + (patch - 1) / 2
+    shown = np.isfinite(error)
+    ax.bar(middle[shown], error[shown], width=0.92 * patch, color=COLOURS[4], linewidth=0)
+    ax.set_ylim(0, limit)
+    ax.set_ylabel("error", fontsize=9)
+
+
+def runs(hidden: Array) -> list[tuple[int, int]]:
+    """Where hidden tokens `(tokens,)` follow one another: (first, one past the last) of each run.
+
+    >>> runs(np.array([False, True, True, False, True]))
+    [(1, 3), (4, 5)]
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], hidden.astype(int), [0]])))  # start, end, start, end, ...
+    return [(start, end) for start, end in edges.reshape(-1, 2).tolist()]
 
 
 def bound(values: Sequence[Array]) -> tuple[float, float]:
@@ -223,14 +239,6 @@ def bound(values: Sequence[Array]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def standard(Z: Array) -> Array:
-    """Every feature of `(n, F)` with mean 0 and deviation 1; what does not vary is 0."""
-    Z = np.nan_to_num(Z.astype(np.float64))
-    Z = Z - Z.mean(0)
-    spread = Z.std(0)
-    return np.where(spread > 1e-9, Z / np.where(spread > 1e-9, spread, 1.0), 0.0)
-
-
 def plane(Z: Array) -> tuple[Array, Array]:
     """First two principal components `(n, 2)` of centred `(n, F)`, signs fixed, and their shares of the variance."""
     wide = len(Z) < Z.shape[1]
@@ -238,12 +246,3 @@ def plane(Z: Array) -> tuple[Array, Array]:
     xy = left[:, :2] * np.sqrt(scale[:2]) if wide else Z @ left[:, :2]
     xy, two = np.pad(xy, ((0, 0), (0, 2 - xy.shape[1]))), np.pad(scale[:2], (0, 2))[:2]
     return xy * np.where(xy[np.abs(xy).argmax(0), [0, 1]] < 0, -1.0, 1.0), two / max(float(scale.sum()), 1e-12)
-
-
-def nearest(Z: Array, most: int) -> tuple[Array, Array]:
-    """The `most` nearest other rows of `(n, F)`, nearest first, and their distances, each `(n, most or n - 1)`."""
-    square = (Z**2).sum(1)
-    distance = np.sqrt(np.maximum(square[:, None] + square - 2 * Z @ Z.T, 0.0))
-    np.fill_diagonal(distance, np.inf)
-    near = np.argsort(distance, axis=1, kind="stable")[:, : min(most, len(Z) - 1)]
-    return near, np.take_along_axis(distance, near, axis=1)

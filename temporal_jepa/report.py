@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from . import figures
+from . import drawings, figures
 from .checkpoint import from_pretrained, read_config, write_atomically
 from .config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig
 from .data import Sequences, read
@@ -27,13 +28,13 @@ from .embedding import check_channels, embed_sequences, untrained_twin
 from .losses import mean_predictor_loss
 from .model import TemporalJEPA
 from .runs import facts
+from .search import Index, standard
 
 Array = npt.NDArray[Any]
 Row = dict[str, Any]
 
 POINTS = 2000  # sequences in the map of embeddings and in the search for neighbours, evenly spaced over the data
 CLASSES = len(figures.COLOURS) * len(figures.MARKS)  # classes with a mark of their own; the rarer ones are grey
-DRAWN_CHANNELS = 3
 QUERIES, NEIGHBOURS = 4, 5
 DRAWS, DRAWN_ON = 8, 64  # masks drawn, and sequences they are drawn on, for the error along the series
 
@@ -230,13 +231,13 @@ def _space(run: _Run) -> Row | None:
     near = None
     if run.model is not None and run.sequences is not None:
         chosen = run.sequences.select(_spread(len(run.sequences), POINTS))
-        before = figures.standard(embed_sequences(untrained_twin(run.model, run.seed), chosen))
-        after = figures.standard(embed_sequences(run.model, chosen))
+        before = standard(embed_sequences(untrained_twin(run.model, run.seed), chosen))
+        after = standard(embed_sequences(run.model, chosen))
         panels = [("Before training (random weights)", before, chosen.labels), ("After training", after, chosen.labels)]
         near = _neighbours(chosen, before, after) if len(chosen) > 2 else None
     if run.vectors is not None and run.vectors["embeddings"].ndim == 2:
         rows = _spread(len(run.vectors["embeddings"]), POINTS)
-        stored = figures.standard(run.vectors["embeddings"][rows])
+        stored = standard(run.vectors["embeddings"][rows])
         labels = run.vectors["labels"][rows] if "labels" in run.vectors else None
         if not panels or stored.shape != panels[1][1].shape or not np.allclose(stored, panels[1][1], atol=1e-2):
             panels.append(("The vectors of embeddings.npz", stored, labels))
@@ -269,7 +270,8 @@ def _classes(labels: list[Array]) -> tuple[dict[str, int], int]:
 
 
 def _neighbours(chosen: Sequences, before: Array, after: Array) -> Row:
-    near, distance = figures.nearest(after, NEIGHBOURS)
+    k = min(NEIGHBOURS, len(chosen) - 1)
+    near, distance = Index(after).neighbours(k)
     labels, rows, agree = chosen.labels, [], None
     queries: Array = _spread(len(chosen), QUERIES)
     counts: Array = np.zeros(0)
@@ -277,55 +279,46 @@ def _neighbours(chosen: Sequences, before: Array, after: Array) -> Row:
         _, queries, codes, counts = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
         queries = np.sort(queries[np.argsort(-counts, kind="stable")[:QUERIES]])  # the first of the largest classes
     for q in queries.tolist():
-        members = [q, *near[q].tolist()]
-        drawn = [chosen.values[i][:, :DRAWN_CHANNELS] for i in members]
-        limits, longest = figures.bound(drawn), max(map(len, drawn))
-        rows.append([
-            {"svg": figures.tile(f"near{q}-{place}", x, longest, limits), "id": chosen.ids[i], "query": place == 0,
-             "label": None if labels is None else str(labels[i]), "same": labels is not None and labels[i] == labels[q],
-             "distance": f"{distance[q, place - 1]:.1f}"}
-            for place, (i, x) in enumerate(zip(members, drawn, strict=True))
-        ])  # fmt: skip
+        rows.append(drawings.hits(f"near{q}", chosen, q, chosen, near[q].tolist(), distance[q]))
     if len(counts) > 1:
         agree = {"after": float((codes[near] == codes[:, None]).mean()),
-                 "before": float((codes[figures.nearest(before, NEIGHBOURS)[0]] == codes[:, None]).mean()),
+                 "before": float((codes[Index(before).neighbours(k)[0]] == codes[:, None]).mean()),
                  "chance": float(((counts[codes] - 1) / (len(codes) - 1)).mean())}  # fmt: skip
-    return {"rows": rows, "agree": agree, "n": len(chosen), "k": near.shape[1], "channels": _drawn_channels(chosen)}
-
-
-def _drawn_channels(sequences: Sequences) -> Row:
-    return {"shown": figures.legend(sequences.channels[:DRAWN_CHANNELS]), "total": sequences.n_channels}
+    return {"rows": rows, "agree": agree, "n": len(chosen), "k": k, "channels": drawings.legend(chosen)}
 
 
 def _masks(run: _Run) -> Row | None:
     model, sequences = run.model, run.sequences
     if model is None or sequences is None:
         return None
-    config, patch = model.config, model.config.patch
+    config, patch, cells = model.config, model.config.patch, math.prod(model.config.cells)
     few = sequences.select(_spread(len(sequences), DRAWN_ON))
     x = torch.from_numpy(few.batch(np.arange(len(few)))[:, : config.seq_len])
     generator = torch.Generator().manual_seed(run.seed)
     draws = [model.draw_masks(x, generator)[0] for _ in range(DRAWS)]
     target, seen = model.targets(*model.context_encoder.prepare(x))
-    hidden, error, along, top = (seen & ~draws[0]).numpy(), None, None, 1.0
+    hidden, error, along, top = (seen & ~draws[0]).unflatten(1, (-1, cells)).numpy(), None, None, 1.0
     shown = _spread(len(few), 4)
     if config.predict == "tokens":
         unit = max(float(mean_predictor_loss(target, seen)), 1e-9)
-        errors = torch.stack([model.prediction_error(x, visible) for visible in draws]).numpy() / unit
-        error, count = errors[0], np.isfinite(errors).sum((0, 1))
-        mean = np.where(count > 0, np.nansum(errors, axis=(0, 1)) / np.maximum(count, 1), np.nan)
-        middle = np.arange(len(mean)) * patch + (patch - 1) / 2
-        along = figures.lines("along", middle, {"error": mean}, "timestep", level=1.0)
+        errors = torch.stack([model.prediction_error(x, visible) for visible in draws]).unflatten(2, (-1, cells)) / unit
+        error, along = errors[0].numpy(), _along(errors.numpy(), patch)
         top = 1.05 * float(np.nanmax(error[shown], initial=1.0))
     panels = []
     for i in shown.tolist():
-        values = few.values[i][: config.seq_len, :DRAWN_CHANNELS]
-        n = -(-len(values) // patch)
-        bars = None if error is None else error[i, :n]
-        svg = figures.masked(f"mask{i}", values, hidden[i, :n], patch, bars, top)
+        n = -(-min(len(few.values[i]), config.seq_len) // patch)
+        svg = drawings.masked(f"mask{i}", few, i, hidden[i, :n], patch, None if error is None else error[i, :n], top)
         panels.append({"svg": svg, "id": few.ids[i], "label": None if few.labels is None else few.labels[i]})
     return {"panels": panels, "along": along, "patch": patch, "kind": config.mask, "ratio": config.mask_ratio,
-            "n": len(few), "draws": DRAWS, "channels": _drawn_channels(few)}  # fmt: skip
+            "n": len(few), "draws": DRAWS, "channels": drawings.legend(few)}  # fmt: skip
+
+
+def _along(errors: Array, patch: int) -> Markup:
+    """The mean error of each time, over masks, series and cells: `errors` is (draws, series, time, cells)."""
+    count = np.isfinite(errors).sum((0, 1, 3))
+    mean = np.where(count > 0, np.nansum(errors, axis=(0, 1, 3)) / np.maximum(count, 1), np.nan)
+    middle = np.arange(len(mean)) * patch + (patch - 1) / 2
+    return figures.lines("along", middle, {"error": mean}, "timestep", level=1.0)
 
 
 def _scores(run: _Run) -> Row | None:

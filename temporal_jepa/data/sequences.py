@@ -33,7 +33,7 @@ class Sequences:
     source: where the values come from, for messages. notes: one line for each thing the reader inferred.
     frame: (rows, columns, channels) of a timestep that is a picture, or (1, agents, features) of a scene; the channels
         are these three, flattened, the last fastest. None: a timestep is a point.
-    places: one float64 ``(time_i, 2)`` a series, where each timestep was: (longitude, latitude) in degrees or (x, y).
+    places: one float64 ``(time_i, 2)`` a series, where each timestep was: (x, y), or (longitude, latitude) if `degrees`.
     Raises ValueError when a series is empty or holds inf, or when shapes do not agree.
     """
 
@@ -46,6 +46,7 @@ class Sequences:
     notes: tuple[str, ...] = ()
     frame: Frame | None = None
     places: list[npt.NDArray[np.float64]] | None = None
+    degrees: bool = False
 
     def __post_init__(self) -> None:
         if not len(self.values):
