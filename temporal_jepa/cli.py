@@ -121,6 +121,17 @@ def _surprise(form: Form) -> None:
     _reading(form, "as the run's own data was read", windows=False)
 
 
+def _nearest(form: Form) -> None:
+    form.positional("run", "RUN", "run folder")
+    form.positional("query", "QUERY", "file of sequences to find others for, or the name of one that is searched")
+    form.flag("among", TEXT, None, "sequences to search (default: the run's own data)", "FILE")
+    form.flag("k", int, 5, "how many")
+    form.flag("out", TEXT, None, "also draw them: an .html to write", "FILE")
+    form.flag("overwrite", bool, False, "replace the file")
+    _pool(form)
+    _reading(form, "as the run's own data was read")
+
+
 def _export(form: Form) -> None:
     form.positional("run", "RUN", "run folder")
     form.flag("format", Literal["onnx", "torch"], "onnx", "ONNX, or a torch.export program")
@@ -153,6 +164,8 @@ VERBS = {
     "surprise": Verb("alarms", "RUN FILE [options]", "Score how surprising each timestep of long series is",
                      ("surprise runs/a new.csv", "surprise runs/a recording.csv --clean 0.2 --out scores.csv"),
                      _surprise),
+    "nearest": Verb("lookup", "RUN QUERY [options]", "Find the sequences most like these, by their vectors",
+                    ("nearest runs/a new.csv", "nearest runs/a 17 --k 10 --out nearest.html"), _nearest),
     "export": Verb("commands", "RUN [options]", "Write the embedding as a graph that runs without this library",
                    ("export runs/a --format onnx --out model.onnx",), _export),
     "inspect": Verb("commands", "FILE-or-RUN [options]", "Show what is understood of a file, or the facts of a run",

@@ -1,6 +1,7 @@
 """How a sequence is drawn, small for a gallery and large with its mask: a track as a path on a map, others as curves."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -12,24 +13,25 @@ from . import figures
 from .data.sequences import Sequences
 from .figures import COLOURS, Array
 
-CHANNELS = 3  # of a series without places: the first are drawn
-AGENTS = 40  # of a scene: paths drawn
+CHANNELS = 3  # of a sequence without places: the first are drawn
+AGENTS = 40  # of a scene: the first are drawn
 METRES = 111_195.0  # a degree of latitude on a sphere of the Earth's mean radius, 6371 km
 NAMES = ("x", "y")
+Row = dict[str, Any]
 
 
 def paths(sequences: Sequences) -> list[Array] | None:
     """Where each sequence went: `(time_i, agents, 2)` on a plane with one scale for all directions; None if unknown.
 
     It is where `places` says, else where channels named x and y say, of each agent of a scene. Degrees become metres
-    east and north of the middle of the track, a cosine of the latitude for all of it, across the antimeridian too.
+    east and north of the middle of the track, with one cosine of the latitude for all of it, across the antimeridian
+    too: a sketch, for tracks that are small against the Earth.
     """
     if sequences.places is not None:
-        found = sequences.places
-        return [(_metres(p) if sequences.degrees else np.asarray(p))[:, None] for p in found]
-    _, agents, width = sequences.frame or (1, 1, sequences.n_channels)
-    names = [name.lower().split(":")[-1].strip() for name in sequences.channels[:width]]
-    if (sequences.frame or (1,))[0] > 1 or not {*NAMES} <= {*names}:
+        return [(_metres(p) if sequences.degrees else np.asarray(p))[:, None] for p in sequences.places]
+    rows, agents, width = sequences.frame or (1, 1, sequences.n_channels)
+    names = [name.lower() for name in sequences.channels[:width]]
+    if rows > 1 or not {*NAMES} <= {*names}:
         return None
     columns = [names.index(name) for name in NAMES]
     return [x.reshape(len(x), agents, width)[..., columns].astype(np.float64) for x in sequences.values]
@@ -38,85 +40,102 @@ def paths(sequences: Sequences) -> list[Array] | None:
 def _metres(degrees: Array) -> Array:
     """Longitude and latitude `(n, 2)` as metres `(n, 2)` from their middle."""
     lon, lat = np.unwrap(degrees[:, 0], period=360.0), degrees[:, 1]
-    middle = [(np.nanmin(a) + np.nanmax(a)) / 2 for a in (lon, lat)]
+    middle = [(a.min() + a.max()) / 2 for a in (lon, lat)]
     return METRES * np.stack([(lon - middle[0]) * np.cos(np.radians(middle[1])), lat - middle[1]], axis=1)
 
 
-def across(path: Array, sequences: Sequences) -> str:
-    """The larger side of the box around a path `(time, agents, 2)` for a caption: "2.4 km across"; "" without places."""
-    if sequences.places is None:
-        return ""
-    size = float(np.nanmax(np.nanmax(path, axis=(0, 1)) - np.nanmin(path, axis=(0, 1))))
+def _box(path: Array) -> Array:
+    """West, south and east, north of a path `(time, agents, 2)`: `(2, 2)`; zeros of one that is nowhere."""
+    seen = path[np.isfinite(path).all(axis=2)]
+    return np.stack([seen.min(0), seen.max(0)]) if len(seen) else np.zeros((2, 2))
+
+
+def _across(path: Array) -> str:
+    size = float(np.ptp(_box(path), axis=0).max())
     return f"{size / 1000:.3g} km across" if size >= 1000 else f"{size:.3g} m across"
 
 
-def gallery(name: str, sequences: Sequences, members: Sequence[int]) -> list[Markup]:
-    """Small drawings of some sequences, all on one scale. A path starts at its dot; each map is centred on its own."""
-    found = paths(sequences)
-    if found is None:
-        shown = [sequences.values[i][:, :CHANNELS] for i in members]
+def legend(sequences: Sequences) -> Row:
+    """What the colours of the drawings mean: the channels drawn, of how many, and whether they are maps instead."""
+    shown = figures.legend(sequences.channels[:CHANNELS])
+    return {"shown": shown, "total": sequences.n_channels, "map": paths(sequences.select([0])) is not None}
+
+
+def row(name: str, query: Sequences, near: Sequences, distance: Array) -> list[Row]:
+    """A query and its neighbours, nearest first: the drawing of each, all on one scale, and what to write below it."""
+    parts = (query, near)
+    labels = [x for part in parts for x in (part.labels if part.labels is not None else [None] * len(part))]
+    sizes = [_across(path) for part in parts if part.places is not None for path in paths(part) or ()]
+    captions = zip(
+        _gallery(name, parts),
+        [id for part in parts for id in part.ids],
+        labels,
+        sizes if len(sizes) == len(labels) else [""] * len(labels),
+        ["", *(f"{far:.1f}" for far in distance)],
+        strict=True,
+    )
+    return [
+        {"svg": svg, "id": id, "label": label, "size": size, "distance": far, "query": not far,
+         "same": label == labels[0]} for svg, id, label, size, far in captions
+    ]  # fmt: skip
+
+
+def _gallery(name: str, parts: Sequence[Sequences]) -> list[Markup]:
+    """Small drawings of all sequences of the parts, on one scale; each map is centred on its own path."""
+    found = [paths(part) for part in parts]
+    if None in found:
+        shown = [x[:, :CHANNELS] for part in parts for x in part.values]
         limits, longest = figures.bound(shown), max(map(len, shown))
         return [figures.tile(f"{name}-{k}", x, longest, limits) for k, x in enumerate(shown)]
-    chosen = [found[i] for i in members]
-    half = max(float(np.nanmax(np.nanmax(p, axis=(0, 1)) - np.nanmin(p, axis=(0, 1)))) for p in chosen) / 2
-    return [_map(f"{name}-{k}", path, half) for k, path in enumerate(chosen)]
+    chosen = [path for several in found for path in several or ()]
+    side = max(float(np.ptp(_box(path), axis=0).max()) for path in chosen)
+    return [_map(f"{name}-{k}", path, side) for k, path in enumerate(chosen)]
 
 
-def hits(
-    name: str, asked: Sequences, query: int, among: Sequences, near: Sequence[int], distance: Array
-) -> list[dict[str, Any]]:
-    """A row of the page: the query and its neighbours, each with its drawing and what to write below it."""
-    both = [asked.select([query]), among.select(near)]
-    labels = [None if part.labels is None else part.labels for part in both]
-    both = [replace(part, labels=None, times=None) for part in both]
-    drawn = gallery(name, *both)
-: str, path: Array, half: float) -> Markup:
-    figure = Figure(figsize=(2.2, 1.5))
+def _map(name: str, path: Array, side: float) -> Markup:
+    """A small map of `side` x `side` around the middle of a path."""
+    figure = Figure(figsize=(2.2, 1.6))
     figure.patch.set_visible(False)
     ax = figure.add_axes((0.02, 0.02, 0.96, 0.96))
     ax.set_axis_off()
-    middle = (np.nanmax(path, axis=(0, 1)) + np.nanmin(path, axis=(0, 1))) / 2
     _draw(ax, path, 1.2)
-    half = 1.08 * half or 1.0
-    ax.set_aspect("equal", adjustable="datalim")
+    middle, half = _box(path).mean(0), 0.54 * side or 1.0
     ax.set_ylim(middle[1] - half, middle[1] + half)
-    ax.set_xlim(middle[0] - half, middle[0] + half)
+    ax.set_xlim(middle[0] - half * 2.2 / 1.6, middle[0] + half * 2.2 / 1.6)
     return figures.render(figure, name)
 
 
 def _draw(ax: Axes, path: Array, width: float) -> None:
     """Draw paths `(time, agents, 2)`, each with a dot where it starts."""
-    for colour, walk in zip(COLOURS * AGENTS, path.transpose(1, 0, 2)[:AGENTS], strict=False):
-        seen = walk[np.isfinite(walk).all(axis=1)]
-        if len(seen):
-            ax.plot(*seen.T, color=colour, linewidth=width)
-            ax.plot(*seen[:1].T, linestyle="", marker="o", markersize=3 * width, color=colour, markeredgewidth=0)
+    for k, walk in enumerate(path.transpose(1, 0, 2)[:AGENTS]):
+        seen, colour = walk[np.isfinite(walk).all(axis=1)], COLOURS[k % len(COLOURS)]
+        ax.plot(*seen.T, color=colour, linewidth=width)
+        ax.plot(*seen[:1].T, linestyle="", marker="o", markersize=3 * width, color=colour, markeredgewidth=0)
 
 
 def masked(
     name: str, sequences: Sequences, i: int, hidden: Array, patch: int, error: Array | None, limit: float
 ) -> Markup:
-    """One sequence with its hidden tokens in grey and, below, the error of each: bool and float `(tokens, cells)`.
+    """One sequence with its hidden tokens in grey and, below, their error: bool and float `(tokens, cells)`.
 
     A token covers `patch` timesteps. Bars share the scale 0..`limit`, mean over cells; without an error there are none.
     """
-    cells = None if error is None else _mean(error)
+    bars = None if error is None else _mean(error)
     found = paths(sequences.select([i]))
     if found is None:
-        width = min(CHANNELS, sequences.frame[2] if sequences.frame else CHANNELS)
+        width = min(CHANNELS, (sequences.frame or (1, 1, CHANNELS))[2])
         x = sequences.values[i][: len(hidden) * patch, :width]
-        return figures.masked(name, x, hidden[:, 0], patch, cells, limit)
+        return figures.masked(name, x, hidden[:, 0], patch, bars, limit)
     path = found[0][: len(hidden) * patch]
-    figure, axes = figures.panel(4.6, 3.1 if cells is None else 3.7, (1,) if cells is None else (4, 1), sharex=False)
-    for agent in range(min(path.shape[1], AGENTS)):
-        spans = [path[max(a * patch - 1, 0) : b * patch + 1, agent] for a, b in figures.runs(hidden[:, agent])]
-        bands = LineCollection(spans, color=figures.INK, alpha=0.22, linewidth=9, capstyle="butt", joinstyle="round")
-        axes[0].add_collection(bands)
+    figure, axes = figures.panel(4.6, 3.0 if bars is None else 3.7, (1,) if bars is None else (4, 1), sharex=False)
+    for agent, column in enumerate(hidden.T[: min(path.shape[1], AGENTS)]):
+        spans = [path[max(a * patch - 1, 0) : b * patch + 1, agent] for a, b in figures.runs(column)]
+        axes[0].add_collection(LineCollection(spans, color=figures.INK, alpha=0.25, linewidth=8, capstyle="butt"))
     _draw(axes[0], path, 1.2)
     axes[0].set_aspect("equal", adjustable="datalim")
     axes[0].set_axis_off()
-    if cells is not None:
-        figures.bars(axes[1], cells, patch, limit)
+    if bars is not None:
+        figures.bars(axes[1], bars, patch, limit)
         axes[1].set_xlim(-0.5, max(len(path) - 0.5, 0.5))
         axes[1].set_xlabel("timestep", fontsize=9)
     return figures.render(figure, name)

@@ -29,6 +29,7 @@ from .losses import mean_predictor_loss
 from .model import TemporalJEPA
 from .runs import facts
 from .search import Index, standard
+from .version import __version__
 
 Array = npt.NDArray[Any]
 Row = dict[str, Any]
@@ -82,12 +83,17 @@ def write_report(
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} is there already; ask to overwrite it (--overwrite), or choose another file")
     run = _load(folder, sequences)
-    pages = Environment(loader=PackageLoader("temporal_jepa"), autoescape=True, undefined=StrictUndefined,
-                        trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     parts = (_headline, _training, _positions, _space, _masks, _scores, _settings, _commands)
     context = {part.__name__.lstrip("_"): part(run) for part in parts}
-    write_atomically(path, pages.get_template("report.html").render(context, missing=run.missing).encode())
+    write_atomically(path, page("report.html", missing=run.missing, **context))
     return path
+
+
+def page(template: str, **context: Any) -> bytes:
+    """A page that stands alone, from a template of the package."""
+    pages = Environment(loader=PackageLoader("temporal_jepa"), autoescape=True, undefined=StrictUndefined,
+                        trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+    return pages.get_template(template).render(context, version=__version__).encode()
 
 
 def _load(folder: Path, given: Sequences | None) -> _Run:
@@ -192,8 +198,7 @@ def _headline(run: _Run) -> Row:
     return {"name": run.folder.resolve().name, "source": Path(str(data.get("path", "arrays in memory"))).name,
             "count": data.get("n"), "channels": len(data.get("channels", [])) or run.config["model"].get("input_dim"),
             "lengths": data.get("lengths"), "steps": done, "wanted": wanted, "finished": finished,
-            "mood": verdict.split(":")[0], "verdict": verdict, "facts": facts,
-            "version": run.config.get("version", "")}  # fmt: skip
+            "mood": verdict.split(":")[0], "verdict": verdict, "facts": facts}  # fmt: skip
 
 
 def _training(run: _Run) -> Row | None:
@@ -279,7 +284,7 @@ def _neighbours(chosen: Sequences, before: Array, after: Array) -> Row:
         _, queries, codes, counts = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
         queries = np.sort(queries[np.argsort(-counts, kind="stable")[:QUERIES]])  # the first of the largest classes
     for q in queries.tolist():
-        rows.append(drawings.hits(f"near{q}", chosen, q, chosen, near[q].tolist(), distance[q]))
+        rows.append(drawings.row(f"near{q}", chosen.select([q]), chosen.select(near[q]), distance[q]))
     if len(counts) > 1:
         agree = {"after": float((codes[near] == codes[:, None]).mean()),
                  "before": float((codes[Index(before).neighbours(k)[0]] == codes[:, None]).mean()),
@@ -298,7 +303,8 @@ def _masks(run: _Run) -> Row | None:
     draws = [model.draw_masks(x, generator)[0] for _ in range(DRAWS)]
     target, seen = model.targets(*model.context_encoder.prepare(x))
     hidden, error, along, top = (seen & ~draws[0]).unflatten(1, (-1, cells)).numpy(), None, None, 1.0
-    shown = _spread(len(few), 4)
+    shown = np.flatnonzero(hidden.any((1, 2)))
+    shown = shown[_spread(len(shown), 4)] if len(shown) else shown
     if config.predict == "tokens":
         unit = max(float(mean_predictor_loss(target, seen)), 1e-9)
         errors = torch.stack([model.prediction_error(x, visible) for visible in draws]).unflatten(2, (-1, cells)) / unit

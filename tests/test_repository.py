@@ -32,10 +32,11 @@ FLOORS = [
         "metrics",
         "probes",
         "figures",
+        "search",
         "synthetic",
         "data",
     ],  # the files of data/ may import each other
-    ["config"],
+    ["config", "drawings"],
     ["linear"],
     ["tokenizers", "transformer"],
     ["encoder", "attentive"],
@@ -48,7 +49,7 @@ FLOORS = [
     ["forms", "console"],
     ["cli"],  # starts the commands by name
     ["commands"],
-    ["demo", "alarms"],
+    ["demo", "alarms", "lookup"],
     ["__init__", "__main__"],
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}

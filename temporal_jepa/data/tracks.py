@@ -196,6 +196,7 @@ def described(
         source,
         tuple(notes),
         places=[t.places for t in tracks],
+        degrees=degrees,
     )
 
 
