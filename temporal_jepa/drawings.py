@@ -1,4 +1,4 @@
-"""How a sequence is drawn, small for a gallery and large with its mask: a track as a path on a map, others as curves."""
+"""How a sequence is drawn, small in a gallery and large with its mask: a track as a path on a map, others as curves."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from temporal_jepa import cli, figures
+from temporal_jepa import cli, drawings, figures
 from temporal_jepa.config import RECIPE, VIDEO, PretrainConfig
 from temporal_jepa.data import Sequences
 from temporal_jepa.report import write_report
 from temporal_jepa.runs import pretrain
+from temporal_jepa.search import standard
 
 SMALL = {"embed_dim": 16, "predictor_embed_dim": 16, "encoder_depth": 1, "predictor_depth": 1, "num_heads": 2}
 CONFIG = PretrainConfig(steps=4, batch_size=8, log_every=1, watch_every=2, seed=3, device="cpu")
@@ -281,19 +282,55 @@ def test_a_long_series_keeps_its_peak_and_lone_samples() -> None:
     assert figures.tile("a", lonely, 9, (0, 2)).count("<use") == 2
 
 
+def tracks() -> Sequences:
+    """Walks about 180 degrees east, in steps of about a kilometre."""
+    steps = [np.diff(x, axis=0, prepend=0) for x in make(labels=["a", "b"]).values]
+    places = [np.cumsum(0.01 * x, axis=0) + [179.99, 60.0] for x in steps]
+    places = [np.column_stack([(lon + 180) % 360 - 180, lat]) for lon, lat in (p.T for p in places)]
+    return Sequences(steps, channels=["dx", "dy"], places=places, degrees=True)
+
+
+def test_tracks_are_maps_in_the_gallery_and_under_the_masks(tmp_path: Path) -> None:
+    run = pretrain(tracks(), tmp_path / "run", CONFIG, {**SMALL, "patch_len": 4})
+    shown = page(run, sequences=tracks())
+    assert "Each path starts at its dot." in shown.text
+    assert "Channel:" not in shown.text
+    assert re.search(r"\d km across, distance \d", shown.text)
+    assert {"neighbours", "masks"} <= set(shown.ids)
+
+
+def test_a_map_keeps_directions_and_crosses_the_antimeridian() -> None:
+    corner = np.array([[179.0, 60], [-179, 60], [-179, 61]])
+    (there,) = drawings.paths(Sequences([np.zeros((3, 1))], places=[corner], degrees=True)) or []
+    east, north = np.diff(there[:, 0], axis=0)
+    np.testing.assert_allclose(east, [111_195 * 2 * np.cos(np.radians(60.5)), 0], atol=1)
+    np.testing.assert_allclose(north, [0, 111_195], atol=1)
+    plain = Sequences([np.arange(6.0).reshape(3, 2)], channels=["y", "X"])
+    (path,) = drawings.paths(plain) or []
+    np.testing.assert_array_equal(path[:, 0], plain.values[0][:, ::-1])
+    assert drawings.paths(Sequences([np.zeros((3, 2))])) is None
+
+
+def test_agents_of_a_scene_are_paths_and_hidden_ones_are_grey(tmp_path: Path) -> None:
+    walks = np.random.default_rng(0).normal(size=(6, 12, 3, 2)).cumsum(1)
+    walks[:, 6:, 2] = np.nan  # one who leaves
+    scenes = replace(Sequences.from_arrays(walks), channels=[name for _ in range(3) for name in "xy"])
+    svg = drawings.masked("a", scenes, 0, np.array([[True, False, False]] * 3), 4, None, 1.0)
+    assert svg.count("opacity: 0.25") == 1
+    for colour in figures.COLOURS[:3]:
+        assert colour.lower() in svg
+    run = pretrain(scenes, tmp_path / "run", CONFIG, {**SMALL, "patch_len": 4, "mask": "tube"})
+    shown = page(run, sequences=scenes)
+    assert {"neighbours", "masks"} <= set(shown.ids)
+    assert "Error along the series" in shown.text
+
+
 def test_plane_keeps_what_varies_and_has_fixed_signs() -> None:
     random = np.random.default_rng(0)
     for shape in ((30, 5), (5, 30), (4, 1)):
-        Z = figures.standard(random.normal(size=shape))
+        Z = standard(random.normal(size=shape))
         xy, shares = figures.plane(Z)
         assert xy.shape == (shape[0], 2)
         assert 0 <= shares[1] <= shares[0] <= 1.0 + 1e-9
         np.testing.assert_allclose(xy, figures.plane(Z[:, ::-1])[0], atol=1e-6)
-    assert not figures.standard(np.ones((3, 2))).any()
-
-
-def test_nearest_are_the_nearest_others() -> None:
-    near, distance = figures.nearest(np.array([[0.0], [1.0], [3.0], [10.0]]), most=2)
-    assert near.tolist() == [[1, 2], [0, 2], [1, 0], [2, 1]]
-    assert distance[0].tolist() == [1.0, 3.0]
-    assert figures.nearest(np.zeros((2, 1)), most=5)[0].shape == (2, 1)
+    assert not standard(np.ones((3, 2))).any()

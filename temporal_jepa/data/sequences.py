@@ -33,7 +33,8 @@ class Sequences:
     source: where the values come from, for messages. notes: one line for each thing the reader inferred.
     frame: (rows, columns, channels) of a timestep that is a picture, or (1, agents, features) of a scene; the channels
         are these three, flattened, the last fastest. None: a timestep is a point.
-    places: one float64 ``(time_i, 2)`` a series, where each timestep was: (x, y), or (longitude, latitude) if `degrees`.
+    places: one float64 ``(time_i, 2)`` a series, where each timestep was: (x, y), or (longitude, latitude).
+    degrees: whether places are longitude and latitude, in degrees.
     Raises ValueError when a series is empty or holds inf, or when shapes do not agree.
     """
 
