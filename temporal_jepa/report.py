@@ -302,13 +302,14 @@ def _masks(run: _Run) -> Row | None:
     generator = torch.Generator().manual_seed(run.seed)
     draws = [model.draw_masks(x, generator)[0] for _ in range(DRAWS)]
     target, seen = model.targets(*model.context_encoder.prepare(x))
-    hidden, error, along, top = (seen & ~draws[0]).unflatten(1, (-1, cells)).numpy(), None, None, 1.0
+    hidden, error, along, top = (seen & ~draws[0]).numpy().reshape(len(few), -1, cells), None, None, 1.0
     shown = np.flatnonzero(hidden.any((1, 2)))
     shown = shown[_spread(len(shown), 4)] if len(shown) else shown
     if config.predict == "tokens":
         unit = max(float(mean_predictor_loss(target, seen)), 1e-9)
-        errors = torch.stack([model.prediction_error(x, visible) for visible in draws]).unflatten(2, (-1, cells)) / unit
-        error, along = errors[0].numpy(), _along(errors.numpy(), patch)
+        errors = torch.stack([model.prediction_error(x, visible) for visible in draws]).numpy() / unit
+        errors = errors.reshape(DRAWS, len(few), -1, cells)
+        error, along = errors[0], _along(errors, patch)
         top = 1.05 * float(np.nanmax(error[shown], initial=1.0))
     panels = []
     for i in shown.tolist():

@@ -285,7 +285,7 @@ def test_a_long_series_keeps_its_peak_and_lone_samples() -> None:
 def tracks() -> Sequences:
     """Walks about 180 degrees east, in steps of about a kilometre."""
     steps = [np.diff(x, axis=0, prepend=0) for x in make(labels=["a", "b"]).values]
-    places = [np.cumsum(0.01 * x, axis=0) + [179.99, 60.0] for x in steps]
+    places = [np.cumsum(0.01 * x, axis=0) + np.array([179.99, 60.0]) for x in steps]
     places = [np.column_stack([(lon + 180) % 360 - 180, lat]) for lon, lat in (p.T for p in places)]
     return Sequences(steps, channels=["dx", "dy"], places=places, degrees=True)
 
