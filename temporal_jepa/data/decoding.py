@@ -27,7 +27,7 @@ class Facts:
     """What a film is, from its headers and timestamps: nothing is decoded for it.
 
     codec, width, height: as coded, before any rotation. gray: one channel. pictures: how many there are.
-    seconds: from the first picture to the last, and `declared`: what the header says. rate: pictures a second.
+    seconds: from the first picture to the last. missing: how many more the header promises. rate: pictures a second.
     steady: whether their distances are equal. A folder of pictures has a picture a second.
     """
 
@@ -37,7 +37,7 @@ class Facts:
     gray: bool
     pictures: int
     seconds: float
-    declared: float
+    missing: float
     rate: float
     steady: bool
 
@@ -73,21 +73,21 @@ def survey(files: Sequence[Path], loose: bool) -> Facts:
         name = stream.codec_context.pix_fmt or ""
         gray = name.startswith(("gray", "ya", "mono"))
         if loose:
-            return Facts(codec, *shape, gray, len(files), len(files) - 1.0, len(files) - 1.0, 1.0, True)
-        base = float(stream.time_base)
-        declared = stream.duration * base if stream.duration else (container.duration or 0) / 1e6
-        usual = float(stream.average_rate or 0) or 1.0
+            return Facts(codec, *shape, gray, len(files), len(files) - 1.0, 0.0, 1.0, True)
+        base, usual = float(stream.time_base), float(stream.average_rate or 1)
+        promised = max((stream.duration or 0) * base, stream.frames / usual) or (container.duration or 0) / 1e6
         stamps = [stamp * base for stamp in _stamps(container, stream)]
     if not stamps:
         raise ValueError("it holds no pictures; is it cut short?")
     gaps = np.diff(np.unique(stamps)) if min(stamps) < max(stamps) else np.array([1 / usual])
     period = float(np.median(gaps))
-    low, high = np.percentile(gaps, (5, 95))
     clock = Clock(period)
     seconds = [clock(stamp) for stamp in stamps][-1]
-    mean = seconds / max(len(stamps) - 1, 1)
+    mean = seconds / max(len(stamps) - 1, 1) or period
+    low, high = np.percentile(gaps, (5, 95))
     steady = bool(high - low < 0.2 * period and abs(mean / period - 1) < 0.05)
-    return Facts(codec, *shape, gray, len(stamps), seconds, declared, 1 / (mean if steady and mean else period), steady)
+    missing = promised - (max(stamps) - min(stamps) + period)
+    return Facts(codec, *shape, gray, len(stamps), seconds, missing, 1 / (mean if steady else period), steady)
 
 
 def decode(

@@ -111,8 +111,9 @@ def read_video(path: Path, sampling: Sampling) -> Sequences:
         raise ValueError(damaged[0])
     notes = [_described([facts for _, facts in known], films[0].loose), _taken(fps, shape, sampling, films[0].loose)]
     if damaged:
-        notes.append(f"{len(damaged)} of {len(films)} films are damaged ({len(films) - len(kept)} left out): "
-                     f"{listed(damaged)}")  # fmt: skip
+        notes.append(f"damaged: {listed(damaged)}")
+    if len(kept) < len(films):
+        notes.append(f"{len(films) - len(kept)} of {len(films)} films are left out")
     labels = [film.label for film, _ in kept if film.label is not None]
     if labels:
         notes.append("labels are the names of the inner folders")
@@ -240,7 +241,7 @@ def _decoded(
                     break
         except ValueError as error:
             raise ValueError(f"{film.place}: {error}") from None
-        return at, _damage(film, facts, (at - job[2]) / fps, lost)
+        return at, _damage(film, facts, at - job[2], fps, lost)
 
     jobs = [(*pair, start, start + count) for pair, start, count in zip(known, starts, counts, strict=False)]
     with _space(starts[-1] * width) as file:  # closed, it lives as long as its map
@@ -260,13 +261,15 @@ def _space(size: int) -> IO[bytes]:
     return file
 
 
-def _damage(film: Film, facts: Facts, seconds: float, lost: list[str]) -> str:
-    """What is damaged in a film, "" for nothing."""
-    if not seconds:
+def _damage(film: Film, facts: Facts, frames: int, fps: float, lost: list[str]) -> str:
+    """What is damaged in a film that gave so many frames, "" for nothing."""
+    if not frames:
         return f"{film.place}: no picture can be decoded ({listed(lost) or 'they are missing'})"
     texts = [f"{len(lost)} parts cannot be decoded ({lost[0]})"] if lost else []
-    if not film.loose and seconds < facts.declared - max(1.0, 0.02 * facts.declared):
-        texts.append(f"it ends after {seconds:.1f} of {facts.declared:.1f} s; is it cut short?")
+    ends = (frames - 1) / fps
+    missing = facts.missing + facts.seconds - ends
+    if not film.loose and missing > max(1.0, 1 / fps, 0.02 * ends):
+        texts.append(f"{missing:.1f} s are missing after {ends:.1f} s; is it cut short?")
     return f"{film.place}: {', '.join(texts)}" if texts else ""
 
 
