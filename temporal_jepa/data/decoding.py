@@ -42,6 +42,19 @@ class Facts:
     steady: bool
 
 
+@dataclass(frozen=True)
+class Target:
+    """What films become: frames `shape` (height, width, channels), `fps` a second, of the `area` of each picture.
+
+    area: "none" (all of it), "center" (the largest middle part of the shape's proportions) or (width, height, left,
+        top) in pixels of the upright picture.
+    """
+
+    fps: float
+    shape: Frame
+    area: Region | str
+
+
 class Clock:
     """Seconds since the first picture, from timestamps that may be missing, jump or start again: it never runs back."""
 
@@ -91,17 +104,15 @@ def survey(files: Sequence[Path], loose: bool) -> Facts:
 
 
 def decode(
-    files: Sequence[Path], loose: bool, facts: Facts, fps: float, shape: Frame, area: Region | str, threads: int,
-    lost: list[str],
-) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:  # fmt: skip
+    files: Sequence[Path], loose: bool, facts: Facts, target: Target, threads: int, lost: list[str]
+) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:
     """Pictures ``(height, width, channels)`` at 0, 1/fps, 2/fps, ... seconds, each with the number of moments it fills.
 
-    shape: of the result. area: "none", "center" or a region of the upright picture. threads: that FFmpeg may use.
-    lost: gets a reason for each picture that cannot be decoded; the others are given. Pictures in files of their own
-    (`loose`) have no time: each is given once.
-    Raises ValueError for a region outside the picture, or a file that cannot be opened.
+    threads: that FFmpeg may use. lost: gets a reason for each part that is damaged or cannot be decoded; what can, is
+    given. Pictures in files of their own (`loose`) have no time: each is given once.
+    Raises ValueError, with the name of the file, for a region outside the picture.
     """
-    fit = _Fit(shape, area)
+    fit = _Fit(target, files[0])
     if loose:
         for file in files:
             try:
@@ -111,7 +122,7 @@ def decode(
         return
     with _opened(files[0]) as (container, stream):
         stream.thread_type, stream.codec_context.thread_count = "AUTO", threads
-        for picture, times in sampled(_frames(container, stream, lost), Clock(1 / facts.rate), fps):
+        for picture, times in sampled(_frames(container, stream, lost), Clock(1 / facts.rate), target.fps):
             yield fit(picture), times
 
 
@@ -137,8 +148,8 @@ def sampled(frames: Iterable[Any], clock: Clock, fps: float) -> Iterator[tuple[A
 class _Fit:
     """Puts a decoded picture upright, crops and scales it, in a chain of FFmpeg's filters."""
 
-    def __init__(self, shape: Frame, area: Region | str):
-        self.shape, self.area = shape, area
+    def __init__(self, target: Target, file: Path):
+        self.target, self.file = target, file
         self.key: tuple[Any, ...] = ()
         self.graph: Any = None
 
@@ -148,7 +159,7 @@ class _Fit:
             self.graph, self.key = self._chain(*key), key
         self.graph.push(picture)
         array: npt.NDArray[np.uint8] = self.graph.pull().to_ndarray()
-        return array.reshape(self.shape)
+        return array.reshape(self.target.shape)
 
     def _chain(self, width: int, height: int, form: str, rotation: int) -> Any:
         import av
@@ -158,8 +169,11 @@ class _Fit:
             shown = height, width
         else:
             shown = width, height
-        rows, columns, channels = self.shape
-        region = ":".join(map(str, region_of(*shown, self.shape, self.area)))
+        rows, columns, channels = self.target.shape
+        try:
+            region = ":".join(map(str, region_of(*shown, self.target)))
+        except ValueError as error:
+            raise ValueError(f"{self.file}: {error}") from None
         steps = (*turn, f"crop={region}:exact=1", f"scale={columns}:{rows}:flags={SCALING}",
                  f"format={'gray' if channels == 1 else 'rgb24'}")  # fmt: skip
         graph = av.filter.Graph()
@@ -170,18 +184,19 @@ class _Fit:
         return graph
 
 
-def region_of(width: int, height: int, shape: Frame, area: Region | str) -> Region:
-    """The part of a picture of this size that becomes a frame: (width, height, left, top)."""
-    if area == "none":
+def region_of(width: int, height: int, target: Target) -> Region:
+    """The part of a picture of this size that becomes a frame; ValueError when it does not fit."""
+    if isinstance(target.area, tuple):
+        wide, high, left, top = target.area
+        if left + wide > width or top + high > height:
+            raise ValueError(f"area={wide}x{high}+{left}+{top} (WIDTHxHEIGHT+LEFT+TOP) does not fit into its pictures "
+                             f"of {width}x{height}")  # fmt: skip
+        return target.area
+    if target.area == "none":
         return width, height, 0, 0
-    if not isinstance(area, str):
-        if area[2] + area[0] > width or area[3] + area[1] > height:
-            raise ValueError(f"area={area[0]}x{area[1]}+{area[2]}+{area[3]} (WIDTHxHEIGHT+LEFT+TOP) does not fit into "
-                             f"its pictures of {width}x{height}")  # fmt: skip
-        return area
-    rows, columns, _ = shape
-    wide = max(min(width, round(height * columns / rows)), 1)
-    high = max(min(height, round(width * rows / columns)), 1)
+    rows, columns, _ = target.shape
+    wide, high = min(width, round(height * columns / rows)), min(height, round(width * rows / columns))
+    wide, high = max(wide, 1), max(high, 1)
     return wide, high, (width - wide) // 2, (height - high) // 2
 
 
@@ -196,7 +211,7 @@ def _opened(file: Path) -> Iterator[tuple[Any, Any]]:
         raise ValueError("the file is empty")
     with file.open("rb") as opened:  # not its name, in which FFmpeg would look for protocols and patterns
         try:
-            container = av.open(opened, metadata_errors="ignore", options={"protocol_whitelist": "file"})
+            container = av.open(opened, metadata_errors="ignore")
         except av.error.FFmpegError as error:
             raise ValueError(
                 f"not a film that FFmpeg can read; is it damaged or cut short? ({error.strerror})"
@@ -222,7 +237,7 @@ def _stamps(container: Any, stream: Any) -> Iterator[int]:
             stamp = packet.dts if packet.pts is None else packet.pts
             if packet.size and stamp is not None:
                 yield stamp
-    except av.error.FFmpegError:
+    except (av.error.FFmpegError, IndexError):  # the latter where damage makes up streams
         return
 
 
@@ -235,11 +250,12 @@ def _frames(container: Any, stream: Any, lost: list[str]) -> Iterator[Any]:
         try:
             packet = next(packets)
             frames = packet.decode()
-        except StopIteration:
+        except (StopIteration, IndexError):
             return
         except av.error.FFmpegError as error:
             lost.append(str(error.strerror))
             continue
+        lost += ["damaged picture" for frame in frames if frame.is_corrupt]
         yield from frames
 
 

@@ -19,8 +19,8 @@ from typing import IO, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from .decoding import Facts, Region, decode, survey
-from .sequences import Frame, Sequences, listed
+from .decoding import Facts, Region, Target, decode, survey
+from .sequences import SOME, Frame, Sequences, listed
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".m2ts", ".wmv", ".flv", ".ogv", ".3gp",
           ".gif")  # fmt: skip
@@ -104,7 +104,7 @@ def read_video(path: Path, sampling: Sampling) -> Sequences:
         raise ValueError(damaged[0])
     fps = sampling.fps or min(RATE, float(np.median([facts.rate for _, facts in known])))
     shape = (*sampling.shape, 1 if all(facts.gray for _, facts in known) else 3)
-    decoded = _decoded(known, fps, shape, sampling.region)
+    decoded = _decoded(known, Target(fps, shape, sampling.region))
     damaged += [text for _, text in decoded if text]
     kept: list[tuple[Film, Any]] = [(film, x) for (film, _), (x, _) in zip(known, decoded, strict=True) if len(x)]
     if not kept:
@@ -218,36 +218,37 @@ def _survey(film: Film) -> Facts | str:
         return f"{film.place}: {error}"
 
 
-def _decoded(
-    known: list[tuple[Film, Facts]], fps: float, shape: Frame, region: Region | str
-) -> list[tuple[npt.NDArray[np.uint8], str]]:
+def _decoded(known: list[tuple[Film, Facts]], target: Target) -> list[tuple[npt.NDArray[np.uint8], str]]:
     """The frames of each film, ``(frames, height * width * channels)``, and what is damaged in it, "" for nothing."""
-    width, stop, lock = prod(shape), threading.Event(), threading.Lock()
-    counts = [facts.pictures if film.loose else floor(facts.seconds * fps + 0.05) + 1 for film, facts in known]
+    width, stop, lock = prod(target.shape), threading.Event(), threading.Lock()
+    counts = [facts.pictures if film.loose else floor(facts.seconds * target.fps + 0.05) + 1 for film, facts in known]
     starts = [0, *accumulate(counts)]
-    threads = max(1, CORES // len(known))
 
-    def fill(job: tuple[Film, Facts, int, int]) -> tuple[int, str]:
-        film, facts, at, end = job
+    def fill(film: Film, facts: Facts, at: int, end: int, threads: int, lost: list[str]) -> int:
+        """Write the frames of a film at their place and say where they end."""
+        for picture, times in decode(film.files, film.loose, facts, target, threads, lost):
+            times = min(times, end - at)
+            with lock:
+                file.seek(at * width)
+                file.write(picture.tobytes() * times)
+            at += times
+            if stop.is_set() or (lost and threads > 1):
+                break
+        return at
+
+    def work(job: tuple[Film, Facts, int, int]) -> tuple[int, str]:
         lost: list[str] = []
-        try:
-            for picture, times in decode(film.files, film.loose, facts, fps, shape, region, threads, lost):
-                times = min(times, end - at)
-                with lock:
-                    file.seek(at * width)
-                    file.write(picture.tobytes() * times)
-                at += times
-                if stop.is_set():
-                    break
-        except ValueError as error:
-            raise ValueError(f"{film.place}: {error}") from None
-        return at, _damage(film, facts, at - job[2], fps, lost)
+        ends = fill(*job, max(1, CORES // len(known)), lost)
+        if lost:  # FFmpeg's threads mend a damaged film in another way each time, one thread always in the same
+            lost.clear()
+            ends = fill(*job, 1, lost)
+        return ends, _damage(*job[:2], ends - job[2], target.fps, lost)
 
     jobs = [(*pair, start, start + count) for pair, start, count in zip(known, starts, counts, strict=False)]
     with _space(starts[-1] * width) as file:  # closed, it lives as long as its map
-        ends = _each(fill, jobs, stop)
+        done = _each(work, jobs, stop)
         frames = np.asarray(np.memmap(file, np.uint8, "r", shape=(starts[-1], width)))
-    return [(frames[start:end], text) for start, (end, text) in zip(starts, ends, strict=False)]
+    return [(frames[start:end], text) for start, (end, text) in zip(starts, done, strict=False)]
 
 
 def _space(size: int) -> IO[bytes]:
@@ -263,9 +264,9 @@ def _space(size: int) -> IO[bytes]:
 
 def _damage(film: Film, facts: Facts, frames: int, fps: float, lost: list[str]) -> str:
     """What is damaged in a film that gave so many frames, "" for nothing."""
+    texts = [f"{count} x {reason}" for reason, count in Counter(lost).most_common(SOME)]
     if not frames:
-        return f"{film.place}: no picture can be decoded ({listed(lost) or 'they are missing'})"
-    texts = [f"{len(lost)} parts cannot be decoded ({lost[0]})"] if lost else []
+        return f"{film.place}: no picture can be decoded ({', '.join(texts) or 'there is none'})"
     ends = (frames - 1) / fps
     missing = facts.missing + facts.seconds - ends
     if not film.loose and missing > max(1.0, 1 / fps, 0.02 * ends):
