@@ -24,6 +24,7 @@ from .attentive import attentive_probe
 from .config import Pool, PretrainConfig, TemporalJEPAConfig
 from .console import Progress, command, facts, say, show
 from .data import Sequences, read
+from .data.video import Sampling, is_video, shrunk
 from .embedding import (
     check_channels,
     embed_sequences,
@@ -37,6 +38,7 @@ from .report import write_report
 from .training import pick_device
 
 SHAPING = ("window", "stride", "features", "step", "gap", "max_speed")  # name no columns of a file
+FILMING = tuple(field.name for field in fields(Sampling))
 Kind = probes.ProbeKind | Literal["attentive"]
 READING = [name for name in introspection.signature(read).parameters if name != "data"]
 
@@ -50,7 +52,8 @@ def _given(options: argparse.Namespace, run: Mapping[str, Any] | None = None, fi
     if run is not None:
         data = run.get("data", {})
         same = Path(data.get("path", "")).suffix.lower() == Path(file).suffix.lower()
-        stored = {k: v for k, v in data.get("options", {}).items() if same or k in SHAPING}
+        shaping = (*SHAPING, *(FILMING if is_video(Path(file)) else ()))
+        stored = {k: v for k, v in data.get("options", {}).items() if same or k in shaping}
     chosen = {name: getattr(options, name) for name in READING if getattr(options, name) is not None}
     return {**stored, **chosen}
 
@@ -119,7 +122,10 @@ def pretrain(options: argparse.Namespace) -> None:
 def _size(sequences: Sequences) -> str:
     low, high = int(sequences.lengths.min()), int(sequences.lengths.max())
     span = f"{low}" if low == high else f"{low} to {high}"
-    return f"{len(sequences)} sequences, {sequences.n_channels} channels, {span} timesteps"
+    what = f"{sequences.n_channels} channels"
+    if sequences.frame is not None:
+        what = f"frames of {' x '.join(map(str, sequences.frame))}"
+    return f"{len(sequences)} sequences, {what}, {span} timesteps"
 
 
 def _dry_run(sequences: Sequences, config: PretrainConfig, model: dict[str, Any], init_from: str | None) -> None:
@@ -280,7 +286,7 @@ def score(
              "n_classes": len(np.unique(labels[0])), "seed": seed}  # fmt: skip
     if kind == "attentive":
         return {"probe": kind, **about, "scores": _attended(encoders, train, test, seed)}
-    features = probes.controls(train.values, test.values, seed)
+    features = probes.controls(shrunk(train).values, shrunk(test).values, seed)
     rocket = {name: features.pop(name) for name in ("MiniRocket",) if name in features}
     for name, encoder in encoders.items():
         features[name] = embed_sequences(encoder, train, pool), embed_sequences(encoder, test, pool)
@@ -349,8 +355,9 @@ def _inspect_run(run: Path) -> None:
     lines = (run / runs.METRICS).read_text("utf-8").splitlines() if (run / runs.METRICS).is_file() else []
     last = json.loads(lines[-1]) if lines and lines[-1].endswith("}") else {}
     files = sorted(p.name for p in run.iterdir() if p.is_file() and not p.name.startswith("."))
-    rows = [("run", run), ("data", f"{data.get('path')}: {data.get('n')} sequences, {len(data.get('channels', []))} "
-             "channels"), ("step", f"{last.get('step', 0)} of {training.get('steps')}"),
+    rows = [("run", run), ("data", f"{data.get('path')}: {data.get('n')} sequences, "
+             f"{config['model'].get('input_dim')} channels"),
+            ("step", f"{last.get('step', 0)} of {training.get('steps')}"),
             ("relative loss", f"{last['relative_loss']:.3f}" if "relative_loss" in last else "none yet"),
             ("verdict", last.get("verdict", "none yet")), ("files", ", ".join(files)),
             ("model", ", ".join(f"{k} {v}" for k, v in config["model"].items()))]  # fmt: skip

@@ -83,7 +83,8 @@ def read(
     if (given := sampling.given()) and not films:
         raise ValueError(f"{listed(given)}: for video files and folders of pictures only; leave it out")
     if films:
-        if given := [*columns.given(), *motion.given()]:
+        plain = replace(columns, layout=None) if layout in ("video", "folder") else columns
+        if given := [*plain.given(), *motion.given()]:
             raise ValueError(f"{data}: {listed(given)}: for tables only; leave it out")
         found = read_video(Path(data), sampling)
     else:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ Region = tuple[int, int, int, int]  # width, height, left, top
 STILL = 60.0  # seconds that a picture stays at most: a longer gap between timestamps counts as these
 # The mean over the area of a pixel; without the other two, colours come out 1 % too dark.
 SCALING = "area+accurate_rnd+full_chroma_int"
-UPRIGHT = {90: ("transpose=cclock",), -90: ("transpose=clock",), 180: ("hflip", "vflip")}
+UPRIGHT = {90: ("transpose=cclock",), -90: ("transpose=clock",), 180: ("hflip", "vflip"), -180: ("hflip", "vflip")}
+SAMPLED = 16  # pictures of a folder that are looked at before decoding, or up to twice as many
+GRAY = ("gray", "ya", "mono")  # how FFmpeg's names of such formats begin
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,10 @@ def survey(files: Sequence[Path], loose: bool) -> Facts:
 
     Raises ValueError, without the name of the file, when it is no film.
     """
+    if loose:
+        return _survey_pictures(files)
     with _opened(files[0]) as (container, stream):
-        codec, shape = stream.codec_context.name, (stream.codec_context.width, stream.codec_context.height)
-        name = stream.codec_context.pix_fmt or ""
-        gray = name.startswith(("gray", "ya", "mono"))
-        if loose:
-            return Facts(codec, *shape, gray, len(files), len(files) - 1.0, 0.0, 1.0, True)
+        what = _heading(stream)
         base, usual = float(stream.time_base), float(stream.average_rate or 1)
         promised = max((stream.duration or 0) * base, stream.frames / usual) or (container.duration or 0) / 1e6
         stamps = [stamp * base for stamp in _stamps(container, stream)]
@@ -100,7 +101,27 @@ def survey(files: Sequence[Path], loose: bool) -> Facts:
     low, high = np.percentile(gaps, (5, 95))
     steady = bool(high - low < 0.2 * period and abs(mean / period - 1) < 0.05)
     missing = promised - (max(stamps) - min(stamps) + period)
-    return Facts(codec, *shape, gray, len(stamps), seconds, missing, 1 / (mean if steady else period), steady)
+    return Facts(*what, len(stamps), seconds, missing, 1 / (mean if steady else period), steady)
+
+
+def _survey_pictures(files: Sequence[Path]) -> Facts:
+    """The facts of pictures in a file each, from the headers of some: gray when all of these are."""
+    found, reason = [], ""
+    for file in files[:: 1 + len(files) // SAMPLED]:
+        try:
+            with _opened(file) as (_, stream):
+                found.append(_heading(stream))
+        except ValueError as error:
+            reason = reason or f"{file.name}: {error}"
+    if not found:
+        raise ValueError(reason)
+    return Facts(*found[0][:3], all(what[3] for what in found), len(files), len(files) - 1.0, 0.0, 1.0, True)
+
+
+def _heading(stream: Any) -> tuple[str, int, int, bool]:
+    """Codec, width, height and whether it is gray."""
+    context = stream.codec_context
+    return context.name, context.width, context.height, (context.pix_fmt or "").startswith(GRAY)
 
 
 def decode(
@@ -115,10 +136,8 @@ def decode(
     fit = _Fit(target, files[0])
     if loose:
         for file in files:
-            try:
-                yield fit(_picture(file)), 1
-            except ValueError as error:
-                lost.append(f"{file.name}: {error}")
+            for picture in _picture(file, lost):
+                yield fit(picture), 1
         return
     with _opened(files[0]) as (container, stream):
         stream.thread_type, stream.codec_context.thread_count = "AUTO", threads
@@ -259,9 +278,11 @@ def _frames(container: Any, stream: Any, lost: list[str]) -> Iterator[Any]:
         yield from frames
 
 
-def _picture(file: Path) -> Any:
-    lost: list[str] = []
-    with _opened(file) as (container, stream):
-        for frame in _frames(container, stream, lost):
-            return frame
-    raise ValueError(lost[0] if lost else "it holds no picture")
+def _picture(file: Path, lost: list[str]) -> list[Any]:
+    """The picture in a file, or nothing."""
+    try:
+        with _opened(file) as (container, stream):
+            return list(islice(_frames(container, stream, lost), 1))
+    except ValueError as error:
+        lost.append(f"{file.name}: {error}")
+        return []

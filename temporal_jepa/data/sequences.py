@@ -164,7 +164,7 @@ class Sequences:
 
     def constant(self) -> list[str]:
         """Ids of the series in which no channel ever changes."""
-        return [i for i, x in zip(self.ids, self.values, strict=True) if not _changes(x).any()]
+        return [i for i, x in zip(self.ids, self.values, strict=True) if not _moves(x)]
 
     @classmethod
     def from_arrays(cls, X: Any, y: Any = None) -> Sequences:
@@ -221,10 +221,11 @@ class Sequences:
         if self.times is not None:
             first, last = min(t[0] for t in self.times), max(t[-1] for t in self.times)
             rows.append(("times", f"{moment(first)} to {moment(last)}"))
-        changing = np.array([_changes(x) for x in self.values])  # (n, channels)
-        if self.frame is None and (still := [self.channels[k] for k in np.flatnonzero(~changing.any(axis=0))]):
-            rows.append(("constant channels", f"{len(still)}: {listed(still)}"))
-        if flat := [self.ids[k] for k in np.flatnonzero(~changing.any(axis=1))]:
+        if self.frame is None:
+            changing = np.logical_or.reduce([_changes(x) for x in self.values])  # (channels,)
+            if still := [self.channels[k] for k in np.flatnonzero(~changing)]:
+                rows.append(("constant channels", f"{len(still)}: {listed(still)}"))
+        if flat := self.constant():
             rows.append(("constant series", f"{len(flat)}: {listed(flat)}"))
         return rows
 
@@ -264,6 +265,13 @@ def moment(when: Any) -> str:
 
 def _missing(x: npt.NDArray[Any]) -> bool:
     return x.dtype != np.uint8 and bool(np.isnan(x).all())
+
+
+def _moves(x: npt.NDArray[Any]) -> bool:
+    """Whether any channel of ``(time, channels)`` changes; of bytes, which may lie on disk, it reads few timesteps."""
+    if x.dtype == np.uint8:
+        return any(not np.array_equal(step, x[0]) for step in x[1:])
+    return bool(_changes(x).any())
 
 
 def _changes(x: FloatArray) -> npt.NDArray[np.bool_]:

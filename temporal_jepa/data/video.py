@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import floor, prod
 from pathlib import Path
@@ -162,6 +162,30 @@ def from_pictures(array: npt.NDArray[Any], layout: str | None, source: str) -> t
             clip[:] = np.rint(numbers)
         return whole, [*notes, f"its numbers are {low:g} to {high:g}: taken as bytes, 0..255"]
     return array, [*notes, f"its numbers are {low:g} to {high:g}: taken as they are (pictures have 0..1 or 0..255)"]
+
+
+def shrunk(sequences: Sequences, most: int = 8) -> Sequences:
+    """Films with each picture averaged over a grid of at most `most` x `most` cells, for simple features of them.
+
+    Values become float32 ``(frames, cells * channels)``, bytes as 0..1; series that are no films stay as they are.
+    """
+    if sequences.frame is None or sequences.frame[0] == 1:
+        return sequences
+    rows, columns, channels = sequences.frame
+    (down, high), (across, wide) = (_cells(extent, most) for extent in (rows, columns))
+    values = []
+    for x in sequences.values:
+        scale = 255 if x.dtype == np.uint8 else 1
+        sums = np.add.reduceat(x.reshape(-1, rows, columns, channels), down, axis=1, dtype=np.float32)
+        cells = np.add.reduceat(sums, across, axis=2) / (scale * high[:, None, None] * wide[:, None])
+        values.append(cells.reshape(len(x), -1))
+    return replace(sequences, values=values, channels=[], frame=(len(high), len(wide), channels))
+
+
+def _cells(extent: int, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where each of at most `most` equal parts of `extent` pixels begins, and how many pixels it has."""
+    edges = np.linspace(0, extent, min(extent, most) + 1).astype(np.int64)
+    return edges[:-1], np.diff(edges)
 
 
 def _films(path: Path) -> list[Film]:
