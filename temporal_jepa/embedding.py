@@ -178,7 +178,7 @@ def check_channels(model: TemporalJEPA, sequences: Sequences) -> None:
     frames = model.config.frame, sequences.frame
     if None not in frames and frames[0] != frames[1]:
         raise ValueError(f"{sequences.source}: the model expects frames of {frames[0]} (rows, columns, channels), got "
-                         f"{frames[1]}; read films at the size it was trained on")  # fmt: skip
+                         f"{frames[1]}; read films at the size, scenes with the agents= it was trained on")  # fmt: skip
     if sequences.n_channels != model.config.input_dim:
         names = ", ".join(sequences.channels[:8])
         raise ValueError(

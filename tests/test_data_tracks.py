@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,7 +84,9 @@ def test_the_antimeridian_is_no_border(start: tuple[float, float]) -> None:
     lon = start[0] + np.arange(5) * 0.001
     lon = np.where(lon > 360, lon - 360, lon)
     wrapped = (lon + 180) % 360 - 180
-    near, there = (read(fixes(at, np.full(5, start[1]))) for at in (np.arange(5) * 0.001, wrapped))
+    near, there = (
+        read(fixes(at, np.full(5, start[1])), features="dx,dy,turn") for at in (np.arange(5) * 0.001, wrapped)
+    )
     np.testing.assert_allclose(near.values[0], there.values[0], atol=1e-2)
     middle = read(fixes(wrapped, np.full(5, start[1])), step=5, features="speed")
     assert np.nanmax(channel(middle, "speed")) < 12
@@ -100,9 +105,10 @@ def test_straight_over_the_pole() -> None:
 def test_default_features_do_not_tell_where_on_earth(lon: float, lat: float, seed: int) -> None:
     metres = np.random.default_rng(seed).normal(size=(20, 2)).cumsum(0) * 20
     scale = to_local(np.array([lon + 1e-3, lat + 1e-3]), np.array([lon, lat]))[:2] * 1e3
-    there, plane = metres / scale + [lon, lat], pd.DataFrame(metres, columns=["x", "y"])
+    there, plane = metres / scale + [lon, lat], pd.DataFrame(metres, columns=["x", "y"]).assign(time=10 * np.arange(20))
     a, b = read(fixes(*there.T)), read(plane, layout="tracks")
-    assert a.channels == b.channels
+    assert read(plane[["x", "y"]], layout="tracks").channels == ["dx", "dy"]  # no times, no dt
+    assert a.channels == b.channels == ["dx", "dy", "dt"]
     np.testing.assert_allclose(a.values[0], b.values[0], atol=0.05)
 
 
@@ -167,3 +173,291 @@ def test_numbers_since_1970(size: float) -> None:
     s = read(frame, features="dt")
     np.testing.assert_allclose(channel(s, "dt")[1:], 1)
     assert str(s.times[0][0]) == "2023-11-14T22:13:20.000000000"
+
+
+def test_features_are_as_asked_and_values_come_after() -> None:
+    frame = fixes([0, 1e-3, 1e-3], [0, 0, 1e-3], hr=[1.0, 2, 3], label="run", alt=[5.0, 6, 7], note="x", hour=[1, 2, 3])
+    s = read(frame)
+    assert (s.channels, [*s.labels], s.ids) == (["dx", "dy", "dt", "hr"], ["run"], ["a"])
+    assert noted(s, "columns left out: alt, note, hour")
+    s = read(frame, features=["turn", "z"], values="")
+    assert s.channels == ["turn", "z"]
+    np.testing.assert_allclose(channel(s, "z"), [5, 6, 7])
+    assert read(frame, features="speed", values="alt,hr").channels == ["speed", "alt", "hr"]
+    assert read(frame, step=5).channels == ["dx", "dy", "hr"]  # resampled times say nothing
+
+
+# Which tables are tracks, and how their places are written.
+
+
+@pytest.mark.parametrize(
+    "names", ["lon,lat", "Longitude,LATITUDE", "lng,lat", "location-long,location-lat", "position_lon,position_lat"]
+)
+def test_names_of_places(names: str) -> None:
+    frame = fixes([0, 0], [0, 1e-3]).rename(columns=dict(zip(["lon", "lat"], names.split(","), strict=True)))
+    np.testing.assert_allclose(channel(read(frame), "dy"), [np.nan, 110.57], atol=0.01)
+
+
+@pytest.mark.parametrize("text", ["{} {}", "{}, {}", "{};{}", "POINT ({} {})", "POINT Z ({} {} 3)"])
+def test_two_numbers_in_one_column(text: str) -> None:
+    space = [text.format(*place) for place in [(0, 1.5), (-2.5, 1.5), (-2.5, 1e2)]]
+    s = read(pd.DataFrame({"tid": 1, "time": range(3), "space": space}), features="dx,dy")
+    np.testing.assert_allclose(s.values[0][1:], [[-2.5, 0], [0, 98.5]])
+    assert noted(s, "column 'space' holds two numbers: x and y")
+    s = read(pd.DataFrame({"tid": 1, "time": range(2), "LatLon": ["10 0", "10.001 0"]}), features="lon,lat")
+    np.testing.assert_allclose(s.places[0], [[0, 10], [0, 10.001]])
+
+
+def test_tables_that_are_no_tracks_stay_series() -> None:
+    stations = pd.DataFrame({"id": ["a", "a", "b", "b"], "time": [0, 1, 0, 1], "lat": [1, 1, 2, 2], "lon": 3, "v": 4.0})
+    wide = pd.DataFrame({"lat": [1.0, 2], "lon": [3.0, 4]} | {f"t{i}": [0.0, i] for i in range(30)})
+    plane = pd.DataFrame({"id": [1, 1, 2, 2], "time": [0, 1, 0, 1], "x": [1.0, 2, 3, 4], "y": [1.0, 2, 3, 5]})
+    for frame, channels in ((stations, "lat,lon,v"), (wide, "value"), (plane, "x,y")):
+        s = read(frame)
+        assert (s.channels, s.places) == (channels.split(","), None)
+    moving = fixes([0, 1, 2], [0, 0, 0])
+    assert read(moving, layout="long").channels == read(moving, values="lon,lat").channels == ["lon", "lat"]
+    assert read(plane, features="dx,dy").channels == ["dx", "dy"]  # a feature makes x and y places
+    with pytest.raises(ValueError, match=r"features, gap describe movement, .* no places; say layout=tracks"):
+        read(np.zeros((3, 2, 9)), features="speed", gap=3)
+
+
+def test_places_under_other_names_are_the_first_two_values() -> None:
+    frame = pd.DataFrame({"who": ["u", "u"], "when": [0, 2], "px": [1.0, 4], "py": [0.0, 4], "q": [7.0, 8]})
+    s = read(frame, layout="tracks", id="who", time="when", values="px,py,q", features="speed")
+    np.testing.assert_allclose(s.values[0], [[np.nan, 7], [2.5, 8]])
+
+
+BAD = {
+    "latitude": (fixes([0, 1, 2], [0, 91, 2]), {}, r"latitude from -90 to 90 .* 'lat', got 91 in data row 2.*swapped"),
+    "longitude": (fixes([0, 1, 500], [0, 1, 2]), {}, r"longitude from -180 to 360 .* 'lon', got 500 in data row 3"),
+    "nowhere": (fixes([np.nan] * 2, [1, 2]), {"layout": "tracks"}, "no row has a place and a time"),
+    "one fix each": (
+        fixes([1, 2], [1, 2]).assign(id=["a", "b"]),
+        {"layout": "tracks", "id": "id"},
+        "no track has two fixes",
+    ),
+    "label": (fixes([0, 1], [0, 1]).assign(label=["u", "v"]), {}, "column 'label' changes within series 'a'"),
+    "feature": (fixes([0, 1], [0, 1]), {"features": "sped"}, "features: expected some of x, y, .*, got 'sped'"),
+    "twice": (fixes([0, 1], [0, 1]), {"features": "x,x"}, "expected different names"),
+    "none": (fixes([0, 1], [0, 1]), {"features": ()}, "at least one, got none"),
+    "step": (fixes([0, 1], [0, 1]), {"step": -1}, "expected step above 0, got -1"),
+    "height": (fixes([0, 1], [0, 1]), {"features": "z"}, "feature z needs a column of heights"),
+    "absent": (fixes([0, 1], [0, 1]), {"id": "who"}, "id names a column 'who' that does not exist"),
+    "text time": (fixes([0, 1], [0, 1]).assign(time="noon"), {"time": "time"}, "2 rows that are no time"),
+    "text place": (fixes([0, 1], [0, 1]).assign(lat=["7", "south"]), {"layout": "tracks"}, "no numbers, .* 'south'"),
+    "no times": (fixes([0, 1], [0, 1]), {"time": "", "step": 5, "features": "speed"}, "speed, step needs the times"),
+    "metres": (pd.DataFrame({"x": [0, 1], "y": 0}), {"features": "lat"}, "places are in metres, and lon and lat"),
+    "no places": (pd.DataFrame({"id": [1, 1], "v": [1.0, 2]}), {"layout": "tracks"}, "columns of places, lon and lat"),
+    "agents": (fixes([0, 1], [0, 1]), {"agents": 3}, "agents=3 needs layout=scene"),
+    "no clock": (fixes([0, 1, 2], [0, 1, 2]), {"layout": "scene", "time": ""}, "layout scene needs times"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_tables(case: str) -> None:
+    frame, options, message = BAD[case]
+    with pytest.raises(ValueError, match=message):
+        read(frame, **options)
+
+
+# Scenes.
+
+
+def test_scenes_stand_agents_side_by_side(tmp_path: Path) -> None:
+    lines = [f"{10 * t}\t{a}.0\t{t + a}\t{-a}" for t in range(12) for a in range(1, 4) if a < 3 or t > 7]
+    (tmp_path / "town.txt").write_text("\n".join(lines))
+    s = read(tmp_path / "town.txt", layout="scene", window=4)
+    assert (s.frame, s.ids, s.lengths.tolist()) == ((1, 3, 2), ["town@0", "town@40", "town@80"], [4, 4, 4])
+    scenes = np.stack(s.values).reshape(3, 4, 3, 2)  # (scene, time, agent, x or y)
+    np.testing.assert_allclose(scenes[:, :, 1] - scenes[:, :, 0], np.broadcast_to([1, -1], (3, 4, 2)), atol=1e-6)
+    assert np.isnan(scenes[:2, :, 2]).all()
+    assert not np.isnan(scenes[2]).any()
+    assert s.channels == ["0:x", "0:y", "1:x", "1:y", "2:x", "2:y"]
+    two = read(tmp_path / "town.txt", layout="scene", window=12, agents=2, features="dx,dy")
+    np.testing.assert_allclose(two.values[0][1:], np.tile([1, 0, 1, 0], (11, 1)))
+    assert noted(two, "more than 2 agents keep those that are there longest")
+    four = read(tmp_path / "town.txt", layout="scene", agents=4, window=4)
+    assert np.isnan(np.stack(four.values)[..., 6:]).all()
+
+
+def test_agents_without_a_common_clock_are_resampled_at_common_times() -> None:
+    parts = [
+        pd.DataFrame({"id": a, "time": np.arange(9) + 0.3 * a, "x": np.arange(9) + 0.3 * a, "y": 0}) for a in (0, 1)
+    ]
+    with pytest.raises(ValueError, match="not on one clock of equal steps; step=SECONDS"):
+        read(pd.concat(parts), layout="scene", window=4)
+    s = read(pd.concat(parts), layout="scene", window=8, step=1)
+    np.testing.assert_allclose(s.values[0][1:, 0], s.values[0][1:, 2], atol=1e-5)
+    assert np.isnan(s.values[0][0, 2])
+
+
+# GPX and GeoJSON.
+
+POINT = '<trkpt lat="{}" lon="8.0"><ele>{}</ele><time>2024-05-01T08:{:02}:00Z</time></trkpt>'
+HEART = "<trkpt lat='47.1' lon='8'><extensions><a:x xmlns:a='a'><a:hr>90</a:hr></a:x></extensions></trkpt>"
+
+
+def gpx(*tracks: str) -> str:
+    return "<?xml version='1.0'?><gpx xmlns='http://www.topografix.com/GPX/1/1'>" + "".join(tracks) + "</gpx>"
+
+
+def segment(start: float, first: int) -> str:
+    points = "".join(POINT.format(start + 0.001 * k, 400 + k, first + k) for k in range(4))
+    return f"<trkseg>{points}</trkseg>"
+
+
+def test_gpx(tmp_path: Path) -> None:
+    path = tmp_path / "day.gpx"
+    path.write_text(
+        gpx(
+            f"<trk><name>up</name><type>hike</type>{segment(47, 0)}{segment(48, 30)}</trk>",
+            f"<trk>{segment(1, 2)}</trk>",
+        )
+    )
+    s = read(path, features="dy,dt,z")
+    assert (s.ids, s.lengths.tolist(), s.labels) == (["1 up#1", "1 up#2", "2"], [4, 4, 4], None)
+    np.testing.assert_allclose(s.values[0][1:], [[111.17, 60, 401], [111.17, 60, 402], [111.17, 60, 403]], atol=0.02)
+    assert str(s.times[0][0]) == "2024-05-01T08:00:00.000000000"
+
+
+def test_routes_have_no_times_and_extensions_are_values(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpx"
+    path.write_text(gpx("<rte><rtept lat='1' lon='2'/><rtept lat='1.1' lon='2'/></rte>"))
+    assert (read(path).channels, read(path).times) == (["dx", "dy"], None)
+    path.write_text(gpx(f"<trk><type>run</type><trkseg>{HEART * 2}</trkseg></trk>"))
+    s = read(path, values="hr")
+    assert (s.channels, [*s.labels]) == (["dx", "dy", "hr"], ["run"])
+    assert read(path).channels == ["dx", "dy"]
+
+
+def test_a_folder_of_tracks(tmp_path: Path) -> None:
+    for kind, start in (("walk", 0), ("ride", 50)):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "a.gpx").write_text(gpx(f"<trk>{segment(start, 0)}</trk>"))
+    (tmp_path / "walk" / "b.gpx").write_text(gpx(f"<trk>{segment(1, 0)}</trk>" * 2))
+    s = read(tmp_path, features="dy")
+    assert s.ids == ["ride/a.gpx", "walk/a.gpx", "walk/b.gpx:1", "walk/b.gpx:2"]
+    assert [*s.labels] == ["ride", "walk", "walk", "walk"]
+    for file in tmp_path.glob("*/*.gpx"):
+        file.unlink()
+        fixes([0, 1, 2], [0, 0, 0]).to_csv(file.with_suffix(".csv"), index=False)
+    assert read(tmp_path).ids == ["ride/a.csv", "walk/a.csv", "walk/b.csv"]
+    assert read(tmp_path).channels == ["dx", "dy", "dt"]
+
+
+LINE = {"type": "LineString", "coordinates": [[0, 0, 5], [0.001, 0, 6], [0.001, 0.001, 7]]}
+LINES = {"type": "MultiLineString", "coordinates": [LINE["coordinates"], LINE["coordinates"]]}
+CLOCK = ["2024-05-01T08:00:00Z", "2024-05-01T10:00:10+02:00", "2024-05-01T08:00:20Z"]
+
+
+@pytest.mark.parametrize(
+    "properties", [{"times": CLOCK}, {"coordTimes": CLOCK}, {"coordinateProperties": {"times": CLOCK}}]
+)
+def test_geojson_with_times(tmp_path: Path, properties: dict[str, object]) -> None:
+    feature = {"type": "Feature", "properties": {"id": "u", "class": "bus", **properties}, "geometry": LINE}
+    (tmp_path / "a.geojson").write_text(json.dumps(feature))
+    s = read(tmp_path / "a.geojson", features="speed,dt,z")
+    assert (s.ids, [*s.labels]) == (["u"], ["bus"])
+    np.testing.assert_allclose(s.values[0][1:], [[11.132, 10, 6], [11.057, 10, 7]], atol=0.002)
+
+
+def test_geojson_shapes(tmp_path: Path) -> None:
+    def got(data: object) -> list[str]:
+        (tmp_path / "a.json").write_text(json.dumps(data))
+        return read(tmp_path / "a.json").ids
+
+    assert got(LINE) == got({**LINE, "type": "MultiPoint"}) == ["0"]
+    assert got(LINES) == ["0#1", "0#2"]
+    named = [{"type": "Feature", "properties": {"name": n}, "geometry": LINE} for n in ("p", "q", "q")]
+    assert got({"type": "FeatureCollection", "features": named}) == ["p", "q", "q (2)"]
+    points = [
+        {
+            "type": "Feature",
+            "properties": {"tid": k % 2, "time": k},
+            "geometry": {"type": "Point", "coordinates": [k, 0]},
+        }
+        for k in range(6)
+    ]
+    assert got({"type": "FeatureCollection", "features": points}) == ["0", "1"]
+
+
+BROKEN = {
+    "laughs": ("a.gpx", '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><gpx>&b;</gpx>', "holds <!DOCTYPE"),
+    "entity": ("a.gpx", '<gpx><!entity a "ha"></gpx>', "holds <!entity"),
+    "cut": ("a.gpx", gpx(f"<trk>{segment(1, 0)}</trk>")[:300], "not read as GPX: .* cut short"),
+    "empty": ("a.gpx", "", "the file is empty"),
+    "pointless": ("a.gpx", gpx("<trk><trkseg/></trk><wpt lat='1' lon='2'/>"), "expected a track or route with points"),
+    "no lat": ("a.gpx", gpx("<trk><trkseg><trkpt lon='2'/></trkseg></trk>"), "expected numbers in lat, lon"),
+    "no number": ("a.gpx", gpx("<trk><trkseg><trkpt lat='n' lon='2'/></trkseg></trk>"), "expected numbers in lat"),
+    "cut json": ("a.geojson", json.dumps(LINE)[:40], "not read as JSON: .* cut short"),
+    "deep json": ("a.json", "[" * 100000, "not read as JSON"),
+    "other json": ("a.json", "[1, 2]", "expected a LineString, MultiLineString"),
+    "polygon": ("a.geojson", json.dumps({**LINE, "type": "Polygon"}), "feature 0: expected a LineString, .* Polygon"),
+    "no geometry": ("a.geojson", '{"type": "Feature", "geometry": null}', "feature 0 is not as GeoJSON has it"),
+    "text": ("a.json", json.dumps({**LINE, "coordinates": [["a", "b"]]}), "feature 0: could not convert"),
+    "times": (
+        "a.json",
+        json.dumps({"type": "Feature", "properties": {"times": CLOCK[:2]}, "geometry": LINE}),
+        "a time for each of 3 coordinates, got 2 times",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_files(tmp_path: Path, case: str) -> None:
+    name, text, message = BROKEN[case]
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path / name)
+
+
+# GeoPandas and movingpandas, by their arrays: stand-ins with the attributes that are read.
+
+
+class GeoFrame(pd.DataFrame):
+    """What is read of a GeoDataFrame of points."""
+
+    _constructor = property(lambda self: GeoFrame)
+
+    @property
+    def geometry(self):
+        class Points(pd.Series):
+            x = property(lambda self: pd.Series([place[0] for place in self]))
+            y = property(lambda self: pd.Series([place[1] for place in self]))
+
+        return Points(self["geometry"].tolist(), name="geometry")
+
+    @property
+    def geom_type(self):
+        return ["Point"] * len(self)
+
+    __geo_interface__ = crs = None
+
+
+class Trajectory:
+    """What is read of a movingpandas Trajectory."""
+
+    def __init__(self, id: str, df: pd.DataFrame):
+        self.id, self.df = id, df
+
+
+class Collection:
+    """What is read of a movingpandas TrajectoryCollection."""
+
+    def __init__(self, *trajectories: Trajectory):
+        self.trajectories = list(trajectories)
+
+
+def test_geopandas_and_movingpandas() -> None:
+    time = pd.date_range("2024-01-01", periods=2, freq="10s")
+    frame = GeoFrame({"t": time, "v": [1.0, 2], "geometry": [(0.0, 0.0), (0.0, 0.001)]})
+    s = read(frame)
+    assert s.channels == ["dx", "dy", "dt", "v"]
+    np.testing.assert_allclose(s.values[0][1], [0, 110.574, 10, 2], atol=1e-3)
+    both = read(Collection(Trajectory("a", frame.set_index("t")), Trajectory("b", frame.set_index("t"))))
+    assert both.ids == ["a", "b"]
+    np.testing.assert_allclose(both.values[1], s.values[0])
+    assert read(Trajectory("a", frame.set_index("t"))).ids == ["a"]
+    with pytest.raises(ValueError, match="Collection: expected trajectories, got none"):
+        read(Collection())

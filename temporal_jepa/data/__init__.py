@@ -18,6 +18,7 @@ import numpy as np
 from .archives import from_array, read_numpy, read_ts
 from .fixes import from_fixes, is_track_table
 from .geofiles import from_object, read_geojson, read_gpx
+from .scenes import as_scenes
 from .sequences import Sequences as Sequences
 from .sequences import listed
 from .series import from_frame
@@ -50,6 +51,7 @@ def read(
     step: float | None = None,
     gap: float | None = None,
     max_speed: float | None = None,
+    agents: int | None = None,
     fps: float | None = None,
     size: str | int | None = None,
     area: str | None = None,
@@ -67,7 +69,8 @@ def read(
         are cut into clips of 16 frames when no window is given.
     features: of tracks, a list or "A,B,C" of x, y, z, lon, lat, dx, dy, speed, acceleration, heading, turn, dt, see
         `tracks.movement`. step: seconds between resampled fixes. gap: seconds without a fix that split a track.
-        max_speed: m/s from which a fix is a jump and left out.
+        max_speed: m/s from which a fix is a jump and left out. agents: how many a scene holds (default: as many as
+        the fullest one needs).
     fps, size, area: of video: frames a second (default: 8, or the films' own rate when it is lower); "64" pixels for a
         square or "WIDTHxHEIGHT"; "center" (default), "none" (the whole picture, squeezed) or "WIDTHxHEIGHT+LEFT+TOP".
 
@@ -76,22 +79,15 @@ def read(
     """
     id, time, label = (None if c is None else str(c) for c in (id, time, label))
     columns, sampling = Columns(layout, id, time, label, _names(values)), Sampling(fps, size, area)
-    motion = Motion(_names(features), step, gap, max_speed)
-    films = isinstance(data, (str, Path)) and is_video(Path(data))
+    motion = Motion(_names(features), step, gap, max_speed, agents)
     if stride is not None and window is None:
         raise ValueError(f"stride={stride} needs a window: the number of timesteps in each piece")
-    if (given := sampling.given()) and not films:
-        raise ValueError(f"{listed(given)}: for video files and folders of pictures only; leave it out")
-    if films:
-        plain = replace(columns, layout=None) if layout in ("video", "folder") else columns
-        if given := [*plain.given(), *motion.given()]:
-            raise ValueError(f"{data}: {listed(given)}: for tables only; leave it out")
-        found = read_video(Path(data), sampling)
-    else:
-        found = _found(data, columns, motion)
-    if motion.given() and found.places is None:
-        raise ValueError(f"{found.source}: {listed(motion.given())} describe movement, and these series have no "
-                         "places; say layout=tracks, and values=A,B for the columns of the places")  # fmt: skip
+    if agents is not None and layout != "scene":
+        raise ValueError(f"agents={agents} needs layout=scene, in which all that moves at one time is one sample")
+    films = isinstance(data, (str, Path)) and is_video(Path(data))
+    found = _films(Path(data), columns, motion, sampling) if films else _found(data, columns, motion, sampling)
+    if layout == "scene" and found.places is not None:
+        found, window = as_scenes(found, window, stride, agents), None
     if window is None and found.frame is not None and found.frame[0] > 1 and (films or len(found) == 1):
         window = min(CLIP, int(found.lengths.max()))
     found = _checked(found, window is None)
@@ -114,18 +110,34 @@ def _names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
     return None if named is None else tuple(str(name).strip() for name in named)
 
 
-def _found(data: Any, columns: Columns, motion: Motion) -> Sequences:
-    if isinstance(data, Sequences):
-        return data
-    if isinstance(data, (str, Path)):
-        return _read_path(Path(data), columns, motion)
+def _films(path: Path, columns: Columns, motion: Motion, sampling: Sampling) -> Sequences:
+    plain = replace(columns, layout=None) if columns.layout in ("video", "folder") else columns
+    if given := [*plain.given(), *motion.given()]:
+        raise ValueError(f"{path}: {listed(given)}: for tables only; leave it out")
+    return read_video(path, sampling)
+
+
+def _found(data: Any, columns: Columns, motion: Motion, sampling: Sampling) -> Sequences:
+    """What is no film."""
+    if given := sampling.given():
+        raise ValueError(f"{listed(given)}: for video files and folders of pictures only; leave it out")
     pandas = sys.modules.get("pandas")  # a pandas object can only come from an imported pandas
-    if pandas is not None and (fixes := from_object(data)) is not None:
-        return _from_table(fixes, replace(columns, layout=columns.layout or "tracks"), motion, type(data).__name__)
-    if pandas is not None and isinstance(data, (pandas.DataFrame, pandas.Series)):
+    if isinstance(data, Sequences):
+        found = data
+    elif isinstance(data, (str, Path)):
+        found = _read_path(Path(data), columns, motion)
+    elif pandas is not None and (fixes := from_object(data)) is not None:
+        columns = replace(columns, layout=columns.layout or "tracks")
+        found = _from_table(fixes, columns, motion, type(data).__name__)
+    elif pandas is not None and isinstance(data, (pandas.DataFrame, pandas.Series)):
         frame = data if isinstance(data, pandas.DataFrame) else data.to_frame(data.name or "value")
-        return _from_table(frame, columns, motion)
-    return from_array(data, columns)
+        found = _from_table(frame, columns, motion)
+    else:
+        found = from_array(data, columns)
+    if motion.given() and found.places is None:
+        raise ValueError(f"{found.source}: {listed(motion.given())} describe movement, and these series have no "
+                         "places; say layout=tracks, and values=A,B for the columns of the places")  # fmt: skip
+    return found
 
 
 def _from_table(

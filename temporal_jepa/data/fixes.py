@@ -76,23 +76,19 @@ def from_fixes(
     frame, columns = tidy(frame, columns, source, lines)
     frame, roles = _roles(frame, columns, motion, source, lines)
     tracks = _tracks(frame, roles, columns, source, lines)
-    return described(tracks, roles.values, roles.degrees, motion, source, lines)
+    together = columns.layout == "scene"
+    return described(tracks, roles.values, motion, source, lines, degrees=roles.degrees, together=together)
 
 
 def _roles(
     frame: pd.DataFrame, columns: Columns, motion: Motion, source: str, notes: list[str]
 ) -> tuple[pd.DataFrame, _Roles]:
     """Decide the part of each column; a column of text points becomes two of numbers."""
-    guessed = find_time(frame)
-    time = (guessed if columns.time is None else columns.time) or None
-    named = find_label([str(n) for n in frame.columns], time)
-    label = (named if columns.label is None else columns.label) or None
-    ids = find_ids(frame, time)
-    ident = (next((n for n in ids if frame[n].duplicated().any()), None) if columns.id is None else columns.id) or None
+    if [*frame.columns] == ["0", "1", "2", "3"] and columns.id is None and columns.time is None:
+        columns = replace(columns, id="1", time="0")
+        notes.append("four columns without names are time, id, x and y")
+    ident, time, label, spent = _named(frame, columns, notes)
     found = _find_places(frame, columns)
-    spent = {ident, time, label, *ids} | {
-        n for n, given in ((guessed, columns.time), (named, columns.label)) if given == ""
-    }
     if found is None:
         rest = list(columns.values or numeric_only(frame, [n for n in frame.columns if n not in spent]))
         if len(rest) < 2:
@@ -103,20 +99,36 @@ def _roles(
     places, degrees = found
     if places[0] == places[1]:
         frame, places = _split_points(frame, places[0], degrees, source, notes)
-    others = [n for n in frame.columns if n not in (*spent, *places) and n.lower() not in {*CALENDAR, *HEIGHTS}]
+    spent |= {*places, *(motion.features or ())}
+    others = [n for n in frame.columns if n not in spent and n.lower() not in {*CALENDAR, *HEIGHTS}]
     values = numeric_only(frame, others) if columns.values is None else [n for n in columns.values if n]
     if "z" in (motion.features or ()):
         values = [_height(frame, source), *values]
     what = "longitude and latitude in degrees" if degrees else "x and y in metres"
-    notes.append(
-        f"layout {columns.layout or 'tracks'}: {what} are the columns {places[0]!r} and {places[1]!r}"
-        + (f", {ident!r} names the track" if ident else ", one track")
-        + (f", {time!r} is the time" * bool(time))
-    )
-    unused = [n for n in frame.columns if n not in (ident, time, label, *places, *values)]
-    if unused:
+    owner, clock = f"{ident!r} names the track" if ident else "one track", f", {time!r} is the time" * bool(time)
+    notes.append(f"layout {columns.layout or 'tracks'}: {what} are the columns {places[0]!r} and {places[1]!r}, {owner}"
+                 + clock)  # fmt: skip
+    if unused := [n for n in frame.columns if n not in (ident, time, label, *places, *values)]:
         notes.append(f"columns left out: {listed(unused)}")
     return frame, _Roles(places, degrees, ident, time, label, values)
+
+
+def _named(
+    frame: pd.DataFrame, columns: Columns, notes: list[str]
+) -> tuple[str | None, str | None, str | None, set[str | None]]:
+    """The columns of id, time and label, and those that are no values: these, further ids, and what was ruled out."""
+    time = find_time(frame) if columns.time is None else columns.time or None
+    label = find_label([str(n) for n in frame.columns], time) if columns.label is None else columns.label or None
+    if label is not None and columns.label is None and frame[label].isna().any():
+        notes.append(f"column {label!r} is not filled in every row: it is no label")
+        label = None
+    ids = find_ids(frame, time)
+    several = (n for n in ids if frame[n].duplicated().any())  # another id counts the rows
+    ident = next(several, None) if columns.id is None else columns.id or None
+    spent = {ident, time, label, *ids}
+    if columns.time == "":
+        spent.add(find_time(frame))
+    return ident, time, label, spent
 
 
 def _height(frame: pd.DataFrame, source: str) -> str:

@@ -59,9 +59,10 @@ def from_features(data: Any, source: str) -> pd.DataFrame:
     """A GeoJSON object, already parsed, as a table of fixes."""
     features = data.get("features", [data]) if isinstance(data, dict) else []
     rows: list[dict[str, Any]] = []
+    names: set[str] = set()
     for number, feature in enumerate(features):
         try:
-            rows += _feature_rows(feature, number)
+            rows += _feature_rows(feature, number, names)
         except (TypeError, KeyError, AttributeError, IndexError) as error:
             raise ValueError(f"{source}: feature {number} is not as GeoJSON has it (RFC 7946): {error!r}") from error
         except ValueError as error:
@@ -74,8 +75,10 @@ def from_object(data: Any) -> pd.DataFrame | None:
     import pandas as pd
 
     if hasattr(data, "trajectories"):
-        parts = [from_object(part) for part in data.trajectories]
-        return pd.concat([part for part in parts if part is not None], ignore_index=True)
+        parts = [part for part in map(from_object, data.trajectories) if part is not None]
+        if not parts:
+            raise ValueError(f"{type(data).__name__}: expected trajectories, got none")
+        return pd.concat(parts, ignore_index=True)
     if hasattr(data, "df") and hasattr(data.df, "geometry"):  # a Trajectory, its times are the index
         table = from_object(data.df)
         return None if table is None else table.assign(id=str(data.id))
@@ -111,7 +114,7 @@ def _gpx_track(track: ET.Element, point: str, number: int, path: Path) -> Iterat
     segments = [s for s in track if _name(s) == "trkseg"] or [track]
     filled = [s for s in segments if any(_name(p) == point for p in s)]
     for k, segment in enumerate(filled, 1):
-        name = f"{number}" + f" {own['name']}" * bool(own.get("name")) + f"#{k}" * (len(filled) > 1)
+        name = f"{number} {own.get('name', '')}".strip() + f"#{k}" * (len(filled) > 1)
         for fix in segment:
             if _name(fix) == point:
                 yield {"id": name, "label": own.get("type") or None, **_gpx_point(fix, path)}
@@ -135,7 +138,7 @@ def _gpx_point(fix: ET.Element, path: Path) -> dict[str, Any]:
     return row
 
 
-def _feature_rows(feature: dict[str, Any], number: int) -> list[dict[str, Any]]:
+def _feature_rows(feature: dict[str, Any], number: int, names: set[str]) -> list[dict[str, Any]]:
     """One row a coordinate; a Point keeps all of its properties, a line those that are ids and labels."""
     geometry = feature.get("geometry", feature) if feature.get("type") == "Feature" else feature
     properties = (feature.get("properties") or {}) if feature is not geometry else {}
@@ -147,8 +150,10 @@ def _feature_rows(feature: dict[str, Any], number: int) -> list[dict[str, Any]]:
         raise ValueError(f"expected a LineString, MultiLineString, MultiPoint or Point, got a {kind}")
     lines = found if kind == "MultiLineString" else [found]
     times = _times_of(properties, lines)
-    named = [str(v) for k, v in properties.items() if IDS.fullmatch(k) or k.lower() == "name"]
-    name = str(feature.get("id", named[0] if named else number))
+    named = [v for k, v in properties.items() if IDS.fullmatch(k) or k.lower() == "name"]
+    name = str(named[0] if named else feature.get("id", number))
+    name += f" ({number})" * (name in names)  # two lines of one name stay two tracks
+    names.add(name)
     label = next((properties[k] for k in properties if k.lower() in LABELS), None)
     return [
         {"id": name + f"#{k}" * (len(lines) > 1), "label": label, "time": time, **_place(place)}

@@ -152,7 +152,9 @@ class Sequences:
         if all(x.dtype == np.uint8 for x in self.values):
             return self
         seen = np.array([~np.isnan(x).all(axis=0) for x in self.values])  # (n, channels)
-        if empty := [self.channels[k] for k in np.flatnonzero(~seen.any(axis=0))]:
+        cells = 1 if self.frame is None else self.frame[0] * self.frame[1]  # a scene may have room for more agents
+        somewhere = np.tile(seen.any(axis=0).reshape(cells, -1).any(axis=0), cells)
+        if empty := [self.channels[k] for k in np.flatnonzero(~somewhere)]:
             raise ValueError(
                 f"{self.source}: channel {listed(map(repr, empty))} has no observed value in any series (all NaN); "
                 f"leave it out (the others: {','.join(c for c in self.channels if c not in empty) or 'none'})"

@@ -15,7 +15,8 @@ from .sequences import Sequences, listed
 
 Floats = npt.NDArray[np.float64]
 
-DEFAULT = ("dx", "dy")
+DEFAULT = ("dx", "dy", "dt")  # all there is to movement but where it starts; the best in docs/log.md
+SCENE = ("x", "y")  # by default for agents: where they stand to each other
 FEATURES = ("x", "y", "z", "lon", "lat", "dx", "dy", "speed", "acceleration", "heading", "turn", "dt")
 NEED_TIMES = {"speed", "acceleration", "dt"}
 FAR = 10  # times the usual interval between fixes is a gap, which resampling never bridges
@@ -32,6 +33,7 @@ class Motion:
     step: float | None = None
     gap: float | None = None
     max_speed: float | None = None
+    agents: int | None = None
 
     def __post_init__(self) -> None:
         if wrong := [name for name in self.features or () if name not in FEATURES]:
@@ -39,7 +41,7 @@ class Motion:
                              "further columns of a table are named with values=")  # fmt: skip
         if self.features is not None and len(set(self.features)) < max(len(self.features), 1):
             raise ValueError(f"features: expected different names, at least one, got {listed(self.features) or 'none'}")
-        for name in ("step", "gap", "max_speed"):
+        for name in ("step", "gap", "max_speed", "agents"):
             value = getattr(self, name)
             if value is not None and not (value > 0 or (name == "gap" and value == 0)):
                 raise ValueError(f"expected {name} above 0, got {value:g}" + "; 0 never splits" * (name == "gap"))
@@ -64,13 +66,16 @@ class Track:
         """Times in seconds since the first fix; a fix a second when there are no times."""
         if self.times is None:
             return np.arange(len(self.places), dtype=np.float64)
-        since = self.times - self.times[0]
-        return np.asarray(since / np.timedelta64(1, "s") if since.dtype.kind == "m" else since, dtype=np.float64)
+        return _seconds(self.times - self.times[0])
 
     def part(self, at: Any, id: str | None = None) -> Track:
         """Some of the fixes: a slice or a boolean mask."""
         times = None if self.times is None else self.times[at]
         return Track(id or self.id, self.label, times, self.places[at], self.values[at])
+
+
+def _seconds(since: npt.NDArray[Any]) -> Floats:
+    return np.asarray(since / np.timedelta64(1, "s") if since.dtype.kind == "m" else since, dtype=np.float64)
 
 
 def _without_jumps(tracks: list[Track], degrees: bool, max_speed: float, notes: list[str]) -> list[Track]:
@@ -122,10 +127,10 @@ def _split(tracks: list[Track], gap: float, notes: list[str]) -> list[Track]:
     return out
 
 
-def _resampled(track: Track, step: float, degrees: bool) -> Track:
-    """Fixes at every `step` seconds from the first on, on straight lines between the fixes (also through the Earth)."""
+def _resampled(track: Track, step: float, degrees: bool, late: float) -> Track:
+    """Fixes every `step` seconds, from `late` seconds after the first, on straight lines (also through the Earth)."""
     old = track.seconds
-    new = np.arange(int(old[-1] / step + 1e-9) + 1) * step
+    new = np.arange(int((old[-1] - late) / step + 1e-9) + 1) * step + late
     columns = np.concatenate([to_ecef(track.places) if degrees else track.places, track.values], axis=1)
     made = np.stack([np.interp(new, old, column) for column in columns.T], axis=1)
     width = columns.shape[1] - track.values.shape[1]
@@ -135,16 +140,17 @@ def _resampled(track: Track, step: float, degrees: bool) -> Track:
     return Track(track.id, track.label, start + offset, places, made[:, width:])
 
 
-def movement(places: Floats, seconds: Floats, degrees: bool) -> dict[str, Floats]:
+def movement(places: Floats, seconds: Floats, degrees: bool, origin: Floats | None = None) -> dict[str, Floats]:
     """What can be said of the movement along places ``(n, 2)`` at `seconds (n,)`: name -> ``(n,)``.
 
-    x, y: metres east and north of the first place. dx, dy: metres east and north from the place before. speed: m/s
-    from there; acceleration: m/s2. heading: radians clockwise from north. turn: change of the heading at the place
-    before, in [-pi, pi), positive to the right. dt: seconds since the place before. NaN where it is not defined: at
-    the start, and headings where nothing moved.
+    x, y: metres east and north of the origin, by default the first place. dx, dy: metres east and north from the place
+    before. speed: m/s from there; acceleration: m/s2. heading: radians clockwise from north. turn: change of the
+    heading at the place before, in [-pi, pi), positive to the right. dt: seconds since the place before. NaN where it
+    is not defined: at the start, and headings where nothing moved.
     """
     local: Callable[[Floats, Floats], Floats] = to_local if degrees else np.subtract
-    here, steps = local(places, places[:1]), local(places[1:], places[:-1])
+    here = local(places, places[:1] if origin is None else origin)
+    steps = local(places[1:], places[:-1])
     length = np.linalg.norm(steps, axis=1)
     dt = np.diff(seconds)
     speed = (arc(length) if degrees else length) / dt
@@ -164,24 +170,36 @@ def movement(places: Floats, seconds: Floats, degrees: bool) -> dict[str, Floats
 
 
 def described(
-    tracks: list[Track], channels: list[str], degrees: bool, motion: Motion, source: str, notes: list[str]
+    tracks: list[Track],
+    channels: list[str],
+    motion: Motion,
+    source: str,
+    notes: list[str],
+    *,
+    degrees: bool,
+    together: bool = False,
 ) -> Sequences:
     """Tracks, cleaned as `motion` says, as `Sequences`: its features, then the further values, named by `channels`.
 
     degrees: places are longitude and latitude, else metres. With the feature z, the first further value is the height.
+    together: agents of one scene, with one origin of x and y (the mean place) and resampled at common times.
     Raises ValueError when no track has two fixes, or a feature needs times or degrees that are not there.
     """
-    features = DEFAULT if motion.features is None else motion.features
+    even = motion.step is not None or tracks[0].times is None
+    features = motion.features or (SCENE if together else DEFAULT[:2] if even else DEFAULT)
     if tracks[0].times is None and (asked := [*NEED_TIMES & {*features}, *({*motion.given()} - {"features"})]):
         raise ValueError(f"{source}: {listed(asked)} needs the times of the fixes; name their column with time=")
     if not degrees and {"lon", "lat"} & {*features}:
         raise ValueError(f"{source}: the places are in metres, and lon and lat are degrees; ask for the features x and "
                          "y, which are metres from the first fix")  # fmt: skip
-    tracks = _cleaned(tracks, degrees, motion, source, notes)
     further = channels[1:] if "z" in features else channels
+    if twice := {*features} & {*further}:
+        raise ValueError(f"{source}: {listed(sorted(twice))} is a feature and a column; rename the column")
+    tracks = _cleaned(tracks, motion, source, notes, degrees=degrees, together=together)
+    origin = _middle(tracks, degrees) if together else None
     values = []
     for track in tracks:
-        known = movement(track.places, track.seconds, degrees)
+        known = movement(track.places, track.seconds, degrees, origin)
         if "z" in features:
             known["z"] = track.values[:, 0]
         own = track.values[:, len(channels) - len(further) :]
@@ -194,19 +212,53 @@ def described(
         [*features, *further],
         None if tracks[0].times is None else [t.times for t in tracks if t.times is not None],
         source,
-        tuple(notes),
+        (*notes, *_facts(tracks, degrees)),
         places=[t.places for t in tracks],
         degrees=degrees,
     )
 
 
-def _cleaned(tracks: list[Track], degrees: bool, motion: Motion, source: str, notes: list[str]) -> list[Track]:
+def _middle(tracks: list[Track], degrees: bool) -> Floats:
+    """The mean of all places, `(1, 2)`."""
+    everywhere = np.concatenate([t.places for t in tracks])
+    return to_lonlat(to_ecef(everywhere).mean(0, keepdims=True)) if degrees else everywhere.mean(0, keepdims=True)
+
+
+def _facts(tracks: list[Track], degrees: bool) -> list[str]:
+    """What the tracks are like: where, how long, how often a fix."""
+    points = [to_ecef(t.places) if degrees else t.places for t in tracks]
+    lengths = [np.linalg.norm(np.diff(p, axis=0), axis=1).sum() / (1000 if degrees else 1) for p in points]
+    low, high = (f(np.concatenate([t.places for t in tracks]), axis=0) for f in (np.min, np.max))
+    x, y = ("longitude", "latitude") if degrees else ("x", "y")
+    facts = [
+        f"places: {x} {low[0]:.8g} to {high[0]:.8g}, {y} {low[1]:.8g} to {high[1]:.8g}",
+        f"length of a track: {_span(lengths)} {'km' if degrees else 'm'}",
+    ]
+    if tracks[0].times is None:
+        return facts
+    between = np.concatenate([np.diff(t.seconds) for t in tracks])
+    limit = FAR * float(np.median(between))
+    gaps = f"; {(between > limit).sum()} intervals are over {FAR} times the median (gap={limit:g} splits there)"
+    facts.append(f"duration of a track: {_span([t.seconds[-1] for t in tracks])} s")
+    facts.append(f"seconds between fixes: {_span(between)}" + gaps * bool((between > limit).any()))
+    return facts
+
+
+def _span(values: Any) -> str:
+    return f"{np.min(values):.5g} / {np.median(values):.5g} / {np.max(values):.5g} (min / median / max)"
+
+
+def _cleaned(
+    tracks: list[Track], motion: Motion, source: str, notes: list[str], *, degrees: bool, together: bool
+) -> list[Track]:
     """Without jumps, split at gaps, resampled; tracks of a single fix are left out."""
     if motion.max_speed is not None:
         tracks = _without_jumps(tracks, degrees, motion.max_speed, notes)
     tracks = _split(tracks, _gap(tracks, motion), notes)
     if motion.step is not None:
-        tracks = [_resampled(t, motion.step, degrees) for t in tracks]
+        offsets = _offsets(tracks) if together else np.zeros(len(tracks))
+        late = -offsets % motion.step
+        tracks = [_resampled(t, motion.step, degrees, s) for t, s in zip(tracks, late, strict=True)]
         notes.append(f"resampled to a fix every {motion.step:g} s, along straight lines between fixes")
     kept = [t for t in tracks if len(t.places) > 1]
     if len(kept) < len(tracks):
@@ -214,3 +266,9 @@ def _cleaned(tracks: list[Track], degrees: bool, motion: Motion, source: str, no
     if not kept:
         raise ValueError(f"{source}: no track has two fixes or more; is the column that names the tracks right (id=)?")
     return kept
+
+
+def _offsets(tracks: list[Track]) -> Floats:
+    """Seconds from the first fix of all to the first of each track, `(tracks,)`."""
+    starts = np.array([t.times[0] for t in tracks if t.times is not None])
+    return _seconds(starts - starts.min())
