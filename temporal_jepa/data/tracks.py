@@ -185,13 +185,7 @@ def described(
     together: agents of one scene, with one origin of x and y (the mean place) and resampled at common times.
     Raises ValueError when no track has two fixes, or a feature needs times or degrees that are not there.
     """
-    even = motion.step is not None or tracks[0].times is None
-    features = motion.features or (SCENE if together else DEFAULT[:2] if even else DEFAULT)
-    if tracks[0].times is None and (asked := [*NEED_TIMES & {*features}, *({*motion.given()} - {"features"})]):
-        raise ValueError(f"{source}: {listed(asked)} needs the times of the fixes; name their column with time=")
-    if not degrees and {"lon", "lat"} & {*features}:
-        raise ValueError(f"{source}: the places are in metres, and lon and lat are degrees; ask for the features x and "
-                         "y, which are metres from the first fix")  # fmt: skip
+    features = _features(tracks, motion, source, degrees, together)
     further = channels[1:] if "z" in features else channels
     if twice := {*features} & {*further}:
         raise ValueError(f"{source}: {listed(sorted(twice))} is a feature and a column; rename the column")
@@ -216,6 +210,18 @@ def described(
         places=[t.places for t in tracks],
         degrees=degrees,
     )
+
+
+def _features(tracks: list[Track], motion: Motion, source: str, degrees: bool, together: bool) -> tuple[str, ...]:
+    """The features asked for, or the default; ValueError for those that the tracks cannot have."""
+    even = motion.step is not None or tracks[0].times is None
+    features = motion.features or (SCENE if together else DEFAULT[:2] if even else DEFAULT)
+    if tracks[0].times is None and (asked := [*NEED_TIMES & {*features}, *({*motion.given()} - {"features"})]):
+        raise ValueError(f"{source}: {listed(asked)} needs the times of the fixes; name their column with time=")
+    if not degrees and {"lon", "lat"} & {*features}:
+        raise ValueError(f"{source}: the places are in metres, and lon and lat are degrees; ask for the features x and "
+                         "y, which are metres from the first fix")  # fmt: skip
+    return features
 
 
 def _middle(tracks: list[Track], degrees: bool) -> Floats:
