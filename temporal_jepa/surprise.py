@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from .checkpoint import from_pretrained
 from .config import PretrainConfig
 from .data.sequences import Sequences
-from .embedding import check_channels, embed_sequences, initial_model
+from .embedding import channel_statistics, check_channels, embed_sequences, initial_model
 from .estimator import TemporalJEPAEmbedder
 from .model import TemporalJEPA
-from .training import train
+from .training import pick_device, train
 
 Array = npt.NDArray[Any]
 Kind = Literal["distance", "error"]
@@ -25,18 +25,23 @@ PERIOD_FROM = 2**16  # the period is looked for in at most so many timesteps, th
 TOKENS = 16  # of a window, when an encoder is trained here: a tenth of the time of 64, and no worse
 LAPS = 8  # windows that cover a timestep when distances are taken; half as many when errors are
 PAIRS = 2  # masks drawn for a window, each followed by its complement: every token is predicted so many times
-REFERENCES = 20_000  # known windows that are kept to compare with, evenly spaced
+NEIGHBOURS = 5  # known windows whose mean distance counts: an oddity that comes twice is still odd
+FLAT = 1e-3  # of a channel's deviation: what varies less in a window is not blown up to deviation 1
+REFERENCES = 10_000  # known windows that are kept to compare with, evenly spaced
 CHUNK = 512  # rows of a table of distances, a bound on memory
 
 
 class SurpriseDetector(BaseEstimator):
     """Scores every timestep of a long series, without labels.
 
-    Two questions are asked of windows that overlap. `distance`: how far is the window's embedding from that of the
-    nearest known window (k-nearest-neighbour outliers, Ramaswamy et al. 2000, in embedding space)? `error`: how far is
-    the encoder's view of a hidden part from what was predicted from the rest of the window? A timestep gets the mean
-    over the windows that cover it. What is known is the series given to `fit`: best a part that is known to be clean;
-    the whole recording will do where what is odd is rare, for a window is never compared with one that overlaps it.
+    Two questions are asked of windows that overlap. `distance`: how far is the window from the five nearest known
+    windows (nearest-neighbour outliers, Angiulli and Pizzuti 2002)? A window is described by the embedding of its shape
+    (each channel with mean 0 and deviation 1) and, with the same weight, by its values without their mean: an encoder
+    tells shapes apart, the values tell how large they are. `error`: how far is the encoder's view of a hidden part from
+    what was predicted from the rest of the window? A timestep gets the mean over the windows that cover it.
+
+    What is known is the series given to `fit`: a part that is known to be clean, or the whole recording where what is
+    odd is rare, for a window is never compared with one that overlaps it.
 
     Scores are calibrated on the series of `fit`: 0 is their median, 1 the `quantile` of them, and an alarm is a score
     above 1. So scores of different kinds, channels and recordings compare.
@@ -46,12 +51,13 @@ class SurpriseDetector(BaseEstimator):
 
     Args:
         model: what embeds: a `TemporalJEPA`, a fitted `TemporalJEPAEmbedder`, or a name for `from_pretrained` (a run
-            folder). None: an encoder is trained on the windows of `fit`.
-        window: timesteps of a window. None: whole periods of the series (`period`) that last at least 64, or 128 where
-            there is none; at most an eighth of the longest series, and what the model was trained on.
+            folder). None: an encoder of its own, see `steps`.
+        window: timesteps of a window. None: whole periods of the series (`period`) that last at least 128; at most an
+            eighth of the longest series, and what the model was trained on.
         method: "distance", "error", or "both", the mean of the two scores.
         quantile: share of the series of `fit` that scores below 1.
-        steps: optimizer steps when an encoder is trained.
+        steps: optimizer steps when no model is given; 0 leaves the encoder as drawn. None: 0 for `distance`, for which
+            training on the windows of one series was measured to change nothing, and 300 for what needs a predictor.
         random_state: int for the same result every time on the same machine, a RandomState, or None.
         device: "cpu", "cuda", ..., or "auto".
 
@@ -72,7 +78,7 @@ class SurpriseDetector(BaseEstimator):
         window: int | None = None,
         method: Literal["distance", "error", "both"] = "distance",
         quantile: float = 0.99,
-        steps: int = 300,
+        steps: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         device: str = "cpu",
     ):
@@ -99,9 +105,11 @@ class SurpriseDetector(BaseEstimator):
             raise ValueError(f"quantile must lie strictly between 0 and 1, got {self.quantile}")
         self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         given = self._given()
+        if given is not None:
+            check_channels(given, known)
+        self.unit_ = channel_statistics(known)[1]
         self.window_ = self._window(known, given)
-        self.model_ = (given or self._trained(known)).eval()
-        check_channels(self.model_, known)
+        self.model_ = (given or self._own(known)).eval()
         self.known_ = known
         if "distance" in kinds:
             self._remember(known)
@@ -161,20 +169,20 @@ class SurpriseDetector(BaseEstimator):
             )
         return window
 
-    def _trained(self, known: Sequences) -> TemporalJEPA:
-        hop = max(1, self.window_ // LAPS)
-        windows = Sequences([w for x in known.values for w in _cut(x, _starts(x, self.window_, hop), self.window_)])
-        config = PretrainConfig(self.steps, seed=self.seed_, device=self.device)
-        patch = max(1, self.window_ // TOKENS)
-        return train(initial_model(windows, self.seed_, patch_len=patch), windows, config)
+    def _own(self, known: Sequences) -> TemporalJEPA:
+        starts = [_starts(x, self.window_, self.window_ // LAPS) for x in known.values]
+        pieces = [self._pieces(x, some) for x, some in zip(known.values, starts, strict=True)]
+        shapes = Sequences([shape for part in pieces for shape in part[1]])
+        model = initial_model(shapes, self.seed_, patch_len=max(1, self.window_ // TOKENS))
+        steps = (0 if self.method == "distance" else 300) if self.steps is None else self.steps
+        if not steps:
+            return model.to(pick_device(self.device))
+        return train(model, shapes, PretrainConfig(steps, seed=self.seed_, device=self.device))
 
     def _raw(self, kind: Kind, x: Array) -> Array:
         """Distance or error before calibration, for each timestep of x `(time, channels)`: float64 `(time,)`."""
-        starts = _starts(x, self.window_, max(1, self.window_ // (LAPS if kind == "distance" else LAPS // 2)))
-        if kind == "distance":
-            values = self._distances(x, starts)[:, None]
-        else:
-            values = self._errors(self._windows(x, starts))
+        starts = _starts(x, self.window_, self.window_ // (LAPS if kind == "distance" else LAPS // 2))
+        values = self._distances(x, starts)[:, None] if kind == "distance" else self._errors(self._shapes(x, starts))
         total, count = np.zeros(len(x)), np.zeros(len(x))
         for start, row in zip(starts.tolist(), values, strict=True):
             here = slice(start, start + self.window_)
@@ -183,34 +191,61 @@ class SurpriseDetector(BaseEstimator):
             count[here] += ~np.isnan(row)
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
-    def _windows(self, x: Array, starts: Array) -> Sequences:
-        """The windows of x `(time, channels)` that start there, each moved to the mean that the encoder is used to."""
-        usual = self.model_.context_encoder.normalizer.mean.cpu().numpy()
-        return Sequences([w + usual for w in _cut(x, starts, self.window_)])
+    def _pieces(self, x: Array, starts: Array) -> tuple[list[Array], list[Array]]:
+        """The windows of x `(time, channels)` that start there without their mean, then also with deviation 1."""
+        values, shapes = [], []
+        for start in starts.tolist():
+            w = x[start : start + self.window_] / self.unit_
+            count = np.maximum((~np.isnan(w)).sum(0), 1)
+            w = w - np.nansum(w, axis=0) / count
+            values.append(w)
+            shapes.append(w / np.maximum(np.sqrt(np.nansum(w**2, axis=0) / count), FLAT))
+        return values, shapes
+
+    def _shapes(self, x: Array, starts: Array) -> Sequences:
+        """The shapes of the windows of x that start there, in the units that the encoder is used to."""
+        norm = self.model_.target_encoder.normalizer
+        mean, std = norm.mean.cpu().numpy(), norm.std.cpu().numpy()
+        return Sequences([shape * std + mean for shape in self._pieces(x, starts)[1]])
+
+    def _described(self, x: Array, starts: Array) -> tuple[Array, Array]:
+        """The windows of x that start there: embeddings of their shapes, and their values; `(windows, D)` each."""
+        values = np.zeros((len(starts), self.window_, x.shape[1]), dtype=np.float32)
+        for row, w in zip(values, self._pieces(x, starts)[0], strict=True):
+            row[: len(w)] = np.nan_to_num(w)
+        return embed_sequences(self.model_, self._shapes(x, starts)), values.reshape(len(starts), -1)
 
     def _remember(self, known: Sequences) -> None:
-        """Embed the windows of the known series."""
+        """Describe the windows of the known series; the two parts of a description get the same total variance."""
         starts = [_starts(x, self.window_, self.window_ // LAPS) for x in known.values]
         places = np.array([(i, s) for i, some in enumerate(starts) for s in some.tolist()])
         kept = np.unique(np.linspace(0, len(places) - 1, REFERENCES).astype(int))
-        self.places_ = places[kept]  # (m, 2): which series, where it starts
+        self.places_ = places[kept]  # (m, 2): which series, where the window starts
         owner, start = self.places_.T
-        self.references_ = np.concatenate(
-            [embed_sequences(self.model_, self._windows(known.values[i], start[owner == i])) for i in np.unique(owner)]
-        )
+        parts = [self._described(known.values[i], start[owner == i]) for i in np.unique(owner)]
+        both = [np.concatenate(part) for part in zip(*parts, strict=True)]
+        self.sizes_ = [max(float(np.sqrt(part.var(0).sum())), 1e-6) for part in both]
+        self.references_ = self._weighed(*both)
+
+    def _weighed(self, embeddings: Array, values: Array) -> Array:
+        return np.concatenate([embeddings / self.sizes_[0], values / self.sizes_[1]], axis=1)
 
     def _distances(self, x: Array, starts: Array) -> Array:
-        """Distance of the windows of x to the nearest known window that does not overlap, `(windows,)`."""
-        Z = embed_sequences(self.model_, self._windows(x, starts))
+        """Mean distance of each window of x to the nearest known windows that do not overlap it, `(windows,)`."""
+        Z = self._weighed(*self._described(x, starts))
         own = [i for i, k in enumerate(self.known_.values) if np.array_equal(x[: len(k)], k, equal_nan=True)]
         mine = np.isin(self.places_[:, 0], own)
         square = (self.references_**2).sum(1)
-        nearest = np.empty(len(Z))
+        count = min(NEIGHBOURS, len(square))
+        out = np.empty(len(Z))
         for rows in np.array_split(np.arange(len(Z)), -(-len(Z) // CHUNK)):
             table = (Z[rows] ** 2).sum(1)[:, None] + square - 2 * Z[rows] @ self.references_.T
             overlap = np.abs(starts[rows][:, None] - self.places_[:, 1]) < self.window_
-            nearest[rows] = np.where(mine & overlap, np.inf, table).min(1)
-        return np.asarray(np.sqrt(np.where(np.isfinite(nearest), np.maximum(nearest, 0), np.nan)))
+            nearest = np.partition(np.where(mine & overlap, np.inf, table), count - 1, axis=1)[:, :count]
+            there = np.isfinite(nearest)
+            total = np.sqrt(np.where(there, np.maximum(nearest, 0), 0)).sum(1)
+            out[rows] = np.where(there.any(1), total / np.maximum(there.sum(1), 1), np.nan)
+        return out
 
     @torch.no_grad()
     def _errors(self, windows: Sequences) -> Array:
@@ -251,14 +286,8 @@ def period(x: Array) -> int:
 
 
 def _whole_periods(lag: int) -> int:
-    """The fewest whole periods that last at least 64 timesteps; 128 timesteps where there is no period."""
-    return min(lag * -(-64 // lag), LONGEST) if lag else 128
-
-
-def _cut(x: Array, starts: Array, window: int) -> list[Array]:
-    """The windows of x `(time, channels)` that start there, each channel minus its mean in the window."""
-    windows = [x[s : s + window] for s in starts.tolist()]
-    return [w - np.nansum(w, axis=0) / np.maximum((~np.isnan(w)).sum(0), 1) for w in windows]
+    """The fewest whole periods that last at least 128 timesteps; 128 timesteps where there is no period."""
+    return min(lag * -(-128 // lag), LONGEST) if lag else 128
 
 
 def _starts(x: Array, window: int, hop: int) -> Array:

@@ -27,7 +27,7 @@ def odd() -> np.ndarray:
 
 
 def quick(**parameters: object) -> SurpriseDetector:
-    return SurpriseDetector(**{"steps": 2, "window": 40, "random_state": 0, **parameters})
+    return SurpriseDetector(**{"steps": 0, "window": 40, "random_state": 0, **parameters})
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -40,6 +40,7 @@ def test_a_planted_anomaly_is_found_where_its_values_do_not_show_it(channels: in
     assert far < 0.65
 
 
+@pytest.mark.slow
 def test_prediction_error_finds_it_too() -> None:
     x = wave()
     detector = quick(method="error", steps=40).fit(x[:, :600])
@@ -60,7 +61,7 @@ def test_the_whole_recording_may_be_what_is_known() -> None:
 @pytest.mark.parametrize("method", ["distance", "error", "both"])
 def test_scores_are_calibrated_on_what_is_known(method: str) -> None:
     x = wave()[:, :800]
-    detector = quick(method=method, quantile=0.9).fit(x)
+    detector = quick(method=method, quantile=0.9, steps=2).fit(x)
     score = detector.score(x)
     if method != "both":  # the mean of two calibrated scores has quantiles of its own
         assert np.mean(score < 1) == pytest.approx(0.9, abs=0.01)
@@ -73,7 +74,7 @@ def test_the_known_part_is_not_compared_with_itself() -> None:
     detector = quick().fit(x[:, :600])
     score = detector.score(x)
     assert np.mean(score[:560] > 1) < 0.03  # neither all calm, as next to a copy, nor all odd
-    assert np.median(score[:560]) == pytest.approx(np.median(score[600:880]), abs=0.5)
+    assert np.median(score[:560]) == pytest.approx(np.median(score[600:880]), abs=1)
     moved = detector.score(np.concatenate([x[:, 100:600], x[:, 600:]], axis=1))  # no longer begins with it
     assert np.median(moved[:400]) < np.median(score[:400]) - 0.5
 
@@ -150,10 +151,10 @@ def test_score_takes_one_series_that_has_a_value() -> None:
 
 
 def test_window_follows_the_period() -> None:
-    x = wave()
-    assert period(x.T) == 40
-    assert SurpriseDetector(steps=1, random_state=0).fit(x).window_ == 80  # whole periods, 64 timesteps or more
-    assert SurpriseDetector(steps=1, random_state=0).fit(x[:, :240]).window_ == 30
+    x = np.sin(2 * np.pi * np.arange(1600) / 40)
+    assert period(x[:, None]) == 40
+    assert SurpriseDetector(random_state=0).fit(x).window_ == 160  # whole periods, 128 timesteps or more
+    assert SurpriseDetector(random_state=0).fit(x[:240]).window_ == 30
     for shapeless in (np.ones((300, 1)), np.random.default_rng(0).normal(size=(4000, 1))):
         assert period(shapeless) == 0
 

@@ -1,0 +1,268 @@
+"""Which moments of a long series are anomalies? VUS-PR of `SurpriseDetector` beside controls, without labels.
+
+python benchmarks/anomaly.py FOLDER --seeds 0 1 2 --out anomaly.csv
+python benchmarks/anomaly.py --summary anomaly.csv
+
+FOLDER is the Numenta Anomaly Benchmark (`data/` and `labels/combined_windows.json`); the UCR anomaly series that ships
+with aeon is added where aeon is installed. Scorers, all with the same windows (as the detector chooses them) and all
+compared with the whole of the series or, with --known clean, with its first part, which has no anomaly:
+
+random     a random number for each timestep
+value      how far a value is from the median of the first part
+kmeans     distance of a window's values to the nearest of 20 centres (k-means on sub-sequences)
+profile    distance of a window's values to those of the nearest other window (matrix profile)
+kmeans_z, profile_z   the same of windows with mean 0 and deviation 1
+values     distance of a window's values to the five nearest: `distance` without the embedding
+distance   `SurpriseDetector()`: the values, and the embedding of the shape by an encoder as drawn from the seed
+trained, error, both   `SurpriseDetector(steps=100)` with method distance, error, both: one training for the three
+series-small   `SurpriseDetector("series-small")`: the encoder that comes with the library
+
+Settings are chosen on every second series by name ("dev"), the others are only reported. The first part (15 %, at most
+750 timesteps, Numenta's probationary period) is not scored. VUS-PR is that of Paparrizos et al. 2022 with buffers up to
+500 timesteps, the value of aeon's `range_pr_vus_score` 50 times as fast. The CSV gets a row as soon as it is known;
+what is there is not computed again.
+"""
+
+import argparse
+import csv
+import importlib.util
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.cluster import KMeans
+
+from temporal_jepa.surprise import SurpriseDetector
+
+Array = npt.NDArray[Any]
+COLUMNS = ("series", "half", "length", "window", "scorer", "known", "seed", "vus_pr", "seconds")
+JOBS = (
+    "random",
+    "value",
+    "kmeans",
+    "kmeans_z",
+    "profile",
+    "profile_z",
+    "values",
+    "distance",
+    "trained",
+    "series-small",
+)
+SCORERS = (*JOBS[:-1], "error", "both", "series-small")
+WITH_CHANCE = ("random", "kmeans", "kmeans_z", "distance", "trained")
+UCR = "135_UCR_Anomaly_InternalBleeding16"
+
+
+def nab(folder: Path) -> Iterator[tuple[str, Array, Array, int]]:
+    """(name, values `(time,)`, labels `(time,)`, length of the first part) of each series with an anomaly."""
+    windows = json.loads((folder / "labels/combined_windows.json").read_text("utf-8"))
+    for name in sorted(name for name, spans in windows.items() if spans):
+        table = pd.read_csv(folder / "data" / name)
+        when = pd.to_datetime(table["timestamp"])
+        labels = np.zeros(len(table), dtype=int)
+        for start, end in windows[name]:
+            labels[(when >= start) & (when <= end)] = 1
+        yield name, table["value"].to_numpy(float), labels, min(round(0.15 * len(table)), 750)
+
+
+def ucr() -> Iterator[tuple[str, Array, Array, int]]:
+    """The UCR anomaly series of aeon: its train part, which is clean, then its test part."""
+    spec = importlib.util.find_spec("aeon")
+    if spec is not None and spec.submodule_search_locations:
+        folder = Path(spec.submodule_search_locations[0]) / "datasets/data/KDD-TSAD_135"
+        train, test = (pd.read_csv(folder / f"{UCR}_{part}.csv") for part in ("TRAIN", "TEST"))
+        table = pd.concat([train, test])
+        yield UCR, table["value"].to_numpy(float), table["is_anomaly"].to_numpy(int), len(train)
+
+
+def vus_pr(labels: Array, score: Array, buffers: int = 500, thresholds: int = 250) -> float:
+    """Volume under the precision-recall surface; labels and score `(time,)`. All buffers share one sorting."""
+    n, order = len(labels), np.argsort(-score, kind="stable")
+    falling = score[order]
+    cuts = falling[np.linspace(0, n - 1, thresholds).astype(int)]
+    flagged = np.searchsorted(-falling, -cuts, side="right")  # timesteps at or above each threshold
+    areas = []
+    for buffer in range(buffers + 1):
+        soft = soft_labels(labels, buffer)
+        hits = np.concatenate([[0], np.cumsum(soft[order])])[flagged]
+        peaks = np.sort([score[start:end].max() for start, end in regions(soft)])
+        found = 1 - np.searchsorted(peaks, cuts, side="left") / len(peaks)
+        recall = np.minimum(hits / ((labels.sum() + soft.sum()) / 2), 1) * found
+        recall, precision = np.concatenate([[0], recall]), np.concatenate([[1], hits / flagged])
+        areas.append(np.sum(np.diff(recall) * (precision[1:] + precision[:-1]) / 2))
+    return float(np.mean(areas))
+
+
+def soft_labels(labels: Array, buffer: int) -> Array:
+    """Labels with a slope of half a buffer on both sides of each anomaly."""
+    soft, n = labels.astype(float), len(labels)
+    if buffer > 1:
+        for start, end in regions(labels):
+            after = np.arange(end - 1, min(end - 1 + buffer // 2, n))
+            before = np.arange(max(start - buffer // 2, 0), start)
+            soft[after] += np.sqrt(1 - (after - end + 1) / buffer)
+            soft[before] += np.sqrt(1 - (start - before) / buffer)
+    return np.minimum(soft, 1)
+
+
+def regions(labels: Array) -> Array:
+    """Where what is above 0 begins and ends, `(n, 2)`."""
+    return np.flatnonzero(np.diff(np.concatenate([[0], (labels > 0).astype(int), [0]]))).reshape(-1, 2)
+
+
+def windows_of(x: Array, window: int, normalise: bool) -> Array:
+    """Every window of x, `(time - window + 1, window)`; with mean 0 and deviation 1 where asked."""
+    views = np.lib.stride_tricks.sliding_window_view(x, window)
+    if not normalise:
+        return views.astype(np.float32)
+    spread = views.std(1, keepdims=True)
+    flat = spread < 1e-6 * x.std()
+    return np.where(flat, 0, (views - views.mean(1, keepdims=True)) / np.where(flat, 1, spread)).astype(np.float32)
+
+
+def kmeans(views: Array, starts: Array, known: Array, seed: int) -> Array:
+    """Distance of each window to the nearest centre of the known windows."""
+    fitted = KMeans(min(20, int(known.sum())), n_init=1, random_state=seed).fit(views[known])
+    return np.asarray(fitted.transform(views).min(1))
+
+
+def profile(views: Array, starts: Array, known: Array, count: int) -> Array:
+    """Mean distance of each window to the `count` nearest known windows that do not overlap it."""
+    square, places = (views**2).sum(1), np.flatnonzero(known)
+    out = np.zeros(len(views))
+    for rows in np.array_split(np.arange(len(views)), -(-len(views) // 256)):
+        table = square[rows][:, None] + square[places] - 2 * views[rows] @ views[places].T
+        table[np.abs(starts[rows][:, None] - starts[places]) < views.shape[1]] = np.inf
+        nearest = np.partition(table, count - 1, axis=1)[:, :count]
+        seen = np.isfinite(nearest)
+        out[rows] = np.sqrt(np.where(seen, np.maximum(nearest, 0), 0)).sum(1) / np.maximum(seen.sum(1), 1)
+    return out
+
+
+def spread(values: Array, starts: Array, n: int, window: int) -> Array:
+    """For each of n timesteps the mean over the windows that cover it."""
+    total, count = np.zeros(n + 1), np.zeros(n + 1)
+    for sign, place in ((1, starts), (-1, starts + window)):
+        np.add.at(total, place, sign * values)
+        np.add.at(count, place, sign)
+    return np.asarray(total.cumsum()[:n] / np.maximum(count.cumsum()[:n], 1))
+
+
+def control(scorer: str, x: Array, clean: int, known: str, window: int, seed: int) -> Array:
+    """The score of each timestep of x `(time,)` by something simple."""
+    if scorer == "random":
+        return np.random.default_rng(seed).random(len(x))
+    if scorer == "value":
+        return np.abs(x - np.median(x[:clean]))
+    views = windows_of(x, window, scorer.endswith("_z"))
+    starts = np.arange(len(views))
+    if scorer == "values":
+        starts = np.unique(np.append(starts[:: max(1, window // 8)], starts[-1]))
+        views = views[starts] - views[starts].mean(1, keepdims=True)
+    usable = (starts + window <= clean) | (known == "all")
+    if scorer.startswith("kmeans"):
+        distances = kmeans(views, starts, usable, seed)
+    else:
+        distances = profile(views, starts, usable, 5 if scorer == "values" else 1)
+    return spread(distances, starts, len(x), window)
+
+
+def scores(job: str, x: Array, clean: int, known: str, window: int, seed: int) -> dict[str, Array]:
+    """Scores of each timestep of x `(time,)` by each scorer of a job."""
+    seen = x if known == "all" else x[:clean]
+    if job == "distance":
+        return {job: SurpriseDetector(window=window, random_state=seed).fit(seen).score(x)}
+    if job == "series-small":
+        return {job: SurpriseDetector(job, window=window, random_state=seed).fit(seen).score(x)}
+    if job != "trained":
+        return {job: control(job, x, clean, known, window, seed)}
+    detector = SurpriseDetector(window=window, method="both", steps=100, random_state=seed).fit(seen)
+    scales, found = detector.scale_, {}
+    for name, kinds in (("trained", ["distance"]), ("error", ["error"]), ("both", ["distance", "error"])):
+        detector.scale_ = {kind: scales[kind] for kind in kinds}
+        found[name] = detector.score(x)
+    return found
+
+
+def measure(options: argparse.Namespace) -> None:
+    path = Path(options.out)
+    new = not path.exists()
+    table = None if new else pd.read_csv(path)
+    done = set() if table is None else set(zip(table.series, table.scorer, table.known, table.seed, strict=True))
+    with path.open("a", newline="") as file:
+        rows = csv.writer(file)
+        if new:
+            rows.writerow(COLUMNS)
+        for place, (name, x, labels, clean) in enumerate([*nab(Path(options.folder)), *ucr()]):
+            window = options.window or SurpriseDetector().fit(x if options.known == "all" else x[:clean]).window_
+            half = "ucr" if name == UCR else ("dev", "other")[place % 2]
+            for job in options.jobs:
+                for seed in options.seeds if job in WITH_CHANCE else options.seeds[:1]:
+                    if (name, job, options.known, seed) in done:
+                        continue
+                    began = time.perf_counter()
+                    found = scores(job, x, clean, options.known, window, seed)
+                    seconds = round(time.perf_counter() - began, 2)
+                    for scorer, score in found.items():
+                        value = round(vus_pr(labels[clean:], score[clean:]), 5)
+                        rows.writerow([name, half, len(x), window, scorer, options.known, seed, value, seconds])
+                    file.flush()
+            print(f"{place + 1:3} {name}", flush=True)
+
+
+def summarise(path: str) -> None:
+    table = pd.read_csv(path)
+    for known, part in table.groupby("known"):
+        print(f"\nVUS-PR, mean over series of the mean over seeds; compared with: {known}\n")
+        print("| scorer | seeds | NAB, dev half | NAB, other half | NAB, all | std over seeds | UCR 135 | seconds |")
+        print("|---|---|---|---|---|---|---|---|")
+        for scorer in (s for s in SCORERS if s in set(part.scorer)):
+            mine = part[part.scorer == scorer]
+            means = mine.groupby(["half", "series"]).vus_pr.mean().reset_index()
+            numenta = mine[mine.half != "ucr"].groupby("seed").vus_pr.mean()
+            shown = [means.vus_pr[chosen].mean() for chosen in (means.half == "dev", means.half == "other",
+                     means.half != "ucr")] + [numenta.std(), means.vus_pr[means.half == "ucr"].mean()]  # fmt: skip
+            cells = " | ".join("" if np.isnan(value) else f"{value:.3f}" for value in shown)
+            print(f"| {scorer} | {len(numenta)} | {cells} | {mine.seconds.mean():.1f} |")
+        compare(part)
+
+
+def compare(part: pd.DataFrame) -> None:
+    """`distance` against each other scorer, paired over the series of NAB."""
+    from scipy.stats import wilcoxon
+
+    wide = part[part.half != "ucr"].pivot_table(index="series", columns="scorer", values="vus_pr").dropna()
+    if "distance" not in wide:
+        return
+    print(f"\n`distance` against each, paired over {len(wide)} series (p: Wilcoxon signed-rank, two-sided):\n")
+    print("| against | wins / losses | mean difference | p |\n|---|---|---|---|")
+    for scorer in (s for s in SCORERS if s in wide and s != "distance"):
+        gain = wide["distance"] - wide[scorer]
+        print(
+            f"| {scorer} | {(gain > 0).sum()} / {(gain < 0).sum()} | {gain.mean():+.3f} | {wilcoxon(gain).pvalue:.2g} |"
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", help="folder of the Numenta Anomaly Benchmark")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--jobs", nargs="+", choices=JOBS, default=JOBS[:-1], help="scorers; trained brings error and both"
+    )
+    parser.add_argument("--known", choices=("all", "clean"), default="all")
+    parser.add_argument(
+        "--window", type=int, help="timesteps of a window for all scorers; default: as the detector chooses"
+    )
+    parser.add_argument("--out", default="anomaly.csv")
+    parser.add_argument("--summary", metavar="CSV", help="print the tables of a run")
+    arguments = parser.parse_args()
+    if arguments.summary:
+        summarise(arguments.summary)
+    else:
+        measure(arguments)
