@@ -1,4 +1,4 @@
-"""How a sequence is drawn, small in a gallery and large with its mask: a track as a path on a map, others as curves."""
+"""How a sequence is drawn, small in a gallery and large with its mask: a path on a map, a strip of film, or curves."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +15,8 @@ from .figures import COLOURS, Array
 
 CHANNELS = 3  # of a sequence without places: the first are drawn
 AGENTS = 40  # of a scene: the first are drawn
+TILE_FRAMES, STRIP_FRAMES = 3, 8  # of a film: drawn in a gallery, and with its mask
+GREY, COVER = 128, 0.8  # of what is hidden in a film: its colour, and how much of the picture it covers
 METRES = 111_195.0  # a degree of latitude on a sphere of the Earth's mean radius, 6371 km
 NAMES = ("x", "y")
 Row = dict[str, Any]
@@ -55,10 +57,14 @@ def _across(path: Array) -> str:
     return f"{size / 1000:.3g} km across" if size >= 1000 else f"{size:.3g} m across"
 
 
+def _is_film(sequences: Sequences) -> bool:
+    return sequences.frame is not None and sequences.frame[0] > 1
+
+
 def legend(sequences: Sequences) -> Row:
-    """What the colours of the drawings mean: the channels drawn, of how many, and whether they are maps instead."""
-    shown = figures.legend(sequences.channels[:CHANNELS])
-    return {"shown": shown, "total": sequences.n_channels, "map": paths(sequences.select([0])) is not None}
+    """What the colours of the drawings mean: the channels drawn, of how many, and whether they are maps or films."""
+    shown, mapped = figures.legend(sequences.channels[:CHANNELS]), paths(sequences.select([0])) is not None
+    return {"shown": shown, "total": sequences.n_channels, "map": mapped, "film": _is_film(sequences)}
 
 
 def row(name: str, query: Sequences, near: Sequences, distance: Array) -> list[Row]:
@@ -83,6 +89,9 @@ def row(name: str, query: Sequences, near: Sequences, distance: Array) -> list[R
 def _gallery(name: str, parts: Sequence[Sequences]) -> list[Markup]:
     """Small drawings of all sequences of the parts, on one scale; each map is centred on its own path."""
     found = [paths(part) for part in parts]
+    if all(map(_is_film, parts)):
+        films = [_pictures(part, i) for part in parts for i in range(len(part))]
+        return [_strip(f"{name}-{k}", film[_evenly(len(film), TILE_FRAMES)]) for k, film in enumerate(films)]
     if None in found:
         shown = [x[:, :CHANNELS] for part in parts for x in part.values]
         limits, longest = figures.bound(shown), max(map(len, shown))
@@ -113,14 +122,76 @@ def _draw(ax: Axes, path: Array, width: float) -> None:
         ax.plot(*seen[:1].T, linestyle="", marker="o", markersize=3 * width, color=colour, markeredgewidth=0)
 
 
+def _evenly(n: int, most: int) -> Array:
+    """At most `most` of the indices 0..n-1, each in the middle of its share."""
+    count = min(n, most)
+    return ((np.arange(count) + 0.5) * n / count).astype(int)
+
+
+def _pictures(sequences: Sequences, i: int) -> Array:
+    """Film `i` as uint8 `(time, rows, columns, 1 or 3)`; what is missing is black."""
+    rows, columns, width = sequences.frame or (1, 1, 1)
+    x = sequences.values[i].reshape(-1, rows, columns, width)[..., : 3 if width >= 3 else 1]
+    return x if x.dtype == np.uint8 else (np.nan_to_num(x).clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def _row(frames: Array) -> Array:
+    """Pictures `(n, rows, columns, 1 or 3)` side by side, gaps between them: RGBA `(rows, wide, 4)`."""
+    n, rows, columns, _ = frames.shape
+    gap = max(columns // 16, 1)
+    out = np.zeros((n, rows, columns + gap, 4), dtype=np.uint8)
+    out[:, :, :columns, :3], out[:, :, :columns, 3] = frames, 255
+    return np.concatenate(list(out), axis=1)[:, :-gap]
+
+
+def _strip(name: str, frames: Array) -> Markup:
+    """A small strip of film without axes."""
+    picture = _row(frames)
+    figure = Figure(figsize=(2.2, 2.2 * picture.shape[0] / picture.shape[1]))
+    figure.patch.set_visible(False)
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set_axis_off()
+    ax.imshow(picture, interpolation="none", aspect="auto")
+    return figures.render(figure, name)
+
+
+def covered(film: Array, hidden: Array, box: tuple[int, int]) -> Array:
+    """Frames of a film, evenly spaced, what is hidden in grey: uint8 `(n, rows, columns, 1 or 3)`, n at most 8.
+
+    film: uint8 `(time, rows, columns, 1 or 3)`. hidden: bool `(tokens, cells)`. box: timesteps and side of a token.
+    """
+    (patch, side), (rows, columns) = box, film.shape[1:3]
+    times = _evenly(len(hidden), STRIP_FRAMES)
+    cells = hidden[times].reshape(len(times), -(-rows // side), -(-columns // side))
+    cover = cells.repeat(side, 1).repeat(side, 2)[:, :rows, :columns, None]
+    frames = film[times * patch]
+    return np.where(cover, COVER * GREY + (1 - COVER) * frames, frames).astype(np.uint8)
+
+
+def _masked_film(name: str, frames: Array, steps: int, patch: int, bars: Array | None, limit: float) -> Markup:
+    """A strip of film of `steps` timesteps, and below it the error of each time."""
+    figure, axes = figures.panel(4.6, 0.8 if bars is None else 1.9, (1,) if bars is None else (2, 3), sharex=False)
+    axes[0].imshow(_row(frames), interpolation="none", aspect="equal")
+    axes[0].set_axis_off()
+    if bars is not None:
+        figures.bars(axes[1], bars, patch, limit)
+        axes[1].set_xlim(-0.5, max(steps - 0.5, 0.5))
+        axes[1].set_xlabel("frame", fontsize=9)
+    return figures.render(figure, name)
+
+
 def masked(
-    name: str, sequences: Sequences, i: int, hidden: Array, patch: int, error: Array | None, limit: float
+    name: str, sequences: Sequences, i: int, hidden: Array, box: tuple[int, int], error: Array | None, limit: float
 ) -> Markup:
     """One sequence with its hidden tokens in grey and, below, their error: bool and float `(tokens, cells)`.
 
-    A token covers `patch` timesteps. Bars share the scale 0..`limit`, mean over cells; without an error there are none.
+    A token is a box of (timesteps, side in pixels). Bars share the scale 0..`limit`, mean over cells; without an error
+    there are none.
     """
-    bars = None if error is None else _mean(error)
+    patch, bars = box[0], None if error is None else _mean(error)
+    if _is_film(sequences):
+        frames = covered(_pictures(sequences, i), hidden, box)
+        return _masked_film(name, frames, len(hidden) * patch, patch, bars, limit)
     found = paths(sequences.select([i]))
     if found is None:
         width = min(CHANNELS, (sequences.frame or (1, 1, CHANNELS))[2])

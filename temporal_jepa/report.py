@@ -314,10 +314,11 @@ def _masks(run: _Run) -> Row | None:
     panels = []
     for i in shown.tolist():
         n = -(-min(len(few.values[i]), config.seq_len) // patch)
-        svg = drawings.masked(f"mask{i}", few, i, hidden[i, :n], patch, None if error is None else error[i, :n], top)
+        bars = None if error is None else error[i, :n]
+        svg = drawings.masked(f"mask{i}", few, i, hidden[i, :n], (patch, config.side), bars, top)
         panels.append({"svg": svg, "id": few.ids[i], "label": None if few.labels is None else few.labels[i]})
-    return {"panels": panels, "along": along, "patch": patch, "kind": config.mask, "ratio": config.mask_ratio,
-            "n": len(few), "draws": DRAWS, "channels": drawings.legend(few)}  # fmt: skip
+    return {"panels": panels, "along": along, "patch": patch, "side": config.side, "kind": config.mask,
+            "ratio": config.mask_ratio, "n": len(few), "draws": DRAWS, "channels": drawings.legend(few)}  # fmt: skip
 
 
 def _along(errors: Array, patch: int) -> Markup:

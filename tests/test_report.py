@@ -315,7 +315,7 @@ def test_agents_of_a_scene_are_paths_and_hidden_ones_are_grey(tmp_path: Path) ->
     walks = np.random.default_rng(0).normal(size=(6, 12, 3, 2)).cumsum(1)
     walks[:, 6:, 2] = np.nan  # one who leaves
     scenes = replace(Sequences.from_arrays(walks), channels=[name for _ in range(3) for name in "xy"])
-    svg = drawings.masked("a", scenes, 0, np.array([[True, False, False]] * 3), 4, None, 1.0)
+    svg = drawings.masked("a", scenes, 0, np.array([[True, False, False]] * 3), (4, 1), None, 1.0)
     assert svg.count("opacity: 0.25") == 1
     for colour in figures.COLOURS[:3]:
         assert colour.lower() in svg
@@ -323,6 +323,25 @@ def test_agents_of_a_scene_are_paths_and_hidden_ones_are_grey(tmp_path: Path) ->
     shown = page(run, sequences=scenes)
     assert {"neighbours", "masks"} <= set(shown.ids)
     assert "Error along the series" in shown.text
+
+
+def test_films_are_strips_with_their_masks_in_grey(tmp_path: Path) -> None:
+    films = np.random.default_rng(0).integers(0, 256, (4, 6, 10, 12, 3), dtype=np.uint8)
+    hidden = np.zeros((3, 6), dtype=bool)
+    hidden[1, 5] = True  # of a grid of 2 x 3 boxes, the last
+    frames = drawings.covered(films[0], hidden, (2, 5))
+    changed = (frames != films[0, ::2]).any(-1)
+    assert changed[1, 5:, 10:].mean() > 0.9
+    assert not changed[[0, 2]].any()
+    assert not changed[1, :5].any()
+    assert not changed[1, :, :10].any()
+    whole = Sequences.from_arrays(films)
+    run = pretrain(whole, tmp_path / "run", CONFIG, {**SMALL, "patch_size": 5})
+    shown = page(run, sequences=whole)
+    assert "Frames of each film, evenly spaced." in shown.text
+    assert "2 timesteps of 5 x 5 pixels each" in shown.text
+    assert {"neighbours", "masks"} <= set(shown.ids)
+    assert shown.tags.count("image") >= 16 + 4
 
 
 def test_plane_keeps_what_varies_and_has_fixed_signs() -> None:
