@@ -141,7 +141,7 @@ def _row(frames: Array) -> Array:
     gap = max(columns // 16, 1)
     out = np.zeros((n, rows, columns + gap, 4), dtype=np.uint8)
     out[:, :, :columns, :3], out[:, :, :columns, 3] = frames, 255
-    return np.concatenate(list(out), axis=1)[:, :-gap]
+    return out.transpose(1, 0, 2, 3).reshape(rows, -1, 4)[:, :-gap]
 
 
 def _strip(name: str, frames: Array) -> Markup:
