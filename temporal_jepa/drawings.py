@@ -32,7 +32,7 @@ def paths(sequences: Sequences) -> list[Array] | None:
     if sequences.places is not None:
         return [(_metres(p) if sequences.degrees else np.asarray(p))[:, None] for p in sequences.places]
     rows, agents, width = sequences.frame or (1, 1, sequences.n_channels)
-    names = [name.lower() for name in sequences.channels[:width]]
+    names = [name.lower().rpartition(":")[2] for name in sequences.channels[:width]]
     if rows > 1 or not {*NAMES} <= {*names}:
         return None
     columns = [names.index(name) for name in NAMES]

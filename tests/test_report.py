@@ -314,7 +314,7 @@ def test_a_map_keeps_directions_and_crosses_the_antimeridian() -> None:
 def test_agents_of_a_scene_are_paths_and_hidden_ones_are_grey(tmp_path: Path) -> None:
     walks = np.random.default_rng(0).normal(size=(6, 12, 3, 2)).cumsum(1)
     walks[:, 6:, 2] = np.nan  # one who leaves
-    scenes = replace(Sequences.from_arrays(walks), channels=[name for _ in range(3) for name in "xy"])
+    scenes = replace(Sequences.from_arrays(walks), channels=[f"{k}:{name}" for k in range(3) for name in "xy"])
     svg = drawings.masked("a", scenes, 0, np.array([[True, False, False]] * 3), (4, 1), None, 1.0)
     assert svg.count("opacity: 0.25") == 1
     for colour in figures.COLOURS[:3]:
