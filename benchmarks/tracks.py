@@ -16,7 +16,7 @@ untrained encoder  weights drawn from the seed, ridge
 pretrained         the same after pretraining, ridge
 statistics         moments and quantiles of speed, acceleration, turn (and dt), length, duration; random forest
 1-NN DTW           paths from their first fix, resampled to 64 places, a band of a tenth
-MiniRocket         of the path from its first fix, or of the encoder's channels, resampled to the longest of train, ridge
+MiniRocket         of the path from its first fix, or of the channels, resampled to the longest of train, ridge
 
 Retrieval: the odd fixes of every test track are looked for among the even fixes of all tracks (T-JEPA, arXiv
 2406.12913; TrajCL, arXiv 2210.05155), both with a share of fixes dropped or with noise, in parts of the median step.

@@ -1,0 +1,20 @@
+"""The examples run as they stand, on data that packages ship, and write what they promise."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.mark.parametrize("name", ["series", "trajectories"])
+def test_an_example_learns_and_writes_a_report(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("aeon")
+    assert len((EXAMPLES / f"{name}.py").read_text("utf-8").splitlines()) < 60
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    scores = importlib.import_module(name).main(tmp_path / "run", steps=3)
+    assert set(scores) == {"untrained", "pretrained"}
+    assert min(scores.values()) > 0.5  # of three or four kinds: guessing is below .4
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert ("Each path starts at its dot." in page) == (name == "trajectories")
