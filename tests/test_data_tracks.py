@@ -125,6 +125,11 @@ def test_what_is_broken_is_mended_and_said() -> None:
         assert noted(s, part)
 
 
+def test_without_any_time_fixes_keep_their_order() -> None:
+    s = read(fixes([0, 1e-3, 2e-3], [0, 0, 0]).assign(time=pd.NaT), features="dx")
+    assert (s.times, s.lengths.tolist()) == (None, [3])
+
+
 def test_jumps_go_and_the_track_stays() -> None:
     lon = np.arange(40) * 1e-4
     for at in ([0], [39], [7], [20, 21, 22], [3, 30]):
@@ -231,6 +236,8 @@ def test_places_under_other_names_are_the_first_two_values() -> None:
 BAD = {
     "latitude": (fixes([0, 1, 2], [0, 91, 2]), {}, r"latitude from -90 to 90 .* 'lat', got 91 in data row 2.*swapped"),
     "longitude": (fixes([0, 1, 500], [0, 1, 2]), {}, r"longitude from -180 to 360 .* 'lon', got 500 in data row 3"),
+    "infinite": (fixes([0, 1], [np.inf, 1]), {}, "latitude from -90 to 90 .* got inf in data row 1 .* leave the field"),
+    "too far": (pd.DataFrame({"x": [0, 1e300], "y": 0}), {"layout": "tracks"}, "number of metres .* got 1e[+]300"),
     "nowhere": (fixes([np.nan] * 2, [1, 2]), {"layout": "tracks"}, "no row has a place and a time"),
     "one fix each": (
         fixes([1, 2], [1, 2]).assign(id=["a", "b"]),
@@ -241,7 +248,8 @@ BAD = {
     "feature": (fixes([0, 1], [0, 1]), {"features": "sped"}, "features: expected some of x, y, .*, got 'sped'"),
     "twice": (fixes([0, 1], [0, 1]), {"features": "x,x"}, "expected different names"),
     "none": (fixes([0, 1], [0, 1]), {"features": ()}, "at least one, got none"),
-    "step": (fixes([0, 1], [0, 1]), {"step": -1}, "expected step above 0, got -1"),
+    "step": (fixes([0, 1], [0, 1]), {"step": -1}, "expected step to be a number above 0, got -1"),
+    "text step": (fixes([0, 1], [0, 1]), {"step": "5"}, "expected step to be a number above 0, got '5'"),
     "height": (fixes([0, 1], [0, 1]), {"features": "z"}, "feature z needs a column of heights"),
     "absent": (fixes([0, 1], [0, 1]), {"id": "who"}, "id names a column 'who' that does not exist"),
     "text time": (fixes([0, 1], [0, 1]).assign(time="noon"), {"time": "time"}, "2 rows that are no time"),
@@ -250,6 +258,7 @@ BAD = {
     "metres": (pd.DataFrame({"x": [0, 1], "y": 0}), {"features": "lat"}, "places are in metres, and lon and lat"),
     "no places": (pd.DataFrame({"id": [1, 1], "v": [1.0, 2]}), {"layout": "tracks"}, "columns of places, lon and lat"),
     "agents": (fixes([0, 1], [0, 1]), {"agents": 3}, "agents=3 needs layout=scene"),
+    "window": (fixes([0, 1], [0, 1]), {"layout": "scene", "window": 3}, "window of 1 to 2 timesteps, .* got 3"),
     "no clock": (fixes([0, 1, 2], [0, 1, 2]), {"layout": "scene", "time": ""}, "layout scene needs times"),
 }
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DEGREES = re.compile(r"(?P<prefix>.*[\s_.:-])?(?P<axis>lon|lng|long|longitude|lat|latitude)", re.IGNORECASE)
 METRES = (("x", "y"), ("easting", "northing"), ("east", "north"))
 HEIGHTS = ("z", "ele", "elevation", "alt", "altitude", "height")
+FARTHEST = 1e12  # metres, beyond Saturn
 CALENDAR = {"year", "month", "day", "hour", "minute", "second"}  # parts of a time, no measurements
 NUMBER = r"[+-]?\d+\.?\d*(?:[eE][+-]?\d+)?"
 POINT = re.compile(rf"\s*(?:POINT\s*Z?\s*\()?\s*({NUMBER})[\s,;]+({NUMBER})(?:[\s,;]+{NUMBER})?\s*\)?\s*")
@@ -181,13 +182,15 @@ def _tracks(frame: pd.DataFrame, roles: _Roles, columns: Columns, source: str, n
     import pandas as pd
 
     places = as_matrix(frame, list(roles.places), source)
+    _check_places(places, roles, source)
     if roles.degrees:
-        _check_degrees(places, roles, source)
         places[:, 0] = (places[:, 0] + 180) % 360 - 180
-    has_place = np.isfinite(places).all(axis=1)
-    has_time = np.ones(len(frame), bool) if roles.time is None else frame[roles.time].notna().to_numpy()
-    if not has_time.any():
-        roles.time, has_time[:] = None, True
+    has_place = ~np.isnan(places).any(axis=1)
+    has_time = np.ones(len(frame), bool)
+    if roles.time is not None:
+        has_time = frame[roles.time].notna().to_numpy()
+        if not has_time.any():
+            roles.time, has_time = None, ~has_time
     for missing, what in ((~has_place, "place"), (~has_time, "time")):
         if missing.any():
             notes.append(f"{missing.sum()} fixes without a {what} are left out")
@@ -210,15 +213,17 @@ def _tracks(frame: pd.DataFrame, roles: _Roles, columns: Columns, source: str, n
     ]  # fmt: skip
 
 
-def _check_degrees(places: Floats, roles: _Roles, source: str) -> None:
-    for k, name, low, high in ((0, "longitude", -180, 360), (1, "latitude", -90, 90)):
+def _check_places(places: Floats, roles: _Roles, source: str) -> None:
+    limits = ((-180, 360), (-90, 90)) if roles.degrees else ((-FARTHEST, FARTHEST),) * 2
+    names = ("longitude", "latitude") if roles.degrees else ("number of metres",) * 2
+    for k, (name, (low, high)) in enumerate(zip(names, limits, strict=True)):
         wrong = np.flatnonzero((places[:, k] < low) | (places[:, k] > high))
         if wrong.size:
-            swapped = " and longitude swapped" if k and (np.abs(places[:, 0]) <= 90).all() else ""
-            hint = f"are latitude{swapped}?" if swapped else "call metres x and y, and leave missing places empty"
-            raise ValueError(f"{source}: expected a {name} from {low} to {high} degrees in column {roles.places[k]!r}, "
-                             f"got {places[wrong[0], k]:g} in data row {wrong[0] + 1} ({wrong.size} such rows); "
-                             + hint)  # fmt: skip
+            swapped = roles.degrees and k and np.abs(places[wrong, 1]).max() <= 360 and np.abs(places[:, 0]).max() <= 90
+            hint = "are latitude and longitude swapped?" if swapped else "leave the field empty where it is missing"
+            raise ValueError(f"{source}: expected a {name} from {low:g} to {high:g} in column {roles.places[k]!r}, got "
+                             f"{places[wrong[0], k]:g} in data row {wrong[0] + 1} ({wrong.size} such rows); {hint}"
+                             + "; call metres x and y" * roles.degrees)  # fmt: skip
 
 
 def _clock(column: pd.Series[Any], notes: list[str], source: str) -> npt.NDArray[Any]:

@@ -22,12 +22,14 @@ def as_scenes(tracks: Sequences, window: int | None, stride: int | None, agents:
     where one is not there its values are NaN. agents: how many a scene holds, default as many as the fullest one needs;
     of more than that, those that are there longest are kept. Raises ValueError for times on no common clock.
     """
-    window, stride = window or LENGTH, stride or window or LENGTH
     start, step, steps = _clock(tracks)
     first, last = np.array([s[0] for s in steps]), np.array([s[-1] for s in steps])
     total = int(last.max()) + 1
-    if window > total:
-        raise ValueError(f"{tracks.source}: a window of {window} timesteps is longer than the recording ({total})")
+    window = min(LENGTH, total) if window is None else window
+    stride = window if stride is None else stride
+    if not 1 <= window <= total or stride < 1:
+        raise ValueError(f"{tracks.source}: expected a window of 1 to {total} timesteps, the whole recording, and a "
+                         f"stride of at least 1, got {window} and {stride}")  # fmt: skip
     there = {s: np.flatnonzero((first < s + window) & (last >= s)) for s in range(0, total - window + 1, stride)}
     there = {s: who for s, who in there.items() if len(who)}
     most = max(map(len, there.values()))

@@ -43,8 +43,11 @@ class Motion:
             raise ValueError(f"features: expected different names, at least one, got {listed(self.features) or 'none'}")
         for name in ("step", "gap", "max_speed", "agents"):
             value = getattr(self, name)
-            if value is not None and not (value > 0 or (name == "gap" and value == 0)):
-                raise ValueError(f"expected {name} above 0, got {value:g}" + "; 0 never splits" * (name == "gap"))
+            if value is None:
+                continue
+            if not isinstance(value, (int, float)) or not (value > 0 or (name == "gap" and value == 0)):
+                raise ValueError(f"expected {name} to be a number above 0, got {value!r}"
+                                 + "; 0 never splits" * (name == "gap"))  # fmt: skip
 
     def given(self) -> list[str]:
         """Names of the options that were set."""
@@ -216,7 +219,7 @@ def _features(tracks: list[Track], motion: Motion, source: str, degrees: bool, t
     """The features asked for, or the default; ValueError for those that the tracks cannot have."""
     even = motion.step is not None or tracks[0].times is None
     features = motion.features or (SCENE if together else DEFAULT[:2] if even else DEFAULT)
-    if tracks[0].times is None and (asked := [*NEED_TIMES & {*features}, *({*motion.given()} - {"features"})]):
+    if tracks[0].times is None and (asked := sorted(NEED_TIMES & {*features} | {*motion.given()} - {"features"})):
         raise ValueError(f"{source}: {listed(asked)} needs the times of the fixes; name their column with time=")
     if not degrees and {"lon", "lat"} & {*features}:
         raise ValueError(f"{source}: the places are in metres, and lon and lat are degrees; ask for the features x and "
