@@ -347,6 +347,7 @@ def test_reading_imports_neither_torch_nor_pandas_when_arrays_do():
         ("## Wide", "a.csv", [3, 2]),
         ("## Long", "a.csv", [2, 1]),
         ("## Recording", "a.csv", [2]),
+        ("## Tracks", "a.csv", [3, 2]),
         ("## UCR", "a.tsv", [3, 2]),
         ("## UEA", "a.ts", [3, 2]),
     ],

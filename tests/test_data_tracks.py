@@ -301,6 +301,14 @@ def test_agents_without_a_common_clock_are_resampled_at_common_times() -> None:
     assert np.isnan(s.values[0][0, 2])
 
 
+def test_the_scene_in_the_documentation(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+    block = page[page.index("## Scenes") :].split("```")[1].removeprefix("text\n")
+    (tmp_path / "a.csv").write_text(block)
+    s = read(tmp_path / "a.csv", layout="scene")
+    assert (s.frame, s.lengths.tolist()) == ((1, 2, 2), [2])
+
+
 # GPX and GeoJSON.
 
 POINT = '<trkpt lat="{}" lon="8.0"><ele>{}</ele><time>2024-05-01T08:{:02}:00Z</time></trkpt>'
