@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from . import checkpoint, runs
@@ -25,6 +26,8 @@ from .version import __version__
 EXTRAS = {"parquet": ("pyarrow",), "video": ("av",), "onnx": ("onnx", "onnxscript", "onnxruntime"),
           "tensorboard": ("tensorboard",), "hub": ("huggingface_hub",), "aeon": ("aeon",)}  # fmt: skip
 SETS = {"ArrowHead": "one channel", "BasicMotions": "six channels", "JapaneseVowels": "12 channels, unequal lengths"}
+PARTS = ("TRAIN", "TEST")
+TRACKS = "WristTracks"
 COLUMNS = {"raw values": "raw values", "untrained encoder": "untrained", "pretrained encoder": "pretrained",
            "MiniRocket": "MiniRocket"}  # fmt: skip
 
@@ -60,7 +63,13 @@ def demo(options: argparse.Namespace) -> None:
         raise ModuleNotFoundError("the demo's data ships with aeon: pip install 'temporal-jepa[aeon]'")
     home, out, began = Path(spec.submodule_search_locations[0], "datasets", "data"), Path(options.out), time.monotonic()
     mark = _claim(out)
-    results = {name: _job(home / name / name, out / name, options.steps) for name in SETS}
+    results = {}
+    for name, text in SETS.items():
+        files = tuple(home / name / f"{name}_{part}.ts" for part in PARTS)
+        results[name] = _job(text, files, out / name, options.steps)
+    text = "where a wrist went: BasicMotions' accelerations integrated twice"
+    files = tuple(_write_tracks(home / f"BasicMotions/BasicMotions_{part}.ts", out, part) for part in PARTS)
+    results[TRACKS] = _job(text, files, out / TRACKS, options.steps or 150, features="dx,dy,speed", label="kind")
     checkpoint.write_atomically(mark, json.dumps(results, indent=2).encode() + b"\n")
     rows = []
     for name, result in results.items():
@@ -87,13 +96,25 @@ def _claim(out: Path) -> Path:
     return mark
 
 
-def _job(source: Path, run: Path, steps: int) -> dict[str, Any]:
-    files = {part: f"{source}_{part.upper()}.ts" for part in ("train", "test")}
-    train, test = read(files["train"]), read(files["test"])
-    say("", f"{source.name} ({SETS[source.name]}): {len(train)} series to train on, labels unseen; {len(test)} to test")
+def _write_tracks(source: Path, out: Path, part: str) -> Path:
+    """A table of fixes by dead reckoning: the first two real accelerations of each series, integrated twice."""
+    recorded = read(source)
+    lines = ["track,time,x,y,kind"]
+    for name, x, kind in zip(recorded.ids, recorded.values, np.asarray(recorded.labels), strict=True):
+        speed = np.cumsum(x[:, :2] - x[:, :2].mean(0), axis=0) / 10  # ten a second
+        place = np.cumsum(speed - speed.mean(0), axis=0) / 10
+        lines += [f"{name},{t / 10},{x:.4f},{y:.4f},{kind}" for t, (x, y) in enumerate(place)]
+    path = out / f"{TRACKS}_{part}.csv"
+    checkpoint.write_atomically(path, "\n".join([*lines, ""]).encode())
+    return path
+
+
+def _job(text: str, files: tuple[Path, ...], run: Path, steps: int, **options: Any) -> dict[str, Any]:
+    train, test = (read(file, **options) for file in files)
+    say("", f"{run.name} ({text}): {len(train)} sequences to train on, labels unseen; {len(test)} to test")
     config = PretrainConfig(steps=steps, device="cpu").settled(len(train))
     with Progress(config) as progress:
-        runs.pretrain(train, run, config, overwrite=True, on_row=progress.row)
+        runs.pretrain(train, run, config, overwrite=True, data_options=options, on_row=progress.row)
     model = checkpoint.from_pretrained(run)
     for name, part in (("embeddings.npz", train), ("embeddings-test.npz", test)):
         write_embeddings(run / name, part, embed_sequences(model, part))

@@ -539,8 +539,9 @@ def test_demo(tj: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for _ in range(2):  # its own folder is replaced
         code, out, error = tj("demo", "--out", tmp_path / "d", "--steps", "2")
         assert code == 0, error
-    for part in ("GunPoint (one channel)", " pretrained", "report.html", "--data FILE"):
+    for part in ("GunPoint (one channel)", "WristTracks (where", " pretrained", "report.html", "--data FILE"):
         assert part in out
+    assert "Each path starts at its dot." in (tmp_path / "d" / "WristTracks" / "report.html").read_text("utf-8")
     files = {path.name for path in (tmp_path / "d" / "GunPoint").iterdir()}
     assert {"model.safetensors", "embeddings.npz", "embeddings-test.npz", "probe.json", "report.html"} <= files
     (tmp_path / "mine.txt").touch()
