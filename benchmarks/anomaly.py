@@ -12,7 +12,7 @@ value      how far a value is from the median of the first part
 kmeans     distance of a window's values to the nearest of 20 centres (k-means on sub-sequences)
 profile    distance of a window's values to those of the nearest other window (matrix profile)
 kmeans_z, profile_z   the same of windows with mean 0 and deviation 1
-values     distance of a window's values to the five nearest: `distance` without the embedding
+values     distance of a window's values to the 20 nearest: `distance` without the embedding
 distance   `SurpriseDetector()`: the values, and the embedding of the shape by an encoder as drawn from the seed
 trained, error, both   `SurpriseDetector(steps=100)` with method distance, error, both: one training for the three
 series-small   `SurpriseDetector("series-small")`: the encoder that comes with the library
@@ -134,7 +134,7 @@ def kmeans(views: Array, starts: Array, known: Array, seed: int) -> Array:
 def profile(views: Array, starts: Array, known: Array, count: int) -> Array:
     """Mean distance of each window to the `count` nearest known windows that do not overlap it."""
     square, places = (views**2).sum(1), np.flatnonzero(known)
-    out = np.zeros(len(views))
+    out, count = np.zeros(len(views)), min(count, len(places))
     for rows in np.array_split(np.arange(len(views)), -(-len(views) // 256)):
         table = square[rows][:, None] + square[places] - 2 * views[rows] @ views[places].T
         table[np.abs(starts[rows][:, None] - starts[places]) < views.shape[1]] = np.inf
@@ -168,7 +168,7 @@ def control(scorer: str, x: Array, clean: int, known: str, window: int, seed: in
     if scorer.startswith("kmeans"):
         distances = kmeans(views, starts, usable, seed)
     else:
-        distances = profile(views, starts, usable, 5 if scorer == "values" else 1)
+        distances = profile(views, starts, usable, 20 if scorer == "values" else 1)
     return spread(distances, starts, len(x), window)
 
 

@@ -25,7 +25,7 @@ PERIOD_FROM = 2**16  # the period is looked for in at most so many timesteps, th
 TOKENS = 16  # of a window, when an encoder is trained here: a tenth of the time of 64, and no worse
 LAPS = 8  # windows that cover a timestep when distances are taken; half as many when errors are
 PAIRS = 2  # masks drawn for a window, each followed by its complement: every token is predicted so many times
-NEIGHBOURS = 5  # known windows whose mean distance counts: an oddity that comes twice is still odd
+NEIGHBOURS = 20  # known windows whose mean distance counts, at most a tenth of them: what is odd twice is still odd
 FLAT = 1e-3  # of a channel's deviation: what varies less in a window is not blown up to deviation 1
 REFERENCES = 10_000  # known windows that are kept to compare with, evenly spaced
 CHUNK = 512  # rows of a table of distances, a bound on memory
@@ -34,7 +34,7 @@ CHUNK = 512  # rows of a table of distances, a bound on memory
 class SurpriseDetector(BaseEstimator):
     """Scores every timestep of a long series, without labels.
 
-    Two questions are asked of windows that overlap. `distance`: how far is the window from the five nearest known
+    Two questions are asked of windows that overlap. `distance`: how far is the window from the nearest known
     windows (nearest-neighbour outliers, Angiulli and Pizzuti 2002)? A window is described by the embedding of its shape
     (each channel with mean 0 and deviation 1) and, with the same weight, by its values without their mean: an encoder
     tells shapes apart, the values tell how large they are. `error`: how far is the encoder's view of a hidden part from
@@ -52,7 +52,7 @@ class SurpriseDetector(BaseEstimator):
     Args:
         model: what embeds: a `TemporalJEPA`, a fitted `TemporalJEPAEmbedder`, or a name for `from_pretrained` (a run
             folder). None: an encoder of its own, see `steps`.
-        window: timesteps of a window. None: whole periods of the series (`period`) that last at least 128; at most an
+        window: timesteps of a window. None: whole periods of the series (`period`) that last at least 256; at most an
             eighth of the longest series, and what the model was trained on.
         method: "distance", "error", or "both", the mean of the two scores.
         quantile: share of the series of `fit` that scores below 1.
@@ -236,7 +236,7 @@ class SurpriseDetector(BaseEstimator):
         own = [i for i, k in enumerate(self.known_.values) if np.array_equal(x[: len(k)], k, equal_nan=True)]
         mine = np.isin(self.places_[:, 0], own)
         square = (self.references_**2).sum(1)
-        count = min(NEIGHBOURS, len(square))
+        count = max(1, min(NEIGHBOURS, len(square) // 10))
         out = np.empty(len(Z))
         for rows in np.array_split(np.arange(len(Z)), -(-len(Z) // CHUNK)):
             table = (Z[rows] ** 2).sum(1)[:, None] + square - 2 * Z[rows] @ self.references_.T
@@ -286,8 +286,8 @@ def period(x: Array) -> int:
 
 
 def _whole_periods(lag: int) -> int:
-    """The fewest whole periods that last at least 128 timesteps; 128 timesteps where there is no period."""
-    return min(lag * -(-128 // lag), LONGEST) if lag else 128
+    """The fewest whole periods that last at least 256 timesteps; 256 timesteps where there is no period."""
+    return min(lag * -(-256 // lag), LONGEST) if lag else 256
 
 
 def _starts(x: Array, window: int, hop: int) -> Array:

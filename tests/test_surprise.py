@@ -151,9 +151,9 @@ def test_score_takes_one_series_that_has_a_value() -> None:
 
 
 def test_window_follows_the_period() -> None:
-    x = np.sin(2 * np.pi * np.arange(1600) / 40)
+    x = np.sin(2 * np.pi * np.arange(2400) / 40)
     assert period(x[:, None]) == 40
-    assert SurpriseDetector(random_state=0).fit(x).window_ == 160  # whole periods, 128 timesteps or more
+    assert SurpriseDetector(random_state=0).fit(x).window_ == 280  # whole periods, 256 timesteps or more
     assert SurpriseDetector(random_state=0).fit(x[:240]).window_ == 30
     for shapeless in (np.ones((300, 1)), np.random.default_rng(0).normal(size=(4000, 1))):
         assert period(shapeless) == 0
