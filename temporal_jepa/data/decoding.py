@@ -280,9 +280,12 @@ def _frames(container: Any, stream: Any, lost: list[str]) -> Iterator[Any]:
 
 def _picture(file: Path, lost: list[str]) -> list[Any]:
     """The picture in a file, or nothing."""
+    reasons: list[str] = []
+    found: list[Any] = []
     try:
         with _opened(file) as (container, stream):
-            return list(islice(_frames(container, stream, lost), 1))
+            found = list(islice(_frames(container, stream, reasons), 1))
     except ValueError as error:
-        lost.append(f"{file.name}: {error}")
-        return []
+        reasons = [str(error)]
+    lost += [f"{file.name}: {reason}" for reason in reasons]
+    return found

@@ -1,0 +1,119 @@
+"""How much memory and time does a long film take, and how fast are its clips fed to training?
+
+python benchmarks/video_reader.py [--hours 2] [--film FILE]
+
+Makes a film of drifting noise (24 pictures a second, 160 x 120, H.264, a key picture every 250), or takes --film. A
+fresh process reads it with the defaults and draws every clip twice in random order, in batches of 32: once from the
+map, as training does; and 100 clips by decoding each at its access (open, seek, decode, scale), which is what the map
+is instead of. Memory is the process's own (RssAnon, sampled) and with the pages of the map (VmHWM), which the system
+may take back.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+RATE, HEIGHT, WIDTH = 24, 120, 160
+
+
+def make(path: Path, hours: float) -> None:
+    """Noise that drifts over the picture, another one every ten seconds."""
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=RATE, options={"preset": "ultrafast", "g": "250"})
+        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        for k in range(round(hours * 3600 * RATE)):
+            if k % 240 == 0:
+                coarse = rng.integers(0, 256, (HEIGHT // 8, WIDTH // 8 + 60, 3), dtype=np.uint8)
+                scene = coarse.repeat(8, axis=0).repeat(8, axis=1)
+            left = 2 * (k % 240)
+            picture = np.ascontiguousarray(scene[:, left : left + WIDTH])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode())
+
+
+def memory(name: str) -> float:
+    """A line of /proc/self/status, in MB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
+
+
+def accessed(path: str, start: float, frames: int, fps: float) -> int:
+    """Decode the clip that starts at `start` seconds: what a reader without a map does for each sample."""
+    from temporal_jepa.data.decoding import Clock, Target, _Fit, sampled
+
+    fit = _Fit(Target(fps, (64, 64, 3), "center"), Path(path))
+    count = 0
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        container.seek(int(start / stream.time_base), stream=stream)
+        wanted = (frame for frame in container.decode(stream) if frame.time >= start - 1e-6)
+        for picture, times in sampled(wanted, Clock(1 / RATE), fps):
+            fit(picture)
+            count += times
+            if count >= frames:
+                break
+    return count
+
+
+def measure(path: str) -> dict[str, float]:
+    """In a fresh process: read, feed, compare."""
+    from temporal_jepa.data import read
+
+    peak, done = [memory("RssAnon")], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            peak[0] = max(peak[0], memory("RssAnon"))
+
+    threading.Thread(target=watch, daemon=True).start()
+    found = {"before, own MB": peak[0]}
+    began, cpu = time.perf_counter(), time.process_time()
+    clips = read(path)
+    found |= {"read, seconds": time.perf_counter() - began, "read, CPU seconds": time.process_time() - cpu,
+              "read, peak own MB": peak[0], "read, peak MB with mapped pages": memory("VmHWM"),
+              "map, MB": sum(x.nbytes for x in clips.values) / 1e6, "clips": len(clips)}  # fmt: skip
+    order = np.concatenate([np.random.default_rng(k).permutation(len(clips)) for k in range(2)])
+    began = time.perf_counter()
+    for rows in np.array_split(order, len(order) // 32):
+        clips.batch(rows)
+    found |= {"fed, clips/s": len(order) / (time.perf_counter() - began), "fed, peak own MB": peak[0],
+              "fed, peak MB with mapped pages": memory("VmHWM")}  # fmt: skip
+    began = time.perf_counter()
+    for row in order[:100]:
+        accessed(path, 2.0 * row, 16, 8.0)
+    done.set()
+    return found | {"decoded at each access, clips/s": 100 / (time.perf_counter() - began)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=float, default=2.0)
+    parser.add_argument("--film", type=Path)
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(options.measure)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        film = options.film or Path(folder, "film.mp4")
+        if options.film is None:
+            began = time.perf_counter()
+            make(film, options.hours)
+            print(f"film made in {time.perf_counter() - began:.0f} s, {film.stat().st_size / 1e6:.0f} MB\n")
+        words = [sys.executable, __file__, "--measure", str(film)]
+        found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    print("| what | measured |", "|---|---|", *(f"| {name} | {value:.4g} |" for name, value in found.items()), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
