@@ -1,21 +1,26 @@
 """How much memory and time does a long film take, and how fast are its clips fed to training?
 
-python benchmarks/video_reader.py [--hours 2] [--film FILE]
+python benchmarks/video_reader.py [--hours 2] [--film FILE] [--workers]
 
 Makes a film of drifting noise (24 pictures a second, 160 x 120, H.264, a key picture every 250), or takes --film. A
 fresh process reads it with the defaults and draws every clip twice in random order, in batches of 32: once from the
 map, as training does; and 100 clips by decoding each at its access (open, seek, decode, scale), which is what the map
 is instead of. Memory is the process's own (RssAnon, sampled) and with the pages of the map (VmHWM), which the system
 may take back.
+
+--workers makes 12 films of 100 seconds instead and reads them with one thread, with two (what the reader does on two
+cores) and with two processes of one thread each, started beforehand; rounds are interleaved.
 """
 
 import argparse
 import json
+import multiprocessing
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -95,16 +100,52 @@ def measure(path: str) -> dict[str, float]:
     return found | {"decoded at each access, clips/s": 100 / (time.perf_counter() - began)}
 
 
+def read_alone(paths: list[Path]) -> int:
+    """Read films one after the other on one thread."""
+    from temporal_jepa.data import read, video
+
+    video.CORES = 1
+    return sum(len(read(path)) for path in paths)
+
+
+def compare_workers(folder: Path, rounds: int = 7) -> None:
+    """Threads beside processes."""
+    from temporal_jepa.data import read, video
+
+    for k in range(12):
+        make(folder / f"{k}.mp4", 100 / 3600)
+    films = sorted(folder.iterdir())
+    seconds = np.zeros((rounds, 3))
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(read_alone, [films[:1], films[1:2]]))
+        for row in seconds:
+            for place, cores in enumerate((1, 2)):
+                video.CORES, began = cores, time.perf_counter()
+                read(folder)
+                row[place] = time.perf_counter() - began
+            began = time.perf_counter()
+            list(pool.map(read_alone, [films[::2], films[1::2]]))
+            row[2] = time.perf_counter() - began
+    print("| workers | seconds, median | times as fast as one thread, median (quartiles) |", "|---|---|---|", sep="\n")
+    for name, column in zip(("one thread", "two threads", "two processes"), seconds.T, strict=True):
+        low, middle, high = np.percentile(seconds[:, 0] / column, (25, 50, 75))
+        print(f"| {name} | {np.median(column):.2f} | {middle:.2f} ({low:.2f}-{high:.2f}) |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=float, default=2.0)
     parser.add_argument("--film", type=Path)
+    parser.add_argument("--workers", action="store_true")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         print(json.dumps(measure(options.measure)))
         return
     with tempfile.TemporaryDirectory() as folder:
+        if options.workers:
+            compare_workers(Path(folder))
+            return
         film = options.film or Path(folder, "film.mp4")
         if options.film is None:
             began = time.perf_counter()
