@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -219,6 +219,20 @@ def region_of(width: int, height: int, target: Target) -> Region:
     return wide, high, (width - wide) // 2, (height - high) // 2
 
 
+class _Bytes:
+    """A file as FFmpeg reads it: a damaged header may send it to places that do not exist."""
+
+    def __init__(self, file: IO[bytes]):
+        self.file, self.read, self.tell = file, file.read, file.tell
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """The new place, -1 where there is none."""
+        try:
+            return self.file.seek(offset, whence)
+        except (OSError, ValueError):
+            return -1
+
+
 @contextmanager
 def _opened(file: Path) -> Iterator[tuple[Any, Any]]:
     """The container of a file and its stream of pictures."""
@@ -230,7 +244,7 @@ def _opened(file: Path) -> Iterator[tuple[Any, Any]]:
         raise ValueError("the file is empty")
     with file.open("rb") as opened:  # not its name, in which FFmpeg would look for protocols and patterns
         try:
-            container = av.open(opened, metadata_errors="ignore")
+            container = av.open(_Bytes(opened), metadata_errors="ignore")
         except av.error.FFmpegError as error:
             raise ValueError(
                 f"not a film that FFmpeg can read; is it damaged or cut short? ({error.strerror})"

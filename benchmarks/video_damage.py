@@ -1,0 +1,85 @@
+"""Does a damaged film give the same frames at every reading, and never a crash?
+
+python benchmarks/video_damage.py [--files 240] [--seed 0]
+
+Makes a film of each of ten kinds of file, changes up to 200 random bytes of each copy (of every second one in the
+header too), cuts every fifth short, and reads it with one core, with two, and with two again.
+"""
+
+import argparse
+import faulthandler
+import hashlib
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from temporal_jepa.data import read, video
+
+KINDS = {"h264.mp4": "libx264", "h264.m2ts": "libx264", "vp9.webm": "libvpx-vp9", "mpeg2.mpg": "mpeg2video",
+         "mpeg4.avi": "mpeg4", "jpeg.mov": "mjpeg", "animated.gif": "gif", "lossless.mkv": "ffv1", "flash.flv": "flv",
+         "windows.wmv": "wmv2"}  # fmt: skip
+FORMS = {"gif": "rgb8", "mjpeg": "yuvj420p"}
+
+
+def make(path: Path, codec: str) -> bytes:
+    """120 pictures of noise that drifts."""
+    noise = np.random.default_rng(0).integers(0, 256, (96, 400, 3), dtype=np.uint8)
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate=24)
+        stream.height, stream.width, stream.pix_fmt = 96, 128, FORMS.get(codec, "yuv420p")
+        for k in range(120):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(noise[:, 2 * k : 2 * k + 128]), "rgb24")
+            frame.pts, frame.time_base = k, Fraction(1, 24)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path.read_bytes()
+
+
+def damaged(data: bytes, k: int, rng: np.random.Generator) -> bytes:
+    """A copy with changed bytes, perhaps cut short."""
+    copy = bytearray(data)
+    for place in rng.integers(0 if k % 2 else len(copy) // 10, len(copy), int(rng.integers(1, 200))):
+        copy[place] = int(rng.integers(256))
+    return bytes(copy[: int(rng.integers(len(copy)))] if k % 5 == 0 else copy)
+
+
+def outcome(path: Path, cores: int) -> str:
+    """What a reading gave: the frames and notes, or the refusal."""
+    video.CORES = cores
+    try:
+        found = read(path)
+    except ValueError as error:
+        return f"refused: {error}"
+    digest = hashlib.sha256(b"".join(x.tobytes() for x in found.values))
+    return f"{digest.hexdigest()} {found.notes}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=240)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    faulthandler.enable()
+    rng, names = np.random.default_rng(options.seed), list(KINDS)
+    counts, longest = {"read": 0, "refused": 0, "differ": 0}, 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        films = {name: make(Path(folder, name), codec) for name, codec in KINDS.items()}
+        for k in range(options.files):
+            path = Path(folder, "damaged").with_suffix(Path(names[k % len(names)]).suffix)
+            path.write_bytes(damaged(films[names[k % len(names)]], k, rng))
+            began = time.perf_counter()
+            outcomes = [outcome(path, cores) for cores in (1, 2, 2)]
+            longest = max(longest, time.perf_counter() - began)
+            counts["refused" if outcomes[0].startswith("refused") else "read"] += 1
+            counts["differ"] += len(set(outcomes)) > 1
+    print(f"{counts['read']} read, {counts['refused']} refused, {counts['differ']} differ between readings; "
+          f"the longest three readings took {longest:.1f} s")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
