@@ -163,11 +163,16 @@ def classify(
         yield method, ridge().fit(blocks[0], train.labels).predict(blocks[1])
 
 
-def half(tracks: Sequences, start: int, drop: float, noise: float, random: np.random.Generator) -> Sequences:
-    """Every second fix from `start` on, some of them dropped or moved by a share of the median step; all channels."""
+def half(
+    tracks: Sequences, start: int, drop: float, noise: float, random: np.random.Generator, every: float | None
+) -> Sequences:
+    """Every second fix from `start` on, some of them dropped or moved by a share of the median step; all channels.
+
+    every: seconds between the fixes that are then put in on straight lines; None leaves them as they are.
+    """
     assert tracks.places is not None
     assert tracks.times is not None
-    places, times, values = [], [], []
+    places, values = [], []
     for place, when in zip(tracks.places, tracks.times, strict=True):
         at = np.arange(start, len(place), 2)
         at = np.sort(random.permutation(at)[: max(3, round((1 - drop) * len(at)))])
@@ -176,21 +181,23 @@ def half(tracks: Sequences, start: int, drop: float, noise: float, random: np.ra
         here = here + random.normal(size=here.shape) * noise * step
         since = when[at] - when[at][0]
         seconds = since / np.timedelta64(1, "s") if since.dtype.kind == "m" else since.astype(float)
+        if every is not None:
+            grid = every * np.arange(max(int(seconds[-1] / every), 2) + 1)
+            here, seconds = np.column_stack([np.interp(grid, seconds, axis) for axis in here.T]), grid
         known = movement(here, seconds, tracks.degrees)
         values.append(np.column_stack([known[name] for name in tracks.channels]).astype(np.float32))
         places.append(here)
-        times.append(when[at])
-    return replace(tracks, values=values, places=places, times=times)
+    return replace(tracks, values=values, places=places, times=None)
 
 
 def retrieve(
-    tracks: Sequences, test: Array, names: tuple[str, ...], seed: int, models: dict[str, Any]
+    tracks: Sequences, test: Array, names: tuple[str, ...], seed: int, models: dict[str, Any], every: float | None
 ) -> Iterator[tuple[str, str, Array]]:
     """Yield (condition, method, places (m,) of the right track, 1 the first) for the odd halves of the test tracks."""
     for number, (condition, (drop, noise)) in enumerate(RETRIEVALS.items()):
         random = np.random.default_rng([seed, number])
-        among = half(tracks, 0, drop, noise, random)
-        asked = half(tracks.select(test), 1, drop, noise, random)
+        among = half(tracks, 0, drop, noise, random, every)
+        asked = half(tracks.select(test), 1, drop, noise, random, every)
         for method, model in models.items():
             Z = [embed_sequences(model, channels(part, names)) for part in (asked, among)]
             yield condition, method, _places(_distances(Z[0], Z[1]), test)
@@ -212,7 +219,8 @@ def _places(distance: Array, right: Array) -> Array:
 
 def work(folder: Path, name: str, seed: int, names: tuple[str, ...], resample: bool) -> Iterator[dict[str, Any]]:
     """All rows of a set and a seed."""
-    tracks, groups = load(folder, name, STEPS[name] if resample else None)
+    every = STEPS[name] if resample else None
+    tracks, groups = load(folder, name, every)
     assert tracks.labels is not None
     first, second = split(tracks.labels, groups, seed)
     train, test = tracks.select(first), tracks.select(second)
@@ -227,9 +235,10 @@ def work(folder: Path, name: str, seed: int, names: tuple[str, ...], resample: b
         yield {**head, "task": "class", "method": method, "accuracy": accuracy_score(test.labels, guess),
                "balanced": balanced_accuracy_score(test.labels, guess),
                "macro_f1": f1_score(test.labels, guess, average="macro"), "seconds": took.get(method, "")}  # fmt: skip
-    if not resample:
-        for condition, method, places in retrieve(tracks, second, names, seed, models):
-            yield {**head, "task": condition, "method": method, "rank": places.mean(), "first": (places == 1).mean()}
+    whole, _ = load(folder, name, None)
+    chosen = np.flatnonzero(np.isin(whole.ids, test.ids))
+    for condition, method, places in retrieve(whole, chosen, names, seed, models, every):
+        yield {**head, "task": condition, "method": method, "rank": places.mean(), "first": (places == 1).mean()}
 
 
 def run(options: argparse.Namespace) -> None:
@@ -279,7 +288,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=[*SETS], choices=SETS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--features", default="dx,dy,dt", help="channels of the encoder")
-    parser.add_argument("--resample", action="store_true", help="at equal times, so that dt says nothing; no retrieval")
+    parser.add_argument("--resample", action="store_true", help="at equal times, so that dt says nothing")
     parser.add_argument("--out", type=Path, default=Path("tracks.csv"))
     parser.add_argument("--summary", type=Path, metavar="CSV", help="only print the tables of this file")
     options = parser.parse_args()
