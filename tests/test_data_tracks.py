@@ -107,9 +107,10 @@ def test_default_features_do_not_tell_where_on_earth(lon: float, lat: float, see
     scale = to_local(np.array([lon + 1e-3, lat + 1e-3]), np.array([lon, lat]))[:2] * 1e3
     there, plane = metres / scale + [lon, lat], pd.DataFrame(metres, columns=["x", "y"]).assign(time=10 * np.arange(20))
     a, b = read(fixes(*there.T)), read(plane, layout="tracks")
-    assert read(plane[["x", "y"]], layout="tracks").channels == ["dx", "dy"]  # no times, no dt
-    assert a.channels == b.channels == ["dx", "dy", "dt"]
+    assert read(plane[["x", "y"]], layout="tracks").channels == ["dx", "dy"]  # no times, no speed
+    assert a.channels == b.channels == ["dx", "dy", "speed"]
     np.testing.assert_allclose(a.values[0], b.values[0], atol=0.05)
+    np.testing.assert_allclose(a.values[0][1:, 2], np.linalg.norm(a.values[0][1:, :2], axis=1) / 10, atol=1e-3)
 
 
 # Cleaning.
@@ -183,13 +184,13 @@ def test_numbers_since_1970(size: float) -> None:
 def test_features_are_as_asked_and_values_come_after() -> None:
     frame = fixes([0, 1e-3, 1e-3], [0, 0, 1e-3], hr=[1.0, 2, 3], label="run", alt=[5.0, 6, 7], note="x", hour=[1, 2, 3])
     s = read(frame)
-    assert (s.channels, [*s.labels], s.ids) == (["dx", "dy", "dt", "hr"], ["run"], ["a"])
+    assert (s.channels, [*s.labels], s.ids) == (["dx", "dy", "speed", "hr"], ["run"], ["a"])
     assert noted(s, "columns left out: alt, note, hour")
     s = read(frame, features=["turn", "z"], values="")
     assert s.channels == ["turn", "z"]
     np.testing.assert_allclose(channel(s, "z"), [5, 6, 7])
     assert read(frame, features="speed", values="alt,hr").channels == ["speed", "alt", "hr"]
-    assert read(frame, step=5).channels == ["dx", "dy", "hr"]  # resampled times say nothing
+    assert read(frame, step=5).channels == ["dx", "dy", "speed", "hr"]
 
 
 # Which tables are tracks, and how their places are written.
@@ -360,7 +361,7 @@ def test_a_folder_of_tracks(tmp_path: Path) -> None:
         file.unlink()
         fixes([0, 1, 2], [0, 0, 0]).to_csv(file.with_suffix(".csv"), index=False)
     assert read(tmp_path).ids == ["ride/a.csv", "walk/a.csv", "walk/b.csv"]
-    assert read(tmp_path).channels == ["dx", "dy", "dt"]
+    assert read(tmp_path).channels == ["dx", "dy", "speed"]
 
 
 LINE = {"type": "LineString", "coordinates": [[0, 0, 5], [0.001, 0, 6], [0.001, 0.001, 7]]}
@@ -470,8 +471,8 @@ def test_geopandas_and_movingpandas() -> None:
     time = pd.date_range("2024-01-01", periods=2, freq="10s")
     frame = GeoFrame({"t": time, "v": [1.0, 2], "geometry": [(0.0, 0.0), (0.0, 0.001)]})
     s = read(frame)
-    assert s.channels == ["dx", "dy", "dt", "v"]
-    np.testing.assert_allclose(s.values[0][1], [0, 110.574, 10, 2], atol=1e-3)
+    assert s.channels == ["dx", "dy", "speed", "v"]
+    np.testing.assert_allclose(s.values[0][1], [0, 110.574, 11.0574, 2], atol=1e-3)
     both = read(Collection(Trajectory("a", frame.set_index("t")), Trajectory("b", frame.set_index("t"))))
     assert both.ids == ["a", "b"]
     np.testing.assert_allclose(both.values[1], s.values[0])

@@ -15,7 +15,7 @@ from .sequences import Sequences, listed
 
 Floats = npt.NDArray[np.float64]
 
-DEFAULT = ("dx", "dy", "dt")  # all there is to movement but where it starts; the best in docs/log.md
+DEFAULT = ("dx", "dy", "speed")  # without dt, which tells how the recorder was set: see docs/log.md
 SCENE = ("x", "y")  # by default for agents: where they stand to each other
 FEATURES = ("x", "y", "z", "lon", "lat", "dx", "dy", "speed", "acceleration", "heading", "turn", "dt")
 NEED_TIMES = {"speed", "acceleration", "dt"}
@@ -217,8 +217,8 @@ def described(
 
 def _features(tracks: list[Track], motion: Motion, source: str, degrees: bool, together: bool) -> tuple[str, ...]:
     """The features asked for, or the default; ValueError for those that the tracks cannot have."""
-    even = motion.step is not None or tracks[0].times is None
-    features = motion.features or (SCENE if together else DEFAULT[:2] if even else DEFAULT)
+    default = DEFAULT if tracks[0].times is not None else DEFAULT[:2]
+    features = motion.features or (SCENE if together else default)
     if tracks[0].times is None and (asked := sorted(NEED_TIMES & {*features} | {*motion.given()} - {"features"})):
         raise ValueError(f"{source}: {listed(asked)} needs the times of the fixes; name their column with time=")
     if not degrees and {"lon", "lat"} & {*features}:
