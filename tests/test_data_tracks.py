@@ -259,6 +259,11 @@ BAD = {
     "metres": (pd.DataFrame({"x": [0, 1], "y": 0}), {"features": "lat"}, "places are in metres, and lon and lat"),
     "no places": (pd.DataFrame({"id": [1, 1], "v": [1.0, 2]}), {"layout": "tracks"}, "columns of places, lon and lat"),
     "agents": (fixes([0, 1], [0, 1]), {"agents": 3}, "agents=3 needs layout=scene"),
+    "half an agent": (
+        fixes([0, 1], [0, 1]),
+        {"layout": "scene", "agents": 1.5},
+        "whole number, got 1.5",
+    ),
     "window": (fixes([0, 1], [0, 1]), {"layout": "scene", "window": 3}, "window of 1 to 2 timesteps, .* got 3"),
     "no clock": (fixes([0, 1, 2], [0, 1, 2]), {"layout": "scene", "time": ""}, "layout scene needs times"),
 }
@@ -400,6 +405,20 @@ def test_geojson_shapes(tmp_path: Path) -> None:
     assert got({"type": "FeatureCollection", "features": points}) == ["0", "1"]
 
 
+def test_what_gpx_says_of_its_encoding_does_not_spoil_names(tmp_path: Path) -> None:
+    text = '<?xml version="1.0" encoding="ISO-8859-1"?>' + gpx(f"<trk><name>\u00e9t\u00e9</name>{segment(1, 0)}</trk>")
+    for encoding in ("latin-1", "utf-8"):
+        (tmp_path / "a.gpx").write_bytes(text.encode(encoding))
+        assert read(tmp_path / "a.gpx").ids == ["1 \u00e9t\u00e9"]
+
+
+def test_extensions_of_a_point_do_not_replace_the_name_and_time_of_the_track(tmp_path: Path) -> None:
+    more = "<extensions><id>7</id><label>3</label><time>noon</time></extensions></trkpt>"
+    (tmp_path / "a.gpx").write_text(gpx(f"<trk><name>up</name>{segment(1, 0).replace('</trkpt>', more)}</trk>"))
+    s = read(tmp_path / "a.gpx")
+    assert (s.ids, s.lengths.tolist(), s.labels) == (["1 up"], [4], None)
+
+
 BROKEN = {
     "laughs": ("a.gpx", '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><gpx>&b;</gpx>', "holds <!DOCTYPE"),
     "entity": ("a.gpx", '<gpx><!entity a "ha"></gpx>', "holds <!entity"),
@@ -413,6 +432,8 @@ BROKEN = {
     "other json": ("a.json", "[1, 2]", "expected a LineString, MultiLineString"),
     "polygon": ("a.geojson", json.dumps({**LINE, "type": "Polygon"}), "feature 0: expected a LineString, .* Polygon"),
     "no geometry": ("a.geojson", '{"type": "Feature", "geometry": null}', "feature 0 is not as GeoJSON has it"),
+    "no list": ("a.geojson", '{"type": "FeatureCollection", "features": null}', "expected a list of features"),
+    "huge": ("a.json", json.dumps({**LINE, "coordinates": [[10**400, 0]]}), "feature 0 is not as GeoJSON has it"),
     "text": ("a.json", json.dumps({**LINE, "coordinates": [["a", "b"]]}), "feature 0: could not convert"),
     "times": (
         "a.json",

@@ -453,6 +453,13 @@ def test_options_of_films_are_for_films() -> None:
     assert Sampling().given() == []
 
 
+def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
+    film(tmp_path / "a.mkv", ramp(16))
+    for name in ("one", "two", "three"):  # were they followed, there would be 3 ** 40 files
+        (tmp_path / name).symlink_to(tmp_path, target_is_directory=True)
+    assert read(tmp_path).ids == ["a.mkv@0"]
+
+
 def test_folders_that_mix(tmp_path: Path) -> None:
     film(tmp_path / "a.mkv", ramp(16))
     picture(tmp_path / "b.png", ramp(1)[0])

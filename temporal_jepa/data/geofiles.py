@@ -31,7 +31,9 @@ def read_gpx(path: Path) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     tracks = 0
     try:
-        for _, element in ET.iterparse(io.BytesIO(text.encode()), events=("end",)):
+        # The text is decoded already: what the XML declaration says of its encoding no longer holds.
+        content = re.sub(r"^\s*<\?xml[^>]*\?>", "", text).encode()
+        for _, element in ET.iterparse(io.BytesIO(content), events=("end",)):
             if (kind := _name(element)) in ("trk", "rte"):
                 tracks += 1
                 rows += _gpx_track(element, "trkpt" if kind == "trk" else "rtept", tracks, path)
@@ -58,12 +60,14 @@ def read_geojson(path: Path) -> pd.DataFrame:
 def from_features(data: Any, source: str) -> pd.DataFrame:
     """A GeoJSON object, already parsed, as a table of fixes."""
     features = data.get("features", [data]) if isinstance(data, dict) else []
+    if not isinstance(features, list):
+        raise ValueError(f"{source}: expected a list of features (GeoJSON), got {type(features).__name__}")
     rows: list[dict[str, Any]] = []
     names: set[str] = set()
     for number, feature in enumerate(features):
         try:
             rows += _feature_rows(feature, number, names)
-        except (TypeError, KeyError, AttributeError, IndexError) as error:
+        except (TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
             raise ValueError(f"{source}: feature {number} is not as GeoJSON has it (RFC 7946): {error!r}") from error
         except ValueError as error:
             raise ValueError(f"{source}: feature {number}: {error}") from error
@@ -117,7 +121,7 @@ def _gpx_track(track: ET.Element, point: str, number: int, path: Path) -> Iterat
         name = f"{number} {own.get('name', '')}".strip() + f"#{k}" * (len(filled) > 1)
         for fix in segment:
             if _name(fix) == point:
-                yield {"id": name, "label": own.get("type") or None, **_gpx_point(fix, path)}
+                yield {**_gpx_point(fix, path), "id": name, "label": own.get("type") or None}
 
 
 def _gpx_point(fix: ET.Element, path: Path) -> dict[str, Any]:
@@ -129,7 +133,7 @@ def _gpx_point(fix: ET.Element, path: Path) -> dict[str, Any]:
             if leaf is fix or len(leaf) or not text:
                 continue
             if (name := _name(leaf)) == "time":
-                row["time"] = text
+                row["time"] = row["time"] or text  # an extension may have one of its own
             elif name == "ele" or re.fullmatch(r"[+-]?\d+\.?\d*", text):
                 row.setdefault("z" if name == "ele" else name, float(text))
     except (KeyError, ValueError) as error:
@@ -150,7 +154,7 @@ def _feature_rows(feature: dict[str, Any], number: int, names: set[str]) -> list
         raise ValueError(f"expected a LineString, MultiLineString, MultiPoint or Point, got a {kind}")
     lines = found if kind == "MultiLineString" else [found]
     times = _times_of(properties, lines)
-    named = [v for k, v in properties.items() if IDS.fullmatch(k) or k.lower() == "name"]
+    named = [v for k, v in properties.items() if v is not None and (IDS.fullmatch(k) or k.lower() == "name")]
     name = str(named[0] if named else feature.get("id", number))
     name += f" ({number})" * (name in names)  # two lines of one name stay two tracks
     names.add(name)

@@ -48,6 +48,8 @@ class Motion:
             if not isinstance(value, (int, float)) or not (value > 0 or (name == "gap" and value == 0)):
                 raise ValueError(f"expected {name} to be a number above 0, got {value!r}"
                                  + "; 0 never splits" * (name == "gap"))  # fmt: skip
+        if self.agents is not None and (isinstance(self.agents, bool) or self.agents != int(self.agents)):
+            raise ValueError(f"expected agents to be a whole number, got {self.agents!r}")
 
     def given(self) -> list[str]:
         """Names of the options that were set."""

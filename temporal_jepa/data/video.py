@@ -210,11 +210,16 @@ def _films(path: Path) -> list[Film]:
             for place, own in groups.items()]  # fmt: skip
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """All files in a folder and its inner folders, without the hidden ones."""
+def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """All files in a folder and its inner folders, without the hidden ones; a link back to a folder above is left."""
+    above = (*above, folder.resolve())
     for entry in folder.iterdir():
-        if not entry.name.startswith("."):
-            yield from _below(entry) if entry.is_dir() else (entry,)
+        if entry.name.startswith("."):
+            continue
+        if not entry.is_dir():
+            yield entry
+        elif entry.resolve() not in above:
+            yield from _below(entry, above)
 
 
 def _natural(name: Path) -> list[tuple[str, int]]:
