@@ -18,6 +18,7 @@ from .model import TemporalJEPA
 from .version import __version__
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+BUNDLED = Path(__file__).with_name("pretrained")  # models that come with the package, loaded by name
 
 
 def save_pretrained(
@@ -47,10 +48,11 @@ def save_pretrained(
 
 
 def from_pretrained(source: str | os.PathLike[str], device: str = "cpu") -> TemporalJEPA:
-    """Load a model from a folder (a run folder, or one from `save_pretrained`) or from the Hugging Face hub.
+    """Load a model from a folder (a run folder, or one from `save_pretrained`), from the package or from the hub.
 
     Args:
-        source: a folder, or "owner/name" on the hub (extra `[hub]`) when no such folder exists.
+        source: a folder; or, when no such folder exists, "series-small", the general encoder that comes with the
+            package, or "owner/name" on the Hugging Face hub (extra `[hub]`).
         device: where to put the model.
 
     Returns:
@@ -97,10 +99,13 @@ def _folder(source: str | os.PathLike[str]) -> Path:
     if folder.is_dir():
         return folder
     text = os.fspath(source)
+    if text in (bundled := sorted(path.name for path in BUNDLED.iterdir())):
+        return BUNDLED / text
     if folder.exists():
         raise ValueError(f"{text} is a file; expected a folder with {CONFIG} and {WEIGHTS}")
     if text.count("/") != 1 or text.startswith((".", "/", "~")) or folder.parent.is_dir():
-        raise FileNotFoundError(f"{text}: no such folder; expected a run folder, a model, or 'owner/name' on the hub")
+        raise FileNotFoundError(f"{text}: no such folder; expected a run folder, a model, {' or '.join(bundled)}, or "
+                                "'owner/name' on the hub")  # fmt: skip
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
@@ -179,10 +184,12 @@ def export(
 
     Raises:
         ImportError: if the extra is missing.
-        ValueError: for an unknown format.
+        ValueError: for an unknown format, or a model with `views`.
     """
     if format not in ("onnx", "torch"):
         raise ValueError(f"format must be 'onnx' or 'torch', got {format!r}")
+    if model.config.views:
+        raise ValueError("an encoder with views stretches each channel to several lengths, which is not one graph")
     path = Path(path)
     graph = _Embedder(model, pool).cpu().eval()
     example = torch.zeros(2, 4 * model.config.patch + 1, model.config.input_dim)

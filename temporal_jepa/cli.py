@@ -25,7 +25,7 @@ from .forms import EXAMPLES, Form, UsageError, Verb, nearest
 from .version import __version__
 
 TRACEBACK = "TEMPORAL_JEPA_TRACEBACK"
-FROM_DATA = ("input_dim", "frame")
+FROM_DATA = ("input_dim", "frame", "views")
 MODEL_FIELDS = tuple(f.name for f in fields(TemporalJEPAConfig) if f.name not in FROM_DATA)
 TEXT = str | None
 READING = ("layout", "id", "time", "label", "values", "window", "stride", "features", "step", "gap", "max_speed",
@@ -71,11 +71,12 @@ def _pretrain(form: Form) -> None:
 
 
 def _pool(form: Form) -> None:
-    form.flag("pool", Literal["mean", "stats", "all"], "all", "mean of tokens; mean, std and max; those of all layers")
+    form.flag("pool", Literal["mean", "stats", "all", "quantiles"], "all",
+              "mean of tokens; mean, std and max; those of all layers; quantiles of all layers")  # fmt: skip
 
 
 def _embed(form: Form) -> None:
-    form.positional("run", "RUN", "run folder, or a model on the Hugging Face hub")
+    form.positional("run", "RUN", "run folder, series-small, or a model on the Hugging Face hub")
     form.positional("data", "FILE", "file or folder of sequences")
     form.flag("out", TEXT, None, ".npz, .npy, .csv or .parquet (default: RUN/embeddings.npz)", "FILE")
     _pool(form)
@@ -157,7 +158,8 @@ VERBS = {
                       "pretrain --data data.csv --out runs/a --steps 2000 --batch-size 64",
                       "pretrain --out runs/a --resume"), _pretrain),
     "embed": Verb("commands", "RUN FILE [options]", "Turn sequences into vectors",
-                  ("embed runs/a data.csv", "embed runs/a new.csv --timesteps --out new.parquet"), _embed),
+                  ("embed runs/a data.csv", "embed series-small data.csv",
+                   "embed runs/a new.csv --timesteps --out new.parquet"), _embed),
     "probe": Verb("commands", "RUN [--train FILE] [--test FILE] [options]",
                   "Score the embedding with a simple classifier, beside its controls",
                   ("probe runs/a --train train.csv --test test.csv", "probe runs/a --label activity"), _probe),

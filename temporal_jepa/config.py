@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-Pool = Literal["mean", "stats", "all"]
+Pool = Literal["mean", "stats", "all", "quantiles"]
 
 RECIPE: Mapping[str, Any] = {
     "embed_dim": 64,
@@ -46,8 +46,8 @@ class TemporalJEPAConfig:
         mask_ratio: share of a sequence's observed tokens to hide.
         momentum: of the target encoder at the start of training.
         tokenizer: "linear" (a token per timestep), "patch" (a linear map of `patch_len` timesteps), "conv"
-            (convolutions of three lengths, summarised over each patch) or "tubelet" (a linear map of boxes of
-            `patch_len` x `patch_size` x `patch_size` in a film).
+            (convolutions of three lengths, summarised over each patch), "dilated" (the same with one length at five
+            dilations) or "tubelet" (a linear map of boxes of `patch_len` x `patch_size` x `patch_size` in a film).
         patch_len: timesteps a token; left out, 1 for "linear", 2 for "tubelet" and else the power of two that gives at
             most 64 tokens.
         frame: (rows, columns, channels) of a timestep, `input_dim` values in all, for tokens on a grid of (time, row,
@@ -61,6 +61,8 @@ class TemporalJEPAConfig:
             own, which are appended to its embedding).
         variance_weight: weight of the variance term on the encoder's tokens; 0 switches the regulariser off.
         covariance_weight: weight of the covariance term.
+        views: lengths for an encoder of any series, see `views.embed_views`: each channel by itself is stretched to
+            them. `input_dim` is then 1 and `normalize` "instance". Empty: sequences are embedded as they are.
     """
 
     input_dim: int
@@ -73,7 +75,7 @@ class TemporalJEPAConfig:
     seq_len: int = 60
     mask_ratio: float = 0.5
     momentum: float = 0.996
-    tokenizer: Literal["linear", "patch", "conv", "tubelet"] = "linear"
+    tokenizer: Literal["linear", "patch", "conv", "dilated", "tubelet"] = "linear"
     patch_len: int | None = None
     frame: tuple[int, int, int] | None = None
     patch_size: int | None = None
@@ -84,6 +86,7 @@ class TemporalJEPAConfig:
     normalize: Literal["none", "dataset", "instance"] = "none"
     variance_weight: float = 0.5
     covariance_weight: float = 0.02
+    views: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Resolve `patch_len` and `patch_size` and refuse what cannot be built."""
@@ -91,7 +94,7 @@ class TemporalJEPAConfig:
         self._check_frame()
         if self.patch_len is None:
             length = 1
-            while self.tokenizer in ("patch", "conv") and length * 64 < self.seq_len:
+            while self.tokenizer in ("patch", "conv", "dilated") and length * 64 < self.seq_len:
                 length *= 2
             object.__setattr__(self, "patch_len", 2 if self.tokenizer == "tubelet" else length)
         for name in ("input_dim", "embed_dim", "predictor_embed_dim", "num_heads", "seq_len", "patch_len", "num_masks"):
@@ -107,6 +110,9 @@ class TemporalJEPAConfig:
         _require(self.tokenizer != "linear" or self.patch_len == 1, "patch_len", "1 for 'linear'", self.patch_len)
         for name, choices in _CHOICES.items():
             _require(getattr(self, name) in choices, name, f"one of {', '.join(choices)}", getattr(self, name))
+        object.__setattr__(self, "views", tuple(self.views))
+        alone = not self.views or (self.input_dim == 1 and self.normalize == "instance")
+        _require(alone, "views", 'empty unless input_dim is 1 and normalize "instance"', self.views)
 
     def _check_frame(self) -> None:
         tubes = self.tokenizer == "tubelet"
@@ -211,7 +217,7 @@ class PretrainConfig:
 
 
 _CHOICES = {
-    "tokenizer": ("linear", "patch", "conv", "tubelet"),
+    "tokenizer": ("linear", "patch", "conv", "dilated", "tubelet"),
     "positions": ("sincos", "rotary"),
     "predict": ("tokens", "pooled"),
     "mask": ("random", "block", "future", "tube"),

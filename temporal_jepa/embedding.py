@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from .config import RECIPE, VIDEO, Pool, TemporalJEPAConfig, make_config
 from .data.sequences import Sequences
 from .model import TemporalJEPA
+from .views import FloatArray, bridged, embed_views, standardised
 
 LONGEST_WINDOW = 1024  # default limit of `seq_len`: longer series are trained on in random windows of this length
 STATISTICS_FROM = 4096  # channel statistics come from at most this many sequences, evenly spaced,
@@ -104,6 +105,8 @@ def embed_sequences(
 ) -> npt.NDArray[np.float32]:
     """One embedding per sequence, in the order given; the batches hold sequences of similar length.
 
+    A model with `views` takes any channels and gives features for each of them, see `views.embed_views`.
+
     Args:
         model: as trained or loaded; used on the device it is on.
         sequences: any lengths, NaN where missing; the channels the model was trained on.
@@ -116,6 +119,8 @@ def embed_sequences(
     Raises:
         ValueError: if the number of channels differs from the model's, or a sequence has no observed value.
     """
+    if model.config.views:
+        return embed_views(_encode_channels(model, pool), model.config.views, sequences.values)
     out: npt.NDArray[np.float32] | None = None
     for rows, x in _batches(model, sequences, batch_tokens):
         features = model.embed(x, pool).float().cpu().numpy()
@@ -124,6 +129,20 @@ def embed_sequences(
         out[rows] = features
     assert out is not None
     return out
+
+
+def _encode_channels(model: TemporalJEPA, pool: Pool) -> Callable[[FloatArray], FloatArray]:
+    """Standardised channels `(rows, L)` -> features, without the mean and std that the encoder appends: 0 and 1."""
+    device = next(model.parameters()).device
+    pool = "quantiles" if pool == "all" else pool  # what such an encoder is meant for
+    return lambda x: model.embed(torch.from_numpy(x[:, :, None]).to(device), pool).cpu().numpy()[:, :-2]
+
+
+def single_channels(sequences: Sequences, length: int) -> Sequences:
+    """Every channel a sequence of its own, as a model with `views` is trained on them: `(length, 1)` each."""
+    return Sequences(
+        [row[:, None].astype(np.float32) for x in sequences.values for row in standardised(bridged(x), length)]
+    )
 
 
 def embed_timesteps(

@@ -17,6 +17,7 @@ from .masks import gather_tokens, kept_index
 from .tokenizers import Boxes, ConvTokenizer, LinearTokenizer, Normalizer
 from .transformer import Stack
 
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of tokens over time, for pool="quantiles"
 MAX_TOKENS = 16384  # longest accepted sequence, in tokens: attention is quadratic and this is where memory ends
 
 
@@ -51,7 +52,7 @@ class ContextEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.normalizer = Normalizer(config)
-        self.tokenizer = ConvTokenizer(config) if config.tokenizer == "conv" else LinearTokenizer(config)
+        self.tokenizer = ConvTokenizer(config) if config.tokenizer in ConvTokenizer.KERNELS else LinearTokenizer(config)
         self.stack = Stack(config.embed_dim, config.encoder_depth, config)
         self.boxes = Boxes(config)
 
@@ -138,10 +139,12 @@ def masked_mean(tokens: Tensor, valid: Tensor | None) -> Tensor:
 
 def pool_tokens(encoded: Encoded, pool: Pool) -> Tensor:
     """Pool `(B, K, D)` layers into one vector per sequence; real tokens only, see `TemporalJEPA.embed`."""
-    if pool not in ("mean", "stats", "all"):
-        raise ValueError(f"pool must be 'mean', 'stats' or 'all', got {pool!r}")
+    if pool not in ("mean", "stats", "all", "quantiles"):
+        raise ValueError(f"pool must be 'mean', 'stats', 'all' or 'quantiles', got {pool!r}")
     if pool == "mean":
         return masked_mean(encoded.layers[-1], encoded.valid)
+    if pool == "quantiles":
+        return torch.cat([_quantiles(tokens, encoded.valid) for tokens in encoded.layers], dim=1)
     pooled = []
     for tokens in encoded.layers if pool == "all" else encoded.layers[-1:]:
         mean = masked_mean(tokens, encoded.valid)
@@ -150,6 +153,18 @@ def pool_tokens(encoded: Encoded, pool: Pool) -> Tensor:
             tokens = tokens.masked_fill(~encoded.valid[..., None], float("-inf"))
         pooled += [mean, std, tokens.amax(1)]
     return torch.cat(pooled, dim=1)
+
+
+def _quantiles(tokens: Tensor, valid: Tensor | None) -> Tensor:
+    """Quantiles over the real tokens, linear in between: `(B, K, D)` -> `(B, len(QUANTILES) * D)`."""
+    if valid is not None:
+        tokens = tokens.masked_fill(~valid[..., None], float("inf"))
+    ordered = tokens.sort(1).values
+    count = tokens.new_full((len(tokens),), tokens.shape[1]) if valid is None else valid.sum(1).to(tokens.dtype)
+    place = (count - 1).clamp(min=0)[:, None] * tokens.new_tensor(QUANTILES)  # (B, Q)
+    low, high = (end.long()[..., None].expand(-1, -1, tokens.shape[2]) for end in (place.floor(), place.ceil()))
+    below, above = ordered.gather(1, low), ordered.gather(1, high)  # (B, Q, D)
+    return (below + (above - below) * (place - place.floor())[..., None]).flatten(1)
 
 
 def append_moments(encoder: ContextEncoder, features: Tensor, x: Tensor, known: Tensor) -> Tensor:

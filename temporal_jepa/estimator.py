@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from .checkpoint import from_pretrained, save_pretrained
 from .config import Pool, PretrainConfig
 from .data.sequences import Sequences
-from .embedding import embed_sequences, embed_timesteps, initial_model
+from .embedding import embed_sequences, embed_timesteps, initial_model, single_channels
 from .model import TemporalJEPA
 from .training import train
 
@@ -32,7 +32,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         steps: optimizer steps; 0 lets the number of series decide, see `PretrainConfig`.
         batch_size: series a step.
         lr: peak learning rate.
-        pool: "all", "stats" or "mean", see `TemporalJEPA.embed`.
+        pool: "all", "quantiles", "stats" or "mean", see `TemporalJEPA.embed`.
         embed_dim: width of a token; this and the next five are fields of `TemporalJEPAConfig`, None: `RECIPE`'s value.
         encoder_depth: attention blocks.
         num_heads: attention heads.
@@ -126,6 +126,9 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     def from_pretrained(cls, source: str | os.PathLike[str], pool: Pool = "all", device: str = "cpu") -> Self:
         """A fitted embedder from a run folder, a folder of `save_pretrained`, or "owner/name" on the hub.
 
+        "series-small" comes with the package: an encoder trained on synthetic series, for any number of channels, any
+        length and scale. It embeds each channel by itself, so `transform` gives features for every channel.
+
         Raises:
             FileNotFoundError: if there is no model.
             ValueError: if it is damaged.
@@ -137,6 +140,28 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         embedder._count_features_out(model, Sequences([blank]))
         embedder.n_features_in_, embedder.model_ = model.config.input_dim, model
         return embedder
+
+    def adapt(self, X: Any, steps: int = 100, lr: float = 2e-4) -> Self:
+        """Train a fitted embedder a little further on `X`, without labels; "series-small" on each channel by itself.
+
+        Args:
+            X: as in `transform`; at least two series (for "series-small": channels).
+            steps: optimizer steps.
+            lr: peak learning rate, a tenth of the usual one.
+
+        Raises:
+            ValueError: as `fit`.
+            NotFittedError: before `fit` or `from_pretrained`.
+        """
+        check_is_fitted(self)
+        sequences, model = self.sequences(X), copy.deepcopy(self.model_)
+        if model.config.views:
+            sequences = single_channels(sequences, model.config.seq_len)
+        config = PretrainConfig(steps, self.batch_size, lr, seed=as_seed(self.random_state), device=self.device)
+        history: list[dict[str, Any]] = []
+        self.model_ = train(model, sequences, config, on_row=history.append)
+        self.history_ = history
+        return self
 
     def _count_features_out(self, model: TemporalJEPA, sequences: Sequences) -> None:
         """Learn the width of an embedding from one series, before training: a wrong `pool` then costs nothing."""

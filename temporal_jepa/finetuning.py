@@ -77,7 +77,8 @@ class _FineTuner(BaseEstimator):
         self.n_features_in_ = self.embedder_.n_features_in_
         sequences = self.embedder_.sequences(X)
         check_consistent_length(sequences.values, targets)
-        stages = np.unique(np.linspace(0, self.steps, STAGES + 1).astype(int)).tolist()
+        most = 0 if self.embedder_.model_.config.views else self.steps  # such an encoder stays as it is
+        stages = np.unique(np.linspace(0, most, STAGES + 1).astype(int)).tolist()
         self.scores_: dict[int, float] = {}
         split = _held_out(groups, len(sequences), seed) if len(stages) > 1 else None
         if split is not None:

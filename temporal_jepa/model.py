@@ -169,7 +169,8 @@ class TemporalJEPA(nn.Module):
         Args:
             x: float `(B, T, C)`, NaN where missing or padded.
             pool: "mean" of the last layer's tokens `(B, D)`; "stats": their mean, standard deviation and maximum
-                `(B, 3 D)`; "all": the same of the tokenizer's output and every layer. With `normalize="instance"` each
+                `(B, 3 D)`; "all": the same of the tokenizer's output and every layer; "quantiles": five
+                quantiles over the tokens of each of these. With `normalize="instance"` each
                 sequence's mean and standard deviation per channel are appended.
 
         Returns:

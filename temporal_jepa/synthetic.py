@@ -5,15 +5,56 @@ is cut, warped in time, disturbed and scaled. Legend of shapes: `n` series, `T` 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-Family = Callable[[np.random.Generator, int, int], Array]
 
 CHUNK = 512  # series drawn together: series i depends on the seed and i alone, not on how many are asked for
 BURN_IN = 64  # timesteps before a dynamical system is recorded
+SHARED = 0.9  # of the variance of a random curve is common to twins
+
+
+class _Twins:
+    """Draws parameters in equal pairs and noise for every row: rows 2i and 2i+1 become two series of one process.
+
+    What is drawn as `(..., n, 1)` or `(n,)` is a parameter; `(2, n, T)` are the waves of `_smooth`, most of which is
+    shared; anything else is noise.
+    """
+
+    def __init__(self, rng: np.random.Generator):
+        self.rng = rng
+
+    def _paired(self, draw: Callable[[tuple[int, ...]], npt.NDArray[Any]], size: tuple[int, ...] | int) -> Array:
+        size = (size,) if isinstance(size, int) else size
+        curve = len(size) == 3 and size[0] == 2
+        if size[-1] > 1 and len(size) > 1 and not curve:
+            return draw(size)
+        axis = max(len(size) - 2, 0)
+        common: Array = np.repeat(draw((*size[:axis], size[axis] // 2, *size[axis + 1 :])), 2, axis)
+        return SHARED**0.5 * common + (1 - SHARED) ** 0.5 * draw(size) if curve else common
+
+    def normal(self, *, size: tuple[int, ...]) -> Array:
+        """As numpy's."""
+        return self._paired(lambda shape: self.rng.normal(size=shape), size)
+
+    def random(self, size: tuple[int, ...] | int) -> Array:
+        """As numpy's."""
+        return self._paired(self.rng.random, size)
+
+    def uniform(self, low: float, high: float, size: tuple[int, ...] | int) -> Array:
+        """As numpy's."""
+        return self._paired(lambda shape: self.rng.uniform(low, high, shape), size)
+
+    def integers(self, high: int, *, size: int) -> npt.NDArray[np.int64]:
+        """As numpy's."""
+        return self._paired(lambda shape: self.rng.integers(high, size=shape), size).astype(np.int64)
+
+
+Source = np.random.Generator | _Twins  # what parameters and noise are drawn from
+Family = Callable[[Source, int, int], Array]  # (source, n, length) -> (n, length)
 
 
 def synthetic_series(n: int, length: int = 512, seed: int = 0, start: int = 0) -> npt.NDArray[np.float32]:
@@ -34,25 +75,43 @@ def synthetic_series(n: int, length: int = 512, seed: int = 0, start: int = 0) -
     >>> synthetic_series(3, length=64).shape
     (3, 64)
     """
+    return _drawn(n, length, seed, start, 1)[:, 0]
+
+
+def synthetic_twins(n: int, length: int = 512, seed: int = 0, start: int = 0) -> npt.NDArray[np.float32]:
+    """Draw pairs of series of one process: the same parameters, other noise, places and warps. As `synthetic_series`.
+
+    Returns:
+        float32 `(n, 2, length)`.
+
+    >>> synthetic_twins(3, length=64).shape
+    (3, 2, 64)
+    """
+    return _drawn(n, length, seed, start, 2)
+
+
+def _drawn(n: int, length: int, seed: int, start: int, alike: int) -> npt.NDArray[np.float32]:
+    """`n` groups of `alike` series: `(n, alike, length)`, whole chunks of them drawn and cut."""
     if n < 0 or start < 0 or length < 32:
         raise ValueError(f"expected n and start >= 0 and length >= 32, got {n}, {start} and {length}")
-    out = np.empty((n, length), dtype=np.float32)
-    for chunk in range(start // CHUNK, -(-(start + n) // CHUNK)):
-        low, high = max(start, chunk * CHUNK), min(start + n, (chunk + 1) * CHUNK)
-        rng = np.random.default_rng([seed, chunk])
-        out[low - start : high - start] = _chunk(rng, length)[low - chunk * CHUNK : high - chunk * CHUNK]
+    out, size = np.empty((n, alike, length), dtype=np.float32), CHUNK // alike
+    for chunk in range(start // size, -(-(start + n) // size)):
+        low, high = max(start, chunk * size), min(start + n, (chunk + 1) * size)
+        rng = np.random.default_rng([seed, alike, chunk])
+        out[low - start : high - start] = _chunk(rng, length, alike)[low - chunk * size : high - chunk * size]
     return out
 
 
-def _chunk(rng: np.random.Generator, length: int) -> Array:
-    """`CHUNK` series in random order: a family each, one third of them with another one added."""
-    families = FAMILIES * (CHUNK // len(FAMILIES) + 1)
-    sizes = [families[:CHUNK].count(family) for family in FAMILIES]
-    drawn = [_standard(family(rng, size, length)) for family, size in zip(FAMILIES, sizes, strict=True)]
-    x = rng.permutation(np.concatenate(drawn))
-    x += _some(rng, CHUNK, 0.33) * rng.uniform(0.1, 1.0, (CHUNK, 1)) * rng.permutation(x)
-    x = _disturbed(rng, x)
-    return _standard(np.where(x.std(1, keepdims=True) > 1e-3, x, rng.normal(size=x.shape)))  # nothing happened: noise
+def _chunk(rng: np.random.Generator, length: int, alike: int) -> Array:
+    """`CHUNK // alike` groups in random order: a family each, one third of them with another one added."""
+    source, groups = (rng if alike == 1 else _Twins(rng)), CHUNK // alike
+    sizes = [len(range(k, groups, len(FAMILIES))) * alike for k in range(len(FAMILIES))]
+    drawn = [_standard(family(source, size, length)) for family, size in zip(FAMILIES, sizes, strict=True)]
+    x = rng.permutation(np.concatenate(drawn).reshape(groups, alike, length))
+    x += (_some(rng, groups, 0.33) * rng.uniform(0.1, 1.0, (groups, 1)))[:, :, None] * rng.permutation(x)
+    x = _disturbed(source, x.reshape(CHUNK, length))
+    x = np.where(x.std(1, keepdims=True) > 1e-3, x, rng.normal(size=x.shape))  # where nothing happened: noise
+    return _standard(x).reshape(groups, alike, length)
 
 
 def _standard(x: Array) -> Array:
@@ -62,17 +121,17 @@ def _standard(x: Array) -> Array:
     return scaled
 
 
-def _some(rng: np.random.Generator, n: int, share: float) -> Array:
+def _some(rng: Source, n: int, share: float) -> Array:
     """1 for the rows that something happens to, else 0: `(n, 1)`."""
     return (rng.random((n, 1)) < share).astype(float)
 
 
-def _scale(rng: np.random.Generator, n: int, low: float, high: float) -> Array:
+def _scale(rng: Source, n: int, low: float, high: float) -> Array:
     """Log-uniform in [low, high]: `(n, 1)`."""
     return np.exp(rng.uniform(np.log(low), np.log(high), (n, 1)))
 
 
-def _smooth(rng: np.random.Generator, n: int, length: int, detail: float) -> Array:
+def _smooth(rng: Source, n: int, length: int, detail: float) -> Array:
     """Smooth random functions with about `detail` bends, standardised."""
     frequency = np.arange(length + 1) / 2
     waves = rng.normal(size=(2, n, length + 1)) * np.exp(-((frequency / detail) ** 2) / 2)
@@ -88,7 +147,7 @@ def _read(x: Array, places: Array) -> Array:
     return value
 
 
-def _disturbed(rng: np.random.Generator, x: Array) -> Array:
+def _disturbed(rng: Source, x: Array) -> Array:
     """Cut, warp in time, modulate, clip, reverse and add noise: each to some of the rows."""
     n, length = x.shape
     steps = np.exp(_some(rng, n, 0.5) * rng.uniform(0, 0.8, (n, 1)) * _smooth(rng, n, length, 3)).cumsum(1)
@@ -102,7 +161,7 @@ def _disturbed(rng: np.random.Generator, x: Array) -> Array:
     return _standard(x) + _some(rng, n, 0.5) * _scale(rng, n, 0.01, 0.5) * rng.normal(size=x.shape)
 
 
-def _coloured(rng: np.random.Generator, n: int, length: int) -> Array:
+def _coloured(rng: Source, n: int, length: int) -> Array:
     """Gaussian, heavy-tailed or sparse noise through a random filter: Gaussian processes, ARMA, resonances."""
     frequency = np.fft.rfftfreq(2 * length) + 1 / (4 * length)
     gain = frequency ** -rng.uniform(0, 2.5, (n, 1))
@@ -118,7 +177,7 @@ def _coloured(rng: np.random.Generator, n: int, length: int) -> Array:
     return np.fft.irfft(np.fft.rfft(noise) * gain, n=2 * length)[:, length // 2 : length // 2 + length]
 
 
-def _seasonal(rng: np.random.Generator, n: int, length: int) -> Array:
+def _seasonal(rng: Source, n: int, length: int) -> Array:
     """One or two periods of any waveform, on a trend with breaks, with noise."""
     time = np.linspace(0, 1, length)[None]
     x = rng.normal(size=(n, 1)) * time * 2 + _some(rng, n, 0.3) * _steps(rng, n, length)
@@ -131,7 +190,7 @@ def _seasonal(rng: np.random.Generator, n: int, length: int) -> Array:
     return x + _scale(rng, n, 0.01, 0.5) * rng.normal(size=(n, length))
 
 
-def _steps(rng: np.random.Generator, n: int, length: int) -> Array:
+def _steps(rng: Source, n: int, length: int) -> Array:
     """Levels that jump at random times, some with slopes: on and off, regimes."""
     jumps = (rng.random((n, length)) < _scale(rng, n, 1 / length, 20 / length)) * rng.normal(size=(n, length))
     level = jumps.cumsum(1) - rng.normal(size=(n, 1)) * np.linspace(0, 1, length)
@@ -139,7 +198,7 @@ def _steps(rng: np.random.Generator, n: int, length: int) -> Array:
     return np.where(_some(rng, n, 0.3), np.sign(_standard(level)), _standard(level))
 
 
-def _shapes(rng: np.random.Generator, n: int, length: int) -> Array:
+def _shapes(rng: Source, n: int, length: int) -> Array:
     """A few smooth shapes somewhere on noise or on a walk: what tells classes of series apart is often local."""
     ground = rng.normal(size=(n, length))
     ground = np.where(_some(rng, n, 0.5), _standard(ground.cumsum(1)), ground) * _scale(rng, n, 0.02, 0.7)
@@ -153,7 +212,7 @@ def _shapes(rng: np.random.Generator, n: int, length: int) -> Array:
     return ground
 
 
-def _pulses(rng: np.random.Generator, n: int, length: int) -> Array:
+def _pulses(rng: Source, n: int, length: int) -> Array:
     """A pulse that comes again, regularly or not: heart beats, spikes with a decay, events."""
     time = np.linspace(-1, 1, 2 * length)[None]
     pulse = np.zeros((n, 2 * length))
@@ -171,7 +230,7 @@ def _pulses(rng: np.random.Generator, n: int, length: int) -> Array:
     return np.fft.irfft(spectrum)[:, :length] + _scale(rng, n, 0.001, 0.05) * rng.normal(size=(n, length))
 
 
-def _chirps(rng: np.random.Generator, n: int, length: int) -> Array:
+def _chirps(rng: Source, n: int, length: int) -> Array:
     """Oscillations whose frequency and amplitude wander or jump: sweeps, bursts, speech, motion."""
     x = np.zeros((n, length))
     for share in (1.0, 0.5, 0.3):
@@ -182,7 +241,7 @@ def _chirps(rng: np.random.Generator, n: int, length: int) -> Array:
     return x
 
 
-def _outlines(rng: np.random.Generator, n: int, length: int) -> Array:
+def _outlines(rng: Source, n: int, length: int) -> Array:
     """Smooth profiles with peaks, corners and valleys: outlines of things, spectra, loads of a day."""
     time = np.linspace(0, 1, length)[None]
     x = _smooth(rng, n, length, 2) + rng.normal(size=(n, 1)) * 0.5 * _smooth(rng, n, length, 8)
@@ -194,7 +253,7 @@ def _outlines(rng: np.random.Generator, n: int, length: int) -> Array:
     return x
 
 
-def _dynamics(rng: np.random.Generator, n: int, length: int) -> Array:
+def _dynamics(rng: Source, n: int, length: int) -> Array:
     """Chaotic and limit-cycle flows: Lorenz, Rössler and van der Pol, driven; one coordinate, Euler steps."""
     a, b, c = (rng.uniform(0.8, 1.2, n) for _ in range(3))
     step, drive = _scale(rng, n, 0.002, 0.02)[:, 0], rng.uniform(0, 1, n) * (rng.random(n) < 0.5)
@@ -214,7 +273,7 @@ def _dynamics(rng: np.random.Generator, n: int, length: int) -> Array:
     return rows[BURN_IN:].T
 
 
-def _networks(rng: np.random.Generator, n: int, length: int) -> Array:
+def _networks(rng: Source, n: int, length: int) -> Array:
     """Noise through random convolutions with kinks between them: structure that no formula above has."""
     x = np.where(_some(rng, n, 0.5), rng.normal(size=(n, 2 * length)).cumsum(1), rng.normal(size=(n, 2 * length)))
     for _ in range(3):

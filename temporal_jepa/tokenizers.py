@@ -5,6 +5,8 @@ Legend of shapes: `B` batch, `T` timesteps, `C` channels, `P` timesteps a patch,
 Every tokenizer takes values that are 0 where unobserved, so hidden content cannot leak through a convolution.
 """
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -87,18 +89,22 @@ class LinearTokenizer(nn.Module):
 
 
 class ConvTokenizer(nn.Module):
-    """Value and slope through convolutions of 3, 9 and 17 timesteps, summarised over each patch by mean and maximum.
+    """Value and slope through convolutions of several reaches, summarised over each patch by mean and maximum.
 
     The patch's own mean and standard deviation go in beside them, so that offset and scale are never lost.
     """
 
-    KERNELS = (3, 9, 17)
+    KERNELS: ClassVar = {"conv": ((3, 1), (9, 1), (17, 1)), "dilated": ((9, 1), (9, 2), (9, 4), (9, 8), (9, 16))}
+    """Tokenizer -> (timesteps, dilation) of its convolutions."""
 
     def __init__(self, config: TemporalJEPAConfig):
         super().__init__()
         self.patch_len, width, self.channels = config.patch, config.embed_dim // 2, config.picture[2]
-        self.convolutions = nn.ModuleList(nn.Conv1d(2 * self.channels, width, k, padding=k // 2) for k in self.KERNELS)
-        features = 2 * len(self.KERNELS) * width + 2 * self.channels
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(2 * self.channels, width, length, padding=length // 2 * dilation, dilation=dilation)
+            for length, dilation in self.KERNELS[config.tokenizer]
+        )
+        features = 2 * len(self.convolutions) * width + 2 * self.channels
         self.norm = nn.LayerNorm(features)
         self.project = nn.Linear(features, config.embed_dim)
 

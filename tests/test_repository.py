@@ -34,6 +34,7 @@ FLOORS = [
         "figures",
         "search",
         "synthetic",
+        "views",
         "data",
     ],  # the files of data/ may import each other
     ["config", "drawings"],
@@ -256,7 +257,8 @@ def test_no_path_of_a_machine_is_committed() -> None:
     pattern = re.compile(r"(?<![\w.)}\]:/-])(" + "|".join(re.escape(place) for place in places) + r"|/home/\w+/)")
     for file in committed():
         data = file.read_bytes()
-        assert len(data) < 1_000_000, f"{file.relative_to(ROOT)} is too large for this repository"
+        most = 8_000_000 if "pretrained" in file.parts else 1_000_000
+        assert len(data) < most, f"{file.relative_to(ROOT)} is too large for this repository"
         found = pattern.search(data.decode("utf-8", errors="ignore"))
         assert not found, f"{file.relative_to(ROOT)} names {found[0]!r}" if found else ""
 

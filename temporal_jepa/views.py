@@ -1,0 +1,83 @@
+"""One encoder for any series: every channel by itself, stretched to several lengths, the features side by side.
+
+A model whose configuration names `views` was trained on single channels of one length. It embeds sequences of any
+number of channels, any length and any scale, without a normaliser fitted to them. Legend of shapes: `n` sequences,
+`C` channels, `L` timesteps of a view, `F` features of a view, `V` views.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating[Any]]
+ROWS = 64  # channels encoded together
+VALUES, POINTS = 2048, (8, 256)  # values of a sequence that stand beside its features; least and most of a channel
+
+
+def embed_views(
+    encode: Callable[[FloatArray], FloatArray], views: Sequence[int], values: Sequence[FloatArray]
+) -> npt.NDArray[np.float32]:
+    """One embedding per sequence: what the encoder says of its channels at each length, then the values themselves.
+
+    The features of the channels are added up, each with a sign of its own drawn once for all (feature hashing, arXiv
+    0902.2206): as good as side by side for a linear probe where it was measured, and of one size for any number of
+    channels. The encoder sees standardised channels; level and scale are in the values, of which each channel gives
+    `VALUES / C`, evenly spaced, with its mean and standard deviation.
+
+    Args:
+        encode: standardised channels `(rows, L)`, without gaps -> features `(rows, F)`.
+        views: the lengths `L`.
+        values: `(time_i, C)` each, NaN where missing. Timesteps at both ends without any value are cut off, gaps are
+            bridged linearly, a channel without any value counts as constant 0.
+
+    Returns:
+        float32 `(n, V * F + C * (points + 2))`.
+
+    Raises:
+        ValueError: if a sequence has no value at all, or infinite ones.
+    """
+    if any(np.isinf(x).any() for x in values):
+        raise ValueError("a sequence holds infinite values; write NaN for what is missing")
+    if any(np.isnan(x).all() for x in values):
+        raise ValueError("every sequence needs at least one observed value; got one that is all missing")
+    filled = [bridged(x) for x in values]
+    channels = filled[0].shape[1]
+    parts: list[FloatArray] = []
+    for length in views:
+        x = np.concatenate([standardised(v, length) for v in filled])  # (n * C, L)
+        features = np.concatenate([encode(x[i : i + ROWS]) for i in range(0, len(x), ROWS)])  # (n * C, F)
+        signs = [np.random.default_rng(c).choice([-1.0, 1.0], features.shape[1]) for c in range(channels)]
+        parts.append((features.reshape(len(filled), channels, -1) * np.array(signs)).sum(1))
+    points = min(max(VALUES // channels, POINTS[0]), POINTS[1])
+    parts.append(np.stack([np.concatenate([_stretched(x, points).ravel(), x.mean(0), x.std(0)]) for x in filled]))
+    embedding: FloatArray = np.concatenate(parts, axis=1)
+    return embedding.astype(np.float32)
+
+
+def bridged(x: FloatArray) -> FloatArray:
+    """Ends without any value cut off, gaps bridged: `(time, C)` -> `(time', C)` without NaN, float64."""
+    x = np.asarray(x, dtype=np.float64)
+    rows = np.flatnonzero(~np.isnan(x).all(1))
+    x = x[rows[0] : rows[-1] + 1].copy()
+    time = np.arange(len(x))
+    for channel in np.flatnonzero(np.isnan(x).any(0)):
+        there = np.flatnonzero(~np.isnan(x[:, channel]))
+        x[:, channel] = np.interp(time, there, x[there, channel]) if len(there) else 0.0
+    return x
+
+
+def _stretched(x: FloatArray, length: int) -> FloatArray:
+    """Each channel resampled linearly: `(time, C)` -> `(C, length)`."""
+    grid, time = np.linspace(0, len(x) - 1, length), np.arange(len(x))
+    return np.stack([np.interp(grid, time, channel) for channel in x.T])
+
+
+def standardised(x: FloatArray, length: int) -> FloatArray:
+    """Each channel resampled linearly, with mean 0 and std 1: `(time, C)` -> `(C, length)`; a constant becomes 0."""
+    out = _stretched(x, length)
+    out -= out.mean(1, keepdims=True)
+    std = out.std(1, keepdims=True)
+    out /= np.where(std > 1e-9 * np.abs(x).max(0)[:, None], std, np.inf)
+    return out

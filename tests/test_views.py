@@ -1,0 +1,137 @@
+"""An encoder of any series: channels by themselves, several lengths, quantiles, and the one that is bundled."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from temporal_jepa import Sequences, TemporalJEPAEmbedder, cli, from_pretrained
+from temporal_jepa.checkpoint import BUNDLED
+from temporal_jepa.config import RECIPE, TemporalJEPAConfig
+from temporal_jepa.embedding import embed_sequences, untrained_twin
+from temporal_jepa.encoder import QUANTILES, pool_tokens
+from temporal_jepa.model import TemporalJEPA
+from temporal_jepa.synthetic import synthetic_twins
+
+SMALL = {**RECIPE, "tokenizer": "dilated", "normalize": "instance", "embed_dim": 16, "num_heads": 2,
+         "predictor_embed_dim": 16, "patch_len": 8}  # fmt: skip
+FEATURES = 2 * 3 * 5 * 16  # views x layers x quantiles x width
+
+
+@pytest.fixture(scope="module")
+def model() -> TemporalJEPA:
+    torch.manual_seed(0)
+    return TemporalJEPA(TemporalJEPAConfig(input_dim=1, views=(32, 64), **SMALL)).eval()
+
+
+def series(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32).cumsum(-1)
+
+
+def test_channels_are_embedded_by_themselves_and_added_with_signs(model: TemporalJEPA) -> None:
+    X = series(4, 2, 50)
+    both, first, second = (embed_sequences(model, Sequences.from_arrays(x)) for x in (X, X[:, :1], X[:, 1:]))
+    assert both.shape == (4, FEATURES + 2 * 258)
+    plus, minus = (first[:, :FEATURES] + s * second[:, :FEATURES] for s in (1, -1))
+    apart = [np.abs(np.abs(both[:, :FEATURES]) - np.abs(sum_)) for sum_ in (plus, minus)]
+    assert np.minimum(*apart).max() < 1e-4
+    assert min(part.max() for part in apart) > 0.1  # both signs occur
+
+
+def test_level_and_scale_are_in_the_values_only(model: TemporalJEPA) -> None:
+    X = series(3, 1, 70)
+    Z, scaled = (embed_sequences(model, Sequences.from_arrays(x)) for x in (X, X * 1e-4 + 3))
+    np.testing.assert_allclose(Z[:, :FEATURES], scaled[:, :FEATURES], atol=0.02)  # float32 holds 3 + 1e-4 x to 4 digits
+    np.testing.assert_allclose(scaled[:, FEATURES:-1], 3 + 1e-4 * Z[:, FEATURES:-1], rtol=1e-5)
+    np.testing.assert_allclose(Z[:, [FEATURES, FEATURES + 255]], X[:, 0, [0, -1]], rtol=1e-5)
+    np.testing.assert_allclose(Z[:, -1], X[:, 0].std(1), rtol=1e-4)
+
+
+def test_a_hundred_channels_do_not_make_a_hundred_times_the_features(model: TemporalJEPA) -> None:
+    Z = embed_sequences(model, Sequences.from_arrays(series(2, 100, 30)))
+    assert Z.shape == (2, FEATURES + 100 * (20 + 2))
+
+
+def test_lengths_ends_and_gaps(model: TemporalJEPA) -> None:
+    x = series(2, 9)
+    padded = np.pad(x, ((0, 0), (3, 5)), constant_values=np.nan)
+    Z = embed_sequences(model, Sequences.from_arrays([x, padded, series(2, 300)]))
+    np.testing.assert_allclose(Z[0], Z[1], atol=1e-5)
+    line = np.linspace(0, 1, 40, dtype=np.float32)[None]
+    holed = line.copy()
+    holed[:, 10:20] = np.nan
+    Z = embed_sequences(model, Sequences.from_arrays([line, holed]))
+    np.testing.assert_allclose(Z[0], Z[1], atol=1e-3)
+    absent = np.stack([x[0], np.full(9, np.nan)])
+    assert np.isfinite(embed_sequences(model, Sequences.from_arrays([absent, x]))).all()
+    assert np.isfinite(embed_sequences(model, Sequences.from_arrays([x[:, :1], x[:, :2]]))).all()
+
+
+@pytest.mark.parametrize(("value", "message"), [(np.inf, "infinite"), (np.nan, "all missing")])
+def test_what_cannot_be_embedded_is_said(model: TemporalJEPA, value: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        embed_sequences(model, Sequences([np.full((20, 1), value, dtype=np.float32)]))
+
+
+def test_quantiles_of_the_real_tokens(model: TemporalJEPA) -> None:
+    x = torch.from_numpy(series(2, 48, 1))
+    x[1, 24:] = torch.nan  # three of six tokens
+    encoded = model.target_encoder.encode(*model.target_encoder.prepare(x))
+    pooled = pool_tokens(encoded, "quantiles")
+    assert pooled.shape == (2, 3 * 5 * 16)
+    for row, count in ((0, 6), (1, 3)):
+        wanted = torch.quantile(encoded.layers[0][row, :count], torch.tensor(QUANTILES), dim=0).flatten()
+        torch.testing.assert_close(pooled[row, : 5 * 16], wanted)
+
+
+def test_views_need_a_model_of_one_channel() -> None:
+    with pytest.raises(ValueError, match="views must be empty unless input_dim is 1"):
+        TemporalJEPAConfig(input_dim=2, views=(32,), **SMALL)
+
+
+@pytest.fixture(scope="module")
+def small() -> TemporalJEPAEmbedder:
+    return TemporalJEPAEmbedder.from_pretrained("series-small")
+
+
+def test_series_small_takes_any_series_and_rows_do_not_depend_on_each_other(small: TemporalJEPAEmbedder) -> None:
+    X = [series(2, 40), series(2, 7), series(2, 700)]
+    Z = small.transform(X)
+    assert Z.shape == (3, small.transform(series(1, 90)).shape[1] + 258)
+    np.testing.assert_array_equal(small.transform(X[1:]), Z[1:])
+    assert sum(path.stat().st_size for path in (BUNDLED / "series-small").iterdir()) < 8_000_000
+
+
+def test_series_small_finds_series_of_one_process_where_its_untrained_twin_does_not() -> None:
+    trained = from_pretrained("series-small")
+    pairs = synthetic_twins(48, seed=2**31)
+    shares = []
+    for model in (trained, untrained_twin(trained, 0)):
+        Z = embed_sequences(model, Sequences.from_arrays(pairs.reshape(-1, 1, 512)))
+        Z = (Z - Z.mean(0)) / (Z.std(0) + 1e-6)
+        distance = np.linalg.norm(Z[::2, None] - Z[None, 1::2], axis=-1)
+        shares.append((distance.argmin(1) == np.arange(48)).mean())
+    assert shares[0] > shares[1] + 0.05
+
+
+def test_adapt_goes_on_from_the_weights_that_are_there(small: TemporalJEPAEmbedder) -> None:
+    X, before = series(6, 2, 60), small.model_
+    adapted = TemporalJEPAEmbedder.from_pretrained("series-small").adapt(X, steps=2)
+    assert adapted.transform(X).shape == small.transform(X).shape
+    with torch.no_grad():
+        pairs = zip(adapted.model_.parameters(), before.parameters(), strict=True)
+        change = [float((a - b).abs().max()) for a, b in pairs]
+    assert 0 < max(change) < 0.01
+
+
+def test_a_model_that_is_nowhere_is_said_with_the_ones_there_are(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="series-small"):
+        from_pretrained(tmp_path / "series-large")
+
+
+def test_the_command_line_embeds_a_file_with_series_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("data.npy", series(3, 2, 20))
+    assert cli.main(["embed", "series-small", "data.npy"]) == 0
+    assert np.load("embeddings.npz")["embeddings"].shape == (3, 5760 + 2 * 258)
