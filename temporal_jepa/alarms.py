@@ -35,7 +35,7 @@ def surprise(options: argparse.Namespace) -> None:
     known, how = _known(series, options.clean, run)
     detector = SurpriseDetector(options.run, options.window, options.method, options.quantile, random_state=0,
                                 device=options.device).fit(known)  # fmt: skip
-    scores = [detector.score(series.select([i])) for i in range(len(series))]
+    scores: list[Array] = [*detector.score_each(series)]
     top = moments(scores, detector.window_)
     checkpoint.write_atomically(out, _table(out, series, scores))
     again = command("surprise", options.run, options.data, *_flags(options))

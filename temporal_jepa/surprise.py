@@ -115,7 +115,7 @@ class SurpriseDetector(BaseEstimator):
             self._remember(known)
         self.scale_: dict[Kind, tuple[float, float]] = {}
         for kind in kinds:
-            raw = np.concatenate([self._raw(kind, x) for x in known.values])
+            raw = np.concatenate(self._raw(kind, known.values))
             low, high = np.nanquantile(raw, [0.5, self.quantile]).tolist()
             self.scale_[kind] = low, max(high - low, 1e-3 * abs(low), 1e-6)
         return self
@@ -129,17 +129,23 @@ class SurpriseDetector(BaseEstimator):
             ValueError: for several series, other channels than in `fit`, or a series without an observed value.
             NotFittedError: before `fit`.
         """
-        check_is_fitted(self)
         series = _series(X)
         if len(series) != 1:
-            raise ValueError(f"score takes one series, got {len(series)}; score them one at a time")
+            raise ValueError(f"score takes one series, got {len(series)}; score_each takes several")
+        return self.score_each(series)[0]
+
+    def score_each(self, X: Any) -> list[npt.NDArray[np.float32]]:
+        """`score` of several series: a list of float32 `(time_i,)`; faster than one at a time. Raises as `score`."""
+        check_is_fitted(self)
+        series = _series(X)
         check_channels(self.model_, series)
-        if np.isnan(series.values[0]).all():
-            raise ValueError("the series has no observed value: all of it is missing (NaN)")
-        scores = []
+        if empty := [name for name, x in zip(series.ids, series.values, strict=True) if np.isnan(x).all()]:
+            raise ValueError(f"series {empty[0]} has no observed value: all of it is missing (NaN)")
+        total = [np.zeros(n) for n in series.lengths]
         for kind, (low, unit) in self.scale_.items():
-            scores.append((self._raw(kind, series.values[0]) - low) / unit)
-        return np.asarray(np.mean(scores, axis=0), dtype=np.float32)
+            for sum_, raw in zip(total, self._raw(kind, series.values), strict=True):
+                sum_ += (raw - low) / unit / len(self.scale_)
+        return [each.astype(np.float32) for each in total]
 
     def predict(self, X: Any) -> npt.NDArray[np.bool_]:
         """Which timesteps are alarms, a score above 1: bool `(time,)`. Raises as `score`."""
@@ -170,86 +176,88 @@ class SurpriseDetector(BaseEstimator):
         return window
 
     def _own(self, known: Sequences) -> TemporalJEPA:
-        starts = [_starts(x, self.window_, self.window_ // LAPS) for x in known.values]
-        pieces = [self._pieces(x, some) for x, some in zip(known.values, starts, strict=True)]
-        shapes = Sequences([shape for part in pieces for shape in part[1]])
+        shapes = Sequences(self._windows(known.values, self._places(known.values, LAPS))[1])
         model = initial_model(shapes, self.seed_, patch_len=max(1, self.window_ // TOKENS))
         steps = (0 if self.method == "distance" else 300) if self.steps is None else self.steps
         if not steps:
             return model.to(pick_device(self.device))
         return train(model, shapes, PretrainConfig(steps, seed=self.seed_, device=self.device))
 
-    def _raw(self, kind: Kind, x: Array) -> Array:
-        """Distance or error before calibration, for each timestep of x `(time, channels)`: float64 `(time,)`."""
-        starts = _starts(x, self.window_, self.window_ // (LAPS if kind == "distance" else LAPS // 2))
-        values = self._distances(x, starts)[:, None] if kind == "distance" else self._errors(self._shapes(x, starts))
-        total, count = np.zeros(len(x)), np.zeros(len(x))
-        for start, row in zip(starts.tolist(), values, strict=True):
-            here = slice(start, start + self.window_)
-            row = np.broadcast_to(row, len(total[here]))
-            total[here] += np.nan_to_num(row)
-            count[here] += ~np.isnan(row)
-        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    def _places(self, series: list[Array], laps: int) -> Array:
+        """Where windows start, so that each timestep is in `laps` of them; the last is at the end: (which, where)."""
+        places = []
+        for i, x in enumerate(series):
+            last = max(len(x) - self.window_, 0)
+            starts = np.unique(np.append(np.arange(0, last + 1, max(1, self.window_ // laps)), last)).tolist()
+            places += [(i, s) for s in starts if not np.isnan(x[s : s + self.window_]).all()]
+        return np.array(places, dtype=np.int64)  # (m, 2)
 
-    def _pieces(self, x: Array, starts: Array) -> tuple[list[Array], list[Array]]:
-        """The windows of x `(time, channels)` that start there without their mean, then also with deviation 1."""
+    def _windows(self, series: list[Array], places: Array) -> tuple[list[Array], list[Array]]:
+        """Windows `(window, channels)` without their mean, in units of the channels; then also with deviation 1."""
         values, shapes = [], []
-        for start in starts.tolist():
-            w = x[start : start + self.window_] / self.unit_
+        for i, start in places.tolist():
+            w = series[i][start : start + self.window_] / self.unit_
             count = np.maximum((~np.isnan(w)).sum(0), 1)
             w = w - np.nansum(w, axis=0) / count
             values.append(w)
             shapes.append(w / np.maximum(np.sqrt(np.nansum(w**2, axis=0) / count), FLAT))
         return values, shapes
 
-    def _shapes(self, x: Array, starts: Array) -> Sequences:
-        """The shapes of the windows of x that start there, in the units that the encoder is used to."""
+    def _raw(self, kind: Kind, series: list[Array]) -> list[Array]:
+        """Distance or error before calibration, for each timestep: a list of float64 `(time_i,)`."""
+        places = self._places(series, LAPS if kind == "distance" else LAPS // 2)
+        rows = self._distances(series, places) if kind == "distance" else self._errors(series, places)
+        total, count = ([np.zeros(len(x)) for x in series] for _ in range(2))
+        for (i, start), row in zip(places.tolist(), rows, strict=True):
+            total[i][start : start + self.window_] += np.nan_to_num(row[: len(series[i]) - start])
+            count[i][start : start + self.window_] += ~np.isnan(row[: len(series[i]) - start])
+        return [np.where(c > 0, t / np.maximum(c, 1), np.nan) for t, c in zip(total, count, strict=True)]
+
+    def _encodable(self, shapes: list[Array]) -> Sequences:
+        """Shapes in the units that the encoder is used to."""
         norm = self.model_.target_encoder.normalizer
         mean, std = norm.mean.cpu().numpy(), norm.std.cpu().numpy()
-        return Sequences([shape * std + mean for shape in self._pieces(x, starts)[1]])
+        return Sequences([shape * std + mean for shape in shapes])
 
-    def _described(self, x: Array, starts: Array) -> tuple[Array, Array]:
-        """The windows of x that start there: embeddings of their shapes, and their values; `(windows, D)` each."""
-        values = np.zeros((len(starts), self.window_, x.shape[1]), dtype=np.float32)
-        for row, w in zip(values, self._pieces(x, starts)[0], strict=True):
+    def _described(self, series: list[Array], places: Array) -> tuple[Array, Array]:
+        """Windows as the embeddings of their shapes, and as their values: `(m, D)` each."""
+        windows, shapes = self._windows(series, places)
+        values = np.zeros((len(places), self.window_, series[0].shape[1]), dtype=np.float32)
+        for row, w in zip(values, windows, strict=True):
             row[: len(w)] = np.nan_to_num(w)
-        return embed_sequences(self.model_, self._shapes(x, starts)), values.reshape(len(starts), -1)
+        return embed_sequences(self.model_, self._encodable(shapes)), values.reshape(len(places), -1)
 
     def _remember(self, known: Sequences) -> None:
         """Describe the windows of the known series; the two parts of a description get the same total variance."""
-        starts = [_starts(x, self.window_, self.window_ // LAPS) for x in known.values]
-        places = np.array([(i, s) for i, some in enumerate(starts) for s in some.tolist()])
-        kept = np.unique(np.linspace(0, len(places) - 1, REFERENCES).astype(int))
-        self.places_ = places[kept]  # (m, 2): which series, where the window starts
-        owner, start = self.places_.T
-        parts = [self._described(known.values[i], start[owner == i]) for i in np.unique(owner)]
-        both = [np.concatenate(part) for part in zip(*parts, strict=True)]
-        self.sizes_ = [max(float(np.sqrt(part.var(0).sum())), 1e-6) for part in both]
-        self.references_ = self._weighed(*both)
+        places = self._places(known.values, LAPS)
+        self.places_ = places[np.unique(np.linspace(0, len(places) - 1, REFERENCES).astype(int))]
+        parts = self._described(known.values, self.places_)
+        self.sizes_ = [max(float(np.sqrt(part.var(0).sum())), 1e-6) for part in parts]
+        self.references_ = self._weighed(*parts)
 
     def _weighed(self, embeddings: Array, values: Array) -> Array:
         return np.concatenate([embeddings / self.sizes_[0], values / self.sizes_[1]], axis=1)
 
-    def _distances(self, x: Array, starts: Array) -> Array:
-        """Mean distance of each window of x to the nearest known windows that do not overlap it, `(windows,)`."""
-        Z = self._weighed(*self._described(x, starts))
-        own = [i for i, k in enumerate(self.known_.values) if np.array_equal(x[: len(k)], k, equal_nan=True)]
-        mine = np.isin(self.places_[:, 0], own)
-        square = (self.references_**2).sum(1)
-        count = max(1, min(NEIGHBOURS, len(square) // 10))
-        out = np.empty(len(Z))
+    def _distances(self, series: list[Array], places: Array) -> Array:
+        """Mean distance of windows to the nearest known ones that do not overlap them, `(m, window)`."""
+        Z, square = self._weighed(*self._described(series, places)), (self.references_**2).sum(1)
+        own = np.array([[np.array_equal(x[: len(k)], k, equal_nan=True) for k in self.known_.values] for x in series])
+        count, out = max(1, min(NEIGHBOURS, len(square) // 10)), np.empty(len(Z))
         for rows in np.array_split(np.arange(len(Z)), -(-len(Z) // CHUNK)):
             table = (Z[rows] ** 2).sum(1)[:, None] + square - 2 * Z[rows] @ self.references_.T
-            overlap = np.abs(starts[rows][:, None] - self.places_[:, 1]) < self.window_
-            nearest = np.partition(np.where(mine & overlap, np.inf, table), count - 1, axis=1)[:, :count]
+            which, start = places[rows].T
+            overlap = np.abs(start[:, None] - self.places_[:, 1]) < self.window_
+            table[overlap & own[which][:, self.places_[:, 0]]] = np.inf
+            nearest = np.partition(table, count - 1, axis=1)[:, :count]
             there = np.isfinite(nearest)
             total = np.sqrt(np.where(there, np.maximum(nearest, 0), 0)).sum(1)
             out[rows] = np.where(there.any(1), total / np.maximum(there.sum(1), 1), np.nan)
-        return out
+        return np.broadcast_to(out[:, None], (len(out), self.window_))
 
     @torch.no_grad()
-    def _errors(self, windows: Sequences) -> Array:
-        """Mean prediction error of each timestep over masks that hide all of it, `(windows, window)`."""
+    def _errors(self, series: list[Array], places: Array) -> Array:
+        """Mean prediction error of each timestep over masks that hide all of it, `(m, window)`."""
+        windows = self._encodable(self._windows(series, places)[1])
         generator = torch.Generator().manual_seed(self.seed_)
         model, device, out = self.model_, next(self.model_.parameters()).device, []
         for rows in np.array_split(np.arange(len(windows)), -(-len(windows) // 64)):
@@ -288,13 +296,6 @@ def period(x: Array) -> int:
 def _whole_periods(lag: int) -> int:
     """The fewest whole periods that last at least 256 timesteps; 256 timesteps where there is no period."""
     return min(lag * -(-256 // lag), LONGEST) if lag else 256
-
-
-def _starts(x: Array, window: int, hop: int) -> Array:
-    """Where the windows of x `(time, channels)` start: one every `hop`, the last at the end; none all missing."""
-    last = max(len(x) - window, 0)
-    starts = np.unique(np.append(np.arange(0, last + 1, max(1, hop)), last))
-    return np.array([s for s in starts if not np.isnan(x[s : s + window]).all()], dtype=np.int64)
 
 
 def _series(X: Any) -> Sequences:

@@ -112,6 +112,10 @@ def test_lengths() -> None:
         assert np.isfinite(score).all()
     same = quick().fit(Sequences([x[:500, None], x[500:720, None]])).score(x)
     np.testing.assert_array_equal(same, detector.score(x))
+    several = detector.score_each([x, x[:39], x[500:720]])
+    np.testing.assert_allclose(several[0], same, atol=1e-3)
+    np.testing.assert_allclose(several[1], detector.score(x[:39]), atol=1e-3)
+    np.testing.assert_allclose(several[2], detector.score(x[500:720]), atol=1e-3)
 
 
 def test_what_never_changes_is_no_surprise() -> None:
