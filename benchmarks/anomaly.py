@@ -3,9 +3,9 @@
 python benchmarks/anomaly.py FOLDER --seeds 0 1 2 --out anomaly.csv
 python benchmarks/anomaly.py --summary anomaly.csv
 
-FOLDER is the Numenta Anomaly Benchmark (`data/` and `labels/combined_windows.json`); the UCR anomaly series that ships
-with aeon is added where aeon is installed. Scorers, all with the same windows (as the detector chooses them) and all
-compared with the whole of the series or, with --known clean, with its first part, which has no anomaly:
+FOLDER is the Numenta Anomaly Benchmark (`data/` and `labels/combined_windows.json`); the test part of the UCR anomaly
+series that ships with aeon is added where aeon is installed. Scorers, all with the windows that the detector chooses
+and all compared with the whole of the series or, with --known clean, with its first part, which has no anomaly:
 
 random     a random number for each timestep
 value      how far a value is from the median of the first part
@@ -71,13 +71,12 @@ def nab(folder: Path) -> Iterator[tuple[str, Array, Array, int]]:
 
 
 def ucr() -> Iterator[tuple[str, Array, Array, int]]:
-    """The UCR anomaly series of aeon: its train part, which is clean, then its test part."""
+    """The test part of the UCR anomaly series of aeon; no first part is left out."""
     spec = importlib.util.find_spec("aeon")
     if spec is not None and spec.submodule_search_locations:
         folder = Path(spec.submodule_search_locations[0]) / "datasets/data/KDD-TSAD_135"
-        train, test = (pd.read_csv(folder / f"{UCR}_{part}.csv") for part in ("TRAIN", "TEST"))
-        table = pd.concat([train, test])
-        yield UCR, table["value"].to_numpy(float), table["is_anomaly"].to_numpy(int), len(train)
+        table = pd.read_csv(folder / f"{UCR}_TEST.csv")
+        yield UCR, table["value"].to_numpy(float), table["is_anomaly"].to_numpy(int), 0
 
 
 def vus_pr(labels: Array, score: Array, buffers: int = 500, thresholds: int = 250) -> float:
@@ -158,7 +157,7 @@ def control(scorer: str, x: Array, clean: int, known: str, window: int, seed: in
     if scorer == "random":
         return np.random.default_rng(seed).random(len(x))
     if scorer == "value":
-        return np.abs(x - np.median(x[:clean]))
+        return np.abs(x - np.median(x[: clean or None]))
     views = windows_of(x, window, scorer.endswith("_z"))
     starts = np.arange(len(views))
     if scorer == "values":
@@ -198,7 +197,9 @@ def measure(options: argparse.Namespace) -> None:
         rows = csv.writer(file)
         if new:
             rows.writerow(COLUMNS)
-        for place, (name, x, labels, clean) in enumerate([*nab(Path(options.folder)), *ucr()]):
+        for place, (name, x, labels, clean) in enumerate(
+            [*nab(Path(options.folder)), *(ucr() if options.known == "all" else ())]
+        ):
             window = options.window or SurpriseDetector().fit(x if options.known == "all" else x[:clean]).window_
             half = "ucr" if name == UCR else ("dev", "other")[place % 2]
             for job in options.jobs:
