@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -101,6 +101,7 @@ def test_straight_over_the_pole() -> None:
     assert over.places[0][1, 1] == pytest.approx(90, abs=1e-6)
 
 
+@settings(max_examples=30)
 @given(st.floats(-170, 170), st.floats(-60, 60), st.integers(0, 9))
 def test_default_features_do_not_tell_where_on_earth(lon: float, lat: float, seed: int) -> None:
     metres = np.random.default_rng(seed).normal(size=(20, 2)).cumsum(0) * 20
@@ -153,6 +154,7 @@ def test_gaps_split_and_are_never_bridged() -> None:
     assert read(frame, step=5, gap=0).lengths.tolist() == [3690 // 5 + 1]
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 99), st.sampled_from([1.0, 2.5, 7.0]))
 def test_resampled_fixes_lie_on_the_line(seed: int, step: float) -> None:
     rng = np.random.default_rng(seed)
@@ -254,6 +256,7 @@ BAD = {
     "height": (fixes([0, 1], [0, 1]), {"features": "z"}, "feature z needs a column of heights"),
     "absent": (fixes([0, 1], [0, 1]), {"id": "who"}, "id names a column 'who' that does not exist"),
     "text time": (fixes([0, 1], [0, 1]).assign(time="noon"), {"time": "time"}, "2 rows that are no time"),
+    "endless": (fixes([0, 1], [0, 1]).assign(time=[0, np.inf]), {}, "column 'time' holds infinite times"),
     "text place": (fixes([0, 1], [0, 1]).assign(lat=["7", "south"]), {"layout": "tracks"}, "no numbers, .* 'south'"),
     "no times": (fixes([0, 1], [0, 1]), {"time": "", "step": 5, "features": "speed"}, "speed, step needs the times"),
     "metres": (pd.DataFrame({"x": [0, 1], "y": 0}), {"features": "lat"}, "places are in metres, and lon and lat"),
@@ -403,6 +406,11 @@ def test_geojson_shapes(tmp_path: Path) -> None:
         for k in range(6)
     ]
     assert got({"type": "FeatureCollection", "features": points}) == ["0", "1"]
+    assert got({"type": "FeatureCollection", "features": [*named, *points, {"type": "Feature", "geometry": None}]}) == [
+        "p",
+        "q",
+        "q (2)",
+    ]
 
 
 def test_what_gpx_says_of_its_encoding_does_not_spoil_names(tmp_path: Path) -> None:
@@ -431,9 +439,10 @@ BROKEN = {
     "deep json": ("a.json", "[" * 100000, "not read as JSON"),
     "other json": ("a.json", "[1, 2]", "expected a LineString, MultiLineString"),
     "polygon": ("a.geojson", json.dumps({**LINE, "type": "Polygon"}), "feature 0: expected a LineString, .* Polygon"),
-    "no geometry": ("a.geojson", '{"type": "Feature", "geometry": null}', "feature 0 is not as GeoJSON has it"),
     "no list": ("a.geojson", '{"type": "FeatureCollection", "features": null}', "expected a list of features"),
     "huge": ("a.json", json.dumps({**LINE, "coordinates": [[10**400, 0]]}), "feature 0 is not as GeoJSON has it"),
+    "no geometry": ("a.geojson", '{"type": "Feature", "geometry": null}', "expected a LineString, .* found none"),
+    "no coordinates": ("a.geojson", '{"type": "LineString"}', "feature 0 is not as GeoJSON has it .*coordinates"),
     "text": ("a.json", json.dumps({**LINE, "coordinates": [["a", "b"]]}), "feature 0: could not convert"),
     "times": (
         "a.json",

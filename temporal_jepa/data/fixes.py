@@ -231,6 +231,8 @@ def _clock(column: pd.Series[Any], notes: list[str], source: str) -> npt.NDArray
     times = read_times(column, notes, source)
     if times.dtype.kind == "M":
         return times
+    if not np.isfinite(times).all():
+        raise ValueError(f"{source}: column {column.name!r} holds infinite times; leave them empty")
     size = float(np.median(np.abs(times)))
     for least, unit in ((1e17, "ns"), (1e14, "us"), (1e11, "ms")):
         if size >= least:

@@ -58,20 +58,25 @@ def read_geojson(path: Path) -> pd.DataFrame:
 
 
 def from_features(data: Any, source: str) -> pd.DataFrame:
-    """A GeoJSON object, already parsed, as a table of fixes."""
+    """A GeoJSON object, already parsed, as a table of fixes; points beside lines are no fixes and are left out."""
     features = data.get("features", [data]) if isinstance(data, dict) else []
     if not isinstance(features, list):
         raise ValueError(f"{source}: expected a list of features (GeoJSON), got {type(features).__name__}")
+    points: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     names: set[str] = set()
     for number, feature in enumerate(features):
         try:
-            rows += _feature_rows(feature, number, names)
+            geometry = feature.get("geometry") if feature["type"] == "Feature" else feature
+            if geometry is not None and geometry["type"] == "Point":
+                points.append(_point(feature, geometry))
+            elif geometry is not None:
+                rows += _lines(feature, geometry, number, names)
         except (TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
             raise ValueError(f"{source}: feature {number} is not as GeoJSON has it (RFC 7946): {error!r}") from error
         except ValueError as error:
             raise ValueError(f"{source}: feature {number}: {error}") from error
-    return _table(rows, source, "a LineString, MultiLineString, MultiPoint or Points (GeoJSON)")
+    return _table(rows or points, source, "a LineString, MultiLineString, MultiPoint or Points (GeoJSON)")
 
 
 def from_object(data: Any) -> pd.DataFrame | None:
@@ -86,12 +91,10 @@ def from_object(data: Any) -> pd.DataFrame | None:
     if hasattr(data, "df") and hasattr(data.df, "geometry"):  # a Trajectory, its times are the index
         table = from_object(data.df)
         return None if table is None else table.assign(id=str(data.id))
-    if not isinstance(data, pd.DataFrame) or not hasattr(data, "geom_type"):
-        return (
-            from_features(data.__geo_interface__, type(data).__name__) if hasattr(data, "__geo_interface__") else None
-        )
-    if set(data.geom_type) - {"Point"}:
-        return from_features(data.__geo_interface__, "GeoDataFrame")
+    if not hasattr(data, "__geo_interface__"):
+        return None
+    if not isinstance(data, pd.DataFrame) or set(data.geom_type) - {"Point"}:
+        return from_features(data.__geo_interface__, type(data).__name__)
     degrees = data.crs is None or data.crs.is_geographic
     names = ("lon", "lat") if degrees else ("x", "y")
     table = pd.DataFrame(data.drop(columns=[data.geometry.name, *(n for n in names if n in data)]))
@@ -142,14 +145,16 @@ def _gpx_point(fix: ET.Element, path: Path) -> dict[str, Any]:
     return row
 
 
-def _feature_rows(feature: dict[str, Any], number: int, names: set[str]) -> list[dict[str, Any]]:
-    """One row a coordinate; a Point keeps all of its properties, a line those that are ids and labels."""
-    geometry = feature.get("geometry", feature) if feature.get("type") == "Feature" else feature
-    properties = (feature.get("properties") or {}) if feature is not geometry else {}
+def _point(feature: dict[str, Any], geometry: dict[str, Any]) -> dict[str, Any]:
+    """A row with the properties of a point as columns."""
+    properties = (feature.get("properties") or {}).items()
+    return {**{k: v for k, v in properties if not isinstance(v, (list, dict))}, **_place(geometry["coordinates"])}
+
+
+def _lines(feature: dict[str, Any], geometry: dict[str, Any], number: int, names: set[str]) -> list[dict[str, Any]]:
+    """A row a coordinate, with the properties that are ids and labels."""
+    properties = feature.get("properties") or {}
     kind, found = geometry["type"], geometry["coordinates"]
-    if kind == "Point":
-        own = {k: v for k, v in properties.items() if not isinstance(v, (list, dict))}
-        return [{**own, **_place(found)}]
     if kind not in ("LineString", "MultiPoint", "MultiLineString"):
         raise ValueError(f"expected a LineString, MultiLineString, MultiPoint or Point, got a {kind}")
     lines = found if kind == "MultiLineString" else [found]
