@@ -21,14 +21,13 @@ import ast
 import csv
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 import torch.nn.functional as F
+from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
@@ -41,54 +40,23 @@ from temporal_jepa.data import Sequences
 from temporal_jepa.embedding import embed_sequences, embed_tokens, initial_model
 from temporal_jepa.masks import gather_tokens, kept_index
 from temporal_jepa.model import TemporalJEPA
+from temporal_jepa.moving import moving_pictures
 from temporal_jepa.probes import probe
 from temporal_jepa.training import train
 
 Array = npt.NDArray[Any]
-DIGIT, FIRST_TEST = 14, 1198  # pixels of a digit; first digit image of the test clips
+Labels = dict[str, Array]
+FIRST_TEST = 1198  # digit image of the test clips
 COLUMNS = ("embedder", "seed", "digit", "direction", "speed", "cpu_seconds", "clips")
 COMPONENTS = 64
 
 
-@dataclass(frozen=True)
-class Clips:
-    """Films uint8 `(n, frames, size, size)`; and of each the digit, direction (0..7), speed and digit image, `(n,)`."""
-
-    films: npt.NDArray[np.uint8]
-    digit: Array
-    direction: Array
-    speed: Array
-    image: Array
-
-
-def moving_digits(n: int, split: str = "train", seed: int = 0, frames: int = 16, size: int = 32) -> Clips:
-    """`n` clips of digits of one split, "train" or "test"."""
-    from sklearn.datasets import load_digits
-
+def digits(n: int, split: str, seed: int) -> tuple[Array, Labels]:
+    """Films of a split, "train" or "test", and what is known of them."""
     images, names = load_digits(return_X_y=True)
-    rng = np.random.default_rng([seed, split == "test"])
-    image = rng.integers(*((0, FIRST_TEST) if split == "train" else (FIRST_TEST, len(names))), n)
-    angle, room = rng.uniform(0, 2 * np.pi, n), size - DIGIT
-    speed = rng.uniform(0.25, 1.0, n) * room / (frames - 1)  # pixels a frame
-    step = speed[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)  # (n, 2): to the right and down
-    middle = rng.uniform(-0.5, 0.5, (n, 2)) * (room - np.abs(step) * (frames - 1))
-    when = np.arange(frames) - (frames - 1) / 2
-    centre = middle[:, None] + when[None, :, None] * step[:, None]  # (n, frames, 2) from the centre of the picture
-    films = draw(images[image].reshape(-1, 8, 8) / 16, centre, size)
-    return Clips(films, names[image], ((angle * 4 / np.pi + 0.5) % 8).astype(int), speed, image)
-
-
-def draw(images: Array, centre: Array, size: int) -> npt.NDArray[np.uint8]:
-    """Images `(n, 8, 8)` in 0..1 at places `(n, frames, 2)` of black pictures: uint8 `(n, frames, size, size)`."""
-    n, frames, _ = centre.shape
-    scale = size / DIGIT
-    move = torch.zeros(n * frames, 2, 3)
-    move[:, 0, 0] = move[:, 1, 1] = scale
-    move[:, :, 2] = -torch.from_numpy(centre.reshape(-1, 2)).float() * 2 / DIGIT
-    source = torch.from_numpy(images).float()[:, None].repeat_interleave(frames, 0)
-    grid = F.affine_grid(move, [n * frames, 1, size, size], align_corners=False)
-    films = F.grid_sample(source, grid, align_corners=False).view(n, frames, size, size)
-    return (films * 255).round().to(torch.uint8).numpy()
+    part = slice(FIRST_TEST) if split == "train" else slice(FIRST_TEST, None)
+    clips = moving_pictures(images[part].reshape(-1, 8, 8) / 16, n, seed=2 * seed + (split == "test"))
+    return clips.films, {"digit": names[part][clips.picture], "direction": clips.direction, "speed": clips.speed}
 
 
 class MaskedAutoencoder(TemporalJEPA):
@@ -136,29 +104,28 @@ def fitted(name: str, sequences: Sequences, seed: int, changed: dict[str, Any]) 
     return model.eval()
 
 
-def scores(known: Clips, asked: Clips, Z: tuple[Array, Array]) -> list[float]:
+def scores(known: Labels, asked: Labels, Z: tuple[Array, Array]) -> list[float]:
     """Digit, direction and speed of the asked, told from features `(n, F)`."""
-    speed = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 11))).fit(Z[0], known.speed)
-    return [probe(Z[0], known.digit, Z[1], asked.digit), probe(Z[0], known.direction, Z[1], asked.direction),
-            float(speed.score(Z[1], asked.speed))]  # fmt: skip
+    speed = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 11))).fit(Z[0], known["speed"])
+    accuracy = [probe(Z[0], known[task], Z[1], asked[task]) for task in ("digit", "direction")]
+    return [*accuracy, float(speed.score(Z[1], asked["speed"]))]
 
 
-def queried(known: Clips, asked: Clips, tokens: Any, cells: tuple[int, int], seed: int) -> list[float]:
+def queried(known: Labels, asked: Labels, tokens: Any, cells: tuple[int, int], seed: int) -> list[float]:
     """Digit and direction read from tokens by a learnt query."""
     a, b = tokens
-    found = [attentive_probe(a, k, b, q, cells, seed) for k, q in
-             ((known.digit, asked.digit), (known.direction, asked.direction))]  # fmt: skip
-    return [*found, float("nan")]
+    accuracy = [attentive_probe(a, known[task], b, asked[task], cells, seed) for task in ("digit", "direction")]
+    return [*accuracy, float("nan")]
 
 
 def rows(seed: int, options: argparse.Namespace) -> Iterator[tuple[str, list[float], float]]:
     """(embedder, scores, seconds of fitting) of every embedder, on clips drawn from the seed."""
-    known = moving_digits(options.clips, "train", seed)
-    asked = moving_digits(options.clips // 2, "test", seed)
-    parts = [Sequences.from_arrays(clips.films) for clips in (known, asked)]
+    train_films, known = digits(options.clips, "train", seed)
+    test_films, asked = digits(options.clips // 2, "test", seed)
+    parts = [Sequences.from_arrays(films) for films in (train_films, test_films)]
     for name in ("frames", "pooled"):
         began = time.process_time()
-        Z = pixels(known.films, asked.films, name == "pooled")
+        Z = pixels(train_films, test_films, name == "pooled")
         took = time.process_time() - began
         yield f"pca, {name}", scores(known, asked, Z), took
     for name in ("untrained", "autoencoder", "pretrained"):

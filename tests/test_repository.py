@@ -35,6 +35,7 @@ FLOORS = [
         "search",
         "synthetic",
         "views",
+        "moving",
         "data",
     ],  # the files of data/ may import each other
     ["config", "drawings"],
