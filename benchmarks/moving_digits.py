@@ -2,9 +2,9 @@
 
 python benchmarks/moving_digits.py --seeds 0 1 2 --out digits.csv [--clips 1500] [--attentive] [--set mask=block ...]
 
-Each clip shows one of scikit-learn's 8 x 8 digits, scaled to 14 x 14, in 16 frames of 32 x 32 pixels. It moves in a
-straight line and never touches the edge; its path is drawn so that it would be as likely backwards, so only the order
-of the frames tells the direction. Train and test clips show disjoint digit images (the last third is by other writers).
+Each clip shows one of scikit-learn's 8 x 8 digits, scaled to .44 of a frame's side. It moves in a straight line and
+never touches the edge; its path is drawn so that it would be as likely backwards: only the order of the frames tells
+the direction. Train and test clips show disjoint digit images (the last third is by other writers).
 Everybody is fitted on the pixels of the train clips and embeds all clips; the labels are for the probe, ridge on
 standardised features: digit (10 classes) and direction (8 of 45 degrees), accuracy; speed, R squared. Embedders:
 
@@ -51,11 +51,11 @@ COLUMNS = ("embedder", "seed", "digit", "direction", "speed", "cpu_seconds", "cl
 COMPONENTS = 64
 
 
-def digits(n: int, split: str, seed: int) -> tuple[Array, Labels]:
+def digits(n: int, split: str, seed: int, frames: int = 16, size: int = 32) -> tuple[Array, Labels]:
     """Films of a split, "train" or "test", and what is known of them."""
     images, names = load_digits(return_X_y=True)
     part = slice(FIRST_TEST) if split == "train" else slice(FIRST_TEST, None)
-    clips = moving_pictures(images[part].reshape(-1, 8, 8) / 16, n, seed=2 * seed + (split == "test"))
+    clips = moving_pictures(images[part].reshape(-1, 8, 8) / 16, n, 2 * seed + (split == "test"), frames, size)
     return clips.films, {"digit": names[part][clips.picture], "direction": clips.direction, "speed": clips.speed}
 
 
@@ -120,8 +120,8 @@ def queried(known: Labels, asked: Labels, tokens: Any, cells: tuple[int, int], s
 
 def rows(seed: int, options: argparse.Namespace) -> Iterator[tuple[str, list[float], float]]:
     """(embedder, scores, seconds of fitting) of every embedder, on clips drawn from the seed."""
-    train_films, known = digits(options.clips, "train", seed)
-    test_films, asked = digits(options.clips // 2, "test", seed)
+    train_films, known = digits(options.clips, "train", seed, options.frames, options.size)
+    test_films, asked = digits(options.clips // 2, "test", seed, options.frames, options.size)
     parts = [Sequences.from_arrays(films) for films in (train_films, test_films)]
     for name in ("frames", "pooled"):
         began = time.process_time()
@@ -163,6 +163,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--clips", type=int, default=1500, help="train clips; half as many to test")
+    parser.add_argument("--frames", type=int, default=16, help="of a clip")
+    parser.add_argument("--size", type=int, default=32, help="rows and columns of a frame")
     parser.add_argument("--set", nargs="*", type=setting, default=[], metavar="NAME=VALUE", help="of model or training")
     parser.add_argument("--attentive", action="store_true", help="also probe the tokens with a learnt query")
     parser.add_argument("--out", type=Path, default=Path("digits.csv"), help="rows are appended as they are known")

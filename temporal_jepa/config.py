@@ -26,7 +26,7 @@ RECIPE: Mapping[str, Any] = {
 """Settings recommended for series and tracks: `TemporalJEPAConfig(input_dim=C, seq_len=T, **RECIPE)`."""
 
 VIDEO: Mapping[str, Any] = {"embed_dim": 128, "predictor_embed_dim": 64, "encoder_depth": 4, "tokenizer": "tubelet",
-                            "mask": "tube", "mask_ratio": 0.75}  # fmt: skip
+                            "mask": "random", "variance_weight": 0.0, "covariance_weight": 0.0}  # fmt: skip
 """What is recommended otherwise when a timestep is a picture: `{**RECIPE, **VIDEO}` with `frame=(rows, columns, C)`."""
 
 

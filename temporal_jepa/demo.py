@@ -3,6 +3,7 @@
 import argparse
 import importlib.metadata
 import importlib.util
+import io
 import json
 import os
 import platform
@@ -20,6 +21,7 @@ from .config import PretrainConfig
 from .console import Progress, command, facts, say, show
 from .data import read
 from .embedding import embed_sequences
+from .moving import moving_pictures
 from .report import write_report
 from .version import __version__
 
@@ -27,7 +29,7 @@ EXTRAS = {"parquet": ("pyarrow",), "video": ("av",), "onnx": ("onnx", "onnxscrip
           "tensorboard": ("tensorboard",), "hub": ("huggingface_hub",), "aeon": ("aeon",)}  # fmt: skip
 SETS = {"ArrowHead": "one channel", "BasicMotions": "six channels", "JapaneseVowels": "12 channels, unequal lengths"}
 PARTS = ("TRAIN", "TEST")
-TRACKS = "WristTracks"
+TRACKS, FILMS = "WristTracks", "MovingDigits"
 COLUMNS = {"raw values": "raw values", "untrained encoder": "untrained", "pretrained encoder": "pretrained",
            "MiniRocket": "MiniRocket"}  # fmt: skip
 
@@ -70,6 +72,9 @@ def demo(options: argparse.Namespace) -> None:
     text = "where a wrist went: BasicMotions' accelerations integrated twice"
     files = tuple(_write_tracks(home / f"BasicMotions/BasicMotions_{part}.ts", out, part) for part in PARTS)
     results[TRACKS] = _job(text, files, out / TRACKS, options.steps or 150, features="dx,dy,speed", label="kind")
+    text = "scikit-learn's handwritten digits on the move; the class is where to"
+    files = tuple(_write_films(out, part) for part in PARTS)
+    results[FILMS] = _job(text, files, out / FILMS, options.steps or 100)
     checkpoint.write_atomically(mark, json.dumps(results, indent=2).encode() + b"\n")
     rows = []
     for name, result in results.items():
@@ -106,6 +111,19 @@ def _write_tracks(source: Path, out: Path, part: str) -> Path:
         lines += [f"{name},{t / 10},{x:.4f},{y:.4f},{kind}" for t, (x, y) in enumerate(place)]
     path = out / f"{TRACKS}_{part}.csv"
     checkpoint.write_atomically(path, "\n".join([*lines, ""]).encode())
+    return path
+
+
+def _write_films(out: Path, part: str) -> Path:
+    """Films of 8 frames of 24 x 24 pixels; train and test show different digits."""
+    from sklearn.datasets import load_digits
+
+    train, digits = part == "TRAIN", load_digits().images / 16
+    pictures = digits[:1198] if train else digits[1198:]  # the last third is by other writers
+    clips = moving_pictures(pictures, 300 if train else 200, seed=int(train), frames=8, size=24)
+    path, content = out / f"{FILMS}_{part}.npz", io.BytesIO()
+    np.savez_compressed(content, X=clips.films, y=clips.direction)
+    checkpoint.write_atomically(path, content.getvalue())
     return path
 
 

@@ -542,6 +542,7 @@ def test_demo(tj: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for part in ("GunPoint (one channel)", "WristTracks (where", " pretrained", "report.html", "--data FILE"):
         assert part in out
     assert "Each path starts at its dot." in (tmp_path / "d" / "WristTracks" / "report.html").read_text("utf-8")
+    assert "Frames of each film" in (tmp_path / "d" / "MovingDigits" / "report.html").read_text("utf-8")
     files = {path.name for path in (tmp_path / "d" / "GunPoint").iterdir()}
     assert {"model.safetensors", "embeddings.npz", "embeddings-test.npz", "probe.json", "report.html"} <= files
     (tmp_path / "mine.txt").touch()
