@@ -22,6 +22,8 @@ RECIPE: Mapping[str, Any] = {
     "positions": "rotary",
     "mask": "block",
     "normalize": "dataset",
+    "variance_weight": 0.5,
+    "covariance_weight": 0.02,
 }
 """Settings recommended for series and tracks: `TemporalJEPAConfig(input_dim=C, seq_len=T, **RECIPE)`."""
 

@@ -57,5 +57,5 @@ def draw(pictures: Array, places: Array, size: int) -> npt.NDArray[np.uint8]:
     for axis, side in enumerate(pictures.shape[1:]):
         inside = (pixels - places[..., axis, None]) * side / (SHARE * size) + side / 2 - 0.5  # (n, frames, size)
         weights.append(np.clip(1 - np.abs(inside[..., None] - np.arange(side)), 0, None))
-    films = weights[0] @ pictures[:, None] @ weights[1].swapaxes(-1, -2)  # (n, frames, size, size)
-    return (films * 255).round().astype(np.uint8)
+    films: Array = weights[0] @ pictures[:, None] @ weights[1].swapaxes(-1, -2)  # (n, frames, size, size)
+    return np.asarray((films * 255).round(), dtype=np.uint8)
