@@ -64,6 +64,7 @@ def read_as_trained(file: str, options: argparse.Namespace, run: Mapping[str, An
     A column that only the run names, of ids, times or labels, may be absent. Channels take the order of training.
     """
     given = _given(options, run, file)
+    announce(file)
     while True:
         try:
             return _as_trained(read(file, **given), run or {})
@@ -90,6 +91,12 @@ def _as_trained(sequences: Sequences, run: Mapping[str, Any]) -> Sequences:
     return replace(sequences, values=[x[:, order] for x in sequences.values], channels=trained)
 
 
+def announce(file: str) -> None:
+    """Say that films are being decoded: long ones take minutes."""
+    if is_video(Path(file)):
+        say(f"{file}: decoding its films, once")
+
+
 def needs_folder(path: Path) -> None:
     """Refuse a file where a folder is needed to write into."""
     for part in (path, *path.parents):
@@ -104,6 +111,7 @@ def pretrain(options: argparse.Namespace) -> None:
     config = PretrainConfig(**{f.name: getattr(options, f.name) for f in fields(PretrainConfig)})
     names = [f.name for f in fields(TemporalJEPAConfig) if getattr(options, f.name, None) is not None]
     model = {name: getattr(options, name) for name in names}
+    announce(options.data)
     sequences, given = runs.load(options.data, _given(options))
     config = config.settled(len(sequences))
     say(f"{options.data}: {_size(sequences)}", *(f"  {note}" for note in sequences.notes))
@@ -340,6 +348,7 @@ def inspect(options: argparse.Namespace) -> None:
         _inspect_run(path)
         return
     given = _given(options)
+    announce(options.data)
     sequences = read(path, **given)
     facts(sequences.summary())
     say(*(f"note: {note}" for note in sequences.notes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import json
 import shutil
 import struct
 from collections import namedtuple
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from temporal_jepa import runs
+from temporal_jepa import cli, runs
 from temporal_jepa.data import Sequences, decoding, read, video
 from temporal_jepa.data.decoding import Clock, Target, region_of, sampled
 from temporal_jepa.data.video import Sampling, shrunk
@@ -462,12 +463,22 @@ def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
 
 def test_folders_that_mix(tmp_path: Path) -> None:
     film(tmp_path / "a.mkv", ramp(16))
+    film(tmp_path / "z.mkv", ramp(16))
     picture(tmp_path / "b.png", ramp(1)[0])
-    with pytest.raises(ValueError, match=r"expected only videos such as a.mkv, but found b.png; move them away"):
+    with pytest.raises(ValueError, match=r"expected only videos, but found b\.png; move them away"):
         read(tmp_path)
     (tmp_path / "b.png").unlink()
     film(tmp_path / "walk" / "c.mkv", ramp(16))
     with pytest.raises(ValueError, match="all of them in inner folders that are labels, got some in"):
+        read(tmp_path)
+
+
+def test_a_picture_among_tables_makes_no_film(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.csv").write_text("v\n1\n2\n")
+    assert len(read(tmp_path)) == 2
+    picture(tmp_path / "plot.png", ramp(1)[0])
+    with pytest.raises(ValueError, match=r"only files with one series each .*found plot.png"):
         read(tmp_path)
 
 
@@ -514,3 +525,36 @@ def test_a_film_of_changing_size(tmp_path: Path) -> None:
     found = read(tmp_path / "both.mpg", fps=25, window=128)
     assert found.values[0].shape == (128, 64 * 64 * 3)
     assert decoding.survey([tmp_path / "both.mpg"], False).pictures == 128
+
+
+def test_a_run_on_films_reads_later_films_in_its_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("walk/a.mkv", "run/b.mkv"):
+        film(tmp_path / "clips" / name, noise(48, 24, 24, 3))
+    other = film(tmp_path / "other.mkv", noise(16, 24, 24, 3))
+    tiny = [
+        "--steps",
+        "2",
+        "--embed-dim",
+        "16",
+        "--predictor-embed-dim",
+        "8",
+        "--num-heads",
+        "2",
+        "--encoder-depth",
+        "1",
+        "--predictor-depth",
+        "1",
+    ]
+    folder, run = str(tmp_path / "clips"), str(tmp_path / "run")
+    assert cli.main(["pretrain", "--data", folder, "--size", "16", "--out", run, *tiny]) == 0
+    assert f"{folder}: decoding its films, once" in capsys.readouterr().out
+    stored = json.loads((tmp_path / "run" / "config.json").read_text("utf-8"))
+    assert stored["data"]["options"] == {"size": "16"}
+    assert stored["data"]["channels"] == []  # not the names of 768 pixels
+    assert stored["model"]["frame"] == [16, 16, 3]
+    assert cli.main(["embed", run, str(other)]) == 0
+    assert cli.main(["inspect", str(other), "--fps", "4"]) == 0
+    shown = capsys.readouterr().out
+    assert "embeddings.npz: 1 sequences" in shown
+    assert "64 x 64 x 3 (rows, columns, channels)" in shown
+    assert f"next: temporal-jepa pretrain --data {other} --fps 4.0 --out runs/other" in shown

@@ -81,9 +81,10 @@ class Film:
 
 
 def is_video(path: Path) -> bool:
-    """Whether a path is a video file, or a folder (of folders, of folders) with a video or pictures in it."""
+    """Whether a path is a video file, or a folder (of folders, of folders) with mostly videos or pictures in it."""
     if path.is_dir():
-        return any(file.suffix.lower() in (*VIDEOS, *PICTURES) for file in _below(path))
+        kinds = [file.suffix.lower() in (*VIDEOS, *PICTURES) for file in _below(path)]
+        return 2 * sum(kinds) > len(kinds)
     return path.suffix.lower() in VIDEOS
 
 
@@ -193,11 +194,11 @@ def _films(path: Path) -> list[Film]:
     if path.is_file():
         return [Film(path, path.name, None, [path], False)]
     files = sorted(_below(path), key=lambda file: _natural(file.relative_to(path)))
-    loose = files[0].suffix.lower() in PICTURES
+    loose = 2 * sum(file.suffix.lower() in PICTURES for file in files) > len(files)
     kinds = PICTURES if loose else VIDEOS
     if strays := [file.relative_to(path) for file in files if file.suffix.lower() not in kinds]:
-        raise ValueError(f"{path}: expected only {'pictures' if loose else 'videos'} such as {files[0].name}, but "
-                         f"found {listed(strays)}; move them away")  # fmt: skip
+        raise ValueError(f"{path}: expected only {'pictures' if loose else 'videos'}, but found {listed(strays)}; move "
+                         f"them away")  # fmt: skip
     groups: dict[Path, list[Path]] = {}
     for file in files:
         groups.setdefault(file.parent if loose else file, []).append(file)
@@ -256,10 +257,11 @@ def _decoded(known: list[tuple[Film, Facts]], target: Target) -> list[tuple[npt.
     def fill(film: Film, facts: Facts, at: int, end: int, threads: int, lost: list[str]) -> int:
         """Write the frames of a film at their place and say where they end."""
         for picture, times in decode(film.files, film.loose, facts, target, threads, lost):
-            times = min(times, end - at)
+            times, data = min(times, end - at), picture.tobytes()
             with lock:
                 file.seek(at * width)
-                file.write(picture.tobytes() * times)
+                for _ in range(times):
+                    file.write(data)
             at += times
             if stop.is_set() or (lost and threads > 1):
                 break
@@ -276,6 +278,7 @@ def _decoded(known: list[tuple[Film, Facts]], target: Target) -> list[tuple[npt.
     jobs = [(*pair, start, start + count) for pair, start, count in zip(known, starts, counts, strict=False)]
     with _space(starts[-1] * width) as file:  # closed, it lives as long as its map
         done = _each(work, jobs, stop)
+        file.flush()
         frames = np.asarray(np.memmap(file, np.uint8, "r", shape=(starts[-1], width)))
     return [(frames[start:end], text) for start, (end, text) in zip(starts, done, strict=False)]
 
@@ -286,7 +289,7 @@ def _space(size: int) -> IO[bytes]:
     if size > (free := shutil.disk_usage(place).free):
         raise ValueError(f"the frames need {size / 1e9:.1f} GB in {place}, where {free / 1e9:.1f} GB are free; choose "
                          f"a smaller size or fps, or another folder: TMPDIR=FOLDER")  # fmt: skip
-    file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+    file = tempfile.TemporaryFile()  # noqa: SIM115
     file.truncate(size)
     return file
 
