@@ -243,10 +243,9 @@ def probe(options: argparse.Namespace) -> None:
     result = score(run, train, test, options.kind, options.pool, options.seed)
     result |= {"train": file, "test": options.test or f"held out of {file}"}
     checkpoint.write_atomically(out, json.dumps(result, indent=2).encode() + b"\n")
-    classes = result["n_classes"]
-    title = f"{options.kind} on {len(train)} sequences, {len(test)} to test, {classes} classes"
+    title = f"{options.kind} on {len(train)} sequences, {len(test)} to test, {result['n_classes']} classes"
     show(title, ["features", "accuracy"], [(row["features"], f"{row['accuracy']:.3f}") for row in result["scores"]])
-    say(f"chance is about {1 / classes:.3f}; written to {out}")
+    say(f"always saying {result['commonest']!r}, the commonest: {result['majority']:.3f}; written to {out}")
 
 
 def _compare(sequences: Sequences, config: Mapping[str, Any]) -> None:
@@ -290,8 +289,11 @@ def score(
     for part in (train, test):
         check_channels(model, part)
     encoders = {"untrained encoder": untrained_twin(model, first_seed), "pretrained encoder": model}
+    names, counts = np.unique(labels[0], return_counts=True)
+    commonest = str(names[counts.argmax()])
     about = {"train": train.source, "test": test.source, "n_train": len(train), "n_test": len(test),
-             "n_classes": len(np.unique(labels[0])), "seed": seed}  # fmt: skip
+             "n_classes": len(names), "commonest": commonest, "majority": float((labels[1] == commonest).mean()),
+             "seed": seed}  # fmt: skip
     if kind == "attentive":
         return {"probe": kind, **about, "scores": _attended(encoders, train, test, seed)}
     features = probes.controls(shrunk(train).values, shrunk(test).values, seed)

@@ -54,7 +54,7 @@ def _box(path: Array) -> Array:
 
 def _across(path: Array) -> str:
     size = float(np.ptp(_box(path), axis=0).max())
-    return f"{size / 1000:.3g} km across" if size >= 1000 else f"{size:.3g} m across"
+    return f"{size / 1000:,.{0 if size >= 1e5 else 1}f} km across" if size >= 1000 else f"{size:.3g} m across"
 
 
 def _is_film(sequences: Sequences) -> bool:

@@ -335,13 +335,12 @@ def _scores(run: _Run) -> Row | None:
     scores, n = run.probe["scores"], run.probe.get("n_test")
     value = {row["features"]: row["accuracy"] for row in scores}
     ours, base = value.get("pretrained encoder"), value.get("untrained encoder")
-    chance = 1 / run.probe["n_classes"] if run.probe.get("n_classes") else None
     gain = None if ours is None or base is None else ours - base
     share = (ours * n + 1) / (n + 2) if ours is not None and n else None  # smoothed: 40 of 40 is not certainty
     noise = None if share is None else 2 * math.sqrt(2 * share * (1 - share) / n)
-    facts = {name: run.probe.get(name) for name in ("probe", "n_train", "n_test", "n_classes")}
+    facts = {name: run.probe.get(name) for name in ("probe", "n_train", "n_test", "n_classes", "commonest", "majority")}
     rows = [(row["features"], row["accuracy"], row["features"] == "pretrained encoder") for row in scores]
-    return {"rows": rows, "ours": ours, "gain": gain, "noise": noise, "chance": chance, **facts}
+    return {"rows": rows, "ours": ours, "gain": gain, "noise": noise, **facts}
 
 
 def _settings(run: _Run) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -370,7 +369,7 @@ def _commands(run: _Run) -> list[tuple[str, str]]:
     """The shell lines that make this run and its files again; defaults are left out."""
     data, probe, folder = run.config.get("data", {}), run.probe or {}, str(run.folder)
     path, test = str(data.get("path", "DATA")), str(probe.get("test", "TEST"))
-    model = {key: value for key, value in run.config["model"].items() if key not in ("input_dim", "frame")}
+    model = {key: value for key, value in run.config["model"].items() if key not in ("input_dim", "frame", "views")}
     film = VIDEO if model.get("tokenizer") == "tubelet" else {}
     usual = {**asdict(TemporalJEPAConfig(input_dim=1)), **RECIPE, **film}
     train = ["pretrain", "--data", path, "--out", folder, *_flags(data.get("options", {}), {}),

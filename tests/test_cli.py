@@ -345,6 +345,8 @@ def test_probe_scores_the_encoder_beside_its_controls(tj: Terminal, data: Path, 
     names = [row["features"] for row in result["scores"]]
     assert names == ["raw values", "mean/std/min/max", "untrained encoder", "pretrained encoder"]
     assert (result["train"], result["test"], result["n_test"], result["n_classes"]) == (str(data), str(test), 10, 2)
+    assert f"always saying {result['commonest']!r}, the commonest: {result['majority']:.3f}" in out
+    assert (result["commonest"], result["majority"]) == ("a", 0.5)
     for name in names:
         assert name in out
     assert "already" in tj.refuses("probe", run, "--test", test)

@@ -24,7 +24,7 @@ SMALL = {"embed_dim": 16, "predictor_embed_dim": 16, "encoder_depth": 1, "predic
 CONFIG = PretrainConfig(steps=4, batch_size=8, log_every=1, watch_every=2, seed=3, device="cpu")
 EVIL = "<script>alert('$x$')</script>"
 SCORES = {"probe": "knn", "pool": "all", "train": "train.csv", "test": "held out of train.csv", "n_train": 8,
-          "n_test": 40, "n_classes": 3, "seed": 1, "scores": [
+          "n_test": 40, "n_classes": 3, "seed": 1, "commonest": EVIL, "majority": 0.4, "scores": [
               {"features": "raw values", "accuracy": 0.5}, {"features": "untrained encoder", "accuracy": 0.75},
               {"features": "pretrained encoder", "accuracy": 0.85}]}  # fmt: skip
 
@@ -146,7 +146,7 @@ def test_commands_give_the_settings_of_the_run(run: Path) -> None:
         "out": str(run),
         "values": "x,y",
     }
-    del settings["input_dim"], settings["frame"], settings["patch_size"]  # the data decide
+    del settings["input_dim"], settings["frame"], settings["patch_size"], settings["views"]  # the data decide
     usual = {name: options["pretrain"].get(name) or RECIPE[name] for name in VIDEO}  # left to the data, as not given
     assert (options["pretrain"] | usual).items() >= {**settings, "id": "track", "time": "t", "label": "kind"}.items()
     assert options["probe"].items() >= {"train": "train.csv", "test": None, "kind": "knn", "seed": 1}.items()
