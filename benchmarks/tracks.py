@@ -278,22 +278,26 @@ def summary(path: Path) -> str:
         for method, rows in part.groupby("method", sort=False):
             cells = [_cell(rows[rows["set"] == name]) for name in sets]
             lines.append(f"| {method} | {' | '.join(cells)} |")
-    for (name, features), part in table[table["task"] != "class"].groupby(["set", "features"], sort=False):
-        wide = part.pivot_table(index="method", columns="task", values="rank", sort=False)
-        lines += ["", f"Mean rank, {name}, channels {features} ({_seeds(part, name)}):", "",
-                  f"| | {' | '.join(wide.columns)} |", "|---" * (len(wide.columns) + 1) + "|"]  # fmt: skip
-        for method, row in wide.iterrows():
-            lines.append(f"| {method} | " + " | ".join("" if np.isnan(v) else f"{v:.1f}" for v in row) + " |")
+    for features, part in table[table["task"] != "class"].groupby("features", sort=False):
+        wide = part.pivot_table(index=["set", "method"], columns="task", values="rank", sort=False)
+        lines += ["", f"Channels {features}; mean rank of the right track:", ""]
+        lines += [f"| set | features | {' | '.join(wide.columns)} |", "|---" * (len(wide.columns) + 2) + "|"]
+        for (name, method), row in wide.iterrows():
+            where = f"{name} ({_seeds(part, name)})" if method == wide.index[0][1] else ""
+            cells = ["" if np.isnan(v) else f"{v:.1f}" for v in row]
+            lines.append(f"| {where} | {method} | {' | '.join(cells)} |")
     return "\n".join(lines).strip()
 
 
 def _seeds(part: pd.DataFrame, name: str) -> str:
-    return f"{part[part['set'] == name]['seed'].nunique()} seeds"
+    count = part[part["set"] == name]["seed"].nunique()
+    return f"{count} seed" + "s" * (count > 1)
 
 
 def _cell(rows: pd.DataFrame) -> str:
     means = [f"{rows[c].mean():.3f}" for c in ("accuracy", "balanced", "macro_f1")]
-    return f"{means[0]} ± {rows['accuracy'].std():.3f} / {means[1]} / {means[2]}"
+    spread = f" ± {rows['accuracy'].std():.3f}" if len(rows) > 1 else ""
+    return f"{means[0]}{spread} / {means[1]} / {means[2]}"
 
 
 def main() -> None:
