@@ -173,6 +173,9 @@ def test_zones_become_utc() -> None:
     s = read(frame, features="dt")
     np.testing.assert_allclose(channel(s, "dt")[1:], [10, 10])
     assert str(s.times[0][0]) == "2024-10-27T00:59:50.000000000"
+    assert not noted(s, "no offset")
+    frame.loc[0, "time"] = "2024-10-27 00:59:50"
+    assert noted(read(frame), "1 times in 'time' have no offset from UTC: taken as UTC")
 
 
 @pytest.mark.parametrize("size", [1e3, 1e6, 1e9])
@@ -370,6 +373,20 @@ def test_a_folder_of_tracks(tmp_path: Path) -> None:
         fixes([0, 1, 2], [0, 0, 0]).to_csv(file.with_suffix(".csv"), index=False)
     assert read(tmp_path).ids == ["ride/a.csv", "walk/a.csv", "walk/b.csv"]
     assert read(tmp_path).channels == ["dx", "dy", "speed"]
+    points = [
+        {"type": "Feature", "properties": {"id": k // 3}, "geometry": {"type": "Point", "coordinates": [k, 0]}}
+        for k in range(6)
+    ]
+    (tmp_path / "points").mkdir()
+    (tmp_path / "points" / "a.json").write_text(json.dumps({"type": "FeatureCollection", "features": points}))
+    assert read(tmp_path / "points").ids == ["a.json:0", "a.json:1"]
+
+
+def test_a_folder_of_plain_recordings_stays_one(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text("".join(f"{k} {k * k}\n" for k in range(200)))
+    s = read(tmp_path)
+    assert (s.lengths.tolist(), s.places) == ([200, 200], None)
 
 
 LINE = {"type": "LineString", "coordinates": [[0, 0, 5], [0.001, 0, 6], [0.001, 0.001, 7]]}

@@ -199,32 +199,27 @@ def _read_folder(folder: Path, columns: Columns, motion: Motion) -> Sequences:
                          f"found {listed(strays)}; move them away, or name one file")  # fmt: skip
     if len(kinds) != 1:
         raise ValueError(f"{folder}: expected files of one type, got {listed(sorted(kinds)) or 'none'}")
-    layout = None if columns.layout == "folder" else columns.layout
     if kinds != {".npy"}:
-        tables = [_read_table(f, replace(columns, layout=layout)) for f in files]
-        if is_track_table(tables[0][0], tables[0][1], motion):
-            return _joined_tracks(folder, files, tables, labelled, motion)
+        layout = "tracks" if kinds <= {*ROUTES} or columns.layout == "tracks" else None
+        first, known, _ = _read_table(files[0], replace(columns, layout="recording"))
+        if is_track_table(first, replace(known, layout=layout), motion):
+            return _joined_tracks(folder, files, labelled, columns, motion)
     columns = replace(columns, layout="recording")
     return _joined(folder, files, [_read_path(f, columns, motion) for f in files], labelled)
 
 
-def _joined_tracks(
-    folder: Path,
-    files: list[Path],
-    tables: list[tuple[pd.DataFrame, Columns, list[str]]],
-    labelled: bool,
-    motion: Motion,
-) -> Sequences:
+def _joined_tracks(folder: Path, files: list[Path], labelled: bool, columns: Columns, motion: Motion) -> Sequences:
     """Files of fixes: a table is one track, GPX and GeoJSON may hold several."""
     import pandas as pd
 
+    tables = [_read_table(file, replace(columns, layout="tracks")) for file in files]
     frames = []
     for file, (frame, _, _) in zip(files, tables, strict=True):
         name = str(file.relative_to(folder))
         several = file.suffix.lower() in ROUTES and "id" in frame and frame["id"].nunique() > 1
-        own = frame.assign(file=name + ":" + frame["id"] if several else name)
+        own = frame.assign(file=name + ":" + frame["id"].astype(str) if several else name)
         frames.append(own.assign(folder=file.parent.name) if labelled else own)
-    columns = replace(tables[0][1], layout="tracks", id="file", label="folder" if labelled else tables[0][1].label)
+    columns = replace(tables[0][1], id="file", label="folder" if labelled else tables[0][1].label)
     notes = [f"layout folder: {len(files)} files of tracks", *tables[0][2]]
     notes += ["labels are the names of the inner folders"] * labelled
     return from_fixes(pd.concat(frames, ignore_index=True), columns, motion, str(folder), notes)

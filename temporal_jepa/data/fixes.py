@@ -76,7 +76,7 @@ def from_fixes(
     lines = list(notes)
     frame, columns = tidy(frame, columns, source, lines)
     frame, roles = _roles(frame, columns, motion, source, lines)
-    tracks = _tracks(frame, roles, columns, source, lines)
+    tracks = _tracks(frame, roles, source, lines)
     together = columns.layout == "scene"
     return described(tracks, roles.values, motion, source, lines, degrees=roles.degrees, together=together)
 
@@ -177,7 +177,7 @@ def _split_points(
     return frame.drop(columns=name).assign(**{first[0]: parts[0], first[1]: parts[1]}), new
 
 
-def _tracks(frame: pd.DataFrame, roles: _Roles, columns: Columns, source: str, notes: list[str]) -> list[Track]:
+def _tracks(frame: pd.DataFrame, roles: _Roles, source: str, notes: list[str]) -> list[Track]:
     """The fixes of each track in the order of time, without those that have no place, no time or a time twice."""
     import pandas as pd
 

@@ -351,6 +351,10 @@ def read_times(column: pd.Series[Any], notes: list[str], source: str) -> npt.NDA
     if column.dtype.kind == "m":
         column = column.dt.total_seconds()
     times, first = (column, "") if _is_numeric(column) else _dates(column)
+    offset = r":\d\d.*(?:Z|[+-]\d\d:?\d\d)$"
+    offsets = int(column.astype(str).str.contains(offset).sum()) if first and column.dtype.kind == "O" else 0
+    if 0 < offsets < len(column):
+        notes.append(f"{len(column) - offsets} times in {column.name!r} have no offset from UTC: taken as UTC")
     if first and re.match(r"\d{1,2}[-/. ]\d", str(column.iloc[0])):
         notes.append(f"dates in {column.name!r} are read with the {first} first")
     if (wrong := np.flatnonzero(times.isna())).size:

@@ -248,7 +248,7 @@ def _facts(tracks: list[Track], degrees: bool) -> list[str]:
     if tracks[0].times is None:
         return facts
     between = np.concatenate([np.diff(t.seconds) for t in tracks])
-    limit = FAR * float(np.median(between))
+    limit = FAR * _usual(tracks)
     gaps = f"; {(between > limit).sum()} intervals are over {FAR} times the median (gap={limit:g} splits there)"
     facts.append(f"duration of a track: {_span([t.seconds[-1] for t in tracks])} s")
     facts.append(f"seconds between fixes: {_span(between)}" + gaps * bool((between > limit).any()))
