@@ -23,12 +23,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from moving_digits import FIRST_TEST, digits, pixels
+from moving_digits import FIRST_TEST, digits, pixels, setting
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 from temporal_jepa.config import PretrainConfig
-from temporal_jepa.data import Sequences, read
+from temporal_jepa.data import Sequences
+from temporal_jepa.data.video import Sampling, read_video
 from temporal_jepa.embedding import embed_sequences, initial_model
 from temporal_jepa.model import TemporalJEPA
 from temporal_jepa.moving import moving_pictures
@@ -43,7 +44,7 @@ CHANGES = ("none", "hue", "crop", "speed")
 
 def clips(folder: Path, size: int) -> dict[str, tuple[Array, Array]]:
     """Split -> (clips uint8 `(n, time, rows, columns, 3)`, film of each); "fast" has every other frame of "test"."""
-    films = read(folder, size=str(size), window=10**9)
+    films = read_video(folder, Sampling(size=size))
     parts: dict[str, list[tuple[Array, int]]] = {"train": [], "test": [], "fast": []}
     for number, film in enumerate(films.values):
         x = film.reshape(len(film), *films.frame)
@@ -72,11 +73,11 @@ def histogram(films: Array) -> Array:
     return np.stack([np.bincount(row, minlength=64) / len(row) for row in codes])
 
 
-def trained(films: Array, seed: int, steps: int) -> tuple[TemporalJEPA, TemporalJEPA]:
+def trained(films: Array, seed: int, options: argparse.Namespace) -> tuple[TemporalJEPA, TemporalJEPA]:
     """The encoder before and after training on films."""
     sequences = Sequences.from_arrays(films)
-    before, after = (initial_model(sequences, seed).eval() for _ in range(2))
-    return before, train(after, sequences, PretrainConfig(steps=steps, seed=seed, device="cpu"))
+    before, after = (initial_model(sequences, seed, **dict(options.set)).eval() for _ in range(2))
+    return before, train(after, sequences, PretrainConfig(steps=options.steps, seed=seed, device="cpu"))
 
 
 def found(Z: Array, owner: Array, asked: Array, owner_asked: Array) -> float:
@@ -86,11 +87,11 @@ def found(Z: Array, owner: Array, asked: Array, owner_asked: Array) -> float:
     return float(np.mean([hit[owner_asked == film].mean() for film in np.unique(owner_asked)]))
 
 
-def real_films(folder: Path, size: int, seed: int, steps: int) -> Iterator[tuple[str, str, float]]:
+def real_films(seed: int, options: argparse.Namespace) -> Iterator[tuple[str, str, float]]:
     """(score, embedder, value) of retrieval and order."""
-    parts = clips(folder, size)
+    parts = clips(options.folder, options.size)
     known, owner = parts["train"]
-    models = dict(zip(("untrained", "pretrained"), trained(known, seed, steps), strict=True))
+    models = dict(zip(("untrained", "pretrained"), trained(known, seed, options), strict=True))
     embedders: dict[str, Any] = {
         name: lambda x, model=model: embed_sequences(model, Sequences.from_arrays(x)) for name, model in models.items()
     }
@@ -138,10 +139,10 @@ def pixel_change(films: Array, patch: int) -> Array:
     return step.reshape(len(films), -1, patch).max(2)[:, 1:]
 
 
-def surprise(seed: int, steps: int) -> Iterator[tuple[str, str, float]]:
+def surprise(seed: int, options: argparse.Namespace) -> Iterator[tuple[str, str, float]]:
     """(score, embedder, AUROC) of a digit that vanishes or jumps."""
     known, _ = digits(1000, "train", seed)
-    before, after = trained(known, seed, steps)
+    before, after = trained(known, seed, options)
     films, when = surprises(200, seed)
     patch = after.config.patch
     truth = np.arange(1, FRAMES // patch) == when[:, None] // patch  # (n, times - 1)
@@ -171,6 +172,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--size", type=int, default=32, help="rows and columns of a frame")
     parser.add_argument("--steps", type=int, default=300, help="of pretraining")
+    parser.add_argument("--set", nargs="*", type=setting, default=[], metavar="NAME=VALUE", help="of the model")
     parser.add_argument("--out", type=Path, default=Path("video.csv"), help="rows are appended as they are known")
     options = parser.parse_args()
     new = not options.out.exists()
@@ -179,7 +181,7 @@ def main() -> None:
         if new:
             writer.writerow(("score", "embedder", "seed", "value"))
         for seed in options.seeds:
-            parts = (surprise(seed, options.steps), real_films(options.folder, options.size, seed, options.steps))
+            parts = surprise(seed, options), real_films(seed, options)
             for score, name, value in (row for part in parts for row in part):
                 writer.writerow([score, name, seed, f"{value:.4f}"])
                 file.flush()
