@@ -308,7 +308,7 @@ def _attended(
     encoders: Mapping[str, TemporalJEPA], train: Sequences, test: Sequences, seed: int
 ) -> list[dict[str, Any]]:
     """Rows of the attentive probe, on the values themselves (a timestep a token) and on each encoder's tokens."""
-    raw = [part.batch(range(len(part))) for part in (train, test)]
+    raw = [shrunk(part).batch(range(len(part))) for part in (train, test)]
     tokens: dict[str, Any] = {"raw values": [(np.nan_to_num(x), ~np.isnan(x).all(-1)) for x in raw]}
     tokens |= {name: [embed_tokens(model, part) for part in (train, test)] for name, model in encoders.items()}
     rows = []
