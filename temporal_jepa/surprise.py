@@ -51,7 +51,7 @@ class SurpriseDetector(BaseEstimator):
 
     Args:
         model: what embeds: a `TemporalJEPA`, a fitted `TemporalJEPAEmbedder`, or a name for `from_pretrained` (a run
-            folder). None: an encoder of its own, see `steps`.
+            folder, "series-small"). None: an encoder of its own, see `steps`.
         window: timesteps of a window. None: whole periods of the series (`period`) that last at least 256; at most an
             eighth of the longest series, and what the model was trained on.
         method: "distance", "error", or "both", the mean of the two scores.
@@ -105,7 +105,9 @@ class SurpriseDetector(BaseEstimator):
             raise ValueError(f"quantile must lie strictly between 0 and 1, got {self.quantile}")
         self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         given = self._given()
-        if given is not None:
+        if given is not None and given.config.views and "error" in kinds:
+            raise ValueError(f"method {self.method!r} needs a model of the channels together; this one sees each alone")
+        if given is not None and not given.config.views:  # an encoder with views takes any channels
             check_channels(given, known)
         self.unit_ = channel_statistics(known)[1]
         self.window_ = self._window(known, given)
@@ -138,7 +140,8 @@ class SurpriseDetector(BaseEstimator):
         """`score` of several series: a list of float32 `(time_i,)`; faster than one at a time. Raises as `score`."""
         check_is_fitted(self)
         series = _series(X)
-        check_channels(self.model_, series)
+        if series.n_channels != self.known_.n_channels:
+            raise ValueError(f"expected {self.known_.n_channels} channels, as in fit, got {series.n_channels}")
         if empty := [name for name, x in zip(series.ids, series.values, strict=True) if np.isnan(x).all()]:
             raise ValueError(f"series {empty[0]} has no observed value: all of it is missing (NaN)")
         total = [np.zeros(n) for n in series.lengths]
@@ -163,7 +166,8 @@ class SurpriseDetector(BaseEstimator):
         longest = int(known.lengths.max())
         if self.window is None:
             usual = _whole_periods(max(map(period, known.values)))
-            usual = min(usual, model.config.seq_len if model else LONGEST, longest // 8)
+            most = model.config.seq_len if model and not model.config.views else LONGEST
+            usual = min(usual, most, longest // 8)
             window = max(usual, min(SHORTEST, longest // 2))
         else:
             window = int(self.window)

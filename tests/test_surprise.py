@@ -134,7 +134,7 @@ def test_what_never_changes_is_no_surprise() -> None:
         ({}, (1, 79), (1, 200), "79 timesteps, but two windows .* a window is 40"),
         ({"window": None}, (1, 7), (1, 200), "7 timesteps, but two windows"),
         ({"window": 1}, (1, 200), (1, 200), "two windows of at least 4"),
-        ({}, (2, 200), (3, 200), "the model expects 2 channels, got 3"),
+        ({}, (2, 200), (3, 200), "expected 2 channels, as in fit, got 3"),
     ],
 )
 def test_what_cannot_be_used_is_said(
@@ -173,6 +173,14 @@ def test_any_model_will_do(tmp_path: Path) -> None:
         np.testing.assert_array_equal(first, other)
     with pytest.raises(ValueError, match="expects 1 channels, got 2"):
         quick(model=embedder).fit(wave(2))
+
+
+def test_the_general_encoder_takes_any_channels() -> None:
+    x = wave(2)
+    score = quick(model="series-small").fit(x[:, :600]).score(x)
+    assert roc_auc_score(odd(), score) > 0.97
+    with pytest.raises(ValueError, match="method 'error' needs a model of the channels together"):
+        quick(model="series-small", method="error").fit(x)
 
 
 def test_moments_are_the_highest_peaks_apart() -> None:
