@@ -98,7 +98,7 @@ def by_ridge(
 
 
 def shapes(inputs: Array) -> tuple[Array, tuple[Array, Array]]:
-    """Inputs with mean 0 and deviation 1 (a sensor may stand still: divided by a tenth at least), and what was taken."""
+    """Inputs with mean 0 and deviation 1, and what was taken away; where a sensor stands still, divided by a tenth."""
     mean, size = inputs.mean(1, keepdims=True), np.maximum(inputs.std(1, keepdims=True), 0.1)
     return (inputs - mean) / size, (mean, size)
 
