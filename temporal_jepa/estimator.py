@@ -107,7 +107,9 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             NotFittedError: before `fit`.
         """
         check_is_fitted(self)
-        return embed_sequences(self.exact(), self.sequences(X), self.pool)
+        embedding = embed_sequences(self.exact(), self.sequences(X), self.pool)
+        self._n_features_out = embedding.shape[1]  # that of "series-small" goes with the channels of X
+        return embedding
 
     def transform_timesteps(self, X: Any) -> list[npt.NDArray[np.float32]]:
         """One embedding per timestep: for each series float32 `(time_i, embed_dim)`, NaN where a patch is unobserved.

@@ -11,6 +11,7 @@ from temporal_jepa.checkpoint import BUNDLED
 from temporal_jepa.config import RECIPE, TemporalJEPAConfig
 from temporal_jepa.embedding import embed_sequences, untrained_twin
 from temporal_jepa.encoder import QUANTILES, pool_tokens
+from temporal_jepa.finetuning import TemporalJEPAClassifier
 from temporal_jepa.model import TemporalJEPA
 from temporal_jepa.synthetic import synthetic_twins
 
@@ -101,6 +102,16 @@ def test_series_small_takes_any_series_and_rows_do_not_depend_on_each_other(smal
     assert Z.shape == (3, small.transform(series(1, 90)).shape[1] + 258)
     np.testing.assert_array_equal(small.transform(X[1:]), Z[1:])
     assert sum(path.stat().st_size for path in (BUNDLED / "series-small").iterdir()) < 8_000_000
+
+
+def test_series_small_under_a_classifier_and_as_a_table() -> None:
+    X, y = np.random.default_rng(0).normal(size=(20, 3, 40)), np.arange(20) % 2
+    X[y == 1, 0] += np.sin(np.arange(40)) * 3
+    classifier = TemporalJEPAClassifier(base="series-small", random_state=0).fit(X, y)
+    assert classifier.steps_ == 0  # a ridge model on frozen features
+    assert classifier.score(X, y) == 1
+    table = TemporalJEPAEmbedder.from_pretrained("series-small").set_output(transform="pandas").transform(X)
+    assert table.shape == (20, 5760 + 3 * 258)
 
 
 def test_series_small_finds_series_of_one_process_where_its_untrained_twin_does_not() -> None:
