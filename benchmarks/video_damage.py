@@ -2,7 +2,7 @@
 
 python benchmarks/video_damage.py [--files 240] [--seed 0]
 
-Makes a film of each of ten kinds of file, changes up to 200 random bytes of each copy (of every second one in the
+Makes a film of each of twelve kinds of file, changes up to 200 random bytes of each copy (of every second one in the
 header too), cuts every fifth short, and reads it with one core, with two, and with two again.
 """
 
@@ -20,18 +20,20 @@ import numpy as np
 
 from temporal_jepa.data import read, video
 
-KINDS = {"h264.mp4": "libx264", "h264.m2ts": "libx264", "vp9.webm": "libvpx-vp9", "mpeg2.mpg": "mpeg2video",
-         "mpeg4.avi": "mpeg4", "jpeg.mov": "mjpeg", "animated.gif": "gif", "lossless.mkv": "ffv1", "flash.flv": "flv",
-         "windows.wmv": "wmv2"}  # fmt: skip
-FORMS = {"gif": "rgb8", "mjpeg": "yuvj420p"}
+KINDS = {"h264.mp4": ("libx264", "yuv420p"), "h264.m2ts": ("libx264", "yuv420p"),
+         "deep.mp4": ("libx264", "yuv420p10le"), "vp9.webm": ("libvpx-vp9", "yuv420p"),
+         "mpeg2.mpg": ("mpeg2video", "yuv420p"), "mpeg4.avi": ("mpeg4", "yuv420p"), "jpeg.mov": ("mjpeg", "yuvj420p"),
+         "prores.mov": ("prores_ks", "yuv422p10le"), "animated.gif": ("gif", "rgb8"),
+         "lossless.mkv": ("ffv1", "yuv420p"), "flash.flv": ("flv", "yuv420p"),
+         "windows.wmv": ("wmv2", "yuv420p")}  # fmt: skip
 
 
-def make(path: Path, codec: str) -> bytes:
+def make(path: Path, codec: str, form: str) -> bytes:
     """120 pictures of noise that drifts."""
     noise = np.random.default_rng(0).integers(0, 256, (96, 400, 3), dtype=np.uint8)
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=24)
-        stream.height, stream.width, stream.pix_fmt = 96, 128, FORMS.get(codec, "yuv420p")
+        stream.height, stream.width, stream.pix_fmt = 96, 128, form
         for k in range(120):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(noise[:, 2 * k : 2 * k + 128]), "rgb24")
             frame.pts, frame.time_base = k, Fraction(1, 24)
@@ -68,7 +70,7 @@ def main() -> None:
     rng, names = np.random.default_rng(options.seed), list(KINDS)
     counts, longest = {"read": 0, "refused": 0, "differ": 0}, 0.0
     with tempfile.TemporaryDirectory() as folder:
-        films = {name: make(Path(folder, name), codec) for name, codec in KINDS.items()}
+        films = {name: make(Path(folder, name), *kind) for name, kind in KINDS.items()}
         for k in range(options.files):
             path = Path(folder, "damaged").with_suffix(Path(names[k % len(names)]).suffix)
             path.write_bytes(damaged(films[names[k % len(names)]], k, rng))

@@ -175,6 +175,13 @@ def test_size_and_area_by_name(tmp_path: Path) -> None:
     assert abs(squeezed - means).max() < 3  # of 255, over the area of a pixel
 
 
+@pytest.mark.parametrize("form", ["yuv420p", "yuv420p10le", "yuv422p12le", "yuv444p16le", "gbrp10le", "bgra"])
+def test_colours_of_every_depth(tmp_path: Path, form: str) -> None:
+    pixels = np.broadcast_to(np.array([200, 100, 50], np.uint8), (16, 30, 44, 3)).copy()  # cut at an odd place: 7
+    found = read(film(tmp_path / "a.mkv", pixels, form=form))
+    assert abs(found.values[0].reshape(-1, 3).astype(int) - [200, 100, 50]).max() <= 2
+
+
 def test_gray_stays_gray(tmp_path: Path) -> None:
     film(tmp_path / "c" / "a.mkv", ramp(16)[..., 0], form="gray")
     found = read(tmp_path / "c")
@@ -437,7 +444,7 @@ def test_a_damaged_picture_is_passed_over(tmp_path: Path) -> None:
     ("options", "message"),
     [({"size": "0"}, "size='0': expected pixels, such as 64"), ({"size": "big"}, "96x64"),
      ({"fps": 0}, "fps=0: expected frames a second"), ({"fps": float("nan")}, "fps=nan"),
-     ({"area": "left"}, "area='left': expected none, center or WIDTHxHEIGHT"),
+     ({"area": "1x5+0+0"}, "area='1x5"), ({"area": "left"}, "area='left': expected none, center or WIDTHxHEIGHT"),
      ({"area": "40x40+0+0"}, r"area=40x40\+0\+0 .* does not fit into its pictures of 48x32"),
      ({"id": "track"}, "id: for tables only"), ({"layout": "wide"}, "layout: for tables only"),
      ({"stride": 3}, "needs a window")],

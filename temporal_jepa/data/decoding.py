@@ -133,16 +133,20 @@ def decode(
     given. Pictures in files of their own (`loose`) have no time: each is given once.
     Raises ValueError, with the name of the file, for a region outside the picture.
     """
-    fit = _Fit(target, files[0])
+    fit = _Fit(target, files[0], lost)
     if loose:
         for file in files:
-            for picture in _picture(file, lost):
-                yield fit(picture), 1
+            yield from ((frame, 1) for picture in _picture(file, lost) if (frame := fit(picture)) is not None)
         return
     with _opened(files[0]) as (container, stream):
         stream.thread_type, stream.codec_context.thread_count = "AUTO", threads
+        last, owed = None, 0
         for picture, times in sampled(_frames(container, stream, lost), Clock(1 / facts.rate), target.fps):
-            yield fit(picture), times
+            frame, owed = fit(picture), owed + times
+            last = last if frame is None else frame
+            if last is not None:
+                yield last, owed
+                owed = 0
 
 
 def sampled(frames: Iterable[Any], clock: Clock, fps: float) -> Iterator[tuple[Any, int]]:
@@ -167,34 +171,44 @@ def sampled(frames: Iterable[Any], clock: Clock, fps: float) -> Iterator[tuple[A
 class _Fit:
     """Puts a decoded picture upright, crops and scales it, in a chain of FFmpeg's filters."""
 
-    def __init__(self, target: Target, file: Path):
-        self.target, self.file = target, file
+    def __init__(self, target: Target, file: Path, lost: list[str]):
+        self.target, self.file, self.lost = target, file, lost
         self.key: tuple[Any, ...] = ()
         self.graph: Any = None
 
-    def __call__(self, picture: Any) -> npt.NDArray[np.uint8]:
+    def __call__(self, picture: Any) -> npt.NDArray[np.uint8] | None:
+        """The frame, or None for a picture with damaged properties."""
+        import av
+
         key = (picture.width, picture.height, picture.format.name, picture.rotation)
-        if key != self.key:
-            self.graph, self.key = self._chain(*key), key
-        self.graph.push(picture)
-        array: npt.NDArray[np.uint8] = self.graph.pull().to_ndarray()
+        try:
+            if key != self.key:
+                self.graph, self.key = self._chain(*key), key
+            self.graph.push(picture)
+            array: npt.NDArray[np.uint8] = self.graph.pull().to_ndarray()
+        except av.error.FFmpegError as error:
+            self.key = ()
+            self.lost.append(str(error.strerror))
+            return None
         return array.reshape(self.target.shape)
 
     def _chain(self, width: int, height: int, form: str, rotation: int) -> Any:
         import av
 
-        turn = UPRIGHT.get(rotation, ())
-        if rotation in (90, -90):
-            shown = height, width
-        else:
-            shown = width, height
-        rows, columns, channels = self.target.shape
+        shown = (height, width) if rotation in (90, -90) else (width, height)
         try:
-            region = ":".join(map(str, region_of(*shown, self.target)))
+            region = region_of(*shown, self.target)
         except ValueError as error:
             raise ValueError(f"{self.file}: {error}") from None
-        steps = (*turn, f"crop={region}:exact=1", f"scale={columns}:{rows}:flags={SCALING}",
-                 f"format={'gray' if channels == 1 else 'rgb24'}")  # fmt: skip
+        rows, columns, channels = self.target.shape
+        steps = [*UPRIGHT.get(rotation, ()), f"scale={columns}:{rows}:flags={SCALING}",
+                 f"format={'gray' if channels == 1 else 'rgb24'}"]  # fmt: skip
+        if region != (
+            *shown,
+            0,
+            0,
+        ):  # to whole pixels of colour, perhaps two of brightness: exact=1 spoils deep colours
+            steps.insert(-2, f"crop={':'.join(map(str, region))}")
         graph = av.filter.Graph()
         source: Any = {"width": width, "height": height, "format": form, "time_base": Fraction(1)}
         nodes = [graph.add_buffer(**source)]
@@ -215,7 +229,7 @@ def region_of(width: int, height: int, target: Target) -> Region:
         return width, height, 0, 0
     rows, columns, _ = target.shape
     wide, high = min(width, round(height * columns / rows)), min(height, round(width * rows / columns))
-    wide, high = max(wide, 1), max(high, 1)
+    wide, high = max(wide, min(2, width)), max(high, min(2, height))
     return wide, high, (width - wide) // 2, (height - high) // 2
 
 

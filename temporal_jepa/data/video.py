@@ -59,7 +59,7 @@ class Sampling:
     def region(self) -> Region | str:
         """The part of a picture: "none", "center" or (width, height, left, top)."""
         text = "center" if self.area is None else str(self.area).strip()
-        found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)\+(\d+)\+(\d+)", text)
+        found = re.fullmatch(r"([2-9]|[1-9]\d+)x([2-9]|[1-9]\d+)\+(\d+)\+(\d+)", text)
         if found is None and text not in ("none", "center"):
             raise ValueError(f"area={text!r}: expected none, center or WIDTHxHEIGHT+LEFT+TOP, such as 320x240+0+40")
         return text if found is None else (int(found[1]), int(found[2]), int(found[3]), int(found[4]))
