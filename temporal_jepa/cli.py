@@ -108,7 +108,7 @@ def _report(form: Form) -> None:
 
 
 def _surprise(form: Form) -> None:
-    form.positional("run", "RUN", "run folder, or a model on the Hugging Face hub")
+    form.positional("run", "RUN", "run folder, series-small, or a model on the Hugging Face hub")
     form.positional("data", "FILE", "file or folder of sequences, long ones")
     form.flag("out", TEXT, None, ".csv or .parquet; the page goes beside it (default: RUN/surprise.csv)", "FILE")
     form.flag("clean", TEXT, None, "what each series begins with is known to be normal: timesteps, or a share such as "
@@ -165,7 +165,7 @@ VERBS = {
                   ("probe runs/a --train train.csv --test test.csv", "probe runs/a --label activity"), _probe),
     "report": Verb("commands", "RUN [options]", "Write one HTML page of how the run went", ("report runs/a",), _report),
     "surprise": Verb("alarms", "RUN FILE [options]", "Score how surprising each timestep of long series is",
-                     ("surprise runs/a new.csv", "surprise runs/a recording.csv --clean 0.2 --out scores.csv"),
+                     ("surprise runs/a new.csv", "surprise series-small recording.csv --clean 0.2 --out scores.csv"),
                      _surprise),
     "nearest": Verb("lookup", "RUN QUERY [options]", "Find the sequences most like these, by their vectors",
                     ("nearest runs/a new.csv", "nearest runs/a 17 --k 10 --out nearest.html"), _nearest),
