@@ -252,7 +252,7 @@ def _decoded(known: list[tuple[Film, Facts]], target: Target) -> list[tuple[npt.
     """The frames of each film, ``(frames, height * width * channels)``, and what is damaged in it, "" for nothing."""
     width, stop, lock = prod(target.shape), threading.Event(), threading.Lock()
     counts = [facts.pictures if film.loose else floor(facts.seconds * target.fps + 0.05) + 1 for film, facts in known]
-    starts = [0, *accumulate(counts)]
+    starts, share = [0, *accumulate(counts)], max(1, CORES // len(known))
 
     def fill(film: Film, facts: Facts, at: int, end: int, threads: int, lost: list[str]) -> int:
         """Write the frames of a film at their place and say where they end."""
@@ -269,8 +269,8 @@ def _decoded(known: list[tuple[Film, Facts]], target: Target) -> list[tuple[npt.
 
     def work(job: tuple[Film, Facts, int, int]) -> tuple[int, str]:
         lost: list[str] = []
-        ends = fill(*job, max(1, CORES // len(known)), lost)
-        if lost:  # FFmpeg's threads mend a damaged film in another way each time, one thread always in the same
+        ends = fill(*job, share, lost)
+        if lost and share > 1:  # FFmpeg's threads mend a damaged film in another way each time, one always in the same
             lost.clear()
             ends = fill(*job, 1, lost)
         return ends, _damage(*job[:2], ends - job[2], target.fps, lost)
