@@ -31,6 +31,9 @@ def surprise(options: argparse.Namespace) -> None:
     check_out(out, options.overwrite, (".csv", ".parquet"))
     check_out(page, options.overwrite)
     run = _uncut(checkpoint.read_config(Path(options.run))) if local else {}
+    if frame := run.get("model", {}).get("frame"):
+        what = "scenes of agents" if frame[0] == 1 else "films"
+        raise ValueError(f"{options.run} was trained on {what}, and surprise scores the timesteps of series and tracks")
     series = read_as_trained(options.data, argparse.Namespace(**{**vars(options), "window": None, "stride": None}), run)
     known, how = _known(series, options.clean, run)
     detector = SurpriseDetector(options.run, options.window, options.method, options.quantile, random_state=0,

@@ -21,7 +21,7 @@ import yaml
 
 from . import checkpoint, probes, runs
 from .attentive import attentive_probe
-from .config import Pool, PretrainConfig, TemporalJEPAConfig
+from .config import Pool, PretrainConfig, TemporalJEPAConfig, in_words
 from .console import Progress, command, facts, say, show
 from .data import Sequences, read
 from .data.video import Sampling, is_video, shrunk
@@ -271,7 +271,9 @@ def split(sequences: Sequences, seed: int, share: float = 0.3) -> tuple[Sequence
 
 def _labels(sequences: Sequences) -> npt.NDArray[np.str_]:
     if sequences.labels is None:
-        raise ValueError(f"{sequences.source} has no labels, and a probe needs them; name their column: --label COL")
+        films = sequences.frame is not None and sequences.frame[0] > 1
+        how = "put the films of each class into a folder of its own" if films else "name their column: --label COL"
+        raise ValueError(f"{sequences.source} has no labels, and a probe needs them; {how}")
     return sequences.labels
 
 
@@ -366,8 +368,8 @@ def _inspect_run(run: Path) -> None:
     lines = (run / runs.METRICS).read_text("utf-8").splitlines() if (run / runs.METRICS).is_file() else []
     last = json.loads(lines[-1]) if lines and lines[-1].endswith("}") else {}
     files = sorted(p.name for p in run.iterdir() if p.is_file() and not p.name.startswith("."))
-    rows = [("run", run), ("data", f"{data.get('path')}: {data.get('n')} sequences, "
-             f"{config['model'].get('input_dim')} channels"),
+    rows = [("run", run), ("data", f"{data.get('path')}: {data.get('n')} sequences of "
+             f"{in_words(config['model'])}"),
             ("step", f"{last.get('step', 0)} of {training.get('steps')}"),
             ("relative loss", f"{last['relative_loss']:.3f}" if "relative_loss" in last else "none yet"),
             ("verdict", last.get("verdict", "none yet")), ("files", ", ".join(files)),

@@ -246,6 +246,18 @@ def _require(holds: bool, name: str, expected: str, got: object) -> None:
         raise ValueError(f"{name} must be {expected}, got {got!r}")
 
 
+def in_words(model: Mapping[str, Any]) -> str:
+    """What a timestep is, from the fields of a configuration.
+
+    >>> in_words({"input_dim": 12288, "frame": [64, 64, 3]})
+    'pictures of 64 x 64 x 3'
+    """
+    if frame := model.get("frame"):
+        words = f"{frame[1]} agents with {frame[2]} features", f"pictures of {' x '.join(map(str, frame))}"
+        return words[frame[0] > 1]
+    return f"{model.get('input_dim')} channel{'s' * (model.get('input_dim') != 1)}"
+
+
 def make_config(**options: Any) -> TemporalJEPAConfig:
     """`TemporalJEPAConfig(**options)` with a clear error for a misspelt or missing option.
 

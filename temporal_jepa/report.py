@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from . import drawings, figures
 from .checkpoint import from_pretrained, read_config, write_atomically
-from .config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig
+from .config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig, in_words
 from .data import Sequences, read
 from .embedding import check_channels, embed_sequences, untrained_twin
 from .losses import mean_predictor_loss
@@ -196,7 +196,7 @@ def _headline(run: _Run) -> Row:
         took = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
         facts.append(("Training time", took, f"{speed:,.0f} series a second"))
     return {"name": run.folder.resolve().name, "source": Path(str(data.get("path", "arrays in memory"))).name,
-            "count": data.get("n"), "channels": len(data.get("channels", [])) or run.config["model"].get("input_dim"),
+            "count": data.get("n"), "timestep": in_words(run.config["model"]),
             "lengths": data.get("lengths"), "steps": done, "wanted": wanted, "finished": finished,
             "mood": verdict.split(":")[0], "verdict": verdict, "facts": facts}  # fmt: skip
 

@@ -108,6 +108,8 @@ def load(data: Any, options: Mapping[str, Any]) -> tuple[Sequences, dict[str, An
     A lone recording is cut into windows, an eighth of it and at most 256 timesteps each, unless `window` is given.
     """
     sequences = data if isinstance(data, Sequences) else read(data, **options)
+    if sequences.frame is not None and options.get("layout") == "scene":
+        return sequences, {**options, "agents": sequences.frame[1]}  # later files get as many places for agents
     window = min(int(sequences.lengths[0]) // 8, 256)
     if len(sequences) > 1 or options.get("window") or window < 8:
         return sequences, dict(options)

@@ -128,6 +128,10 @@ class Sequences:
         if not kept:
             raise ValueError(f"{self.source}: every window of {length} timesteps is missing throughout (all NaN)")
         notes = [f"cut into {len(kept)} windows of {length} timesteps, one every {stride}"]
+        if rest := int(
+            np.maximum(self.lengths - length, 0).sum() - sum(_last(n, length, stride) for n in self.lengths)
+        ):
+            notes.append(f"{rest} timesteps at the ends that fill no window are left out")
         if short := int((self.lengths < length).sum()):
             notes.append(f"{short} series shorter than the window are kept whole")
         if len(kept) < len(cuts):
@@ -189,6 +193,9 @@ class Sequences:
             if array.ndim in (4, 5) and array.size:
                 rows = (1,) if array.ndim == 4 and array.dtype != np.uint8 else ()  # agents stand in one row
                 frame = (*rows, *array.shape[2:], 1)[:3]
+                if array.ndim == 5 and array.shape[2] in (1, 3) and array.shape[4] > 4:
+                    raise ValueError(f"expected films (n, time, rows, columns, channels), got {array.shape}: the axes "
+                                     "look like PyTorch's; pass X.transpose(0, 1, 3, 4, 2)")  # fmt: skip
                 flat = array.reshape(*array.shape[:2], -1)
                 return cls(list(flat), None if y is None else as_labels(y), frame=frame)
             if array.ndim not in (2, 3):

@@ -155,7 +155,8 @@ def _ucr(path: Path, frame: pd.DataFrame, columns: Columns, notes: list[str]) ->
     if is_recording(rows, width):
         raise ValueError(
             f"{path}: {rows} rows of {width} numbers is not the UCR layout (a label, then the values of one series); "
-            f"for a table name its columns by number, such as id=1, time=0, or say layout=recording (rows are time)"
+            f"for a table name its columns by number, such as id=1, time=0, or say layout=recording (rows are time), "
+            "tracks (rows are fixes) or scene"
         )
     if columns.label is None:
         frame = frame.rename(columns={frame.columns[0]: "label"})
