@@ -29,7 +29,7 @@ FROM_DATA = ("input_dim", "frame", "views")
 MODEL_FIELDS = tuple(f.name for f in fields(TemporalJEPAConfig) if f.name not in FROM_DATA)
 TEXT = str | None
 READING = ("layout", "id", "time", "label", "values", "window", "stride", "features", "step", "gap", "max_speed",
-           "agents", "fps", "size", "area")  # fmt: skip
+           "agents", "time_unit", "fps", "size", "area")  # fmt: skip
 
 
 def _reading(form: Form, otherwise: str = "inferred", windows: bool = True) -> None:
@@ -48,6 +48,7 @@ def _reading(form: Form, otherwise: str = "inferred", windows: bool = True) -> N
     form.flag("step", float | None, None, "of tracks: resample to a fix every S seconds", "S")
     form.flag("gap", float | None, None, "of tracks: split where no fix comes for S seconds", "S")
     form.flag("max_speed", float | None, None, "of tracks: leave out fixes that are jumps, faster than this", "M/S")
+    form.flag("time_unit", float | None, None, "of tracks: seconds that a number in the time column counts", "S")
     form.flag("agents", int | None, None, "of scenes: so many agents (default: as many as the fullest needs)", "N")
     form.flag("fps", float | None, None, "of video: frames a second (default: 8, or what the films have)", "X")
     form.flag("size", TEXT, None, "of video: pixels, 64 for a square or WIDTHxHEIGHT (default: 64)", "N")

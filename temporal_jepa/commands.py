@@ -37,7 +37,16 @@ from .model import TemporalJEPA
 from .report import write_report
 from .training import pick_device
 
-SHAPING = ("window", "stride", "features", "step", "gap", "max_speed", "agents")  # name no columns of a file
+SHAPING = (
+    "window",
+    "stride",
+    "features",
+    "step",
+    "gap",
+    "max_speed",
+    "agents",
+    "time_unit",
+)  # name no columns of a file
 FILMING = tuple(field.name for field in fields(Sampling))
 Kind = probes.ProbeKind | Literal["attentive"]
 READING = [name for name in introspection.signature(read).parameters if name != "data"]

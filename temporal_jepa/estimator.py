@@ -26,7 +26,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     `X` is an array `(n, channels, time)`, a list of arrays `(channels, time_i)` of any lengths, or a table `(n, time)`
     (array or DataFrame) of univariate series; NaN is a missing value. Fitted on a table, tables must keep its columns;
     pass `X[:, None, :]` for other lengths. Scenes are `(n, time, agents, features)`; films are uint8 `(n, time, rows,
-    columns)` or `(n, time, rows, columns, channels)`, uint8 or float in 0..1.
+    columns)` or `(n, time, rows, columns, channels)`, uint8 or float in 0..1. What `read` returns will do too.
 
     Args:
         steps: optimizer steps; 0 lets the number of series decide, see `PretrainConfig`.
@@ -180,6 +180,8 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         return self._sequences(X, fitting=False)
 
     def _sequences(self, X: Any, fitting: bool) -> Sequences:
+        if isinstance(X, Sequences):
+            return self._collection(X, fitting)
         if isinstance(X, np.ma.MaskedArray):  # scikit-learn's checks would drop the mask
             X = np.ma.filled(X.astype(float), np.nan)
         collection = isinstance(X, (list, tuple)) and not _is_table(X)
@@ -194,7 +196,9 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
                 return Sequences.from_arrays(X)
             else:
                 X = check_array(X, allow_nd=True, **checks)
-        sequences = Sequences.from_arrays(X)
+        return self._collection(Sequences.from_arrays(X), fitting)
+
+    def _collection(self, sequences: Sequences, fitting: bool) -> Sequences:
         if fitting and len(sequences) < 2:
             raise ValueError("expected at least 2 series, got 1 sample; cut a long recording into windows")
         if fitting:

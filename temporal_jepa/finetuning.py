@@ -178,14 +178,19 @@ class TemporalJEPARegressor(RegressorMixin, _FineTuner):
         return np.asarray(self._outputs(X, "predict"))
 
 
-def finetune(X: Any, y: Any, **options: Any) -> TemporalJEPAClassifier | TemporalJEPARegressor:
+def finetune(X: Any, y: Any = None, **options: Any) -> TemporalJEPAClassifier | TemporalJEPARegressor:
     """Fit a classifier, or for numbers with a fraction a regressor; options are their arguments.
+
+    `X` is what `TemporalJEPAEmbedder` takes; of `Sequences` the labels are `y` unless others are given.
 
     >>> X, y = np.random.default_rng(0).normal(size=(20, 1, 32)), np.linspace(0.1, 2, 20)
     >>> base = TemporalJEPAEmbedder(steps=2, pool="mean", random_state=0)
     >>> type(finetune(X, y, base=base, steps=2, random_state=0)).__name__
     'TemporalJEPARegressor'
     """
+    y = X.labels if y is None and isinstance(X, Sequences) else y
+    if y is None:
+        raise ValueError("fine-tuning needs a label for each series: y, or the labels of the sequences")
     numbers = type_of_target(y).startswith("continuous")
     kind: type[TemporalJEPAClassifier | TemporalJEPARegressor] = TemporalJEPAClassifier
     return (TemporalJEPARegressor if numbers else kind)(**options).fit(X, y)

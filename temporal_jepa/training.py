@@ -206,7 +206,8 @@ class Trainer:
                     if self.step % config.watch_every == 0 or final:
                         row |= self.watch()
                         if row["relative_loss"] > 0.98:
-                            row["verdict"] += "; the prediction is no better than guessing the mean: train longer"
+                            row["verdict"] = "weak: the prediction is no better than guessing the mean, train longer; " + (
+                                row["verdict"].replace(": ", " otherwise: ", 1))  # fmt: skip
                     since, counted = time.perf_counter(), self.step
                     on_row(row)
                 if on_step(self):

@@ -52,6 +52,7 @@ def read(
     gap: float | None = None,
     max_speed: float | None = None,
     agents: int | None = None,
+    time_unit: float | None = None,
     fps: float | None = None,
     size: str | int | None = None,
     area: str | None = None,
@@ -70,7 +71,7 @@ def read(
     features: of tracks, a list or "A,B,C" of x, y, z, lon, lat, dx, dy, speed, acceleration, heading, turn, dt, see
         `tracks.movement`. step: seconds between resampled fixes. gap: seconds without a fix that split a track.
         max_speed: m/s from which a fix is a jump and left out. agents: how many a scene holds (default: as many as
-        the fullest one needs).
+        the fullest one needs). time_unit: seconds that a number in the time column counts, 3600 for hours.
     fps, size, area: of video: frames a second (default: 8, or the films' own rate when it is lower); "64" pixels for a
         square or "WIDTHxHEIGHT"; "center" (default), "none" (the whole picture, squeezed) or "WIDTHxHEIGHT+LEFT+TOP".
 
@@ -79,7 +80,7 @@ def read(
     """
     id, time, label = (None if c is None else str(c) for c in (id, time, label))
     columns, sampling = Columns(layout, id, time, label, _names(values)), Sampling(fps, size, area)
-    motion = Motion(_names(features), step, gap, max_speed, agents)
+    motion = Motion(_names(features), step, gap, max_speed, agents, time_unit)
     if stride is not None and window is None:
         raise ValueError(f"stride={stride} needs a window: the number of timesteps in each piece")
     if agents is not None and layout != "scene":
@@ -87,11 +88,24 @@ def read(
     films = isinstance(data, (str, Path)) and is_video(Path(data))
     found = _films(Path(data), columns, motion, sampling) if films else _found(data, columns, motion, sampling)
     if layout == "scene" and found.places is not None:
-        found, window = as_scenes(found, window, stride, agents), None
+        found, window = _scenes(found, window, stride, agents), None
     if window is None and found.frame is not None and found.frame[0] > 1 and (films or len(found) == 1):
         window = min(CLIP, int(found.lengths.max()))
     found = _checked(found, window is None)
     return found if window is None else found.windows(window, stride)
+
+
+def _scenes(tracks: Sequences, window: int | None, stride: int | None, agents: int | None) -> Sequences:
+    """Scenes of the tracks of a file; of the files of a folder, each with a clock of its own and as many agents."""
+    folder = Path(tracks.source)
+    if not folder.is_dir():
+        return as_scenes(tracks, window, stride, agents)
+    files = [name.split(":")[0] for name in tracks.ids]
+    own = [tracks.select([f == file for f in files]) for file in dict.fromkeys(files)]
+    parts = [as_scenes(replace(part, source=part.ids[0].split(":")[0]), window, stride, agents) for part in own]
+    if agents is None:
+        return _scenes(tracks, window, stride, max(part.frame[1] for part in parts if part.frame is not None))
+    return _joined(folder, [folder / file for file in dict.fromkeys(files)], parts, labelled=False)
 
 
 def _checked(found: Sequences, whole: bool) -> Sequences:
@@ -183,7 +197,7 @@ def _read_table(path: Path, columns: Columns) -> _Table:
 
 def _read_folder(folder: Path, columns: Columns, motion: Motion) -> Sequences:
     """One series a file, all of one type; in a folder of folders the inner ones are the labels."""
-    if columns.layout not in (None, "folder", "tracks"):
+    if columns.layout not in (None, "folder", "tracks", "scene"):
         raise ValueError(f"{folder}: a folder has the layout folder (one series a file), got {columns.layout!r}; for "
                          f"another layout name one of its files")  # fmt: skip
     entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
@@ -200,7 +214,7 @@ def _read_folder(folder: Path, columns: Columns, motion: Motion) -> Sequences:
     if len(kinds) != 1:
         raise ValueError(f"{folder}: expected files of one type, got {listed(sorted(kinds)) or 'none'}")
     if kinds != {".npy"}:
-        layout = "tracks" if kinds <= {*ROUTES} or columns.layout == "tracks" else None
+        layout = "tracks" if kinds <= {*ROUTES} or columns.layout in ("tracks", "scene") else None
         first, known, _ = _read_table(files[0], replace(columns, layout="recording"))
         if is_track_table(first, replace(known, layout=layout), motion):
             return _joined_tracks(folder, files, labelled, columns, motion)
@@ -209,26 +223,22 @@ def _read_folder(folder: Path, columns: Columns, motion: Motion) -> Sequences:
 
 
 def _joined_tracks(folder: Path, files: list[Path], labelled: bool, columns: Columns, motion: Motion) -> Sequences:
-    """Files of fixes: a table is one track, GPX and GeoJSON may hold several."""
-    import pandas as pd
-
-    tables = [_read_table(file, replace(columns, layout="tracks")) for file in files]
-    frames = []
-    for file, (frame, _, _) in zip(files, tables, strict=True):
-        name = str(file.relative_to(folder))
-        several = file.suffix.lower() in ROUTES and "id" in frame and frame["id"].nunique() > 1
-        own = frame.assign(file=name + ":" + frame["id"].astype(str) if several else name)
-        frames.append(own.assign(folder=file.parent.name) if labelled else own)
-    columns = replace(tables[0][1], id="file", label="folder" if labelled else tables[0][1].label)
-    notes = [f"layout folder: {len(files)} files of tracks", *tables[0][2]]
-    notes += ["labels are the names of the inner folders"] * labelled
-    return from_fixes(pd.concat(frames, ignore_index=True), columns, motion, str(folder), notes)
+    """Files of fixes, with one track each or several; a file of a single fix is left out."""
+    tables = {file: _read_table(file, replace(columns, layout="tracks")) for file in files}
+    kept = {file: table for file, table in tables.items() if len(table[0]) > 1}
+    if not kept:
+        raise ValueError(f"{folder}: no track has two fixes or more")
+    parts = [from_fixes(frame, own, motion, str(file), notes) for file, (frame, own, notes) in kept.items()]
+    found = _joined(folder, list(kept), parts, labelled)
+    left = len(files) - len(kept)
+    return replace(found, notes=(*found.notes, f"{left} files of a single fix are left out")) if left else found
 
 
 def _joined(folder: Path, files: list[Path], parts: list[Sequences], labelled: bool) -> Sequences:
     first = parts[0]
     for part in parts:
-        if part.channels != first.channels or (part.times is None) != (first.times is None):
+        alike = (part.times is None) == (first.times is None) and part.degrees == first.degrees
+        if part.channels != first.channels or not alike:
             raise ValueError(f"{part.source}: expected the columns of {files[0].name} ({listed(first.channels)}), got "
                              f"{listed(part.channels)}; name the columns to read with values=, time=")  # fmt: skip
     own = [label for p in parts if p.labels is not None for label in p.labels]
@@ -237,6 +247,8 @@ def _joined(folder: Path, files: list[Path], parts: list[Sequences], labelled: b
     notes = [f"layout folder: {len(files)} files, {len(ids)} series; all read like {files[0].name}"]
     if labelled:
         notes.append("labels are the names of the inner folders")
+    elif 0 < len(own) < len(ids):
+        notes.append("some files have no labels: there are none")
     return Sequences(
         [x for p in parts for x in p.values],
         None if labels is None else np.array(labels),
@@ -245,4 +257,7 @@ def _joined(folder: Path, files: list[Path], parts: list[Sequences], labelled: b
         None if first.times is None else [t for p in parts for t in p.times or ()],
         str(folder),
         (*notes, *first.notes),
+        first.frame,
+        None if first.places is None else [place for p in parts for place in p.places or ()],
+        first.degrees,
     )

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 DEGREES = re.compile(r"(?P<prefix>.*[\s_.:-])?(?P<axis>lon|lng|long|longitude|lat|latitude)", re.IGNORECASE)
 METRES = (("x", "y"), ("easting", "northing"), ("east", "north"))
 HEIGHTS = ("z", "ele", "elevation", "alt", "altitude", "height")
+OWNERS = re.compile(
+    r"(?i:trip|user|person|animal|vehicle|vessel|ship|mmsi|imo|icao24|flight|callsign|imei|taxi|bus|driver|device|name|"
+    r"(individual|tag)[_-]local[_-]identifier)"
+)
+KINDS = ("mode", "transport_mode", "activity", "species", "behaviour", "behavior", "kind", "type", "vehicle_type")
 FARTHEST = 1e12  # metres, beyond Saturn
 CALENDAR = {"year", "month", "day", "hour", "minute", "second"}  # parts of a time, no measurements
 NUMBER = r"[+-]?\d+\.?\d*(?:[eE][+-]?\d+)?"
@@ -73,10 +78,10 @@ def from_fixes(
     note. Raises ValueError for impossible places and times, a label that changes, features that need times, columns
     that do not exist, and when no track has two fixes.
     """
-    lines = list(notes)
+    lines = [note for note in notes if not note.endswith("if they are the labels")]
     frame, columns = tidy(frame, columns, source, lines)
     frame, roles = _roles(frame, columns, motion, source, lines)
-    tracks = _tracks(frame, roles, source, lines)
+    tracks = _tracks(frame, roles, motion.time_unit, source, lines)
     together = columns.layout == "scene"
     return described(tracks, roles.values, motion, source, lines, degrees=roles.degrees, together=together)
 
@@ -123,9 +128,12 @@ def _named(
     if label is not None and columns.label is None and frame[label].isna().any():
         notes.append(f"column {label!r} is not filled in every row: it is no label")
         label = None
-    ids = find_ids(frame, time)
+    ids = find_ids(frame, time) or [n for n in frame.columns if OWNERS.fullmatch(n)]
     several = (n for n in ids if frame[n].duplicated().any())  # another id counts the rows
     ident = next(several, None) if columns.id is None else columns.id or None
+    if label is None and columns.label is None and ident is not None:
+        kinds = (n for n in frame.columns if n.lower() in KINDS and n not in (ident, time) and frame[n].notna().all())
+        label = next((n for n in kinds if (frame.groupby(ident)[n].nunique() == 1).all()), None)
     spent = {ident, time, label, *ids}
     if columns.time == "":
         spent.add(find_time(frame))
@@ -177,7 +185,7 @@ def _split_points(
     return frame.drop(columns=name).assign(**{first[0]: parts[0], first[1]: parts[1]}), new
 
 
-def _tracks(frame: pd.DataFrame, roles: _Roles, source: str, notes: list[str]) -> list[Track]:
+def _tracks(frame: pd.DataFrame, roles: _Roles, unit: float | None, source: str, notes: list[str]) -> list[Track]:
     """The fixes of each track in the order of time, without those that have no place, no time or a time twice."""
     import pandas as pd
 
@@ -203,7 +211,7 @@ def _tracks(frame: pd.DataFrame, roles: _Roles, source: str, notes: list[str]) -
         names = [str(name) for name in uniques]
     labels = None if roles.label is None else series_labels(frame, codes, names, roles.label, source)
     values = as_matrix(frame, roles.values, source)
-    times = None if roles.time is None else _clock(frame[roles.time], notes, source)
+    times = None if roles.time is None else _clock(frame[roles.time], unit, notes, source)
     order = _in_time(times, codes, notes)
     cuts = np.flatnonzero(np.diff(codes[order])) + 1
     return [
@@ -226,19 +234,22 @@ def _check_places(places: Floats, roles: _Roles, source: str) -> None:
                              + "; call metres x and y" * roles.degrees)  # fmt: skip
 
 
-def _clock(column: pd.Series[Any], notes: list[str], source: str) -> npt.NDArray[Any]:
+def _clock(column: pd.Series[Any], unit: float | None, notes: list[str], source: str) -> npt.NDArray[Any]:
     """Times as datetime64 or numbers of seconds; numbers too large for seconds count from 1970 in smaller units."""
     times = read_times(column, notes, source)
     if times.dtype.kind == "M":
         return times
     if not np.isfinite(times).all():
         raise ValueError(f"{source}: column {column.name!r} holds infinite times; leave them empty")
+    if unit is not None:
+        notes.append(f"numbers in {column.name!r} count {unit:g} seconds each")
+        return times * unit
     size = float(np.median(np.abs(times)))
     for least, unit in ((1e17, "ns"), (1e14, "us"), (1e11, "ms")):
         if size >= least:
             notes.append(f"numbers in {column.name!r} are taken as {unit} since 1970")
             return times.astype(np.int64).astype(f"datetime64[{unit}]").astype("datetime64[ns]")
-    notes.append(f"numbers in {column.name!r} are taken as seconds")
+    notes.append(f"numbers in {column.name!r} are taken as seconds; time_unit=3600 if they are hours")
     return times
 
 

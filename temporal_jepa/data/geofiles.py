@@ -164,8 +164,9 @@ def _lines(feature: dict[str, Any], geometry: dict[str, Any], number: int, names
     name += f" ({number})" * (name in names)  # two lines of one name stay two tracks
     names.add(name)
     label = next((properties[k] for k in properties if k.lower() in LABELS), None)
+    own = {k: v for k, v in properties.items() if isinstance(v, (str, int, float))}  # for those who ask by name
     return [
-        {"id": name + f"#{k}" * (len(lines) > 1), "label": label, "time": time, **_place(place)}
+        {**own, "id": name + f"#{k}" * (len(lines) > 1), "label": label, "time": time, **_place(place)}
         for k, (line, clock) in enumerate(zip(lines, times, strict=True), 1)
         for place, time in zip(line, clock, strict=True)
     ]

@@ -128,9 +128,7 @@ class Sequences:
         if not kept:
             raise ValueError(f"{self.source}: every window of {length} timesteps is missing throughout (all NaN)")
         notes = [f"cut into {len(kept)} windows of {length} timesteps, one every {stride}"]
-        if rest := int(
-            np.maximum(self.lengths - length, 0).sum() - sum(_last(n, length, stride) for n in self.lengths)
-        ):
+        if rest := sum(max(n - length, 0) % stride for n in self.lengths.tolist()):
             notes.append(f"{rest} timesteps at the ends that fill no window are left out")
         if short := int((self.lengths < length).sum()):
             notes.append(f"{short} series shorter than the window are kept whole")

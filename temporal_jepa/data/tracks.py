@@ -34,6 +34,7 @@ class Motion:
     gap: float | None = None
     max_speed: float | None = None
     agents: int | None = None
+    time_unit: float | None = None
 
     def __post_init__(self) -> None:
         if wrong := [name for name in self.features or () if name not in FEATURES]:
@@ -41,7 +42,7 @@ class Motion:
                              "further columns of a table are named with values=")  # fmt: skip
         if self.features is not None and len(set(self.features)) < max(len(self.features), 1):
             raise ValueError(f"features: expected different names, at least one, got {listed(self.features) or 'none'}")
-        for name in ("step", "gap", "max_speed", "agents"):
+        for name in ("step", "gap", "max_speed", "agents", "time_unit"):
             value = getattr(self, name)
             if value is None:
                 continue
