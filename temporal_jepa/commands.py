@@ -46,7 +46,8 @@ SHAPING = (
     "max_speed",
     "agents",
     "time_unit",
-)  # name no columns of a file
+)
+"""Options that name no columns of a file."""
 FILMING = tuple(field.name for field in fields(Sampling))
 Kind = probes.ProbeKind | Literal["attentive"]
 READING = [name for name in introspection.signature(read).parameters if name != "data"]

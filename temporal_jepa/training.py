@@ -27,6 +27,7 @@ from .metrics import collapse_verdict, position_statistics
 from .model import TemporalJEPA
 
 Row = dict[str, Any]
+UNLEARNT = "weak: the prediction is no better than guessing the mean, train longer"
 WATCHED_VALUES = 2**23  # of the sequences whose collapse statistics are watched
 
 
@@ -206,8 +207,7 @@ class Trainer:
                     if self.step % config.watch_every == 0 or final:
                         row |= self.watch()
                         if row["relative_loss"] > 0.98:
-                            row["verdict"] = "weak: the prediction is no better than guessing the mean, train longer; " + (
-                                row["verdict"].replace(": ", " otherwise: ", 1))  # fmt: skip
+                            row["verdict"] = f"{UNLEARNT}; {row['verdict']}"
                     since, counted = time.perf_counter(), self.step
                     on_row(row)
                 if on_step(self):

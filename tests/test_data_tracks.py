@@ -526,3 +526,40 @@ def test_geopandas_and_movingpandas() -> None:
     assert read(Trajectory("a", frame.set_index("t"))).ids == ["a"]
     with pytest.raises(ValueError, match="Collection: expected trajectories, got none"):
         read(Collection())
+
+
+def headerless(path: Path, agents: range, start: int) -> None:
+    """Frame, id, x, y: everybody walks for 30 frames."""
+    rows = [f"{start + 10 * t}\t{a}\t{a + 0.1 * t}\t{0.2 * t}" for a in agents for t in range(30)]
+    path.write_text("\n".join(rows) + "\n", "utf-8")
+
+
+def test_a_folder_keeps_the_ids_and_clocks_of_each_file(tmp_path: Path) -> None:
+    headerless(tmp_path / "a.txt", range(1, 4), 0)
+    headerless(tmp_path / "b.txt", range(1, 6), 0)  # the same ids at the same frames: others, elsewhere
+    tracks = read(tmp_path, layout="tracks")
+    assert tracks.ids[2:4] == ["a.txt:3", "b.txt:1"]
+    assert (tracks.lengths == 30).all()
+    assert len(tracks.places) == 8
+    scenes = read(tmp_path, layout="scene", window=15)
+    assert len(scenes) == 4
+    assert scenes.frame[:2] == (1, 5)
+    missing = np.isnan(scenes.values[0].reshape(15, 5, -1)).all((0, 2))
+    assert missing.tolist() == [False, False, False, True, True]
+
+
+def test_owners_and_kinds_are_found_by_their_usual_names() -> None:
+    frame = pd.DataFrame({"MMSI": np.repeat([7, 8], 5), "timestamp": [*range(5)] * 2, "lon": np.linspace(0, 1, 10),
+                          "lat": np.linspace(0, 1, 10), "species": np.repeat(["elk", "deer"], 5)})  # fmt: skip
+    tracks = read(frame)
+    assert tracks.ids == ["7", "8"]
+    assert tracks.labels.tolist() == ["elk", "deer"]
+    changing = frame.assign(species=["elk", "deer"] * 5)
+    assert read(changing).labels is None
+
+
+def test_the_unit_of_time_decides_speeds() -> None:
+    frame = pd.DataFrame({"id": "a", "time": [0, 1, 2], "x": [0.0, 3600.0, 7200.0], "y": [0.0, 0.0, 0.0]})
+    assert read(frame, features="speed", time_unit=3600).values[0][1, 0] == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="time_unit to be a number above 0"):
+        read(frame, features="speed", time_unit=-1)

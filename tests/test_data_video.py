@@ -565,3 +565,12 @@ def test_a_run_on_films_reads_later_films_in_its_way(tmp_path: Path, capsys: pyt
     assert "embeddings.npz: 1 sequences" in shown
     assert "64 x 64 x 3 (rows, columns, channels)" in shown
     assert f"next: temporal-jepa pretrain --data {other} --fps 4.0 --out runs/other" in shown
+
+
+def test_pytorch_axes_are_refused(tmp_path: Path) -> None:
+    clips = np.zeros((2, 4, 3, 12, 16), np.uint8)
+    np.save(tmp_path / "clips.npy", clips)
+    with pytest.raises(ValueError, match=r"transpose\(0, 1, 3, 4, 2\)"):
+        read(tmp_path / "clips.npy")
+    with pytest.raises(ValueError, match=r"transpose\(0, 1, 3, 4, 2\)"):
+        Sequences.from_arrays(clips)

@@ -245,10 +245,10 @@ def _clock(column: pd.Series[Any], unit: float | None, notes: list[str], source:
         notes.append(f"numbers in {column.name!r} count {unit:g} seconds each")
         return times * unit
     size = float(np.median(np.abs(times)))
-    for least, unit in ((1e17, "ns"), (1e14, "us"), (1e11, "ms")):
+    for least, part in ((1e17, "ns"), (1e14, "us"), (1e11, "ms")):
         if size >= least:
-            notes.append(f"numbers in {column.name!r} are taken as {unit} since 1970")
-            return times.astype(np.int64).astype(f"datetime64[{unit}]").astype("datetime64[ns]")
+            notes.append(f"numbers in {column.name!r} are taken as {part} since 1970")
+            return times.astype(np.int64).astype(f"datetime64[{part}]").astype("datetime64[ns]")
     notes.append(f"numbers in {column.name!r} are taken as seconds; time_unit=3600 if they are hours")
     return times
 
