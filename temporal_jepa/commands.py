@@ -383,7 +383,7 @@ def _inspect_run(run: Path) -> None:
             ("step", f"{last.get('step', 0)} of {training.get('steps')}"),
             ("relative loss", f"{last['relative_loss']:.3f}" if "relative_loss" in last else "none yet"),
             ("verdict", last.get("verdict", "none yet")), ("files", ", ".join(files)),
-            ("model", ", ".join(f"{k} {v}" for k, v in config["model"].items()))]  # fmt: skip
+            ("model", ", ".join(f"{k} {v}" for k, v in config["model"].items() if v or v == 0))]  # fmt: skip
     facts(rows)
     unfinished = last.get("step", 0) < (training.get("steps") or 0)
     say(f"next: {command('pretrain', '--out', run, '--resume') if unfinished else command('report', run)}")

@@ -189,7 +189,7 @@ def test_a_config_file_that_is_no_text_and_one_with_a_list_of_columns(tj: Termin
 def test_pretrain_leaves_a_run_and_says_what_is_next(tj: Terminal, data: Path, tmp_path: Path) -> None:
     code, out, _ = tj("pretrain", "--data", data, "--out", tmp_path / "a run", *READ, *FAST)
     assert code == 0
-    assert "12 sequences, 2 channels, 12 to 16 timesteps" in out
+    assert "12 sequences of 2 channels, 12 to 16 timesteps" in out
     assert "step 4/4  loss" in out
     assert "relative loss" in out
     assert any(word in out for word in ("healthy", "weak", "collapsed"))
@@ -417,7 +417,7 @@ def test_report_export_and_inspect(tj: Terminal, data: Path, run: Path, tmp_path
         assert part in out
     code, out, _ = tj("inspect", run)
     assert code == 0
-    for part in ("4 of 4", "12 sequences, 2 channels", "embed_dim 16"):
+    for part in ("4 of 4", "12 sequences of 2 channels", "embed_dim 16"):
         assert part in out
 
 
