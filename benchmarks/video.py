@@ -109,10 +109,10 @@ def real_films(seed: int, options: argparse.Namespace) -> Iterator[tuple[str, st
         yield "order", name, probe(*sets)
 
 
-def surprises(n: int, seed: int) -> tuple[Array, Array]:
+def surprises(n: int, seed: int, size: int) -> tuple[Array, Array]:
     """Films of test digits in which one vanishes (the first half) or misses 12 frames (the others), and the frame."""
     images = load_digits().images[FIRST_TEST:] / 16
-    long = moving_pictures(images, n, seed=1000 + seed, frames=FRAMES + MISSED).films
+    long = moving_pictures(images, n, seed=1000 + seed, frames=FRAMES + MISSED, size=size).films
     when = np.random.default_rng(seed).integers(4, FRAMES - 1, n)
     films = long[:, :FRAMES].copy()
     for i, t in enumerate(when):
@@ -141,13 +141,13 @@ def pixel_change(films: Array, patch: int) -> Array:
 
 def surprise(seed: int, options: argparse.Namespace) -> Iterator[tuple[str, str, float]]:
     """(score, embedder, AUROC) of a digit that vanishes or jumps."""
-    known, _ = digits(1000, "train", seed)
+    known, _ = digits(500, "train", seed, FRAMES, options.size)
     before, after = trained(known, seed, options)
-    films, when = surprises(200, seed)
+    films, when = surprises(200, seed, options.size)
     patch = after.config.patch
     truth = np.arange(1, FRAMES // patch) == when[:, None] // patch  # (n, times - 1)
-    scores = {"untrained": errors(before, films) / errors(before, known[:200]).mean(0),
-              "pretrained": errors(after, films) / errors(after, known[:200]).mean(0),
+    scores = {"untrained": errors(before, films) / errors(before, known[:100]).mean(0),
+              "pretrained": errors(after, films) / errors(after, known[:100]).mean(0),
               "pixel change": pixel_change(films, patch)}  # fmt: skip
     for name, score in scores.items():
         for what, part in (("vanishes", slice(0, 100)), ("jumps", slice(100, 200))):
