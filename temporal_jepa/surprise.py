@@ -308,4 +308,4 @@ def _series(X: Any) -> Sequences:
         if X.frame is not None:
             raise ValueError(f"{X.source}: expected series, got frames of {X.frame} (rows, columns, channels)")
         return X
-    return Sequences.from_arrays(X if isinstance(X, (list, tuple)) and np.ndim(X[0]) else [X])
+    return Sequences.from_arrays(X if isinstance(X, (list, tuple)) and (not X or np.ndim(X[0])) else [X])

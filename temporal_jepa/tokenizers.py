@@ -111,11 +111,11 @@ class ConvTokenizer(nn.Module):
     def forward(self, x: Tensor, observed: Tensor, slope: Tensor) -> Tensor:
         """`x (B, T, C)`, zeros where unobserved; observed bool `(B, T, C)`; slope `(C,)`. Each cell for itself."""
         cells = x.shape[-1] // self.channels
+        if cells > 1:  # cells to the front by cutting and joining: torch.export cannot follow a flattened transpose
+            x, observed = (torch.cat(torch.split(v, self.channels, dim=-1)) for v in (x, observed))  # (A * B, T, F)
+        tokens = self._cell(x, observed, slope[: self.channels])  # (A * B, T / P, D)
         if cells > 1:
-            x, observed = (torch.unflatten(v, -1, (cells, -1)).transpose(1, 2).flatten(0, 1) for v in (x, observed))
-        tokens = self._cell(x, observed, slope[: self.channels])  # (B * A, T / P, D)
-        if cells > 1:
-            tokens = torch.unflatten(tokens, 0, (-1, cells)).transpose(1, 2).flatten(1, 2)
+            tokens = torch.unflatten(tokens, 0, (cells, -1)).permute(1, 2, 0, 3).flatten(1, 2)
         return tokens  # (B, N, D), time slowest
 
     def _cell(self, x: Tensor, observed: Tensor, slope: Tensor) -> Tensor:

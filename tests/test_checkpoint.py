@@ -94,6 +94,15 @@ def test_torch_export_equals_eager(tmp_path: Path, change: dict[str, object]) ->
         torch.testing.assert_close(program(x), model.embed(x), atol=1e-5, rtol=1e-5)
 
 
+def test_a_scene_with_a_token_each_timestep_is_exported(tmp_path: Path) -> None:
+    scene = replace(CONFIG, input_dim=18, frame=(1, 9, 2), tokenizer="conv", patch_len=1)
+    model = TemporalJEPA(scene).eval()
+    program = torch.export.load(export(model, tmp_path / "m.pt2", "torch")).module()
+    x = torch.randn(3, 21, 18)
+    x[0, :5, :2] = float("nan")
+    torch.testing.assert_close(program(x), model.embed(x), atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_onnx_equals_eager(model: TemporalJEPA, tmp_path: Path) -> None:

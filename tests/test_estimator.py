@@ -251,3 +251,12 @@ def test_masked_values_are_missing_values() -> None:
     masked, missing = np.ma.masked_where(X > 1, X), np.where(X > 1, np.nan, X)
     embedder = TemporalJEPAEmbedder(steps=2, random_state=0).fit(missing)
     assert np.array_equal(embedder.transform(masked), embedder.transform(missing))
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32])
+def test_a_film_in_0_to_255_that_is_no_bytes_is_refused(kind: type) -> None:
+    films = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 4, 3), dtype=np.uint8)
+    estimator = small().fit(films)
+    np.testing.assert_allclose(estimator.transform(films / 255), estimator.transform(films), atol=1e-5)
+    with pytest.raises(ValueError, match=r"bytes \(uint8, 0..255\) or as numbers in 0..1, got .* up to 255"):
+        estimator.transform(films.astype(kind))

@@ -146,6 +146,8 @@ def test_what_cannot_be_used_is_said(
 
 def test_score_takes_one_series_that_has_a_value() -> None:
     detector = quick().fit(wave())
+    with pytest.raises(ValueError, match="expected at least one series"):
+        quick().fit([])
     with pytest.raises(ValueError, match="one series, got 2"):
         detector.score([wave()[0], wave()[0]])
     with pytest.raises(ValueError, match="expected series, got frames"):
