@@ -265,9 +265,10 @@ def _compare(sequences: Sequences, config: Mapping[str, Any]) -> None:
 
 
 def split(sequences: Sequences, seed: int, share: float = 0.3) -> tuple[Sequences, Sequences]:
-    """Hold out a share of each class; windows of one series stay together."""
+    """Hold out a share of each class; windows of one series, "a@0", and parts of one track, "a#1", stay together."""
     labels = _labels(sequences)
-    owner = np.array([name.rsplit("@", 1)[0] for name in sequences.ids])
+    series = [name.rsplit("@", 1)[0] for name in sequences.ids]
+    owner = np.array(series if sequences.places is None else [re.sub(r"#\d+$", "", name) for name in series])
     held: list[str] = []
     for label in np.unique(labels):
         names = np.unique(owner[labels == label])

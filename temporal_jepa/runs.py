@@ -110,6 +110,9 @@ def load(data: Any, options: Mapping[str, Any]) -> tuple[Sequences, dict[str, An
     sequences = data if isinstance(data, Sequences) else read(data, **options)
     if sequences.frame is not None and options.get("layout") == "scene":
         return sequences, {**options, "agents": sequences.frame[1]}  # later files get as many places for agents
+    if sequences.frame is not None and sequences.times is not None and not options.get("fps"):
+        steps = [float(t[1] - t[0]) for t in sequences.times if len(t) > 1]  # later films are read at the same rate
+        options = {**options, "fps": round(1 / steps[0], 6)} if steps else options
     window = min(int(sequences.lengths[0]) // 8, 256)
     if len(sequences) > 1 or options.get("window") or window < 8:
         return sequences, dict(options)

@@ -556,7 +556,7 @@ def test_a_run_on_films_reads_later_films_in_its_way(tmp_path: Path, capsys: pyt
     assert cli.main(["pretrain", "--data", folder, "--size", "16", "--out", run, *tiny]) == 0
     assert f"{folder}: decoding its films, once" in capsys.readouterr().out
     stored = json.loads((tmp_path / "run" / "config.json").read_text("utf-8"))
-    assert stored["data"]["options"] == {"size": "16"}
+    assert stored["data"]["options"] == {"size": "16", "fps": 8.0}  # so that later films are read at this rate
     assert stored["data"]["channels"] == []  # not the names of 768 pixels
     assert stored["model"]["frame"] == [16, 16, 3]
     assert cli.main(["embed", run, str(other)]) == 0
