@@ -302,6 +302,14 @@ def test_scenes_stand_agents_side_by_side(tmp_path: Path) -> None:
     assert np.isnan(np.stack(four.values)[..., 6:]).all()
 
 
+def test_years_between_two_scenes_cost_nothing() -> None:
+    time = np.r_[np.arange(30), 1_700_000_000 + np.arange(30)]
+    frame = pd.DataFrame({"time": time, "id": np.repeat([1, 2], 30), "x": np.arange(60.0), "y": 0.0})
+    s = read(frame, layout="scene", window=10)
+    assert s.lengths.tolist() == [10] * 6
+    np.testing.assert_array_equal(s.values[5][:, 0], s.values[0][:, 0] + 50)
+
+
 def test_agents_without_a_common_clock_are_resampled_at_common_times() -> None:
     parts = [
         pd.DataFrame({"id": a, "time": np.arange(9) + 0.3 * a, "x": np.arange(9) + 0.3 * a, "y": 0}) for a in (0, 1)

@@ -30,7 +30,7 @@ def as_scenes(tracks: Sequences, window: int | None, stride: int | None, agents:
     if not 1 <= window <= total or stride < 1:
         raise ValueError(f"{tracks.source}: expected a window of 1 to {total} timesteps, the whole recording, and a "
                          f"stride of at least 1, got {window} and {stride}")  # fmt: skip
-    there = {s: np.flatnonzero((first < s + window) & (last >= s)) for s in range(0, total - window + 1, stride)}
+    there = {s: np.flatnonzero((first < s + window) & (last >= s)) for s in _filled(steps, window, stride, total)}
     there = {s: who for s, who in there.items() if len(who)}
     most = max(map(len, there.values()))
     width = agents or most
@@ -57,6 +57,13 @@ def as_scenes(tracks: Sequences, window: int | None, stride: int | None, agents:
         (*tracks.notes, *notes),
         (1, width, tracks.n_channels),
     )
+
+
+def _filled(steps: list[Indices], window: int, stride: int, total: int) -> list[int]:
+    """Where the windows start that hold a fix; between two recordings there may be many without."""
+    last = np.unique(np.concatenate(steps) // stride)[:, None] - np.arange(-(-window // stride))
+    starts = np.unique(last) * stride
+    return [int(s) for s in starts[(starts >= 0) & (starts <= total - window)]]
 
 
 def _clock(tracks: Sequences) -> tuple[Any, Any, list[Indices]]:
