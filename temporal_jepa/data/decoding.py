@@ -139,7 +139,8 @@ def decode(
             yield from ((frame, 1) for picture in _picture(file, lost) if (frame := fit(picture)) is not None)
         return
     with _opened(files[0]) as (container, stream):
-        stream.thread_type, stream.codec_context.thread_count = "AUTO", threads
+        alone = stream.codec_context.name == "ffv1"  # on several threads, a damaged one is another film each time
+        stream.thread_type, stream.codec_context.thread_count = "AUTO", 1 if alone else threads
         last, owed = None, 0
         for picture, times in sampled(_frames(container, stream, lost), Clock(1 / facts.rate), target.fps):
             frame, owed = fit(picture), owed + times
