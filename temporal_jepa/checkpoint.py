@@ -62,7 +62,7 @@ def from_pretrained(source: str | os.PathLike[str], device: str = "cpu") -> Temp
         FileNotFoundError: if there is no such folder, or a file is missing in it.
         ValueError: if a file is damaged, of another version, or its weights do not fit its configuration.
     """
-    folder = _folder(source)
+    folder = folder_of(source)
     config = read_config(folder)
     model = TemporalJEPA(make_config(**config["model"]))
     path = folder / WEIGHTS
@@ -94,7 +94,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _folder(source: str | os.PathLike[str]) -> Path:
+def folder_of(source: str | os.PathLike[str]) -> Path:
+    """Where a model is: its folder, one in the package, or a download from the hub; raises as `from_pretrained`."""
     folder = Path(source)
     if folder.is_dir():
         return folder

@@ -234,13 +234,13 @@ def check_out(path: Path, overwrite: bool, kinds: tuple[str, ...] = ()) -> None:
 
 def probe(options: argparse.Namespace) -> None:
     """Score a run's embedding beside its controls."""
-    run = Path(options.run)
+    run, local = checkpoint.folder_of(options.run), Path(options.run).is_dir()
     config = checkpoint.read_config(run)
-    out = Path(options.out or run / "probe.json")
+    out = Path(options.out or (run if local else Path()) / "probe.json")
     check_out(out, options.overwrite)
     file = options.train or config.get("data", {}).get("path")
     if file is None:
-        raise ValueError(f"{run} does not say what it was trained on; name labelled sequences with --train")
+        raise ValueError(f"{options.run} does not say what it was trained on; name labelled sequences with --train")
     train = read_as_trained(file, options, config)
     if options.train is None and not any(getattr(options, name) is not None for name in READING if name != "label"):
         _compare(train, config)
@@ -299,7 +299,7 @@ def score(
     labels = _labels(train), _labels(test)
     model = checkpoint.from_pretrained(run)
     first_seed = checkpoint.read_config(run).get("pretrain", {}).get("seed", 0)
-    for part in (train, test):
+    for part in () if model.config.views else (train, test):
         check_channels(model, part)
     encoders = {"untrained encoder": untrained_twin(model, first_seed), "pretrained encoder": model}
     names, counts = np.unique(labels[0], return_counts=True)

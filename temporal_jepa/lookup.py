@@ -24,7 +24,8 @@ def nearest(options: argparse.Namespace) -> None:
     out = Path(options.out) if options.out else None
     if out is not None:
         check_out(out, options.overwrite, (".html",))
-    model, config = checkpoint.from_pretrained(options.run), checkpoint.read_config(Path(options.run))
+    model = checkpoint.from_pretrained(options.run)
+    config = checkpoint.read_config(checkpoint.folder_of(options.run))
     file = options.among or config.get("data", {}).get("path")
     if file is None:
         raise ValueError(f"{options.run} does not say what it was trained on; name sequences to search with --among")

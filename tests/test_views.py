@@ -146,3 +146,14 @@ def test_the_command_line_embeds_a_file_with_series_small(tmp_path: Path, monkey
     np.save("data.npy", series(3, 2, 20))
     assert cli.main(["embed", "series-small", "data.npy"]) == 0
     assert np.load("embeddings.npz")["embeddings"].shape == (3, 5760 + 2 * 258)
+
+
+def test_the_command_line_knows_the_bundled_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    X = [np.sin(np.arange(40) * (1 + k % 2) / 3) + rng.normal(0, 0.1, 40) for k in range(16)]
+    rows = [f"{k % 2}\t" + "\t".join(f"{v:.3f}" for v in x) for k, x in enumerate(X)]
+    Path("x.tsv").write_text("\n".join(rows) + "\n")
+    assert cli.main(["probe", "series-small", "--train", "x.tsv"]) == 0
+    assert cli.main(["nearest", "series-small", "x.tsv", "--among", "x.tsv"]) == 0
+    assert Path("probe.json").is_file()
