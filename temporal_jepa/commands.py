@@ -140,10 +140,8 @@ def pretrain(options: argparse.Namespace) -> None:
 def _size(sequences: Sequences) -> str:
     low, high = int(sequences.lengths.min()), int(sequences.lengths.max())
     span = f"{low}" if low == high else f"{low} to {high}"
-    what = f"{sequences.n_channels} channels"
-    if sequences.frame is not None:
-        what = f"frames of {' x '.join(map(str, sequences.frame))}"
-    return f"{len(sequences)} sequences, {what}, {span} timesteps"
+    what = in_words({"input_dim": sequences.n_channels, "frame": sequences.frame})
+    return f"{len(sequences)} sequences of {what}, {span} timesteps"
 
 
 def _dry_run(sequences: Sequences, config: PretrainConfig, model: dict[str, Any], init_from: str | None) -> None:

@@ -121,8 +121,10 @@ class TemporalJEPAClassifier(ClassifierMixin, _FineTuner):
         device: "cpu", "cuda", ..., or "auto"; that of a fitted `base` stays.
 
     Attributes:
-        embedder_: the fine-tuned embedder. head_: ridge classifier on its standardised features.
-        steps_: fine-tuning chosen. scores_: accuracy on held-out training series after each number of steps.
+        embedder_: the fine-tuned embedder.
+        head_: ridge classifier on its standardised features.
+        steps_: fine-tuning chosen.
+        scores_: accuracy on held-out training series after each number of steps.
         classes_: the classes, sorted.
 
     >>> rng = np.random.default_rng(0)

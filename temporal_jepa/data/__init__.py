@@ -65,7 +65,9 @@ def read(
     layout: "wide" (a row is a series), "long" (a row is a timestep of the series named in `id`), "recording" (all rows
         are one series), "folder", "tracks" (a row is a fix: where something was when) or "scene" (the same, and all
         that moves at one time is one sample). Inferred when None, like the next four.
+
     id, time, label: names of columns, "" for none. values: names of the value columns, a list or "A,B,C".
+
     window, stride: cut each series into windows of so many timesteps, one every `stride` (default: `window`). Films
         are cut into clips of 16 frames when no window is given.
     features: of tracks, a list or "A,B,C" of x, y, z, lon, lat, dx, dy, speed, acceleration, heading, turn, dt, see

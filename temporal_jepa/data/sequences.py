@@ -27,14 +27,18 @@ class Sequences:
 
     values: one float32 array ``(time_i, channels)`` a series, time at least 1, no inf. With a frame, uint8 stays as
         it is, without a copy: 0..255 stands for 0..1.
+
     labels: ``(n,)`` array of str, or None. ids: names of the series, "0".."n-1" when not given.
     channels: names of the channels, "0".."channels-1" when not given.
     times: one ``(time_i,)`` array a series, int64, float64 or datetime64[ns], or None: equally spaced.
     source: where the values come from, for messages. notes: one line for each thing the reader inferred.
+
     frame: (rows, columns, channels) of a timestep that is a picture, or (1, agents, features) of a scene; the channels
         are these three, flattened, the last fastest. None: a timestep is a point.
+
     places: one float64 ``(time_i, 2)`` a series, where each timestep was: (x, y), or (longitude, latitude).
     degrees: whether places are longitude and latitude, in degrees.
+
     Raises ValueError when a series is empty or holds inf, or when shapes do not agree.
     """
 
