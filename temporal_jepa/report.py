@@ -379,7 +379,9 @@ def _commands(run: _Run) -> list[tuple[str, str]]:
               "kind": probe.get("probe"), "pool": probe.get("pool"), "seed": probe.get("seed")}  # fmt: skip
     steps = {"Train": train, "Embed": ["embed", folder, path], "Report": ["report", folder],
              "Probe": ["probe", folder, *_flags(scored, {"kind": "ridge", "pool": "all", "seed": 0})]}  # fmt: skip
-    return [(title, shlex.join(["temporal-jepa", *steps[title]])) for title in ("Train", "Embed", "Probe", "Report")]
+    unlabelled = run.probe is None and run.sequences is not None and run.sequences.labels is None
+    shown = ("Train", "Embed", *(() if unlabelled else ("Probe",)), "Report")
+    return [(title, shlex.join(["temporal-jepa", *steps[title]])) for title in shown]
 
 
 def _flags(values: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
