@@ -104,6 +104,7 @@ def test_bytes_stay_bytes_and_mean_the_same() -> None:
     assert as_bytes.values[0].dtype == np.uint8
     assert np.shares_memory(as_bytes.values[0], films)
     assert as_bytes.frame == as_floats.frame == (16, 16, 1)
+    assert Sequences.from_arrays(np.zeros((2, 6, 20, 20))).frame == (20, 20, 1)  # no agent has 20 features
     model = initial_model(as_bytes)
     assert model.config.tokenizer == "tubelet"
     assert model.config.cells == (2, 2)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 Frame = tuple[int, int, int]
+AGENTS = 16  # most features of an agent: with more, the last axis of four is the columns of a picture
 SOME = 8  # how many names a message lists before "..."
 
 
@@ -179,8 +180,8 @@ class Sequences:
         """Series from the scikit-learn and aeon faces; NaN is a missing value.
 
         X: ``(n, channels, time)``, ``(n, time)`` or a list of ``(channels, time_i)`` or ``(time_i,)``; scenes
-            ``(n, time, agents, features)``; films ``(n, time, rows, columns, channels)``, uint8 or float in 0..1, or
-            uint8 ``(n, time, rows, columns)``.
+            ``(n, time, agents, features)``, at most 16 features; films ``(n, time, rows, columns, channels)`` or
+            ``(n, time, rows, columns)``, uint8 or float in 0..1.
         y: ``(n,)`` labels of any type, or None.
         Raises ValueError when the axes are surely in another order, a series is empty, or values are no numbers.
         """
@@ -193,7 +194,8 @@ class Sequences:
         else:
             array = _numbers(X, "X")
             if array.ndim in (4, 5) and array.size:
-                rows = (1,) if array.ndim == 4 and array.dtype != np.uint8 else ()  # agents stand in one row
+                scene = array.ndim == 4 and array.dtype != np.uint8 and array.shape[3] <= AGENTS
+                rows = (1,) if scene else ()  # agents stand in one row
                 frame = (*rows, *array.shape[2:], 1)[:3]
                 if array.ndim == 5 and array.shape[2] in (1, 3) and array.shape[4] > 4:
                     raise ValueError(f"expected films (n, time, rows, columns, channels), got {array.shape}: the axes "

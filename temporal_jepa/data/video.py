@@ -20,12 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .decoding import Facts, Region, Target, decode, survey
-from .sequences import SOME, Frame, Sequences, listed
+from .sequences import AGENTS, SOME, Frame, Sequences, listed
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".m2ts", ".wmv", ".flv", ".ogv", ".3gp",
           ".gif")  # fmt: skip
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-AGENTS = 16  # most features of an agent: with more, the last axis of four is the columns of a picture
 CLIP = 16  # frames of a clip, the default window
 RATE = 8.0  # frames a second, where the films have as many
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
