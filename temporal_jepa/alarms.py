@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from . import checkpoint, figures
 from .commands import check_out, read_as_trained
 from .console import command, facts
 from .data import Sequences, read
 from .data.sequences import listed, moment
+from .report import page as written
 from .surprise import SurpriseDetector
-from .version import __version__
 
 Array = npt.NDArray[Any]
 Row = dict[str, Any]
@@ -43,7 +42,7 @@ def surprise(options: argparse.Namespace) -> None:
     checkpoint.write_atomically(out, _table(out, series, scores))
     again = command("surprise", options.run, options.data, *_flags(options))
     told = {"known": how, "window": detector.window_, "method": options.method, "quantile": options.quantile}
-    checkpoint.write_atomically(page, write_page(series, scores, top, told, again).encode())
+    checkpoint.write_atomically(page, write_page(series, scores, top, told, again))
     count = sum(int((s > 1).sum()) for s in scores)
     facts([("known", how), ("window", f"{detector.window_} timesteps"),
            ("alarms", f"{count} of {sum(map(len, scores))} timesteps, scores above 1"), ("table", out),
@@ -90,7 +89,7 @@ def moments(scores: list[Array], apart: int) -> list[tuple[int, int, int, int]]:
             peak = int(left.argmax())
             height, start, end = float(left[peak]), peak, peak + 1
             if height > 1:
-                start, end = next((a, b) for a, b in _spans(score > 1).tolist() if a <= peak < b)
+                start, end = next((a, b) for a, b in figures.runs(score > 1) if a <= peak < b)
             found.append((height, (i, peak, start, end)))
             left[max(0, min(start, peak - apart)) : max(end, peak + apart)] = -np.inf
             if left.max() <= 1:
@@ -123,9 +122,9 @@ def _flags(options: argparse.Namespace) -> list[str]:
     return [str(word) for name, value in words.items() if value is not None for word in (name, value)]
 
 
-def write_page(series: Sequences, scores: list[Array], top: list[Any], told: Row, again: str) -> str:
-    """The page as text: the series with their scores, and the highest moments from near."""
-    spans = [_spans(score > 1) for score in scores]
+def write_page(series: Sequences, scores: list[Array], top: list[Any], told: Row, again: str) -> bytes:
+    """The page: the series with their scores, and the highest moments from near."""
+    spans = [figures.runs(score > 1) for score in scores]
     order = list(dict.fromkeys([i for i, *_ in top] + list(range(len(series)))))[:DRAWN]
     whole = [{"id": series.ids[i], "svg": figures.scored(f"whole{i}", series.values[i][:, :DRAWN_CHANNELS], scores[i],
               spans[i], wide=True)} for i in order]  # fmt: skip
@@ -136,17 +135,9 @@ def write_page(series: Sequences, scores: list[Array], top: list[Any], told: Row
         x = series.values[i][first:last, :DRAWN_CHANNELS]
         svg = figures.scored(f"near{place}", x, scores[i][first:last], spans[i], first)
         near.append({"where": _where(series, i, peak), "score": f"{scores[i][peak]:.1f}", "svg": svg,
-                     "span": f"{start} to {end - 1}"})  # fmt: skip
-    pages = Environment(loader=PackageLoader("temporal_jepa"), autoescape=True, undefined=StrictUndefined,
-                        trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+                     "span": f"{start} to {end - 1}" if end > start + 1 else str(start)})  # fmt: skip
     alarms, total = sum(int((s > 1).sum()) for s in scores), sum(map(len, scores))
-    channels = {"shown": figures.legend(series.channels[:DRAWN_CHANNELS]), "total": series.n_channels}
-    return pages.get_template("surprise.html").render(
-        source=Path(series.source).name, n=len(series), total=total, alarms=alarms, whole=whole, near=near,
-        regions=sum(map(len, spans)), channels=channels, again=again, version=__version__, **told,
-    )  # fmt: skip
-
-
-def _spans(alarm: npt.NDArray[np.bool_]) -> Array:
-    """Where alarms begin and end, `(n, 2)`."""
-    return np.flatnonzero(np.diff(np.concatenate([[0], alarm.astype(int), [0]]))).reshape(-1, 2)
+    drawn = {"shown": figures.legend(series.channels[:DRAWN_CHANNELS]), "total": series.n_channels, "map": False,
+             "film": False}  # fmt: skip
+    return written("surprise.html", source=Path(series.source).name, n=len(series), total=total, alarms=alarms,
+                   whole=whole, near=near, regions=sum(map(len, spans)), drawn=drawn, again=again, **told)  # fmt: skip

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .probes import check_classes
 from .transformer import coordinates, sincos
 
 Array = npt.NDArray[Any]
@@ -75,9 +76,8 @@ def attentive_probe(
                              f"{seen.shape} and {len(labels)}")  # fmt: skip
         if not seen.any(1).all():
             raise ValueError(f"{int((~seen.any(1)).sum())} {name} sequences have no token")
+    check_classes(known, asked)
     classes, codes = np.unique(known, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(f"expected at least two classes in train, got only {str(classes[0])!r}")
     scale, rng = _moments(*train), np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

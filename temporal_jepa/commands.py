@@ -236,7 +236,9 @@ def probe(options: argparse.Namespace) -> None:
     config = checkpoint.read_config(run)
     out = Path(options.out or (run if local else Path()) / "probe.json")
     check_out(out, options.overwrite)
-    file = options.train or config.get("data", {}).get("path")
+    if options.kind == "attentive" and options.pool != "all":
+        raise ValueError("--kind attentive reads tokens and pools none; leave out --pool")
+    file = options.train or (config.get("data", {}).get("path") if local else None)
     if file is None:
         raise ValueError(f"{options.run} does not say what it was trained on; name labelled sequences with --train")
     train = read_as_trained(file, options, config)
@@ -367,7 +369,7 @@ def inspect(options: argparse.Namespace) -> None:
     say(*(f"note: {note}" for note in sequences.notes))
     if (window := runs.load(sequences, given)[1].get("window")) != given.get("window"):
         say(f"note: pretrain cuts this one series into windows of {window} timesteps by itself; --window sets another")
-    flags = [word for name, value in given.items() for word in (f"--{name}", value)]
+    flags = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)]
     say("", f"next: {command('pretrain', '--data', options.data, *flags, '--out', 'runs/' + (path.stem or 'a'))}")
 
 

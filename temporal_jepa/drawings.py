@@ -10,6 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from . import figures
+from .data.geography import to_ecef, to_local, to_lonlat
 from .data.sequences import Sequences
 from .figures import COLOURS, Array
 
@@ -17,7 +18,6 @@ CHANNELS = 3  # of a sequence without places: the first are drawn
 AGENTS = 40  # of a scene: the first are drawn
 TILE_FRAMES, STRIP_FRAMES = 3, 8  # of a film: drawn in a gallery, and with its mask
 GREY, COVER = 128, 0.8  # of what is hidden in a film: its colour, and how much of the picture it covers
-METRES = 111_195.0  # a degree of latitude on a sphere of the Earth's mean radius, 6371 km
 NAMES = ("x", "y")
 Row = dict[str, Any]
 
@@ -26,8 +26,7 @@ def paths(sequences: Sequences) -> list[Array] | None:
     """Where each sequence went: `(time_i, agents, 2)` on a plane with one scale for all directions; None if unknown.
 
     It is where `places` says, else where channels named x and y say, of each agent of a scene. Degrees become metres
-    east and north of the middle of the track, with one cosine of the latitude for all of it, across the antimeridian
-    too: a sketch, for tracks that are small against the Earth.
+    east and north of the middle of the track: a sketch, for tracks that are small against the Earth.
     """
     if sequences.places is not None:
         return [(_metres(p) if sequences.degrees else np.asarray(p))[:, None] for p in sequences.places]
@@ -40,10 +39,9 @@ def paths(sequences: Sequences) -> list[Array] | None:
 
 
 def _metres(degrees: Array) -> Array:
-    """Longitude and latitude `(n, 2)` as metres `(n, 2)` from their middle."""
-    lon, lat = np.unwrap(degrees[:, 0], period=360.0), degrees[:, 1]
-    middle = [(a.min() + a.max()) / 2 for a in (lon, lat)]
-    return METRES * np.stack([(lon - middle[0]) * np.cos(np.radians(middle[1])), lat - middle[1]], axis=1)
+    """Longitude and latitude `(n, 2)` as metres `(n, 2)` east and north of their middle, on its tangent plane."""
+    middle = to_lonlat(to_ecef(degrees).mean(0, keepdims=True))
+    return to_local(degrees, middle)[:, :2]
 
 
 def _box(path: Array) -> Array:

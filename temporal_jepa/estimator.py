@@ -190,7 +190,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             checks = {"dtype": np.float32, "ensure_all_finite": "allow-nan", "ensure_min_samples": 2 if fitting else 1}
             columns_count = fitting or self.n_features_in_ != self.model_.config.input_dim  # fitted on a table
             if np.ndim(X) in (4, 5):  # frames: bytes stay bytes
-                X = _film_or_scene(np.asarray(X))
+                X = np.asarray(X)
             elif np.ndim(X) == 2 and columns_count:
                 X = validate_data(self, X, reset=fitting, ensure_min_features=2 if fitting else 1, **checks)
                 return Sequences.from_arrays(X)
@@ -211,14 +211,6 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def _film_or_scene(X: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The same; ValueError for a film in 0..255 that is no bytes, which would be taken for 255 times as bright."""
-    if X.ndim == 5 and X.dtype != np.uint8 and X.size and X.min() >= 0 and 2 < X.max() <= 255:
-        raise ValueError(f"expected a film as bytes (uint8, 0..255) or as numbers in 0..1, got {X.dtype} up to "
-                         f"{X.max():g}; pass X.astype(np.uint8), or X / 255")  # fmt: skip
-    return X
 
 
 def as_seed(state: int | np.random.RandomState | None) -> int:

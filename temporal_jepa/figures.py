@@ -185,14 +185,16 @@ def masked(name: str, x: Array, hidden: Array, patch: int, error: Array | None, 
     return render(figure, name)
 
 
-def scored(name: str, x: Array, score: Array, alarms: Array, first: int = 0, wide: bool = False) -> Markup:
-    """A series `(time, channels)` with its alarms (start, end) `(n, 2)` shaded, and its score `(time,)` below.
+def scored(
+    name: str, x: Array, score: Array, alarms: Sequence[tuple[int, int]], first: int = 0, wide: bool = False
+) -> Markup:
+    """A series `(time, channels)` with its alarms, (start, end) each, shaded, and its score `(time,)` below.
 
     `first` is the timestep at which x starts; alarms are counted from 0 of the whole series. 1, from where a score is
     an alarm, is dashed.
     """
     figure, axes = panel(9.6 if wide else 4.6, 3.4 if wide else 2.9, (2, 1))
-    for start, end in alarms.tolist():
+    for start, end in alarms:
         if first < end and start < first + len(x):
             for ax in axes:
                 ax.axvspan(start - 0.5, end - 0.5, color=COLOURS[4], alpha=0.18, linewidth=0)

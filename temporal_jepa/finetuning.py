@@ -114,7 +114,7 @@ class TemporalJEPAClassifier(ClassifierMixin, _FineTuner):
     Args:
         base: a `TemporalJEPAEmbedder`, fitted, else it is fitted on `X` first; a run folder or the name of a model to
             load; None: the default embedder, fitted on `X`.
-        steps: longest fine-tuning, in optimizer steps; 0 leaves the encoder frozen.
+        steps: longest fine-tuning, in optimizer steps; 0 leaves the encoder frozen, as "series-small" always is.
         batch_size: series a step.
         lr: peak learning rate of the encoder.
         random_state: int for the same result every time, a RandomState, or None.
@@ -193,9 +193,9 @@ def finetune(X: Any, y: Any = None, **options: Any) -> TemporalJEPAClassifier | 
     y = X.labels if y is None and isinstance(X, Sequences) else y
     if y is None:
         raise ValueError("fine-tuning needs a label for each series: y, or the labels of the sequences")
-    numbers = type_of_target(y).startswith("continuous")
-    kind: type[TemporalJEPAClassifier | TemporalJEPARegressor] = TemporalJEPAClassifier
-    return (TemporalJEPARegressor if numbers else kind)(**options).fit(X, y)
+    if type_of_target(y).startswith("continuous"):
+        return TemporalJEPARegressor(**options).fit(X, y)
+    return TemporalJEPAClassifier(**options).fit(X, y)
 
 
 def _held_out(

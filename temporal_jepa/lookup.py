@@ -26,7 +26,8 @@ def nearest(options: argparse.Namespace) -> None:
         check_out(out, options.overwrite, (".html",))
     model = checkpoint.from_pretrained(options.run)
     config = checkpoint.read_config(checkpoint.folder_of(options.run))
-    file = options.among or config.get("data", {}).get("path")
+    trained_on = config.get("data", {}).get("path") if Path(options.run).is_dir() else None
+    file = options.among or trained_on
     if file is None:
         raise ValueError(f"{options.run} does not say what it was trained on; name sequences to search with --among")
     among = read_as_trained(file, options, config)

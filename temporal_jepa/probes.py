@@ -54,7 +54,7 @@ def probe(
     if train.shape[1] != test.shape[1]:
         raise ValueError(f"expected {train.shape[1]} test features as in train, got {test.shape[1]}")
     known, asked = _labels(train_y, len(train), "train"), _labels(test_y, len(test), "test")
-    _check_classes(known, asked)
+    check_classes(known, asked)
     if empty := int(np.isnan(train).all(axis=0).sum()):
         raise ValueError(f"{empty} of {train.shape[1]} features have no finite value in train; leave them out")
     mean = np.nanmean(train, axis=0)
@@ -231,7 +231,8 @@ def _labels(y: Any, n: int, which: str) -> npt.NDArray[np.str_]:
     return labels.astype(np.str_)
 
 
-def _check_classes(train: npt.NDArray[np.str_], test: npt.NDArray[np.str_]) -> None:
+def check_classes(train: npt.NDArray[np.str_], test: npt.NDArray[np.str_]) -> None:
+    """ValueError for a single class in train or none of test in it; a warning for test labels that train lacks."""
     classes = np.unique(train)
     if len(classes) < 2:
         raise ValueError(f"expected at least two classes in train, got only {str(classes[0])!r}")

@@ -1,7 +1,7 @@
 """How surprising is each moment of a long series: far from what is known, or not what the rest of it lets expect."""
 
 import os
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,6 @@ from .checkpoint import from_pretrained
 from .config import PretrainConfig
 from .data.sequences import Sequences
 from .embedding import channel_statistics, check_channels, embed_sequences, initial_model
-from .estimator import TemporalJEPAEmbedder
 from .model import TemporalJEPA
 from .training import pick_device, train
 
@@ -74,7 +73,7 @@ class SurpriseDetector(BaseEstimator):
 
     def __init__(
         self,
-        model: TemporalJEPA | TemporalJEPAEmbedder | str | os.PathLike[str] | None = None,
+        model: TemporalJEPA | BaseEstimator | str | os.PathLike[str] | None = None,
         window: int | None = None,
         method: Literal["distance", "error", "both"] = "distance",
         quantile: float = 0.99,
@@ -155,9 +154,9 @@ class SurpriseDetector(BaseEstimator):
         return np.asarray(self.score(X) > 1)
 
     def _given(self) -> TemporalJEPA | None:
-        if isinstance(self.model, TemporalJEPAEmbedder):
-            check_is_fitted(self.model)
-            return self.model.model_
+        if isinstance(self.model, BaseEstimator):
+            check_is_fitted(self.model, "model_")
+            return cast(TemporalJEPA, self.model.model_)
         if self.model is None or isinstance(self.model, TemporalJEPA):
             return self.model
         return from_pretrained(self.model, self.device)

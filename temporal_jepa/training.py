@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from .config import PretrainConfig as PretrainConfig
-from .data.sequences import Sequences, stack
+from .data.sequences import Sequences, missing, stack
 from .ema import momentum_at
 from .embedding import check_channels
 from .metrics import collapse_verdict, position_statistics
@@ -69,9 +69,7 @@ class Batches:
             length = min(max(round(share * len(x)), self.shortest), len(x), self.seq_len)
             noise = np.random.default_rng([self.config.seed, 3, epoch, index])
             start = int(noise.random() * (len(x) - length + 1))
-            if (
-                x.dtype != np.uint8 and np.isnan(x[start : start + length]).all()
-            ):  # a gap: move to where something was observed
+            if missing(x[start : start + length]):  # a gap: move to where something was observed
                 anchor = noise.choice(np.flatnonzero(~np.isnan(x).all(1)))
                 start = int(np.clip(anchor - length // 2, 0, len(x) - length))
             crops.append(x[start : start + length])

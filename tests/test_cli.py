@@ -577,3 +577,13 @@ def test_messages_speak_of_flags() -> None:
     assert say("window=LENGTH, max_speed=30 cut; a runtime=3 and 'time=3' stay") == (
         "--window LENGTH, --max-speed 30 cut; a runtime=3 and 'time=3' stay"
     )
+
+
+def test_the_flags_of_messages_are_those_of_read() -> None:
+    assert {*cli.READING} == {*inspect.signature(read).parameters} - {"data"}
+
+
+def test_options_that_would_be_ignored_are_refused(tj: Terminal, run: Path) -> None:
+    assert "leave out --pool" in tj.refuses("probe", run, "--kind", "attentive", "--pool", "mean", "--overwrite")
+    assert "name labelled sequences with --train" in tj.refuses("probe", "series-small", "--out", run / "x.json")
+    assert "name sequences to search with --among" in tj.refuses("nearest", "series-small", run)

@@ -571,3 +571,22 @@ def test_the_unit_of_time_decides_speeds() -> None:
     assert read(frame, features="speed", time_unit=3600).values[0][1, 0] == pytest.approx(1.0)
     with pytest.raises(ValueError, match="time_unit to be a number above 0"):
         read(frame, features="speed", time_unit=-1)
+
+
+def test_dates_need_no_unit() -> None:
+    frame = pd.DataFrame(
+        {"id": "a", "time": ["2020-01-01T00:00", "2020-01-01T00:01"], "x": [0.0, 1.0], "y": [0.0, 0.0]}
+    )
+    with pytest.raises(ValueError, match="holds dates, which need no time_unit="):
+        read(frame, features="speed", time_unit=3600)
+
+
+def test_scenes_of_a_folder_whose_names_hold_colons(tmp_path: Path) -> None:
+    headerless(tmp_path / "a:1.txt", range(1, 4), 0)
+    headerless(tmp_path / "a:2.txt", range(1, 3), 0)
+    scenes = read(tmp_path, layout="scene", window=30)
+    assert len(scenes) == 2
+    assert scenes.frame[:2] == (1, 3)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="found none"):
+        read(tmp_path / "empty", layout="scene")

@@ -88,26 +88,34 @@ def read(
     if agents is not None and layout != "scene":
         raise ValueError(f"agents={agents} needs layout=scene, in which all that moves at one time is one sample")
     films = isinstance(data, (str, Path)) and is_video(Path(data))
-    found = _films(Path(data), columns, motion, sampling) if films else _found(data, columns, motion, sampling)
-    if layout == "scene" and found.places is not None:
-        found, window = _scenes(found, window, stride, agents), None
+    if films:
+        found = _films(Path(data), columns, motion, sampling)
+    elif layout == "scene" and isinstance(data, (str, Path)) and Path(data).is_dir():
+        found, window = _scenes(Path(data), columns, motion, sampling, window, stride), None
+    else:
+        found = _found(data, columns, motion, sampling)
+        if layout == "scene" and found.places is not None:
+            found, window = as_scenes(found, window, stride, agents), None
     if window is None and found.frame is not None and found.frame[0] > 1 and (films or len(found) == 1):
         window = min(CLIP, int(found.lengths.max()))
     found = _checked(found, window is None)
     return found if window is None else found.windows(window, stride)
 
 
-def _scenes(tracks: Sequences, window: int | None, stride: int | None, agents: int | None) -> Sequences:
-    """Scenes of the tracks of a file; of the files of a folder, each with a clock of its own and as many agents."""
-    folder = Path(tracks.source)
-    if not folder.is_dir():
-        return as_scenes(tracks, window, stride, agents)
-    files = [name.split(":")[0] for name in tracks.ids]
-    own = [tracks.select([f == file for f in files]) for file in dict.fromkeys(files)]
-    parts = [as_scenes(replace(part, source=part.ids[0].split(":")[0]), window, stride, agents) for part in own]
-    if agents is None:
-        return _scenes(tracks, window, stride, max(part.frame[1] for part in parts if part.frame is not None))
-    return _joined(folder, [folder / file for file in dict.fromkeys(files)], parts, labelled=False)
+def _scenes(
+    folder: Path, columns: Columns, motion: Motion, sampling: Sampling, window: int | None, stride: int | None
+) -> Sequences:
+    """Scenes of the files of a folder, each with a clock of its own, all with room for as many agents."""
+    files = sorted(f for f in folder.iterdir() if not f.name.startswith("."))
+    if not files:
+        raise ValueError(f"{folder}: expected files with scenes, found none")
+    tracks = [_found(file, columns, motion, sampling) for file in files]
+    parts = [as_scenes(part, window, stride, motion.agents) for part in tracks]
+    widest = max(part.frame[1] for part in parts if part.frame is not None)
+    for k, part in enumerate(parts):
+        if part.frame is not None and part.frame[1] < widest:
+            parts[k] = as_scenes(tracks[k], window, stride, widest)
+    return _joined(folder, files, parts, labelled=False)
 
 
 def _checked(found: Sequences, whole: bool) -> Sequences:
@@ -199,7 +207,7 @@ def _read_table(path: Path, columns: Columns) -> _Table:
 
 def _read_folder(folder: Path, columns: Columns, motion: Motion) -> Sequences:
     """One series a file, all of one type; in a folder of folders the inner ones are the labels."""
-    if columns.layout not in (None, "folder", "tracks", "scene"):
+    if columns.layout not in (None, "folder", "tracks"):
         raise ValueError(f"{folder}: a folder has the layout folder (one series a file), got {columns.layout!r}; for "
                          f"another layout name one of its files")  # fmt: skip
     entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
@@ -216,7 +224,7 @@ def _read_folder(folder: Path, columns: Columns, motion: Motion) -> Sequences:
     if len(kinds) != 1:
         raise ValueError(f"{folder}: expected files of one type, got {listed(sorted(kinds)) or 'none'}")
     if kinds != {".npy"}:
-        layout = "tracks" if kinds <= {*ROUTES} or columns.layout in ("tracks", "scene") else None
+        layout = "tracks" if kinds <= {*ROUTES} or columns.layout == "tracks" else None
         first, known, _ = _read_table(files[0], replace(columns, layout="recording"))
         if is_track_table(first, replace(known, layout=layout), motion):
             return _joined_tracks(folder, files, labelled, columns, motion)

@@ -204,11 +204,8 @@ class _Fit:
         rows, columns, channels = self.target.shape
         steps = [*UPRIGHT.get(rotation, ()), f"scale={columns}:{rows}:flags={SCALING}",
                  f"format={'gray' if channels == 1 else 'rgb24'}"]  # fmt: skip
-        if region != (
-            *shown,
-            0,
-            0,
-        ):  # to whole pixels of colour, perhaps two of brightness: exact=1 spoils deep colours
+        if region != (*shown, 0, 0):
+            # to whole pixels of colour, perhaps two of brightness: exact=1 spoils deep colours
             steps.insert(-2, f"crop={':'.join(map(str, region))}")
         graph = av.filter.Graph()
         source: Any = {"width": width, "height": height, "format": form, "time_base": Fraction(1)}

@@ -61,7 +61,7 @@ def is_track_table(frame: pd.DataFrame, columns: Columns, motion: Motion) -> boo
     names, degrees = found
     if not degrees and len(set(names)) == 2:
         return bool(motion.given())
-    ids = find_ids(frame, None) if not columns.id else [columns.id]
+    ids = _owners(frame, None) if not columns.id else [columns.id]
     repeated = bool(ids) and ids[0] in frame and bool(frame[ids[0]].duplicated().any())
     alone = set(names) >= {*frame.columns}
     timed = bool(columns.time) or (columns.time is None and find_time(frame) is not None)
@@ -128,7 +128,7 @@ def _named(
     if label is not None and columns.label is None and frame[label].isna().any():
         notes.append(f"column {label!r} is not filled in every row: it is no label")
         label = None
-    ids = find_ids(frame, time) or [n for n in frame.columns if OWNERS.fullmatch(n)]
+    ids = _owners(frame, time)
     several = (n for n in ids if frame[n].duplicated().any())  # another id counts the rows
     ident = next(several, None) if columns.id is None else columns.id or None
     if label is None and columns.label is None and ident is not None:
@@ -138,6 +138,11 @@ def _named(
     if columns.time == "":
         spent.add(find_time(frame))
     return ident, time, label, spent
+
+
+def _owners(frame: pd.DataFrame, time: str | None) -> list[str]:
+    """Columns named like ids, else like what moves."""
+    return find_ids(frame, time) or [n for n in frame.columns if OWNERS.fullmatch(n)]
 
 
 def _height(frame: pd.DataFrame, source: str) -> str:
@@ -238,6 +243,8 @@ def _clock(column: pd.Series[Any], unit: float | None, notes: list[str], source:
     """Times as datetime64 or numbers of seconds; numbers too large for seconds count from 1970 in smaller units."""
     times = read_times(column, notes, source)
     if times.dtype.kind == "M":
+        if unit is not None:
+            raise ValueError(f"{source}: column {column.name!r} holds dates, which need no time_unit=; leave it out")
         return times
     if not np.isfinite(times).all():
         raise ValueError(f"{source}: column {column.name!r} holds infinite times; leave them empty")

@@ -129,7 +129,7 @@ class Sequences:
             raise ValueError(f"{self.source}: a window of {length} timesteps is longer than the longest series "
                              f"({longest}); choose at most {longest}")  # fmt: skip
         cuts = [(i, s) for i, x in enumerate(self.values) for s in range(0, max(len(x) - length, 0) + 1, stride)]
-        kept = [(i, s) for i, s in cuts if not _missing(self.values[i][s : s + length])]
+        kept = [(i, s) for i, s in cuts if not missing(self.values[i][s : s + length])]
         if not kept:
             raise ValueError(f"{self.source}: every window of {length} timesteps is missing throughout (all NaN)")
         notes = [f"cut into {len(kept)} windows of {length} timesteps, one every {stride}"]
@@ -200,6 +200,11 @@ class Sequences:
                 if array.ndim == 5 and array.shape[2] in (1, 3) and array.shape[4] > 4:
                     raise ValueError(f"expected films (n, time, rows, columns, channels), got {array.shape}: the axes "
                                      "look like PyTorch's; pass X.transpose(0, 1, 3, 4, 2)")  # fmt: skip
+                if not scene and array.dtype != np.uint8 and array.min() >= 0 and 2 < array.max() <= 255:
+                    raise ValueError(
+                        f"expected a film as bytes (uint8, 0..255) or as numbers in 0..1, got {array.dtype} up to "
+                        f"{array.max():g}; pass X.astype(np.uint8), or X / 255"
+                    )
                 flat = array.reshape(*array.shape[:2], -1)
                 return cls(list(flat), None if y is None else as_labels(y), frame=frame)
             if array.ndim not in (2, 3):
@@ -276,7 +281,8 @@ def moment(when: Any) -> str:
     return f"{when:d}" if isinstance(when, (int, np.integer)) else f"{when:g}"
 
 
-def _missing(x: npt.NDArray[Any]) -> bool:
+def missing(x: npt.NDArray[Any]) -> bool:
+    """Whether nothing of an array is observed; bytes always are."""
     return x.dtype != np.uint8 and bool(np.isnan(x).all())
 
 

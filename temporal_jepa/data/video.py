@@ -150,9 +150,6 @@ def from_pictures(array: npt.NDArray[Any], layout: str | None, source: str) -> t
     elif len(shape) == 4:
         array = array[..., None]
     n, frames, rows, columns, channels = array.shape
-    if rows in (1, 3) and channels > 4:
-        raise ValueError(f"{source}: expected clips (n, frames, rows, columns, channels), got {shape}: the axes look "
-                         "like PyTorch's, with channels third; save X.transpose(0, 1, 3, 4, 2)")  # fmt: skip
     notes = [f"{n} clips of {frames} pictures, {rows} x {columns} pixels (rows x columns), {channels} channels"]
     if array.dtype == np.uint8:
         return array, notes
