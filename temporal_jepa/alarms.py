@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from . import checkpoint, figures
-from .commands import check_out, read_as_trained
+from .commands import READING, check_out, read_as_trained
 from .console import command, facts
 from .data import Sequences, read
 from .data.sequences import listed, moment
@@ -119,6 +119,7 @@ def _flags(options: argparse.Namespace) -> list[str]:
     words = {"--out": options.out, "--window": options.window, "--clean": options.clean,
              "--method": None if options.method == "distance" else options.method,
              "--quantile": None if options.quantile == 0.99 else options.quantile}  # fmt: skip
+    words |= {f"--{name.replace('_', '-')}": getattr(options, name, None) for name in READING if name != "window"}
     return [str(word) for name, value in words.items() if value is not None for word in (name, value)]
 
 

@@ -63,7 +63,9 @@ def _given(options: argparse.Namespace, run: Mapping[str, Any] | None = None, fi
         data = run.get("data", {})
         same = Path(data.get("path", "")).suffix.lower() == Path(file).suffix.lower()
         shaping = (*SHAPING, *(FILMING if is_video(Path(file)) else ()))
-        stored = {k: v for k, v in data.get("options", {}).items() if same or k in shaping}
+        stored = {
+            k: v for k, v in data.get("options", {}).items() if same or k in shaping or (k, v) == ("layout", "scene")
+        }
     chosen = {name: getattr(options, name) for name in READING if getattr(options, name) is not None}
     return {**stored, **chosen}
 

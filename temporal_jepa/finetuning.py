@@ -5,6 +5,7 @@ series hidden at random, and a ridge model is fitted on what it has become. How 
 series, where no time at all is one of the choices: with few labels the frozen features are often the best.
 """
 
+import contextlib
 import copy
 import math
 import os
@@ -190,7 +191,11 @@ def finetune(X: Any, y: Any = None, **options: Any) -> TemporalJEPAClassifier | 
     >>> type(finetune(X, y, base=base, steps=2, random_state=0)).__name__
     'TemporalJEPARegressor'
     """
-    y = X.labels if y is None and isinstance(X, Sequences) else y
+    if y is None and isinstance(X, Sequences) and X.labels is not None:
+        y = X.labels
+        with contextlib.suppress(ValueError):  # labels are text; what reads as numbers with a fraction is numbers
+            numbers = y.astype(np.float64)
+            y = numbers if np.isfinite(numbers).all() and (numbers % 1).any() else y
     if y is None:
         raise ValueError("fine-tuning needs a label for each series: y, or the labels of the sequences")
     if type_of_target(y).startswith("continuous"):

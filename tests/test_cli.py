@@ -587,3 +587,37 @@ def test_options_that_would_be_ignored_are_refused(tj: Terminal, run: Path) -> N
     assert "leave out --pool" in tj.refuses("probe", run, "--kind", "attentive", "--pool", "mean", "--overwrite")
     assert "name labelled sequences with --train" in tj.refuses("probe", "series-small", "--out", run / "x.json")
     assert "name sequences to search with --among" in tj.refuses("nearest", "series-small", run)
+
+
+def test_a_run_on_scenes_reads_later_files_with_as_many_agents(tj: Terminal, tmp_path: Path) -> None:
+    def scene(name: str, agents: range, sep: str = "\t", head: str = "") -> Path:
+        rows = [sep.join(map(str, (10 * t, a, a + 0.1 * t, 0.2 * t))) for t in range(40) for a in agents]
+        (tmp_path / name).write_text(head + "\n".join(rows) + "\n", "utf-8")
+        return tmp_path / name
+
+    run = tmp_path / "run"
+    code, _, error = tj("pretrain", "--data", scene("three.txt", range(1, 4)), "--layout", "scene", "--window", "10",
+                        "--out", run, "--steps", "2", *TINY)  # fmt: skip
+    assert code == 0, error
+    assert checkpoint.read_config(run)["data"]["options"] == {"layout": "scene", "window": 10, "agents": 3}
+    for later in (scene("two.txt", range(1, 3)), scene("five.txt", range(1, 6)),
+                  scene("two.csv", range(1, 3), ",", "time,id,x,y\n")):  # fmt: skip
+        code, _, error = tj("embed", run, later, "--out", tmp_path / "e.npy", "--overwrite")
+        assert code == 0, error
+        assert len(np.load(tmp_path / "e.npy")) == 4
+    refused = tj.refuses("surprise", run, tmp_path / "no-such-file.txt")  # before any data is read
+    assert "was trained on scenes of agents, and surprise scores" in refused
+    assert not (run / "surprise.csv").exists()
+
+
+def test_the_unit_of_time_is_a_flag_and_stays_with_the_run(tj: Terminal, tmp_path: Path) -> None:
+    file, run = tmp_path / "h.csv", tmp_path / "run"
+    rows = [f"t{i},{t},{3600 * t * (i + 1)},{t * i % 3}" for i in range(4) for t in range(20)]
+    file.write_text("\n".join(["id,time,x,y", *rows]) + "\n", "utf-8")
+    code, _, error = tj("pretrain", "--data", file, "--layout", "tracks", "--features", "speed", "--time-unit", "3600",
+                        "--out", run, "--steps", "2", *TINY)  # fmt: skip
+    assert code == 0, error
+    stored = checkpoint.read_config(run)
+    assert stored["data"]["options"] == {"layout": "tracks", "features": "speed", "time_unit": 3600.0}
+    again = commands.read_as_trained(str(file), cli.parse("embed", [str(run), str(file)]), stored)
+    assert again.values[0][1, 0] == pytest.approx(1.0, abs=1e-3)

@@ -169,3 +169,10 @@ def test_a_channel_without_values_in_any_series_is_named():
         read(X)
     X[0, 1, 4] = 1  # one observed value is enough
     assert len(read(X)) == 3
+
+
+@pytest.mark.parametrize(("lengths", "stride", "left"), [((10, 7, 3), 4, 5), ((8,), 4, 0), ((8,), 3, 1)])
+def test_ends_that_fill_no_window_are_counted(lengths: tuple[int, ...], stride: int, left: int) -> None:
+    notes = Sequences([np.zeros((n, 1), np.float32) for n in lengths]).windows(4, stride).notes
+    expected = [f"{left} timesteps at the ends that fill no window are left out"] if left else []
+    assert [n for n in notes if "fill no window" in n] == expected

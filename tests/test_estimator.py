@@ -260,3 +260,16 @@ def test_a_film_in_0_to_255_that_is_no_bytes_is_refused(kind: type) -> None:
     np.testing.assert_allclose(estimator.transform(films / 255), estimator.transform(films), atol=1e-5)
     with pytest.raises(ValueError, match=r"bytes \(uint8, 0..255\) or as numbers in 0..1, got .* up to 255"):
         estimator.transform(films.astype(kind))
+
+
+def test_sequences_are_taken_as_arrays_are() -> None:
+    X = np.random.default_rng(0).normal(size=(6, 2, 30)).astype(np.float32)
+    sequences = Sequences.from_arrays(X)
+    one, other = small().fit(sequences), small().fit(X)
+    assert one.n_features_in_ == other.n_features_in_ == 2
+    np.testing.assert_array_equal(one.transform(sequences), other.transform(X))
+    np.testing.assert_array_equal(one.transform(X), other.transform(sequences))
+    with pytest.raises(ValueError, match="expected at least 2 series"):
+        small().fit(sequences.select([0]))
+    with pytest.raises(ValueError, match="expects 2 channels, got"):
+        one.transform(Sequences.from_arrays(X[:, :1]))

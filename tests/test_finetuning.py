@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from temporal_jepa import Sequences, finetuning
 from temporal_jepa.estimator import TemporalJEPAEmbedder
-from temporal_jepa.finetuning import TemporalJEPAClassifier, TemporalJEPARegressor
+from temporal_jepa.finetuning import TemporalJEPAClassifier, TemporalJEPARegressor, finetune
 
 BASE = {"steps": 2, "embed_dim": 8, "encoder_depth": 1, "num_heads": 2, "pool": "mean", "random_state": 0}
 
@@ -48,11 +50,39 @@ def test_labels_teach_what_the_frozen_encoder_does_not_know() -> None:
     assert set(tuned.scores_) == {0, 37, 75, 112, 150}
 
 
-def test_noise_for_labels_keeps_or_loses_nothing_silently() -> None:
-    X, _ = waves(60, 0)
-    y = np.random.default_rng(0).integers(0, 2, 60)
-    tuned = small(base=TemporalJEPAEmbedder(**BASE).fit(X), steps=8).fit(X, y)
-    assert tuned.scores_[tuned.steps_] == max(tuned.scores_.values())
+def test_fine_tuning_that_harms_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = waves(60, 0)
+    base = TemporalJEPAEmbedder(**BASE).fit(X)
+
+    def spoil(model, sequences, targets, stages, how, seed):
+        for stage in stages:
+            with torch.no_grad():
+                for weight in model.target_encoder.parameters() if stage else ():
+                    weight.zero_()
+            yield stage, model
+
+    monkeypatch.setattr(finetuning, "_tune", spoil)
+    spoilt = small(TemporalJEPARegressor, base=base, steps=8).fit(X, y)
+    assert (spoilt.steps_, set(spoilt.scores_)) == (0, {0, 2, 4, 6, 8})
+    frozen = small(TemporalJEPARegressor, base=base, steps=0).fit(X, y)
+    np.testing.assert_array_equal(spoilt.predict(X), frozen.predict(X))
+
+
+def test_labels_of_sequences_are_the_targets_unless_others_are_given() -> None:
+    X, y = np.random.default_rng(0).normal(size=(20, 1, 32)), np.repeat(["low", "high"], 10)
+    X[y == "high"] += 2
+    options = {"base": TemporalJEPAEmbedder(**BASE).fit(X), "steps": 2, "random_state": 0}
+    labelled = Sequences.from_arrays(X, y)
+    found = finetune(labelled, **options)
+    assert isinstance(found, TemporalJEPAClassifier)
+    assert found.classes_.tolist() == ["high", "low"]
+    np.testing.assert_array_equal(found.predict(labelled), finetune(X, y, **options).predict(X))
+    numbers = np.linspace(0.1, 2, 20)
+    assert isinstance(finetune(labelled, numbers, **options), TemporalJEPARegressor)
+    for bare in (X, Sequences.from_arrays(X)):
+        with pytest.raises(ValueError, match="needs a label for each series"):
+            finetune(bare, **options)
+    assert isinstance(finetune(Sequences.from_arrays(X, numbers), **options), TemporalJEPARegressor)
 
 
 def test_base_is_left_alone_and_loads(tmp_path) -> None:
@@ -68,6 +98,9 @@ def test_base_is_left_alone_and_loads(tmp_path) -> None:
     assert from_folder.decision_function(X).shape == (40,)
     again = small(base=base, lr=1e-2).fit(X, y)
     np.testing.assert_array_equal(first.decision_function(X), again.decision_function(X))
+    base.pool = "all"  # what a folder is loaded with
+    same = small(base=base).fit(X, y)
+    np.testing.assert_allclose(same.decision_function(X), from_folder.decision_function(X), atol=1e-6)
     assert np.isfinite(cross_val_score(small(base=base), X, y, cv=3)).all()
 
 

@@ -67,8 +67,9 @@ def test_tube_masks_are_exact_and_go_through_time() -> None:
     assert (visible.sum(1) == 48).all()
     assert torch.equal(visible.view(200, 4, 48)[:, :1].expand(-1, 4, -1), visible.view(200, 4, 48))
     rough = visible.view(200, 4, 6, 8)[:, 0]
-    edges = (rough[:, :, 1:] != rough[:, :, :-1]).sum((1, 2)).float()
-    assert edges.std() > 1.2 * edges.mean() ** 0.5 / 2  # small and large blocks, not one size
+    edges = ((rough[:, :, 1:] != rough[:, :, :-1]).sum((1, 2)) + (rough[:, 1:] != rough[:, :-1]).sum((1, 2))).float()
+    few, many = torch.quantile(edges, torch.tensor([0.1, 0.9])).tolist()
+    assert many > 3 * few, "small blocks in some samples and large ones in others: one size gives 2.4 at most"
     assert (visible.float().mean(0) > 0.1).all(), "every place is seen now and then"
     agents = draw_visible(
         torch.ones(50, 30, dtype=torch.bool), "tube", 0.4, torch.Generator().manual_seed(0), (6, 1, 5)

@@ -300,11 +300,11 @@ def test_tracks_are_maps_in_the_gallery_and_under_the_masks(tmp_path: Path) -> N
 
 
 def test_a_map_keeps_directions_and_crosses_the_antimeridian() -> None:
-    corner = np.array([[179.0, 60], [-179, 60], [-179, 61]])
+    corner = np.array([[179.99, 60], [-179.99, 60], [-179.99, 60.01]])
     (there,) = drawings.paths(Sequences([np.zeros((3, 1))], places=[corner], degrees=True)) or []
     east, north = np.diff(there[:, 0], axis=0)
-    np.testing.assert_allclose(east, [111_195 * 2 * np.cos(np.radians(60.5)), 0], atol=1)
-    np.testing.assert_allclose(north, [0, 111_195], atol=1)
+    np.testing.assert_allclose(east, [0.02 * 55_800, 0], atol=1)  # metres a degree of WGS84 at 60 degrees north
+    np.testing.assert_allclose(north, [0, 0.01 * 111_412], atol=1)
     plain = Sequences([np.arange(6.0).reshape(3, 2)], channels=["y", "X"])
     (path,) = drawings.paths(plain) or []
     np.testing.assert_array_equal(path[:, 0], plain.values[0][:, ::-1])
@@ -353,3 +353,11 @@ def test_plane_keeps_what_varies_and_has_fixed_signs() -> None:
         assert 0 <= shares[1] <= shares[0] <= 1.0 + 1e-9
         np.testing.assert_allclose(xy, figures.plane(Z[:, ::-1])[0], atol=1e-6)
     assert not standard(np.ones((3, 2))).any()
+
+
+@pytest.mark.parametrize("labels", [None, ["a", "b"]])
+def test_a_probe_is_proposed_where_there_are_labels(tmp_path: Path, labels: list[str] | None) -> None:
+    data = make(labels=labels)
+    shown = page(pretrain(data, tmp_path / "run", CONFIG, SMALL), sequences=data)
+    assert ("temporal-jepa probe" in shown.text) == (labels is not None)
+    assert "temporal-jepa embed" in shown.text

@@ -15,7 +15,7 @@ import torch
 from temporal_jepa import PretrainConfig, Sequences, TemporalJEPA, from_pretrained, pretrain
 from temporal_jepa.embedding import embed_sequences, initial_model
 from temporal_jepa.runs import facts
-from temporal_jepa.training import Batches, Trainer, train
+from temporal_jepa.training import UNLEARNT, Batches, Trainer, train
 
 TINY = {"embed_dim": 16, "predictor_embed_dim": 16, "num_heads": 2, "encoder_depth": 1, "predictor_depth": 1}
 SHORT = PretrainConfig(steps=12, batch_size=6, save_every=5, log_every=3, watch_every=6)
@@ -383,3 +383,13 @@ def test_every_series_is_in_the_digest_and_resume_keeps_the_origin(tmp_path: Pat
         other = X.copy()
         other[changed] *= 2
         assert facts(Sequences.from_arrays(X))["digest"] != facts(Sequences.from_arrays(other))["digest"]
+
+
+@pytest.mark.parametrize(("loss", "said"), [(0.99, True), (0.97, False)])
+def test_a_prediction_no_better_than_the_mean_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: float, said: bool
+) -> None:
+    watch, rows = Trainer.watch, []
+    monkeypatch.setattr(Trainer, "watch", lambda self: {**watch(self), "relative_loss": loss})
+    pretrain(tracks(), tmp_path / "run", PretrainConfig(steps=2, batch_size=4, device="cpu"), TINY, on_row=rows.append)
+    assert rows[-1]["verdict"].startswith(UNLEARNT) == said
