@@ -114,8 +114,9 @@ def test_flags_are_the_settings() -> None:
     assert options["seq_len"] is options["patch_len"] is None
     reading = set(inspect.signature(read).parameters) - {"data"}
     for verb, words in {"pretrain": ["--data", "d", "--out", "o"], "embed": ["r", "f"], "probe": ["r"], "report": ["r"],
-                        "inspect": ["f"]}.items():  # fmt: skip
-        assert reading <= set(vars(cli.parse(verb, words))), verb
+                        "inspect": ["f"], "nearest": ["r", "q"], "surprise": ["r", "f"]}.items():  # fmt: skip
+        windows = {"window", "stride"} if verb == "surprise" else set()  # it has a window of its own
+        assert reading - windows <= set(vars(cli.parse(verb, words))), verb
 
 
 def test_dashes_and_underscores_are_one() -> None:
@@ -580,7 +581,8 @@ def test_messages_speak_of_flags() -> None:
 
 
 def test_the_flags_of_messages_are_those_of_read() -> None:
-    assert {*cli.READING} == {*inspect.signature(read).parameters} - {"data"}
+    assert tuple(inspect.signature(read).parameters)[1:] == cli.READING
+    assert {*commands.SHAPING, *commands.FILMING, "layout", "id", "time", "label", "values"} == {*cli.READING}
 
 
 def test_options_that_would_be_ignored_are_refused(tj: Terminal, run: Path) -> None:

@@ -94,6 +94,7 @@ def test_a_file_of_queries_and_one_to_search(run: Path, tmp_path: Path, capsys: 
     other.write_text(data.read_text("utf-8"), "utf-8")
     assert cli.main(["nearest", str(run), str(other), "--k", "1"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+    assert len(rows) == 8
     assert all(row[0] == row[1] and row[-1] == "0.00" for row in rows)
 
 

@@ -148,7 +148,9 @@ def test_the_command_line_embeds_a_file_with_series_small(tmp_path: Path, monkey
     assert np.load("embeddings.npz")["embeddings"].shape == (3, 5760 + 2 * 258)
 
 
-def test_the_command_line_knows_the_bundled_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_knows_the_bundled_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     X = [np.sin(np.arange(40) * (1 + k % 2) / 3) + rng.normal(0, 0.1, 40) for k in range(16)]
@@ -156,4 +158,5 @@ def test_the_command_line_knows_the_bundled_encoder(tmp_path: Path, monkeypatch:
     Path("x.tsv").write_text("\n".join(rows) + "\n")
     assert cli.main(["probe", "series-small", "--train", "x.tsv"]) == 0
     assert cli.main(["nearest", "series-small", "x.tsv", "--among", "x.tsv"]) == 0
+    assert "nearest of 16 sequences" in capsys.readouterr().out
     assert Path("probe.json").is_file()
