@@ -39,7 +39,7 @@ $(STAMP): pyproject.toml constraints/cpu.txt
 	@$(RUN) pip install -q --disable-pip-version-check -c constraints/cpu.txt -e '.[all,aeon,dev]'
 	@touch "$@"
 
-demo: $(STAMP)  ## Pretrain, embed, probe and report on real data, with the controls beside (2 minutes)
+demo: $(STAMP)  ## Pretrain, embed, probe and report on series, tracks and films, with the controls beside (about 2 minutes)
 	@$(RUN) temporal_jepa demo --out "$(DEMO_OUT)"
 
 test: $(STAMP)  ## All tests and doctests, on two processes

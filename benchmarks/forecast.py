@@ -197,5 +197,8 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     if arguments.summary:
         summarise(arguments.summary)
-    else:
+    elif arguments.tables:
         measure(arguments)
+        summarise(arguments.out)
+    else:
+        parser.error("name the data, or a file of results with --summary")

@@ -35,7 +35,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from temporal_jepa.attentive import attentive_probe
-from temporal_jepa.config import PretrainConfig, TemporalJEPAConfig
+from temporal_jepa.config import PretrainConfig
 from temporal_jepa.data import Sequences
 from temporal_jepa.embedding import embed_sequences, embed_tokens, initial_model
 from temporal_jepa.masks import gather_tokens, kept_index
@@ -93,7 +93,7 @@ def pixels(known: Array, asked: Array, pooled: bool) -> tuple[Array, Array]:
 def fitted(name: str, sequences: Sequences, seed: int, changed: dict[str, Any]) -> TemporalJEPA:
     """The encoder of this name, in evaluation mode."""
     training = {key: value for key, value in changed.items() if key in PretrainConfig.__dataclass_fields__}
-    rest = {key: value for key, value in changed.items() if key in TemporalJEPAConfig.__dataclass_fields__}
+    rest = {key: value for key, value in changed.items() if key not in training}  # refused when misspelt
     model = initial_model(sequences, seed, **rest)
     if name == "autoencoder":
         model = MaskedAutoencoder(model)

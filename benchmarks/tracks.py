@@ -57,7 +57,8 @@ Array = npt.NDArray[Any]
 COLUMNS = ("set", "features", "seed", "task", "method", "accuracy", "balanced", "macro_f1", "rank", "first", "seconds")
 SETS = ("gotrack", "vehicles", "animals", "hurricanes")
 MOTION = ("x", "y", "speed", "acceleration", "turn", "dt")
-STEPS = {"gotrack": 5.0, "vehicles": 30.0, "animals": 2.0, "hurricanes": 6.0}  # --resample: the usual interval
+STEPS = {"gotrack": 5.0, "vehicles": 30.0, "animals": 2.0, "hurricanes": 6.0}  # --resample: the usual
+# interval in the units of the table: seconds, seconds, hours, hours (which are read as seconds)
 SHORTEST, DTW_LENGTH, BAND = 8, 64, 0.1
 RETRIEVALS = {"clean": (0.0, 0.0), "drop .1": (0.1, 0.0), "drop .2": (0.2, 0.0), "drop .3": (0.3, 0.0),
               "drop .4": (0.4, 0.0), "noise .5": (0.0, 0.5)}  # fmt: skip

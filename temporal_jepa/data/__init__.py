@@ -64,7 +64,7 @@ def read(
         or a list of ``(channels, time_i)``; or `Sequences`.
     layout: "wide" (a row is a series), "long" (a row is a timestep of the series named in `id`), "recording" (all rows
         are one series), "folder", "tracks" (a row is a fix: where something was when) or "scene" (the same, and all
-        that moves at one time is one sample). Inferred when None, like the next four.
+        that moves at one time is one sample), "video" (an array of pictures). Inferred when None, like the next four.
 
     id, time, label: names of columns, "" for none. values: names of the value columns, a list or "A,B,C".
 
