@@ -107,7 +107,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--peak", type=float, default=989.0, help="dense TFLOP/s in bf16; 989 is an H100 SXM's")
-    parser.add_argument("--toy", action="store_true", help="small, on the CPU, not compiled; --batch, --rounds and --peak do not count")
+    parser.add_argument(
+        "--toy", action="store_true", help="small, on the CPU, not compiled; --batch, --rounds and --peak do not count"
+    )
     options = parser.parse_args()
     device, side = (torch.device("cpu"), 32) if options.toy else (torch.device("cuda"), 224)
     batch = 2 if options.toy else options.batch

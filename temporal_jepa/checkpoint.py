@@ -117,7 +117,11 @@ def folder_of(source: str | os.PathLike[str]) -> Path:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write under a temporary name beside `path`, then rename: readers see the old file or the whole new one."""
+    """Write under a temporary name beside `path`, then rename: readers see the old file or the whole new one.
+
+    A folder that is not there is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:

@@ -249,10 +249,10 @@ def describe(error: BaseException) -> str:
                  errno.EACCES: "; choose a place you may write to"}  # fmt: skip
         name = f"{error.filename}: " if error.filename else ""
         return f"{name}{error.strerror[0].lower()}{error.strerror[1:]}{hints.get(error.errno, '')}"
-    return _as_flags(" ".join(str(error).split())) or type(error).__name__
+    return as_flags(" ".join(str(error).split())) or type(error).__name__
 
 
-def _as_flags(text: str) -> str:
+def as_flags(text: str) -> str:
     """A message for Python, `say time=''`, in the words of the command line: `say --time ''`."""
     return re.sub(rf"(?<![\w.'\"-])({'|'.join(READING)})=(?=(['\w.]?))",
                   lambda m: f"--{m[1].replace('_', '-')}{' ' if m[2] else ''}", text)  # fmt: skip

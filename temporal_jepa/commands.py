@@ -21,6 +21,7 @@ import yaml
 
 from . import checkpoint, probes, runs
 from .attentive import attentive_probe
+from .cli import as_flags
 from .config import Pool, PretrainConfig, TemporalJEPAConfig, in_words
 from .console import Progress, command, facts, say, show
 from .data import Sequences, read
@@ -126,7 +127,7 @@ def pretrain(options: argparse.Namespace) -> None:
     announce(options.data)
     sequences, given = runs.load(options.data, _given(options))
     config = config.settled(len(sequences))
-    say(f"{options.data}: {_size(sequences)}", *(f"  {note}" for note in sequences.notes))
+    say(f"{options.data}: {_size(sequences)}", *(f"  {as_flags(note)}" for note in sequences.notes))
     if options.dry_run:
         _dry_run(sequences, config, model, options.init_from)
         return
@@ -193,7 +194,6 @@ def write_embeddings(
     vectors: `(n, features)`; or one `(time_i, features)` a sequence, which an array holds padded with NaN to
         `(n, longest, features)`, beside `lengths (n,)`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = io.BytesIO()
     steps = isinstance(vectors, list)
     if path.suffix in (".npz", ".npy"):
@@ -368,7 +368,7 @@ def inspect(options: argparse.Namespace) -> None:
     announce(options.data)
     sequences = read(path, **given)
     facts(sequences.summary())
-    say(*(f"note: {note}" for note in sequences.notes))
+    say(*(f"note: {as_flags(note)}" for note in sequences.notes))
     if (window := runs.load(sequences, given)[1].get("window")) != given.get("window"):
         say(f"note: pretrain cuts this one series into windows of {window} timesteps by itself; --window sets another")
     flags = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)]

@@ -571,7 +571,7 @@ def test_demo_without_aeon(tj: Terminal, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_messages_speak_of_flags() -> None:
-    say = cli._as_flags
+    say = cli.as_flags
     assert say("name columns with values=, time=; or say time='' or id=COLUMN") == (
         "name columns with --values, --time; or say --time '' or --id COLUMN"
     )

@@ -230,7 +230,7 @@ def test_verb_with_a_clean_part(tmp_path: Path, capsys: pytest.CaptureFixture[st
     run, file = run_of(tmp_path, wave(2)), tmp_path / "all.csv"
     scores = []
     for clean in ("600", "50%"):
-        out = tmp_path / f"{clean.rstrip('%')}.csv"
+        out = tmp_path / "a new folder" / f"{clean.rstrip('%')}.csv"
         assert main(["surprise", str(run), str(file), "--clean", clean, "--out", str(out), "--window", "40"]) == 0
         scores.append(pd.read_csv(out).score)
     assert scores[0].equals(scores[1])
