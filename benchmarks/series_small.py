@@ -4,17 +4,17 @@ python benchmarks/series_small.py --out runs/series-small
 
 The objective has two parts. Tokens: on one series of each pair, predict the hidden tokens, with the regulariser, as in
 `TemporalJEPA.forward`. Twins: two series of one random process, cut at different places, must find each other in the
-batch (InfoNCE, arXiv 1807.03748) by a projection of what all layers of the context encoder say on the mean. For the
-question what each part adds: --objective tokens, twins, prediction (without regulariser), regulariser (without
-prediction) or reconstruction (the hidden values instead of their tokens).
+batch (InfoNCE, arXiv 1807.03748) by a projection of what all layers of the context encoder say on the mean.
+`objectives.py` asks what each part adds, with the loop of this script.
 """
 
 import argparse
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,26 +25,20 @@ from temporal_jepa.checkpoint import save_pretrained
 from temporal_jepa.config import RECIPE, TemporalJEPAConfig
 from temporal_jepa.ema import momentum_at
 from temporal_jepa.encoder import Encoded
-from temporal_jepa.losses import variance_covariance
-from temporal_jepa.masks import gather_tokens, kept_index
 from temporal_jepa.model import TemporalJEPA
 from temporal_jepa.synthetic import synthetic_twins
 from temporal_jepa.views import standardised
 
 VIEWS = (128, 256, 512)
-OBJECTIVES = ("both", "tokens", "twins", "prediction", "regulariser", "reconstruction")
 SHORTEST = 0.8  # of a series that is left by cutting
 TEMPERATURE = 0.15
 
 
-def build(options: argparse.Namespace) -> TemporalJEPA:
+def build(options: argparse.Namespace, **changed: Any) -> TemporalJEPA:
     settings = {**RECIPE, "embed_dim": options.width, "predictor_embed_dim": 64, "encoder_depth": options.depth}
-    if options.objective == "prediction":
-        settings |= {"variance_weight": 0.0, "covariance_weight": 0.0}
+    settings |= {"tokenizer": "dilated", "normalize": "instance", **changed}
     torch.manual_seed(options.seed)
-    model = TemporalJEPA(TemporalJEPAConfig(
-        input_dim=1, seq_len=256, patch_len=8, **{**settings, "tokenizer": "dilated", "normalize": "instance"},
-        views=VIEWS))  # fmt: skip
+    model = TemporalJEPA(TemporalJEPAConfig(input_dim=1, seq_len=256, patch_len=8, **settings, views=VIEWS))
     model.set_normalizer(torch.zeros(1), torch.ones(1), torch.full((1,), 0.2))
     return model
 
@@ -70,31 +64,25 @@ def gist(encoded: Encoded) -> Tensor:
     return torch.cat([feature for part in parts for feature in part], dim=1)
 
 
+def twins_head(options: argparse.Namespace) -> nn.Module:
+    width = 3 * options.width * (options.depth + 1)
+    return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 256), nn.GELU(), nn.Linear(256, 128))
+
+
 def twins_loss(model: TemporalJEPA, head: nn.Module, x: Tensor) -> Tensor:
     z = F.normalize(head(gist(model.context_encoder.encode(*model.context_encoder.prepare(x)))), dim=1)
     likeness = (z @ z.T / TEMPERATURE).fill_diagonal_(-1e9)
     return F.cross_entropy(likeness, torch.arange(len(z)) ^ 1)
 
 
-def tokens_loss(model: TemporalJEPA, head: nn.Module, x: Tensor, visible: Tensor, objective: str) -> Tensor:
-    if objective not in ("regulariser", "reconstruction"):
-        return model(x, visible)["loss"]
-    encoder = model.context_encoder
-    x, known = encoder.prepare(x)
-    context = encoder.encode(x, encoder.hide(known, visible[0]))
-    if objective == "regulariser":
-        spread = variance_covariance(context.layers[-1], context.index, context.valid, context.num_tokens)
-        return model.config.variance_weight * spread.variance + model.config.covariance_weight * spread.covariance
-    index, valid = kept_index(~visible[0])
-    wanted = gather_tokens(torch.unflatten(x[:, :, 0], 1, (-1, model.config.patch)), index)
-    return F.smooth_l1_loss(head(model.predictor(context, index, valid)), wanted)
-
-
-def train(options: argparse.Namespace) -> TemporalJEPA:
-    model, width = build(options), 3 * options.width * (options.depth + 1)
-    heads = {"twins": nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 256), nn.GELU(), nn.Linear(256, 128)),
-             "values": nn.Linear(options.width, model.config.patch)}  # fmt: skip
-    learnt = [p for part in (model, *heads.values()) for p in part.parameters() if p.requires_grad]
+def train(
+    model: TemporalJEPA,
+    heads: Iterable[nn.Module],
+    terms_of: Callable[[Tensor, torch.Generator], dict[str, Tensor]],
+    options: argparse.Namespace,
+) -> TemporalJEPA:
+    """Minimise the sum of the terms of each batch over the weights of the model and the heads."""
+    learnt = [p for part in (model, *heads) for p in part.parameters() if p.requires_grad]
     matrices, plain = [p for p in learnt if p.ndim > 1], [p for p in learnt if p.ndim <= 1]
     optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
                                   lr=options.lr, betas=(0.9, 0.95), fused=True)  # fmt: skip
@@ -107,14 +95,8 @@ def train(options: argparse.Namespace) -> TemporalJEPA:
     )
     generator, began = torch.Generator().manual_seed(options.seed), time.process_time()
     for step, x in enumerate(batches(options), 1):
-        terms = {}
-        if options.objective in ("both", "twins"):
-            terms["twins"] = twins_loss(model, heads["twins"], x)
-        if options.objective != "twins":
-            half = x[::2]
-            visible = model.draw_masks(half, generator)
-            terms["tokens"] = tokens_loss(model, heads["values"], half, visible, options.objective)
-        sum(terms.values()).backward()
+        terms = terms_of(x, generator)
+        sum(terms.values(), torch.zeros(())).backward()
         nn.utils.clip_grad_norm_(learnt, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -135,11 +117,16 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=2)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--objective", choices=OBJECTIVES, default="both")
     options = parser.parse_args()
     torch.set_num_threads(1)
     began = time.process_time()
-    model = train(options)
+    model, head = build(options), twins_head(options)
+
+    def terms(x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        half = x[::2]
+        return {"twins": twins_loss(model, head, x), "tokens": model(half, model.draw_masks(half, generator))["loss"]}
+
+    train(model, [head], terms, options)
     details = {
         "pretrain": {name: value for name, value in vars(options).items() if name != "out"},
         "data": {"path": "synthetic_twins", "n": 2 * options.steps * options.pairs},

@@ -168,9 +168,13 @@ def _quantiles(tokens: Tensor, valid: Tensor | None) -> Tensor:
 
 
 def append_moments(encoder: ContextEncoder, features: Tensor, x: Tensor, known: Tensor) -> Tensor:
-    """With `normalize="instance"`, add what normalising took away: each sequence's mean and std, `(B, F + 2 C)`."""
+    """With `normalize="instance"`, add what normalising took away: each sequence's mean and std, `(B, F + 2 C)`.
+
+    In steps of 1/1024 of the data's spread: finer differences are rounding, which a scaler after this would blow up.
+    """
     norm = encoder.normalizer
     if not norm.instance:
         return features
     scaled = torch.where(known, (x - norm.mean) / norm.std, 0.0)
-    return torch.cat([features, *norm.moments(scaled, known)], dim=1)
+    moments = (torch.round(part * 1024) / 1024 for part in norm.moments(scaled, known))
+    return torch.cat([features, *moments], dim=1)

@@ -24,7 +24,8 @@ def embed_views(
     The features of the channels are added up, each with a sign of its own drawn once for all (feature hashing, arXiv
     0902.2206): as good as side by side for a linear probe where it was measured, and of one size for any number of
     channels. The encoder sees standardised channels; level and scale are in the values, of which each channel gives
-    `VALUES / C`, evenly spaced, with its mean and standard deviation.
+    `VALUES / C`, evenly spaced, with its mean and standard deviation to three digits of the latter: of series that came
+    standardised, the rest is rounding, which a scaler after this would blow up.
 
     Args:
         encode: standardised channels `(rows, L)`, without gaps -> features `(rows, F)`.
@@ -51,7 +52,7 @@ def embed_views(
         signs = [np.random.default_rng(c).choice([-1.0, 1.0], features.shape[1]) for c in range(channels)]
         parts.append((features.reshape(len(filled), channels, -1) * np.array(signs)).sum(1))
     points = min(max(VALUES // channels, POINTS[0]), POINTS[1])
-    parts.append(np.stack([np.concatenate([_stretched(x, points).ravel(), x.mean(0), x.std(0)]) for x in filled]))
+    parts.append(np.stack([np.concatenate([_stretched(x, points).ravel(), *_moments(x)]) for x in filled]))
     embedding: FloatArray = np.concatenate(parts, axis=1)
     return embedding.astype(np.float32)
 
@@ -72,6 +73,13 @@ def _stretched(x: FloatArray, length: int) -> FloatArray:
     """Each channel resampled linearly: `(time, C)` -> `(C, length)`."""
     grid, time = np.linspace(0, len(x) - 1, length), np.arange(len(x))
     return np.stack([np.interp(grid, time, channel) for channel in x.T])
+
+
+def _moments(x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation of each channel, to the third digit of the latter: `(time, C)` -> twice `(C,)`."""
+    mean, std = x.mean(0), x.std(0)
+    digit = 10.0 ** np.floor(np.log10(np.where(std > 0, std, 1.0)) - 2)
+    return np.where(std > 0, np.round(mean / digit) * digit, mean), np.round(std / digit) * digit
 
 
 def standardised(x: FloatArray, length: int) -> FloatArray:
