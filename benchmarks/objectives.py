@@ -167,9 +167,7 @@ def some(sequences: Sequences, most: int) -> Sequences:
 
 def features(model: TemporalJEPA, sequences: Sequences) -> dict[str, npt.NDArray[np.float32]]:
     """Embedding name -> `(n, features)`."""
-    last = embed_views(
-        lambda x: model.embed(torch.from_numpy(x[:, :, None]), "stats").numpy()[:, :-2], (256,), sequences.values
-    )
+    last = embed_views(model.encode_channels("stats"), (256,), sequences.values)
     return {"shipped": embed_sequences(model, sequences), "last": last[:, : 3 * model.config.embed_dim]}
 
 

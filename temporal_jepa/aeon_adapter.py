@@ -1,5 +1,6 @@
 """The aeon face: a collection transformer for aeon's pipelines. Needs `pip install "temporal-jepa[aeon]"`."""
 
+import os
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -33,7 +34,7 @@ class TemporalJEPACollectionTransformer(BaseCollectionTransformer):
         self,
         steps: int = PretrainConfig.steps,
         batch_size: int = PretrainConfig.batch_size,
-        lr: float = PretrainConfig.lr,
+        lr: float | None = PretrainConfig.lr,
         pool: Pool = "all",
         embed_dim: int | None = None,
         encoder_depth: int | None = None,
@@ -41,6 +42,7 @@ class TemporalJEPACollectionTransformer(BaseCollectionTransformer):
         patch_len: int | None = None,
         mask_ratio: float | None = None,
         normalize: str | None = None,
+        init_from: str | os.PathLike[str] | None = None,
         random_state: int | np.random.RandomState | None = None,
         device: str = "cpu",
     ):
@@ -54,6 +56,7 @@ class TemporalJEPACollectionTransformer(BaseCollectionTransformer):
         self.patch_len = patch_len
         self.mask_ratio = mask_ratio
         self.normalize = normalize
+        self.init_from = init_from
         self.random_state = random_state
         self.device = device
         super().__init__()

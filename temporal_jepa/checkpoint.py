@@ -1,6 +1,7 @@
 """Models on disk: safetensors weights with a JSON configuration and a model card, and exports that need no library."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +13,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from .config import Pool, make_config
-from .encoder import append_moments, pool_tokens
+from .config import Pool, in_words, make_config
+from .encoder import append_moments, pool_tokens, view_pool
 from .model import TemporalJEPA
 from .version import __version__
+from .views import channel_signs, points_of
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 BUNDLED = Path(__file__).with_name("pretrained")  # models that come with the package, loaded by name
@@ -137,19 +139,20 @@ def _card(config: Mapping[str, Any]) -> str:
     model = config["model"]
     data = config.get("data", {})
     trained = f"{data['n']} sequences of {Path(data['path']).name}" if data else "see whoever published it"
+    width = "any number of channels" if model["views"] else model["input_dim"]
     return f"""---
 library_name: temporal-jepa
 tags: [time-series, self-supervised, jepa]
 ---
 # A Temporal JEPA encoder
 
-Embeds sequences of {model["input_dim"]} channels; missing values (NaN) and any length are accepted.
+Embeds sequences of {in_words(model)}; missing values (NaN) and any length are accepted.
 Trained without labels on: {trained}.
 
 ```python
 from temporal_jepa import from_pretrained
 model = from_pretrained("PATH_OF_THIS_FOLDER")
-embedding = model.embed(x)  # x: float tensor (batch, time, {model["input_dim"]})
+embedding = model.embed(x)  # x: float tensor (batch, time, {width})
 ```
 
 The configuration and how it was trained stand in `config.json`. Scores are not transferable to other data: probe it on
@@ -173,8 +176,55 @@ class _Embedder(nn.Module):
         return append_moments(self.encoder, features, x, known)
 
 
+class _ViewsEmbedder(nn.Module):
+    """`views.embed_views` of complete series as one graph: `(batch, time, channels)` -> `(batch, features)`."""
+
+    signs: Tensor
+
+    def __init__(self, model: TemporalJEPA, pool: Pool, channels: int):
+        super().__init__()
+        self.encoder, self.views, self.points = model.target_encoder, model.config.views, points_of(channels)
+        self.pool = view_pool(pool)
+        with torch.no_grad():
+            count = self._features(torch.zeros(1, self.views[0], 1)).shape[1]
+        self.register_buffer("signs", torch.from_numpy(channel_signs(channels, count)).float())
+
+    def _features(self, rows: Tensor) -> Tensor:
+        return pool_tokens(self.encoder.encode(rows, torch.ones_like(rows, dtype=torch.bool), drop=False), self.pool)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = []
+        for length in self.views:
+            rows = self._stretched(x, length)  # (B, C, L)
+            rows = rows - rows.mean(2, keepdim=True)
+            std = rows.square().mean(2, keepdim=True).sqrt()
+            rows = torch.where(std > 1e-9 * x.abs().amax(1)[:, :, None], rows / std.clamp(min=1e-30), 0.0)
+            features = self._features(rows.flatten(0, 1)[:, :, None])
+            parts.append((torch.unflatten(features, 0, (-1, x.shape[2])) * self.signs).sum(1))
+        mean = x.mean(1)
+        std = (x - mean[:, None]).square().mean(1).sqrt()
+        digit = 10.0 ** (torch.log(torch.where(std > 0, std, 1.0)) / math.log(10) - 2).floor()
+        level = torch.where(std > 0, torch.round(mean / digit) * digit, mean)
+        parts += [self._stretched(x, self.points).flatten(1), level, torch.round(std / digit) * digit]
+        return torch.cat(parts, dim=1)
+
+    @staticmethod
+    def _stretched(x: Tensor, length: int) -> Tensor:
+        """Each channel resampled linearly: `(B, T, C)` -> `(B, C, length)`."""
+        last = x.shape[1] - 1
+        place = torch.arange(length, device=x.device) * last  # whole numbers: exact for any time
+        low = torch.div(place, length - 1, rounding_mode="floor")
+        share = (place - low * (length - 1)).to(x.dtype) / (length - 1)
+        high = (low + 1).clamp(max=last)
+        return (x[:, low] * (1 - share)[:, None] + x[:, high] * share[:, None]).transpose(1, 2)
+
+
 def export(
-    model: TemporalJEPA, path: str | os.PathLike[str], format: Literal["onnx", "torch"] = "onnx", pool: Pool = "all"
+    model: TemporalJEPA,
+    path: str | os.PathLike[str],
+    format: Literal["onnx", "torch"] = "onnx",
+    pool: Pool = "all",
+    channels: int = 1,
 ) -> Path:
     """Write `embed` as one graph, `x (batch, time, channels)` -> `(batch, features)`, batch and time dynamic.
 
@@ -183,21 +233,20 @@ def export(
         path: file to write; its folder must exist.
         format: "onnx" (extra `[onnx]`) or "torch" (a `torch.export` program, `.pt2`).
         pool: see `TemporalJEPA.embed`.
+        channels: of the graph of a model with `views`, which takes any number of them, but then no missing values.
 
     Returns:
         The path.
 
     Raises:
         ImportError: if the extra is missing.
-        ValueError: for an unknown format, or a model with `views`.
+        ValueError: for an unknown format.
     """
     if format not in ("onnx", "torch"):
         raise ValueError(f"format must be 'onnx' or 'torch', got {format!r}")
-    if model.config.views:
-        raise ValueError("an encoder with views stretches each channel to several lengths, which is not one graph")
-    path = Path(path)
-    graph = _Embedder(model, pool).cpu().eval()
-    example = torch.zeros(2, 4 * model.config.patch + 1, model.config.input_dim)
+    path, views = Path(path), bool(model.config.views)
+    graph = (_ViewsEmbedder(model.cpu(), pool, channels) if views else _Embedder(model, pool).cpu()).eval()
+    example = torch.zeros(2, 4 * model.config.patch + 1, channels if views else model.config.input_dim)
     dynamic = {"x": {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("time", min=2)}}
     with torch.no_grad():
         if format == "torch":

@@ -27,6 +27,7 @@ from .version import __version__
 TRACEBACK = "TEMPORAL_JEPA_TRACEBACK"
 FROM_DATA = ("input_dim", "frame", "views")
 MODEL_FIELDS = tuple(f.name for f in fields(TemporalJEPAConfig) if f.name not in FROM_DATA)
+FITTED = ("seq_len", "patch_len", "patch_size")  # to the data
 TEXT = str | None
 READING = ("layout", "id", "time", "label", "values", "window", "stride", "features", "step", "gap", "max_speed",
            "agents", "time_unit", "fps", "size", "area")  # fmt: skip
@@ -60,15 +61,19 @@ def _pretrain(form: Form) -> None:
     form.flag("data", TEXT, None, "file or folder of sequences", "FILE")
     form.flag("out", TEXT, None, "run folder to write", "RUN")
     form.flag("resume", bool, False, "go on with the run in --out; all settings come from there")
-    form.flag("init_from", TEXT, None, "start from the weights of this run", "RUN")
+    form.flag("init_from", TEXT, None, "start from these weights: a run, series-small, or scratch (default: "
+              "series-small for series of up to 2048 timesteps unless an option below shapes the model, else scratch)",
+              "RUN")  # fmt: skip
     form.flag("overwrite", bool, False, "replace the run in --out")
     form.flag("dry_run", bool, False, "print settings, size and memory, and write nothing")
     _reading(form)
     form.group("training")
     form.settings(PretrainConfig)
-    form.group("model (patch_len and seq_len are chosen from the data)")
-    other = {name: f" (default: {RECIPE[name]}; for films {VIDEO[name]})" for name in VIDEO}
-    form.settings(TemporalJEPAConfig, FROM_DATA, other, **{**RECIPE, **dict.fromkeys(VIDEO), "seq_len": None})
+    form.group("model from scratch (patch_len and seq_len are chosen from the data)")
+    usual = {f.name: RECIPE.get(f.name, f.default) for f in fields(TemporalJEPAConfig) if f.name not in FROM_DATA}
+    notes = {name: f" (default: {value}{f'; for films {VIDEO[name]}' if name in VIDEO else ''})"
+             for name, value in usual.items() if name not in FITTED}  # fmt: skip
+    form.settings(TemporalJEPAConfig, FROM_DATA, notes, **dict.fromkeys(usual))
 
 
 def _pool(form: Form) -> None:

@@ -21,8 +21,8 @@ import yaml
 
 from . import checkpoint, probes, runs
 from .attentive import attentive_probe
-from .cli import as_flags
-from .config import Pool, PretrainConfig, TemporalJEPAConfig, in_words
+from .cli import MODEL_FIELDS, as_flags
+from .config import Pool, PretrainConfig, in_words
 from .console import Progress, command, facts, say, show
 from .data import Sequences, read
 from .data.video import Sampling, is_video, shrunk
@@ -31,11 +31,11 @@ from .embedding import (
     embed_sequences,
     embed_timesteps,
     embed_tokens,
-    initial_model,
     untrained_twin,
 )
 from .model import TemporalJEPA
 from .report import write_report
+from .start import SCRATCH, first_model, start_of
 from .training import pick_device
 
 SHAPING = (
@@ -122,19 +122,20 @@ def pretrain(options: argparse.Namespace) -> None:
     if options.out:
         needs_folder(Path(options.out))
     config = PretrainConfig(**{f.name: getattr(options, f.name) for f in fields(PretrainConfig)})
-    names = [f.name for f in fields(TemporalJEPAConfig) if getattr(options, f.name, None) is not None]
-    model = {name: getattr(options, name) for name in names}
+    model = {name: value for name in MODEL_FIELDS if (value := getattr(options, name)) is not None}
     announce(options.data)
     sequences, given = runs.load(options.data, _given(options))
-    config = config.settled(len(sequences))
+    start = runs.stored_start(options.out) if options.resume else start_of(sequences, options.init_from, model)
+    model = {} if Path(start).is_dir() or (options.resume and start != SCRATCH) else model  # compared while parsing
+    config = config.settled(len(sequences), warm=start != SCRATCH)
     say(f"{options.data}: {_size(sequences)}", *(f"  {as_flags(note)}" for note in sequences.notes))
     if options.dry_run:
-        _dry_run(sequences, config, model, options.init_from)
+        _dry_run(sequences, config, first_model(sequences, start, config.seed, model))
         return
     with Progress(config) as progress:
         run = runs.pretrain(
-            sequences, options.out, config, None if options.init_from else model, resume=options.resume,
-            init_from=options.init_from, overwrite=options.overwrite, data_options=given, on_row=progress.row,
+            sequences, options.out, config, model, resume=options.resume, init_from=options.init_from,
+            overwrite=options.overwrite, data_options=given, on_row=progress.row,
         )  # fmt: skip
     say("", progress.verdict or "already trained to the last step", f"checkpoint  {run / checkpoint.WEIGHTS}", "next",
         f"  {command('embed', run, options.data)}", f"  {command('report', run)}")  # fmt: skip
@@ -147,8 +148,7 @@ def _size(sequences: Sequences) -> str:
     return f"{len(sequences)} sequences of {what}, {span} timesteps"
 
 
-def _dry_run(sequences: Sequences, config: PretrainConfig, model: dict[str, Any], init_from: str | None) -> None:
-    network = checkpoint.from_pretrained(init_from) if init_from else initial_model(sequences, config.seed, **model)
+def _dry_run(sequences: Sequences, config: PretrainConfig, network: TemporalJEPA) -> None:
     settings, size = network.config, min(config.batch_size, len(sequences))
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     longest = min(int(sequences.lengths.max()), settings.seq_len)
@@ -301,7 +301,7 @@ def score(
     labels = _labels(train), _labels(test)
     model = checkpoint.from_pretrained(run)
     first_seed = checkpoint.read_config(run).get("pretrain", {}).get("seed", 0)
-    for part in () if model.config.views else (train, test):
+    for part in (train, test):
         check_channels(model, part)
     encoders = {"untrained encoder": untrained_twin(model, first_seed), "pretrained encoder": model}
     names, counts = np.unique(labels[0], return_counts=True)
@@ -345,6 +345,8 @@ def report(options: argparse.Namespace) -> None:
 def export(options: argparse.Namespace) -> None:
     """Write the embedding as a graph."""
     model = checkpoint.from_pretrained(options.run)
+    data = checkpoint.read_config(checkpoint.folder_of(options.run)).get("data", {})
+    channels = len(data.get("channels", [0])) if model.config.views else model.config.input_dim
     out = Path(options.out or Path(options.run) / ("model.onnx" if options.format == "onnx" else "model.pt2"))
     check_out(out, options.overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -352,10 +354,11 @@ def export(options: argparse.Namespace) -> None:
         warnings.simplefilter("ignore")  # what torch's exporters say about their own insides
         logging.disable(logging.WARNING)
         try:
-            checkpoint.export(model, out, options.format, options.pool)
+            checkpoint.export(model, out, options.format, options.pool, channels)
         finally:
             logging.disable(logging.NOTSET)
-    say(f"{out}: x (batch, time, {model.config.input_dim}) float32, NaN where missing -> (batch, features)")
+    known = "no missing values" if model.config.views else "NaN where missing"
+    say(f"{out}: x (batch, time, {channels}) float32, {known} -> (batch, features)")
 
 
 def inspect(options: argparse.Namespace) -> None:
@@ -382,7 +385,7 @@ def _inspect_run(run: Path) -> None:
     last = json.loads(lines[-1]) if lines and lines[-1].endswith("}") else {}
     files = sorted(p.name for p in run.iterdir() if p.is_file() and not p.name.startswith("."))
     rows = [("run", run), ("data", f"{data.get('path')}: {data.get('n')} sequences of "
-             f"{in_words(config['model'])}"),
+             f"{in_words(config['model'], data.get('channels'))}"),
             ("step", f"{last.get('step', 0)} of {training.get('steps')}"),
             ("relative loss", f"{last['relative_loss']:.3f}" if "relative_loss" in last else "none yet"),
             ("verdict", last.get("verdict", "none yet")), ("files", ", ".join(files)),

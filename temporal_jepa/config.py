@@ -3,10 +3,11 @@
 import difflib
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+RATE, WARM_STEPS = 2e-3, 100  # of training from scratch; of going on from weights, at a tenth of the rate
 Pool = Literal["mean", "stats", "all", "quantiles"]
 
 RECIPE: Mapping[str, Any] = {
@@ -160,9 +161,9 @@ class PretrainConfig:
     """How long and how to train.
 
     Args:
-        steps: optimizer steps; 0 means ten epochs, but at least 300 and at most 1200 steps.
+        steps: optimizer steps; 0 means ten epochs, at least 300 and at most 1200 steps; or 100 where weights are given.
         batch_size: sequences a step, over all processes and accumulated parts; at most the number of sequences.
-        lr: peak learning rate of AdamW.
+        lr: peak learning rate of AdamW; left out, 2e-3, or a tenth of it where weights are given.
         weight_decay: on matrices; biases, norms and mask tokens have none.
         warmup: share of the steps over which lr rises linearly before its cosine to 0.
         clip: largest gradient norm.
@@ -180,7 +181,7 @@ class PretrainConfig:
 
     steps: int = 0
     batch_size: int = 32
-    lr: float = 2e-3
+    lr: float | None = None
     weight_decay: float = 0.05
     warmup: float = 0.1
     clip: float = 1.0
@@ -203,7 +204,7 @@ class PretrainConfig:
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _require(self.steps >= 0, "steps", "at least 1, or 0 to let the data decide", self.steps)
         for name, low, high in (("lr", 0, math.inf), ("clip", 0, math.inf), ("crop", 0, 1.0)):
-            if not low < getattr(self, name) <= high:
+            if getattr(self, name) is not None and not low < getattr(self, name) <= high:
                 raise ValueError(f"{name} must be above {low} and at most {high}, got {getattr(self, name)}")
         if not 0 <= self.warmup < 1 or self.weight_decay < 0:
             raise ValueError(
@@ -212,10 +213,17 @@ class PretrainConfig:
         if self.precision not in ("auto", "fp32", "bf16"):
             raise ValueError(f"precision must be 'auto', 'fp32' or 'bf16', got {self.precision!r}")
 
-    def settled(self, n: int) -> "PretrainConfig":
-        """The same for `n` sequences, with `steps` decided."""
+    def settled(self, n: int, warm: bool = False) -> "PretrainConfig":
+        """The same for `n` sequences, with `steps` and `lr` decided; `warm` where training goes on from weights."""
         epochs = math.ceil(10 * n / min(self.batch_size, max(n, 1)))
-        return replace(self, steps=self.steps or min(max(epochs, 300), 1200))
+        steps, lr = (WARM_STEPS, RATE / 10) if warm else (min(max(epochs, 300), 1200), RATE)
+        return replace(self, steps=self.steps or steps, lr=lr if self.lr is None else self.lr)
+
+    @property
+    def rate(self) -> float:
+        """`lr`, settled."""
+        assert self.lr is not None
+        return self.lr
 
 
 _CHOICES = {
@@ -235,7 +243,7 @@ def _check_numbers(config: Any) -> None:
         if field.type is int or (field.type == int | None and value is not None):
             _require(whole, field.name, "a whole number", value)
             object.__setattr__(config, field.name, int(value))
-        elif field.type is float:
+        elif field.type is float or (field.type == float | None and value is not None):
             _require(whole or isinstance(value, numbers.Real), field.name, "a number", value)
             _require(not isinstance(value, bool) and math.isfinite(value), field.name, "a finite number", value)
             object.__setattr__(config, field.name, float(value))
@@ -246,8 +254,8 @@ def _require(holds: bool, name: str, expected: str, got: object) -> None:
         raise ValueError(f"{name} must be {expected}, got {got!r}")
 
 
-def in_words(model: Mapping[str, Any]) -> str:
-    """What a timestep is, from the fields of a configuration.
+def in_words(model: Mapping[str, Any], channels: Sequence[str] | None = None) -> str:
+    """What a timestep is, from the fields of a configuration and, for a model of any channels, those of its data.
 
     >>> in_words({"input_dim": 12288, "frame": [64, 64, 3]})
     'pictures of 64 x 64 x 3'
@@ -255,7 +263,10 @@ def in_words(model: Mapping[str, Any]) -> str:
     if frame := model.get("frame"):
         words = f"{frame[1]} agents with {frame[2]} features", f"pictures of {' x '.join(map(str, frame))}"
         return words[frame[0] > 1]
-    return f"{model.get('input_dim')} channel{'s' * (model.get('input_dim') != 1)}"
+    if model.get("views") and not channels:
+        return "any channels, each by itself"
+    count = len(channels or ()) if model.get("views") else model.get("input_dim")
+    return f"{count} channel{'s' * (count != 1)}"
 
 
 def make_config(**options: Any) -> TemporalJEPAConfig:

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from .config import RECIPE, VIDEO, Pool, TemporalJEPAConfig, make_config
 from .data.sequences import Sequences
 from .model import TemporalJEPA
-from .views import FloatArray, bridged, embed_views, standardised
+from .views import ROWS, FloatArray, bridged, channel_signs, embed_views, standardised
 
 LONGEST_WINDOW = 1024  # default limit of `seq_len`: longer series are trained on in random windows of this length
 STATISTICS_FROM = 4096  # channel statistics come from at most this many sequences, evenly spaced,
@@ -120,7 +120,7 @@ def embed_sequences(
         ValueError: if the number of channels differs from the model's, or a sequence has no observed value.
     """
     if model.config.views:
-        return embed_views(_encode_channels(model, pool), model.config.views, sequences.values)
+        return embed_views(model.encode_channels(pool), model.config.views, sequences.values)
     out: npt.NDArray[np.float32] | None = None
     for rows, x in _batches(model, sequences, batch_tokens):
         features = model.embed(x, pool).float().cpu().numpy()
@@ -131,24 +131,24 @@ def embed_sequences(
     return out
 
 
-def _encode_channels(model: TemporalJEPA, pool: Pool) -> Callable[[FloatArray], FloatArray]:
-    """Standardised channels `(rows, L)` -> features, without the mean and std that the encoder appends: 0 and 1."""
-    device = next(model.parameters()).device
-    pool = "quantiles" if pool == "all" else pool  # what such an encoder is meant for
-    return lambda x: model.embed(torch.from_numpy(x[:, :, None]).to(device), pool).cpu().numpy()[:, :-2]
-
-
 def single_channels(sequences: Sequences, length: int) -> Sequences:
     """Every channel a sequence of its own, as a model with `views` is trained on them: `(length, 1)` each."""
-    return Sequences(
-        [row[:, None].astype(np.float32) for x in sequences.values for row in standardised(bridged(x), length)]
-    )
+    rows = [row[:, None].astype(np.float32) for x in sequences.values for row in standardised(bridged(x), length)]
+    names = [f"{name} {channel}" for name in sequences.ids for channel in sequences.channels]
+    return Sequences(rows, ids=sequences.ids if sequences.n_channels == 1 else names, source=sequences.source)
 
 
 def embed_timesteps(
     model: TemporalJEPA, sequences: Sequences, batch_tokens: int = 4096
 ) -> list[npt.NDArray[np.float32]]:
-    """One embedding per timestep: a list of float32 `(time_i, embed_dim)`; NaN where a whole patch is unobserved."""
+    """One embedding per timestep: a list of float32 `(time_i, embed_dim)`; NaN where a whole patch is unobserved.
+
+    Of a model with `views`, the tokens of the longest view, linear in between, its channels added with fixed signs;
+    NaN before the first and after the last observed timestep.
+    """
+    if model.config.views:
+        tokens = _view_tokens(model, sequences)
+        return [_at_timesteps(t, x, model.config.patch) for t, x in zip(tokens, sequences.values, strict=True)]
     out: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(sequences)
     for rows, x in _batches(model, sequences, batch_tokens):
         for row, tokens in zip(rows, model.embed_timesteps(x).float().cpu().numpy(), strict=True):
@@ -161,8 +161,12 @@ def embed_tokens(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """The tokens of every sequence: float32 `(n, N, embed_dim)`, 0 where there is none, and bool `(n, N)`.
 
-    `N` is what the longest sequence has; the others' tokens come first. Raises as `embed_sequences`.
+    `N` is what the longest sequence has; the others' tokens come first. Of a model with `views`, those of the longest
+    view, its channels added with fixed signs. Raises as `embed_sequences`.
     """
+    if model.config.views:
+        all_tokens = _view_tokens(model, sequences)
+        return all_tokens, np.ones(all_tokens.shape[:2], dtype=bool)
     count = -(-int(sequences.lengths.max()) // model.config.patch) * math.prod(model.config.cells)
     out = np.zeros((len(sequences), count, model.config.embed_dim), dtype=np.float32)
     there = np.zeros((len(sequences), count), dtype=bool)
@@ -171,6 +175,30 @@ def embed_tokens(
         out[rows, : tokens.shape[1]] = tokens.float().cpu().numpy()
         there[rows, : seen.shape[1]] = seen.cpu().numpy()
     return out, there
+
+
+def _view_tokens(model: TemporalJEPA, sequences: Sequences) -> npt.NDArray[np.float32]:
+    """Tokens of the longest view, channels added with fixed signs and divided by the root of their number."""
+    channels, length = sequences.n_channels, max(model.config.views)
+    x = np.concatenate([standardised(bridged(v), length) for v in sequences.values]).astype(np.float32)[:, :, None]
+    device = next(model.parameters()).device
+    parts = [model.embed_tokens(torch.from_numpy(x[i : i + ROWS]).to(device))[0].cpu() for i in range(0, len(x), ROWS)]
+    tokens = torch.cat(parts).float().numpy().reshape(len(sequences), channels, -1, model.config.embed_dim)
+    signs = channel_signs(channels, model.config.embed_dim).astype(np.float32) / channels**0.5
+    return np.asarray(np.einsum("ncld,cd->nld", tokens, signs))
+
+
+def _at_timesteps(tokens: npt.NDArray[np.float32], x: FloatArray, patch: int) -> npt.NDArray[np.float32]:
+    """Tokens `(N, D)` of a view at the timesteps of the sequence `(time, C)` it was stretched from: `(time, D)`."""
+    seen = np.flatnonzero(~np.isnan(x).all(1))
+    first, last = int(seen[0]), int(seen[-1])
+    share = (np.arange(first, last + 1) - first) / max(last - first, 1)  # 0 to 1
+    place = np.clip((share * (len(tokens) * patch - 1) - (patch - 1) / 2) / patch, 0, len(tokens) - 1)
+    low = np.minimum(place.astype(int), max(len(tokens) - 2, 0))
+    part = (place - low)[:, None]
+    out = np.full((len(x), tokens.shape[1]), np.nan, dtype=np.float32)
+    out[first : last + 1] = tokens[low] * (1 - part) + tokens[np.minimum(low + 1, len(tokens) - 1)] * part
+    return out
 
 
 def _batches(
@@ -193,7 +221,9 @@ def _batches(
 
 
 def check_channels(model: TemporalJEPA, sequences: Sequences) -> None:
-    """Raise ValueError unless the sequences have as many channels as the model."""
+    """Raise ValueError unless the model takes the channels of the sequences; one with `views` takes any."""
+    if model.config.views and sequences.frame is None:
+        return
     frames = model.config.frame, sequences.frame
     if None not in frames and frames[0] != frames[1]:
         raise ValueError(f"{sequences.source}: the model expects frames of {frames[0]} (rows, columns, channels), got "

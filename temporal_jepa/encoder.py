@@ -155,6 +155,11 @@ def pool_tokens(encoded: Encoded, pool: Pool) -> Tensor:
     return torch.cat(pooled, dim=1)
 
 
+def view_pool(pool: Pool) -> Pool:
+    """The pooling of an encoder with views: quantiles are what it is meant for, and what "all" asks of it."""
+    return "quantiles" if pool == "all" else pool
+
+
 def _quantiles(tokens: Tensor, valid: Tensor | None) -> Tensor:
     """Quantiles over the real tokens, linear in between: `(B, K, D)` -> `(B, len(QUANTILES) * D)`."""
     if valid is not None:

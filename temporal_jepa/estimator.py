@@ -13,8 +13,9 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from .checkpoint import from_pretrained, save_pretrained
 from .config import Pool, PretrainConfig
 from .data.sequences import Sequences
-from .embedding import embed_sequences, embed_timesteps, initial_model, single_channels
+from .embedding import embed_sequences, embed_timesteps
 from .model import TemporalJEPA
+from .start import SCRATCH, first_model, start_of
 from .training import train
 
 ARCHITECTURE = ("embed_dim", "encoder_depth", "num_heads", "patch_len", "mask_ratio", "normalize")
@@ -31,7 +32,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     Args:
         steps: optimizer steps; 0 lets the number of series decide, see `PretrainConfig`.
         batch_size: series a step.
-        lr: peak learning rate.
+        lr: peak learning rate; None: as `PretrainConfig`.
         pool: "all", "quantiles", "stats" or "mean", see `TemporalJEPA.embed`.
         embed_dim: width of a token; this and the next five are fields of `TemporalJEPAConfig`, None: `RECIPE`'s value.
         encoder_depth: attention blocks.
@@ -39,6 +40,9 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         patch_len: timesteps a token.
         mask_ratio: share of a series to hide in training.
         normalize: "none", "dataset" or "instance".
+        init_from: what to start from: "series-small", the general encoder; a run folder or model on the hub; "scratch",
+            weights drawn from the seed. None: "series-small" for series of up to 2048 timesteps, and "scratch" for
+            longer ones, for tracks, scenes and films, and where a field of the architecture is given.
         random_state: int for the same result every time on the same machine, a RandomState, or None.
         device: "cpu", "cuda", ..., or "auto".
 
@@ -57,7 +61,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         self,
         steps: int = PretrainConfig.steps,
         batch_size: int = PretrainConfig.batch_size,
-        lr: float = PretrainConfig.lr,
+        lr: float | None = PretrainConfig.lr,
         pool: Pool = "all",
         embed_dim: int | None = None,
         encoder_depth: int | None = None,
@@ -65,6 +69,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         patch_len: int | None = None,
         mask_ratio: float | None = None,
         normalize: str | None = None,
+        init_from: str | os.PathLike[str] | None = None,
         random_state: int | np.random.RandomState | None = None,
         device: str = "cpu",
     ):
@@ -78,6 +83,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         self.patch_len = patch_len
         self.mask_ratio = mask_ratio
         self.normalize = normalize
+        self.init_from = init_from
         self.random_state = random_state
         self.device = device
 
@@ -92,7 +98,9 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         seed = as_seed(self.random_state)
         config = PretrainConfig(self.steps, self.batch_size, self.lr, seed=seed, device=self.device)
         chosen = {name: getattr(self, name) for name in ARCHITECTURE if getattr(self, name) is not None}
-        model = initial_model(sequences, config.seed, **chosen)
+        start = start_of(sequences, self.init_from, chosen)
+        model = first_model(sequences, start, seed, chosen)
+        config = config.settled(len(sequences), warm=start != SCRATCH)
         self._count_features_out(model, sequences)
         history: list[dict[str, Any]] = []
         self.model_ = train(model, sequences, config, on_row=history.append)
@@ -136,8 +144,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             ValueError: if it is damaged.
         """
         model = from_pretrained(source, device)
-        config = vars(model.config)
-        embedder = cls(pool=pool, device=device, **{name: config[name] for name in ARCHITECTURE})
+        embedder = cls(init_from=source, pool=pool, device=device)
         blank = np.zeros((model.config.seq_len, model.config.input_dim), dtype=np.float32)
         embedder._count_features_out(model, Sequences([blank]))
         embedder.n_features_in_, embedder.model_ = model.config.input_dim, model
@@ -147,7 +154,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         """Train a fitted embedder a little further on `X`, without labels; "series-small" on each channel by itself.
 
         Args:
-            X: as in `transform`; at least two series (for "series-small": channels).
+            X: as in `transform`; at least two series.
             steps: optimizer steps.
             lr: peak learning rate, a tenth of the usual one.
 
@@ -156,12 +163,9 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             NotFittedError: before `fit` or `from_pretrained`.
         """
         check_is_fitted(self)
-        sequences, model = self.sequences(X), copy.deepcopy(self.model_)
-        if model.config.views:
-            sequences = single_channels(sequences, model.config.seq_len)
         config = PretrainConfig(steps, self.batch_size, lr, seed=as_seed(self.random_state), device=self.device)
         history: list[dict[str, Any]] = []
-        self.model_ = train(model, sequences, config, on_row=history.append)
+        self.model_ = train(copy.deepcopy(self.model_), self.sequences(X), config, on_row=history.append)
         self.history_ = history
         return self
 

@@ -9,7 +9,7 @@ import contextlib
 import copy
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -25,11 +25,14 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 from torch import Tensor, nn
 
+from .config import Pool
 from .data.sequences import Sequences
 from .embedding import embed_sequences
+from .encoder import view_pool
 from .estimator import TemporalJEPAEmbedder, as_seed
 from .masks import draw_visible
 from .model import TemporalJEPA
+from .views import ROWS, bridged, channel_signs, standardised, values_beside
 
 HIDDEN = 0.3  # share of the observed tokens that fine-tuning hides in each step
 HELD_OUT, FEWEST = 0.25, 16  # share of the series that decides how long, from so many series on
@@ -78,8 +81,7 @@ class _FineTuner(BaseEstimator):
         self.n_features_in_ = self.embedder_.n_features_in_
         sequences = self.embedder_.sequences(X)
         check_consistent_length(sequences.values, targets)
-        most = 0 if self.embedder_.model_.config.views else self.steps  # such an encoder stays as it is
-        stages = np.unique(np.linspace(0, most, STAGES + 1).astype(int)).tolist()
+        stages = np.unique(np.linspace(0, self.steps, STAGES + 1).astype(int)).tolist()
         self.scores_: dict[int, float] = {}
         split = _held_out(groups, len(sequences), seed) if len(stages) > 1 else None
         if split is not None:
@@ -115,7 +117,7 @@ class TemporalJEPAClassifier(ClassifierMixin, _FineTuner):
     Args:
         base: a `TemporalJEPAEmbedder`, fitted, else it is fitted on `X` first; a run folder or the name of a model to
             load; None: the default embedder, fitted on `X`.
-        steps: longest fine-tuning, in optimizer steps; 0 leaves the encoder frozen, as "series-small" always is.
+        steps: longest fine-tuning, in optimizer steps; 0 leaves the encoder frozen.
         batch_size: series a step.
         lr: peak learning rate of the encoder.
         random_state: int for the same result every time, a RandomState, or None.
@@ -231,16 +233,17 @@ def _tune(
     optimizer = torch.optim.AdamW(weights, weight_decay=0.01, betas=(0.9, 0.95), fused=device.type != "mps")
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * step / total))
     rng, generator = np.random.default_rng([seed, 6]), torch.Generator().manual_seed(seed)
+    features, size = _whole(model, sequences, pool, generator), min(how.batch_size, len(sequences))
+    if model.config.views:
+        features, size = _views(model, sequences, pool, generator), min(size, max(2, ROWS // sequences.n_channels))
     for step in range(total + 1):
         if step in stages:
             yield step, model
         if step == total:
             return
-        rows = rng.choice(len(sequences), min(how.batch_size, len(sequences)), replace=False)
-        x, known = encoder.prepare(torch.from_numpy(sequences.batch(rows)).to(device))
-        visible = draw_visible(encoder.tokens_observed(known).cpu(), "random", HIDDEN, generator).to(device)
+        rows = rng.choice(len(sequences), size, replace=False)
         encoder.requires_grad_(True)
-        scores = head(model.features(x, encoder.hide(known, visible), pool))
+        scores = head(features(rows))
         error = _error(scores, goal[torch.from_numpy(rows).to(device)])
         optimizer.zero_grad()
         error.backward()  # type: ignore[no-untyped-call]
@@ -248,6 +251,40 @@ def _tune(
         optimizer.step()
         schedule.step()
         encoder.requires_grad_(False)
+
+
+Features = Callable[[npt.NDArray[np.int64]], Tensor]  # rows -> their features, with a gradient
+
+
+def _partly(model: TemporalJEPA, x: Tensor, pool: Pool, generator: torch.Generator) -> Tensor:
+    """Features of a batch `(B, T, C)`, of which a part is hidden."""
+    encoder = model.target_encoder
+    x, known = encoder.prepare(x.to(next(model.parameters()).device))
+    visible = draw_visible(encoder.tokens_observed(known).cpu(), "random", HIDDEN, generator).to(x.device)
+    return model.features(x, encoder.hide(known, visible), pool)
+
+
+def _whole(model: TemporalJEPA, sequences: Sequences, pool: Pool, generator: torch.Generator) -> Features:
+    return lambda rows: _partly(model, torch.from_numpy(sequences.batch(rows)), pool, generator)
+
+
+def _views(model: TemporalJEPA, sequences: Sequences, pool: Pool, generator: torch.Generator) -> Features:
+    """As `embed_views`: each channel by itself at each length, added with signs; then the values, which stay."""
+    channels, moments = sequences.n_channels, 2  # that the encoder appends, always 0 and 1 here
+    filled = [bridged(x) for x in sequences.values]
+    views = [torch.from_numpy(np.stack([standardised(x, length) for x in filled])).float()[..., None]
+             for length in model.config.views]  # (n, C, L, 1) each  # fmt: skip
+    beside = torch.from_numpy(values_beside(filled)).float()
+
+    def features(rows: npt.NDArray[np.int64]) -> Tensor:
+        parts = []
+        for view in views:
+            part = _partly(model, view[rows].flatten(0, 1), view_pool(pool), generator)[:, :-moments]
+            signs = torch.from_numpy(channel_signs(channels, part.shape[1])).to(part)
+            parts.append((torch.unflatten(part, 0, (-1, channels)) * signs).sum(1))
+        return torch.cat([*parts, beside[rows].to(parts[0])], dim=1)
+
+    return features
 
 
 class _Head(nn.Module):

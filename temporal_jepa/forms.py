@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 EXAMPLES = {"data": "data.csv", "out": "runs/a", "init-from": "runs/a", "train": "train.csv", "test": "test.csv",
-            "id": "subject", "time": "t", "label": "activity", "values": "x,y,z", "steps": "500",
+            "id": "subject", "time": "t", "label": "activity", "values": "x,y,z", "steps": "500", "lr": "0.002",
             "size": "64", "area": "center", "fps": "8"}  # fmt: skip
 
 

@@ -6,7 +6,8 @@ Legend of shapes: `B` batch, `T` timesteps, `C` channels (input_dim), `N` tokens
 
 import copy
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +15,14 @@ from torch import Tensor, nn
 
 from .config import Pool, TemporalJEPAConfig, make_config
 from .ema import default_momentum, ema_update
-from .encoder import ContextEncoder, Encoded, append_moments, masked_mean, pool_tokens
+from .encoder import ContextEncoder, Encoded, append_moments, masked_mean, pool_tokens, view_pool
 from .linear import linear
 from .losses import loss, mean_predictor_loss, token_loss, variance_covariance
 from .masks import draw_visible, gather_tokens, generate_temporal_mask, kept_index
 from .transformer import Stack
+
+if TYPE_CHECKING:
+    from .views import FloatArray
 
 
 class TokenPredictor(nn.Module):
@@ -167,7 +171,7 @@ class TemporalJEPA(nn.Module):
         """One vector per sequence, from the target encoder in evaluation mode.
 
         Args:
-            x: float `(B, T, C)`, NaN where missing or padded.
+            x: float `(B, T, C)`, NaN where missing or padded. A model with `views` takes any `C`, see `embed_views`.
             pool: "mean" of the last layer's tokens `(B, D)`; "stats": their mean, standard deviation and maximum
                 `(B, 3 D)`; "all": the same of the tokenizer's output and every layer; "quantiles": five
                 quantiles over the tokens of each of these. With `normalize="instance"` each
@@ -179,6 +183,10 @@ class TemporalJEPA(nn.Module):
         Raises:
             ValueError: for a wrong shape, an unknown pool, infinite values, or a sequence without any observed value.
         """
+        if self.config.views:
+            from .views import embed_views  # needs numpy
+
+            return torch.from_numpy(embed_views(self.encode_channels(pool), self.config.views, [*x.cpu().numpy()]))
         encoder = self.target_encoder
         x, known = encoder.prepare(x)
         if not bool(known.flatten(1).any(1).all()):
@@ -189,6 +197,17 @@ class TemporalJEPA(nn.Module):
                 "the embedding is not finite: x holds infinite or huge values; write NaN for what is missing"
             )
         return features.float() if features.dtype.itemsize < 4 else features
+
+    def encode_channels(self, pool: Pool = "all") -> "Callable[[FloatArray], FloatArray]":
+        """What `embed_views` asks for: standardised channels `(rows, L)`, without gaps -> `(rows, features)`."""
+        device = next(self.parameters()).device
+
+        @torch.no_grad()
+        def encode(x: "FloatArray") -> "FloatArray":
+            rows, known = self.target_encoder.prepare(torch.from_numpy(x[:, :, None]).to(device))
+            return pool_tokens(self.target_encoder.encode(rows, known), view_pool(pool)).cpu().numpy()
+
+        return encode
 
     def features(self, x: Tensor, known: Tensor, pool: Pool = "all") -> Tensor:
         """`embed` of a prepared batch, `(B, N*P, C)`, with a gradient and without checks, for fine-tuning."""

@@ -24,11 +24,12 @@ from . import drawings, figures
 from .checkpoint import from_pretrained, read_config, write_atomically
 from .config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig, in_words
 from .data import Sequences, read
-from .embedding import check_channels, embed_sequences, untrained_twin
+from .embedding import check_channels, embed_sequences, single_channels, untrained_twin
 from .losses import mean_predictor_loss
 from .model import TemporalJEPA
 from .runs import facts
 from .search import Index, standard
+from .start import SCRATCH
 from .version import __version__
 
 Array = npt.NDArray[Any]
@@ -196,7 +197,7 @@ def _headline(run: _Run) -> Row:
         took = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
         facts.append(("Training time", took, f"{speed:,.0f} series a second"))
     return {"name": run.folder.resolve().name, "source": Path(str(data.get("path", "arrays in memory"))).name,
-            "count": data.get("n"), "timestep": in_words(run.config["model"]),
+            "count": data.get("n"), "timestep": in_words(run.config["model"], data.get("channels")),
             "lengths": data.get("lengths"), "steps": done, "wanted": wanted, "finished": finished,
             "mood": verdict.split(":")[0], "verdict": verdict, "facts": facts}  # fmt: skip
 
@@ -298,6 +299,9 @@ def _masks(run: _Run) -> Row | None:
         return None
     config, patch, cells = model.config, model.config.patch, math.prod(model.config.cells)
     few = sequences.select(_spread(len(sequences), DRAWN_ON))
+    if config.views:
+        few = single_channels(few, config.seq_len)
+        few = few.select(_spread(len(few), DRAWN_ON))
     x = torch.from_numpy(few.batch(np.arange(len(few)))[:, : config.seq_len])
     generator = torch.Generator().manual_seed(run.seed)
     draws = [model.draw_masks(x, generator)[0] for _ in range(DRAWS)]
@@ -318,7 +322,8 @@ def _masks(run: _Run) -> Row | None:
         svg = drawings.masked(f"mask{i}", few, i, hidden[i, :n], (patch, config.side), bars, top)
         panels.append({"svg": svg, "id": few.ids[i], "label": None if few.labels is None else few.labels[i]})
     return {"panels": panels, "along": along, "patch": patch, "side": config.side, "kind": config.mask,
-            "ratio": config.mask_ratio, "n": len(few), "draws": DRAWS, "channels": drawings.legend(few)}  # fmt: skip
+            "ratio": config.mask_ratio, "views": config.views, "n": len(few), "draws": DRAWS,
+            "channels": drawings.legend(few)}  # fmt: skip
 
 
 def _along(errors: Array, patch: int) -> Markup:
@@ -370,11 +375,12 @@ def _commands(run: _Run) -> list[tuple[str, str]]:
     data, probe, folder = run.config.get("data", {}), run.probe or {}, str(run.folder)
     path, test = str(data.get("path", "DATA")), str(probe.get("test", "TEST"))
     model = {key: value for key, value in run.config["model"].items() if key not in ("input_dim", "frame", "views")}
+    start = run.config.get("init_from") or SCRATCH
     film = VIDEO if model.get("tokenizer") == "tubelet" else {}
-    usual = {**asdict(TemporalJEPAConfig(input_dim=1)), **RECIPE, **film}
+    usual = {**asdict(TemporalJEPAConfig(input_dim=1)), **RECIPE, **film, "patch_len": None, "patch_size": 1}
     train = ["pretrain", "--data", path, "--out", folder, *_flags(data.get("options", {}), {}),
              *_flags(run.config.get("pretrain", {}), asdict(PretrainConfig())),
-             *_flags(model, {**usual, "patch_len": None, "patch_size": 1})]  # fmt: skip
+             "--init-from", start, *_flags(model if start == SCRATCH else {}, usual)]  # fmt: skip
     scored = {"train": probe.get("train", path), "test": None if test.startswith("held out of ") else test,
               "kind": probe.get("probe"), "pool": probe.get("pool"), "seed": probe.get("seed")}  # fmt: skip
     steps = {"Train": train, "Embed": ["embed", folder, path], "Report": ["report", folder],

@@ -24,11 +24,11 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from .checkpoint import CARD, CONFIG, WEIGHTS, from_pretrained, read_config, save_pretrained, write_atomically
-from .config import PretrainConfig
+from .checkpoint import CARD, CONFIG, WEIGHTS, read_config, save_pretrained, write_atomically
+from .config import PretrainConfig, make_config
 from .data import Sequences, read
-from .embedding import initial_model
 from .model import TemporalJEPA
+from .start import SCRATCH, first_model, start_of
 from .training import Row, Trainer, pick_device, plan_batches
 from .version import __version__
 
@@ -58,7 +58,8 @@ def pretrain(
         config: how to train; default `PretrainConfig()`.
         model: fields of `TemporalJEPAConfig` that differ from `RECIPE`.
         resume: go on from the newest checkpoint in `out`, with the same data and settings.
-        init_from: a saved model whose weights to start from; then `model` must be empty.
+        init_from: what to start from: a saved model or "series-small" (then `model` must be empty), or "scratch"; None:
+            `start_of` decides. A resumed run keeps to what it started from.
         overwrite: replace the run that `out` holds.
         data_options: keyword arguments of `read`, also stored in `config.json`.
         on_row: called with each row of metrics, in the first process only.
@@ -77,12 +78,11 @@ def pretrain(
     resume = resume or (restarted and (folder / CONFIG).exists())
     _refuse(folder, resume, overwrite)
     sequences, options = load(data, data_options or {})
-    config = config.settled(len(sequences))
-    if init_from is not None and model:
-        raise ValueError(f"init_from brings its own architecture; leave out {', '.join(model)}")
-    network = from_pretrained(init_from) if init_from else initial_model(sequences, config.seed, **dict(model or {}))
+    start = stored_start(folder) if resume else start_of(sequences, init_from, model)
+    config = config.settled(len(sequences), warm=start != SCRATCH)
+    network = _first_network(folder if resume else None, sequences, start, config.seed, model)
     plan_batches(network, sequences, config)  # refuse what cannot be trained on before anything is written
-    described = _described(network, sequences, config, options, init_from)
+    described = _described(network, sequences, config, options, start)
     with _process_group(config), _locked(folder):
         first = not dist.is_initialized() or dist.get_rank() == 0
         trainer = Trainer(network, sequences, config)  # whatever can fail fails here, before an old run is touched
@@ -244,12 +244,28 @@ def _is_run(folder: Path) -> bool:
         return (folder / CONFIG).is_file() and (folder / METRICS).is_file()  # a run whose configuration was damaged
 
 
+def _first_network(
+    resumed: Path | None, sequences: Sequences, start: str, seed: int, model: Mapping[str, Any] | None
+) -> TemporalJEPA:
+    """The model before the first step, whose weights a resumed run then replaces by those of its checkpoint."""
+    try:
+        return first_model(sequences, start, seed, model if resumed is None or start == SCRATCH else None)
+    except FileNotFoundError:  # what it started from is gone
+        if resumed is None or not any((resumed / CHECKPOINTS).glob("step-*.pt")):
+            raise
+        return TemporalJEPA(make_config(**read_config(resumed)["model"]))
+
+
+def stored_start(folder: str | os.PathLike[str]) -> str:
+    """What the run in the folder started from."""
+    return str(read_config(Path(folder)).get("init_from") or SCRATCH)
+
+
 def _prepare(folder: Path, resume: bool, config: dict[str, Any]) -> None:
     """Check that a resumed run is the same; clear an old one that is replaced; write `config.json`."""
     if resume:
         old = read_config(folder)
         _check_same_run(old, json.loads(_json(config)), folder)
-        config["init_from"] = old.get("init_from")
     else:
         for path in [*(folder / name for name in WRITTEN), *(folder / CHECKPOINTS).glob("step-*.pt")]:
             path.unlink(missing_ok=True)
@@ -304,7 +320,7 @@ def _described(
     sequences: Sequences,
     config: PretrainConfig,
     options: dict[str, Any],
-    init_from: str | os.PathLike[str] | None,
+    start: str,
 ) -> dict[str, Any]:
     """All that `config.json` says: the model, how it was trained, on what, where."""
     environment = {
@@ -321,7 +337,7 @@ def _described(
         "model": vars(network.config),
         "pretrain": vars(config),
         "data": {"path": path, "options": options, **facts(sequences)},
-        "init_from": None if init_from is None else os.path.abspath(init_from),
+        "init_from": os.path.abspath(start) if os.path.isdir(start) else start,
         "environment": environment,
     }
 

@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from .config import PretrainConfig as PretrainConfig
 from .data.sequences import Sequences, missing, stack
 from .ema import momentum_at
-from .embedding import check_channels
+from .embedding import check_channels, single_channels
 from .metrics import collapse_verdict, position_statistics
 from .model import TemporalJEPA
 
@@ -82,8 +82,13 @@ class Batches:
 
 
 def plan_batches(model: TemporalJEPA, sequences: Sequences, config: PretrainConfig) -> Batches:
-    """The batches this model would be trained on; ValueError when it cannot be trained on these sequences."""
+    """The batches this model would be trained on; ValueError when it cannot be trained on these sequences.
+
+    A model with `views` is trained on every channel by itself.
+    """
     check_channels(model, sequences)
+    if model.config.views and len(sequences) > 1:
+        sequences = single_channels(sequences.check_observed(), model.config.seq_len)
     return Batches(sequences, config, model.config.seq_len, 2 * model.config.patch)
 
 
@@ -110,7 +115,7 @@ class Trainer:
         plain = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
         self.optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-            lr=config.lr, betas=(0.9, 0.95), fused=self.device.type != "mps",
+            lr=self.config.rate, betas=(0.9, 0.95), fused=self.device.type != "mps",
         )  # fmt: skip
         self.parallel: nn.Module = self.model
         if self.world > 1:
@@ -122,8 +127,8 @@ class Trainer:
         """Learning rate of step `step` (0-based): linear warm-up, then a half cosine to 0."""
         warmup = max(1, round(self.config.warmup * self.config.steps))
         if step < warmup:
-            return self.config.lr * (step + 1) / warmup
-        return self.config.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.config.steps - warmup)))
+            return self.config.rate * (step + 1) / warmup
+        return self.config.rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.config.steps - warmup)))
 
     def advance(self) -> dict[str, Tensor]:
         """One step: forward target and context, backward and step, EMA. Returns scalar tensors."""

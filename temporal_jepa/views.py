@@ -49,12 +49,26 @@ def embed_views(
     for length in views:
         x = np.concatenate([standardised(v, length) for v in filled])  # (n * C, L)
         features = np.concatenate([encode(x[i : i + ROWS]) for i in range(0, len(x), ROWS)])  # (n * C, F)
-        signs = [np.random.default_rng(c).choice([-1.0, 1.0], features.shape[1]) for c in range(channels)]
-        parts.append((features.reshape(len(filled), channels, -1) * np.array(signs)).sum(1))
-    points = min(max(VALUES // channels, POINTS[0]), POINTS[1])
-    parts.append(np.stack([np.concatenate([_stretched(x, points).ravel(), *_moments(x)]) for x in filled]))
+        parts.append((features.reshape(len(filled), channels, -1) * channel_signs(channels, features.shape[1])).sum(1))
+    parts.append(values_beside(filled))
     embedding: FloatArray = np.concatenate(parts, axis=1)
     return embedding.astype(np.float32)
+
+
+def values_beside(filled: Sequence[FloatArray]) -> FloatArray:
+    """The values that stand beside the features: `n` times `(time_i, C)` without gaps -> `(n, C * (points + 2))`."""
+    points = points_of(filled[0].shape[1])
+    return np.stack([np.concatenate([_stretched(x, points).ravel(), *_moments(x)]) for x in filled])
+
+
+def channel_signs(channels: int, features: int) -> FloatArray:
+    """The fixed random signs with which features of channels are added: -1 and 1, `(C, F)`."""
+    return np.array([np.random.default_rng(c).choice([-1.0, 1.0], features) for c in range(channels)])
+
+
+def points_of(channels: int) -> int:
+    """How many values of each of so many channels stand beside the features."""
+    return min(max(VALUES // channels, POINTS[0]), POINTS[1])
 
 
 def bridged(x: FloatArray) -> FloatArray:

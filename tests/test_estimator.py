@@ -67,7 +67,7 @@ def test_defaults_are_the_configurations() -> None:
     defaults = PretrainConfig()
     for name in ("steps", "batch_size", "lr"):
         assert parameters[name] == getattr(defaults, name)
-    config = TemporalJEPAEmbedder(steps=1, random_state=0).fit(tracks()).model_.config
+    config = TemporalJEPAEmbedder(steps=1, random_state=0, init_from="scratch").fit(tracks()).model_.config
     assert {name: getattr(config, name) for name in RECIPE} == dict(RECIPE)
     chosen = dict(zip(ARCHITECTURE, (32, 1, 2, 4, 0.4, "instance"), strict=True))
     config = TemporalJEPAEmbedder(steps=1, **chosen).fit(tracks()).model_.config
@@ -180,7 +180,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.transform(X), estimator.transform(X))
     assert loaded.n_features_in_ == 2
     assert list(loaded.get_feature_names_out()) == list(estimator.get_feature_names_out())
-    assert loaded.embed_dim == 8
+    assert loaded.init_from == tmp_path / "model"
     univariate = small().fit(X[:, 0])
     univariate.save_pretrained(tmp_path / "model")
     again = TemporalJEPAEmbedder.from_pretrained(tmp_path / "model", pool="mean")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from temporal_jepa import cli, drawings, figures
-from temporal_jepa.config import RECIPE, VIDEO, PretrainConfig
+from temporal_jepa.config import RECIPE, PretrainConfig, TemporalJEPAConfig
 from temporal_jepa.data import Sequences
 from temporal_jepa.report import write_report
 from temporal_jepa.runs import pretrain
@@ -146,9 +146,14 @@ def test_commands_give_the_settings_of_the_run(run: Path) -> None:
         "out": str(run),
         "values": "x,y",
     }
-    del settings["input_dim"], settings["frame"], settings["patch_size"], settings["views"]  # the data decide
-    usual = {name: options["pretrain"].get(name) or RECIPE[name] for name in VIDEO}  # left to the data, as not given
-    assert (options["pretrain"] | usual).items() >= {**settings, "id": "track", "time": "t", "label": "kind"}.items()
+    for name in ("input_dim", "frame", "patch_size", "views"):  # the data decide
+        del settings[name]
+    defaults = {
+        name: RECIPE.get(name, field.default) for name, field in TemporalJEPAConfig.__dataclass_fields__.items()
+    }
+    given = {name: defaults.get(name) if value is None else value for name, value in options["pretrain"].items()}
+    assert given.items() >= {**settings, "id": "track", "time": "t", "label": "kind"}.items()
+    assert given["init_from"] == "scratch"
     assert options["probe"].items() >= {"train": "train.csv", "test": None, "kind": "knn", "seed": 1}.items()
 
 

@@ -44,7 +44,7 @@ FLOORS = [
     ["encoder", "attentive"],
     ["model"],
     ["checkpoint", "embedding"],
-    ["training"],
+    ["training", "start"],
     ["runs"],
     ["estimator", "report"],
     ["aeon_adapter", "finetuning", "surprise"],
