@@ -9,12 +9,12 @@ fitted on the values of TRAIN, never on labels and never on TEST. Embedders:
 raw          the values, resampled to one length
 stats        mean, standard deviation, minimum and maximum of each channel
 minirocket   MiniRocket (needs aeon)
-untrained    the encoder as drawn from the seed
-token        the encoder after pretraining with the recommended settings
-pooled       the same encoder trained with the seed's objective, one vector from one vector
-token:steps=1000,variance_weight=0   any setting of the model or the training changed, for the last three
+token        the encoder after pretraining with the library's defaults, which start from series-small
+untrained    the same architecture with weights drawn from the seed
+pooled       an encoder trained from scratch with the seed's objective, one vector from one vector
+token:init_from=scratch,steps=1000   any setting of the model or the training changed, for the last three
 series-small the general encoder that comes with the package, as it is; series-small:FOLDER another one of its kind
-series-small-untrained   the same architecture with weights drawn from the seed, also with :FOLDER
+series-small-untrained   its architecture with weights drawn from the seed, also with :FOLDER
 package.module:Class   anything with fit(X) and transform(X), X (n, channels, time) or a list of (channels, time)
 
 The CSV gets a row for each (dataset, embedder, pool, probe, seed) as soon as it is known; what is there already is
@@ -145,7 +145,8 @@ def _collection(sequences: Sequences) -> Any:
 
 
 def _encoder(task: Task, train: Sequences, test: Sequences) -> Iterator[tuple[str, Features, Features, float, float]]:
-    from temporal_jepa.embedding import embed_sequences, initial_model
+    from temporal_jepa.embedding import embed_sequences, untrained_twin
+    from temporal_jepa.start import SCRATCH, first_model, start_of
     from temporal_jepa.training import train as fit_model
 
     name, changed = settings(task.embedder)
@@ -156,12 +157,16 @@ def _encoder(task: Task, train: Sequences, test: Sequences) -> Iterator[tuple[st
     if name == "pooled":
         changed["predict"] = "pooled"
     began = time.perf_counter()
-    model = initial_model(train, task.seed, **changed)
-    if name != "untrained":
-        fit_model(model, train, PretrainConfig(**{"seed": task.seed, "device": "cpu", **training}))
+    start = start_of(train, changed.pop("init_from", None), changed)
+    model = first_model(train, start, task.seed, changed)
+    if name == "untrained":
+        model = untrained_twin(model, task.seed)
+    else:
+        config = PretrainConfig(**{"seed": task.seed, "device": "cpu", **training})
+        fit_model(model, train, config.settled(len(train), warm=start != SCRATCH))
     fit = time.perf_counter() - began
     model.eval()
-    for pool in get_args(Pool):
+    for pool in ("mean", "stats", "all") if model.config.views else get_args(Pool):
         began = time.perf_counter()
         pair = embed_sequences(model, train, pool), embed_sequences(model, test, pool)
         yield pool, *pair, fit, time.perf_counter() - began

@@ -35,7 +35,7 @@ from .embedding import (
 )
 from .model import TemporalJEPA
 from .report import write_report
-from .start import SCRATCH, first_model, start_of
+from .start import GENERAL, SCRATCH, first_model, start_of
 from .training import pick_device
 
 SHAPING = (
@@ -129,6 +129,7 @@ def pretrain(options: argparse.Namespace) -> None:
     model = {} if Path(start).is_dir() or (options.resume and start != SCRATCH) else model  # compared while parsing
     config = config.settled(len(sequences), warm=start != SCRATCH)
     say(f"{options.data}: {_size(sequences)}", *(f"  {as_flags(note)}" for note in sequences.notes))
+    say(f"  starts from {start}" + ("; --init-from scratch trains an encoder of its own" if start == GENERAL else ""))
     if options.dry_run:
         _dry_run(sequences, config, first_model(sequences, start, config.seed, model))
         return

@@ -23,6 +23,7 @@ from .data import read
 from .embedding import embed_sequences
 from .moving import moving_pictures
 from .report import write_report
+from .start import SCRATCH, start_of
 from .version import __version__
 
 EXTRAS = {"parquet": ("pyarrow",), "video": ("av",), "onnx": ("onnx", "onnxscript", "onnxruntime"),
@@ -130,7 +131,7 @@ def _write_films(out: Path, part: str) -> Path:
 def _job(text: str, files: tuple[Path, ...], run: Path, steps: int, **options: Any) -> dict[str, Any]:
     train, test = (read(file, **options) for file in files)
     say("", f"{run.name} ({text}): {len(train)} sequences to train on, labels unseen; {len(test)} to test")
-    config = PretrainConfig(steps=steps, device="cpu").settled(len(train))
+    config = PretrainConfig(steps=steps, device="cpu").settled(len(train), warm=start_of(train) != SCRATCH)
     with Progress(config) as progress:
         runs.pretrain(train, run, config, overwrite=True, data_options=options, on_row=progress.row)
     model = checkpoint.from_pretrained(run)

@@ -1,18 +1,23 @@
 """An encoder of any series: channels by themselves, several lengths, quantiles, and the one that is bundled."""
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from temporal_jepa import Sequences, TemporalJEPAEmbedder, cli, from_pretrained
-from temporal_jepa.checkpoint import BUNDLED
-from temporal_jepa.config import RECIPE, TemporalJEPAConfig
-from temporal_jepa.embedding import embed_sequences, untrained_twin
+from temporal_jepa import Sequences, TemporalJEPAEmbedder, cli, finetuning, from_pretrained, pretrain
+from temporal_jepa.checkpoint import BUNDLED, export, save_pretrained
+from temporal_jepa.config import RECIPE, PretrainConfig, TemporalJEPAConfig
+from temporal_jepa.embedding import embed_sequences, embed_timesteps, embed_tokens, untrained_twin
 from temporal_jepa.encoder import QUANTILES, pool_tokens
 from temporal_jepa.finetuning import TemporalJEPAClassifier
 from temporal_jepa.model import TemporalJEPA
+from temporal_jepa.start import start_of
 from temporal_jepa.synthetic import synthetic_twins
 
 SMALL = {**RECIPE, "tokenizer": "dilated", "normalize": "instance", "embed_dim": 16, "num_heads": 2,
@@ -116,7 +121,7 @@ def test_series_small_under_a_classifier_and_as_a_table() -> None:
     X, y = np.random.default_rng(0).normal(size=(20, 3, 40)), np.arange(20) % 2
     X[y == 1, 0] += np.sin(np.arange(40)) * 3
     classifier = TemporalJEPAClassifier(base="series-small", random_state=0).fit(X, y)
-    assert classifier.steps_ == 0  # a ridge model on frozen features
+    assert classifier.steps_ == 0  # the ridge model on frozen features was as good
     assert classifier.score(X, y) == 1
     table = TemporalJEPAEmbedder.from_pretrained("series-small").set_output(transform="pandas").transform(X)
     assert table.shape == (20, 5760 + 3 * 258)
@@ -168,3 +173,121 @@ def test_the_command_line_knows_the_bundled_encoder(
     assert cli.main(["nearest", "series-small", "x.tsv", "--among", "x.tsv"]) == 0
     assert "nearest of 16 sequences" in capsys.readouterr().out
     assert Path("probe.json").is_file()
+
+
+def test_the_model_embeds_any_channels_itself(model: TemporalJEPA) -> None:
+    x = torch.from_numpy(series(3, 50, 2))
+    x[0, 30:] = torch.nan  # padding
+    wanted = embed_sequences(model, Sequences([x[0, :30].numpy(), *x[1:].numpy()]))
+    np.testing.assert_array_equal(model.embed(x).numpy(), wanted)
+
+
+def test_timesteps_are_tokens_of_the_longest_view_linear_in_between(model: TemporalJEPA) -> None:
+    x = series(2, 64).T.copy()
+    padded = np.pad(x, ((5, 3), (0, 0)), constant_values=np.nan)
+    tokens, seen = embed_tokens(model, Sequences([x]))
+    assert tokens.shape == (1, 8, 16)
+    assert seen.all()
+    steps, later = embed_timesteps(model, Sequences([x, padded]))
+    assert steps.shape == (64, 16)
+    np.testing.assert_allclose(later[5:-3], steps, atol=1e-5)
+    assert np.isnan(later[:5]).all()
+    assert np.isnan(later[-3:]).all()
+    np.testing.assert_allclose(steps[3], tokens[0, 0], atol=1e-5)  # before the middle of the first patch, 3.5
+    np.testing.assert_allclose(steps[11], tokens[0, 0] / 16 + tokens[0, 1] * 15 / 16, atol=1e-5)  # the second's: 11.5
+    one = embed_timesteps(model, Sequences([x[:1]]))[0]
+    assert one.shape == (1, 16)
+    assert np.isfinite(one).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("format", ["torch", "onnx"])
+def test_an_exported_graph_gives_the_same_embedding(model: TemporalJEPA, tmp_path: Path, format: str) -> None:
+    path = export(model, tmp_path / "model", format, channels=2)  # type: ignore[arg-type]
+    for shape in ((3, 50, 2), (1, 7, 2), (2, 333, 2)):
+        x = series(*shape) * 40 + 1000
+        x[0, :, 1] = 4.5  # constant
+        if format == "torch":
+            found = torch.export.load(path).module()(torch.from_numpy(x)).numpy()
+        else:
+            found = pytest.importorskip("onnxruntime").InferenceSession(path).run(None, {"x": x})[0]
+        wanted = model.embed(torch.from_numpy(x)).numpy()
+        np.testing.assert_allclose(found, wanted, atol=2e-2, rtol=1e-3)  # float32 holds 1000 + x to four digits
+
+
+def test_the_default_starts_from_series_small_and_settings_from_scratch() -> None:
+    X = series(8, 2, 60)
+    near = TemporalJEPAEmbedder(steps=1, lr=1e-6, random_state=0).fit(X)
+    general = from_pretrained("series-small")
+    assert near.model_.config == general.config
+    weights = zip(near.model_.state_dict().values(), general.state_dict().values(), strict=True)
+    assert max(float((a - b).abs().max()) for a, b in weights) < 1e-5
+    assert near.transform(X).shape == (8, 5760 + 2 * 258)
+    assert [steps.shape for steps in near.transform_timesteps(X)] == [(60, 128)] * 8
+    for options in ({"init_from": "scratch"}, {"embed_dim": 64}):
+        assert TemporalJEPAEmbedder(steps=1, **options).fit(X).model_.config.input_dim == 2
+    with pytest.raises(ValueError, match="brings its own architecture; leave out embed_dim"):
+        TemporalJEPAEmbedder(init_from="series-small", embed_dim=32).fit(X)
+
+
+def test_what_series_small_does_not_suit_starts_from_scratch() -> None:
+    plain = Sequences.from_arrays(series(2, 1, 40))
+    assert start_of(plain) == "series-small"
+    assert start_of(plain, model={"embed_dim": 8}) == start_of(plain, "scratch") == "scratch"
+    assert start_of(Sequences.from_arrays(series(2, 1, 2049))) == "scratch"
+    assert start_of(Sequences.from_arrays(np.zeros((2, 4, 8, 8), dtype=np.uint8))) == "scratch"
+    tracks = replace(plain, places=[np.zeros((40, 2))] * 2)
+    assert start_of(tracks) == "scratch"
+    assert PretrainConfig().settled(10).steps == 300
+    warm = PretrainConfig().settled(10, warm=True)
+    assert (warm.steps, warm.rate) == (100, PretrainConfig().settled(10).rate / 10)
+
+
+def test_a_run_goes_on_from_its_start_and_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    data, config = Sequences.from_arrays(series(8, 2, 60)), PretrainConfig(steps=3, save_every=2, device="cpu")
+    whole = pretrain(data, tmp_path / "whole", config)
+    stored = json.loads((whole / "config.json").read_text())
+    assert stored["init_from"] == "series-small"
+    assert len(stored["data"]["channels"]) == 2
+    broken = pretrain(data, tmp_path / "broken", config)
+    (broken / "checkpoint" / "step-00000003.pt").unlink()
+    again = pretrain(data, broken, config, resume=True)
+    for name, value in load_file(whole / "model.safetensors").items():
+        torch.testing.assert_close(load_file(again / "model.safetensors")[name], value, atol=0, rtol=0)
+
+
+def test_a_run_resumes_when_what_it_started_from_is_gone(tmp_path: Path) -> None:
+    data, config = Sequences.from_arrays(series(8, 2, 60)), PretrainConfig(steps=2, save_every=1, device="cpu")
+    first = tmp_path / "first"
+    save_pretrained(from_pretrained("series-small"), first)
+    run = pretrain(data, tmp_path / "run", config, init_from=first)
+    (run / "checkpoint" / "step-00000002.pt").unlink()
+    shutil.rmtree(first)
+    before = load_file(run / "model.safetensors")
+    pretrain(data, run, config, resume=True)
+    after = load_file(run / "model.safetensors")
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    shutil.rmtree(run / "checkpoint")
+    with pytest.raises(FileNotFoundError, match="first"):
+        pretrain(data, run, config, resume=True)
+
+
+def test_fine_tuning_sees_what_embedding_gives_and_changes_the_encoder(
+    model: TemporalJEPA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finetuning, "draw_visible", lambda seen, *rest: seen)  # nothing hidden
+    data = Sequences.from_arrays(series(6, 2, 50))
+    features = finetuning._views(model, data, "all", torch.Generator())
+    np.testing.assert_allclose(features(np.arange(6)).numpy(), embed_sequences(model, data), atol=1e-4)
+    monkeypatch.undo()
+    X, y = series(16, 2, 40), np.arange(16) % 2
+    X[y == 1] *= -1
+    base = TemporalJEPAEmbedder(steps=1, random_state=0).fit(X)
+    tuned = TemporalJEPAClassifier(base, steps=2, random_state=0)
+    monkeypatch.setattr(finetuning, "_held_out", lambda *rest: None)
+    assert tuned.fit(X, y).steps_ == 0
+    model = tuned.embedder_.model_
+    for _ in finetuning._tune(model, tuned.embedder_.sequences(X), y, [2], tuned, 0):
+        pass
+    pairs = zip(model.target_encoder.parameters(), base.model_.target_encoder.parameters(), strict=True)
+    assert max(float((a - b).detach().abs().max()) for a, b in pairs) > 1e-5
