@@ -2,8 +2,8 @@
 
 python benchmarks/finetune.py FOLDER/ucr FOLDER/uea --sets SwedishLeaf ECG200 --seeds 0 --out finetune.csv
 
-`series-small` and an encoder trained from scratch on TRAIN are the two bases. How long to fine-tune is chosen on held-out
-TRAIN series by the classifier itself, none being a choice; TEST is only scored. Seconds are of one thread, all included.
+`series-small` and an encoder trained from scratch on TRAIN are the two bases. How long to fine-tune the classifier
+chooses itself on held-out TRAIN series, none being a choice; TEST is only scored. Seconds: one thread, all included.
 """
 
 import argparse
@@ -43,14 +43,13 @@ def main() -> None:
                     start: str | TemporalJEPAEmbedder = base
                     if base == "scratch":
                         start = TemporalJEPAEmbedder(init_from="scratch", random_state=seed).fit(train)
-                    frozen = TemporalJEPAClassifier(start, steps=0, random_state=seed).fit(train, train.labels)
+                    models = [TemporalJEPAClassifier(start, steps, random_state=seed) for steps in (0, options.steps)]
                     began = time.perf_counter()
-                    tuned = TemporalJEPAClassifier(start, steps=options.steps, random_state=seed).fit(
-                        train, train.labels
-                    )
-                    spent = time.perf_counter() - began
-                    scores = [round(float(model.score(test, test.labels)), 4) for model in (frozen, tuned)]
-                    row = [name, base, seed, *scores, tuned.steps_, round(spent)]
+                    for model in models:
+                        model.fit(train, train.labels)
+                    spent = round(time.perf_counter() - began)
+                    scores = [round(float(model.score(test, test.labels)), 4) for model in models]
+                    row = [name, base, seed, *scores, models[1].steps_, spent]
                     writer.writerow(dict(zip(COLUMNS, row, strict=True)))
                     file.flush()
                     print(*row, flush=True)
