@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from . import checkpoint, figures
-from .commands import READING, check_out, read_as_trained
-from .console import command, facts
+from .commands import READING, read_as_trained
+from .console import check_out, command, facts
 from .data import Sequences, read
 from .data.sequences import listed, moment
 from .report import page as written

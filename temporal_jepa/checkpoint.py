@@ -193,20 +193,20 @@ class _ViewsEmbedder(nn.Module):
         return pool_tokens(self.encoder.encode(rows, torch.ones_like(rows, dtype=torch.bool), drop=False), self.pool)
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = []
+        x, parts = x.double(), []  # float32 would turn the rounding errors of a constant into a shape
         for length in self.views:
             rows = self._stretched(x, length)  # (B, C, L)
             rows = rows - rows.mean(2, keepdim=True)
             std = rows.square().mean(2, keepdim=True).sqrt()
-            rows = torch.where(std > 1e-9 * x.abs().amax(1)[:, :, None], rows / std.clamp(min=1e-30), 0.0)
-            features = self._features(rows.flatten(0, 1)[:, :, None])
+            rows = torch.where(std > 1e-9 * x.abs().amax(1)[:, :, None], rows / std.clamp(min=1e-300), 0.0)
+            features = self._features(rows.to(self.signs.dtype).flatten(0, 1)[:, :, None])
             parts.append((torch.unflatten(features, 0, (-1, x.shape[2])) * self.signs).sum(1))
         mean = x.mean(1)
         std = (x - mean[:, None]).square().mean(1).sqrt()
         digit = 10.0 ** (torch.log(torch.where(std > 0, std, 1.0)) / math.log(10) - 2).floor()
         level = torch.where(std > 0, torch.round(mean / digit) * digit, mean)
         parts += [self._stretched(x, self.points).flatten(1), level, torch.round(std / digit) * digit]
-        return torch.cat(parts, dim=1)
+        return torch.cat([part.float() for part in parts], dim=1)
 
     @staticmethod
     def _stretched(x: Tensor, length: int) -> Tensor:

@@ -28,6 +28,7 @@ TRACEBACK = "TEMPORAL_JEPA_TRACEBACK"
 FROM_DATA = ("input_dim", "frame", "views")
 MODEL_FIELDS = tuple(f.name for f in fields(TemporalJEPAConfig) if f.name not in FROM_DATA)
 FITTED = ("seq_len", "patch_len", "patch_size")  # to the data
+BUNDLED = Path(__file__).with_name("pretrained") / "series-small"
 TEXT = str | None
 READING = ("layout", "id", "time", "label", "values", "window", "stride", "features", "step", "gap", "max_speed",
            "agents", "time_unit", "fps", "size", "area")  # fmt: skip
@@ -235,6 +236,7 @@ def parse(name: str, words: Sequence[str]) -> argparse.Namespace:
 def _stored(options: dict[str, Any]) -> dict[str, Any]:
     """Defaults that a resumed run, or one that starts from another's weights, takes from that run's config.json."""
     folder = options["out"] if options.get("resume") else options.get("init_from")
+    folder = {BUNDLED.name: BUNDLED, "scratch": None}.get(folder or "", folder)  # names before folders of that name
     if not folder or not (options["resume"] or Path(folder).is_dir()):
         return {}
     if options["resume"] and not Path(folder, "config.json").is_file():

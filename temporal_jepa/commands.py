@@ -1,7 +1,6 @@
 """What the verbs of the command line do. A command takes the parsed options, prints for people, and writes files."""
 
 import argparse
-import importlib.util
 import inspect as introspection
 import io
 import json
@@ -23,7 +22,7 @@ from . import checkpoint, probes, runs
 from .attentive import attentive_probe
 from .cli import MODEL_FIELDS, as_flags
 from .config import Pool, PretrainConfig, in_words
-from .console import Progress, command, facts, say, show
+from .console import Progress, check_out, command, facts, needs_folder, say, show
 from .data import Sequences, read
 from .data.video import Sampling, is_video, shrunk
 from .embedding import (
@@ -35,8 +34,8 @@ from .embedding import (
 )
 from .model import TemporalJEPA
 from .report import write_report
-from .start import GENERAL, SCRATCH, first_model, start_of
-from .training import pick_device
+from .start import GENERAL, SCRATCH, is_folder, reason, start_of
+from .training import pick_device, plan_batches
 
 SHAPING = (
     "window",
@@ -92,6 +91,9 @@ def read_as_trained(file: str, options: argparse.Namespace, run: Mapping[str, An
 def _as_trained(sequences: Sequences, run: Mapping[str, Any]) -> Sequences:
     """The channels in the order of training where names tell it; a warning where the names are others."""
     trained, found = run.get("data", {}).get("channels", []), sequences.channels
+    if trained and run["model"].get("views") and len(found) != len(trained):
+        raise ValueError(f"{sequences.source} has {in_words({'input_dim': len(found)})}, the run was trained on "
+                         f"{in_words({'input_dim': len(trained)})} ({', '.join(trained[:8])})")  # fmt: skip
     unnamed = any(all(name.isdigit() for name in names) for names in (trained, found))
     if unnamed or found == trained or len(found) != len(trained):
         return sequences
@@ -110,13 +112,6 @@ def announce(file: str) -> None:
         say(f"{file}: decoding its films, once")
 
 
-def needs_folder(path: Path) -> None:
-    """Refuse a file where a folder is needed to write into."""
-    for part in (path, *path.parents):
-        if part.exists() and not part.is_dir():
-            raise NotADirectoryError(f"--out: {part} is a file, and the name of a folder is needed there")
-
-
 def pretrain(options: argparse.Namespace) -> None:
     """Train, and say how it went and what to do next."""
     if options.out:
@@ -125,13 +120,17 @@ def pretrain(options: argparse.Namespace) -> None:
     model = {name: value for name in MODEL_FIELDS if (value := getattr(options, name)) is not None}
     announce(options.data)
     sequences, given = runs.load(options.data, _given(options))
-    start = runs.stored_start(options.out) if options.resume else start_of(sequences, options.init_from, model)
-    model = {} if Path(start).is_dir() or (options.resume and start != SCRATCH) else model  # compared while parsing
+    start = start_of(sequences, options.init_from, model)
+    if options.resume:
+        start = runs.stored_start(options.out, options.init_from)
+    if not options.resume and (start == GENERAL or is_folder(start)):
+        model = {}  # that of the weights, which was compared while parsing
     config = config.settled(len(sequences), warm=start != SCRATCH)
     say(f"{options.data}: {_size(sequences)}", *(f"  {as_flags(note)}" for note in sequences.notes))
-    say(f"  starts from {start}" + ("; --init-from scratch trains an encoder of its own" if start == GENERAL else ""))
+    say(f"  starts from {reason(sequences, start, bool(options.init_from or options.resume), model)}")
     if options.dry_run:
-        _dry_run(sequences, config, first_model(sequences, start, config.seed, model))
+        resumed = Path(options.out) if options.resume else None
+        _dry_run(sequences, config, runs.first_network(resumed, sequences, start, config.seed, model))
         return
     with Progress(config) as progress:
         run = runs.pretrain(
@@ -150,7 +149,8 @@ def _size(sequences: Sequences) -> str:
 
 
 def _dry_run(sequences: Sequences, config: PretrainConfig, network: TemporalJEPA) -> None:
-    settings, size = network.config, min(config.batch_size, len(sequences))
+    batches = plan_batches(network, sequences, config)  # of single channels where they are trained on
+    settings, size, sequences = network.config, batches.size, batches.sequences
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     longest = min(int(sequences.lengths.max()), settings.seq_len)
     tokens = -(-longest // settings.patch) * math.prod(settings.cells)
@@ -222,17 +222,6 @@ def write_embeddings(
     checkpoint.write_atomically(path, content.getvalue())
 
 
-def check_out(path: Path, overwrite: bool, kinds: tuple[str, ...] = ()) -> None:
-    """Refuse a name of another kind, a file that is there already, and a file where a folder is needed."""
-    if kinds and path.suffix not in kinds:
-        raise ValueError(f"--out {path}: expected a name that ends in {', '.join(kinds)}")
-    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise ModuleNotFoundError("writing .parquet needs pyarrow: pip install 'temporal-jepa[parquet]'")
-    needs_folder(path.parent)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} is there already; --overwrite replaces it, --out writes elsewhere")
-
-
 def probe(options: argparse.Namespace) -> None:
     """Score a run's embedding beside its controls."""
     run, local = checkpoint.folder_of(options.run), Path(options.run).is_dir()
@@ -301,10 +290,12 @@ def score(
     """
     labels = _labels(train), _labels(test)
     model = checkpoint.from_pretrained(run)
-    first_seed = checkpoint.read_config(run).get("pretrain", {}).get("seed", 0)
+    stored = checkpoint.read_config(run)
+    first_seed, start = stored.get("pretrain", {}).get("seed", 0), stored.get("init_from")
     for part in (train, test):
         check_channels(model, part)
     encoders = {"untrained encoder": untrained_twin(model, first_seed), "pretrained encoder": model}
+    encoders |= {f"{GENERAL} as it is": checkpoint.from_pretrained(GENERAL)} if start == GENERAL else {}
     names, counts = np.unique(labels[0], return_counts=True)
     commonest = str(names[counts.argmax()])
     about = {"train": train.source, "test": test.source, "n_train": len(train), "n_test": len(test),

@@ -269,6 +269,16 @@ def in_words(model: Mapping[str, Any], channels: Sequence[str] | None = None) ->
     return f"{count} channel{'s' * (count != 1)}"
 
 
+def flags(values: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
+    """`--name value` for each value that is set and not the usual one; what is True is a flag alone."""
+    words: list[str] = []
+    for name, value in values.items():
+        if value is not None and value != usual.get(name):
+            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [text])]
+    return words
+
+
 def make_config(**options: Any) -> TemporalJEPAConfig:
     """`TemporalJEPAConfig(**options)` with a clear error for a misspelt or missing option.
 

@@ -1,9 +1,11 @@
 """What a person sees on a terminal: lines, tables, progress, commands to copy."""
 
+import importlib.util
 import os
 import shlex
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -80,3 +82,21 @@ class Progress:
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+def needs_folder(path: Path) -> None:
+    """Refuse a file where a folder is needed to write into."""
+    for part in (path, *path.parents):
+        if part.exists() and not part.is_dir():
+            raise NotADirectoryError(f"--out: {part} is a file, and the name of a folder is needed there")
+
+
+def check_out(path: Path, overwrite: bool, kinds: tuple[str, ...] = ()) -> None:
+    """Refuse a name of another kind, a file that is there already, and a file where a folder is needed."""
+    if kinds and path.suffix not in kinds:
+        raise ValueError(f"--out {path}: expected a name that ends in {', '.join(kinds)}")
+    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise ModuleNotFoundError("writing .parquet needs pyarrow: pip install 'temporal-jepa[parquet]'")
+    needs_folder(path.parent)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} is there already; --overwrite replaces it, --out writes elsewhere")

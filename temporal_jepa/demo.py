@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from . import checkpoint, runs
-from .commands import needs_folder, score, write_embeddings
+from .commands import score, write_embeddings
 from .config import PretrainConfig
-from .console import Progress, command, facts, say, show
+from .console import Progress, command, facts, needs_folder, say, show
 from .data import read
 from .embedding import embed_sequences
 from .moving import moving_pictures

@@ -12,7 +12,7 @@ import torch
 from .config import RECIPE, VIDEO, Pool, TemporalJEPAConfig, make_config
 from .data.sequences import Sequences
 from .model import TemporalJEPA
-from .views import ROWS, FloatArray, bridged, channel_signs, embed_views, standardised
+from .views import at_timesteps, bridged, embed_views, standardised, view_tokens
 
 LONGEST_WINDOW = 1024  # default limit of `seq_len`: longer series are trained on in random windows of this length
 STATISTICS_FROM = 4096  # channel statistics come from at most this many sequences, evenly spaced,
@@ -135,7 +135,9 @@ def single_channels(sequences: Sequences, length: int) -> Sequences:
     """Every channel a sequence of its own, as a model with `views` is trained on them: `(length, 1)` each."""
     rows = [row[:, None].astype(np.float32) for x in sequences.values for row in standardised(bridged(x), length)]
     names = [f"{name} {channel}" for name in sequences.ids for channel in sequences.channels]
-    return Sequences(rows, ids=sequences.ids if sequences.n_channels == 1 else names, source=sequences.source)
+    alone = sequences.n_channels == 1
+    return Sequences(rows, ids=sequences.ids if alone else names, channels=sequences.channels if alone else ["value"],
+                     source=sequences.source)  # fmt: skip
 
 
 def embed_timesteps(
@@ -147,8 +149,8 @@ def embed_timesteps(
     NaN before the first and after the last observed timestep.
     """
     if model.config.views:
-        tokens = _view_tokens(model, sequences)
-        return [_at_timesteps(t, x, model.config.patch) for t, x in zip(tokens, sequences.values, strict=True)]
+        tokens = view_tokens(model.encode_tokens, max(model.config.views), sequences.values)
+        return [at_timesteps(t, x, model.config.patch) for t, x in zip(tokens, sequences.values, strict=True)]
     out: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(sequences)
     for rows, x in _batches(model, sequences, batch_tokens):
         for row, tokens in zip(rows, model.embed_timesteps(x).float().cpu().numpy(), strict=True):
@@ -165,7 +167,7 @@ def embed_tokens(
     view, its channels added with fixed signs. Raises as `embed_sequences`.
     """
     if model.config.views:
-        all_tokens = _view_tokens(model, sequences)
+        all_tokens = view_tokens(model.encode_tokens, max(model.config.views), sequences.values)
         return all_tokens, np.ones(all_tokens.shape[:2], dtype=bool)
     count = -(-int(sequences.lengths.max()) // model.config.patch) * math.prod(model.config.cells)
     out = np.zeros((len(sequences), count, model.config.embed_dim), dtype=np.float32)
@@ -175,30 +177,6 @@ def embed_tokens(
         out[rows, : tokens.shape[1]] = tokens.float().cpu().numpy()
         there[rows, : seen.shape[1]] = seen.cpu().numpy()
     return out, there
-
-
-def _view_tokens(model: TemporalJEPA, sequences: Sequences) -> npt.NDArray[np.float32]:
-    """Tokens of the longest view, channels added with fixed signs and divided by the root of their number."""
-    channels, length = sequences.n_channels, max(model.config.views)
-    x = np.concatenate([standardised(bridged(v), length) for v in sequences.values]).astype(np.float32)[:, :, None]
-    device = next(model.parameters()).device
-    parts = [model.embed_tokens(torch.from_numpy(x[i : i + ROWS]).to(device))[0].cpu() for i in range(0, len(x), ROWS)]
-    tokens = torch.cat(parts).float().numpy().reshape(len(sequences), channels, -1, model.config.embed_dim)
-    signs = channel_signs(channels, model.config.embed_dim).astype(np.float32) / channels**0.5
-    return np.asarray(np.einsum("ncld,cd->nld", tokens, signs))
-
-
-def _at_timesteps(tokens: npt.NDArray[np.float32], x: FloatArray, patch: int) -> npt.NDArray[np.float32]:
-    """Tokens `(N, D)` of a view at the timesteps of the sequence `(time, C)` it was stretched from: `(time, D)`."""
-    seen = np.flatnonzero(~np.isnan(x).all(1))
-    first, last = int(seen[0]), int(seen[-1])
-    share = (np.arange(first, last + 1) - first) / max(last - first, 1)  # 0 to 1
-    place = np.clip((share * (len(tokens) * patch - 1) - (patch - 1) / 2) / patch, 0, len(tokens) - 1)
-    low = np.minimum(place.astype(int), max(len(tokens) - 2, 0))
-    part = (place - low)[:, None]
-    out = np.full((len(x), tokens.shape[1]), np.nan, dtype=np.float32)
-    out[first : last + 1] = tokens[low] * (1 - part) + tokens[np.minimum(low + 1, len(tokens) - 1)] * part
-    return out
 
 
 def _batches(

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from .checkpoint import from_pretrained, save_pretrained
+from .checkpoint import folder_of, from_pretrained, read_config, save_pretrained
 from .config import Pool, PretrainConfig
 from .data.sequences import Sequences
 from .embedding import embed_sequences, embed_timesteps
@@ -49,6 +49,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     Attributes:
         model_: the trained `TemporalJEPA`, on `device`.
         history_: rows of training metrics; the last holds the collapse `verdict`. Absent after `from_pretrained`.
+        channels_: channels of a series; None for "series-small" as it comes, which takes any.
         n_features_in_: columns of a table, else channels.
         feature_names_in_: names of the columns, when `X` was a DataFrame whose columns are all strings.
 
@@ -95,6 +96,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
                 shorter than two patches, or parameters out of range.
         """
         sequences = self._sequences(X, fitting=True).check_observed()
+        self.channels_: int | None = sequences.n_channels
         seed = as_seed(self.random_state)
         config = PretrainConfig(self.steps, self.batch_size, self.lr, seed=seed, device=self.device)
         chosen = {name: getattr(self, name) for name in ARCHITECTURE if getattr(self, name) is not None}
@@ -130,7 +132,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model as a folder that `from_pretrained` and the command line read."""
         check_is_fitted(self)
-        save_pretrained(self.model_, folder)
+        save_pretrained(self.model_, folder, {"channels": self.channels_})
 
     @classmethod
     def from_pretrained(cls, source: str | os.PathLike[str], pool: Pool = "all", device: str = "cpu") -> Self:
@@ -144,10 +146,15 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             ValueError: if it is damaged.
         """
         model = from_pretrained(source, device)
+        stored = read_config(folder_of(source))
         embedder = cls(init_from=source, pool=pool, device=device)
-        blank = np.zeros((model.config.seq_len, model.config.input_dim), dtype=np.float32)
+        named = stored.get("channels") or len(stored.get("data", {}).get("channels", ())) or None
+        embedder.channels_ = named if model.config.views else model.config.input_dim
+        if embedder.channels_ is not None:
+            embedder.n_features_in_ = embedder.channels_
+        blank = np.zeros((model.config.seq_len, embedder.channels_ or 1), dtype=np.float32)
         embedder._count_features_out(model, Sequences([blank]))
-        embedder.n_features_in_, embedder.model_ = model.config.input_dim, model
+        embedder.model_ = model
         return embedder
 
     def adapt(self, X: Any, steps: int = 100, lr: float = 2e-4) -> Self:
@@ -192,7 +199,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         if not collection:
             X = X if isinstance(X, (list, tuple)) or hasattr(X, "shape") else np.asarray(X)
             checks = {"dtype": np.float32, "ensure_all_finite": "allow-nan", "ensure_min_samples": 2 if fitting else 1}
-            columns_count = fitting or self.n_features_in_ != self.model_.config.input_dim  # fitted on a table
+            columns_count = fitting or getattr(self, "n_features_in_", None) != self.channels_  # fitted on a table
             if np.ndim(X) in (4, 5):  # frames: bytes stay bytes
                 X = np.asarray(X)
             elif np.ndim(X) == 2 and columns_count:
@@ -207,6 +214,8 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             raise ValueError("expected at least 2 series, got 1 sample; cut a long recording into windows")
         if fitting:
             validate_data(self, [x.T for x in sequences.values], skip_check_array=True)  # learns n_features_in_
+        elif self.model_.config.views and self.channels_ not in (None, sequences.n_channels):
+            raise ValueError(f"expected series of {self.channels_} channels, as in fit, got {sequences.n_channels}")
         return sequences
 
     def __sklearn_tags__(self) -> Any:

@@ -78,8 +78,10 @@ class _FineTuner(BaseEstimator):
                              f"{self.batch_size} and {self.lr}")  # fmt: skip
         seed = as_seed(self.random_state)
         self.embedder_ = self._start(X, seed)
-        self.n_features_in_ = self.embedder_.n_features_in_
         sequences = self.embedder_.sequences(X)
+        if self.embedder_.channels_ is None:  # one that takes any keeps to these from now on
+            self.embedder_.channels_ = self.embedder_.n_features_in_ = sequences.n_channels
+        self.n_features_in_ = self.embedder_.n_features_in_
         check_consistent_length(sequences.values, targets)
         stages = np.unique(np.linspace(0, self.steps, STAGES + 1).astype(int)).tolist()
         self.scores_: dict[int, float] = {}

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import checkpoint, drawings
-from .commands import check_out, read_as_trained
-from .console import say, show
+from .commands import read_as_trained
+from .console import check_out, say, show
 from .data import Sequences
 from .data.sequences import listed
 from .embedding import embed_sequences

@@ -186,7 +186,7 @@ class TemporalJEPA(nn.Module):
         if self.config.views:
             from .views import embed_views  # needs numpy
 
-            return torch.from_numpy(embed_views(self.encode_channels(pool), self.config.views, [*x.cpu().numpy()]))
+            return torch.from_numpy(embed_views(self.encode_channels(pool), self.config.views, _rows(x))).to(x.device)
         encoder = self.target_encoder
         x, known = encoder.prepare(x)
         if not bool(known.flatten(1).any(1).all()):
@@ -200,14 +200,17 @@ class TemporalJEPA(nn.Module):
 
     def encode_channels(self, pool: Pool = "all") -> "Callable[[FloatArray], FloatArray]":
         """What `embed_views` asks for: standardised channels `(rows, L)`, without gaps -> `(rows, features)`."""
-        device = next(self.parameters()).device
+        return lambda x: pool_tokens(self._encode_rows(x), view_pool(pool)).cpu().numpy()
 
-        @torch.no_grad()
-        def encode(x: "FloatArray") -> "FloatArray":
-            rows, known = self.target_encoder.prepare(torch.from_numpy(x[:, :, None]).to(device))
-            return pool_tokens(self.target_encoder.encode(rows, known), view_pool(pool)).cpu().numpy()
+    def encode_tokens(self, x: "FloatArray") -> "FloatArray":
+        """What `view_tokens` asks for: standardised channels `(rows, L)`, without gaps -> `(rows, N, D)`."""
+        tokens: FloatArray = self._encode_rows(x).layers[-1].cpu().numpy()
+        return tokens
 
-        return encode
+    @torch.no_grad()
+    def _encode_rows(self, x: "FloatArray") -> Encoded:
+        rows = torch.from_numpy(x[:, :, None]).to(next(self.parameters()).device)
+        return self.target_encoder.encode(*self.target_encoder.prepare(rows))
 
     def features(self, x: Tensor, known: Tensor, pool: Pool = "all") -> Tensor:
         """`embed` of a prepared batch, `(B, N*P, C)`, with a gradient and without checks, for fine-tuning."""
@@ -218,18 +221,30 @@ class TemporalJEPA(nn.Module):
     def embed_tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The last layer at its grid places, time slowest: `(B, T, C)` -> `(B, N, embed_dim)`, bool `(B, N)`.
 
-        False marks tokens without an observed value, which are 0.
+        False marks tokens without an observed value, which are 0. A model with `views` takes any `C`, see
+        `view_tokens`: the tokens of its longest view.
         """
+        if self.config.views:
+            from .views import view_tokens
+
+            tokens = torch.from_numpy(view_tokens(self.encode_tokens, max(self.config.views), _rows(x)))
+            return tokens, torch.ones(tokens.shape[:2], dtype=torch.bool)
         return self.target_encoder.encode(*self.target_encoder.prepare(x)).on_grid()
 
     @torch.no_grad()
     def embed_timesteps(self, x: Tensor) -> Tensor:
         """The last layer at the original rate: `(B, T, C)` -> `(B, T, embed_dim)`; NaN where a patch is unobserved.
 
-        Of tokens on a grid (a film, a scene), the mean over the observed cells of each time.
+        Of tokens on a grid (a film, a scene), the mean over the observed cells of each time. Of a model with `views`,
+        see `at_timesteps`.
         """
         length = x.shape[1]
         tokens, seen = self.embed_tokens(x)
+        if self.config.views:
+            from .views import at_timesteps
+
+            pairs = zip(tokens.numpy(), _rows(x), strict=True)
+            return torch.stack([torch.from_numpy(at_timesteps(t, row, self.config.patch)) for t, row in pairs])
         cells = math.prod(self.config.cells)
         tokens, seen = torch.unflatten(tokens, 1, (-1, cells)), torch.unflatten(seen, 1, (-1, cells))[..., None]
         tokens = (tokens * seen).sum(2) / seen.sum(2)  # (B, N / cells, D), 0 / 0 where nothing is observed
@@ -273,6 +288,13 @@ class TemporalJEPA(nn.Module):
     ema_update = staticmethod(ema_update)
     generate_temporal_mask = staticmethod(generate_temporal_mask)
     loss = staticmethod(loss)
+
+
+def _rows(x: Tensor) -> "list[FloatArray]":
+    """The sequences of a batch `(B, T, C)`, for `views`; padding and gaps are NaN."""
+    if x.ndim != 3 or not len(x):
+        raise ValueError(f"x must be (batch, seq_len, channels) with at least one sequence, got {tuple(x.shape)}")
+    return [*x.detach().cpu().double().numpy()]
 
 
 def build(**options: Any) -> tuple[ContextEncoder, PooledPredictor]:

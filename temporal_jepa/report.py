@@ -22,14 +22,14 @@ from markupsafe import Markup
 
 from . import drawings, figures
 from .checkpoint import from_pretrained, read_config, write_atomically
-from .config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig, in_words
+from .config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig, flags, in_words
 from .data import Sequences, read
 from .embedding import check_channels, embed_sequences, single_channels, untrained_twin
 from .losses import mean_predictor_loss
 from .model import TemporalJEPA
 from .runs import facts
 from .search import Index, standard
-from .start import SCRATCH
+from .start import GENERAL, SCRATCH
 from .version import __version__
 
 Array = npt.NDArray[Any]
@@ -198,8 +198,12 @@ def _headline(run: _Run) -> Row:
         facts.append(("Training time", took, f"{speed:,.0f} series a second"))
     return {"name": run.folder.resolve().name, "source": Path(str(data.get("path", "arrays in memory"))).name,
             "count": data.get("n"), "timestep": in_words(run.config["model"], data.get("channels")),
-            "lengths": data.get("lengths"), "steps": done, "wanted": wanted, "finished": finished,
+            "lengths": data.get("lengths"), "steps": done, "wanted": wanted, "finished": finished, "start": _start(run),
             "mood": verdict.split(":")[0], "verdict": verdict, "facts": facts}  # fmt: skip
+
+
+def _start(run: _Run) -> str:
+    return str(run.config.get("init_from") or SCRATCH)
 
 
 def _training(run: _Run) -> Row | None:
@@ -237,9 +241,11 @@ def _space(run: _Run) -> Row | None:
     near = None
     if run.model is not None and run.sequences is not None:
         chosen = run.sequences.select(_spread(len(run.sequences), POINTS))
-        before = standard(embed_sequences(untrained_twin(run.model, run.seed), chosen))
-        after = standard(embed_sequences(run.model, chosen))
-        panels = [("Before training (random weights)", before, chosen.labels), ("After training", after, chosen.labels)]
+        warm = _start(run) == GENERAL
+        first = from_pretrained(GENERAL) if warm else untrained_twin(run.model, run.seed)
+        before, after = (standard(embed_sequences(model, chosen)) for model in (first, run.model))
+        panels = [(f"Before training ({GENERAL if warm else 'random weights'})", before, chosen.labels),
+                  ("After training", after, chosen.labels)]  # fmt: skip
         near = _neighbours(chosen, before, after) if len(chosen) > 2 else None
     if run.vectors is not None and run.vectors["embeddings"].ndim == 2:
         rows = _spread(len(run.vectors["embeddings"]), POINTS)
@@ -375,26 +381,15 @@ def _commands(run: _Run) -> list[tuple[str, str]]:
     data, probe, folder = run.config.get("data", {}), run.probe or {}, str(run.folder)
     path, test = str(data.get("path", "DATA")), str(probe.get("test", "TEST"))
     model = {key: value for key, value in run.config["model"].items() if key not in ("input_dim", "frame", "views")}
-    start = run.config.get("init_from") or SCRATCH
     film = VIDEO if model.get("tokenizer") == "tubelet" else {}
     usual = {**asdict(TemporalJEPAConfig(input_dim=1)), **RECIPE, **film, "patch_len": None, "patch_size": 1}
-    train = ["pretrain", "--data", path, "--out", folder, *_flags(data.get("options", {}), {}),
-             *_flags(run.config.get("pretrain", {}), asdict(PretrainConfig())),
-             "--init-from", start, *_flags(model if start == SCRATCH else {}, usual)]  # fmt: skip
+    train = ["pretrain", "--data", path, "--out", folder, *flags(data.get("options", {}), {}),
+             *flags(run.config.get("pretrain", {}), asdict(PretrainConfig())),
+             "--init-from", _start(run), *flags(model if _start(run) == SCRATCH else {}, usual)]  # fmt: skip
     scored = {"train": probe.get("train", path), "test": None if test.startswith("held out of ") else test,
               "kind": probe.get("probe"), "pool": probe.get("pool"), "seed": probe.get("seed")}  # fmt: skip
     steps = {"Train": train, "Embed": ["embed", folder, path], "Report": ["report", folder],
-             "Probe": ["probe", folder, *_flags(scored, {"kind": "ridge", "pool": "all", "seed": 0})]}  # fmt: skip
+             "Probe": ["probe", folder, *flags(scored, {"kind": "ridge", "pool": "all", "seed": 0})]}  # fmt: skip
     unlabelled = run.probe is None and run.sequences is not None and run.sequences.labels is None
     shown = ("Train", "Embed", *(() if unlabelled else ("Probe",)), "Report")
     return [(title, shlex.join(["temporal-jepa", *steps[title]])) for title in shown]
-
-
-def _flags(values: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
-    """`--name value` for each value that is set and not the usual one; what is True is a flag alone."""
-    words: list[str] = []
-    for name, value in values.items():
-        if value is not None and value != usual.get(name):
-            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-            words += [f"--{name.replace('_', '-')}", *([] if value is True else [text])]
-    return words

@@ -28,7 +28,7 @@ from .checkpoint import CARD, CONFIG, WEIGHTS, read_config, save_pretrained, wri
 from .config import PretrainConfig, make_config
 from .data import Sequences, read
 from .model import TemporalJEPA
-from .start import SCRATCH, first_model, start_of
+from .start import SCRATCH, first_model, is_folder, start_of
 from .training import Row, Trainer, pick_device, plan_batches
 from .version import __version__
 
@@ -78,11 +78,12 @@ def pretrain(
     resume = resume or (restarted and (folder / CONFIG).exists())
     _refuse(folder, resume, overwrite)
     sequences, options = load(data, data_options or {})
-    start = stored_start(folder) if resume else start_of(sequences, init_from, model)
+    start = stored_start(folder, init_from) if resume else start_of(sequences, init_from, model)
     config = config.settled(len(sequences), warm=start != SCRATCH)
-    network = _first_network(folder if resume else None, sequences, start, config.seed, model)
+    network = first_network(folder if resume else None, sequences, start, config.seed, model)
     plan_batches(network, sequences, config)  # refuse what cannot be trained on before anything is written
     described = _described(network, sequences, config, options, start)
+    described["model"] |= (model or {}) if resume else {}  # what is asked for, to be compared with what was
     with _process_group(config), _locked(folder):
         first = not dist.is_initialized() or dist.get_rank() == 0
         trainer = Trainer(network, sequences, config)  # whatever can fail fails here, before an old run is touched
@@ -244,21 +245,21 @@ def _is_run(folder: Path) -> bool:
         return (folder / CONFIG).is_file() and (folder / METRICS).is_file()  # a run whose configuration was damaged
 
 
-def _first_network(
+def first_network(
     resumed: Path | None, sequences: Sequences, start: str, seed: int, model: Mapping[str, Any] | None
 ) -> TemporalJEPA:
-    """The model before the first step, whose weights a resumed run then replaces by those of its checkpoint."""
-    try:
-        return first_model(sequences, start, seed, model if resumed is None or start == SCRATCH else None)
-    except FileNotFoundError:  # what it started from is gone
-        if resumed is None or not any((resumed / CHECKPOINTS).glob("step-*.pt")):
-            raise
+    """The model before the first step; of a resumed run its weights come from the checkpoint, not from its start."""
+    if resumed is not None and start != SCRATCH and any((resumed / CHECKPOINTS).glob("step-*.pt")):
         return TemporalJEPA(make_config(**read_config(resumed)["model"]))
+    return first_model(sequences, start, seed, None if resumed is not None and start != SCRATCH else model)
 
 
-def stored_start(folder: str | os.PathLike[str]) -> str:
-    """What the run in the folder started from."""
-    return str(read_config(Path(folder)).get("init_from") or SCRATCH)
+def stored_start(folder: str | os.PathLike[str], init_from: str | os.PathLike[str] | None = None) -> str:
+    """What the run in the folder started from; ValueError if `init_from` is something else."""
+    start = str(read_config(Path(folder)).get("init_from") or SCRATCH)
+    if init_from is not None and start not in (os.fspath(init_from), os.path.abspath(init_from)):
+        raise ValueError(f"{folder}: a resumed run keeps to what it started from, {start}; leave out init_from")
+    return start
 
 
 def _prepare(folder: Path, resume: bool, config: dict[str, Any]) -> None:
@@ -334,10 +335,10 @@ def _described(
     return {
         "format": 1,
         "version": __version__,
-        "model": vars(network.config),
+        "model": dict(vars(network.config)),
         "pretrain": vars(config),
         "data": {"path": path, "options": options, **facts(sequences)},
-        "init_from": os.path.abspath(start) if os.path.isdir(start) else start,
+        "init_from": os.path.abspath(start) if is_folder(start) else start,
         "environment": environment,
     }
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from .checkpoint import from_pretrained
+from .checkpoint import BUNDLED, from_pretrained
 from .data.sequences import Sequences
 from .embedding import initial_model
 from .model import TemporalJEPA
@@ -21,10 +21,30 @@ def start_of(
     The general encoder suits plain series of up to 2048 timesteps. Tracks, scenes and films, longer series, and
     settings of the architecture start from scratch.
     """
+    if init_from is not None and not os.fspath(init_from):
+        raise ValueError("init_from is empty; name a run folder, series-small or scratch")
     if init_from is not None:
         return os.fspath(init_from)
     plain = sequences.frame is None and sequences.places is None and int(sequences.lengths.max()) <= LONGEST
     return GENERAL if plain and not model else SCRATCH
+
+
+def is_folder(start: str) -> bool:
+    """Whether training starts from a folder; `series-small` and `scratch` are names, whatever folders there are."""
+    return start not in (GENERAL, SCRATCH) and os.path.isdir(start)
+
+
+def reason(sequences: Sequences, start: str, chosen: bool, model: Mapping[str, Any] | None = None) -> str:
+    """Why training starts there, for people; `chosen` if they said so."""
+    if chosen:
+        return start
+    if start == GENERAL:
+        return f"{start}; --init-from scratch trains an encoder of its own"
+    if model:
+        return f"{start}, as {', '.join(model)} shape the model"
+    if sequences.frame is not None or sequences.places is not None:
+        return f"{start}, as usual for tracks and frames"
+    return f"{start}, as there are series of more than {LONGEST} timesteps"
 
 
 def first_model(
@@ -45,5 +65,5 @@ def first_model(
     if start == SCRATCH:
         return initial_model(sequences, seed, **dict(model or {}))
     if model:
-        raise ValueError(f"init_from brings its own architecture; leave out {', '.join(model)}")
-    return from_pretrained(start)
+        raise ValueError(f"init_from brings its own architecture; leave out {', '.join(model)}, or start from scratch")
+    return from_pretrained(BUNDLED / GENERAL if start == GENERAL else start)

@@ -55,6 +55,40 @@ def embed_views(
     return embedding.astype(np.float32)
 
 
+def view_tokens(
+    encode: Callable[[FloatArray], FloatArray], length: int, values: Sequence[FloatArray]
+) -> npt.NDArray[np.float32]:
+    """Tokens of one view, the channels added with fixed signs and divided by the root of their number: `(n, N, D)`.
+
+    Args:
+        encode: standardised channels `(rows, length)` -> tokens `(rows, N, D)`.
+        length: of the view.
+        values: as in `embed_views`.
+    """
+    x = np.concatenate([standardised(bridged(v), length) for v in values])
+    tokens = np.concatenate([encode(x[i : i + ROWS]) for i in range(0, len(x), ROWS)])
+    channels = values[0].shape[1]
+    signs = channel_signs(channels, tokens.shape[2]) / channels**0.5
+    together: FloatArray = np.einsum("ncld,cd->nld", tokens.reshape(len(values), channels, *tokens.shape[1:]), signs)
+    return together.astype(np.float32)
+
+
+def at_timesteps(tokens: npt.NDArray[np.float32], x: FloatArray, patch: int) -> npt.NDArray[np.float32]:
+    """Tokens `(N, D)` of a view at the timesteps of the sequence `(time, C)` it was stretched from: `(time, D)`.
+
+    Linear between the middles of patches; NaN before the first and after the last observed timestep.
+    """
+    seen = np.flatnonzero(~np.isnan(x).all(1))
+    first, last = int(seen[0]), int(seen[-1])
+    share = (np.arange(first, last + 1) - first) / max(last - first, 1)  # 0 to 1
+    place = np.clip((share * (len(tokens) * patch - 1) - (patch - 1) / 2) / patch, 0, len(tokens) - 1)
+    low = np.minimum(place.astype(int), max(len(tokens) - 2, 0))
+    part = (place - low)[:, None]
+    out = np.full((len(x), tokens.shape[1]), np.nan, dtype=np.float32)
+    out[first : last + 1] = tokens[low] * (1 - part) + tokens[np.minimum(low + 1, len(tokens) - 1)] * part
+    return out
+
+
 def values_beside(filled: Sequence[FloatArray]) -> FloatArray:
     """The values that stand beside the features: `n` times `(time_i, C)` without gaps -> `(n, C * (points + 2))`."""
     points = points_of(filled[0].shape[1])

@@ -123,6 +123,8 @@ def test_series_small_under_a_classifier_and_as_a_table() -> None:
     classifier = TemporalJEPAClassifier(base="series-small", random_state=0).fit(X, y)
     assert classifier.steps_ == 0  # the ridge model on frozen features was as good
     assert classifier.score(X, y) == 1
+    with pytest.raises(ValueError, match="expected series of 3 channels"):
+        classifier.predict(X[:, :1])
     table = TemporalJEPAEmbedder.from_pretrained("series-small").set_output(transform="pandas").transform(X)
     assert table.shape == (20, 5760 + 3 * 258)
 
@@ -291,3 +293,89 @@ def test_fine_tuning_sees_what_embedding_gives_and_changes_the_encoder(
         pass
     pairs = zip(model.target_encoder.parameters(), base.model_.target_encoder.parameters(), strict=True)
     assert max(float((a - b).detach().abs().max()) for a, b in pairs) > 1e-5
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_exported_graph_keeps_constants_and_small_shapes_on_large_levels(
+    model: TemporalJEPA, tmp_path: Path
+) -> None:
+    session = pytest.importorskip("onnxruntime").InferenceSession(export(model, tmp_path / "m.onnx", channels=3))
+    x = series(2, 50, 3)
+    x[:, :, 0] = 3.3
+    x[:, :, 1] = 1e3 + 1e-3 * x[:, :, 1]
+    x[:, :, 2] *= 1e-20
+    found, wanted = session.run(None, {"x": x})[0], model.embed(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_tokens_and_timesteps_of_a_tensor_are_those_of_sequences(model: TemporalJEPA) -> None:
+    x = series(3, 40, 2)
+    x[0, 30:] = np.nan
+    data = Sequences([x[0, :30], *x[1:]])
+    tokens, seen = model.embed_tokens(torch.from_numpy(x))
+    np.testing.assert_array_equal(tokens.numpy(), embed_tokens(model, data)[0])
+    assert bool(seen.all())
+    steps = model.embed_timesteps(torch.from_numpy(x))
+    assert steps.shape == (3, 40, 16)
+    np.testing.assert_array_equal(steps[0, :30].numpy(), embed_timesteps(model, data)[0])
+    for bad in (torch.zeros(4, 3), torch.zeros(0, 4, 3)):
+        with pytest.raises(ValueError, match=r"x must be \(batch, seq_len, channels\) with at least one sequence"):
+            model.embed(bad)
+    assert model.embed(torch.from_numpy(x).bfloat16()).dtype == torch.float32
+
+
+def test_a_fitted_embedder_keeps_to_its_channels(tmp_path: Path) -> None:
+    X = series(6, 3, 40)
+    fitted = TemporalJEPAEmbedder(steps=1, random_state=0).fit(X)
+    fitted.save_pretrained(tmp_path / "saved")
+    loaded = TemporalJEPAEmbedder.from_pretrained(tmp_path / "saved")
+    assert (loaded.channels_, loaded.n_features_in_) == (fitted.channels_, fitted.n_features_in_) == (3, 3)
+    for embedder in (fitted, loaded):
+        for other in (X[:, :2], X[:, 0]):  # a table is one channel
+            with pytest.raises(ValueError, match=r"expected series of 3 channels, as in fit, got [12]"):
+                embedder.transform(other)
+    general = TemporalJEPAEmbedder.from_pretrained("series-small")
+    assert general.channels_ is None
+    assert not hasattr(general, "n_features_in_")
+    table = TemporalJEPAEmbedder(steps=1, random_state=0).fit(X[:, 0])
+    with pytest.raises(ValueError, match="39 features"):
+        table.transform(X[:, 0, 1:])
+
+
+def test_names_of_starts_win_over_folders_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("scratch").mkdir()
+    Path("series-small").mkdir()
+    data = Sequences.from_arrays(series(4, 2, 40))
+    general = pretrain(data, "a", PretrainConfig(steps=1, device="cpu"))
+    own = pretrain(data, "b", PretrainConfig(steps=1, device="cpu"), {"embed_dim": 32})
+    starts = [json.loads((run / "config.json").read_text())["init_from"] for run in (general, own)]
+    assert starts == ["series-small", "scratch"]
+    np.save("d.npy", series(4, 2, 40))
+    words = ["pretrain", "--data", "d.npy", "--steps", "1", "--device", "cpu", "--out"]
+    assert cli.main([*words, "c", "--init-from", "scratch", "--embed-dim", "32"]) == 0
+    assert json.loads(Path("c/config.json").read_text())["model"]["embed_dim"] == 32
+
+
+def test_a_resumed_run_refuses_another_architecture_and_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("d.npy", series(4, 2, 40))
+    assert cli.main(["pretrain", "--data", "d.npy", "--out", "r", "--steps", "2", "--device", "cpu"]) == 0
+    assert "starts from series-small; --init-from scratch" in capsys.readouterr().out
+    assert cli.main(["pretrain", "--out", "r", "--resume"]) == 0
+    assert cli.main(["pretrain", "--out", "r", "--resume", "--dry-run"]) == 0
+    assert "32 a sequence of 256 timesteps" in capsys.readouterr().out
+    for words, message in ((["--embed-dim", "64"], "model.embed_dim was 128 and is 64"),
+                           (["--init-from", "scratch"], "keeps to what it started from, series-small")):  # fmt: skip
+        assert cli.main(["pretrain", "--out", "r", "--resume", *words]) != 0
+        assert message in capsys.readouterr().err
+    words = ["pretrain", "--data", "d.npy", "--out", "s", "--init-from", "series-small", "--embed-dim", "32"]
+    assert cli.main(words) == 2
+    assert "--init-from brings its own embed_dim; leave out --embed-dim" in capsys.readouterr().err
+    np.save("one.npy", series(4, 1, 40))
+    assert cli.main(["embed", "r", "one.npy", "--out", "z.npz"]) == 1
+    assert "one.npy has 1 channel, the run was trained on 2 channels" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="init_from is empty"):
+        start_of(Sequences.from_arrays(series(4, 2, 40)), "")
