@@ -23,7 +23,7 @@ from .data import read
 from .embedding import embed_sequences
 from .moving import moving_pictures
 from .report import write_report
-from .start import SCRATCH, start_of
+from .start import GENERAL, SCRATCH, start_of
 from .version import __version__
 
 EXTRAS = {"parquet": ("pyarrow",), "video": ("av",), "onnx": ("onnx", "onnxscript", "onnxruntime"),
@@ -31,8 +31,8 @@ EXTRAS = {"parquet": ("pyarrow",), "video": ("av",), "onnx": ("onnx", "onnxscrip
 SETS = {"ArrowHead": "one channel", "BasicMotions": "six channels", "JapaneseVowels": "12 channels, unequal lengths"}
 PARTS = ("TRAIN", "TEST")
 TRACKS, FILMS = "WristTracks", "MovingDigits"
-COLUMNS = {"raw values": "raw values", "untrained encoder": "untrained", "pretrained encoder": "pretrained",
-           "MiniRocket": "MiniRocket"}  # fmt: skip
+COLUMNS = {"raw values": "raw values", "untrained encoder": "untrained", f"{GENERAL} as it is": GENERAL,
+           "pretrained encoder": "pretrained", "MiniRocket": "MiniRocket"}  # fmt: skip
 
 
 def doctor(options: argparse.Namespace) -> None:
