@@ -28,7 +28,8 @@ from .version import __version__
 
 EXTRAS = {"parquet": ("pyarrow",), "video": ("av",), "onnx": ("onnx", "onnxscript", "onnxruntime"),
           "tensorboard": ("tensorboard",), "hub": ("huggingface_hub",), "aeon": ("aeon",)}  # fmt: skip
-SETS = {"ArrowHead": "one channel", "BasicMotions": "six channels", "JapaneseVowels": "12 channels, unequal lengths"}
+SETS = {"ArrowHead": "one channel", "BasicMotions": "six channels",
+        "JapaneseVowels": "12 channels, unequal lengths; an encoder from scratch"}  # fmt: skip
 PARTS = ("TRAIN", "TEST")
 TRACKS, FILMS = "WristTracks", "MovingDigits"
 COLUMNS = {"raw values": "raw values", "untrained encoder": "untrained", f"{GENERAL} as it is": GENERAL,
@@ -69,7 +70,7 @@ def demo(options: argparse.Namespace) -> None:
     results = {}
     for name, text in SETS.items():
         files = tuple(home / name / f"{name}_{part}.ts" for part in PARTS)
-        results[name] = _job(text, files, out / name, options.steps)
+        results[name] = _job(text, files, out / name, options.steps, SCRATCH if SCRATCH in text else None)
     text = "where a wrist went: BasicMotions' accelerations integrated twice"
     files = tuple(_write_tracks(home / f"BasicMotions/BasicMotions_{part}.ts", out, part) for part in PARTS)
     results[TRACKS] = _job(text, files, out / TRACKS, options.steps or 150, features="dx,dy,speed", label="kind")
@@ -128,12 +129,15 @@ def _write_films(out: Path, part: str) -> Path:
     return path
 
 
-def _job(text: str, files: tuple[Path, ...], run: Path, steps: int, **options: Any) -> dict[str, Any]:
+def _job(
+    text: str, files: tuple[Path, ...], run: Path, steps: int, init_from: str | None = None, **options: Any
+) -> dict[str, Any]:
     train, test = (read(file, **options) for file in files)
     say("", f"{run.name} ({text}): {len(train)} sequences to train on, labels unseen; {len(test)} to test")
-    config = PretrainConfig(steps=steps, device="cpu").settled(len(train), warm=start_of(train) != SCRATCH)
+    config = PretrainConfig(steps=steps, device="cpu").settled(len(train), warm=start_of(train, init_from) != SCRATCH)
     with Progress(config) as progress:
-        runs.pretrain(train, run, config, overwrite=True, data_options=options, on_row=progress.row)
+        runs.pretrain(train, run, config, init_from=init_from, overwrite=True, data_options=options,
+                      on_row=progress.row)  # fmt: skip
     model = checkpoint.from_pretrained(run)
     for name, part in (("embeddings.npz", train), ("embeddings-test.npz", test)):
         write_embeddings(run / name, part, embed_sequences(model, part))
