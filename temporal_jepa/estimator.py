@@ -54,7 +54,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         feature_names_in_: names of the columns, when `X` was a DataFrame whose columns are all strings.
 
     >>> X = np.random.default_rng(0).normal(size=(8, 2, 30))
-    >>> TemporalJEPAEmbedder(steps=2, pool="mean", random_state=0).fit(X).transform(X).shape
+    >>> TemporalJEPAEmbedder(init_from="scratch", steps=2, pool="mean", random_state=0).fit(X).transform(X).shape
     (8, 64)
     """
 
