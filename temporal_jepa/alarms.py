@@ -11,6 +11,7 @@ import pandas as pd
 
 from . import checkpoint, figures
 from .commands import READING, read_as_trained
+from .config import flags
 from .console import check_out, command, facts
 from .data import Sequences, read
 from .data.sequences import listed, moment
@@ -116,11 +117,8 @@ def _table(path: Path, series: Sequences, scores: list[Array]) -> bytes:
 
 
 def _flags(options: argparse.Namespace) -> list[str]:
-    words = {"--out": options.out, "--window": options.window, "--clean": options.clean,
-             "--method": None if options.method == "distance" else options.method,
-             "--quantile": None if options.quantile == 0.99 else options.quantile}  # fmt: skip
-    words |= {f"--{name.replace('_', '-')}": getattr(options, name, None) for name in READING if name != "window"}
-    return [str(word) for name, value in words.items() if value is not None for word in (name, value)]
+    names = ("out", "window", "clean", "method", "quantile", *(name for name in READING if name != "window"))
+    return flags({name: getattr(options, name, None) for name in names}, {"method": "distance", "quantile": 0.99})
 
 
 def write_page(series: Sequences, scores: list[Array], top: list[Any], told: Row, again: str) -> bytes:

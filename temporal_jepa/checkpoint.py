@@ -96,6 +96,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def channels_of(config: Mapping[str, Any]) -> int | None:
+    """Channels of the series that a stored model was trained on; None where it takes any and says none."""
+    if not config["model"].get("views"):
+        return int(config["model"]["input_dim"])
+    return config.get("channels") or len(config.get("data", {}).get("channels", ())) or None
+
+
 def folder_of(source: str | os.PathLike[str]) -> Path:
     """Where a model is: its folder, one in the package, or a download from the hub; raises as `from_pretrained`."""
     folder = Path(source)

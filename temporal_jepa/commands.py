@@ -295,7 +295,9 @@ def score(
     for part in (train, test):
         check_channels(model, part)
     encoders = {"untrained encoder": untrained_twin(model, first_seed), "pretrained encoder": model}
-    encoders |= {f"{GENERAL} as it is": checkpoint.from_pretrained(GENERAL)} if start == GENERAL else {}
+    encoders |= (
+        {f"{GENERAL} as it is": checkpoint.from_pretrained(checkpoint.BUNDLED / GENERAL)} if start == GENERAL else {}
+    )
     names, counts = np.unique(labels[0], return_counts=True)
     commonest = str(names[counts.argmax()])
     about = {"train": train.source, "test": test.source, "n_train": len(train), "n_test": len(test),
@@ -337,8 +339,7 @@ def report(options: argparse.Namespace) -> None:
 def export(options: argparse.Namespace) -> None:
     """Write the embedding as a graph."""
     model = checkpoint.from_pretrained(options.run)
-    data = checkpoint.read_config(checkpoint.folder_of(options.run)).get("data", {})
-    channels = len(data.get("channels", [0])) if model.config.views else model.config.input_dim
+    channels = checkpoint.channels_of(checkpoint.read_config(checkpoint.folder_of(options.run))) or 1
     out = Path(options.out or Path(options.run) / ("model.onnx" if options.format == "onnx" else "model.pt2"))
     check_out(out, options.overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)

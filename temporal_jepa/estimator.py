@@ -10,8 +10,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from .checkpoint import folder_of, from_pretrained, read_config, save_pretrained
-from .config import Pool, PretrainConfig
+from .checkpoint import channels_of, folder_of, from_pretrained, read_config, save_pretrained
+from .config import RATE, WARM_STEPS, Pool, PretrainConfig
 from .data.sequences import Sequences
 from .embedding import embed_sequences, embed_timesteps
 from .model import TemporalJEPA
@@ -146,10 +146,8 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             ValueError: if it is damaged.
         """
         model = from_pretrained(source, device)
-        stored = read_config(folder_of(source))
         embedder = cls(init_from=source, pool=pool, device=device)
-        named = stored.get("channels") or len(stored.get("data", {}).get("channels", ())) or None
-        embedder.channels_ = named if model.config.views else model.config.input_dim
+        embedder.channels_ = channels_of(read_config(folder_of(source)))
         if embedder.channels_ is not None:
             embedder.n_features_in_ = embedder.channels_
         blank = np.zeros((model.config.seq_len, embedder.channels_ or 1), dtype=np.float32)
@@ -157,7 +155,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         embedder.model_ = model
         return embedder
 
-    def adapt(self, X: Any, steps: int = 100, lr: float = 2e-4) -> Self:
+    def adapt(self, X: Any, steps: int = WARM_STEPS, lr: float = RATE / 10) -> Self:
         """Train a fitted embedder a little further on `X`, without labels; "series-small" on each channel by itself.
 
         Args:

@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from . import drawings, figures
-from .checkpoint import from_pretrained, read_config, write_atomically
+from .checkpoint import BUNDLED, from_pretrained, read_config, write_atomically
 from .config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig, flags, in_words
 from .data import Sequences, read
 from .embedding import check_channels, embed_sequences, single_channels, untrained_twin
@@ -242,7 +242,7 @@ def _space(run: _Run) -> Row | None:
     if run.model is not None and run.sequences is not None:
         chosen = run.sequences.select(_spread(len(run.sequences), POINTS))
         warm = _start(run) == GENERAL
-        first = from_pretrained(GENERAL) if warm else untrained_twin(run.model, run.seed)
+        first = from_pretrained(BUNDLED / GENERAL) if warm else untrained_twin(run.model, run.seed)
         before, after = (standard(embed_sequences(model, chosen)) for model in (first, run.model))
         panels = [(f"Before training ({GENERAL if warm else 'random weights'})", before, chosen.labels),
                   ("After training", after, chosen.labels)]  # fmt: skip

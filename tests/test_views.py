@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 from temporal_jepa import Sequences, TemporalJEPAEmbedder, cli, finetuning, from_pretrained, pretrain
-from temporal_jepa.checkpoint import BUNDLED, export, save_pretrained
+from temporal_jepa.checkpoint import BUNDLED, channels_of, export, read_config, save_pretrained
 from temporal_jepa.config import RECIPE, PretrainConfig, TemporalJEPAConfig
 from temporal_jepa.embedding import embed_sequences, embed_timesteps, embed_tokens, untrained_twin
 from temporal_jepa.encoder import QUANTILES, pool_tokens
 from temporal_jepa.finetuning import TemporalJEPAClassifier
 from temporal_jepa.model import TemporalJEPA
+from temporal_jepa.report import write_report
 from temporal_jepa.start import start_of
 from temporal_jepa.synthetic import synthetic_twins
 
@@ -334,6 +335,8 @@ def test_a_fitted_embedder_keeps_to_its_channels(tmp_path: Path) -> None:
         for other in (X[:, :2], X[:, 0]):  # a table is one channel
             with pytest.raises(ValueError, match=r"expected series of 3 channels, as in fit, got [12]"):
                 embedder.transform(other)
+    stored = [channels_of(read_config(folder)) for folder in (tmp_path / "saved", BUNDLED / "series-small")]
+    assert stored == [3, None]  # of the graph that `export` writes, too
     general = TemporalJEPAEmbedder.from_pretrained("series-small")
     assert general.channels_ is None
     assert not hasattr(general, "n_features_in_")
@@ -351,6 +354,7 @@ def test_names_of_starts_win_over_folders_of_that_name(tmp_path: Path, monkeypat
     own = pretrain(data, "b", PretrainConfig(steps=1, device="cpu"), {"embed_dim": 32})
     starts = [json.loads((run / "config.json").read_text())["init_from"] for run in (general, own)]
     assert starts == ["series-small", "scratch"]
+    assert write_report(general).is_file()  # the map before training is of the bundled weights
     np.save("d.npy", series(4, 2, 40))
     words = ["pretrain", "--data", "d.npy", "--steps", "1", "--device", "cpu", "--out"]
     assert cli.main([*words, "c", "--init-from", "scratch", "--embed-dim", "32"]) == 0
