@@ -37,7 +37,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.cluster import KMeans
 
-from temporal_jepa.surprise import SurpriseDetector
+from temporal_jepa.estimators.anomaly import SurpriseDetector
 
 Array = npt.NDArray[Any]
 COLUMNS = ("series", "half", "length", "window", "scorer", "known", "seed", "vus_pr", "seconds")

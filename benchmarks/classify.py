@@ -107,7 +107,7 @@ def embed(task: Task, train: Sequences, test: Sequences) -> Iterator[tuple[str, 
     if name in (*ENCODERS, *GENERAL):
         yield from (_encoder if name in ENCODERS else _general)(task, train, test)
         return
-    from temporal_jepa import probes
+    from temporal_jepa.evaluation import probes
 
     began = time.perf_counter()
     fit = 0.0
@@ -145,9 +145,10 @@ def _collection(sequences: Sequences) -> Any:
 
 
 def _encoder(task: Task, train: Sequences, test: Sequences) -> Iterator[tuple[str, Features, Features, float, float]]:
-    from temporal_jepa.embedding import embed_sequences, untrained_twin
-    from temporal_jepa.start import SCRATCH, first_model, start_of
-    from temporal_jepa.training import train as fit_model
+    from temporal_jepa.embed import embed_sequences
+    from temporal_jepa.model.jepa import random_init_like
+    from temporal_jepa.training.initial import SCRATCH, first_model, start_of
+    from temporal_jepa.training.trainer import train as fit_model
 
     name, changed = settings(task.embedder)
     known = {field.name for field in fields(PretrainConfig)}
@@ -160,7 +161,7 @@ def _encoder(task: Task, train: Sequences, test: Sequences) -> Iterator[tuple[st
     start = start_of(train, changed.pop("init_from", None), changed)
     model = first_model(train, start, task.seed, changed)
     if name == "untrained":
-        model = untrained_twin(model, task.seed)
+        model = random_init_like(model, task.seed)
     else:
         config = PretrainConfig(**{"seed": task.seed, "device": "cpu", **training})
         fit_model(model, train, config.settled(len(train), warm=start != SCRATCH))
@@ -175,12 +176,13 @@ def _encoder(task: Task, train: Sequences, test: Sequences) -> Iterator[tuple[st
 def _general(task: Task, train: Sequences, test: Sequences) -> Iterator[tuple[str, Features, Features, float, float]]:
     """The encoder for any series, pooled by quantiles, which is what "all" means for it."""
     from temporal_jepa import from_pretrained
-    from temporal_jepa.embedding import embed_sequences, untrained_twin
+    from temporal_jepa.embed import embed_sequences
+    from temporal_jepa.model.jepa import random_init_like
 
     name, _, folder = task.embedder.partition(":")
     model = from_pretrained(folder or "series-small")
     if name == "series-small-untrained":
-        model = untrained_twin(model, task.seed)
+        model = random_init_like(model, task.seed)
     began = time.perf_counter()
     pair = embed_sequences(model, train), embed_sequences(model, test)
     yield "all", *pair, 0.0, time.perf_counter() - began
@@ -190,7 +192,7 @@ def cross_validated(Z: Features, y: npt.NDArray[np.str_], kind: str, seed: int) 
     """Mean accuracy of the probe over folds of the train split; NaN when no class has two rows."""
     from sklearn.model_selection import StratifiedKFold
 
-    from temporal_jepa.probes import probe
+    from temporal_jepa.evaluation.probes import probe
 
     folds = min(FOLDS, int(np.unique(y, return_counts=True)[1].max()))
     if folds < 2 or len(y) > CHECKED:
@@ -203,7 +205,7 @@ def work(task: Task) -> list[dict[str, Any]]:
     """All rows of a task; runs in a process of its own, on one thread."""
     import torch
 
-    from temporal_jepa.probes import probe
+    from temporal_jepa.evaluation.probes import probe
 
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", "The least populated class", UserWarning)

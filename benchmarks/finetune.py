@@ -16,7 +16,7 @@ import torch
 from classify import find_sets, load
 
 from temporal_jepa import TemporalJEPAEmbedder
-from temporal_jepa.finetuning import TemporalJEPAClassifier
+from temporal_jepa.estimators.classifier import TemporalJEPAClassifier
 
 COLUMNS = ("dataset", "base", "seed", "frozen", "finetuned", "steps", "seconds")
 

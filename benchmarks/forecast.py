@@ -29,8 +29,9 @@ import pandas as pd
 
 from temporal_jepa.config import PretrainConfig
 from temporal_jepa.data import Sequences
-from temporal_jepa.embedding import embed_sequences, initial_model
-from temporal_jepa.training import train
+from temporal_jepa.embed import embed_sequences
+from temporal_jepa.training.initial import initial_model
+from temporal_jepa.training.trainer import train
 
 Array = npt.NDArray[Any]
 INPUT, HORIZONS = 336, (24, 48, 96, 168, 336, 720)

@@ -23,8 +23,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from temporal_jepa.config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig
 from temporal_jepa.data import Sequences
-from temporal_jepa.embedding import initial_model
-from temporal_jepa.training import Trainer
+from temporal_jepa.training.initial import initial_model
+from temporal_jepa.training.trainer import Trainer
 
 SIZE = {"embed_dim": 384, "encoder_depth": 12, "num_heads": 6, "predictor_embed_dim": 192, "predictor_depth": 6,
         "patch_len": 2, "patch_size": 16}  # fmt: skip

@@ -34,15 +34,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from temporal_jepa.attentive import attentive_probe
+from temporal_jepa.evaluation.attentive import attentive_probe
 from temporal_jepa.config import PretrainConfig
 from temporal_jepa.data import Sequences
-from temporal_jepa.embedding import embed_sequences, embed_tokens, initial_model
-from temporal_jepa.masks import gather_tokens, kept_index
-from temporal_jepa.model import TemporalJEPA
-from temporal_jepa.moving import moving_pictures
-from temporal_jepa.probes import probe
-from temporal_jepa.training import train
+from temporal_jepa.embed import embed_sequences, embed_tokens
+from temporal_jepa.training.initial import initial_model
+from temporal_jepa.model.masks import gather_tokens, kept_index
+from temporal_jepa.model.jepa import TemporalJEPA
+from temporal_jepa.data.moving_digits import moving_pictures
+from temporal_jepa.evaluation.probes import probe
+from temporal_jepa.training.trainer import train
 
 Array = npt.NDArray[Any]
 Labels = dict[str, Array]

@@ -29,11 +29,11 @@ from series_small import build, train, twins_head, twins_loss
 from torch import Tensor, nn
 
 from temporal_jepa.data import Sequences
-from temporal_jepa.embedding import embed_sequences
-from temporal_jepa.losses import variance_covariance
-from temporal_jepa.masks import gather_tokens, kept_index
-from temporal_jepa.model import TemporalJEPA
-from temporal_jepa.views import embed_views
+from temporal_jepa.embed import embed_sequences
+from temporal_jepa.model.losses import variance_covariance
+from temporal_jepa.model.masks import gather_tokens, kept_index
+from temporal_jepa.model.jepa import TemporalJEPA
+from temporal_jepa.model.multiscale import embed_views
 
 COLUMNS = ("objective", "seed", "dataset", "shipped", "last", "cpu_seconds")
 
@@ -172,7 +172,7 @@ def features(model: TemporalJEPA, sequences: Sequences) -> dict[str, npt.NDArray
 
 
 def run(options: argparse.Namespace) -> None:
-    from temporal_jepa.probes import probe
+    from temporal_jepa.evaluation.probes import probe
 
     names = sorted(find_sets(options.folders, None))
     paths = find_sets(options.folders, names[::2] if options.half else names)

@@ -23,11 +23,11 @@ from torch import Tensor, nn
 
 from temporal_jepa.checkpoint import save_pretrained
 from temporal_jepa.config import RECIPE, TemporalJEPAConfig
-from temporal_jepa.ema import momentum_at
-from temporal_jepa.encoder import Encoded
-from temporal_jepa.model import TemporalJEPA
-from temporal_jepa.synthetic import synthetic_twins
-from temporal_jepa.views import standardised
+from temporal_jepa.model.ema import momentum_at
+from temporal_jepa.model.encoder import Encoded
+from temporal_jepa.model.jepa import TemporalJEPA
+from synthetic_series import synthetic_pairs
+from temporal_jepa.model.multiscale import standardised
 
 VIEWS = (128, 256, 512)
 SHORTEST = 0.8  # of a series that is left by cutting
@@ -48,7 +48,7 @@ def batches(options: argparse.Namespace) -> Iterator[Tensor]:
     rng = np.random.default_rng([options.seed, 1])
     for step in range(options.steps):
         if step % 8 == 0:
-            stock = synthetic_twins(8 * options.pairs, seed=options.seed, start=step * options.pairs)
+            stock = synthetic_pairs(8 * options.pairs, seed=options.seed, start=step * options.pairs)
         rows = stock[(step % 8) * options.pairs :][: options.pairs].reshape(-1, stock.shape[2])
         cut = []
         for row in rows:
@@ -129,7 +129,7 @@ def main() -> None:
     train(model, [head], terms, options)
     details = {
         "pretrain": {name: value for name, value in vars(options).items() if name != "out"},
-        "data": {"path": "synthetic_twins", "n": 2 * options.steps * options.pairs},
+        "data": {"path": "synthetic_pairs", "n": 2 * options.steps * options.pairs},
         "cpu_seconds": round(time.process_time() - began),
     }
     save_pretrained(model.half(), options.out, details)  # half the size; loading makes it float32 again

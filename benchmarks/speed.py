@@ -23,9 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from temporal_jepa.config import TemporalJEPAConfig
-from temporal_jepa.losses import variance_covariance
-from temporal_jepa.model import TemporalJEPA
-from temporal_jepa.transformer import sincos
+from temporal_jepa.model.losses import variance_covariance
+from temporal_jepa.model.jepa import TemporalJEPA
+from temporal_jepa.model.transformer import sincos
 
 CHANNELS, WIDTH, NARROW, DEPTH, SHALLOW, HEADS, STEPS, RATIO = 128, 128, 64, 4, 2, 8, 60, 0.5
 CONFIG = TemporalJEPAConfig(  # the seed's defaults, written out

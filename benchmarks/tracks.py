@@ -47,11 +47,12 @@ from sklearn.preprocessing import StandardScaler
 
 from temporal_jepa.config import PretrainConfig
 from temporal_jepa.data import Sequences, read
-from temporal_jepa.data.tracks import movement
-from temporal_jepa.embedding import embed_sequences, initial_model
-from temporal_jepa.probes import minirocket_features, raw_features
-from temporal_jepa.search import standard
-from temporal_jepa.training import train as pretrain
+from temporal_jepa.data.trajectories import movement
+from temporal_jepa.embed import embed_sequences
+from temporal_jepa.training.initial import initial_model
+from temporal_jepa.evaluation.probes import minirocket_features, raw_features
+from temporal_jepa.evaluation.neighbors import standard
+from temporal_jepa.training.trainer import train as pretrain
 
 Array = npt.NDArray[Any]
 COLUMNS = ("set", "features", "seed", "task", "method", "accuracy", "balanced", "macro_f1", "rank", "first", "seconds")

@@ -30,12 +30,13 @@ from sklearn.metrics import roc_auc_score
 from temporal_jepa.config import PretrainConfig
 from temporal_jepa.data import Sequences
 from temporal_jepa.data.video import Sampling, read_video
-from temporal_jepa.embedding import embed_sequences, initial_model
-from temporal_jepa.model import TemporalJEPA
-from temporal_jepa.moving import moving_pictures
-from temporal_jepa.probes import probe
-from temporal_jepa.search import Index
-from temporal_jepa.training import train
+from temporal_jepa.embed import embed_sequences
+from temporal_jepa.training.initial import initial_model
+from temporal_jepa.model.jepa import TemporalJEPA
+from temporal_jepa.data.moving_digits import moving_pictures
+from temporal_jepa.evaluation.probes import probe
+from temporal_jepa.evaluation.neighbors import Index
+from temporal_jepa.training.trainer import train
 
 Array = npt.NDArray[Any]
 FRAMES, MISSED = 16, 12  # of a clip; that a digit misses when it jumps

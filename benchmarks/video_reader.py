@@ -54,7 +54,7 @@ def memory(name: str) -> float:
 
 def accessed(path: str, start: float, frames: int, fps: float) -> int:
     """Decode the clip that starts at `start` seconds: what a reader without a map does for each sample."""
-    from temporal_jepa.data.decoding import Clock, Target, _Fit, sampled
+    from temporal_jepa.data.ffmpeg import Clock, Target, _Fit, sampled
 
     fit = _Fit(Target(fps, (64, 64, 3), "center"), Path(path), [])
     count = 0

@@ -14,10 +14,11 @@ import pandas as pd
 from series import data_folder
 
 from temporal_jepa import PretrainConfig, from_pretrained, pretrain, read
-from temporal_jepa.embedding import embed_sequences, untrained_twin
-from temporal_jepa.probes import probe
-from temporal_jepa.report import write_report
-from temporal_jepa.search import Index
+from temporal_jepa.embed import embed_sequences
+from temporal_jepa.model.jepa import random_init_like
+from temporal_jepa.evaluation.probes import probe
+from temporal_jepa.report.report import write_report
+from temporal_jepa.evaluation.neighbors import Index
 
 
 def fixes(part: str) -> pd.DataFrame:
@@ -44,7 +45,7 @@ def main(out: str | Path = "runs/example-trajectories", steps: int = 150) -> dic
     print(f"the nearest train track is of the same kind for {alike.mean():.0%} of the test tracks")
 
     scores = {}
-    for name, encoder in (("untrained", untrained_twin(model, seed=0)), ("pretrained", model)):
+    for name, encoder in (("untrained", random_init_like(model, seed=0)), ("pretrained", model)):
         Z = [embed_sequences(encoder, part) for part in (train, test)]
         scores[name] = probe(Z[0], train.labels, Z[1], test.labels)
         print(f"ridge on frozen vectors, {name} encoder: {scores[name]:.3f}")

@@ -13,11 +13,12 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from temporal_jepa import PretrainConfig, Sequences, from_pretrained, pretrain
-from temporal_jepa.embedding import embed_sequences, untrained_twin
-from temporal_jepa.moving import moving_pictures
-from temporal_jepa.probes import probe
-from temporal_jepa.report import write_report
-from temporal_jepa.search import Index
+from temporal_jepa.embed import embed_sequences
+from temporal_jepa.model.jepa import random_init_like
+from temporal_jepa.data.moving_digits import moving_pictures
+from temporal_jepa.evaluation.probes import probe
+from temporal_jepa.report.report import write_report
+from temporal_jepa.evaluation.neighbors import Index
 
 COURSES = np.array(["east", "south-east", "south", "south-west", "west", "north-west", "north", "north-east"])
 
@@ -39,7 +40,7 @@ def main(out: str | Path = "runs/example-video", steps: int = 150) -> dict[str, 
     print(f"test film 0 is most like train film {near[0, 0]}, at a distance of {distance[0, 0]:.1f}")
 
     scores = {}
-    for name, encoder in (("untrained", untrained_twin(model, seed=0)), ("pretrained", model)):
+    for name, encoder in (("untrained", random_init_like(model, seed=0)), ("pretrained", model)):
         Z = [embed_sequences(encoder, part) for part in (train, test)]
         scores[name] = probe(Z[0], train.labels, Z[1], test.labels)
         print(f"ridge on frozen vectors, {name} encoder: {scores[name]:.3f}")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from temporal_jepa import RECIPE, TemporalJEPA, TemporalJEPAConfig, from_pretrained, save_pretrained
-from temporal_jepa.checkpoint import export
+from temporal_jepa.model.export import export
 
 CONFIG = TemporalJEPAConfig(input_dim=2, seq_len=100, **{**RECIPE, "embed_dim": 16, "num_heads": 2})
 

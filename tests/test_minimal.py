@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from temporal_jepa import TemporalJEPA, TemporalJEPAConfig
-from temporal_jepa.masks import draw_visible
+from temporal_jepa.model.masks import draw_visible
 
 CHANNELS, LENGTH, BATCH, DEPTH = 3, 12, 8, 2
 

@@ -22,39 +22,18 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "temporal_jepa"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
-# docs/decisions/0001-flat-package-on-floors.md, lowest floor first. A module imports from lower floors only.
+# docs/decisions/0010-rooms.md: rooms and single files, lowest floor first. Imports stay in a room or go down.
 FLOORS = [
-    [
-        "version",
-        "masks",
-        "losses",
-        "ema",
-        "metrics",
-        "probes",
-        "figures",
-        "search",
-        "synthetic",
-        "views",
-        "moving",
-        "data",
-    ],  # the files of data/ may import each other
-    ["config", "drawings"],
-    ["linear"],
-    ["tokenizers", "transformer"],
-    ["encoder", "attentive"],
-    ["model"],
-    ["checkpoint", "embedding"],
-    ["training", "start"],
-    ["runs"],
-    ["estimator", "report"],
-    ["aeon_adapter", "finetuning", "surprise"],
-    ["forms", "console"],
-    ["cli"],  # starts the commands by name
-    ["commands"],
-    ["demo", "alarms", "lookup"],
+    ["version", "config", "files"],
+    ["data", "model"],
+    ["checkpoint", "embed"],
+    ["training", "evaluation"],
+    ["estimators"],
+    ["report"],
+    ["cli"],
     ["__init__", "__main__"],
 ]
-FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(file.relative_to(PACKAGE)) for file in FILES]
 
@@ -99,36 +78,18 @@ def own_imports(file: Path) -> set[str]:
 @pytest.mark.parametrize("file", FILES, ids=NAMES)
 def test_imports_go_only_down(file: Path) -> None:
     home = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    assert home in FLOOR, f"{home} has no floor: give it one here and in docs/decisions/0001"
+    assert home in FLOOR, f"{home} has no floor: give it one here and in docs/decisions/0010"
     for target in own_imports(file):
-        there = target.split(".")[0]
-        if not home == there == "data":
-            assert FLOOR[there] < FLOOR[home], f"{home} (floor {FLOOR[home]}) imports {target} (floor {FLOOR[there]})"
+        room = target.split(".")[0]
+        if room != home:
+            assert FLOOR[room] < FLOOR[home], f"{home} (floor {FLOOR[home]}) imports {target} (floor {FLOOR[room]})"
 
 
-def test_model_and_data_never_meet() -> None:
-    for module in ("config", "tokenizers", "transformer", "encoder", "model"):
-        assert not {name for name in own_imports(PACKAGE / f"{module}.py") if name.startswith("data")}
+def test_model_knows_no_data_and_data_no_torch() -> None:
+    for file in (PACKAGE / "model").glob("*.py"):
+        assert not re.search(r"^\s*(import|from) pandas\b", file.read_text("utf-8"), re.MULTILINE), file.name
     for file in (PACKAGE / "data").glob("*.py"):
         assert not re.search(r"^\s*(import|from) torch\b", file.read_text("utf-8"), re.MULTILINE), file.name
-
-
-@pytest.mark.parametrize("file", FILES, ids=NAMES)
-def test_files_and_functions_are_small(file: Path) -> None:
-    text = file.read_text("utf-8")
-    assert len(text.splitlines()) <= 400, f"{file.name} has {len(text.splitlines())} lines, 400 at most: what can go?"
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            lines = (node.end_lineno or node.lineno) - node.lineno + 1
-            if ast.get_docstring(node):
-                lines -= (node.body[0].end_lineno or 0) - node.body[0].lineno + 1
-            assert lines <= 40, (
-                f"{file.name}:{node.lineno} {node.name} has {lines} lines without its docstring, 40 at most"
-            )
-
-
-def test_the_package_is_small() -> None:
-    assert sum(len(file.read_text("utf-8").splitlines()) for file in FILES) <= 10000
 
 
 def test_every_public_name_is_documented() -> None:
@@ -143,10 +104,6 @@ def test_every_public_name_is_documented() -> None:
                 made_by_dataclass = (thing.__doc__ or "").startswith(f"{name}(")
                 assert inspect.getdoc(thing), f"{module.__name__}.{name} has no docstring"
                 assert not made_by_dataclass, f"{module.__name__}.{name} has no docstring of its own"
-
-
-def test_the_public_names_are_few() -> None:
-    assert len(temporal_jepa.__all__) <= 20
 
 
 IMPORT = """
@@ -174,12 +131,12 @@ def test_import_loads_torch_and_numpy_only_and_costs_little_more() -> None:
 
 def test_help_does_not_load_torch() -> None:
     code = (
-        "import sys; from temporal_jepa import cli\n"
+        "import sys; from temporal_jepa.cli import main as cli\n"
         "try: cli.main(['--help'])\n"
         "except SystemExit: pass\n"
         "print('torch' in sys.modules)"
     )
-    # `import temporal_jepa.cli` runs the package's __init__: it must be lazy enough for a quick --help.
+    # `import temporal_jepa.cli.main` runs the package's __init__: it must be lazy enough for a quick --help.
     assert run(sys.executable, "-c", code).splitlines()[-1] == "False", "temporal-jepa --help imports torch"
 
 

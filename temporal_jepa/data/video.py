@@ -19,7 +19,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from .decoding import Facts, Region, Target, decode, survey
+from .ffmpeg import Facts, Region, Target, decode, survey
 from .sequences import AGENTS, SOME, Frame, Sequences, listed
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".m2ts", ".wmv", ".flv", ".ogv", ".3gp",

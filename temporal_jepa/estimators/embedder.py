@@ -1,0 +1,239 @@
+"""The scikit-learn face: `TemporalJEPAEmbedder().fit(X).transform(X)`."""
+
+import copy
+import os
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from ..checkpoint import from_pretrained, save_pretrained
+from ..files import channels_of, folder_of, read_config
+from ..config import RATE, WARM_STEPS, Pool, PretrainConfig
+from ..data.sequences import Sequences
+from ..embed import embed_sequences, embed_timesteps
+from ..model.jepa import TemporalJEPA
+from ..training.initial import SCRATCH, first_model, start_of
+from ..training.trainer import train
+
+ARCHITECTURE = ("embed_dim", "encoder_depth", "num_heads", "patch_len", "mask_ratio", "normalize")
+
+
+class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Learns to embed series without labels. Works in pipelines, grid searches, `clone`, `set_output` and `pickle`.
+
+    `X` is an array `(n, channels, time)`, a list of arrays `(channels, time_i)` of any lengths, or a table `(n, time)`
+    (array or DataFrame) of univariate series; NaN is a missing value. Fitted on a table, tables must keep its columns;
+    pass `X[:, None, :]` for other lengths. Scenes are `(n, time, agents, features)`; films are uint8 `(n, time, rows,
+    columns)` or `(n, time, rows, columns, channels)`, uint8 or float in 0..1. What `read` returns will do too.
+
+    Args:
+        steps: optimizer steps; 0 lets the number of series decide, see `PretrainConfig`.
+        batch_size: series a step.
+        lr: peak learning rate; None: as `PretrainConfig`.
+        pool: "all", "quantiles", "stats" or "mean", see `TemporalJEPA.embed`.
+        embed_dim: width of a token; this and the next five are fields of `TemporalJEPAConfig`, None: `RECIPE`'s value.
+        encoder_depth: attention blocks.
+        num_heads: attention heads.
+        patch_len: timesteps a token.
+        mask_ratio: share of a series to hide in training.
+        normalize: "none", "dataset" or "instance".
+        init_from: what to start from: "series-small", the general encoder; a run folder or model on the hub; "scratch",
+            weights drawn from the seed. None: "series-small" for series of up to 2048 timesteps, and "scratch" for
+            longer ones, for tracks, scenes and films, and where a field of the architecture is given.
+        random_state: int for the same result every time on the same machine, a RandomState, or None.
+        device: "cpu", "cuda", ..., or "auto".
+
+    Attributes:
+        model_: the trained `TemporalJEPA`, on `device`.
+        history_: rows of training metrics; the last holds the collapse `verdict`. Absent after `from_pretrained`.
+        channels_: channels of a series; None for "series-small" as it comes, which takes any.
+        n_features_in_: columns of a table, else channels.
+        feature_names_in_: names of the columns, when `X` was a DataFrame whose columns are all strings.
+
+    >>> X = np.random.default_rng(0).normal(size=(8, 2, 30))
+    >>> TemporalJEPAEmbedder(init_from="scratch", steps=2, pool="mean", random_state=0).fit(X).transform(X).shape
+    (8, 64)
+    """
+
+    def __init__(
+        self,
+        steps: int = PretrainConfig.steps,
+        batch_size: int = PretrainConfig.batch_size,
+        lr: float | None = PretrainConfig.lr,
+        pool: Pool = "all",
+        embed_dim: int | None = None,
+        encoder_depth: int | None = None,
+        num_heads: int | None = None,
+        patch_len: int | None = None,
+        mask_ratio: float | None = None,
+        normalize: str | None = None,
+        init_from: str | os.PathLike[str] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "cpu",
+    ):
+        self.steps = steps
+        self.batch_size = batch_size
+        self.lr = lr
+        self.pool = pool
+        self.embed_dim = embed_dim
+        self.encoder_depth = encoder_depth
+        self.num_heads = num_heads
+        self.patch_len = patch_len
+        self.mask_ratio = mask_ratio
+        self.normalize = normalize
+        self.init_from = init_from
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on `X`; `y` is ignored.
+
+        Raises:
+            ValueError: for fewer than 2 series, a channel or series without an observed value, infinite values, series
+                shorter than two patches, or parameters out of range.
+        """
+        sequences = self._sequences(X, fitting=True).check_observed()
+        self.channels_: int | None = sequences.n_channels
+        seed = as_seed(self.random_state)
+        config = PretrainConfig(self.steps, self.batch_size, self.lr, seed=seed, device=self.device)
+        chosen = {name: getattr(self, name) for name in ARCHITECTURE if getattr(self, name) is not None}
+        start = start_of(sequences, self.init_from, chosen)
+        model = first_model(sequences, start, seed, chosen)
+        config = config.settled(len(sequences), warm=start != SCRATCH)
+        self._count_features_out(model, sequences)
+        history: list[dict[str, Any]] = []
+        self.model_ = train(model, sequences, config, on_row=history.append)
+        self.history_ = history
+        return self
+
+    def transform(self, X: Any) -> npt.NDArray[np.float32]:
+        """One embedding per series, float32 `(n, features)`. Which series share a call does not change a bit of it.
+
+        Raises:
+            ValueError: for other channels, or other columns of a table, than in `fit`; for a series all missing.
+            NotFittedError: before `fit`.
+        """
+        check_is_fitted(self)
+        embedding = embed_sequences(self.exact(), self.sequences(X), self.pool)
+        self._n_features_out = embedding.shape[1]  # that of "series-small" goes with the channels of X
+        return embedding
+
+    def transform_timesteps(self, X: Any) -> list[npt.NDArray[np.float32]]:
+        """One embedding per timestep: for each series float32 `(time_i, embed_dim)`, NaN where a patch is unobserved.
+
+        Raises as `transform`.
+        """
+        check_is_fitted(self)
+        return embed_timesteps(self.exact(), self.sequences(X))
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write the fitted model as a folder that `from_pretrained` and the command line read."""
+        check_is_fitted(self)
+        save_pretrained(self.model_, folder, {"channels": self.channels_})
+
+    @classmethod
+    def from_pretrained(cls, source: str | os.PathLike[str], pool: Pool = "all", device: str = "cpu") -> Self:
+        """A fitted embedder from a run folder, a folder of `save_pretrained`, or "owner/name" on the hub.
+
+        "series-small" comes with the package: an encoder trained on synthetic series, for any number of channels, any
+        length and scale. It embeds each channel by itself, so `transform` gives features for every channel.
+
+        Raises:
+            FileNotFoundError: if there is no model.
+            ValueError: if it is damaged.
+        """
+        model = from_pretrained(source, device)
+        embedder = cls(init_from=source, pool=pool, device=device)
+        embedder.channels_ = channels_of(read_config(folder_of(source)))
+        if embedder.channels_ is not None:
+            embedder.n_features_in_ = embedder.channels_
+        blank = np.zeros((model.config.seq_len, embedder.channels_ or 1), dtype=np.float32)
+        embedder._count_features_out(model, Sequences([blank]))
+        embedder.model_ = model
+        return embedder
+
+    def adapt(self, X: Any, steps: int = WARM_STEPS, lr: float = RATE / 10) -> Self:
+        """Train a fitted embedder a little further on `X`, without labels; "series-small" on each channel by itself.
+
+        Args:
+            X: as in `transform`; at least two series.
+            steps: optimizer steps.
+            lr: peak learning rate, a tenth of the usual one.
+
+        Raises:
+            ValueError: as `fit`.
+            NotFittedError: before `fit` or `from_pretrained`.
+        """
+        check_is_fitted(self)
+        config = PretrainConfig(steps, self.batch_size, lr, seed=as_seed(self.random_state), device=self.device)
+        history: list[dict[str, Any]] = []
+        self.model_ = train(copy.deepcopy(self.model_), self.sequences(X), config, on_row=history.append)
+        self.history_ = history
+        return self
+
+    def _count_features_out(self, model: TemporalJEPA, sequences: Sequences) -> None:
+        """Learn the width of an embedding from one series, before training: a wrong `pool` then costs nothing."""
+        self._n_features_out = embed_sequences(model.eval(), sequences.select([0]), self.pool).shape[1]
+
+    def exact(self) -> TemporalJEPA:
+        """The model in float64: rounded to float32, a result does not show what shared its batch."""
+        if next(self.model_.parameters()).device.type == "mps":  # has no float64
+            return self.model_
+        return copy.deepcopy(self.model_).double()
+
+    def sequences(self, X: Any) -> Sequences:
+        """`X` as the fitted embedder reads it; raises as `transform`."""
+        return self._sequences(X, fitting=False)
+
+    def _sequences(self, X: Any, fitting: bool) -> Sequences:
+        if isinstance(X, Sequences):
+            return self._collection(X, fitting)
+        if isinstance(X, np.ma.MaskedArray):  # scikit-learn's checks would drop the mask
+            X = np.ma.filled(X.astype(float), np.nan)
+        collection = isinstance(X, (list, tuple)) and not _is_table(X)
+        if not collection:
+            X = X if isinstance(X, (list, tuple)) or hasattr(X, "shape") else np.asarray(X)
+            checks = {"dtype": np.float32, "ensure_all_finite": "allow-nan", "ensure_min_samples": 2 if fitting else 1}
+            columns_count = fitting or getattr(self, "n_features_in_", None) != self.channels_  # fitted on a table
+            if np.ndim(X) in (4, 5):  # frames: bytes stay bytes
+                X = np.asarray(X)
+            elif np.ndim(X) == 2 and columns_count:
+                X = validate_data(self, X, reset=fitting, ensure_min_features=2 if fitting else 1, **checks)
+                return Sequences.from_arrays(X)
+            else:
+                X = check_array(X, allow_nd=True, **checks)
+        return self._collection(Sequences.from_arrays(X), fitting)
+
+    def _collection(self, sequences: Sequences, fitting: bool) -> Sequences:
+        if fitting and len(sequences) < 2:
+            raise ValueError("expected at least 2 series, got 1 sample; cut a long recording into windows")
+        if fitting:
+            validate_data(self, [x.T for x in sequences.values], skip_check_array=True)  # learns n_features_in_
+        elif self.model_.config.views and self.channels_ not in (None, sequences.n_channels):
+            raise ValueError(f"expected series of {self.channels_} channels, as in fit, got {sequences.n_channels}")
+        return sequences
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def as_seed(state: int | np.random.RandomState | None) -> int:
+    """A seed from scikit-learn's `random_state`."""
+    if isinstance(state, (int, np.integer)):
+        return int(state)
+    return int(check_random_state(state).randint(np.iinfo(np.int32).max))
+
+
+def _is_table(X: list[Any] | tuple[Any, ...]) -> bool:
+    """Whether a list holds rows of a table: not arrays `(channels, time)`, not rows of unequal length."""
+    if not X or any(np.ndim(x) > 1 for x in X):
+        return False
+    return all(np.ndim(x) == 0 for x in X) or len({np.shape(x) for x in X}) == 1

@@ -1,0 +1,1 @@
+"""Probes, controls and neighbour search on frozen embeddings."""

@@ -1,0 +1,1 @@
+"""Masks, encoder, predictor, losses and EMA; torch only, no data."""

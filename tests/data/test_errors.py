@@ -1,0 +1,247 @@
+"""Bad files: one sentence that says where, what was found, and what to do."""
+
+import importlib.util
+import re
+import zipfile
+import zlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from temporal_jepa.data import read
+
+TS = "@problemName P\n@dimensions 2\n@equalLength true\n@seriesLength 3\n@classLabel true up down\n@data\n"
+
+CASES = {  # name, content, options, message
+    "empty csv": ("a.csv", "", {}, "a.csv: the file is empty"),
+    "blank csv": ("a.csv", " \n\n", {}, "the file is empty"),
+    "header only": ("a.csv", "time,v\n", {}, "a header line and no data"),
+    "binary csv": ("a.csv", bytes(range(256)) * 9, {}, "holds binary data, expected .csv text"),
+    "ragged wide": (
+        "a.csv",
+        "t0,t1,t2\n1,2,3\n1,2\n",
+        {},
+        "expected 3 fields in every row as in the header, got 2 in line 3",
+    ),
+    "ragged long": ("a.csv", "time,v\n1,2\n1,2,3\n", {}, "expected 2 fields .* got 3 in line 3"),
+    "text in values": (
+        "a.csv",
+        "time,v\n0,1\n1,2\n2,x7\n3,4\n",
+        {},
+        "column 'v' holds 1 values that are no numbers, the first 'x7' in data row 3",
+    ),
+    "text asked for": (
+        "a.csv",
+        "time,v,w\n0,1,a\n1,2,b\n",
+        {"values": "w"},
+        "column 'w' holds 2 values .* 'a' in data row 1",
+    ),
+    "only text": ("a.csv", "name,space\na,1 2\nb,3 4\n", {}, r"at least one column of numbers .* space \('1 2'\)"),
+    "duplicate times": (
+        "a.csv",
+        "id,time,v\na,0,1\nb,0,1\na,1,2\na,1,3\nb,1,3\n",
+        {},
+        "1 duplicate timestamps, the first is 1"
+        r" in series 'a' \(data rows 3 and 4\)",
+    ),
+    "duplicate dates": ("a.csv", "date,v\n2024-01-01,1\n2024-01-01,2\n", {}, "the first is 2024-01-01 in .* time=''"),
+    "missing time": (
+        "a.csv",
+        "time,v\n0,1\n,2\n3,3\n",
+        {},
+        "column 'time' holds 1 rows that are no time, .* data row 2",
+    ),
+    "no time": ("a.csv", "time,v\n2024-01-01,1\nlater,2\n", {}, "no time, the first 'later' in data row 2"),
+    "changing label": (
+        "a.csv",
+        "id,time,v,label\na,0,1,u\na,1,1,w\n",
+        {},
+        "'label' changes within series 'a': 'u', then 'w' in data row 2",
+    ),
+    "missing label": ("a.csv", "label,t0,t1\nu,1,2\n,3,4\n", {}, "column 'label' is empty .* in 1 rows, .* label=''"),
+    "inf": ("a.csv", "id,time,v,w\na,0,1,2\na,1,1,inf\n", {}, "series 'a' are infinite .* timestep 1 of channel 'w'"),
+    "row of nothing": (
+        "a.csv",
+        "t0,t1,t2\n1,2,3\n,,\n",
+        {},
+        "1 rows hold no value, a series of length zero; .* data row 2",
+    ),
+    "nan channel": (
+        "a.csv",
+        "time,v,w\n0,1,\n1,2,\n",
+        {},
+        "channel 'w' has no observed value in any series .* others: v",
+    ),
+    "nan series": ("a.csv", "id,time,v\na,0,1\na,1,2\nb,0,\nb,1,\n", {}, "1 series have no observed value .*: 'b'"),
+    "no such column": (
+        "a.csv",
+        "time,speed\n0,1\n1,2\n",
+        {"values": "sped"},
+        "'sped' that does not exist; did you mean 'sp",
+    ),
+    "no such layout": (
+        "a.csv",
+        "time,v\n0,1\n",
+        {"layout": "tall"},
+        "expected layout wide, long, recording, tracks or scene .*'tall'",
+    ),
+    "long without id": (
+        "a.csv",
+        "time,v\n0,1\n",
+        {"layout": "long"},
+        "layout long needs a column that names the series",
+    ),
+    "long table as .txt": (
+        "a.txt",
+        "".join(f"{t}.5 1 2\n" for t in range(300)),
+        {},
+        "300 rows of 3 numbers is not the UCR",
+    ),
+    "stride alone": ("a.csv", "time,v\n0,1\n1,2\n", {"stride": 3}, "stride=3 needs a window"),
+    "long window": ("a.csv", "time,v\n0,1\n1,2\n", {"window": 3}, r"longer than the longest series \(2\)"),
+    "file as folder": ("a.csv", "time,v\n0,1\n", {"layout": "folder"}, "expects a folder"),
+    "unknown extension": ("a.xlsx", "x", {}, "unknown extension '.xlsx'; expected one of .csv"),
+    "ts: no data": ("a.ts", "@problemName P\n", {}, "no @data line; it is not a .ts file, or cut short"),
+    "ts: no series": ("a.ts", TS, {}, "no series after @data"),
+    "ts: cut in a series": (
+        "a.ts",
+        TS + "1,2,3:4,5,6:up\n1,2,3:4",
+        {},
+        "line 8: expected 2 channels and a label, got 1",
+    ),
+    "ts: cut in a channel": ("a.ts", TS + "1,2,3:4,5:up\n", {}, "line 7: expected 3 values in each channel .* got 2"),
+    "ts: cut in a label": ("a.ts", TS + "1,2,3:4,5,6:u\n", {}, "the label 'u' is not among up, down"),
+    "ts: text": ("a.ts", TS + "1,2,oops:4,5,6:up\n", {}, "line 7: expected numbers, commas and .*'oops'"),
+    "ts: timestamps": ("a.ts", "@timeStamps true\n@data\n(0,1),(1,2)\n", {}, ".ts files with timestamps are not read"),
+    "ts: options": ("a.ts", TS + "1,2,3:4,5,6:up\n", {"id": "x"}, "leave out id"),
+    "npy: empty": ("a.npy", "", {}, "a.npy: not read: .* is it empty, cut short"),
+    "npy: five bytes": ("a.npy", "hello", {}, "a.npy: not read: it is no .npy file, or cut short"),
+    "npy: text": ("a.npy", "1,2,3\n" * 9, {}, "a.npy: not read: it is no .npy file, or cut short"),
+    "npz: garbage": ("a.npz", "garbage", {}, "a.npz: not read: it is no .npz file, or cut short"),
+    "two columns of a name": (
+        "a.csv",
+        "time,v, v\n0,1,2\n1,3,4\n",
+        {},
+        "a.csv: several columns have the same name: v",
+    ),
+    "open quote": ("a.csv", 'time,v\n0,"1\n1,2\n', {}, "a.csv: not read: .* is a quotation mark left open"),
+    "open quote in a long file": ("a.csv", 'v\n"1\n' + "2\n" * 70000, {}, "a.csv: not read: field larger .* left open"),
+    "nanosecond duplicates": (
+        "a.csv",
+        "time,v\n1700000000000000100,1\n1700000000000000000,1\n1700000000000000100,2\n",
+        {},
+        "1 duplicate timestamps, the first is 1700000000000000100 in",
+    ),
+    "parquet: empty": ("a.parquet", "", {}, "the file is empty"),
+    "parquet: garbage": ("a.parquet", "garbage and more of it", {}, "not a readable Parquet file"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_file(tmp_path, case):
+    name, content, options, message = CASES[case]
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=message):
+        read(path, **options)
+
+
+@pytest.mark.parametrize("mapped", [2**26, 0])
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.parquet"])
+def test_a_file_cut_in_half(tmp_path, monkeypatch, name, mapped):
+    monkeypatch.setattr("temporal_jepa.data.arrays.MAPPED_BYTES", mapped)
+    path = tmp_path / name
+    X = np.random.default_rng(0).normal(size=(50, 3, 20))
+    if name == "a.parquet":
+        pd.DataFrame(X.reshape(50, -1)).rename(columns=str).to_parquet(path)
+    else:
+        (np.save if name == "a.npy" else np.savez)(path, X)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match="cut short"):
+        read(path)
+
+
+def test_pickles_are_never_loaded(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([np.zeros(3), np.zeros(4)], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"holds Python objects.* pad unequal lengths with NaN"):
+        read(tmp_path / "a.npy")
+
+
+def test_a_compressed_file_with_damaged_bytes(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, X=np.random.default_rng(0).normal(size=(9, 3, 20)))
+    whole = path.read_bytes()
+    causes = set()
+    for at in range(80, 400, 12):
+        path.write_bytes(whole[:at] + bytes(byte ^ 0xFF for byte in whole[at : at + 12]) + whole[at + 12 :])
+        with pytest.raises(ValueError, match=r"^[^\n]*a.npz: not read: [^\n]*$") as caught:
+            read(path)
+        causes.add(type(caught.value.__cause__))
+    assert {zlib.error, zipfile.BadZipFile} <= causes
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_the_path_is_named_once(tmp_path, value):
+    np.save(tmp_path / "a.npy", np.full((3, 2, 9), value))
+    for data, where in ((tmp_path / "a.npy", f"{tmp_path / 'a.npy'}"), (np.full((3, 2, 9), value), "arrays")):
+        with pytest.raises(ValueError, match=f"^{re.escape(where)}: (channel|[0-9]+ values of)"):
+            read(data)
+
+
+def test_npz_without_x(tmp_path):
+    np.savez(tmp_path / "a.npz", train=np.zeros((2, 9)), test=np.zeros((2, 9)))
+    with pytest.raises(ValueError, match="expected arrays named X and y, got train, test"):
+        read(tmp_path / "a.npz")
+
+
+def test_missing_file_names_its_neighbour(tmp_path):
+    (tmp_path / "data.csv").write_text("time,v\n0,1\n")
+    with pytest.raises(FileNotFoundError, match=r"did you mean 'data.csv'"):
+        read(tmp_path / "dat.csv")
+    with pytest.raises(FileNotFoundError, match="no file or folder"):
+        read(tmp_path / "nowhere" / "x.csv")
+
+
+def test_missing_pyarrow(tmp_path, monkeypatch):
+    (tmp_path / "a.parquet").write_text("x")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        ModuleNotFoundError, match=r"^reading .parquet needs pyarrow: pip install 'temporal-jepa\[parquet\]'$"
+    ):
+        read(tmp_path / "a.parquet")
+
+
+def test_folders(tmp_path):
+    with pytest.raises(ValueError, match="expected files of one type, got none"):
+        read(tmp_path)
+    (tmp_path / "a.csv").write_text("time,v\n0,1\n1,2\n")
+    with pytest.raises(ValueError, match="has the layout folder"):
+        read(tmp_path, layout="wide")
+    (tmp_path / "b.csv").write_text("time,w\n0,1\n1,2\n")
+    with pytest.raises(ValueError, match=r"b.csv: expected the columns of a.csv \(v\), got w"):
+        read(tmp_path)
+    (tmp_path / "notes.md").write_text("hello")
+    with pytest.raises(ValueError, match=r"only files with one series each .* but found notes.md"):
+        read(tmp_path)
+    (tmp_path / "X_TRAIN.tsv").write_text("1\t2.5\t3\n")
+    with pytest.raises(ValueError, match=r"holds the splits X_TRAIN.tsv of a set; name one of these files"):
+        read(tmp_path)
+
+
+def test_options_of_tables_do_not_fit_arrays():
+    with pytest.raises(ValueError, match="id, label name columns of a table, and arrays have none"):
+        read(np.zeros((2, 9)), id="a", label="b")
+    with pytest.raises(ValueError, match=r"expected layout wide .* got 'long'"):
+        read(np.zeros((2, 9)), layout="long")
+
+
+def test_frames_are_checked():
+    with pytest.raises(ValueError, match="the table has no rows"):
+        read(pd.DataFrame({"time": [], "v": []}))
+    with pytest.raises(ValueError, match="the table has no columns"):
+        read(pd.DataFrame(index=[1, 2]))
+    with pytest.raises(ValueError, match="several columns have the same name: v"):
+        read(pd.DataFrame([[1, 2]], columns=["v", "v"]))
+    with pytest.raises(ValueError, match=r"column '1' holds 3 values .* 'a' in .* leave the column out with values="):
+        read(pd.DataFrame({0: [1.0, 2, 3], 1: ["a", "b", "c"], 2: [4.0, 5, 7]}))

@@ -1,0 +1,241 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from temporal_jepa import PretrainConfig, Sequences, pretrain
+from temporal_jepa.cli.detect import moments
+from temporal_jepa.cli.main import main
+from temporal_jepa.estimators.embedder import TemporalJEPAEmbedder
+from temporal_jepa.estimators.anomaly import SurpriseDetector, period
+
+ODD = slice(900, 940)
+
+
+def wave(channels: int = 1, seed: int = 0) -> np.ndarray:
+    """`(channels, 1200)`: noisy periods of 40 timesteps; in the last channel one of them runs at another speed."""
+    noise = np.random.default_rng(seed).normal(size=(channels, 1200))
+    x = np.sin(2 * np.pi * np.arange(1200) / 40 + np.arange(channels)[:, None]) + 0.1 * noise
+    x[-1, ODD] = np.sin(2 * np.pi * np.arange(40) / 8) + 0.1 * noise[-1, ODD]
+    return x.astype(np.float32)
+
+
+def odd() -> np.ndarray:
+    return np.isin(np.arange(1200), np.arange(1200)[ODD])
+
+
+def quick(**parameters: object) -> SurpriseDetector:
+    return SurpriseDetector(**{"steps": 0, "window": 40, "random_state": 0, **parameters})
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_planted_anomaly_is_found_where_its_values_do_not_show_it(channels: int, seed: int) -> None:
+    x = wave(channels, seed)
+    found = roc_auc_score(odd(), quick(random_state=seed).fit(x[:, :600]).score(x))
+    far = roc_auc_score(odd(), np.abs(x - x.mean(1, keepdims=True)).max(0))
+    assert found > 0.97
+    assert far < 0.65
+
+
+@pytest.mark.slow
+def test_prediction_error_finds_it_too() -> None:
+    x = wave()
+    detector = quick(method="error", steps=40).fit(x[:, :600])
+    untrained = quick(method="error", steps=1).fit(x[:, :600])
+    error, control = (roc_auc_score(odd()[600:], d.score(x)[600:]) for d in (detector, untrained))
+    assert error > 0.8
+    assert error > control
+
+
+def test_the_whole_recording_may_be_what_is_known() -> None:
+    x = wave()
+    score = quick().fit(x).score(x)
+    assert roc_auc_score(odd(), score) > 0.97
+    assert score.dtype == np.float32
+    assert score.shape == (1200,)
+
+
+@pytest.mark.parametrize("method", ["distance", "error"])
+def test_scores_are_calibrated_on_what_is_known(method: str) -> None:
+    x = wave()[:, :800]
+    detector = quick(method=method, quantile=0.9, steps=2).fit(x)
+    score = detector.score(x)
+    assert np.mean(score < 1) == pytest.approx(0.9, abs=0.01)
+    assert np.median(score) == pytest.approx(0, abs=1e-3)
+    np.testing.assert_array_equal(detector.predict(x), score > 1)
+
+
+def test_both_is_the_mean_of_the_two() -> None:
+    x = wave()[:, :800]
+    fitted = [quick(method=m, quantile=0.9, steps=2).fit(x) for m in ("distance", "error", "both")]
+    distance, error, both = (detector.score(x) for detector in fitted)
+    np.testing.assert_allclose(both, (distance + error) / 2, atol=1e-5)
+
+
+def test_the_known_part_is_not_compared_with_itself() -> None:
+    x = wave()
+    detector = quick().fit(x[:, :600])
+    score = detector.score(x)
+    assert np.mean(score[:560] > 1) < 0.03  # neither all calm, as next to a copy, nor all odd
+    assert np.median(score[:560]) == pytest.approx(np.median(score[600:880]), abs=1)
+    moved = detector.score(np.concatenate([x[:, 100:600], x[:, 600:]], axis=1))  # no longer begins with it
+    assert np.median(moved[:400]) < np.median(score[:400]) - 0.5
+
+
+def test_scale_and_offset_do_not_matter() -> None:
+    x = wave(2)
+    scores = [quick().fit(y[:, :600]).score(y) for y in (x, x * np.float32(1000) + np.float32(50))]
+    np.testing.assert_allclose(*scores, atol=0.2)
+
+
+def test_labels_have_no_part_in_it() -> None:
+    x = wave()
+    scores = [quick().fit(x[:, :600], y).score(x, y) for y in (None, odd())]
+    np.testing.assert_array_equal(*scores)
+
+
+def test_parts_that_are_missing() -> None:
+    x = wave(2)
+    x[:, 300:400] = np.nan
+    x[0, 500:700] = np.nan
+    score = quick().fit(x).score(x)
+    missing = np.isnan(score)
+    assert missing[340:360].all()
+    assert not missing[:300].any()
+    assert not missing[400:].any()
+    assert not quick().fit(x).predict(x)[350]
+
+
+def test_lengths() -> None:
+    x = wave()[0]
+    detector = quick().fit([x[:500], x[500:720]])
+    for length in (5, 39, 40, 41, 555):
+        score = detector.score(x[:length])
+        assert score.shape == (length,)
+        assert np.isfinite(score).all()
+    same = quick().fit(Sequences([x[:500, None], x[500:720, None]])).score(x)
+    np.testing.assert_array_equal(same, detector.score(x))
+    several = detector.score_each([x, x[:39], x[500:720]])
+    np.testing.assert_allclose(several[0], same, atol=1e-3)
+    np.testing.assert_allclose(several[1], detector.score(x[:39]), atol=1e-3)
+    np.testing.assert_allclose(several[2], detector.score(x[500:720]), atol=1e-3)
+
+
+def test_what_never_changes_is_no_surprise() -> None:
+    x = np.ones((1, 400), dtype=np.float32)
+    detector = quick().fit(x)
+    assert not detector.predict(x).any()
+    x[:, 200:] = np.sin(np.arange(200))
+    assert detector.predict(x)[230:].all()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "known", "scored", "message"),
+    [
+        ({"method": "guess"}, (1, 200), (1, 200), "method must be 'distance', 'error' or 'both', got 'guess'"),
+        ({"quantile": 1.0}, (1, 200), (1, 200), "quantile must lie strictly between 0 and 1, got 1.0"),
+        ({}, (1, 79), (1, 200), "79 timesteps, but two windows .* a window is 40"),
+        ({"window": None}, (1, 7), (1, 200), "7 timesteps, but two windows"),
+        ({"window": 1}, (1, 200), (1, 200), "two windows of at least 4"),
+        ({}, (2, 200), (3, 200), "expected 2 channels, as in fit, got 3"),
+    ],
+)
+def test_what_cannot_be_used_is_said(
+    parameters: dict[str, object], known: tuple[int, int], scored: tuple[int, int], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        quick(**parameters).fit(wave(known[0])[:, : known[1]]).score(wave(scored[0])[:, : scored[1]])
+
+
+def test_score_takes_one_series_that_has_a_value() -> None:
+    detector = quick().fit(wave())
+    with pytest.raises(ValueError, match="expected at least one series"):
+        quick().fit([])
+    with pytest.raises(ValueError, match="one series, got 2"):
+        detector.score([wave()[0], wave()[0]])
+    with pytest.raises(ValueError, match="expected series, got frames"):
+        detector.score(Sequences([np.zeros((50, 4))], frame=(2, 2, 1)))
+    with pytest.raises(ValueError, match="no observed value"):
+        detector.score(np.full((1, 100), np.nan))
+
+
+def test_window_follows_the_period() -> None:
+    x = np.sin(2 * np.pi * np.arange(2400) / 40)
+    assert period(x[:, None]) == 40
+    assert SurpriseDetector(random_state=0).fit(x).window_ == 280  # whole periods, 256 timesteps or more
+    assert SurpriseDetector(random_state=0).fit(x[:240]).window_ == 30
+    for shapeless in (np.ones((300, 1)), np.random.default_rng(0).normal(size=(4000, 1))):
+        assert period(shapeless) == 0
+
+
+def test_any_model_will_do(tmp_path: Path) -> None:
+    x = wave()
+    embedder = TemporalJEPAEmbedder(steps=2, random_state=0, init_from="scratch").fit(x.reshape(-1, 1, 60))
+    embedder.save_pretrained(tmp_path / "saved")
+    models = [embedder, embedder.model_, tmp_path / "saved", str(tmp_path / "saved")]
+    first, *others = [quick(model=model).fit(x[:, :600]).score(x) for model in models]
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+    with pytest.raises(ValueError, match="expects 1 channels, got 2"):
+        quick(model=embedder).fit(wave(2))
+
+
+def test_the_general_encoder_takes_any_channels() -> None:
+    x = wave(2)[:, 700:1000]
+    score = quick(model="series-small").fit(x[:, :190]).score(x)
+    assert roc_auc_score(odd()[700:1000], score) > 0.97
+    with pytest.raises(ValueError, match="method 'error' needs a model of the channels together"):
+        quick(model="series-small", method="error").fit(x)
+
+
+def test_moments_are_the_highest_peaks_apart() -> None:
+    low, high = np.zeros(100), np.zeros(100)
+    high[20:30] = [2, 2, 3, 2, 2, 2, 2, 2, 2, 2]
+    high[33], high[80], low[50] = 2.5, 4, 5
+    assert moments([low, high], apart=20) == [(0, 50, 50, 51), (1, 80, 80, 81), (1, 22, 20, 30)]
+    assert moments([np.full(9, np.nan), low * 0.1], apart=5) == [(1, 50, 50, 51)]
+
+
+def run_of(folder: Path, x: np.ndarray) -> Path:
+    frame = pd.DataFrame({"when": pd.date_range("2026-01-01", periods=x.shape[1], freq="h"), "a<b>": x[0], "c": x[1]})
+    frame[:600].to_csv(folder / "normal.csv", index=False)
+    frame.to_csv(folder / "all.csv", index=False)
+    return pretrain(folder / "normal.csv", folder / "run", PretrainConfig(steps=2), data_options={"window": 60})
+
+
+def test_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = wave(2)
+    run, file = run_of(tmp_path, x), tmp_path / "all.csv"
+    assert main(["surprise", str(run), str(file), "--window", "40"]) == 0
+    said = capsys.readouterr().out
+    table = pd.read_csv(run / "surprise.csv")
+    assert list(table) == ["id", "timestep", "time", "score", "alarm"]
+    assert len(table) == 1200
+    assert roc_auc_score(odd(), table.score) > 0.97
+    assert ((table.score > 1) == table.alarm).all()
+    assert f"{table.alarm.sum()} of 1200 timesteps" in said
+    page = (run / "surprise.html").read_text("utf-8")
+    assert "a&lt;b&gt;" in page
+    assert "<script" not in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert page.count("<svg") == 1 + len(moments([table.score.to_numpy()], 40))
+    assert main(["surprise", str(run), str(file)]) == 1
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_verb_with_a_clean_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, file = run_of(tmp_path, wave(2)), tmp_path / "all.csv"
+    scores = []
+    for clean in ("600", "50%"):
+        out = tmp_path / "a new folder" / f"{clean.rstrip('%')}.csv"
+        assert main(["surprise", str(run), str(file), "--clean", clean, "--out", str(out), "--window", "40"]) == 0
+        scores.append(pd.read_csv(out).score)
+    assert scores[0].equals(scores[1])
+    assert scores[0].notna().all()
+    assert scores[0].max() > 1
+    for wrong in ("0", "much", "1.5", "2.0.0", "-3"):
+        assert main(["surprise", str(run), str(file), f"--clean={wrong}", "--out", str(tmp_path / "x.csv")]) == 1
+        assert "expected a number of timesteps, or a share" in capsys.readouterr().err

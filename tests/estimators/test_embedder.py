@@ -1,0 +1,276 @@
+import inspect
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import RidgeClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from temporal_jepa.config import RECIPE, PretrainConfig
+from temporal_jepa.data.sequences import Sequences
+from temporal_jepa.embed import embed_sequences
+from temporal_jepa.training.initial import initial_model
+from temporal_jepa.estimators.embedder import ARCHITECTURE, TemporalJEPAEmbedder
+from temporal_jepa.training.trainer import train
+
+SMALL = {"steps": 2, "embed_dim": 8, "num_heads": 2, "encoder_depth": 1}
+WIDTH = 3 * 8 * 2  # pool="all": mean, std and max of the tokenizer and of one layer
+
+
+def small(**parameters: object) -> TemporalJEPAEmbedder:
+    return TemporalJEPAEmbedder(**{**SMALL, "random_state": 0, **parameters})
+
+
+def tracks(n: int = 8, channels: int = 2, time: int = 20, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, channels, time)).cumsum(2)
+
+
+def ragged(n: int = 8, channels: int = 2) -> list[np.ndarray]:
+    return [x[:, : 8 + 3 * i] for i, x in enumerate(tracks(n, channels, 40))]
+
+
+# check_array_api_input skips itself unless SCIPY_ARRAY_API=1; no check is expected to fail.
+@parametrize_with_checks([TemporalJEPAEmbedder(**SMALL)])
+def test_scikit_learn_checks(estimator: TemporalJEPAEmbedder, check) -> None:
+    check(estimator)
+
+
+def test_aeon_checks() -> None:
+    pytest.importorskip("aeon")
+    from aeon.testing.estimator_checking import check_estimator
+
+    from temporal_jepa.estimators.aeon import TemporalJEPACollectionTransformer
+
+    results = check_estimator(TemporalJEPACollectionTransformer, raise_exceptions=True)
+    assert len(results) >= 20
+    ours, theirs = (inspect.signature(c) for c in (TemporalJEPAEmbedder, TemporalJEPACollectionTransformer))
+    assert ours.parameters == theirs.parameters
+    X = ragged()
+    Z = TemporalJEPACollectionTransformer(**SMALL, random_state=0).fit_transform(X)
+    np.testing.assert_array_equal(Z, small().fit_transform(X))
+
+
+def test_import_does_not_load_aeon() -> None:
+    code = "import sys, temporal_jepa.estimators.embedder, temporal_jepa.probes; assert 'aeon' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_defaults_are_the_configurations() -> None:
+    parameters = TemporalJEPAEmbedder().get_params()
+    defaults = PretrainConfig()
+    for name in ("steps", "batch_size", "lr"):
+        assert parameters[name] == getattr(defaults, name)
+    config = TemporalJEPAEmbedder(steps=1, random_state=0, init_from="scratch").fit(tracks()).model_.config
+    assert {name: getattr(config, name) for name in RECIPE} == dict(RECIPE)
+    chosen = dict(zip(ARCHITECTURE, (32, 1, 2, 4, 0.4, "instance"), strict=True))
+    config = TemporalJEPAEmbedder(steps=1, **chosen).fit(tracks()).model_.config
+    assert {name: getattr(config, name) for name in ARCHITECTURE} == chosen
+
+
+def test_it_is_the_library_and_nothing_else() -> None:
+    X = tracks()
+    sequences = Sequences.from_arrays(X)
+    model = initial_model(sequences, 3, **{name: SMALL[name] for name in ("embed_dim", "num_heads", "encoder_depth")})
+    train(model, sequences, PretrainConfig(steps=2, seed=3, device="cpu"))
+    estimator = small(random_state=3)
+    np.testing.assert_allclose(estimator.fit_transform(X), embed_sequences(model, sequences), atol=1e-5)
+    assert estimator.history_[-1]["step"] == 2
+    assert estimator.history_[-1]["verdict"]
+
+
+def test_same_seed_same_bits_and_labels_do_not_matter() -> None:
+    X = tracks()
+    first = small().fit(X).transform(X)
+    np.testing.assert_array_equal(first, small().fit(X, np.arange(8)).transform(X))
+    assert not np.array_equal(first, small(random_state=1).fit(X).transform(X))
+    state = np.random.RandomState(0)
+    assert not np.array_equal(small(random_state=state).fit_transform(X), small(random_state=state).fit_transform(X))
+
+
+@pytest.mark.parametrize("normalize", ["dataset", "instance"])
+def test_company_does_not_change_a_bit(normalize: str) -> None:
+    X = [*ragged(12), *tracks(12, seed=1)]
+    estimator = small(normalize=normalize).fit(X)
+    whole, order = estimator.transform(X), np.random.default_rng(0).permutation(len(X))
+    np.testing.assert_array_equal(np.concatenate([estimator.transform([x]) for x in X]), whole)
+    np.testing.assert_array_equal(estimator.transform([X[i] for i in order]), whole[order])
+    alone, steps = estimator.transform_timesteps(X[3:4]), estimator.transform_timesteps(X)
+    np.testing.assert_array_equal(alone[0], steps[3])
+    assert [s.shape for s in steps] == [(x.shape[1], 8) for x in X]
+    assert {s.dtype for s in steps} == {np.dtype(np.float32)}
+
+
+def test_every_face_of_the_same_series_agrees() -> None:
+    X = tracks(channels=1)
+    Z = small().fit(X).transform(X)
+    table = X[:, 0]
+    frame = pd.DataFrame(table, columns=[f"t{i}" for i in range(20)])
+    for other in (
+        list(X),
+        table,
+        table.tolist(),
+        list(table),
+        frame,
+        table.astype(np.float32),
+        np.asfortranarray(table),
+    ):
+        np.testing.assert_allclose(small().fit(other).transform(other), Z, atol=1e-6)
+    estimator = small().fit(frame)
+    assert estimator.n_features_in_ == 20
+    assert list(estimator.feature_names_in_) == list(frame.columns)
+    np.testing.assert_array_equal(estimator.transform(X), estimator.transform(frame))
+    assert estimator.transform(X[:, :, :13]).shape == Z.shape  # as (n, channels, time), any length
+    with pytest.raises(ValueError, match="The feature names should match"):
+        estimator.transform(frame.iloc[:, :13])
+    with pytest.raises(ValueError, match="X has 13 features, but TemporalJEPAEmbedder is expecting 20"):
+        small().fit(table).transform(table[:, :13])
+    assert small().fit(X).n_features_in_ == 1
+    assert small().fit(ragged()).n_features_in_ == 2
+    assert small().fit([x[0] for x in ragged()]).n_features_in_ == 1
+
+
+def test_missing_values_and_padding() -> None:
+    X = ragged()
+    padded = np.full((8, 2, 29), np.nan)
+    for row, x in zip(padded, X, strict=True):
+        row[:, : x.shape[1]] = x
+    estimator = small().fit(X)
+    np.testing.assert_allclose(estimator.transform(padded), estimator.transform(X), atol=1e-6)
+    padded[:, 1, 3:5] = np.nan
+    assert np.isfinite(small().fit_transform(padded)).all()
+
+
+def test_output_names_and_containers() -> None:
+    X = tracks()
+    for pool, width in (("mean", 8), ("stats", 24), ("all", WIDTH)):
+        estimator = small(pool=pool).fit(X)
+        assert estimator.transform(X).shape == (8, width)
+        assert list(estimator.get_feature_names_out()) == [f"temporaljepaembedder{i}" for i in range(width)]
+    frame = pd.DataFrame(X[:, 0], index=list("abcdefgh"))
+    out = small().set_output(transform="pandas").fit(frame).transform(frame)
+    assert list(out.index) == list("abcdefgh")
+    assert out.shape == (8, WIDTH)
+
+
+def test_clone_pickle_pipeline_and_grid_search() -> None:
+    X, y = tracks(12), np.arange(12) % 2
+    estimator = small(lr=1e-4).fit(X)
+    assert clone(estimator).get_params() == estimator.get_params()
+    assert not hasattr(clone(estimator), "model_")
+    Z = estimator.transform(X)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(estimator)).transform(X), Z)
+    search = GridSearchCV(
+        make_pipeline(small(), RidgeClassifier()), {"temporaljepaembedder__pool": ["mean", "all"]}, cv=2
+    )
+    assert search.fit(X, y).predict(X).shape == (12,)
+
+
+def test_saved_and_loaded(tmp_path: Path) -> None:
+    X = tracks()
+    estimator = small(normalize="instance").fit(X)
+    estimator.save_pretrained(tmp_path / "model")
+    loaded = TemporalJEPAEmbedder.from_pretrained(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.transform(X), estimator.transform(X))
+    assert loaded.n_features_in_ == 2
+    assert list(loaded.get_feature_names_out()) == list(estimator.get_feature_names_out())
+    assert loaded.init_from == tmp_path / "model"
+    univariate = small().fit(X[:, 0])
+    univariate.save_pretrained(tmp_path / "model")
+    again = TemporalJEPAEmbedder.from_pretrained(tmp_path / "model", pool="mean")
+    assert again.transform(X[:, 1, :9]).shape == (8, 8)  # no columns to keep: a table of any length
+
+
+def test_before_fit_it_says_so() -> None:
+    for method in ("transform", "transform_timesteps"):
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            getattr(small(), method)(tracks())
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        small().save_pretrained("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (tracks(1), "1 sample"),
+        (ragged(1), "1 sample"),
+        (tracks(1)[0], None),  # two univariate series, a guess that cannot be told apart
+        (tracks()[:, :, :1], "longest series has 1 timesteps"),
+        (tracks(4, 1)[:, 0, :1], r"1 feature\(s\)"),
+        (np.where(tracks() > 3, np.inf, tracks()), "infinity"),
+        ([np.where(x > 3, np.inf, x) for x in ragged()], "infinite in float32"),
+        (np.stack([tracks(8, 1)[:, 0], np.full((8, 20), np.nan)], axis=1), "channel '1' has no observed value"),
+        ([*ragged(3), np.full((2, 9), np.nan)], "1 series have no observed value"),
+        ([*ragged(3), tracks(1, 3)[0]], "one number of channels"),
+        ([x.T for x in ragged()], "one number of channels"),
+        (np.zeros((0, 2, 20)), r"0 sample\(s\)"),
+        ([], "at least one series in X, got none"),
+        (np.array([["a", "b"], ["c", "d"]]), "could not convert string"),
+    ],
+)
+def test_bad_series_are_named(X: object, message: str | None) -> None:
+    if message is None:
+        assert small().fit_transform(X).shape == (2, WIDTH)
+    else:
+        with pytest.raises(ValueError, match=message):
+            small().fit(X)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"pool": "max"}, "pool must be"),
+        ({"steps": -1}, "steps must be at least 1"),
+        ({"mask_ratio": 1.0}, "mask_ratio must be strictly between"),
+        ({"normalize": "batch"}, "normalize must be one of"),
+        ({"device": "gpu"}, "device must be"),
+        ({"embed_dim": 9}, "embed_dim must be a multiple"),
+        ({"patch_len": 16}, "patch_len 16"),
+    ],
+)
+def test_bad_parameters_are_named(parameters: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        small(**parameters).fit(tracks())
+
+
+def test_other_channels_than_in_fit() -> None:
+    estimator = small().fit(tracks())
+    for X in (tracks(channels=3), tracks(channels=1)[:, 0]):
+        with pytest.raises(ValueError, match="the model expects 2 channels, got"):
+            estimator.transform(X)
+
+
+def test_masked_values_are_missing_values() -> None:
+    X = np.random.default_rng(0).normal(size=(6, 2, 30))
+    masked, missing = np.ma.masked_where(X > 1, X), np.where(X > 1, np.nan, X)
+    embedder = TemporalJEPAEmbedder(steps=2, random_state=0).fit(missing)
+    assert np.array_equal(embedder.transform(masked), embedder.transform(missing))
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32])
+def test_a_film_in_0_to_255_that_is_no_bytes_is_refused(kind: type) -> None:
+    films = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 4, 3), dtype=np.uint8)
+    estimator = small().fit(films)
+    np.testing.assert_allclose(estimator.transform(films / 255), estimator.transform(films), atol=1e-5)
+    with pytest.raises(ValueError, match=r"bytes \(uint8, 0..255\) or as numbers in 0..1, got .* up to 255"):
+        estimator.transform(films.astype(kind))
+
+
+def test_sequences_are_taken_as_arrays_are() -> None:
+    X = np.random.default_rng(0).normal(size=(6, 2, 30)).astype(np.float32)
+    sequences = Sequences.from_arrays(X)
+    one, other = small().fit(sequences), small().fit(X)
+    assert one.n_features_in_ == other.n_features_in_ == 2
+    np.testing.assert_array_equal(one.transform(sequences), other.transform(X))
+    np.testing.assert_array_equal(one.transform(X), other.transform(sequences))
+    with pytest.raises(ValueError, match="expected at least 2 series"):
+        small().fit(sequences.select([0]))
+    with pytest.raises(ValueError, match="expects 2 channels, got"):
+        one.transform(Sequences.from_arrays(X[:, :1]))

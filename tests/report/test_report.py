@@ -1,0 +1,370 @@
+"""The report: one file that stands alone, the same every time, whatever is missing from the run."""
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from temporal_jepa.cli import main as cli
+from temporal_jepa.report import plots as drawings
+from temporal_jepa.report import svg as figures
+from temporal_jepa.config import RECIPE, PretrainConfig, TemporalJEPAConfig
+from temporal_jepa.data import Sequences
+from temporal_jepa.report.report import write_report
+from temporal_jepa.training.run import pretrain
+from temporal_jepa.evaluation.neighbors import standard
+
+SMALL = {"embed_dim": 16, "predictor_embed_dim": 16, "encoder_depth": 1, "predictor_depth": 1, "num_heads": 2}
+CONFIG = PretrainConfig(steps=4, batch_size=8, log_every=1, watch_every=2, seed=3, device="cpu")
+EVIL = "<script>alert('$x$')</script>"
+SCORES = {"probe": "knn", "pool": "all", "train": "train.csv", "test": "held out of train.csv", "n_train": 8,
+          "n_test": 40, "n_classes": 3, "seed": 1, "commonest": EVIL, "majority": 0.4, "scores": [
+              {"features": "raw values", "accuracy": 0.5}, {"features": "untrained encoder", "accuracy": 0.75},
+              {"features": "pretrained encoder", "accuracy": 0.85}]}  # fmt: skip
+
+
+def make(n: int = 12, channels: int = 2, length: int = 24, labels: list[str] | None = None) -> Sequences:
+    random = np.random.default_rng(0)
+    values = [np.cumsum(random.normal(size=(length, channels)), axis=0).astype(np.float32) for _ in range(n)]
+    return Sequences(values, None if labels is None else np.array([labels[i % len(labels)] for i in range(n)]))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on a long table of two channels, three classes, unequal lengths and gaps, with scores."""
+    folder = tmp_path_factory.mktemp("a report")
+    lines = ["track,t,x,y,kind"]
+    for i, series in enumerate(make(length=30, labels=["a"]).values):
+        for t, (x, y) in enumerate(series[: 18 + i].tolist()):
+            lines.append(f"s{i},{t},{'' if i % 4 == 1 and t % 2 else x},{y},{['a', 'b&b', EVIL][i % 3]}")
+    path = folder / "data.csv"
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    options = {"id": "track", "time": "t", "label": "kind", "values": ["x", "y"]}
+    run = pretrain(str(path), folder / "run", CONFIG, {**SMALL, "mask": "random"}, data_options=options)
+    (run / "probe.json").write_text(json.dumps(SCORES), "utf-8")
+    return run
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+class Page(HTMLParser):
+    """Checks nesting, and keeps the tags, the ids, what is referred to, and the text."""
+
+    EMPTY = frozenset({"meta", "br", "path", "use", "rect", "image", "line"})
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            self.ids += [value or ""] if name == "id" else []
+            self.links += [value or ""] if name in ("href", "src", "xlink:href") else []
+            self.links += re.findall(r"url\((.*?)\)", value or "")
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.EMPTY:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.EMPTY:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def page(run: Path, **options: Any) -> Page:
+    return Page(write_report(run, overwrite=True, **options).read_text("utf-8"))
+
+
+def test_the_page_stands_alone_and_shows_every_part(run: Path) -> None:
+    path = write_report(run)
+    assert path == run / "report.html"
+    assert path.stat().st_size < 1_000_000
+    shown = Page(path.read_text("utf-8"))
+    for section in ("scores", "training", "positions", "space", "neighbours", "masks", "commands", "settings"):
+        assert section in shown.ids
+    assert "script" not in shown.tags
+    assert EVIL in shown.text
+    assert all(link.startswith(("#", "data:image/png")) for link in shown.links), set(shown.links)
+    assert {link[1:] for link in shown.links if link.startswith("#")} <= set(shown.ids)
+    assert len(shown.ids) == len(set(shown.ids))
+    assert "@import" not in path.read_text("utf-8")
+    assert "12 series of 2 channels, 18 to 29 timesteps" in shown.text
+    assert "adds 10.0 points" in shown.text
+    assert "Not finished" not in shown.text
+
+
+def test_the_same_inputs_give_the_same_bytes(run: Path, tmp_path: Path) -> None:
+    first, second = write_report(run, out=tmp_path / "a.html"), write_report(run, out=tmp_path / "b.html")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_nothing_is_overwritten_unasked(run: Path) -> None:
+    write_report(run).write_text("mine", "utf-8")
+    with pytest.raises(FileExistsError, match=r"report\.html is there already.*--overwrite"):
+        write_report(run)
+    assert (run / "report.html").read_text("utf-8") == "mine"
+
+
+def test_commands_give_the_settings_of_the_run(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text("utf-8"))
+    config["pretrain"]["compile"] = True  # a flag without a value
+    (run / "config.json").write_text(json.dumps(config), "utf-8")
+    lines = re.findall(r"<pre>(.*?)</pre>", write_report(run).read_text("utf-8"))
+    commands = {words[1]: words for words in (shlex.split(Page(line).text) for line in lines)}
+    assert list(commands) == ["pretrain", "embed", "probe", "report"]
+    options = {verb: vars(cli.parse(verb, words[2:])) for verb, words in commands.items()}
+    settings = {
+        **config["model"],
+        **config["pretrain"],
+        "data": config["data"]["path"],
+        "out": str(run),
+        "values": "x,y",
+    }
+    for name in ("input_dim", "frame", "patch_size", "views"):  # the data decide
+        del settings[name]
+    defaults = {
+        name: RECIPE.get(name, field.default) for name, field in TemporalJEPAConfig.__dataclass_fields__.items()
+    }
+    given = {name: defaults.get(name) if value is None else value for name, value in options["pretrain"].items()}
+    assert given.items() >= {**settings, "id": "track", "time": "t", "label": "kind"}.items()
+    assert given["init_from"] == "scratch"
+    assert options["probe"].items() >= {"train": "train.csv", "test": None, "kind": "knn", "seed": 1}.items()
+
+
+def test_without_the_data_vectors_are_still_shown(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text("utf-8"))
+    config["data"]["path"] = "gone.csv"
+    (run / "config.json").write_text(json.dumps(config), "utf-8")
+    vectors = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
+    np.savez(run / "embeddings.npz", ids=np.arange(9).astype(str), embeddings=vectors, labels=np.array(list("abc") * 3))
+    shown = page(run)
+    assert "The data could not be read again, so no series are drawn: no file or folder gone.csv" in shown.text
+    assert "The vectors of embeddings.npz" in shown.text
+    assert {"training", "space", "scores"} <= set(shown.ids)
+    assert not {"neighbours", "masks"} & set(shown.ids)
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (None, "The vectors of embeddings.npz could not be read, so they are not drawn: File is not a zip file"),
+        ({"X": np.zeros((3, 2))}, "expected an array 'embeddings' of numbers"),
+        ({"embeddings": np.zeros((3, 2)), "labels": np.array(["a"])}, "and as many labels"),
+        ({"embeddings": np.array(["a"])}, "expected an array 'embeddings' of numbers"),
+    ],
+)
+def test_vectors_that_cannot_be_read_are_left_out(run: Path, content: dict[str, Any] | None, part: str) -> None:
+    np.savez(run / "embeddings.npz", **(content or {"embeddings": np.zeros((3, 2))}))
+    if content is None:
+        (run / "embeddings.npz").write_bytes((run / "embeddings.npz").read_bytes()[:-40])
+    shown = page(run)
+    assert part in shown.text
+    assert "The vectors of embeddings.npz" not in shown.text.replace("The vectors of embeddings.npz could not", "")
+
+
+def test_rows_of_metrics_without_a_step_are_left_out(run: Path) -> None:
+    with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"loss": 1.0}\n{"step": 4, "std_per_position": [1.0]}\n')
+    assert "1 rows of metrics.jsonl have no step and are left out" in page(run).text
+
+
+def test_own_vectors_are_not_shown_twice(run: Path) -> None:
+    assert cli.main(["embed", str(run), json.loads((run / "config.json").read_text("utf-8"))["data"]["path"]]) == 0
+    assert "The vectors of" not in page(run).text
+
+
+def test_a_run_that_was_killed_shows_what_there_is(run: Path) -> None:
+    (run / "model.safetensors").unlink()
+    (run / "probe.json").unlink()
+    rows = (run / "metrics.jsonl").read_text("utf-8").splitlines()
+    (run / "metrics.jsonl").write_text(rows[0] + "\n" + rows[1][:40], "utf-8")  # one row and a line cut short
+    shown = page(run)
+    assert "The run stands at step 1 of 4" in shown.text
+    assert "unknown : no statistics of collapse were logged" in shown.text
+    assert "model.safetensors is missing" in shown.text
+    assert "training" in shown.ids
+    assert not {"positions", "space", "masks", "scores"} & set(shown.ids)
+    (run / "metrics.jsonl").unlink()
+    assert "training" not in page(run).ids
+
+
+def test_changed_data_is_noticed(run: Path) -> None:
+    path = Path(json.loads((run / "config.json").read_text("utf-8"))["data"]["path"])
+    fewer = path.with_name("fewer.csv")
+    fewer.write_text("".join(line for line in path.read_text("utf-8").splitlines(True) if "s3," not in line), "utf-8")
+    config = json.loads((run / "config.json").read_text("utf-8"))
+    config["data"]["path"] = str(fewer)
+    (run / "config.json").write_text(json.dumps(config), "utf-8")
+    assert "trained on 12 series, there are 11 now" in page(run).text
+    fewer.write_text(path.read_text("utf-8").replace("s3,1,", "s3,1.5,"), "utf-8")  # the time is no value
+    assert "has changed" not in page(run).text
+    head, first, *rest = path.read_text("utf-8").splitlines()
+    series, time, x, _, kind = first.split(",")
+    fewer.write_text("\n".join([head, f"{series},{time},{x},9.5,{kind}", *rest]), "utf-8")
+    assert "it holds other values than those" in page(run).text
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "message"),
+    [
+        (lambda run: (run / "config.json").unlink(), FileNotFoundError, r"config\.json is missing"),
+        (lambda run: (run / "probe.json").write_text("{"), ValueError, r"probe\.json is no valid JSON"),
+        (lambda run: (run / "metrics.jsonl").write_text("{]}\n"), ValueError, r"metrics\.jsonl is no valid JSON"),
+    ],
+)
+def test_damage_is_explained(run: Path, spoil: Callable[[Path], Any], error: type[Exception], message: str) -> None:
+    spoil(run)
+    with pytest.raises(error, match=message):
+        write_report(run)
+
+
+def test_other_channels_than_the_models_are_refused(run: Path) -> None:
+    with pytest.raises(ValueError, match="the model expects 2 channels, got 3"):
+        write_report(run, sequences=make(channels=3))
+
+
+def test_many_channels_without_labels_and_with_gaps(tmp_path: Path) -> None:
+    sequences = make(n=4, channels=24, length=700)
+    sequences.values[0][5:400] = np.nan
+    sequences.values[1][:, 0] = np.nan
+    run = pretrain(sequences, tmp_path / "run", replace(CONFIG, steps=1, batch_size=2), {**SMALL, "patch_len": 32})
+    shown = page(run, sequences=sequences)
+    assert "the first 3 of 24 channels" in shown.text
+    assert "share their label" not in shown.text
+    assert {"neighbours", "masks", "positions"} <= set(shown.ids)
+    assert run.joinpath("report.html").stat().st_size < 1_000_000
+
+
+def test_pooled_prediction_has_no_error_for_each_timestep(tmp_path: Path) -> None:
+    data = make(n=2, channels=1)
+    run = pretrain(data, tmp_path / "run", CONFIG, {**SMALL, "predict": "pooled"})
+    shown = page(run, sequences=data)
+    assert "so there is no error for each timestep" in shown.text
+    assert "Error along the series" not in shown.text
+
+
+def test_thousands_of_series_of_hundreds_of_classes_stay_small(run: Path) -> None:
+    many = make(n=2500, length=10, labels=[f"class {i}" for i in range(301)])
+    shown = page(run, sequences=many)
+    assert (run / "report.html").stat().st_size < 1_000_000
+    assert shown.tags.count("use") >= 4000  # 2000 before training and 2000 after
+    assert "277 rarer classes" in shown.text
+
+
+def test_a_long_series_keeps_its_peak_and_lone_samples() -> None:
+    x = np.zeros((5000, 1), dtype=np.float32)
+    x[1234] = 7.0
+    flat, peak = (figures.tile("a", values, 5000, (-1, 8)) for values in (np.zeros_like(x), x))
+    assert len(peak) > len(flat)  # a line without corners is written as two points
+    lonely = np.full((9, 1), np.nan, dtype=np.float32)
+    lonely[[2, 6]] = 1.0
+    assert figures.tile("a", lonely, 9, (0, 2)).count("<use") == 2
+
+
+def tracks() -> Sequences:
+    """Walks about 180 degrees east, in steps of about a kilometre."""
+    steps = [np.diff(x, axis=0, prepend=0) for x in make(labels=["a", "b"]).values]
+    places = [np.cumsum(0.01 * x, axis=0) + np.array([179.99, 60.0]) for x in steps]
+    places = [np.column_stack([(lon + 180) % 360 - 180, lat]) for lon, lat in (p.T for p in places)]
+    return Sequences(steps, channels=["dx", "dy"], places=places, degrees=True)
+
+
+def test_tracks_are_maps_in_the_gallery_and_under_the_masks(tmp_path: Path) -> None:
+    run = pretrain(tracks(), tmp_path / "run", CONFIG, {**SMALL, "patch_len": 4})
+    shown = page(run, sequences=tracks())
+    assert "Each path starts at its dot." in shown.text
+    assert "Channel:" not in shown.text
+    assert re.search(r"\d km across, distance \d", shown.text)
+    assert {"neighbours", "masks"} <= set(shown.ids)
+
+
+def test_a_map_keeps_directions_and_crosses_the_antimeridian() -> None:
+    corner = np.array([[179.99, 60], [-179.99, 60], [-179.99, 60.01]])
+    (there,) = drawings.paths(Sequences([np.zeros((3, 1))], places=[corner], degrees=True)) or []
+    east, north = np.diff(there[:, 0], axis=0)
+    np.testing.assert_allclose(east, [0.02 * 55_800, 0], atol=1)  # metres a degree of WGS84 at 60 degrees north
+    np.testing.assert_allclose(north, [0, 0.01 * 111_412], atol=1)
+    plain = Sequences([np.arange(6.0).reshape(3, 2)], channels=["y", "X"])
+    (path,) = drawings.paths(plain) or []
+    np.testing.assert_array_equal(path[:, 0], plain.values[0][:, ::-1])
+    assert drawings.paths(Sequences([np.zeros((3, 2))])) is None
+
+
+def test_agents_of_a_scene_are_paths_and_hidden_ones_are_grey(tmp_path: Path) -> None:
+    walks = np.random.default_rng(0).normal(size=(6, 12, 3, 2)).cumsum(1)
+    walks[:, 6:, 2] = np.nan  # one who leaves
+    scenes = replace(Sequences.from_arrays(walks), channels=[f"{k}:{name}" for k in range(3) for name in "xy"])
+    svg = drawings.masked("a", scenes, 0, np.array([[True, False, False]] * 3), (4, 1), None, 1.0)
+    assert svg.count("opacity: 0.25") == 1
+    for colour in figures.COLOURS[:3]:
+        assert colour.lower() in svg
+    run = pretrain(scenes, tmp_path / "run", CONFIG, {**SMALL, "patch_len": 4, "mask": "tube"})
+    shown = page(run, sequences=scenes)
+    assert {"neighbours", "masks"} <= set(shown.ids)
+    assert "Error along the series" in shown.text
+
+
+def test_films_are_strips_with_their_masks_in_grey(tmp_path: Path) -> None:
+    films = np.random.default_rng(0).integers(0, 256, (4, 6, 10, 12, 3), dtype=np.uint8)
+    hidden = np.zeros((3, 6), dtype=bool)
+    hidden[1, 5] = True  # of a grid of 2 x 3 boxes, the last
+    frames = drawings.covered(films[0], hidden, (2, 5))
+    changed = (frames != films[0, ::2]).any(-1)
+    assert changed[1, 5:, 10:].mean() > 0.9
+    assert not changed[[0, 2]].any()
+    assert not changed[1, :5].any()
+    assert not changed[1, :, :10].any()
+    whole = Sequences.from_arrays(films)
+    run = pretrain(whole, tmp_path / "run", CONFIG, {**SMALL, "patch_size": 5})
+    shown = page(run, sequences=whole)
+    assert "Frames of each film, evenly spaced." in shown.text
+    assert "2 timesteps of 5 x 5 pixels each" in shown.text
+    assert {"neighbours", "masks"} <= set(shown.ids)
+    assert shown.tags.count("image") >= 16 + 4
+
+
+def test_plane_keeps_what_varies_and_has_fixed_signs() -> None:
+    random = np.random.default_rng(0)
+    for shape in ((30, 5), (5, 30), (4, 1)):
+        Z = standard(random.normal(size=shape))
+        xy, shares = figures.plane(Z)
+        assert xy.shape == (shape[0], 2)
+        assert 0 <= shares[1] <= shares[0] <= 1.0 + 1e-9
+        np.testing.assert_allclose(xy, figures.plane(Z[:, ::-1])[0], atol=1e-6)
+    assert not standard(np.ones((3, 2))).any()
+
+
+@pytest.mark.parametrize("labels", [None, ["a", "b"]])
+def test_a_probe_is_proposed_where_there_are_labels(tmp_path: Path, labels: list[str] | None) -> None:
+    data = make(labels=labels)
+    shown = page(pretrain(data, tmp_path / "run", CONFIG, SMALL), sequences=data)
+    assert ("temporal-jepa probe" in shown.text) == (labels is not None)
+    assert "temporal-jepa embed" in shown.text

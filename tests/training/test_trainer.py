@@ -1,0 +1,396 @@
+"""Training: batches are functions of the step, resumed runs equal uninterrupted ones, nothing is lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from temporal_jepa import PretrainConfig, Sequences, TemporalJEPA, from_pretrained, pretrain
+from temporal_jepa.embed import embed_sequences
+from temporal_jepa.training.initial import initial_model
+from temporal_jepa.training.run import facts
+from temporal_jepa.training.trainer import UNLEARNT, Batches, Trainer, train
+
+TINY = {"embed_dim": 16, "predictor_embed_dim": 16, "num_heads": 2, "encoder_depth": 1, "predictor_depth": 1}
+SHORT = PretrainConfig(steps=12, batch_size=6, save_every=5, log_every=3, watch_every=6)
+CALM = replace(SHORT, steps=4, lr=1e-4, log_every=1)
+
+
+def tracks(n: int = 15, seed: int = 0, channels: int = 2) -> Sequences:
+    rng = np.random.default_rng(seed)
+    arrays = [np.cumsum(rng.standard_normal((channels, length)), 1) for length in rng.integers(20, 50, n)]
+    arrays[3][:, 5:9] = np.nan
+    return Sequences.from_arrays(arrays)
+
+
+def same_weights(a: TemporalJEPA, b: TemporalJEPA) -> bool:
+    ours, theirs = a.state_dict(), b.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_batches_are_functions_of_the_step() -> None:
+    sequences = tracks()
+    first, second = (Batches(sequences, SHORT, seq_len=30, shortest=2) for _ in range(2))
+    for step in (7, 0, 3):
+        assert np.array_equal(first.values(step).numpy(), second.values(step).numpy(), equal_nan=True)
+        assert torch.equal(
+            torch.rand(3, generator=first.generator(step)), torch.rand(3, generator=second.generator(step))
+        )
+    assert first.values(0).shape[1] <= 30
+    assert not np.array_equal(first.values(0).numpy(), first.values(1).numpy(), equal_nan=True)
+
+
+def test_an_epoch_visits_every_sequence_once() -> None:
+    sequences = Sequences.from_arrays(np.arange(12.0)[:, None] * np.ones((12, 8)))
+    batches = Batches(sequences, replace(SHORT, batch_size=4, crop=1.0), seq_len=8, shortest=2)
+    for epoch in range(2):
+        seen = torch.cat([batches.values(3 * epoch + step)[:, 0, 0] for step in range(3)])
+        assert sorted(seen.tolist()) == list(range(12))
+    assert [batches.epoch(step) for step in (0, 2, 3)] == [0, 0, 1]
+
+
+def test_training_leaves_the_global_random_state_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(initial_model(tracks(), dropout=0.1, **TINY), tracks(), replace(SHORT, steps=2))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_run_is_reproducible_and_learns_something() -> None:
+    rows: list[dict[str, float]] = []
+    first = train(initial_model(tracks(), **TINY), tracks(), replace(SHORT, steps=60), on_row=rows.append)
+    again = train(initial_model(tracks(), **TINY), tracks(), replace(SHORT, steps=60))
+    other = train(initial_model(tracks(), seed=1, **TINY), tracks(), replace(SHORT, steps=60, seed=1))
+    assert same_weights(first, again)
+    assert not same_weights(first, other)
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert str(rows[-1]["verdict"]).startswith("healthy")
+    assert not first.training
+
+
+def test_ema_follows_the_optimizer_step() -> None:
+    trainer = Trainer(initial_model(tracks(), **TINY), tracks(), replace(SHORT, warmup=0.0))
+    name = "stack.blocks.0.up.weight"
+    target = trainer.model.target_encoder.get_parameter(name).clone()
+    trainer.advance()
+    context = trainer.model.context_encoder.get_parameter(name)
+    expected = torch.lerp(target, context.detach(), 1 - trainer.momentum())
+    torch.testing.assert_close(trainer.model.target_encoder.get_parameter(name), expected)
+
+
+def test_crops_never_fall_into_a_gap() -> None:
+    X = np.full((8, 1, 200), np.nan)
+    X[:, :, 190:] = 1.0
+    batches = Batches(Sequences.from_arrays(X), replace(SHORT, crop=0.05), seq_len=20, shortest=2)
+    for step in range(20):
+        assert not bool(batches.values(step).isnan().all(dim=1).any())
+
+
+def test_learning_rate_warms_up_and_falls_to_zero() -> None:
+    trainer = Trainer(initial_model(tracks(), **TINY), tracks(), replace(SHORT, steps=100, warmup=0.1, lr=1.0))
+    rates = [trainer.lr(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == pytest.approx(1.0)
+    assert max(rates) <= 1.0
+    assert rates[-1] < 0.01
+    groups = {group["weight_decay"]: group["params"] for group in trainer.optimizer.param_groups}
+    assert all(p.ndim >= 2 for p in groups[0.05])
+    assert all(p.ndim < 2 for p in groups[0.0])
+
+
+def test_accumulation_equals_one_batch_without_the_regulariser() -> None:
+    losses = {"variance_weight": 0.0, "covariance_weight": 0.0, "num_masks": 1, **TINY}
+    data = Sequences.from_arrays(np.random.default_rng(0).standard_normal((12, 2, 32)))
+    config = replace(SHORT, steps=3, crop=1.0)
+    whole = train(initial_model(data, **losses), data, config)
+    parts = train(initial_model(data, **losses), data, replace(config, accumulate=3))
+    for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
+
+
+def test_a_run_folder_holds_what_was_promised(tmp_path: Path) -> None:
+    folder = pretrain(tracks(), tmp_path / "run", SHORT, TINY)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [3, 6, 9, 12]
+    assert {"loss", "relative_loss", "lr", "momentum", "samples_per_s"} <= rows[0].keys()
+    assert "verdict" in rows[-1]
+    assert len(rows[1]["std_per_position"]) > 1
+    config = json.loads((folder / "config.json").read_text())
+    assert config["data"]["n"] == 15
+    assert config["model"]["embed_dim"] == 16
+    assert sorted(p.name for p in (folder / "checkpoint").iterdir()) == ["step-00000010.pt", "step-00000012.pt"]
+    assert "15 sequences" in (folder / "README.md").read_text()
+    assert embed_sequences(from_pretrained(folder), tracks()).shape == (15, 2 * 3 * 16)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_checkpoint_and_the_resumed_run_is_equal(tmp_path: Path, number: int) -> None:
+    settings = {**TINY, "dropout": 0.1}
+    whole = pretrain(tracks(), tmp_path / "whole", SHORT, settings)
+
+    def interrupt(row: dict[str, float]) -> None:
+        if row["step"] == 6:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit):
+        pretrain(tracks(), tmp_path / "cut", SHORT, settings, on_row=interrupt)
+    cut = pretrain(tracks(), tmp_path / "cut", SHORT, settings, resume=True)
+    assert same_weights(from_pretrained(whole), from_pretrained(cut))
+    steps = [
+        [json.loads(line)["step"] for line in (f / "metrics.jsonl").read_text().splitlines()] for f in (whole, cut)
+    ]
+    assert steps[0] == steps[1]
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+from test_trainer import SHORT, TINY, tracks
+from temporal_jepa import pretrain
+pretrain(tracks(), {out!r}, SHORT, TINY, on_row=lambda row: row["step"] == 9 and os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+def test_killed_between_checkpoints_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    code = KILLED.format(tests=str(Path(__file__).parent), out=str(out))
+    assert subprocess.run([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}).returncode == -9
+    with (out / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 9, "lo')  # a line cut short by the kill
+    pretrain(tracks(), out, SHORT, TINY, resume=True)
+    whole = pretrain(tracks(), tmp_path / "whole", SHORT, TINY)
+    assert same_weights(from_pretrained(whole), from_pretrained(out))
+    assert [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()] == [3, 6, 9, 12]
+
+
+def test_nothing_is_overwritten_without_being_asked(tmp_path: Path) -> None:
+    out = pretrain(tracks(), tmp_path / "run", SHORT, TINY)
+    before = (out / "model.safetensors").read_bytes()
+    with pytest.raises(ValueError, match="already holds a run; choose another folder"):
+        pretrain(tracks(), out, SHORT, TINY)
+    assert (out / "model.safetensors").read_bytes() == before
+    (out / "notes.txt").write_text("mine")
+    pretrain(tracks(), out, replace(SHORT, seed=3), TINY, overwrite=True)
+    assert (out / "model.safetensors").read_bytes() != before
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_resume_refuses_other_settings_and_other_data(tmp_path: Path) -> None:
+    out = pretrain(tracks(), tmp_path / "run", SHORT, TINY)
+    with pytest.raises(ValueError, match=r"pretrain\.lr was 0\.002 and is 0\.1"):
+        pretrain(tracks(), out, replace(SHORT, lr=0.1), TINY, resume=True)
+    with pytest.raises(ValueError, match=r"model\.encoder_depth was 1 and is 2"):
+        pretrain(tracks(), out, SHORT, {**TINY, "encoder_depth": 2}, resume=True)
+    with pytest.raises(ValueError, match=r"data\.digest"):
+        pretrain(tracks(seed=0).select(list(range(14, -1, -1))), out, SHORT, TINY, resume=True)
+    with pytest.raises(ValueError, match="holds no run to resume"):
+        pretrain(tracks(), tmp_path / "new", SHORT, TINY, resume=True)
+    pretrain(tracks(), out, replace(SHORT, log_every=1), TINY, resume=True)
+
+
+def test_a_checkpoint_cut_in_half_is_named(tmp_path: Path) -> None:
+    out = pretrain(tracks(), tmp_path / "run", SHORT, TINY)
+    whole = (out / "model.safetensors").read_bytes()
+    newest = out / "checkpoint" / "step-00000012.pt"
+    newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
+    with pytest.raises(
+        ValueError, match=r"step-00000012\.pt is damaged .*delete it to resume again from step-00000010"
+    ):
+        pretrain(tracks(), out, SHORT, TINY, resume=True)
+    newest.unlink()
+    pretrain(tracks(), out, SHORT, TINY, resume=True)
+    assert (out / "model.safetensors").read_bytes() == whole
+
+
+def test_two_runs_never_share_a_folder(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    seen: list[str] = []
+
+    def second(row: dict[str, float]) -> None:
+        with pytest.raises(ValueError, match="in use by another run") as error:
+            pretrain(tracks(), out, SHORT, TINY, overwrite=True)
+        seen.append(str(error.value))
+
+    pretrain(tracks(), out, SHORT, TINY, on_row=second)
+    assert len(seen) == 4
+
+
+def test_init_from_takes_weights_only(tmp_path: Path) -> None:
+    first = pretrain(tracks(), tmp_path / "first", SHORT, TINY)
+    second = pretrain(tracks(seed=1), tmp_path / "second", replace(SHORT, steps=1, lr=1e-9), init_from=first)
+    a, b = from_pretrained(first), from_pretrained(second)
+    torch.testing.assert_close(a.context_encoder.stack.norm.weight, b.context_encoder.stack.norm.weight)
+    with pytest.raises(ValueError, match="init_from brings its own architecture; leave out embed_dim"):
+        pretrain(tracks(), tmp_path / "third", SHORT, {"embed_dim": 32}, init_from=first)
+    with pytest.raises(ValueError, match="expects 2 channels, got 3"):
+        pretrain(tracks(channels=3), tmp_path / "fourth", SHORT, init_from=first)
+
+
+def test_disk_full_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "run"
+    real, calls = torch.save, []
+
+    def full(*arguments: object, **keywords: object) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        real(*arguments, **keywords)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        pretrain(tracks(), out, SHORT, TINY)
+    assert [p.name for p in (out / "checkpoint").iterdir()] == ["step-00000005.pt"]
+    monkeypatch.undo()
+    pretrain(tracks(), out, SHORT, TINY, resume=True)
+    assert same_weights(from_pretrained(out), from_pretrained(pretrain(tracks(), tmp_path / "whole", SHORT, TINY)))
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "message"),
+    [
+        (tracks(4).select([0]), {}, "at least 2, got 1; cut a long recording into windows"),
+        (Sequences.from_arrays(np.ones((4, 1, 5))), {"patch_len": 4}, "has 5 timesteps, but .* need 8"),
+        (tracks(), {"embed_dims": 3}, "did you mean 'embed_dim'"),
+        (tracks(), {"seq_len": 1}, "longest training window has 1 timesteps"),
+    ],
+)
+def test_data_that_cannot_be_trained_on(
+    tmp_path: Path, data: Sequences, settings: dict[str, int], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        pretrain(data, tmp_path / "run", SHORT, settings)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": -1}, "steps must be at least 1, or 0"),
+        ({"crop": 0.0}, "crop must be above 0"),
+        ({"lr": -1.0}, "lr must be above 0"),
+        ({"precision": "fp16"}, "'auto', 'fp32' or 'bf16'"),
+        ({"warmup": 1.0}, "warmup must lie"),
+        ({"steps": 2.5}, "steps must be a whole number, got 2.5"),
+        ({"steps": "3"}, "steps must be a whole number, got '3'"),
+        ({"lr": float("inf")}, "lr must be a finite number"),
+        ({"seed": -1}, "seed must be in"),
+    ],
+)
+def test_wrong_training_settings(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(SHORT, **change)
+
+
+def test_the_data_decide_the_steps() -> None:
+    assert [PretrainConfig().settled(n).steps for n in (2, 500, 3000, 10**6)] == [300, 300, 938, 1200]
+    assert PretrainConfig(steps=7).settled(10**6).steps == 7
+
+
+def test_diverged_loss_is_said() -> None:
+    model = initial_model(tracks(), **TINY)
+    with torch.no_grad():
+        model.context_encoder.stack.norm.weight.fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match="not finite at step 3; lower lr"):
+        train(model, tracks(), SHORT)
+    with pytest.raises(ValueError, match="device must be"):
+        train(initial_model(tracks(), **TINY), tracks(), replace(SHORT, device="abacus"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ragged", [False, True])
+def test_two_processes_train_as_one(tmp_path: Path, ragged: bool) -> None:
+    """The same rows and weights as one process; unequal lengths on one process only must not stop the other."""
+    data = "tracks()" if ragged else "Sequences.from_arrays(np.random.default_rng(0).standard_normal((12, 2, 40)))"
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import numpy as np, torch; torch.set_num_threads(1)\n"
+        "from test_trainer import CALM, TINY, Sequences, tracks\nfrom temporal_jepa import pretrain\n"
+        f"pretrain({data}, {str(tmp_path / 'two')!r}, CALM, TINY)\n"
+    )
+    (tmp_path / "main.py").write_text(code)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    done = subprocess.run([*launch, str(tmp_path / "main.py")], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    pretrain(eval(data), tmp_path / "one", CALM, TINY)
+    rows = [json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[0]) for name in ("one", "two")]
+    for name in ("loss", "prediction_loss", "relative_loss", "variance_loss", "covariance_loss", "grad_norm"):
+        assert rows[1][name] == pytest.approx(rows[0][name], rel=1e-3), name
+    assert json.loads((tmp_path / "two" / "config.json").read_text())["environment"]["processes"] == 2
+    one, two = from_pretrained(tmp_path / "one"), from_pretrained(tmp_path / "two")
+    for (name, a), b in zip(one.named_parameters(), two.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-2, msg=name)
+
+
+def test_a_lone_recording_is_cut_into_windows(tmp_path: Path) -> None:
+    recording = Sequences([np.random.default_rng(0).standard_normal((400, 2)).astype(np.float32)])
+    out = pretrain(recording, tmp_path / "run", SHORT, TINY)
+    data = json.loads((out / "config.json").read_text())["data"]
+    assert (data["n"], data["options"]) == (8, {"window": 50})
+
+
+def test_files_of_somebody_else_are_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("thesis")
+    (tmp_path / "checkpoint").mkdir()
+    for overwrite in (False, True):
+        with pytest.raises(ValueError, match=r"is no run, but holds README\.md, checkpoint, which a run would replace"):
+            pretrain(tracks(), tmp_path, SHORT, TINY, overwrite=overwrite)
+    assert (tmp_path / "README.md").read_text() == "thesis"
+
+
+@pytest.mark.parametrize("change", [{"device": "cuda:77"}, {"device": "meta"}, {"accumulate": 4}])
+def test_a_refused_overwrite_leaves_the_old_run_whole(tmp_path: Path, change: dict[str, object]) -> None:
+    out = pretrain(tracks(), tmp_path / "run", SHORT, TINY)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises((ValueError, RuntimeError)):
+        pretrain(tracks(), out, replace(SHORT, **change), TINY, overwrite=True)  # type: ignore[arg-type]
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises((ValueError, RuntimeError)):
+        pretrain(tracks(), tmp_path / "new", replace(SHORT, **change), TINY)  # type: ignore[arg-type]
+    pretrain(tracks(), tmp_path / "new", SHORT, TINY)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", None])
+def test_a_damaged_checkpoint_is_always_named(tmp_path: Path, content: bytes | None) -> None:
+    out = pretrain(tracks(), tmp_path / "run", SHORT, TINY)
+    newest = out / "checkpoint" / "step-00000012.pt"
+    for size in range(1000, newest.stat().st_size, 20000) if content is None else [0]:
+        newest.write_bytes(newest.read_bytes()[:-size] if content is None else content)
+        with pytest.raises(ValueError, match=r"step-00000012\.pt is damaged .*delete it"):
+            pretrain(tracks(), out, SHORT, TINY, resume=True)
+    torch.save({"weights": 1}, newest)
+    with pytest.raises(ValueError, match="it holds no training state"):
+        pretrain(tracks(), out, SHORT, TINY, resume=True)
+
+
+def test_every_series_is_in_the_digest_and_resume_keeps_the_origin(tmp_path: Path) -> None:
+    first = pretrain(tracks(), tmp_path / "first", SHORT, TINY)
+    out = pretrain(tracks(), tmp_path / "run", SHORT, init_from=first)
+    pretrain(tracks(), out, SHORT, init_from=first, resume=True)
+    assert json.loads((out / "config.json").read_text())["init_from"] == str(first)
+    pretrain(tracks(), out, SHORT, TINY, resume=True)  # as the command line resumes: from the folder's own settings
+    assert json.loads((out / "config.json").read_text())["init_from"] == str(first)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((600, 1, 9))
+    for changed in rng.integers(0, 600, 20):
+        other = X.copy()
+        other[changed] *= 2
+        assert facts(Sequences.from_arrays(X))["digest"] != facts(Sequences.from_arrays(other))["digest"]
+
+
+@pytest.mark.parametrize(("loss", "said"), [(0.99, True), (0.97, False)])
+def test_a_prediction_no_better_than_the_mean_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: float, said: bool
+) -> None:
+    watch, rows = Trainer.watch, []
+    monkeypatch.setattr(Trainer, "watch", lambda self: {**watch(self), "relative_loss": loss})
+    pretrain(tracks(), tmp_path / "run", PretrainConfig(steps=2, batch_size=4, device="cpu"), TINY, on_row=rows.append)
+    assert rows[-1]["verdict"].startswith(UNLEARNT) == said
