@@ -81,7 +81,8 @@ def ucr() -> Iterator[tuple[str, Array, Array, int]]:
 
 def vus_pr(labels: Array, score: Array, buffers: int = 500, thresholds: int = 250) -> float:
     """Volume under the precision-recall surface; labels and score `(time,)`. All buffers share one sorting."""
-    n, order = len(labels), np.argsort(-score, kind="stable")
+    n = len(labels)
+    order = np.argsort(-score, kind="stable")
     falling = score[order]
     cuts = falling[np.linspace(0, n - 1, thresholds).astype(int)]
     flagged = np.searchsorted(-falling, -cuts, side="right")  # timesteps at or above each threshold
@@ -92,14 +93,16 @@ def vus_pr(labels: Array, score: Array, buffers: int = 500, thresholds: int = 25
         peaks = np.sort([score[start:end].max() for start, end in regions(soft)])
         found = 1 - np.searchsorted(peaks, cuts, side="left") / len(peaks)
         recall = np.minimum(hits / ((labels.sum() + soft.sum()) / 2), 1) * found
-        recall, precision = np.concatenate([[0], recall]), np.concatenate([[1], hits / flagged])
+        recall = np.concatenate([[0], recall])
+        precision = np.concatenate([[1], hits / flagged])
         areas.append(np.sum(np.diff(recall) * (precision[1:] + precision[:-1]) / 2))
     return float(np.mean(areas))
 
 
 def soft_labels(labels: Array, buffer: int) -> Array:
     """Labels with a slope of half a buffer on both sides of each anomaly."""
-    soft, n = labels.astype(float), len(labels)
+    soft = labels.astype(float)
+    n = len(labels)
     if buffer > 1:
         for start, end in regions(labels):
             after = np.arange(end - 1, min(end - 1 + buffer // 2, n))
@@ -111,7 +114,9 @@ def soft_labels(labels: Array, buffer: int) -> Array:
 
 def regions(labels: Array) -> Array:
     """Where what is above 0 begins and ends, `(n, 2)`."""
-    return np.flatnonzero(np.diff(np.concatenate([[0], (labels > 0).astype(int), [0]]))).reshape(-1, 2)
+    return np.flatnonzero(np.diff(np.concatenate([[0], (labels > 0).astype(int), [0]]))).reshape(
+        -1, 2
+    )
 
 
 def windows_of(x: Array, window: int, normalise: bool) -> Array:
@@ -121,7 +126,9 @@ def windows_of(x: Array, window: int, normalise: bool) -> Array:
         return views.astype(np.float32)
     spread = views.std(1, keepdims=True)
     flat = spread < 1e-6 * x.std()
-    return np.where(flat, 0, (views - views.mean(1, keepdims=True)) / np.where(flat, 1, spread)).astype(np.float32)
+    return np.where(
+        flat, 0, (views - views.mean(1, keepdims=True)) / np.where(flat, 1, spread)
+    ).astype(np.float32)
 
 
 def kmeans(views: Array, starts: Array, known: Array, seed: int) -> Array:
@@ -132,20 +139,25 @@ def kmeans(views: Array, starts: Array, known: Array, seed: int) -> Array:
 
 def profile(views: Array, starts: Array, known: Array, count: int) -> Array:
     """Mean distance of each window to the `count` nearest known windows that do not overlap it."""
-    square, places = (views**2).sum(1), np.flatnonzero(known)
-    out, count = np.zeros(len(views)), min(count, len(places))
+    square = (views**2).sum(1)
+    places = np.flatnonzero(known)
+    out = np.zeros(len(views))
+    count = min(count, len(places))
     for rows in np.array_split(np.arange(len(views)), -(-len(views) // 256)):
         table = square[rows][:, None] + square[places] - 2 * views[rows] @ views[places].T
         table[np.abs(starts[rows][:, None] - starts[places]) < views.shape[1]] = np.inf
         nearest = np.partition(table, count - 1, axis=1)[:, :count]
         seen = np.isfinite(nearest)
-        out[rows] = np.sqrt(np.where(seen, np.maximum(nearest, 0), 0)).sum(1) / np.maximum(seen.sum(1), 1)
+        out[rows] = np.sqrt(np.where(seen, np.maximum(nearest, 0), 0)).sum(1) / np.maximum(
+            seen.sum(1), 1
+        )
     return out
 
 
 def spread(values: Array, starts: Array, n: int, window: int) -> Array:
     """For each of n timesteps the mean over the windows that cover it."""
-    total, count = np.zeros(n + 1), np.zeros(n + 1)
+    total = np.zeros(n + 1)
+    count = np.zeros(n + 1)
     for sign, place in ((1, starts), (-1, starts + window)):
         np.add.at(total, place, sign * values)
         np.add.at(count, place, sign)
@@ -180,9 +192,16 @@ def scores(job: str, x: Array, clean: int, known: str, window: int, seed: int) -
         return {job: SurpriseDetector(job, window=window, random_state=seed).fit(seen).score(x)}
     if job != "trained":
         return {job: control(job, x, clean, known, window, seed)}
-    detector = SurpriseDetector(window=window, method="both", steps=100, random_state=seed).fit(seen)
-    scales, found = detector.scale_, {}
-    for name, kinds in (("trained", ["distance"]), ("error", ["error"]), ("both", ["distance", "error"])):
+    detector = SurpriseDetector(window=window, method="both", steps=100, random_state=seed).fit(
+        seen
+    )
+    scales = detector.scale_
+    found = {}
+    for name, kinds in (
+        ("trained", ["distance"]),
+        ("error", ["error"]),
+        ("both", ["distance", "error"]),
+    ):
         detector.scale_ = {kind: scales[kind] for kind in kinds}
         found[name] = detector.score(x)
     return found
@@ -192,7 +211,11 @@ def measure(options: argparse.Namespace) -> None:
     path = Path(options.out)
     new = not path.exists()
     table = None if new else pd.read_csv(path)
-    done = set() if table is None else set(zip(table.series, table.scorer, table.known, table.seed, strict=True))
+    done = (
+        set()
+        if table is None
+        else set(zip(table.series, table.scorer, table.known, table.seed, strict=True))
+    )
     with path.open("a", newline="") as file:
         rows = csv.writer(file)
         if new:
@@ -200,7 +223,10 @@ def measure(options: argparse.Namespace) -> None:
         for place, (name, x, labels, clean) in enumerate(
             [*nab(Path(options.folder)), *(ucr() if options.known == "all" else ())]
         ):
-            window = options.window or SurpriseDetector().fit(x if options.known == "all" else x[:clean]).window_
+            window = (
+                options.window
+                or SurpriseDetector().fit(x if options.known == "all" else x[:clean]).window_
+            )
             half = "ucr" if name == UCR else ("dev", "other")[place % 2]
             for job in options.jobs:
                 for seed in options.seeds if job in WITH_CHANCE else options.seeds[:1]:
@@ -211,7 +237,19 @@ def measure(options: argparse.Namespace) -> None:
                     seconds = round(time.perf_counter() - began, 2)
                     for scorer, score in found.items():
                         value = round(vus_pr(labels[clean:], score[clean:]), 5)
-                        rows.writerow([name, half, len(x), window, scorer, options.known, seed, value, seconds])
+                        rows.writerow(
+                            [
+                                name,
+                                half,
+                                len(x),
+                                window,
+                                scorer,
+                                options.known,
+                                seed,
+                                value,
+                                seconds,
+                            ]
+                        )
                     file.flush()
             print(f"{place + 1:3} {name}", flush=True)
 
@@ -220,14 +258,18 @@ def summarise(path: str) -> None:
     table = pd.read_csv(path)
     for known, part in table.groupby("known"):
         print(f"\nVUS-PR, mean over series of the mean over seeds; compared with: {known}\n")
-        print("| scorer | seeds | NAB, dev half | NAB, other half | NAB, all | std over seeds | UCR 135 | seconds |")
+        print(
+            "| scorer | seeds | NAB, dev half | NAB, other half | NAB, all | std over seeds | UCR 135 | seconds |"
+        )
         print("|---|---|---|---|---|---|---|---|")
         for scorer in (s for s in SCORERS if s in set(part.scorer)):
             mine = part[part.scorer == scorer]
             means = mine.groupby(["half", "series"]).vus_pr.mean().reset_index()
             numenta = mine[mine.half != "ucr"].groupby("seed").vus_pr.mean()
-            shown = [means.vus_pr[chosen].mean() for chosen in (means.half == "dev", means.half == "other",
-                     means.half != "ucr")] + [numenta.std(), means.vus_pr[means.half == "ucr"].mean()]  # fmt: skip
+            shown = [
+                means.vus_pr[chosen].mean()
+                for chosen in (means.half == "dev", means.half == "other", means.half != "ucr")
+            ] + [numenta.std(), means.vus_pr[means.half == "ucr"].mean()]
             cells = " | ".join("" if np.isnan(value) else f"{value:.3f}" for value in shown)
             print(f"| {scorer} | {len(numenta)} | {cells} | {mine.seconds.mean():.1f} |")
         compare(part)
@@ -237,10 +279,16 @@ def compare(part: pd.DataFrame) -> None:
     """`distance` against each other scorer, paired over the series of NAB."""
     from scipy.stats import wilcoxon
 
-    wide = part[part.half != "ucr"].pivot_table(index="series", columns="scorer", values="vus_pr").dropna()
+    wide = (
+        part[part.half != "ucr"]
+        .pivot_table(index="series", columns="scorer", values="vus_pr")
+        .dropna()
+    )
     if "distance" not in wide:
         return
-    print(f"\n`distance` against each, paired over {len(wide)} series (p: Wilcoxon signed-rank, two-sided):\n")
+    print(
+        f"\n`distance` against each, paired over {len(wide)} series (p: Wilcoxon signed-rank, two-sided):\n"
+    )
     print("| against | wins / losses | mean difference | p |\n|---|---|---|---|")
     for scorer in (s for s in SCORERS if s in wide and s != "distance"):
         gain = wide["distance"] - wide[scorer]
@@ -250,15 +298,23 @@ def compare(part: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", nargs="?", help="folder of the Numenta Anomaly Benchmark")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
-        "--jobs", nargs="+", choices=JOBS, default=JOBS[:-1], help="scorers; trained brings error and both"
+        "--jobs",
+        nargs="+",
+        choices=JOBS,
+        default=JOBS[:-1],
+        help="scorers; trained brings error and both",
     )
     parser.add_argument("--known", choices=("all", "clean"), default="all")
     parser.add_argument(
-        "--window", type=int, help="timesteps of a window for all scorers; default: as the detector chooses"
+        "--window",
+        type=int,
+        help="timesteps of a window for all scorers; default: as the detector chooses",
     )
     parser.add_argument("--out", default="anomaly.csv")
     parser.add_argument("--summary", metavar="CSV", help="print the tables of a run")

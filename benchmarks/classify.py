@@ -72,12 +72,17 @@ def find_sets(folders: list[Path], wanted: list[str] | None) -> dict[str, tuple[
     found: dict[str, tuple[Path, Path]] = {}
     for folder in folders:
         for train in sorted([*folder.glob("*_TRAIN.*"), *folder.glob("*/*_TRAIN.*")]):
-            name, test = train.stem.removesuffix("_TRAIN"), train.with_name(train.name.replace("_TRAIN.", "_TEST."))
+            name = train.stem.removesuffix("_TRAIN")
+            test = train.with_name(train.name.replace("_TRAIN.", "_TEST."))
             if train.suffix in ENDINGS and test.exists() and (wanted is None or name in wanted):
                 found.setdefault(name, (train, test))
     if unknown := set(wanted or ()) - set(found):
-        sys.exit(f"error: no NAME_TRAIN and NAME_TEST file for {', '.join(sorted(unknown))} in {folders}")
-    return dict(sorted(found.items(), key=lambda item: -sum(path.stat().st_size for path in item[1])))
+        sys.exit(
+            f"error: no NAME_TRAIN and NAME_TEST file for {', '.join(sorted(unknown))} in {folders}"
+        )
+    return dict(
+        sorted(found.items(), key=lambda item: -sum(path.stat().st_size for path in item[1]))
+    )
 
 
 def load(path: Path) -> Sequences:
@@ -101,7 +106,9 @@ def settings(text: str) -> tuple[str, dict[str, Any]]:
     return name, changed
 
 
-def embed(task: Task, train: Sequences, test: Sequences) -> Iterator[tuple[str, Features, Features, float, float]]:
+def embed(
+    task: Task, train: Sequences, test: Sequences
+) -> Iterator[tuple[str, Features, Features, float, float]]:
     """Yield (pool, train features, test features, seconds of fitting, seconds of embedding)."""
     name = task.embedder.partition(":")[0]
     if name in (*ENCODERS, *GENERAL):
@@ -144,7 +151,9 @@ def _collection(sequences: Sequences) -> Any:
     return np.stack(series) if len({x.shape for x in series}) == 1 else series
 
 
-def _encoder(task: Task, train: Sequences, test: Sequences) -> Iterator[tuple[str, Features, Features, float, float]]:
+def _encoder(
+    task: Task, train: Sequences, test: Sequences
+) -> Iterator[tuple[str, Features, Features, float, float]]:
     from temporal_jepa.embed import embed_sequences
     from temporal_jepa.model.jepa import random_init_like
     from temporal_jepa.training.initial import SCRATCH, first_model, start_of
@@ -164,16 +173,18 @@ def _encoder(task: Task, train: Sequences, test: Sequences) -> Iterator[tuple[st
         model = random_init_like(model, task.seed)
     else:
         config = PretrainConfig(**{"seed": task.seed, "device": "cpu", **training})
-        fit_model(model, train, config.settled(len(train), warm=start != SCRATCH))
+        fit_model(model, train, config.resolved(len(train), warm=start != SCRATCH))
     fit = time.perf_counter() - began
     model.eval()
-    for pool in ("mean", "stats", "all") if model.config.views else get_args(Pool):
+    for pool in ("mean", "stats", "all") if model.config.resolutions else get_args(Pool):
         began = time.perf_counter()
         pair = embed_sequences(model, train, pool), embed_sequences(model, test, pool)
         yield pool, *pair, fit, time.perf_counter() - began
 
 
-def _general(task: Task, train: Sequences, test: Sequences) -> Iterator[tuple[str, Features, Features, float, float]]:
+def _general(
+    task: Task, train: Sequences, test: Sequences
+) -> Iterator[tuple[str, Features, Features, float, float]]:
     """The encoder for any series, pooled by quantiles, which is what "all" means for it."""
     from temporal_jepa import from_pretrained
     from temporal_jepa.embed import embed_sequences
@@ -210,7 +221,8 @@ def work(task: Task) -> list[dict[str, Any]]:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", "The least populated class", UserWarning)
     warnings.filterwarnings("ignore", ".*labels that train lacks.*", UserWarning)
-    train, test = load(task.train), load(task.test)
+    train = load(task.train)
+    test = load(task.test)
     assert train.labels is not None
     rows = []
     for pool, train_Z, test_Z, fit, embedding in embed(task, train, test):
@@ -218,11 +230,27 @@ def work(task: Task) -> list[dict[str, Any]]:
             began = time.perf_counter()
             score = probe(train_Z, train.labels, test_Z, test.labels, kind, task.seed)  # type: ignore[arg-type]
             probing = time.perf_counter() - began
-            checked = cross_validated(train_Z, train.labels, kind, task.seed) if pool else float("nan")
-            row = [task.dataset, task.embedder, pool, kind, task.seed, round(score, 6), round(checked, 6),
-                   round(fit, 3), round(embedding, 3), round(probing, 3), len(train), len(test),
-                   len(np.unique(train.labels)), int(train.lengths.max()), train.n_channels,
-                   task.steps if task.steps is not None else ""]  # fmt: skip
+            checked = (
+                cross_validated(train_Z, train.labels, kind, task.seed) if pool else float("nan")
+            )
+            row = [
+                task.dataset,
+                task.embedder,
+                pool,
+                kind,
+                task.seed,
+                round(score, 6),
+                round(checked, 6),
+                round(fit, 3),
+                round(embedding, 3),
+                round(probing, 3),
+                len(train),
+                len(test),
+                len(np.unique(train.labels)),
+                int(train.lengths.max()),
+                train.n_channels,
+                task.steps if task.steps is not None else "",
+            ]
             rows.append(dict(zip(COLUMNS, row, strict=True)))
     return rows
 
@@ -238,12 +266,15 @@ def finished(out: Path) -> set[tuple[str, ...]]:
 
 def tasks(options: argparse.Namespace) -> list[Task]:
     """What is still to do."""
-    done, todo = finished(options.out), []
+    done = finished(options.out)
+    todo = []
     steps = "" if options.steps is None else str(options.steps)
     for name, (train, test) in find_sets(options.folders, options.sets).items():
         for embedder in options.embedders:
             for seed in options.seeds[:1] if embedder in WITHOUT_CHANCE else options.seeds:
-                left = tuple(k for k in options.probe if (name, embedder, str(seed), k, steps) not in done)
+                left = tuple(
+                    k for k in options.probe if (name, embedder, str(seed), k, steps) not in done
+                )
                 if left:
                     todo.append(Task(name, train, test, embedder, seed, left, options.steps))
     return todo
@@ -251,8 +282,11 @@ def tasks(options: argparse.Namespace) -> list[Task]:
 
 def run(options: argparse.Namespace) -> int:
     """Do the tasks, each row to the file at once; the number that failed."""
-    todo, failed = tasks(options), 0
-    print(f"{len(todo)} tasks to do, {options.jobs} at a time; rows go to {options.out}", flush=True)
+    todo = tasks(options)
+    failed = 0
+    print(
+        f"{len(todo)} tasks to do, {options.jobs} at a time; rows go to {options.out}", flush=True
+    )
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with (
         options.out.open("a", newline="", encoding="utf-8") as file,
@@ -261,9 +295,12 @@ def run(options: argparse.Namespace) -> int:
         writer = csv.DictWriter(file, COLUMNS)
         if file.tell() == 0:
             writer.writeheader()
-        futures: dict[Future[list[dict[str, Any]]], Task] = {pool.submit(work, task): task for task in todo}
+        futures: dict[Future[list[dict[str, Any]]], Task] = {
+            pool.submit(work, task): task for task in todo
+        }
         for number, future in enumerate(as_completed(futures), 1):
-            task, error = futures[future], future.exception()
+            task = futures[future]
+            error = future.exception()
             where = f"[{number}/{len(todo)}] {task.dataset} {task.embedder} seed {task.seed}"
             if error is not None:
                 failed += 1
@@ -278,19 +315,31 @@ def run(options: argparse.Namespace) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
     parser.add_argument("--embedders", nargs="+", default=[*EMBEDDERS], metavar="NAME")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--probe", nargs="+", default=["ridge"], choices=["ridge", "linear", "knn", "svm"])
+    parser.add_argument(
+        "--probe", nargs="+", default=["ridge"], choices=["ridge", "linear", "knn", "svm"]
+    )
     parser.add_argument("--sets", nargs="+", metavar="NAME", help="only these")
-    parser.add_argument("--steps", type=int, help="of pretraining, for all sets alike; default: the library's")
+    parser.add_argument(
+        "--steps", type=int, help="of pretraining, for all sets alike; default: the library's"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes, each on one thread")
     parser.add_argument("--out", type=Path, default=Path("results.csv"))
     parser.add_argument("--summary", type=Path, metavar="CSV", help="only summarise this file")
-    parser.add_argument("--published", type=Path, metavar="CSV", help="accuracies of others: dataset,method,...")
-    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the critical-difference diagram")
-    parser.add_argument("--of", default="token", metavar="NAME", help="the embedder compared with all others")
+    parser.add_argument(
+        "--published", type=Path, metavar="CSV", help="accuracies of others: dataset,method,..."
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="PNG", help="draw the critical-difference diagram"
+    )
+    parser.add_argument(
+        "--of", default="token", metavar="NAME", help="the embedder compared with all others"
+    )
     options = parser.parse_args()
     if options.summary is None and not options.folders:
         parser.error("give a FOLDER of data sets, or --summary CSV")

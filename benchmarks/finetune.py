@@ -22,10 +22,19 @@ COLUMNS = ("dataset", "base", "seed", "frozen", "finetuned", "steps", "seconds")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="of data sets, as for classify.py")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "folders", nargs="+", type=Path, metavar="FOLDER", help="of data sets, as for classify.py"
+    )
     parser.add_argument("--sets", nargs="+", metavar="NAME", help="only these")
-    parser.add_argument("--bases", nargs="+", default=["series-small", "scratch"], choices=["series-small", "scratch"])
+    parser.add_argument(
+        "--bases",
+        nargs="+",
+        default=["series-small", "scratch"],
+        choices=["series-small", "scratch"],
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--steps", type=int, default=200, help="of fine-tuning, at most")
     parser.add_argument("--out", type=Path, default=Path("finetune.csv"))
@@ -42,8 +51,13 @@ def main() -> None:
                 for seed in options.seeds:
                     start: str | TemporalJEPAEmbedder = base
                     if base == "scratch":
-                        start = TemporalJEPAEmbedder(init_from="scratch", random_state=seed).fit(train)
-                    models = [TemporalJEPAClassifier(start, steps, random_state=seed) for steps in (0, options.steps)]
+                        start = TemporalJEPAEmbedder(init_from="scratch", random_state=seed).fit(
+                            train
+                        )
+                    models = [
+                        TemporalJEPAClassifier(start, steps, random_state=seed)
+                        for steps in (0, options.steps)
+                    ]
                     began = time.perf_counter()
                     for model in models:
                         model.fit(train, train.labels)

@@ -34,7 +34,8 @@ from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.trainer import train
 
 Array = npt.NDArray[Any]
-INPUT, HORIZONS = 336, (24, 48, 96, 168, 336, 720)
+INPUT = 336
+HORIZONS = (24, 48, 96, 168, 336, 720)
 PENALTIES = 10.0 ** np.arange(-2, 6)
 FITTED_ON = 8000  # train windows that a ridge regression sees, evenly spaced
 COLUMNS = ("table", "method", "seed", "horizon", "mse", "mae", "seconds")
@@ -64,7 +65,9 @@ def windows(x: Array, start: int, end: int, stride: int) -> tuple[Array, Array]:
 
 def ridge(fit: Array, target: Array, others: list[Array]) -> Iterator[list[Array]]:
     """Predictions for other features, one list for each penalty: standardised features, unpenalised offset."""
-    mean, std, offset = fit.mean(0), fit.std(0) + 1e-6, target.mean(0)
+    mean = fit.mean(0)
+    std = fit.std(0) + 1e-6
+    offset = target.mean(0)
     Z = (fit - mean) / std
     values, vectors = np.linalg.eigh(Z.T @ Z)
     turned = vectors.T @ (Z.T @ (target - offset))
@@ -94,13 +97,16 @@ def by_ridge(
     for predictions in ridge(features[0][whole], target, features[1:]):
         scaled = [p * size + mean for p, (mean, size) in zip(predictions, rest, strict=True)]
         found = zip(errors(scaled[0], futures[1]), errors(scaled[1], futures[2]), strict=True)
-        best = [min(old, (chosen[0], test)) for old, (chosen, test) in zip(best, found, strict=True)]
+        best = [
+            min(old, (chosen[0], test)) for old, (chosen, test) in zip(best, found, strict=True)
+        ]
     return [test for _, test in best]
 
 
 def shapes(inputs: Array) -> tuple[Array, tuple[Array, Array]]:
     """Inputs with mean 0 and deviation 1, and what was taken away; where a sensor stands still, divided by a tenth."""
-    mean, size = inputs.mean(1, keepdims=True), np.maximum(inputs.std(1, keepdims=True), 0.1)
+    mean = inputs.mean(1, keepdims=True)
+    size = np.maximum(inputs.std(1, keepdims=True), 0.1)
     return (inputs - mean) / size, (mean, size)
 
 
@@ -121,19 +127,28 @@ def encoder(fitted: Array, seed: int, steps: int) -> Any:
 
 
 def embedded(model: Any, inputs: list[Array]) -> list[Array]:
-    return [embed_sequences(model, Sequences([x[:, None] for x in part.astype(np.float32)])) for part in inputs]
+    return [
+        embed_sequences(model, Sequences([x[:, None] for x in part.astype(np.float32)]))
+        for part in inputs
+    ]
 
 
 def measure(options: argparse.Namespace) -> None:
     out = Path(options.out)
     new = not out.exists()
-    done = set() if new else set(pd.read_csv(out)[["table", "method", "seed"]].itertuples(index=False, name=None))
+    done = (
+        set()
+        if new
+        else set(pd.read_csv(out)[["table", "method", "seed"]].itertuples(index=False, name=None))
+    )
     with out.open("a", newline="") as file:
         rows = csv.writer(file)
         if new:
             rows.writerow(COLUMNS)
 
-        def note(table: str, method: str, seed: int, found: list[tuple[float, float]], began: float) -> None:
+        def note(
+            table: str, method: str, seed: int, found: list[tuple[float, float]], began: float
+        ) -> None:
             for horizon, (mse, mae) in zip(HORIZONS, found, strict=True):
                 seconds = round(time.perf_counter() - began, 1)
                 rows.writerow([table, method, seed, horizon, round(mse, 4), round(mae, 4), seconds])
@@ -143,17 +158,35 @@ def measure(options: argparse.Namespace) -> None:
         for path in map(Path, options.tables):
             x, ((_, end), valid, test) = splits(path)
             step = max(1, (end - INPUT) * x.shape[1] // FITTED_ON)
-            parts = [windows(x, 0, end, step), windows(x, *valid, options.stride), windows(x, *test, options.stride)]
-            inputs, futures = [p[0] for p in parts], [p[1] for p in parts]
+            parts = [
+                windows(x, 0, end, step),
+                windows(x, *valid, options.stride),
+                windows(x, *test, options.stride),
+            ]
+            inputs = [p[0] for p in parts]
+            futures = [p[1] for p in parts]
             scaled = [shapes(part) for part in inputs]
-            values, units = [s[0] for s in scaled], [s[1] for s in scaled]
+            values = [s[0] for s in scaled]
+            units = [s[1] for s in scaled]
             none = [(np.zeros((len(part), 1)), np.ones((len(part), 1))) for part in inputs]
             if (path.stem, "values", 0) not in done:
                 began = time.perf_counter()
                 day = np.resize(inputs[2][:, -24:].T, (HORIZONS[-1], len(inputs[2]))).T
-                note(path.stem, "naive", 0, errors(np.repeat(inputs[2][:, -1:], HORIZONS[-1], 1), futures[2]), began)
+                note(
+                    path.stem,
+                    "naive",
+                    0,
+                    errors(np.repeat(inputs[2][:, -1:], HORIZONS[-1], 1), futures[2]),
+                    began,
+                )
                 note(path.stem, "seasonal", 0, errors(day, futures[2]), began)
-                note(path.stem, "dlinear", 0, by_ridge([decomposed(part) for part in inputs], none, futures), began)
+                note(
+                    path.stem,
+                    "dlinear",
+                    0,
+                    by_ridge([decomposed(part) for part in inputs], none, futures),
+                    began,
+                )
                 note(path.stem, "values", 0, by_ridge(values, units, futures), began)
             for seed in options.seeds:
                 for method, steps in (("untrained", 0), ("pretrained", 300)):
@@ -168,8 +201,20 @@ def measure(options: argparse.Namespace) -> None:
 
 def summarise(path: str) -> None:
     table = pd.read_csv(path)
-    order = [m for m in ("naive", "seasonal", "dlinear", "values", "untrained", "pretrained", "untrained+values",
-             "pretrained+values") if m in set(table.method)]  # fmt: skip
+    order = [
+        m
+        for m in (
+            "naive",
+            "seasonal",
+            "dlinear",
+            "values",
+            "untrained",
+            "pretrained",
+            "untrained+values",
+            "pretrained+values",
+        )
+        if m in set(table.method)
+    ]
     print("MSE / MAE, mean over seeds\n")
     print("| table | horizon | " + " | ".join(order) + " |\n|" + "---|" * (len(order) + 2))
     for (name, horizon), part in table.groupby(["table", "horizon"]):
@@ -177,22 +222,34 @@ def summarise(path: str) -> None:
         best = means.mse.idxmin()
         cells = []
         for method in order:
-            cell = f"{means.mse[method]:.3f} / {means.mae[method]:.3f}" if method in means.index else ""
+            cell = (
+                f"{means.mse[method]:.3f} / {means.mae[method]:.3f}"
+                if method in means.index
+                else ""
+            )
             cells.append(f"**{cell}**" if method == best else cell)
         print(f"| {name} | {horizon} | " + " | ".join(cells) + " |")
     means = table.groupby("method")[["mse", "mae"]].mean()
-    print("| mean | | " + " | ".join(f"{means.mse[m]:.3f} / {means.mae[m]:.3f}" for m in order) + " |")
+    print(
+        "| mean | | " + " | ".join(f"{means.mse[m]:.3f} / {means.mae[m]:.3f}" for m in order) + " |"
+    )
     noise = table.groupby(["method", "seed"]).mse.mean().groupby("method").std()
     print(
-        "| std over seeds, MSE | | " + " | ".join("" if np.isnan(noise[m]) else f"{noise[m]:.3f}" for m in order) + " |"
+        "| std over seeds, MSE | | "
+        + " | ".join("" if np.isnan(noise[m]) else f"{noise[m]:.3f}" for m in order)
+        + " |"
     )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("tables", nargs="*", help="CSV files")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--stride", type=int, default=5, help="timesteps between validation and test windows")
+    parser.add_argument(
+        "--stride", type=int, default=5, help="timesteps between validation and test windows"
+    )
     parser.add_argument("--out", default="forecast.csv")
     parser.add_argument("--summary", metavar="CSV", help="print the table of a run")
     arguments = parser.parse_args()

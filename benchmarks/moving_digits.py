@@ -34,15 +34,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from temporal_jepa.evaluation.attentive import attentive_probe
 from temporal_jepa.config import PretrainConfig
 from temporal_jepa.data import Sequences
+from temporal_jepa.data.moving_digits import generate_clips
 from temporal_jepa.embed import embed_sequences, embed_tokens
-from temporal_jepa.training.initial import initial_model
-from temporal_jepa.model.masks import gather_tokens, kept_index
-from temporal_jepa.model.jepa import TemporalJEPA
-from temporal_jepa.data.moving_digits import moving_pictures
+from temporal_jepa.evaluation.attentive import attentive_probe
 from temporal_jepa.evaluation.probes import probe
+from temporal_jepa.model.jepa import TemporalJEPA
+from temporal_jepa.model.masks import gather_tokens, kept_index
+from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.trainer import train
 
 Array = npt.NDArray[Any]
@@ -56,8 +56,14 @@ def digits(n: int, split: str, seed: int, frames: int = 16, size: int = 32) -> t
     """Films of a split, "train" or "test", and what is known of them."""
     images, names = load_digits(return_X_y=True)
     part = slice(FIRST_TEST) if split == "train" else slice(FIRST_TEST, None)
-    clips = moving_pictures(images[part].reshape(-1, 8, 8) / 16, n, 2 * seed + (split == "test"), frames, size)
-    return clips.films, {"digit": names[part][clips.picture], "direction": clips.direction, "speed": clips.speed}
+    clips = generate_clips(
+        images[part].reshape(-1, 8, 8) / 16, n, 2 * seed + (split == "test"), frames, size
+    )
+    return clips.films, {
+        "digit": names[part][clips.picture],
+        "direction": clips.direction,
+        "speed": clips.speed,
+    }
 
 
 class MaskedAutoencoder(TemporalJEPA):
@@ -70,22 +76,33 @@ class MaskedAutoencoder(TemporalJEPA):
         self.predictor.leave = nn.Linear(model.config.predictor_embed_dim, values)
 
     def forward(self, x: Tensor, visible: Tensor) -> dict[str, Tensor]:
-        encoder, (visible,) = self.context_encoder, visible
+        encoder = self.context_encoder
+        (visible,) = visible
         x, known = encoder.prepare(x)
         index, valid = kept_index(encoder.tokens_observed(known) & ~visible)
-        guess = self.predictor(encoder.encode(x, encoder.hide(known, visible)), index, valid)  # (B, M, values)
-        wanted = gather_tokens(encoder.boxes.split(encoder.normalizer(x, known)), index)
+        guess = self.predictor(
+            encoder.encode(x, encoder.mask(known, visible)), index, valid
+        )  # (B, M, values)
+        wanted = gather_tokens(encoder.grid.split(encoder.normalizer(x, known)), index)
         error = F.mse_loss(guess, wanted)
         nothing = error.new_zeros(())
-        return {"loss": error, "prediction_loss": error.detach(), "relative_loss": error.detach() / wanted.var(),
-                "variance_loss": nothing, "covariance_loss": nothing}  # fmt: skip
+        return {
+            "loss": error,
+            "prediction_loss": error.detach(),
+            "relative_loss": error.detach() / wanted.var(),
+            "variance_loss": nothing,
+            "covariance_loss": nothing,
+        }
 
 
 def pixels(known: Array, asked: Array, pooled: bool) -> tuple[Array, Array]:
     """Principal components of the frames of films `(n, time, ...)`, fitted on the known: `(n, features)` of both."""
     frames = [films.reshape(-1, films[0, 0].size) / 255 for films in (known, asked)]
     pca = PCA(COMPONENTS, random_state=0).fit(frames[0][::4])
-    Z = [pca.transform(x).reshape(len(c), -1, COMPONENTS) for x, c in zip(frames, (known, asked), strict=True)]
+    Z = [
+        pca.transform(x).reshape(len(c), -1, COMPONENTS)
+        for x, c in zip(frames, (known, asked), strict=True)
+    ]
     if pooled:
         return tuple(np.concatenate([z.mean(1), z.std(1), z.max(1)], axis=1) for z in Z)
     return tuple(z.reshape(len(z), -1) for z in Z)
@@ -93,8 +110,12 @@ def pixels(known: Array, asked: Array, pooled: bool) -> tuple[Array, Array]:
 
 def fitted(name: str, sequences: Sequences, seed: int, changed: dict[str, Any]) -> TemporalJEPA:
     """The encoder of this name, in evaluation mode."""
-    training = {key: value for key, value in changed.items() if key in PretrainConfig.__dataclass_fields__}
-    rest = {key: value for key, value in changed.items() if key not in training}  # refused when misspelt
+    training = {
+        key: value for key, value in changed.items() if key in PretrainConfig.__dataclass_fields__
+    }
+    rest = {
+        key: value for key, value in changed.items() if key not in training
+    }  # refused when misspelt
     model = initial_model(sequences, seed, **rest)
     if name == "autoencoder":
         model = MaskedAutoencoder(model)
@@ -107,15 +128,22 @@ def fitted(name: str, sequences: Sequences, seed: int, changed: dict[str, Any]) 
 
 def scores(known: Labels, asked: Labels, Z: tuple[Array, Array]) -> list[float]:
     """Digit, direction and speed of the asked, told from features `(n, F)`."""
-    speed = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 11))).fit(Z[0], known["speed"])
+    speed = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 11))).fit(
+        Z[0], known["speed"]
+    )
     accuracy = [probe(Z[0], known[task], Z[1], asked[task]) for task in ("digit", "direction")]
     return [*accuracy, float(speed.score(Z[1], asked["speed"]))]
 
 
-def queried(known: Labels, asked: Labels, tokens: Any, cells: tuple[int, int], seed: int) -> list[float]:
+def queried(
+    known: Labels, asked: Labels, tokens: Any, cells: tuple[int, int], seed: int
+) -> list[float]:
     """Digit and direction read from tokens by a learnt query."""
     a, b = tokens
-    accuracy = [attentive_probe(a, known[task], b, asked[task], cells, seed) for task in ("digit", "direction")]
+    accuracy = [
+        attentive_probe(a, known[task], b, asked[task], cells, seed)
+        for task in ("digit", "direction")
+    ]
     return [*accuracy, float("nan")]
 
 
@@ -133,7 +161,11 @@ def rows(seed: int, options: argparse.Namespace) -> Iterator[tuple[str, list[flo
         began = time.process_time()
         model = fitted(name, parts[0], seed, options.set)
         took = time.process_time() - began
-        yield name, scores(known, asked, tuple(embed_sequences(model, part) for part in parts)), took
+        yield (
+            name,
+            scores(known, asked, tuple(embed_sequences(model, part) for part in parts)),
+            took,
+        )
         if options.attentive:
             tokens = [embed_tokens(model, part) for part in parts]
             yield f"{name} + query", queried(known, asked, tokens, model.config.cells, seed), took
@@ -143,11 +175,17 @@ def summarise(path: Path) -> str:
     """Mean and standard deviation over the seeds, as a table in Markdown."""
     with path.open(newline="", encoding="utf-8") as file:
         found = list(csv.DictReader(file))
-    lines = ["| embedder | digit | direction | speed (R squared) | CPU seconds |", "|---|---|---|---|---|"]
+    lines = [
+        "| embedder | digit | direction | speed (R squared) | CPU seconds |",
+        "|---|---|---|---|---|",
+    ]
     for name in dict.fromkeys(row["embedder"] for row in found):
         own = [row for row in found if row["embedder"] == name]
         cells = [np.array([float(row[task]) for row in own]) for task in COLUMNS[2:6]]
-        texts = [f"{v.mean():.3f} ± {v.std(ddof=1):.3f}" if len(v) > 1 else f"{v.mean():.3f}" for v in cells[:3]]
+        texts = [
+            f"{v.mean():.3f} ± {v.std(ddof=1):.3f}" if len(v) > 1 else f"{v.mean():.3f}"
+            for v in cells[:3]
+        ]
         lines.append(f"| {name} | {' | '.join(texts)} | {cells[3].mean():.0f} |")
     return "\n".join(lines)
 
@@ -161,14 +199,27 @@ def setting(text: str) -> tuple[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--clips", type=int, default=1500, help="train clips; half as many to test")
     parser.add_argument("--frames", type=int, default=16, help="of a clip")
     parser.add_argument("--size", type=int, default=32, help="rows and columns of a frame")
-    parser.add_argument("--set", nargs="*", type=setting, default=[], metavar="NAME=VALUE", help="of model or training")
-    parser.add_argument("--attentive", action="store_true", help="also probe the tokens with a learnt query")
-    parser.add_argument("--out", type=Path, default=Path("digits.csv"), help="rows are appended as they are known")
+    parser.add_argument(
+        "--set",
+        nargs="*",
+        type=setting,
+        default=[],
+        metavar="NAME=VALUE",
+        help="of model or training",
+    )
+    parser.add_argument(
+        "--attentive", action="store_true", help="also probe the tokens with a learnt query"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("digits.csv"), help="rows are appended as they are known"
+    )
     options = parser.parse_args()
     options.set = dict(options.set)
     for seed in options.seeds:
@@ -178,8 +229,13 @@ def main() -> None:
                 writer = csv.writer(file)
                 if new:
                     writer.writerow(COLUMNS)
-                writer.writerow([name, seed, *(f"{value:.4f}" for value in found), f"{took:.1f}", options.clips])
-            print(f"seed {seed} {name}: " + " ".join(f"{v:.3f}" for v in found) + f" ({took:.0f} s)", flush=True)
+                writer.writerow(
+                    [name, seed, *(f"{value:.4f}" for value in found), f"{took:.1f}", options.clips]
+                )
+            print(
+                f"seed {seed} {name}: " + " ".join(f"{v:.3f}" for v in found) + f" ({took:.0f} s)",
+                flush=True,
+            )
     print(summarise(options.out))
 
 

@@ -30,9 +30,9 @@ from torch import Tensor, nn
 
 from temporal_jepa.data import Sequences
 from temporal_jepa.embed import embed_sequences
+from temporal_jepa.model.jepa import TemporalJEPA
 from temporal_jepa.model.losses import variance_covariance
 from temporal_jepa.model.masks import gather_tokens, kept_index
-from temporal_jepa.model.jepa import TemporalJEPA
 from temporal_jepa.model.multiscale import embed_views
 
 COLUMNS = ("objective", "seed", "dataset", "shipped", "last", "cpu_seconds")
@@ -74,7 +74,9 @@ OBJECTIVES = {
     "tokens, long blocks (80 %)": Objective(settings={"mask_ratio": 0.8}),
     "tokens, future (50 %)": Objective(settings={"mask": "future", "mask_ratio": 0.5}),
     "tokens, four masks (75 %)": Objective(settings={"num_masks": 4, "mask_ratio": 0.75}),
-    "tokens, larger predictor": Objective(settings={"predictor_embed_dim": 128, "predictor_depth": 4}),
+    "tokens, larger predictor": Objective(
+        settings={"predictor_embed_dim": 128, "predictor_depth": 4}
+    ),
     "all layers": Objective(predict="layers"),
     "all layers, over time": Objective(predict="time"),
     "finer tokens": Objective(predict="finer"),
@@ -96,7 +98,10 @@ def targets(model: TemporalJEPA, x: Tensor, kind: str) -> Tensor:
     if kind in ("layers", "time"):
         normed = [F.layer_norm(h, h.shape[-1:]) for h in layers]
         if kind == "time":
-            normed = [(h - h.mean(1, keepdim=True)) / (h.var(1, keepdim=True) + 1e-4).sqrt() for h in layers]
+            normed = [
+                (h - h.mean(1, keepdim=True)) / (h.var(1, keepdim=True) + 1e-4).sqrt()
+                for h in layers
+            ]
         return torch.stack(normed).mean(0)
     last = F.layer_norm(layers[-1], layers[-1].shape[-1:])
     return torch.unflatten(last, 1, (-1, 2)).mean(2) if kind == "finer" else last
@@ -106,18 +111,23 @@ def token_terms(
     model: TemporalJEPA, head: nn.Module, x: Tensor, generator: torch.Generator, what: Objective
 ) -> dict[str, Tensor]:
     """Prediction and regulariser of one batch, `(B, T, 1)`."""
-    encoder, repeats = model.context_encoder, model.config.num_masks
+    encoder = model.context_encoder
+    repeats = model.config.num_masks
     target = targets(model, x, what.predict) if what.predict else None
     if what.predict == "finer":
         x = torch.unflatten(x, 1, (-1, 2)).mean(2)
     visible = model.draw_masks(x, generator).flatten(0, 1)  # (V * B, N)
     x, known = encoder.prepare(x)
-    context = encoder.encode(x.repeat(repeats, 1, 1), encoder.hide(known.repeat(repeats, 1, 1), visible))
+    context = encoder.encode(
+        x.repeat(repeats, 1, 1), encoder.mask(known.repeat(repeats, 1, 1), visible)
+    )
     terms = {}
     if target is not None:
         index, valid = kept_index(torch.ones_like(visible) if what.context else ~visible)
         wanted = gather_tokens(target.repeat(repeats, 1, 1), index)
-        error = F.smooth_l1_loss(head(model.predictor(context, index, valid)), wanted, reduction="none").mean(2)
+        error = F.smooth_l1_loss(
+            head(model.predictor(context, index, valid)), wanted, reduction="none"
+        ).mean(2)
         weight = torch.ones_like(error)
         if what.context:
             time = torch.arange(visible.shape[1])
@@ -125,9 +135,12 @@ def token_terms(
             weight = torch.where(visible, what.context / apart.amin(2).clamp(min=1).sqrt(), 1.0)
         terms["prediction"] = what.weight * (error * weight).sum() / weight.sum()
     if what.regularise:
-        spread = variance_covariance(context.layers[-1], context.index, context.valid, context.num_tokens)
+        spread = variance_covariance(
+            context.layers[-1], context.index, context.valid, context.num_tokens
+        )
         terms["regulariser"] = (
-            model.config.variance_weight * spread.variance + model.config.covariance_weight * spread.covariance
+            model.config.variance_weight * spread.variance
+            + model.config.covariance_weight * spread.covariance
         )
     return terms
 
@@ -141,8 +154,10 @@ def trained(what: Objective, options: argparse.Namespace) -> TemporalJEPA:
         teacher = trained(OBJECTIVES["reconstruction"], options).target_encoder
         model.target_encoder.load_state_dict(teacher.state_dict())
     patch = model.config.patch
-    heads = {"twins": twins_head(options),
-             "tokens": nn.Linear(options.width, patch) if what.predict == "values" else nn.Identity()}  # fmt: skip
+    heads = {
+        "twins": twins_head(options),
+        "tokens": nn.Linear(options.width, patch) if what.predict == "values" else nn.Identity(),
+    }
 
     def terms(x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         found = {"twins": twins_loss(model, heads["twins"], x)} if what.twins else {}
@@ -168,7 +183,10 @@ def some(sequences: Sequences, most: int) -> Sequences:
 def features(model: TemporalJEPA, sequences: Sequences) -> dict[str, npt.NDArray[np.float32]]:
     """Embedding name -> `(n, features)`."""
     last = embed_views(model.encode_channels("stats"), (256,), sequences.values)
-    return {"shipped": embed_sequences(model, sequences), "last": last[:, : 3 * model.config.embed_dim]}
+    return {
+        "shipped": embed_sequences(model, sequences),
+        "last": last[:, : 3 * model.config.embed_dim],
+    }
 
 
 def run(options: argparse.Namespace) -> None:
@@ -176,7 +194,10 @@ def run(options: argparse.Namespace) -> None:
 
     names = sorted(find_sets(options.folders, None))
     paths = find_sets(options.folders, names[::2] if options.half else names)
-    splits = {name: [some(load(path), options.most) for path in pair] for name, pair in sorted(paths.items())}
+    splits = {
+        name: [some(load(path), options.most) for path in pair]
+        for name, pair in sorted(paths.items())
+    }
     there = options.out.exists() and set(
         pd.read_csv(options.out)[["objective", "seed"]].itertuples(index=False, name=None)
     )
@@ -190,14 +211,25 @@ def run(options: argparse.Namespace) -> None:
                 if there and (name, seed) in there:
                     continue
                 began = time.process_time()
-                model, rows = trained(OBJECTIVES[name], options), []
+                model = trained(OBJECTIVES[name], options)
+                rows = []
                 spent = round(time.process_time() - began)
                 for dataset, (fitted, held) in splits.items():
                     pairs = features(model, fitted), features(model, held)
-                    scores = {kind: probe(pairs[0][kind], fitted.labels, pairs[1][kind], held.labels, "ridge", 0)
-                              for kind in pairs[0]}  # fmt: skip
+                    scores = {
+                        kind: probe(
+                            pairs[0][kind], fitted.labels, pairs[1][kind], held.labels, "ridge", 0
+                        )
+                        for kind in pairs[0]
+                    }
                     rows.append(
-                        {"objective": name, "seed": options.seed, "dataset": dataset, "cpu_seconds": spent, **scores}
+                        {
+                            "objective": name,
+                            "seed": options.seed,
+                            "dataset": dataset,
+                            "cpu_seconds": spent,
+                            **scores,
+                        }
                     )
                 writer.writerows(rows)
                 file.flush()
@@ -217,10 +249,13 @@ def summary(path: Path) -> str:
     for kind in ("shipped", "last"):
         seeds = table.groupby("objective")["seed"].nunique()
         means = table.pivot_table(index="dataset", columns="objective", values=kind)
-        lines += [f"\n{kind}, {len(means)} sets", "",
-                  "| objective | seeds | CPU s | mean | std over seeds | against the regulariser alone | p "
-                  "| against untrained | p |",
-                  "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+        lines += [
+            f"\n{kind}, {len(means)} sets",
+            "",
+            "| objective | seeds | CPU s | mean | std over seeds | against the regulariser alone | p "
+            "| against untrained | p |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
         for name in (name for name in OBJECTIVES if name in means):
             rows = table[table["objective"] == name]
             over = rows.groupby("seed")[kind].mean()
@@ -240,16 +275,27 @@ def summary(path: Path) -> str:
                     continue
                 gain = (both[name] - both[other]).round(9)
                 p = wilcoxon(gain, zero_method="pratt").pvalue if gain.any() else 1.0
-                cells += [f"{gain.mean():+.4f} ({(gain > 0).sum()}/{(gain == 0).sum()}/{(gain < 0).sum()})", f"{p:.2g}"]
+                cells += [
+                    f"{gain.mean():+.4f} ({(gain > 0).sum()}/{(gain == 0).sum()}/{(gain < 0).sum()})",
+                    f"{p:.2g}",
+                ]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="of data sets, as for classify.py")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
-        "--objectives", nargs="+", choices=OBJECTIVES, metavar="NAME", help=f"of {', '.join(OBJECTIVES)}"
+        "folders", nargs="*", type=Path, metavar="FOLDER", help="of data sets, as for classify.py"
+    )
+    parser.add_argument(
+        "--objectives",
+        nargs="+",
+        choices=OBJECTIVES,
+        metavar="NAME",
+        help=f"of {', '.join(OBJECTIVES)}",
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=300)
@@ -258,9 +304,13 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=2)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument(
-        "--half", action="store_true", help="every second set in alphabetical order, those of development"
+        "--half",
+        action="store_true",
+        help="every second set in alphabetical order, those of development",
     )
-    parser.add_argument("--most", type=int, default=10**9, metavar="N", help="series of a split at most")
+    parser.add_argument(
+        "--most", type=int, default=10**9, metavar="N", help="series of a split at most"
+    )
     parser.add_argument("--out", type=Path, default=Path("objectives.csv"))
     parser.add_argument("--summary", type=Path, metavar="CSV", help="only summarise this file")
     options = parser.parse_args()

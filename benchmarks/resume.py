@@ -39,7 +39,9 @@ class Run:
     """One run folder, and how to start it."""
 
     def __init__(self, data: Path, out: Path, steps: int):
-        self.data, self.out, self.steps = data, out, steps
+        self.data = data
+        self.out = out
+        self.steps = steps
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Begin, or resume when there is something to resume."""
@@ -47,8 +49,19 @@ class Run:
         if (self.out / "config.json").exists():
             command.append("--resume")
         else:
-            command += ["--data", str(self.data), "--steps", str(self.steps), "--save-every", "3", "--log-every", "1",
-                        "--device", "cpu", "--overwrite"]  # fmt: skip
+            command += [
+                "--data",
+                str(self.data),
+                "--steps",
+                str(self.steps),
+                "--save-every",
+                "3",
+                "--log-every",
+                "1",
+                "--device",
+                "cpu",
+                "--overwrite",
+            ]
         with (self.out.parent / f"{self.out.name}.log").open("ab") as log:
             return subprocess.Popen(command, stdout=log, stderr=log)
 
@@ -82,14 +95,20 @@ class Run:
 
 
 def compare(name: str, run: Run, whole: Run) -> bool:
-    same, losses = run.digest() == whole.digest(), run.rows() == whole.rows()
-    print(f"| {name} | finished | {run.step()} | weights {'equal' if same else 'DIFFER'} ({run.digest()}), "
-          f"losses {'equal' if losses else 'DIFFER'} |", flush=True)  # fmt: skip
+    same = run.digest() == whole.digest()
+    losses = run.rows() == whole.rows()
+    print(
+        f"| {name} | finished | {run.step()} | weights {'equal' if same else 'DIFFER'} ({run.digest()}), "
+        f"losses {'equal' if losses else 'DIFFER'} |",
+        flush=True,
+    )
     return same and losses
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
@@ -100,14 +119,22 @@ def main() -> None:
         folder = options.work or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         write_series(folder / "series.npy")
-        whole, killed, *others = (Run(folder / "series.npy", folder / name, options.steps)
-                                  for name in ("whole", "killed", "SIGINT", "SIGTERM"))  # fmt: skip
+        whole, killed, *others = (
+            Run(folder / "series.npy", folder / name, options.steps)
+            for name in ("whole", "killed", "SIGINT", "SIGTERM")
+        )
         began = time.perf_counter()
-        code, seconds = whole.finish(), time.perf_counter() - began
+        code = whole.finish()
+        seconds = time.perf_counter() - began
         if code != 0:
-            sys.exit(f"the uninterrupted run failed with {code}: see {folder}/whole.log (keep it with --work)")
-        print(f"Uninterrupted: {options.steps} steps, {seconds:.1f} s, weights {whole.digest()}\n\n"
-              "| run | event | at step | result |\n|---|---|---|---|", flush=True)  # fmt: skip
+            sys.exit(
+                f"the uninterrupted run failed with {code}: see {folder}/whole.log (keep it with --work)"
+            )
+        print(
+            f"Uninterrupted: {options.steps} steps, {seconds:.1f} s, weights {whole.digest()}\n\n"
+            "| run | event | at step | result |\n|---|---|---|---|",
+            flush=True,
+        )
         good = True
         moments = [0, *sorted(chance.randrange(1, options.steps) for _ in range(options.kills - 1))]
         for at in moments:
@@ -119,7 +146,10 @@ def main() -> None:
         for run, number in zip(others, (signal.SIGINT, signal.SIGTERM), strict=True):
             reached, code = run.interrupt(number, chance.randrange(1, options.steps - 5), 0.0)
             good &= code == EXITS[number]
-            print(f"| {number.name} | {number.name} | {reached} | exit {code}, expected {EXITS[number]} |", flush=True)
+            print(
+                f"| {number.name} | {number.name} | {reached} | exit {code}, expected {EXITS[number]} |",
+                flush=True,
+            )
             good &= run.finish() == 0 and compare(number.name, run, whole)
     print(f"\n{'All equal.' if good else 'NOT EQUAL.'}")
     sys.exit(0 if good else 1)

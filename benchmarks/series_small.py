@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from synthetic_series import synthetic_pairs
 from torch import Tensor, nn
 
 from temporal_jepa.checkpoint import save_pretrained
@@ -26,7 +27,6 @@ from temporal_jepa.config import RECIPE, TemporalJEPAConfig
 from temporal_jepa.model.ema import momentum_at
 from temporal_jepa.model.encoder import Encoded
 from temporal_jepa.model.jepa import TemporalJEPA
-from synthetic_series import synthetic_pairs
 from temporal_jepa.model.multiscale import standardised
 
 VIEWS = (128, 256, 512)
@@ -35,10 +35,17 @@ TEMPERATURE = 0.15
 
 
 def build(options: argparse.Namespace, **changed: Any) -> TemporalJEPA:
-    settings = {**RECIPE, "embed_dim": options.width, "predictor_embed_dim": 64, "encoder_depth": options.depth}
+    settings = {
+        **RECIPE,
+        "embed_dim": options.width,
+        "predictor_embed_dim": 64,
+        "encoder_depth": options.depth,
+    }
     settings |= {"tokenizer": "dilated", "normalize": "instance", **changed}
     torch.manual_seed(options.seed)
-    model = TemporalJEPA(TemporalJEPAConfig(input_dim=1, seq_len=256, patch_len=8, **settings, views=VIEWS))
+    model = TemporalJEPA(
+        TemporalJEPAConfig(input_dim=1, seq_len=256, patch_len=8, **settings, resolutions=VIEWS)
+    )
     model.set_normalizer(torch.zeros(1), torch.ones(1), torch.full((1,), 0.2))
     return model
 
@@ -48,7 +55,9 @@ def batches(options: argparse.Namespace) -> Iterator[Tensor]:
     rng = np.random.default_rng([options.seed, 1])
     for step in range(options.steps):
         if step % 8 == 0:
-            stock = synthetic_pairs(8 * options.pairs, seed=options.seed, start=step * options.pairs)
+            stock = synthetic_pairs(
+                8 * options.pairs, seed=options.seed, start=step * options.pairs
+            )
         rows = stock[(step % 8) * options.pairs :][: options.pairs].reshape(-1, stock.shape[2])
         cut = []
         for row in rows:
@@ -60,7 +69,9 @@ def batches(options: argparse.Namespace) -> Iterator[Tensor]:
 
 def gist(encoded: Encoded) -> Tensor:
     """Mean, spread and maximum over the tokens of each layer."""
-    parts = [(h.mean(1), (h.var(1, unbiased=False) + 1e-5).sqrt(), h.amax(1)) for h in encoded.layers]
+    parts = [
+        (h.mean(1), (h.var(1, unbiased=False) + 1e-5).sqrt(), h.amax(1)) for h in encoded.layers
+    ]
     return torch.cat([feature for part in parts for feature in part], dim=1)
 
 
@@ -70,7 +81,9 @@ def twins_head(options: argparse.Namespace) -> nn.Module:
 
 
 def twins_loss(model: TemporalJEPA, head: nn.Module, x: Tensor) -> Tensor:
-    z = F.normalize(head(gist(model.context_encoder.encode(*model.context_encoder.prepare(x)))), dim=1)
+    z = F.normalize(
+        head(gist(model.context_encoder.encode(*model.context_encoder.prepare(x)))), dim=1
+    )
     likeness = (z @ z.T / TEMPERATURE).fill_diagonal_(-1e9)
     return F.cross_entropy(likeness, torch.arange(len(z)) ^ 1)
 
@@ -83,17 +96,24 @@ def train(
 ) -> TemporalJEPA:
     """Minimise the sum of the terms of each batch over the weights of the model and the heads."""
     learnt = [p for part in (model, *heads) for p in part.parameters() if p.requires_grad]
-    matrices, plain = [p for p in learnt if p.ndim > 1], [p for p in learnt if p.ndim <= 1]
-    optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
-                                  lr=options.lr, betas=(0.9, 0.95), fused=True)  # fmt: skip
+    matrices = [p for p in learnt if p.ndim > 1]
+    plain = [p for p in learnt if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
+        lr=options.lr,
+        betas=(0.9, 0.95),
+        fused=True,
+    )
     warm = max(1, options.steps // 10)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
         lambda step: min(
-            (step + 1) / warm, 0.5 + 0.5 * math.cos(math.pi * max(0, step - warm) / max(1, options.steps - warm))
+            (step + 1) / warm,
+            0.5 + 0.5 * math.cos(math.pi * max(0, step - warm) / max(1, options.steps - warm)),
         ),
     )
-    generator, began = torch.Generator().manual_seed(options.seed), time.process_time()
+    generator = torch.Generator().manual_seed(options.seed)
+    began = time.process_time()
     for step, x in enumerate(batches(options), 1):
         terms = terms_of(x, generator)
         sum(terms.values(), torch.zeros(())).backward()
@@ -104,12 +124,17 @@ def train(
         model.update_target(momentum_at(step, options.steps, model.config.momentum))
         if step % 100 == 0 or step == options.steps:
             values = {name: round(float(value.detach()), 4) for name, value in terms.items()}
-            print(json.dumps({"step": step, **values, "cpu_s": round(time.process_time() - began)}), flush=True)
+            print(
+                json.dumps({"step": step, **values, "cpu_s": round(time.process_time() - began)}),
+                flush=True,
+            )
     return model.eval()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the model")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--pairs", type=int, default=32, help="pairs of series a step")
@@ -120,11 +145,15 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     began = time.process_time()
-    model, head = build(options), twins_head(options)
+    model = build(options)
+    head = twins_head(options)
 
     def terms(x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         half = x[::2]
-        return {"twins": twins_loss(model, head, x), "tokens": model(half, model.draw_masks(half, generator))["loss"]}
+        return {
+            "twins": twins_loss(model, head, x),
+            "tokens": model(half, model.draw_masks(half, generator))["loss"],
+        }
 
     train(model, [head], terms, options)
     details = {
@@ -132,7 +161,9 @@ def main() -> None:
         "data": {"path": "synthetic_pairs", "n": 2 * options.steps * options.pairs},
         "cpu_seconds": round(time.process_time() - began),
     }
-    save_pretrained(model.half(), options.out, details)  # half the size; loading makes it float32 again
+    save_pretrained(
+        model.half(), options.out, details
+    )  # half the size; loading makes it float32 again
 
 
 if __name__ == "__main__":

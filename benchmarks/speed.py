@@ -23,29 +23,51 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from temporal_jepa.config import TemporalJEPAConfig
-from temporal_jepa.model.losses import variance_covariance
 from temporal_jepa.model.jepa import TemporalJEPA
+from temporal_jepa.model.losses import variance_covariance
 from temporal_jepa.model.transformer import sincos
 
-CHANNELS, WIDTH, NARROW, DEPTH, SHALLOW, HEADS, STEPS, RATIO = 128, 128, 64, 4, 2, 8, 60, 0.5
+CHANNELS = 128
+WIDTH = 128
+NARROW = 64
+DEPTH = 4
+SHALLOW = 2
+HEADS = 8
+STEPS = 60
+RATIO = 0.5
 CONFIG = TemporalJEPAConfig(  # the seed's defaults, written out
-    input_dim=CHANNELS, embed_dim=WIDTH, predictor_embed_dim=NARROW, encoder_depth=DEPTH, predictor_depth=SHALLOW,
-    num_heads=HEADS, seq_len=STEPS, mask_ratio=RATIO, dropout=0.0, tokenizer="linear", positions="sincos",
-    predict="tokens", num_masks=1,
-)  # fmt: skip
-Stack = Callable[[int, int], nn.Module]  # (width, depth) -> (B, K, D) -> (B, K, D), normed at the end
+    input_dim=CHANNELS,
+    embed_dim=WIDTH,
+    predictor_embed_dim=NARROW,
+    encoder_depth=DEPTH,
+    predictor_depth=SHALLOW,
+    num_heads=HEADS,
+    seq_len=STEPS,
+    mask_ratio=RATIO,
+    dropout=0.0,
+    tokenizer="linear",
+    positions="sincos",
+    predict="tokens",
+    num_masks=1,
+)
+Transformer = Callable[
+    [int, int], nn.Module
+]  # (width, depth) -> (B, K, D) -> (B, K, D), normed at the end
 
 
 def torch_stack(width: int, depth: int) -> nn.Module:
-    layer = nn.TransformerEncoderLayer(width, HEADS, 4 * width, dropout=0.0, activation="gelu",
-                                       norm_first=True, batch_first=True)  # fmt: skip
+    layer = nn.TransformerEncoderLayer(
+        width, HEADS, 4 * width, dropout=0.0, activation="gelu", norm_first=True, batch_first=True
+    )
     return nn.TransformerEncoder(layer, depth, norm=nn.LayerNorm(width), enable_nested_tensor=False)
 
 
 def x_transformers_stack(width: int, depth: int) -> nn.Module:
     from x_transformers import Encoder  # type: ignore[import-untyped]
 
-    blocks: nn.Module = Encoder(dim=width, depth=depth, heads=HEADS, attn_dim_head=width // HEADS, attn_flash=True)
+    blocks: nn.Module = Encoder(
+        dim=width, depth=depth, heads=HEADS, attn_dim_head=width // HEADS, attn_flash=True
+    )
     return blocks
 
 
@@ -54,17 +76,17 @@ class PeerEncoder(nn.Module):
 
     places: Tensor
 
-    def __init__(self, stack: Stack):
+    def __init__(self, stack: Transformer):
         super().__init__()
         self.project = nn.Linear(CHANNELS, WIDTH)
-        self.stack = stack(WIDTH, DEPTH)
+        self.transformer = stack(WIDTH, DEPTH)
         self.register_buffer("places", sincos(torch.arange(STEPS)[:, None], WIDTH))
 
     def forward(self, x: Tensor, index: Tensor | None = None) -> Tensor:
         if index is not None:
             x = pick(x, index)
         positions = self.places if index is None else self.places[index]
-        tokens: Tensor = self.stack(self.project(x) + positions)
+        tokens: Tensor = self.transformer(self.project(x) + positions)
         return tokens
 
 
@@ -73,13 +95,14 @@ class Peer(nn.Module):
 
     places: Tensor
 
-    def __init__(self, stack: Stack):
+    def __init__(self, stack: Transformer):
         super().__init__()
         self.context_encoder = PeerEncoder(stack)
         self.target_encoder = copy.deepcopy(self.context_encoder).requires_grad_(False).eval()
-        self.enter, self.leave = nn.Linear(WIDTH, NARROW), nn.Linear(NARROW, WIDTH)
+        self.proj_in = nn.Linear(WIDTH, NARROW)
+        self.proj_out = nn.Linear(NARROW, WIDTH)
         self.mask_token = nn.Parameter(torch.randn(NARROW) * 0.02)
-        self.stack = stack(NARROW, SHALLOW)
+        self.transformer = stack(NARROW, SHALLOW)
         self.register_buffer("places", sincos(torch.arange(STEPS)[:, None], NARROW))
 
     def forward(self, x: Tensor, index: Tensor, masked: Tensor, regularised: bool) -> Tensor:
@@ -89,8 +112,13 @@ class Peer(nn.Module):
             target = F.layer_norm(target, target.shape[-1:])
         context = self.context_encoder(x, index)
         asked = self.mask_token.expand(*masked.shape, -1)
-        filled = torch.cat([self.enter(context), asked], 1) + self.places[torch.cat([index, masked], 1)]
-        total = F.smooth_l1_loss(self.leave(self.stack(filled)[:, index.shape[1] :]), target)
+        filled = (
+            torch.cat([self.proj_in(context), asked], 1)
+            + self.places[torch.cat([index, masked], 1)]
+        )
+        total = F.smooth_l1_loss(
+            self.proj_out(self.transformer(filled)[:, index.shape[1] :]), target
+        )
         if regularised:
             spread = variance_covariance(context, index, None, x.shape[1])
             total = total + spread.variance + 0.04 * spread.covariance
@@ -103,7 +131,9 @@ def pick(tokens: Tensor, index: Tensor) -> Tensor:
 
 
 def adamw(model: nn.Module) -> torch.optim.AdamW:
-    return torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-3, fused=True)
+    return torch.optim.AdamW(
+        (p for p in model.parameters() if p.requires_grad), lr=1e-3, fused=True
+    )
 
 
 def descend(model: nn.Module, optimizer: torch.optim.AdamW, total: Tensor) -> None:
@@ -114,8 +144,11 @@ def descend(model: nn.Module, optimizer: torch.optim.AdamW, total: Tensor) -> No
 
 
 def our_step(batch: int, regularised: bool) -> Callable[[], None]:
-    model = TemporalJEPA(CONFIG if regularised else replace(CONFIG, variance_weight=0.0, covariance_weight=0.0))
-    optimizer, generator = adamw(model.train()), torch.Generator().manual_seed(0)
+    model = TemporalJEPA(
+        CONFIG if regularised else replace(CONFIG, variance_weight=0.0, covariance_weight=0.0)
+    )
+    optimizer = adamw(model.train())
+    generator = torch.Generator().manual_seed(0)
     x = torch.randn(batch, STEPS, CHANNELS)
 
     def step() -> None:
@@ -125,9 +158,10 @@ def our_step(batch: int, regularised: bool) -> Callable[[], None]:
     return step
 
 
-def peer_step(stack: Stack, batch: int, regularised: bool) -> Callable[[], None]:
+def peer_step(stack: Transformer, batch: int, regularised: bool) -> Callable[[], None]:
     model = Peer(stack)
-    optimizer, generator = adamw(model), torch.Generator().manual_seed(0)
+    optimizer = adamw(model)
+    generator = torch.Generator().manual_seed(0)
     x = torch.randn(batch, STEPS, CHANNELS)
     hidden = round(RATIO * STEPS)
     ours: list[Tensor] = [*model.context_encoder.parameters()]
@@ -148,7 +182,7 @@ def our_embedding(batch: int) -> Callable[[], None]:
     return lambda: void(model.embed(x, "mean"))
 
 
-def peer_embedding(stack: Stack, batch: int) -> Callable[[], None]:
+def peer_embedding(stack: Transformer, batch: int) -> Callable[[], None]:
     model = PeerEncoder(stack).eval()
     x = torch.randn(batch, STEPS, CHANNELS)
 
@@ -163,7 +197,9 @@ def void(_: Any) -> None:
     """Drop a result."""
 
 
-def race(rivals: dict[str, Callable[[], None]], rounds: int, seconds: float) -> dict[str, np.ndarray]:
+def race(
+    rivals: dict[str, Callable[[], None]], rounds: int, seconds: float
+) -> dict[str, np.ndarray]:
     """Seconds a call, `(rounds,)` each; every round runs all, in rotated order, for about `seconds` each."""
     repeats = {}
     for name, call in rivals.items():
@@ -185,7 +221,9 @@ def race(rivals: dict[str, Callable[[], None]], rounds: int, seconds: float) -> 
 
 def report(title: str, times: dict[str, np.ndarray], batch: int) -> None:
     """Samples a second (median over rounds), and ours over each rival, round by round: median and quartiles."""
-    print(f"\n### {title}\n\n| blocks | samples/s | ours is faster by: median (quartiles over rounds) |\n|---|---|---|")
+    print(
+        f"\n### {title}\n\n| blocks | samples/s | ours is faster by: median (quartiles over rounds) |\n|---|---|---|"
+    )
     ours = times["temporal-jepa"]
     for name, seconds in times.items():
         low, middle, high = np.percentile(seconds / ours, [25, 50, 75])
@@ -196,7 +234,11 @@ def report(title: str, times: dict[str, np.ndarray], batch: int) -> None:
 def machine() -> str:
     """CPU, threads, torch."""
     info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if "model name" in line] if info.exists() else []
+    names = (
+        [line for line in info.read_text().splitlines() if "model name" in line]
+        if info.exists()
+        else []
+    )
     cpu = names[0].split(":")[1].strip() if names else platform.processor()
     return f"{cpu}, {torch.get_num_threads()} thread(s), torch {torch.__version__}, Python {platform.python_version()}"
 
@@ -211,16 +253,24 @@ def profile(step: Callable[[], None]) -> None:
     with trace(activities=[ProfilerActivity.CPU]) as found:
         for _ in range(10):
             step()
-    print(found.key_averages().table(sort_by="self_cpu_time_total", row_limit=30, max_name_column_width=50))
+    print(
+        found.key_averages().table(
+            sort_by="self_cpu_time_total", row_limit=30, max_name_column_width=50
+        )
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each rival in each round")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--profile", action="store_true", help="only show where our step's time goes")
+    parser.add_argument(
+        "--profile", action="store_true", help="only show where our step's time goes"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
@@ -229,13 +279,20 @@ def main() -> None:
     if options.profile:
         profile(our_step(batch, regularised=True))
         return
-    peers: dict[str, Stack] = {"torch.nn.TransformerEncoder": torch_stack, "x-transformers": x_transformers_stack}
+    peers: dict[str, Transformer] = {
+        "torch.nn.TransformerEncoder": torch_stack,
+        "x-transformers": x_transformers_stack,
+    }
     for on in (False, True):
-        rivals = {"temporal-jepa": our_step(batch, on)} | {n: peer_step(s, batch, on) for n, s in peers.items()}
+        rivals = {"temporal-jepa": our_step(batch, on)} | {
+            n: peer_step(s, batch, on) for n, s in peers.items()
+        }
         title = f"Training step, regulariser {'on' if on else 'off'}"
         report(title, race(rivals, options.rounds, options.seconds), batch)
     for size in (batch, 16 * batch):
-        rivals = {"temporal-jepa": our_embedding(size)} | {n: peer_embedding(s, size) for n, s in peers.items()}
+        rivals = {"temporal-jepa": our_embedding(size)} | {
+            n: peer_embedding(s, size) for n, s in peers.items()
+        }
         report(f"Embedding, batch {size}", race(rivals, options.rounds, options.seconds), size)
 
 

@@ -21,31 +21,45 @@ SCRIPT = Path(sys.executable).with_name("temporal-jepa")
 COMMANDS = {
     "import torch": [*PYTHON, "-c", "import torch"],
     "import temporal_jepa": [*PYTHON, "-c", "import temporal_jepa"],
-    "from temporal_jepa import TemporalJEPA": [*PYTHON, "-c", "from temporal_jepa import TemporalJEPA"],
-    "temporal-jepa --help": [str(SCRIPT), "--help"] if SCRIPT.exists() else [*PYTHON, "-m", "temporal_jepa", "--help"],
+    "from temporal_jepa import TemporalJEPA": [
+        *PYTHON,
+        "-c",
+        "from temporal_jepa import TemporalJEPA",
+    ],
+    "temporal-jepa --help": [str(SCRIPT), "--help"]
+    if SCRIPT.exists()
+    else [*PYTHON, "-m", "temporal_jepa", "--help"],
     "temporal-jepa pretrain --help": [*PYTHON, "-m", "temporal_jepa", "pretrain", "--help"],
 }
 
 
 def measure(command: list[str], folder: str) -> tuple[float, float]:
     """Wall and CPU seconds of a command."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder)
-    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=11)
     options = parser.parse_args()
     names = list(COMMANDS)
     with tempfile.TemporaryDirectory() as folder:
         for command in COMMANDS.values():  # files into the page cache, byte code written
             measure(command, folder)
-        found = np.array([[measure(COMMANDS[name], folder) for name in names] for _ in range(options.rounds)])
+        found = np.array(
+            [[measure(COMMANDS[name], folder) for name in names] for _ in range(options.rounds)]
+        )
     base = found[:, :1]  # (rounds, 1, 2)
-    print("| command | wall seconds, median | CPU seconds, median | x import torch, wall | x import torch, CPU |")
+    print(
+        "| command | wall seconds, median | CPU seconds, median | x import torch, wall | x import torch, CPU |"
+    )
     print("|---|---|---|---|---|")
     for place, name in enumerate(names):
         wall, cpu = np.median(found[:, place], axis=0)

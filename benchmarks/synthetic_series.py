@@ -27,7 +27,9 @@ class _Twins:
     def __init__(self, rng: np.random.Generator):
         self.rng = rng
 
-    def _paired(self, draw: Callable[[tuple[int, ...]], npt.NDArray[Any]], size: tuple[int, ...] | int) -> Array:
+    def _paired(
+        self, draw: Callable[[tuple[int, ...]], npt.NDArray[Any]], size: tuple[int, ...] | int
+    ) -> Array:
         size = (size,) if isinstance(size, int) else size
         curve = len(size) == 3 and size[0] == 2
         if size[-1] > 1 and len(size) > 1 and not curve:
@@ -50,14 +52,18 @@ class _Twins:
 
     def integers(self, high: int, *, size: int) -> npt.NDArray[np.int64]:
         """As numpy's."""
-        return self._paired(lambda shape: self.rng.integers(high, size=shape), size).astype(np.int64)
+        return self._paired(lambda shape: self.rng.integers(high, size=shape), size).astype(
+            np.int64
+        )
 
 
 Source = np.random.Generator | _Twins  # what parameters and noise are drawn from
 Family = Callable[[Source, int, int], Array]  # (source, n, length) -> (n, length)
 
 
-def synthetic_series(n: int, length: int = 512, seed: int = 0, start: int = 0) -> npt.NDArray[np.float32]:
+def synthetic_series(
+    n: int, length: int = 512, seed: int = 0, start: int = 0
+) -> npt.NDArray[np.float32]:
     """Draw series, each with mean 0 and standard deviation 1.
 
     Args:
@@ -78,7 +84,9 @@ def synthetic_series(n: int, length: int = 512, seed: int = 0, start: int = 0) -
     return _drawn(n, length, seed, start, 1)[:, 0]
 
 
-def synthetic_pairs(n: int, length: int = 512, seed: int = 0, start: int = 0) -> npt.NDArray[np.float32]:
+def synthetic_pairs(
+    n: int, length: int = 512, seed: int = 0, start: int = 0
+) -> npt.NDArray[np.float32]:
     """Draw pairs of series of one process: the same parameters, other noise, places and warps. As `synthetic_series`.
 
     Returns:
@@ -93,24 +101,38 @@ def synthetic_pairs(n: int, length: int = 512, seed: int = 0, start: int = 0) ->
 def _drawn(n: int, length: int, seed: int, start: int, alike: int) -> npt.NDArray[np.float32]:
     """`n` groups of `alike` series: `(n, alike, length)`, whole chunks of them drawn and cut."""
     if n < 0 or start < 0 or length < 32:
-        raise ValueError(f"expected n and start >= 0 and length >= 32, got {n}, {start} and {length}")
-    out, size = np.empty((n, alike, length), dtype=np.float32), CHUNK // alike
+        raise ValueError(
+            f"expected n and start >= 0 and length >= 32, got {n}, {start} and {length}"
+        )
+    out = np.empty((n, alike, length), dtype=np.float32)
+    size = CHUNK // alike
     for chunk in range(start // size, -(-(start + n) // size)):
-        low, high = max(start, chunk * size), min(start + n, (chunk + 1) * size)
+        low = max(start, chunk * size)
+        high = min(start + n, (chunk + 1) * size)
         rng = np.random.default_rng([seed, alike, chunk])
-        out[low - start : high - start] = _chunk(rng, length, alike)[low - chunk * size : high - chunk * size]
+        out[low - start : high - start] = _chunk(rng, length, alike)[
+            low - chunk * size : high - chunk * size
+        ]
     return out
 
 
 def _chunk(rng: np.random.Generator, length: int, alike: int) -> Array:
     """`CHUNK // alike` groups in random order: a family each, one third of them with another one added."""
-    source, groups = (rng if alike == 1 else _Twins(rng)), CHUNK // alike
+    source = rng if alike == 1 else _Twins(rng)
+    groups = CHUNK // alike
     sizes = [len(range(k, groups, len(FAMILIES))) * alike for k in range(len(FAMILIES))]
-    drawn = [_standard(family(source, size, length)) for family, size in zip(FAMILIES, sizes, strict=True)]
+    drawn = [
+        _standard(family(source, size, length))
+        for family, size in zip(FAMILIES, sizes, strict=True)
+    ]
     x = rng.permutation(np.concatenate(drawn).reshape(groups, alike, length))
-    x += (_some(rng, groups, 0.33) * rng.uniform(0.1, 1.0, (groups, 1)))[:, :, None] * rng.permutation(x)
+    x += (_some(rng, groups, 0.33) * rng.uniform(0.1, 1.0, (groups, 1)))[
+        :, :, None
+    ] * rng.permutation(x)
     x = _disturbed(source, x.reshape(CHUNK, length))
-    x = np.where(x.std(1, keepdims=True) > 1e-3, x, rng.normal(size=x.shape))  # where nothing happened: noise
+    x = np.where(
+        x.std(1, keepdims=True) > 1e-3, x, rng.normal(size=x.shape)
+    )  # where nothing happened: noise
     return _standard(x).reshape(groups, alike, length)
 
 
@@ -143,14 +165,18 @@ def _read(x: Array, places: Array) -> Array:
     places = np.clip(places, 0, x.shape[1] - 1.001)
     left = places.astype(int)
     share = places - left
-    value: Array = np.take_along_axis(x, left, 1) * (1 - share) + np.take_along_axis(x, left + 1, 1) * share
+    value: Array = (
+        np.take_along_axis(x, left, 1) * (1 - share) + np.take_along_axis(x, left + 1, 1) * share
+    )
     return value
 
 
 def _disturbed(rng: Source, x: Array) -> Array:
     """Cut, warp in time, modulate, clip, reverse and add noise: each to some of the rows."""
     n, length = x.shape
-    steps = np.exp(_some(rng, n, 0.5) * rng.uniform(0, 0.8, (n, 1)) * _smooth(rng, n, length, 3)).cumsum(1)
+    steps = np.exp(
+        _some(rng, n, 0.5) * rng.uniform(0, 0.8, (n, 1)) * _smooth(rng, n, length, 3)
+    ).cumsum(1)
     width = np.where(_some(rng, n, 0.5), rng.uniform(0.3, 1.0, (n, 1)), 1.0)
     first = rng.uniform(0, 1, (n, 1)) * (1 - width)
     x = _standard(_read(x, (first + width * steps / steps[:, -1:]) * (length - 1)))
@@ -166,15 +192,21 @@ def _coloured(rng: Source, n: int, length: int) -> Array:
     frequency = np.fft.rfftfreq(2 * length) + 1 / (4 * length)
     gain = frequency ** -rng.uniform(0, 2.5, (n, 1))
     for _ in range(3):
-        centre, width = _scale(rng, n, 1 / length, 0.4), _scale(rng, n, 0.2 / length, 0.1)
+        centre = _scale(rng, n, 1 / length, 0.4)
+        width = _scale(rng, n, 0.2 / length, 0.1)
         peak = _scale(rng, n, 1, 100) / np.hypot(1, (frequency - centre) / width)
         gain = gain * (1 + _some(rng, n, 0.4) * peak)
-    gain *= np.exp(-((frequency / np.where(_some(rng, n, 0.5), _scale(rng, n, 2 / length, 0.3), 9.0)) ** 2))
+    gain *= np.exp(
+        -((frequency / np.where(_some(rng, n, 0.5), _scale(rng, n, 2 / length, 0.3), 9.0)) ** 2)
+    )
     noise = rng.normal(size=(n, 2 * length))
-    heavy, sparse = _some(rng, n, 0.3), _some(rng, n, 0.2)
+    heavy = _some(rng, n, 0.3)
+    sparse = _some(rng, n, 0.2)
     noise = np.sign(noise) * np.abs(noise) ** (1 + 2 * heavy)
     noise *= np.where(sparse, rng.random(noise.shape) < _scale(rng, n, 2 / length, 0.1), 1.0)
-    return np.fft.irfft(np.fft.rfft(noise) * gain, n=2 * length)[:, length // 2 : length // 2 + length]
+    return np.fft.irfft(np.fft.rfft(noise) * gain, n=2 * length)[
+        :, length // 2 : length // 2 + length
+    ]
 
 
 def _seasonal(rng: Source, n: int, length: int) -> Array:
@@ -182,17 +214,30 @@ def _seasonal(rng: Source, n: int, length: int) -> Array:
     time = np.linspace(0, 1, length)[None]
     x = rng.normal(size=(n, 1)) * time * 2 + _some(rng, n, 0.3) * _steps(rng, n, length)
     for share in (1.0, 0.5):
-        phase = time * _scale(rng, n, 0.7, length / 8) + rng.random((n, 1)) + 0.02 * _smooth(rng, n, length, 4)
-        harmonics = rng.normal(size=(6, n, 1)) / np.arange(1, 7)[:, None, None] ** rng.uniform(0, 2, (n, 1))
-        wave = sum(h * np.cos(2 * np.pi * (k + 1) * phase + rng.uniform(0, 6, (n, 1))) for k, h in enumerate(harmonics))
+        phase = (
+            time * _scale(rng, n, 0.7, length / 8)
+            + rng.random((n, 1))
+            + 0.02 * _smooth(rng, n, length, 4)
+        )
+        harmonics = rng.normal(size=(6, n, 1)) / np.arange(1, 7)[:, None, None] ** rng.uniform(
+            0, 2, (n, 1)
+        )
+        wave = sum(
+            h * np.cos(2 * np.pi * (k + 1) * phase + rng.uniform(0, 6, (n, 1)))
+            for k, h in enumerate(harmonics)
+        )
         square = np.tanh(_standard(wave) * _scale(rng, n, 0.5, 10))
-        x = x + _some(rng, n, share) * rng.normal(size=(n, 1)) * np.where(_some(rng, n, 0.4), square, _standard(wave))
+        x = x + _some(rng, n, share) * rng.normal(size=(n, 1)) * np.where(
+            _some(rng, n, 0.4), square, _standard(wave)
+        )
     return x + _scale(rng, n, 0.01, 0.5) * rng.normal(size=(n, length))
 
 
 def _steps(rng: Source, n: int, length: int) -> Array:
     """Levels that jump at random times, some with slopes: on and off, regimes."""
-    jumps = (rng.random((n, length)) < _scale(rng, n, 1 / length, 20 / length)) * rng.normal(size=(n, length))
+    jumps = (rng.random((n, length)) < _scale(rng, n, 1 / length, 20 / length)) * rng.normal(
+        size=(n, length)
+    )
     level = jumps.cumsum(1) - rng.normal(size=(n, 1)) * np.linspace(0, 1, length)
     level = np.where(_some(rng, n, 0.3), level.cumsum(1), level)
     return np.where(_some(rng, n, 0.3), np.sign(_standard(level)), _standard(level))
@@ -201,14 +246,19 @@ def _steps(rng: Source, n: int, length: int) -> Array:
 def _shapes(rng: Source, n: int, length: int) -> Array:
     """A few smooth shapes somewhere on noise or on a walk: what tells classes of series apart is often local."""
     ground = rng.normal(size=(n, length))
-    ground = np.where(_some(rng, n, 0.5), _standard(ground.cumsum(1)), ground) * _scale(rng, n, 0.02, 0.7)
+    ground = np.where(_some(rng, n, 0.5), _standard(ground.cumsum(1)), ground) * _scale(
+        rng, n, 0.02, 0.7
+    )
     shape = _smooth(rng, n, length, 4) + _some(rng, n, 0.3) * _steps(rng, n, length)
     time = np.arange(length)[None]
     for share in (1.0, 0.7, 0.4, 0.2):
-        width, first = _scale(rng, n, 0.05, 0.6) * length, rng.uniform(-0.1, 0.9, (n, 1)) * length
+        width = _scale(rng, n, 0.05, 0.6) * length
+        first = rng.uniform(-0.1, 0.9, (n, 1)) * length
         inside = np.clip((time - first) / width, 0, 1)
         fade = np.sin(np.pi * inside) ** rng.uniform(0.2, 2, (n, 1))
-        ground = ground + _some(rng, n, share) * rng.normal(size=(n, 1)) * fade * _read(shape, inside * (length - 1))
+        ground = ground + _some(rng, n, share) * rng.normal(size=(n, 1)) * fade * _read(
+            shape, inside * (length - 1)
+        )
     return ground
 
 
@@ -217,27 +267,39 @@ def _pulses(rng: Source, n: int, length: int) -> Array:
     time = np.linspace(-1, 1, 2 * length)[None]
     pulse = np.zeros((n, 2 * length))
     for _ in range(4):
-        centre, width = rng.uniform(-0.15, 0.15, (n, 1)), _scale(rng, n, 0.003, 0.06)
+        centre = rng.uniform(-0.15, 0.15, (n, 1))
+        width = _scale(rng, n, 0.003, 0.06)
         bump = np.exp(-(((time - centre) / width) ** 2) / 2)
         decay = np.where(time > centre, np.exp(-np.maximum(time - centre, 0) / width), 0.0)
-        pulse += _some(rng, n, 0.7) * rng.normal(size=(n, 1)) * np.where(_some(rng, n, 0.3), decay, bump)
+        pulse += (
+            _some(rng, n, 0.7) * rng.normal(size=(n, 1)) * np.where(_some(rng, n, 0.3), decay, bump)
+        )
     period = _scale(rng, n, 0.03, 0.7) * length
     beat = np.arange(length)[None] / period + rng.random((n, 1)) + 0.1 * _smooth(rng, n, length, 10)
     regular = np.diff(np.floor(beat), axis=1, prepend=np.floor(beat[:, :1])) > 0
     events = np.where(_some(rng, n, 0.5), regular, rng.random((n, length)) < 1 / period)
     height = events * np.exp(rng.normal(size=(n, length)) * _scale(rng, n, 0.01, 0.7))
     spectrum = np.fft.rfft(height, 2 * length) * np.fft.rfft(np.fft.ifftshift(pulse, axes=1))
-    return np.fft.irfft(spectrum)[:, :length] + _scale(rng, n, 0.001, 0.05) * rng.normal(size=(n, length))
+    return np.fft.irfft(spectrum)[:, :length] + _scale(rng, n, 0.001, 0.05) * rng.normal(
+        size=(n, length)
+    )
 
 
 def _chirps(rng: Source, n: int, length: int) -> Array:
     """Oscillations whose frequency and amplitude wander or jump: sweeps, bursts, speech, motion."""
     x = np.zeros((n, length))
     for share in (1.0, 0.5, 0.3):
-        wander = rng.uniform(0, 1.5, (n, 1)) * _smooth(rng, n, length, 2) + _some(rng, n, 0.2) * _steps(rng, n, length)
+        wander = rng.uniform(0, 1.5, (n, 1)) * _smooth(rng, n, length, 2) + _some(
+            rng, n, 0.2
+        ) * _steps(rng, n, length)
         speed = np.minimum(_scale(rng, n, 1 / length, 0.15) * np.exp(wander), 0.45)
         envelope = np.exp(rng.uniform(0, 2, (n, 1)) * _smooth(rng, n, length, 4))
-        x += _some(rng, n, share) * rng.normal(size=(n, 1)) * envelope * np.sin(2 * np.pi * speed.cumsum(1))
+        x += (
+            _some(rng, n, share)
+            * rng.normal(size=(n, 1))
+            * envelope
+            * np.sin(2 * np.pi * speed.cumsum(1))
+        )
     return x
 
 
@@ -256,8 +318,10 @@ def _outlines(rng: Source, n: int, length: int) -> Array:
 def _dynamics(rng: Source, n: int, length: int) -> Array:
     """Chaotic and limit-cycle flows: Lorenz, Rössler and van der Pol, driven; one coordinate, Euler steps."""
     a, b, c = (rng.uniform(0.8, 1.2, n) for _ in range(3))
-    step, drive = _scale(rng, n, 0.002, 0.02)[:, 0], rng.uniform(0, 1, n) * (rng.random(n) < 0.5)
-    which, speed = rng.integers(3, size=n), rng.uniform(0.5, 3, n)
+    step = _scale(rng, n, 0.002, 0.02)[:, 0]
+    drive = rng.uniform(0, 1, n) * (rng.random(n) < 0.5)
+    which = rng.integers(3, size=n)
+    speed = rng.uniform(0.5, 3, n)
     x, y, z = rng.normal(size=(3, n))
     z = np.where(which == 0, z + 20, z)
     rows = np.empty((length + BURN_IN, n))
@@ -265,24 +329,45 @@ def _dynamics(rng: Source, n: int, length: int) -> Array:
     for t in range(length + BURN_IN):
         for _ in range(2):
             dx = np.choose(which, [10 * a * (y - x), -y - z, y])
-            dy = np.choose(which, [x * (28 * b - z) - y, x + 0.2 * a * y, 3 * a * (1 - x * x) * y - b * x])
+            dy = np.choose(
+                which, [x * (28 * b - z) - y, x + 0.2 * a * y, 3 * a * (1 - x * x) * y - b * x]
+            )
             dz = np.choose(which, [x * y - 8 / 3 * c * z, 0.2 * b + z * (x - 5.7 * c), 0 * z])
             push = drive * np.sin(speed * t * step)
-            x, y, z = (np.clip(v + step * d, -60, 60) for v, d in ((x, dx + push), (y, dy + push), (z, dz)))
+            x, y, z = (
+                np.clip(v + step * d, -60, 60) for v, d in ((x, dx + push), (y, dy + push), (z, dz))
+            )
         rows[t] = x
     return rows[BURN_IN:].T
 
 
 def _networks(rng: Source, n: int, length: int) -> Array:
     """Noise through random convolutions with kinks between them: structure that no formula above has."""
-    x = np.where(_some(rng, n, 0.5), rng.normal(size=(n, 2 * length)).cumsum(1), rng.normal(size=(n, 2 * length)))
+    x = np.where(
+        _some(rng, n, 0.5),
+        rng.normal(size=(n, 2 * length)).cumsum(1),
+        rng.normal(size=(n, 2 * length)),
+    )
     for _ in range(3):
         kernel = np.zeros((n, 2 * length))
         kernel[:, :64] = rng.normal(size=(n, 64)) * np.exp(-np.arange(64) / _scale(rng, n, 1, 30))
-        x = _standard(np.fft.irfft(np.fft.rfft(x) * np.fft.rfft(kernel))) + rng.normal(size=(n, 1)) * 0.7
+        x = (
+            _standard(np.fft.irfft(np.fft.rfft(x) * np.fft.rfft(kernel)))
+            + rng.normal(size=(n, 1)) * 0.7
+        )
         bent = np.where(_some(rng, n, 0.5), np.maximum(x, 0), np.sin(x * _scale(rng, n, 0.5, 4)))
         x = np.where(_some(rng, n, 0.7), bent, x)
     return x[:, -length:]
 
 
-FAMILIES: list[Family] = [_coloured, _seasonal, _steps, _shapes, _pulses, _chirps, _outlines, _dynamics, _networks]
+FAMILIES: list[Family] = [
+    _coloured,
+    _seasonal,
+    _steps,
+    _shapes,
+    _pulses,
+    _chirps,
+    _outlines,
+    _dynamics,
+    _networks,
+]

@@ -49,20 +49,45 @@ from temporal_jepa.config import PretrainConfig
 from temporal_jepa.data import Sequences, read
 from temporal_jepa.data.trajectories import movement
 from temporal_jepa.embed import embed_sequences
-from temporal_jepa.training.initial import initial_model
-from temporal_jepa.evaluation.probes import minirocket_features, raw_features
 from temporal_jepa.evaluation.neighbors import standard
+from temporal_jepa.evaluation.probes import minirocket_features, raw_features
+from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.trainer import train as pretrain
 
 Array = npt.NDArray[Any]
-COLUMNS = ("set", "features", "seed", "task", "method", "accuracy", "balanced", "macro_f1", "rank", "first", "seconds")
+COLUMNS = (
+    "set",
+    "features",
+    "seed",
+    "task",
+    "method",
+    "accuracy",
+    "balanced",
+    "macro_f1",
+    "rank",
+    "first",
+    "seconds",
+)
 SETS = ("gotrack", "vehicles", "animals", "hurricanes")
 MOTION = ("x", "y", "speed", "acceleration", "turn", "dt")
-STEPS = {"gotrack": 5.0, "vehicles": 30.0, "animals": 2.0, "hurricanes": 6.0}  # --resample: the usual
+STEPS = {
+    "gotrack": 5.0,
+    "vehicles": 30.0,
+    "animals": 2.0,
+    "hurricanes": 6.0,
+}  # --resample: the usual
 # interval in the units of the table: seconds, seconds, hours, hours (which are read as seconds)
-SHORTEST, DTW_LENGTH, BAND = 8, 64, 0.1
-RETRIEVALS = {"clean": (0.0, 0.0), "drop .1": (0.1, 0.0), "drop .2": (0.2, 0.0), "drop .3": (0.3, 0.0),
-              "drop .4": (0.4, 0.0), "noise .5": (0.0, 0.5)}  # fmt: skip
+SHORTEST = 8
+DTW_LENGTH = 64
+BAND = 0.1
+RETRIEVALS = {
+    "clean": (0.0, 0.0),
+    "drop .1": (0.1, 0.0),
+    "drop .2": (0.2, 0.0),
+    "drop .3": (0.3, 0.0),
+    "drop .4": (0.4, 0.0),
+    "noise .5": (0.0, 0.5),
+}
 
 
 def load(folder: Path, name: str, step: float | None) -> tuple[Sequences, Array]:
@@ -82,7 +107,11 @@ def load(folder: Path, name: str, step: float | None) -> tuple[Sequences, Array]
         groups = np.arange(len(found))
     assert found.places is not None
     first = {places.tobytes(): i for i, places in reversed([*enumerate(found.places)])}
-    kept = [i for i, x in enumerate(found.values) if len(x) >= SHORTEST and first[found.places[i].tobytes()] == i]
+    kept = [
+        i
+        for i, x in enumerate(found.values)
+        if len(x) >= SHORTEST and first[found.places[i].tobytes()] == i
+    ]
     return found.select(kept), groups[kept]
 
 
@@ -93,7 +122,9 @@ def split(labels: Array, groups: Array, seed: int) -> tuple[Array, Array]:
         train, test = train_test_split(everyone, test_size=0.3, stratify=labels, random_state=seed)
         return np.sort(train), np.sort(test)
     names = np.unique(labels)
-    draws = list(GroupShuffleSplit(30, test_size=0.3, random_state=seed).split(everyone, labels, groups))
+    draws = list(
+        GroupShuffleSplit(30, test_size=0.3, random_state=seed).split(everyone, labels, groups)
+    )
 
     def unbalanced(draw: tuple[Array, Array]) -> float:
         share = [[np.mean(labels[part] == name) for name in names] for part in draw]
@@ -110,7 +141,9 @@ def channels(tracks: Sequences, names: tuple[str, ...]) -> Sequences:
 
 def statistics(tracks: Sequences, timing: bool) -> Array:
     """What a person would compute of a movement: `(n, features)`."""
-    motion = ["speed", "acceleration", "turn", "dt"] if timing else ["speed", "acceleration", "turn"]
+    motion = (
+        ["speed", "acceleration", "turn", "dt"] if timing else ["speed", "acceleration", "turn"]
+    )
     rows = []
     for x in tracks.values:
         row = []
@@ -137,7 +170,9 @@ def warped(asked: Sequences, among: Sequences, length: int = DTW_LENGTH) -> Arra
 
 
 def ridge() -> Any:
-    return make_pipeline(SimpleImputer(), StandardScaler(), RidgeClassifierCV(alphas=np.logspace(-3, 3, 10)))
+    return make_pipeline(
+        SimpleImputer(), StandardScaler(), RidgeClassifierCV(alphas=np.logspace(-3, 3, 10))
+    )
 
 
 def classify(
@@ -156,7 +191,9 @@ def classify(
     for method, model in models.items():
         Z = [embed_sequences(model, part) for part in inside]
         yield method, ridge().fit(Z[0], train.labels).predict(Z[1])
-    forest = RandomForestClassifier(500, random_state=seed).fit(statistics(train, "dt" in names), train.labels)
+    forest = RandomForestClassifier(500, random_state=seed).fit(
+        statistics(train, "dt" in names), train.labels
+    )
     yield "statistics", forest.predict(statistics(test, "dt" in names))
     yield "1-NN DTW", train.labels[warped(test, train).argmin(1)]
     paths = [channels(part, ("x", "y")) for part in (train, test)]
@@ -166,7 +203,12 @@ def classify(
 
 
 def half(
-    tracks: Sequences, start: int, drop: float, noise: float, random: np.random.Generator, every: float | None
+    tracks: Sequences,
+    start: int,
+    drop: float,
+    noise: float,
+    random: np.random.Generator,
+    every: float | None,
 ) -> Sequences:
     """Every second fix from `start` on, some of them dropped or moved by a share of the median step; all channels.
 
@@ -174,7 +216,8 @@ def half(
     """
     assert tracks.places is not None
     assert tracks.times is not None
-    places, values = [], []
+    places = []
+    values = []
     for place, when in zip(tracks.places, tracks.times, strict=True):
         at = np.arange(start, len(place), 2)
         at = np.sort(random.permutation(at)[: max(3, round((1 - drop) * len(at)))])
@@ -185,7 +228,8 @@ def half(
         seconds = since / np.timedelta64(1, "s") if since.dtype.kind == "m" else since.astype(float)
         if every is not None:
             grid = every * np.arange(max(int(seconds[-1] / every), 2) + 1)
-            here, seconds = np.column_stack([np.interp(grid, seconds, axis) for axis in here.T]), grid
+            here = np.column_stack([np.interp(grid, seconds, axis) for axis in here.T])
+            seconds = grid
         known = movement(here, seconds, tracks.degrees)
         values.append(np.column_stack([known[name] for name in tracks.channels]).astype(np.float32))
         places.append(here)
@@ -193,7 +237,12 @@ def half(
 
 
 def retrieve(
-    tracks: Sequences, test: Array, names: tuple[str, ...], seed: int, models: dict[str, Any], every: float | None
+    tracks: Sequences,
+    test: Array,
+    names: tuple[str, ...],
+    seed: int,
+    models: dict[str, Any],
+    every: float | None,
 ) -> Iterator[tuple[str, str, Array]]:
     """Yield (condition, method, places (m,) of the right track, 1 the first) for the odd halves of the test tracks."""
     for number, (condition, (drop, noise)) in enumerate(RETRIEVALS.items()):
@@ -209,7 +258,8 @@ def retrieve(
 
 
 def _distances(asked: Array, among: Array) -> Array:
-    a, b = standard(asked, among), standard(among)
+    a = standard(asked, among)
+    b = standard(among)
     return np.asarray((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T)
 
 
@@ -226,7 +276,8 @@ def work(
     tracks, groups = load(folder, name, every)
     assert tracks.labels is not None
     first, second = split(tracks.labels, groups, seed)
-    train, test = tracks.select(first), tracks.select(second)
+    train = tracks.select(first)
+    test = tracks.select(second)
     began = time.process_time()
     untrained = initial_model(channels(train, names), seed).eval()
     trained = initial_model(channels(train, names), seed)
@@ -235,15 +286,27 @@ def work(
     head = {"set": name, "features": ",".join(names) + " resampled" * resample, "seed": seed}
     took = {"pretrained": time.process_time() - began}
     for method, guess in classify(train, test, names, seed, models):
-        yield {**head, "task": "class", "method": method, "accuracy": accuracy_score(test.labels, guess),
-               "balanced": balanced_accuracy_score(test.labels, guess),
-               "macro_f1": f1_score(test.labels, guess, average="macro"), "seconds": took.get(method, "")}  # fmt: skip
+        yield {
+            **head,
+            "task": "class",
+            "method": method,
+            "accuracy": accuracy_score(test.labels, guess),
+            "balanced": balanced_accuracy_score(test.labels, guess),
+            "macro_f1": f1_score(test.labels, guess, average="macro"),
+            "seconds": took.get(method, ""),
+        }
     if not search:
         return
     whole, _ = load(folder, name, None)
     chosen = np.flatnonzero(np.isin(whole.ids, test.ids))
     for condition, method, places in retrieve(whole, chosen, names, seed, models, every):
-        yield {**head, "task": condition, "method": method, "rank": places.mean(), "first": (places == 1).mean()}
+        yield {
+            **head,
+            "task": condition,
+            "method": method,
+            "rank": places.mean(),
+            "first": (places == 1).mean(),
+        }
 
 
 def run(options: argparse.Namespace) -> None:
@@ -262,8 +325,12 @@ def run(options: argparse.Namespace) -> None:
                 if (name, title, str(seed)) in done:
                     continue
                 began = time.perf_counter()
-                for row in work(options.folder, name, seed, names, options.resample, seed < options.searches):
-                    writer.writerow({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})
+                for row in work(
+                    options.folder, name, seed, names, options.resample, seed < options.searches
+                ):
+                    writer.writerow(
+                        {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
+                    )
                 file.flush()
                 print(f"{name} seed {seed}: {time.perf_counter() - began:.0f} s", flush=True)
 
@@ -275,15 +342,23 @@ def summary(path: Path) -> str:
     for features, part in table[table["task"] == "class"].groupby("features", sort=False):
         sets = part["set"].unique()
         heads = [f"{name} ({_seeds(part, name)})" for name in sets]
-        lines += ["", f"Channels {features}; accuracy ± deviation over seeds / balanced accuracy / macro F1:", "",
-                  f"| | {' | '.join(heads)} |", "|---" * (len(sets) + 1) + "|"]  # fmt: skip
+        lines += [
+            "",
+            f"Channels {features}; accuracy ± deviation over seeds / balanced accuracy / macro F1:",
+            "",
+            f"| | {' | '.join(heads)} |",
+            "|---" * (len(sets) + 1) + "|",
+        ]
         for method, rows in part.groupby("method", sort=False):
             cells = [_cell(rows[rows["set"] == name]) for name in sets]
             lines.append(f"| {method} | {' | '.join(cells)} |")
     for features, part in table[table["task"] != "class"].groupby("features", sort=False):
         wide = part.pivot_table(index=["set", "method"], columns="task", values="rank", sort=False)
         lines += ["", f"Channels {features}; mean rank of the right track:", ""]
-        lines += [f"| set | features | {' | '.join(wide.columns)} |", "|---" * (len(wide.columns) + 2) + "|"]
+        lines += [
+            f"| set | features | {' | '.join(wide.columns)} |",
+            "|---" * (len(wide.columns) + 2) + "|",
+        ]
         for (name, method), row in wide.iterrows():
             where = f"{name} ({_seeds(part, name)})" if method == wide.index[0][1] else ""
             cells = ["" if np.isnan(v) else f"{v:.1f}" for v in row]
@@ -303,15 +378,25 @@ def _cell(rows: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--sets", nargs="+", default=[*SETS], choices=SETS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
-    parser.add_argument("--features", default="dx,dy,speed", help="channels of the encoder (the default of read)")
-    parser.add_argument("--searches", type=int, default=5, metavar="N", help="retrieval for seeds below N only")
-    parser.add_argument("--resample", action="store_true", help="at equal times, so that dt says nothing")
+    parser.add_argument(
+        "--features", default="dx,dy,speed", help="channels of the encoder (the default of read)"
+    )
+    parser.add_argument(
+        "--searches", type=int, default=5, metavar="N", help="retrieval for seeds below N only"
+    )
+    parser.add_argument(
+        "--resample", action="store_true", help="at equal times, so that dt says nothing"
+    )
     parser.add_argument("--out", type=Path, default=Path("tracks.csv"))
-    parser.add_argument("--summary", type=Path, metavar="CSV", help="only print the tables of this file")
+    parser.add_argument(
+        "--summary", type=Path, metavar="CSV", help="only print the tables of this file"
+    )
     options = parser.parse_args()
     if options.summary is None and options.folder is None:
         parser.error("give the FOLDER of the data, or --summary CSV")

@@ -29,17 +29,19 @@ from sklearn.metrics import roc_auc_score
 
 from temporal_jepa.config import PretrainConfig
 from temporal_jepa.data import Sequences
+from temporal_jepa.data.moving_digits import generate_clips
 from temporal_jepa.data.video import Sampling, read_video
 from temporal_jepa.embed import embed_sequences
-from temporal_jepa.training.initial import initial_model
-from temporal_jepa.model.jepa import TemporalJEPA
-from temporal_jepa.data.moving_digits import moving_pictures
-from temporal_jepa.evaluation.probes import probe
 from temporal_jepa.evaluation.neighbors import Index
+from temporal_jepa.evaluation.probes import probe
+from temporal_jepa.model.jepa import TemporalJEPA
+from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.trainer import train
 
 Array = npt.NDArray[Any]
-FRAMES, MISSED = 16, 12  # of a clip; that a digit misses when it jumps
+# of a clip; that a digit misses when it jumps
+FRAMES = 16
+MISSED = 12
 CHANGES = ("none", "hue", "crop", "speed")
 
 
@@ -49,12 +51,19 @@ def clips(folder: Path, size: int) -> dict[str, tuple[Array, Array]]:
     parts: dict[str, list[tuple[Array, int]]] = {"train": [], "test": [], "fast": []}
     for number, film in enumerate(films.values):
         x = film.reshape(len(film), *films.frame)
-        a, b = int(0.6 * len(x)), int(0.7 * len(x))
-        for part, whole, length, stride in (("train", x[:a], FRAMES, 8), ("test", x[b:], FRAMES, 8),
-                                            ("fast", x[b:], 2 * FRAMES, 8)):  # fmt: skip
+        a = int(0.6 * len(x))
+        b = int(0.7 * len(x))
+        for part, whole, length, stride in (
+            ("train", x[:a], FRAMES, 8),
+            ("test", x[b:], FRAMES, 8),
+            ("fast", x[b:], 2 * FRAMES, 8),
+        ):
             found = [whole[s : s + length] for s in range(0, len(whole) - length + 1, stride)]
             parts[part] += [(clip[:: length // FRAMES], number) for clip in found]
-    return {name: (np.stack([c for c, _ in part]), np.array([i for _, i in part])) for name, part in parts.items()}
+    return {
+        name: (np.stack([c for c, _ in part]), np.array([i for _, i in part]))
+        for name, part in parts.items()
+    }
 
 
 def changed(films: Array, change: str) -> Array:
@@ -63,22 +72,33 @@ def changed(films: Array, change: str) -> Array:
         return np.roll(films, 1, axis=-1)
     if change == "crop":
         rows, columns = films.shape[2:4]
-        r, c = (np.linspace(0.15 * (n - 1), 0.85 * (n - 1), n).round().astype(int) for n in (rows, columns))
+        r, c = (
+            np.linspace(0.15 * (n - 1), 0.85 * (n - 1), n).round().astype(int)
+            for n in (rows, columns)
+        )
         return films[:, :, r][:, :, :, c]
     return films
 
 
 def histogram(films: Array) -> Array:
     """Mean colour histogram, 4 x 4 x 4 bins: `(n, 64)`."""
-    codes = (films // 64 * np.array([16, 4, 1], dtype=np.uint8)).sum(-1, dtype=np.int64).reshape(len(films), -1)
+    codes = (
+        (films // 64 * np.array([16, 4, 1], dtype=np.uint8))
+        .sum(-1, dtype=np.int64)
+        .reshape(len(films), -1)
+    )
     return np.stack([np.bincount(row, minlength=64) / len(row) for row in codes])
 
 
-def trained(films: Array, seed: int, options: argparse.Namespace) -> tuple[TemporalJEPA, TemporalJEPA]:
+def trained(
+    films: Array, seed: int, options: argparse.Namespace
+) -> tuple[TemporalJEPA, TemporalJEPA]:
     """The encoder before and after training on films."""
     sequences = Sequences.from_arrays(films)
     before, after = (initial_model(sequences, seed, **dict(options.set)).eval() for _ in range(2))
-    return before, train(after, sequences, PretrainConfig(steps=options.steps, seed=seed, device="cpu"))
+    return before, train(
+        after, sequences, PretrainConfig(steps=options.steps, seed=seed, device="cpu")
+    )
 
 
 def found(Z: Array, owner: Array, asked: Array, owner_asked: Array) -> float:
@@ -94,16 +114,21 @@ def real_films(seed: int, options: argparse.Namespace) -> Iterator[tuple[str, st
     known, owner = parts["train"]
     models = dict(zip(("untrained", "pretrained"), trained(known, seed, options), strict=True))
     embedders: dict[str, Any] = {
-        name: lambda x, model=model: embed_sequences(model, Sequences.from_arrays(x)) for name, model in models.items()
+        name: lambda x, model=model: embed_sequences(model, Sequences.from_arrays(x))
+        for name, model in models.items()
     }
     if seed == 0:  # these involve no chance
-        embedders |= {"colour histogram": histogram, "pixels + PCA": lambda x: pixels(known, x, True)[1]}
+        embedders |= {
+            "colour histogram": histogram,
+            "pixels + PCA": lambda x: pixels(known, x, True)[1],
+        }
     for name, embed in embedders.items():
         Z = embed(known)
         for change in CHANGES:
             films, film = parts["fast" if change == "speed" else "test"]
             yield f"retrieval, {change}", name, found(Z, owner, embed(changed(films, change)), film)
-        rng, sets = np.random.default_rng(seed), []
+        rng = np.random.default_rng(seed)
+        sets = []
         for films in (known, parts["test"][0]):
             mixed = np.stack([clip[rng.permutation(FRAMES)] for clip in films])
             sets += [embed(np.concatenate([films, mixed])), np.repeat([0, 1], len(films))]
@@ -113,7 +138,7 @@ def real_films(seed: int, options: argparse.Namespace) -> Iterator[tuple[str, st
 def surprises(n: int, seed: int, size: int) -> tuple[Array, Array]:
     """Films of test digits in which one vanishes (the first half) or misses 12 frames (the others), and the frame."""
     images = load_digits().images[FIRST_TEST:] / 16
-    long = moving_pictures(images, n, seed=1000 + seed, frames=FRAMES + MISSED, size=size).films
+    long = generate_clips(images, n, seed=1000 + seed, frames=FRAMES + MISSED, size=size).films
     when = np.random.default_rng(seed).integers(4, FRAMES - 1, n)
     films = long[:, :FRAMES].copy()
     for i, t in enumerate(when):
@@ -129,7 +154,10 @@ def errors(model: TemporalJEPA, films: Array) -> Array:
     out = []
     for t in range(1, int(time[-1]) + 1):
         seen = (time < t).expand(len(x), -1)
-        parts = [model.prediction_error(a, b)[:, time == t] for a, b in zip(x.split(64), seen.split(64), strict=True)]
+        parts = [
+            model.prediction_error(a, b)[:, time == t]
+            for a, b in zip(x.split(64), seen.split(64), strict=True)
+        ]
         out.append(torch.cat(parts).amax(1))
     return torch.stack(out, 1).numpy()
 
@@ -147,12 +175,18 @@ def surprise(seed: int, options: argparse.Namespace) -> Iterator[tuple[str, str,
     films, when = surprises(200, seed, options.size)
     patch = after.config.patch
     truth = np.arange(1, FRAMES // patch) == when[:, None] // patch  # (n, times - 1)
-    scores = {"untrained": errors(before, films) / errors(before, known[:100]).mean(0),
-              "pretrained": errors(after, films) / errors(after, known[:100]).mean(0),
-              "pixel change": pixel_change(films, patch)}  # fmt: skip
+    scores = {
+        "untrained": errors(before, films) / errors(before, known[:100]).mean(0),
+        "pretrained": errors(after, films) / errors(after, known[:100]).mean(0),
+        "pixel change": pixel_change(films, patch),
+    }
     for name, score in scores.items():
         for what, part in (("vanishes", slice(0, 100)), ("jumps", slice(100, 200))):
-            yield f"surprise, {what}", name, float(roc_auc_score(truth[part].ravel(), score[part].ravel()))
+            yield (
+                f"surprise, {what}",
+                name,
+                float(roc_auc_score(truth[part].ravel(), score[part].ravel())),
+            )
 
 
 def summarise(path: Path) -> str:
@@ -162,19 +196,32 @@ def summarise(path: Path) -> str:
     names = list(dict.fromkeys(row["embedder"] for row in rows))
     lines = ["| score | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for score in dict.fromkeys(row["score"] for row in rows):
-        own = {n: [float(r["value"]) for r in rows if (r["score"], r["embedder"]) == (score, n)] for n in names}
-        lines.append(f"| {score} | " + " | ".join(f"{np.mean(v):.3f}" if v else "" for v in own.values()) + " |")
+        own = {
+            n: [float(r["value"]) for r in rows if (r["score"], r["embedder"]) == (score, n)]
+            for n in names
+        }
+        lines.append(
+            f"| {score} | "
+            + " | ".join(f"{np.mean(v):.3f}" if v else "" for v in own.values())
+            + " |"
+        )
     return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--size", type=int, default=32, help="rows and columns of a frame")
     parser.add_argument("--steps", type=int, default=300, help="of pretraining")
-    parser.add_argument("--set", nargs="*", type=setting, default=[], metavar="NAME=VALUE", help="of the model")
-    parser.add_argument("--out", type=Path, default=Path("video.csv"), help="rows are appended as they are known")
+    parser.add_argument(
+        "--set", nargs="*", type=setting, default=[], metavar="NAME=VALUE", help="of the model"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("video.csv"), help="rows are appended as they are known"
+    )
     options = parser.parse_args()
     new = not options.out.exists()
     with options.out.open("a", newline="", encoding="utf-8") as file:

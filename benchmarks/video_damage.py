@@ -20,12 +20,20 @@ import numpy as np
 
 from temporal_jepa.data import read, video
 
-KINDS = {"h264.mp4": ("libx264", "yuv420p"), "h264.m2ts": ("libx264", "yuv420p"),
-         "deep.mp4": ("libx264", "yuv420p10le"), "vp9.webm": ("libvpx-vp9", "yuv420p"),
-         "mpeg2.mpg": ("mpeg2video", "yuv420p"), "mpeg4.avi": ("mpeg4", "yuv420p"), "jpeg.mov": ("mjpeg", "yuvj420p"),
-         "prores.mov": ("prores_ks", "yuv422p10le"), "animated.gif": ("gif", "rgb8"),
-         "lossless.mkv": ("ffv1", "yuv420p"), "flash.flv": ("flv", "yuv420p"),
-         "windows.wmv": ("wmv2", "yuv420p")}  # fmt: skip
+KINDS = {
+    "h264.mp4": ("libx264", "yuv420p"),
+    "h264.m2ts": ("libx264", "yuv420p"),
+    "deep.mp4": ("libx264", "yuv420p10le"),
+    "vp9.webm": ("libvpx-vp9", "yuv420p"),
+    "mpeg2.mpg": ("mpeg2video", "yuv420p"),
+    "mpeg4.avi": ("mpeg4", "yuv420p"),
+    "jpeg.mov": ("mjpeg", "yuvj420p"),
+    "prores.mov": ("prores_ks", "yuv422p10le"),
+    "animated.gif": ("gif", "rgb8"),
+    "lossless.mkv": ("ffv1", "yuv420p"),
+    "flash.flv": ("flv", "yuv420p"),
+    "windows.wmv": ("wmv2", "yuv420p"),
+}
 
 
 def make(path: Path, codec: str, form: str) -> bytes:
@@ -33,9 +41,13 @@ def make(path: Path, codec: str, form: str) -> bytes:
     noise = np.random.default_rng(0).integers(0, 256, (96, 400, 3), dtype=np.uint8)
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=24)
-        stream.height, stream.width, stream.pix_fmt = 96, 128, form
+        stream.height = 96
+        stream.width = 128
+        stream.pix_fmt = form
         for k in range(120):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(noise[:, 2 * k : 2 * k + 128]), "rgb24")
+            frame = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(noise[:, 2 * k : 2 * k + 128]), "rgb24"
+            )
             frame.pts, frame.time_base = k, Fraction(1, 24)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -45,7 +57,9 @@ def make(path: Path, codec: str, form: str) -> bytes:
 def damaged(data: bytes, k: int, rng: np.random.Generator) -> bytes:
     """A copy with changed bytes, perhaps cut short."""
     copy = bytearray(data)
-    for place in rng.integers(0 if k % 2 else len(copy) // 10, len(copy), int(rng.integers(1, 200))):
+    for place in rng.integers(
+        0 if k % 2 else len(copy) // 10, len(copy), int(rng.integers(1, 200))
+    ):
         copy[place] = int(rng.integers(256))
     return bytes(copy[: int(rng.integers(len(copy)))] if k % 5 == 0 else copy)
 
@@ -62,13 +76,17 @@ def outcome(path: Path, cores: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--files", type=int, default=240)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     faulthandler.enable()
-    rng, names = np.random.default_rng(options.seed), list(KINDS)
-    counts, longest = {"read": 0, "refused": 0, "differ": 0}, 0.0
+    rng = np.random.default_rng(options.seed)
+    names = list(KINDS)
+    counts = {"read": 0, "refused": 0, "differ": 0}
+    longest = 0.0
     with tempfile.TemporaryDirectory() as folder:
         films = {name: make(Path(folder, name), *kind) for name, kind in KINDS.items()}
         for k in range(options.files):
@@ -79,8 +97,10 @@ def main() -> None:
             longest = max(longest, time.perf_counter() - began)
             counts["refused" if outcomes[0].startswith("refused") else "read"] += 1
             counts["differ"] += len(set(outcomes)) > 1
-    print(f"{counts['read']} read, {counts['refused']} refused, {counts['differ']} differ between readings; "
-          f"the longest three readings took {longest:.1f} s")  # fmt: skip
+    print(
+        f"{counts['read']} read, {counts['refused']} refused, {counts['differ']} differ between readings; "
+        f"the longest three readings took {longest:.1f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -27,15 +27,21 @@ from typing import Any
 import av
 import numpy as np
 
-RATE, HEIGHT, WIDTH = 24, 120, 160
+RATE = 24
+HEIGHT = 120
+WIDTH = 160
 
 
 def make(path: Path, hours: float) -> None:
     """Noise that drifts over the picture, another one every ten seconds."""
     rng = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=RATE, options={"preset": "ultrafast", "g": "250"})
-        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        stream: Any = container.add_stream(
+            "libx264", rate=RATE, options={"preset": "ultrafast", "g": "250"}
+        )
+        stream.height = HEIGHT
+        stream.width = WIDTH
+        stream.pix_fmt = "yuv420p"
         for k in range(round(hours * 3600 * RATE)):
             if k % 240 == 0:
                 coarse = rng.integers(0, 256, (HEIGHT // 8, WIDTH // 8 + 60, 3), dtype=np.uint8)
@@ -74,7 +80,8 @@ def measure(path: str) -> dict[str, float]:
     """In a fresh process: read, feed, compare."""
     from temporal_jepa.data import read
 
-    peak, done = [memory("RssAnon")], threading.Event()
+    peak = [memory("RssAnon")]
+    done = threading.Event()
 
     def watch() -> None:
         while not done.wait(0.02):
@@ -82,22 +89,33 @@ def measure(path: str) -> dict[str, float]:
 
     threading.Thread(target=watch, daemon=True).start()
     found = {"before, own MB": peak[0]}
-    began, cpu = time.perf_counter(), time.process_time()
+    began = time.perf_counter()
+    cpu = time.process_time()
     clips = read(path)
-    found |= {"read, seconds": time.perf_counter() - began, "read, CPU seconds": time.process_time() - cpu,
-              "read, peak own MB": peak[0], "read, peak MB with mapped pages": memory("VmHWM"),
-              "map, MB": sum(x.nbytes for x in clips.values) / 1e6, "clips": len(clips)}  # fmt: skip
+    found |= {
+        "read, seconds": time.perf_counter() - began,
+        "read, CPU seconds": time.process_time() - cpu,
+        "read, peak own MB": peak[0],
+        "read, peak MB with mapped pages": memory("VmHWM"),
+        "map, MB": sum(x.nbytes for x in clips.values) / 1e6,
+        "clips": len(clips),
+    }
     order = np.concatenate([np.random.default_rng(k).permutation(len(clips)) for k in range(2)])
     began = time.perf_counter()
     for rows in np.array_split(order, max(1, len(order) // 32)):
         clips.batch(rows)
-    found |= {"fed, clips/s": len(order) / (time.perf_counter() - began), "fed, peak own MB": peak[0],
-              "fed, peak MB with mapped pages": memory("VmHWM")}  # fmt: skip
+    found |= {
+        "fed, clips/s": len(order) / (time.perf_counter() - began),
+        "fed, peak own MB": peak[0],
+        "fed, peak MB with mapped pages": memory("VmHWM"),
+    }
     began = time.perf_counter()
     for row in order[:100]:
         accessed(path, 2.0 * row, 16, 8.0)
     done.set()
-    return found | {"decoded at each access, clips/s": len(order[:100]) / (time.perf_counter() - began)}
+    return found | {
+        "decoded at each access, clips/s": len(order[:100]) / (time.perf_counter() - began)
+    }
 
 
 def read_alone(paths: list[Path]) -> int:
@@ -126,14 +144,20 @@ def compare_workers(folder: Path, rounds: int = 7) -> None:
             began = time.perf_counter()
             list(pool.map(read_alone, [films[::2], films[1::2]]))
             row[2] = time.perf_counter() - began
-    print("| workers | seconds, median | times as fast as one thread, median (quartiles) |", "|---|---|---|", sep="\n")
+    print(
+        "| workers | seconds, median | times as fast as one thread, median (quartiles) |",
+        "|---|---|---|",
+        sep="\n",
+    )
     for name, column in zip(("one thread", "two threads", "two processes"), seconds.T, strict=True):
         low, middle, high = np.percentile(seconds[:, 0] / column, (25, 50, 75))
         print(f"| {name} | {np.median(column):.2f} | {middle:.2f} ({low:.2f}-{high:.2f}) |")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--hours", type=float, default=2.0)
     parser.add_argument("--film", type=Path)
     parser.add_argument("--workers", action="store_true")
@@ -150,10 +174,17 @@ def main() -> None:
         if options.film is None:
             began = time.perf_counter()
             make(film, options.hours)
-            print(f"film made in {time.perf_counter() - began:.0f} s, {film.stat().st_size / 1e6:.0f} MB\n")
+            print(
+                f"film made in {time.perf_counter() - began:.0f} s, {film.stat().st_size / 1e6:.0f} MB\n"
+            )
         words = [sys.executable, __file__, "--measure", str(film)]
         found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-    print("| what | measured |", "|---|---|", *(f"| {name} | {value:.4g} |" for name, value in found.items()), sep="\n")
+    print(
+        "| what | measured |",
+        "|---|---|",
+        *(f"| {name} | {value:.4g} |" for name, value in found.items()),
+        sep="\n",
+    )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def draw_mask(batch: int, length: int, ratio: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def draw_mask(
+    batch: int, length: int, ratio: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Places of the visible `(B, K)` and hidden `(B, M)` timesteps of every sample, M = round(ratio * length)."""
     order = torch.rand(batch, length, generator=generator).argsort(1)
     count = round(ratio * length)
@@ -30,13 +32,21 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int):
         super().__init__()
-        self.heads, self.norm1, self.norm2 = heads, nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(width)
+        self.norm2 = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
 
     def forward(self, h: Tensor) -> Tensor:
         """`(B, K, D)` -> `(B, K, D)`."""
-        q, k, v = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in self.qkv(self.norm1(h)).chunk(3, dim=-1))
+        q, k, v = (
+            p.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for p in self.qkv(self.norm1(h)).chunk(3, dim=-1)
+        )
         h = h + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
         h = h + self.mlp(self.norm2(h))
         return h
@@ -47,7 +57,8 @@ class Encoder(nn.Module):
 
     def __init__(self, channels: int, width: int, depth: int, heads: int):
         super().__init__()
-        self.tokenize, self.norm = nn.Linear(channels, width), nn.LayerNorm(width)
+        self.tokenize = nn.Linear(channels, width)
+        self.norm = nn.LayerNorm(width)
         self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(depth)))
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
@@ -62,14 +73,19 @@ class Predictor(nn.Module):
 
     def __init__(self, width: int, narrow: int, depth: int, heads: int):
         super().__init__()
-        self.enter, self.leave, self.norm = nn.Linear(width, narrow), nn.Linear(narrow, width), nn.LayerNorm(narrow)
+        self.enter = nn.Linear(width, narrow)
+        self.leave = nn.Linear(narrow, width)
+        self.norm = nn.LayerNorm(narrow)
         self.mask_token = nn.Parameter(torch.randn(narrow) * 0.02)
         self.blocks = nn.Sequential(*(Block(narrow, heads) for _ in range(depth)))
 
     def forward(self, context: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
         """Encoded tokens `(B, K, D)` at places `visible (B, K)` -> predicted tokens at `hidden (B, M)`: `(B, M, D)`."""
-        seen, asked = self.enter(context), self.mask_token.expand(*hidden.shape, -1)
-        h = torch.cat([seen, asked], dim=1) + positions(torch.cat([visible, hidden], dim=1), seen.shape[-1])
+        seen = self.enter(context)
+        asked = self.mask_token.expand(*hidden.shape, -1)
+        h = torch.cat([seen, asked], dim=1) + positions(
+            torch.cat([visible, hidden], dim=1), seen.shape[-1]
+        )
         predicted: Tensor = self.leave(self.norm(self.blocks(h))[:, visible.shape[1] :])
         return predicted
 
@@ -77,7 +93,9 @@ class Predictor(nn.Module):
 def variance_covariance(tokens: Tensor, index: Tensor, length: int) -> tuple[Tensor, Tensor]:
     """Keep every dimension alive across sequences at each place and across time, and dimensions different (VICReg)."""
     there = torch.zeros(len(tokens), length, 1).scatter(1, index[..., None], 1.0)  # (B, T, 1)
-    grid = torch.zeros(len(tokens), length, tokens.shape[-1]).scatter(1, index[..., None].expand_as(tokens), tokens)
+    grid = torch.zeros(len(tokens), length, tokens.shape[-1]).scatter(
+        1, index[..., None].expand_as(tokens), tokens
+    )
     gaps = []
     for axis in (0, 1):  # over sequences at one place; over places of one sequence
         count = there.sum(axis, keepdim=True)
@@ -91,7 +109,9 @@ def variance_covariance(tokens: Tensor, index: Tensor, length: int) -> tuple[Ten
 class JEPA(nn.Module):
     """Context encoder and predictor learn by gradient; the target encoder is their slow average."""
 
-    def __init__(self, channels: int, width: int = 64, narrow: int = 32, depth: int = 2, heads: int = 4):
+    def __init__(
+        self, channels: int, width: int = 64, narrow: int = 32, depth: int = 2, heads: int = 4
+    ):
         super().__init__()
         self.context = Encoder(channels, width, depth, heads)
         self.target = copy.deepcopy(self.context).requires_grad_(False)
@@ -100,8 +120,12 @@ class JEPA(nn.Module):
     def forward(self, x: Tensor, visible: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """The loss to minimise and the prediction's share of it."""
         context = self.context(x, visible)  # (B, K, D)
-        with torch.no_grad():  # the target sees everything, and only the hidden places are asked for
-            target = self.target(x, torch.arange(x.shape[1]).expand(x.shape[:2])).take_along_dim(hidden[..., None], 1)
+        with (
+            torch.no_grad()
+        ):  # the target sees everything, and only the hidden places are asked for
+            target = self.target(x, torch.arange(x.shape[1]).expand(x.shape[:2])).take_along_dim(
+                hidden[..., None], 1
+            )
         predicted = self.predictor(context, visible, hidden)  # (B, M, D)
         prediction = F.smooth_l1_loss(predicted, F.layer_norm(target, target.shape[-1:]))
         variance, covariance = variance_covariance(context, visible, x.shape[1])
@@ -120,9 +144,13 @@ class JEPA(nn.Module):
         return tokens.mean(1)
 
 
-def train(model: JEPA, x: Tensor, steps: int, batch: int = 32, lr: float = 2e-3, ratio: float = 0.75) -> None:
+def train(
+    model: JEPA, x: Tensor, steps: int, batch: int = 32, lr: float = 2e-3, ratio: float = 0.75
+) -> None:
     """AdamW with warm-up and cosine; the momentum of the target rises from .99 to 1."""
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], lr, weight_decay=0.05
+    )
     generator = torch.Generator().manual_seed(0)
     for step in range(1, steps + 1):
         done = (math.cos(math.pi * step / steps) + 1) / 2  # 1 -> 0
@@ -140,7 +168,8 @@ def train(model: JEPA, x: Tensor, steps: int, batch: int = 32, lr: float = 2e-3,
 
 def probe(train_z: Tensor, train_y: Tensor, test_z: Tensor, test_y: Tensor) -> float:
     """Accuracy of ridge regression on the one-hot classes: what a linear head reads from frozen features."""
-    mean, std = train_z.mean(0), train_z.std(0) + 1e-6
+    mean = train_z.mean(0)
+    std = train_z.std(0) + 1e-6
     a, b = (F.pad((z - mean) / std, (0, 1), value=1.0) for z in (train_z, test_z))
     weights = torch.linalg.solve(a.T @ a + torch.eye(a.shape[1]), a.T @ F.one_hot(train_y).float())
     return float(((b @ weights).argmax(1) == test_y).float().mean())
@@ -148,7 +177,8 @@ def probe(train_z: Tensor, train_y: Tensor, test_z: Tensor, test_y: Tensor) -> f
 
 def waves(count: int, length: int = 32) -> tuple[Tensor, Tensor]:
     """Six kinds of noisy sine, told apart by frequency alone, phases random: `(count, length, 1)` and the kind."""
-    kind, phase = torch.randint(6, (count,)), torch.rand(count, 1) * 2 * math.pi
+    kind = torch.randint(6, (count,))
+    phase = torch.rand(count, 1) * 2 * math.pi
     frequency = torch.tensor([0.06, 0.09, 0.12, 0.16, 0.20, 0.25])[kind, None]
     clean = torch.sin(2 * math.pi * frequency * torch.arange(length) + phase)
     return (clean + 0.3 * torch.randn(count, length))[..., None], kind

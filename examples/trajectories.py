@@ -15,10 +15,10 @@ from series import data_folder
 
 from temporal_jepa import PretrainConfig, from_pretrained, pretrain, read
 from temporal_jepa.embed import embed_sequences
-from temporal_jepa.model.jepa import random_init_like
-from temporal_jepa.evaluation.probes import probe
-from temporal_jepa.report.report import write_report
 from temporal_jepa.evaluation.neighbors import Index
+from temporal_jepa.evaluation.probes import probe
+from temporal_jepa.model.jepa import random_init_like
+from temporal_jepa.report.report import write_report
 
 
 def fixes(part: str) -> pd.DataFrame:
@@ -29,19 +29,27 @@ def fixes(part: str) -> pd.DataFrame:
         speed = 0.1 * np.cumsum(x[:, :2] - x[:, :2].mean(0), axis=0)
         place = 0.1 * np.cumsum(speed - speed.mean(0), axis=0)
         time = 0.1 * np.arange(len(x))
-        tables.append(pd.DataFrame({"track": name, "time": time, "x": place[:, 0], "y": place[:, 1], "kind": kind}))
+        tables.append(
+            pd.DataFrame(
+                {"track": name, "time": time, "x": place[:, 0], "y": place[:, 1], "kind": kind}
+            )
+        )
     return pd.concat(tables)
 
 
 def main(out: str | Path = "runs/example-trajectories", steps: int = 150) -> dict[str, float]:
     """Learn without labels, then see what the vectors know; accuracies on unseen tracks."""
-    train, test = (read(fixes(part), features="dx,dy,speed", label="kind") for part in ("TRAIN", "TEST"))
+    train, test = (
+        read(fixes(part), features="dx,dy,speed", label="kind") for part in ("TRAIN", "TEST")
+    )
     run = pretrain(train, out, PretrainConfig(steps=steps, device="cpu"), overwrite=True)
     model = from_pretrained(run)
 
     near, distance = Index(embed_sequences(model, train)).nearest(embed_sequences(model, test), k=1)
     alike = train.labels[near[:, 0]] == test.labels
-    print(f"test track 0 is most like train track {near[0, 0]}, at a distance of {distance[0, 0]:.1f}")
+    print(
+        f"test track 0 is most like train track {near[0, 0]}, at a distance of {distance[0, 0]:.1f}"
+    )
     print(f"the nearest train track is of the same kind for {alike.mean():.0%} of the test tracks")
 
     scores = {}

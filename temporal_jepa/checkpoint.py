@@ -34,7 +34,9 @@ def save_pretrained(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     config = {"format": 1, "version": __version__, "model": vars(model.config), **(details or {})}
-    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    weights = {
+        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
+    }
     write_atomically(folder / WEIGHTS, save(weights, metadata={"format": "pt"}))
     write_atomically(folder / CONFIG, json.dumps(config, indent=2).encode() + b"\n")
     write_atomically(folder / CARD, _card(config).encode())
@@ -61,24 +63,34 @@ def from_pretrained(source: str | os.PathLike[str], device: str = "cpu") -> Temp
     model = TemporalJEPA(make_config(**config["model"]))
     path = folder / WEIGHTS
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; a model is a folder with {CONFIG} and {WEIGHTS}")
+        raise FileNotFoundError(
+            f"{path} is missing; a model is a folder with {CONFIG} and {WEIGHTS}"
+        )
     try:
         weights = load_file(path, device="cpu")
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged ({error}); copy it again, or resume the run that wrote it") from None
+        raise ValueError(
+            f"{path} is damaged ({error}); copy it again, or resume the run that wrote it"
+        ) from None
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         lines = str(error).splitlines()
-        raise ValueError(f"{path} does not fit {folder / CONFIG}: {lines[1].strip() if lines[1:] else error}") from None
+        raise ValueError(
+            f"{path} does not fit {folder / CONFIG}: {lines[1].strip() if lines[1:] else error}"
+        ) from None
     return model.to(device).eval()
 
 
 def _card(config: Mapping[str, Any]) -> str:
     model = config["model"]
     data = config.get("data", {})
-    trained = f"{data['n']} sequences of {Path(data['path']).name}" if data else "see whoever published it"
-    width = "any number of channels" if model["views"] else model["input_dim"]
+    trained = (
+        f"{data['n']} sequences of {Path(data['path']).name}"
+        if data
+        else "see whoever published it"
+    )
+    width = "any number of channels" if model["resolutions"] else model["input_dim"]
     return f"""---
 library_name: temporal-jepa
 tags: [time-series, self-supervised, jepa]

@@ -1,4 +1,7 @@
-"""Two frozen dataclasses: what decides architecture and objective, and how to train. Quick to load: no torch here."""
+"""Three frozen dataclasses, each at once keyword arguments, flags and JSON: how to read, what to build, how to train.
+
+No torch here: the command line loads this module to print its help.
+"""
 
 import difflib
 import math
@@ -7,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-RATE, WARM_STEPS = 2e-3, 100  # of training from scratch; of going on from weights, at a tenth of the rate
-Pool = Literal["mean", "stats", "all", "quantiles"]
+# of training from scratch; of going on from weights, at a tenth of the rate
+RATE = 2e-3
+WARM_STEPS = 100
+Pool = Literal["mean", "all", "quantiles"]
 
 RECIPE: Mapping[str, Any] = {
     "embed_dim": 64,
@@ -28,44 +33,54 @@ RECIPE: Mapping[str, Any] = {
 }
 """Settings recommended for series and tracks: `TemporalJEPAConfig(input_dim=C, seq_len=T, **RECIPE)`."""
 
-VIDEO: Mapping[str, Any] = {"embed_dim": 128, "predictor_embed_dim": 64, "encoder_depth": 4, "tokenizer": "tubelet",
-                            "mask": "random", "variance_weight": 0.0, "covariance_weight": 0.0}  # fmt: skip
+VIDEO: Mapping[str, Any] = {
+    "embed_dim": 128,
+    "predictor_embed_dim": 64,
+    "encoder_depth": 4,
+    "tokenizer": "tubelet",
+    "mask": "random",
+    "variance_weight": 0.0,
+    "covariance_weight": 0.0,
+}
 """What is recommended otherwise when a timestep is a picture: `{**RECIPE, **VIDEO}` with `frame=(rows, columns, C)`."""
 
 
 @dataclass(frozen=True)
 class TemporalJEPAConfig:
-    """Everything that decides the architecture and the objective. The first ten are those of `build`.
+    """Architecture and objective. The first ten fields are the options of `build`.
 
     Args:
         input_dim: channels of a timestep.
-        embed_dim: width of the encoder and of an embedding of one token.
-        predictor_embed_dim: width of the predictor, narrower so that it cannot do the encoder's work.
+        embed_dim: width of the encoder, and of the embedding of one token.
+        predictor_embed_dim: width of the predictor.
         encoder_depth: attention blocks of the encoder.
         predictor_depth: blocks of the predictor.
         num_heads: attention heads of both.
-        dropout: on the residual branches and attention, in training only; 0 is usual in pretraining.
+        dropout: on the residual branches and the attention, in training only.
         seq_len: timesteps of a training window; other lengths are accepted too.
-        mask_ratio: share of a sequence's observed tokens to hide.
-        momentum: of the target encoder at the start of training.
-        tokenizer: "linear" (a token per timestep), "patch" (a linear map of `patch_len` timesteps), "conv"
-            (convolutions of three lengths, summarised over each patch), "dilated" (the same with one length at five
-            dilations) or "tubelet" (a linear map of boxes of `patch_len` x `patch_size` x `patch_size` in a film).
-        patch_len: timesteps a token; left out, 1 for "linear", 2 for "tubelet" and else the power of two that gives at
-            most 64 tokens.
-        frame: (rows, columns, channels) of a timestep, `input_dim` values in all, for tokens on a grid of (time, row,
-            column): a picture, for "tubelet"; a scene (1, agents, features), each agent through the same tokenizer.
-        patch_size: rows and columns a token of "tubelet"; left out, 8, or less in smaller pictures.
-        positions: "sincos" (added to the tokens) or "rotary" (rotates queries and keys, arXiv 2104.09864).
-        predict: "tokens" (every masked token at its position) or "pooled" (one vector from one vector, as `build`).
-        mask: "random", "block", "future" or "tube", see `masks.draw_visible`.
+        mask_ratio: fraction of a sequence's observed tokens to mask.
+        momentum: EMA momentum of the target encoder at the start of training.
+        tokenizer: "linear" (one token per timestep), "conv" (convolutions of three kernel sizes,
+            pooled over each patch), "dilated" (the same with one kernel size and five dilations)
+            or "tubelet" (a linear map of patch_len x patch_size x patch_size pixels of a video).
+        patch_len: timesteps per token (default: 1 for "linear", 2 for "tubelet", else the power of
+            two that gives at most 64 tokens).
+        frame: (rows, columns, channels) of a timestep, `input_dim` values in all, for tokens on a
+            grid of (time, row, column): a video frame for "tubelet", or (1, agents, features) for a
+            scene whose agents share one tokenizer.
+        patch_size: rows and columns of a "tubelet" token (default: 8, less for smaller frames).
+        positions: "sincos" (added to the tokens) or "rotary" (arXiv 2104.09864).
+        predict: "tokens" (each masked token at its position) or "pooled" (one vector from one
+            vector, as `build`).
+        mask: "random", "block", "future" or "tube", see `temporal_jepa.model.masks.draw_visible`.
         num_masks: masks that share one target pass.
-        normalize: "none"; "dataset" (channel statistics of the training data); "instance" (then also each sequence's
-            own, which are appended to its embedding).
-        variance_weight: weight of the variance term on the encoder's tokens; 0 switches the regulariser off.
-        covariance_weight: weight of the covariance term.
-        views: lengths for an encoder of any series, see `views.embed_views`: each channel by itself is stretched to
-            them. `input_dim` is then 1 and `normalize` "instance". Empty: sequences are embedded as they are.
+        normalize: "none", "dataset" (channel statistics of the training data) or "instance" (in
+            addition each sequence's own, which are appended to its embedding).
+        variance_weight: weight of the variance term of the regulariser; 0 switches it off.
+        covariance_weight: weight of the covariance term of the regulariser.
+        resolutions: lengths in timesteps to which each channel is resampled and encoded separately,
+            see `temporal_jepa.model.multiscale`. Requires `input_dim` 1 and `normalize` "instance".
+            Empty: sequences are encoded as they are.
     """
 
     input_dim: int
@@ -78,7 +93,7 @@ class TemporalJEPAConfig:
     seq_len: int = 60
     mask_ratio: float = 0.5
     momentum: float = 0.996
-    tokenizer: Literal["linear", "patch", "conv", "dilated", "tubelet"] = "linear"
+    tokenizer: Literal["linear", "conv", "dilated", "tubelet"] = "linear"
     patch_len: int | None = None
     frame: tuple[int, int, int] | None = None
     patch_size: int | None = None
@@ -89,7 +104,7 @@ class TemporalJEPAConfig:
     normalize: Literal["none", "dataset", "instance"] = "none"
     variance_weight: float = 0.5
     covariance_weight: float = 0.02
-    views: tuple[int, ...] = ()
+    resolutions: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Resolve `patch_len` and `patch_size` and refuse what cannot be built."""
@@ -97,10 +112,18 @@ class TemporalJEPAConfig:
         self._check_frame()
         if self.patch_len is None:
             length = 1
-            while self.tokenizer in ("patch", "conv", "dilated") and length * 64 < self.seq_len:
+            while self.tokenizer in ("conv", "dilated") and length * 64 < self.seq_len:
                 length *= 2
             object.__setattr__(self, "patch_len", 2 if self.tokenizer == "tubelet" else length)
-        for name in ("input_dim", "embed_dim", "predictor_embed_dim", "num_heads", "seq_len", "patch_len", "num_masks"):
+        for name in (
+            "input_dim",
+            "embed_dim",
+            "predictor_embed_dim",
+            "num_heads",
+            "seq_len",
+            "patch_len",
+            "num_masks",
+        ):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("encoder_depth", "predictor_depth", "variance_weight", "covariance_weight"):
             _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
@@ -109,27 +132,70 @@ class TemporalJEPAConfig:
         _require(0 <= self.momentum <= 1, "momentum", "in [0, 1]", self.momentum)
         for name in ("embed_dim", "predictor_embed_dim"):
             width = getattr(self, name)
-            _require(width % (2 * self.num_heads) == 0, name, f"a multiple of 2 x num_heads ({self.num_heads})", width)
-        _require(self.tokenizer != "linear" or self.patch_len == 1, "patch_len", "1 for 'linear'", self.patch_len)
+            _require(
+                width % (2 * self.num_heads) == 0,
+                name,
+                f"a multiple of 2 x num_heads ({self.num_heads})",
+                width,
+            )
+        _require(
+            self.tokenizer != "linear" or self.patch_len == 1,
+            "patch_len",
+            "1 for 'linear'",
+            self.patch_len,
+        )
         for name, choices in _CHOICES.items():
-            _require(getattr(self, name) in choices, name, f"one of {', '.join(choices)}", getattr(self, name))
-        object.__setattr__(self, "views", tuple(self.views))
-        alone = not self.views or (self.input_dim == 1 and self.normalize == "instance")
-        _require(alone, "views", 'empty unless input_dim is 1 and normalize "instance"', self.views)
+            _require(
+                getattr(self, name) in choices,
+                name,
+                f"one of {', '.join(choices)}",
+                getattr(self, name),
+            )
+        object.__setattr__(self, "resolutions", tuple(self.resolutions))
+        alone = not self.resolutions or (self.input_dim == 1 and self.normalize == "instance")
+        _require(
+            alone,
+            "resolutions",
+            'empty unless input_dim is 1 and normalize "instance"',
+            self.resolutions,
+        )
 
     def _check_frame(self) -> None:
         tubes = self.tokenizer == "tubelet"
         if self.frame is not None:
             object.__setattr__(self, "frame", tuple(self.frame))
-            whole = len(self.frame) == 3 and all(isinstance(extent, int) and extent > 0 for extent in self.frame)
+            whole = len(self.frame) == 3 and all(
+                isinstance(extent, int) and extent > 0 for extent in self.frame
+            )
             _require(whole, "frame", "three whole numbers (rows, columns, channels)", self.frame)
             total = math.prod(self.frame)
-            _require(total == self.input_dim, "frame", f"input_dim={self.input_dim} values in all", self.frame)
-        _require(not tubes or self.frame is not None, "frame", '(rows, columns, channels) for "tubelet"', None)
-        instance = tubes and self.normalize == "instance"  # statistics of every pixel would be the picture itself
+            _require(
+                total == self.input_dim,
+                "frame",
+                f"input_dim={self.input_dim} values in all",
+                self.frame,
+            )
+        _require(
+            not tubes or self.frame is not None,
+            "frame",
+            '(rows, columns, channels) for "tubelet"',
+            None,
+        )
+        instance = (
+            tubes and self.normalize == "instance"
+        )  # statistics of every pixel would be the picture itself
         _require(not instance, "normalize", '"dataset" or "none" for films', self.normalize)
-        size = (min(8, max(self.picture[:2])) if tubes else 1) if self.patch_size is None else self.patch_size
-        _require(size >= 1 and (tubes or size == 1), "patch_size", 'at least 1, and 1 unless "tubelet"', size)
+        size = (
+            (min(8, max(self.picture[:2])) if tubes else 1)
+            if self.patch_size is None
+            else self.patch_size
+        )
+        _require(
+            size >= 1 and (tubes or size == 1),
+            "patch_size",
+            'at least 1, and 1 unless "tubelet"',
+            size,
+        )
         object.__setattr__(self, "patch_size", size)
 
     @property
@@ -161,14 +227,16 @@ class PretrainConfig:
     """How long and how to train.
 
     Args:
-        steps: optimizer steps; 0 means ten epochs, at least 300 and at most 1200 steps; or 100 where weights are given.
-        batch_size: sequences a step, over all processes and accumulated parts; at most the number of sequences.
-        lr: peak learning rate of AdamW; left out, 2e-3, or a tenth of it where weights are given.
+        steps: optimizer steps; 0: ten epochs, at least 300 and at most 1200 steps, or 100 steps
+            when training starts from pretrained weights.
+        batch_size: sequences per step over all processes, at most the number of sequences.
+        lr: peak learning rate of AdamW (default: 2e-3, or 2e-4 from pretrained weights).
         weight_decay: on matrices; biases, norms and mask tokens have none.
-        warmup: share of the steps over which lr rises linearly before its cosine to 0.
-        clip: largest gradient norm.
-        crop: shortest random crop, as a share of each sequence; 1 trains on whole sequences.
-        accumulate: parts a batch is split into to save memory; the regulariser then sees one part at a time.
+        warmup: fraction of the steps over which the learning rate rises linearly, before a cosine
+            to 0.
+        clip: maximum gradient norm.
+        crop: shortest random crop, as a fraction of each sequence; 1 trains on whole sequences.
+        accumulate: micro-batches per step, to save memory; the regulariser sees one at a time.
         seed: of weights, order, crops and masks.
         device: "auto" (CUDA, else MPS, else CPU), or a torch device.
         precision: "fp32", "bf16" (autocast), or "auto": bf16 on CUDA.
@@ -205,7 +273,9 @@ class PretrainConfig:
         _require(self.steps >= 0, "steps", "at least 1, or 0 to let the data decide", self.steps)
         for name, low, high in (("lr", 0, math.inf), ("clip", 0, math.inf), ("crop", 0, 1.0)):
             if getattr(self, name) is not None and not low < getattr(self, name) <= high:
-                raise ValueError(f"{name} must be above {low} and at most {high}, got {getattr(self, name)}")
+                raise ValueError(
+                    f"{name} must be above {low} and at most {high}, got {getattr(self, name)}"
+                )
         if not 0 <= self.warmup < 1 or self.weight_decay < 0:
             raise ValueError(
                 f"warmup must lie in [0, 1) and weight_decay be at least 0, got {self.warmup} and {self.weight_decay}"
@@ -213,7 +283,7 @@ class PretrainConfig:
         if self.precision not in ("auto", "fp32", "bf16"):
             raise ValueError(f"precision must be 'auto', 'fp32' or 'bf16', got {self.precision!r}")
 
-    def settled(self, n: int, warm: bool = False) -> "PretrainConfig":
+    def resolved(self, n: int, warm: bool = False) -> "PretrainConfig":
         """The same for `n` sequences, with `steps` and `lr` decided; `warm` where training goes on from weights."""
         epochs = math.ceil(10 * n / min(self.batch_size, max(n, 1)))
         steps, lr = (WARM_STEPS, RATE / 10) if warm else (min(max(epochs, 300), 1200), RATE)
@@ -221,13 +291,113 @@ class PretrainConfig:
 
     @property
     def rate(self) -> float:
-        """`lr`, settled."""
+        """`lr`, resolved."""
         assert self.lr is not None
         return self.lr
 
 
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read sequences. None is inferred from the data, "" means that there is none.
+
+    Args:
+        layout: "wide" (one series per row), "long" (one timestep per row, series named in `id`),
+            "recording" (all rows are one series), "folder" (one series per file), "tracks" (one GPS
+            fix per row), "scene" (the same; everything that moves at one time is one sample) or
+            "video" (an array of frames).
+        id: column that names the series.
+        time: column of the time.
+        label: column of the label, never used in pretraining.
+        values: columns of the values, a list or "A,B,C".
+        window: cut series into windows of this many timesteps (default for video: 16 frames).
+        stride: timesteps between the starts of windows (default: the window).
+        features: of trajectories: x, y, z, lon, lat, dx, dy, speed, acceleration, heading, turn,
+            dt, a list or "A,B,C"; see `temporal_jepa.data.trajectories.movement`.
+        step: of trajectories: resample to one fix every this many seconds.
+        gap: of trajectories: split where no fix comes for this many seconds; 0 never splits.
+        max_speed: of trajectories: drop fixes that need a higher speed than this, in m/s.
+        agents: of scenes: number of agents (default: as many as the fullest scene needs).
+        time_unit: of trajectories: seconds per unit of a numeric time column, 3600 for hours.
+        fps: of video: frames per second (default: 8, or the video's own rate if lower).
+        resize: of video: frame size in pixels, 64 for a square or WIDTHxHEIGHT (default: 64).
+        crop: of video: "center" (default), "none" (the whole frame, stretched) or
+            WIDTHxHEIGHT+LEFT+TOP.
+    """
+
+    layout: str | None = None
+    id: str | None = None
+    time: str | None = None
+    label: str | None = None
+    values: tuple[str, ...] | None = None
+    window: int | None = None
+    stride: int | None = None
+    features: tuple[str, ...] | None = None
+    step: float | None = None
+    gap: float | None = None
+    max_speed: float | None = None
+    agents: int | None = None
+    time_unit: float | None = None
+    fps: float | None = None
+    resize: str | int | None = None
+    crop: str | None = None
+
+    def __post_init__(self) -> None:
+        """Split "A,B,C", make column names text, and refuse numbers out of range."""
+        for name in ("id", "time", "label"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, str(getattr(self, name)))
+        for name in ("values", "features"):
+            object.__setattr__(self, name, _names(getattr(self, name)))
+        for name in ("step", "gap", "max_speed", "agents", "time_unit", "fps"):
+            self._check_positive(name)
+        _require(
+            self.agents is None or int(self.agents) == self.agents,
+            "agents",
+            "a whole number",
+            self.agents,
+        )
+        if self.stride is not None and self.window is None:
+            raise ValueError(f"stride={self.stride} needs window=: the timesteps of each window")
+        if self.agents is not None and self.layout != "scene":
+            raise ValueError(f"agents={self.agents} needs layout='scene'")
+
+    def _check_positive(self, name: str) -> None:
+        value = getattr(self, name)
+        if value is None:
+            return
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        zero_is_fine = name == "gap"
+        expected = "a number, at least 0 (0 never splits)" if zero_is_fine else "a number above 0"
+        in_range = (
+            is_number and math.isfinite(value) and (value > 0 or (zero_is_fine and value == 0))
+        )
+        _require(in_range, name, expected, value)
+
+    def given(self, *names: str) -> list[str]:
+        """Which of these options were set; without names, of all options."""
+        return [name for name in names or vars(self) if getattr(self, name) is not None]
+
+    @classmethod
+    def from_dict(cls, options: Mapping[str, Any]) -> "ReadOptions":
+        """`ReadOptions(**options)`; an unknown option raises ValueError and names the nearest known one."""
+        options = {RENAMED_READ_OPTIONS.get(name, name): value for name, value in options.items()}
+        _refuse_unknown(options, cls)
+        return cls(**options)
+
+
+RENAMED_READ_OPTIONS = {"size": "resize", "area": "crop"}
+"""Old name -> name; old run folders hold the old names."""
+
+
+def _names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    names = given.split(",") if isinstance(given, str) else given
+    return tuple(str(name).strip() for name in names)
+
+
 _CHOICES = {
-    "tokenizer": ("linear", "patch", "conv", "dilated", "tubelet"),
+    "tokenizer": ("linear", "conv", "dilated", "tubelet"),
     "positions": ("sincos", "rotary"),
     "predict": ("tokens", "pooled"),
     "mask": ("random", "block", "future", "tube"),
@@ -245,7 +415,12 @@ def _check_numbers(config: Any) -> None:
             object.__setattr__(config, field.name, int(value))
         elif field.type is float or (field.type == float | None and value is not None):
             _require(whole or isinstance(value, numbers.Real), field.name, "a number", value)
-            _require(not isinstance(value, bool) and math.isfinite(value), field.name, "a finite number", value)
+            _require(
+                not isinstance(value, bool) and math.isfinite(value),
+                field.name,
+                "a finite number",
+                value,
+            )
             object.__setattr__(config, field.name, float(value))
 
 
@@ -261,11 +436,14 @@ def in_words(model: Mapping[str, Any], channels: Sequence[str] | None = None) ->
     'pictures of 64 x 64 x 3'
     """
     if frame := model.get("frame"):
-        words = f"{frame[1]} agents with {frame[2]} features", f"pictures of {' x '.join(map(str, frame))}"
+        words = (
+            f"{frame[1]} agents with {frame[2]} features",
+            f"pictures of {' x '.join(map(str, frame))}",
+        )
         return words[frame[0] > 1]
-    if model.get("views") and not channels:
+    if model.get("resolutions") and not channels:
         return "any channels, each by itself"
-    count = len(channels or ()) if model.get("views") else model.get("input_dim")
+    count = len(channels or ()) if model.get("resolutions") else model.get("input_dim")
     return f"{count} channel{'s' * (count != 1)}"
 
 
@@ -283,14 +461,20 @@ def make_config(**options: Any) -> TemporalJEPAConfig:
     """`TemporalJEPAConfig(**options)` with a clear error for a misspelt or missing option.
 
     Raises:
-        ValueError: naming the unknown option and the nearest known one, or that `input_dim` is missing.
+        ValueError: naming the unknown option and the nearest known one, or that `input_dim` is
+            missing.
     """
-    known = [field.name for field in fields(TemporalJEPAConfig)]
-    for name in options:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known options: {', '.join(known)}"
-            raise ValueError(f"unknown option {name!r}{hint}")
+    _refuse_unknown(options, TemporalJEPAConfig)
     if "input_dim" not in options:
         raise ValueError("input_dim is required: the number of channels of a timestep")
     return TemporalJEPAConfig(**options)
+
+
+def _refuse_unknown(options: Mapping[str, Any], kind: Any) -> None:
+    """ValueError for an option that is no field of the dataclass `kind`."""
+    known = [field.name for field in fields(kind)]
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known options: {', '.join(known)}"
+            raise ValueError(f"unknown option {name!r}; {hint}")

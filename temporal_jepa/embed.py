@@ -1,15 +1,13 @@
 """From sequences to arrays: a model fitted to the shape of the data, and embeddings in batches of similar length."""
 
 import math
-import warnings
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from .config import RECIPE, VIDEO, Pool, TemporalJEPAConfig, make_config
+from .config import Pool
 from .data.sequences import Sequences
 from .model.jepa import TemporalJEPA
 from .model.multiscale import at_timesteps, bridged, embed_views, standardised, view_tokens
@@ -34,8 +32,8 @@ def embed_sequences(
     Raises:
         ValueError: if the number of channels differs from the model's, or a sequence has no observed value.
     """
-    if model.config.views:
-        return embed_views(model.encode_channels(pool), model.config.views, sequences.values)
+    if model.config.resolutions:
+        return embed_views(model.encode_channels(pool), model.config.resolutions, sequences.values)
     out: npt.NDArray[np.float32] | None = None
     for rows, x in _batches(model, sequences, batch_tokens):
         features = model.embed(x, pool).float().cpu().numpy()
@@ -48,11 +46,19 @@ def embed_sequences(
 
 def single_channels(sequences: Sequences, length: int) -> Sequences:
     """Every channel a sequence of its own, as a model with `views` is trained on them: `(length, 1)` each."""
-    rows = [row[:, None].astype(np.float32) for x in sequences.values for row in standardised(bridged(x), length)]
+    rows = [
+        row[:, None].astype(np.float32)
+        for x in sequences.values
+        for row in standardised(bridged(x), length)
+    ]
     names = [f"{name} {channel}" for name in sequences.ids for channel in sequences.channels]
     alone = sequences.n_channels == 1
-    return Sequences(rows, ids=sequences.ids if alone else names, channels=sequences.channels if alone else ["value"],
-                     source=sequences.source)  # fmt: skip
+    return Sequences(
+        rows,
+        ids=sequences.ids if alone else names,
+        channels=sequences.channels if alone else ["value"],
+        source=sequences.source,
+    )
 
 
 def embed_timesteps(
@@ -63,9 +69,12 @@ def embed_timesteps(
     Of a model with `views`, the tokens of the longest view, linear in between, its channels added with fixed signs;
     NaN before the first and after the last observed timestep.
     """
-    if model.config.views:
-        tokens = view_tokens(model.encode_tokens, max(model.config.views), sequences.values)
-        return [at_timesteps(t, x, model.config.patch) for t, x in zip(tokens, sequences.values, strict=True)]
+    if model.config.resolutions:
+        tokens = view_tokens(model.encode_tokens, max(model.config.resolutions), sequences.values)
+        return [
+            at_timesteps(t, x, model.config.patch)
+            for t, x in zip(tokens, sequences.values, strict=True)
+        ]
     out: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(sequences)
     for rows, x in _batches(model, sequences, batch_tokens):
         for row, tokens in zip(rows, model.embed_timesteps(x).float().cpu().numpy(), strict=True):
@@ -81,8 +90,10 @@ def embed_tokens(
     `N` is what the longest sequence has; the others' tokens come first. Of a model with `views`, those of the longest
     view, its channels added with fixed signs. Raises as `embed_sequences`.
     """
-    if model.config.views:
-        all_tokens = view_tokens(model.encode_tokens, max(model.config.views), sequences.values)
+    if model.config.resolutions:
+        all_tokens = view_tokens(
+            model.encode_tokens, max(model.config.resolutions), sequences.values
+        )
         return all_tokens, np.ones(all_tokens.shape[:2], dtype=bool)
     count = -(-int(sequences.lengths.max()) // model.config.patch) * math.prod(model.config.cells)
     out = np.zeros((len(sequences), count, model.config.embed_dim), dtype=np.float32)
@@ -99,13 +110,15 @@ def _batches(
 ) -> Iterator[tuple[npt.NDArray[np.int64], torch.Tensor]]:
     check_channels(model, sequences)
     device = next(model.parameters()).device
-    lengths, cells = sequences.lengths, math.prod(model.config.cells)
+    lengths = sequences.lengths
+    cells = math.prod(model.config.cells)
     order = np.argsort(lengths, kind="stable")
     start = 0
     while start < len(order):
         end = start + 1
         while end < len(order) and (
-            (end - start + 1) * cells * -(-lengths[order[end]] // model.config.patch) <= batch_tokens
+            (end - start + 1) * cells * -(-lengths[order[end]] // model.config.patch)
+            <= batch_tokens
         ):
             end += 1
         rows = order[start:end]
@@ -115,12 +128,14 @@ def _batches(
 
 def check_channels(model: TemporalJEPA, sequences: Sequences) -> None:
     """Raise ValueError unless the model takes the channels of the sequences; one with `views` takes any."""
-    if model.config.views and sequences.frame is None:
+    if model.config.resolutions and sequences.frame is None:
         return
     frames = model.config.frame, sequences.frame
     if None not in frames and frames[0] != frames[1]:
-        raise ValueError(f"{sequences.source}: the model expects frames of {frames[0]} (rows, columns, channels), got "
-                         f"{frames[1]}; read films at the size, scenes with the agents= it was trained on")  # fmt: skip
+        raise ValueError(
+            f"{sequences.source}: the model expects frames of {frames[0]} (rows, columns, channels), got "
+            f"{frames[1]}; read films at the size, scenes with the agents= it was trained on"
+        )
     if sequences.n_channels != model.config.input_dim:
         names = ", ".join(sequences.channels[:8])
         raise ValueError(

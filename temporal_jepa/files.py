@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .config import RENAMED_READ_OPTIONS
+
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CARD = "README.md"
-BUNDLED = Path(__file__).with_name("pretrained")  # models that come with the package, loaded by name
+BUNDLED = Path(__file__).with_name(
+    "pretrained"
+)  # models that come with the package, loaded by name
 GENERAL = "series-small"  # the bundled encoder of series
 SCRATCH = "scratch"  # weights drawn from the seed
 
@@ -18,19 +22,42 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The parsed `config.json` of a model or run folder; FileNotFoundError or ValueError says what is wrong with it."""
     path = folder / CONFIG
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; a model is a folder with {CONFIG} and {WEIGHTS}")
+        raise FileNotFoundError(
+            f"{path} is missing; a model is a folder with {CONFIG} and {WEIGHTS}"
+        )
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no valid JSON ({error}); copy it again") from None
-    if not isinstance(config, dict) or config.get("format") != 1 or not isinstance(config.get("model"), dict):
-        raise ValueError(f'{path} is not a configuration this version reads: expected "format": 1 and "model": {{...}}')
+    if (
+        not isinstance(config, dict)
+        or config.get("format") != 1
+        or not isinstance(config.get("model"), dict)
+    ):
+        raise ValueError(
+            f'{path} is not a configuration this version reads: expected "format": 1 and "model": {{...}}'
+        )
+    return _with_current_names(config)
+
+
+def _with_current_names(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration written by 0.1, with options that have been renamed since."""
+    model = dict(config["model"])
+    if "views" in model:
+        model["resolutions"] = model.pop("views")
+    config = {**config, "model": model}
+    data = config.get("data", {})
+    if "options" in data:
+        options = {
+            RENAMED_READ_OPTIONS.get(name, name): value for name, value in data["options"].items()
+        }
+        config["data"] = {**data, "options": options}
     return config
 
 
 def channels_of(config: Mapping[str, Any]) -> int | None:
     """Channels of the series that a stored model was trained on; None where it takes any and says none."""
-    if not config["model"].get("views"):
+    if not config["model"].get("resolutions"):
         return int(config["model"]["input_dim"])
     return config.get("channels") or len(config.get("data", {}).get("channels", ())) or None
 
@@ -46,8 +73,10 @@ def folder_of(source: str | os.PathLike[str]) -> Path:
     if folder.exists():
         raise ValueError(f"{text} is a file; expected a folder with {CONFIG} and {WEIGHTS}")
     if text.count("/") != 1 or text.startswith((".", "/", "~")) or folder.parent.is_dir():
-        raise FileNotFoundError(f"{text}: no such folder; expected a run folder, a model, {' or '.join(bundled)}, or "
-                                "'owner/name' on the hub")  # fmt: skip
+        raise FileNotFoundError(
+            f"{text}: no such folder; expected a run folder, a model, {' or '.join(bundled)}, or "
+            "'owner/name' on the hub"
+        )
     try:
         from huggingface_hub import snapshot_download
     except ImportError:

@@ -22,7 +22,9 @@ def model() -> TemporalJEPA:
 
 
 def test_round_trip(model: TemporalJEPA, tmp_path: Path) -> None:
-    model.set_normalizer(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), torch.tensor([0.5, 0.6]))
+    model.set_normalizer(
+        torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), torch.tensor([0.5, 0.6])
+    )
     folder = save_pretrained(model, tmp_path / "a" / "model", {"data": {"n": 3, "path": "x.csv"}})
     assert {p.name for p in folder.iterdir()} == {"config.json", "model.safetensors", "README.md"}
     again = from_pretrained(folder)
@@ -86,7 +88,9 @@ def cases() -> list[torch.Tensor]:
     return inputs
 
 
-@pytest.mark.parametrize("change", [{}, {"normalize": "instance"}, {"tokenizer": "linear", "patch_len": 1}])
+@pytest.mark.parametrize(
+    "change", [{}, {"normalize": "instance"}, {"tokenizer": "linear", "patch_len": 1}]
+)
 def test_torch_export_equals_eager(tmp_path: Path, change: dict[str, object]) -> None:
     model = TemporalJEPA(replace(CONFIG, **change)).eval()
     program = torch.export.load(export(model, tmp_path / "m.pt2", "torch")).module()

@@ -12,12 +12,17 @@ TINY = {"embed_dim": 16, "predictor_embed_dim": 16, "num_heads": 2, "encoder_dep
 
 def ragged(n: int = 9) -> Sequences:
     rng = np.random.default_rng(0)
-    return Sequences.from_arrays([rng.standard_normal((2, length)) for length in rng.integers(8, 40, n)])
+    return Sequences.from_arrays(
+        [rng.standard_normal((2, length)) for length in rng.integers(8, 40, n)]
+    )
 
 
 def test_statistics_are_those_of_the_observed_values() -> None:
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((50, 3, 40)) * np.array([1.0, 5.0, 0.0])[:, None] + np.array([0.0, -3.0, 7.0])[:, None]
+    X = (
+        rng.standard_normal((50, 3, 40)) * np.array([1.0, 5.0, 0.0])[:, None]
+        + np.array([0.0, -3.0, 7.0])[:, None]
+    )
     X[:, :, 10:20] = np.nan
     mean, std, slope = channel_statistics(Sequences.from_arrays(X))
     np.testing.assert_allclose(mean, [np.nanmean(X[:, 0]), np.nanmean(X[:, 1]), 7.0], atol=1e-5)
@@ -54,7 +59,9 @@ def test_timesteps_have_the_length_of_their_series() -> None:
 
 def test_the_seed_decides_the_untrained_model() -> None:
     data = ragged()
-    first, same, other = (embed_sequences(initial_model(data, seed, **TINY), data) for seed in (0, 0, 1))
+    first, same, other = (
+        embed_sequences(initial_model(data, seed, **TINY), data) for seed in (0, 0, 1)
+    )
     assert np.array_equal(first, same)
     assert not np.allclose(first, other)
 

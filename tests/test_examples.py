@@ -9,7 +9,9 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.mark.parametrize("name", ["series", "trajectories", "video"])
-def test_an_example_learns_and_writes_a_report(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_example_learns_and_writes_a_report(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("aeon")
     assert len((EXAMPLES / f"{name}.py").read_text("utf-8").splitlines()) < 60
     monkeypatch.syspath_prepend(str(EXAMPLES))

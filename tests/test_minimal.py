@@ -11,7 +11,10 @@ from torch import Tensor, nn
 from temporal_jepa import TemporalJEPA, TemporalJEPAConfig
 from temporal_jepa.model.masks import draw_visible
 
-CHANNELS, LENGTH, BATCH, DEPTH = 3, 12, 8, 2
+CHANNELS = 3
+LENGTH = 12
+BATCH = 8
+DEPTH = 2
 
 
 def _load_example() -> ModuleType:
@@ -27,20 +30,35 @@ def _load_example() -> ModuleType:
 minimal = _load_example()
 
 # Our module -> the example's, of one stack of blocks.
-BLOCK = {"norm1": "norm1", "norm2": "norm2", "qkv": "qkv", "out": "out", "up": "mlp.0", "down": "mlp.2"}
+BLOCK = {
+    "norm1": "norm1",
+    "norm2": "norm2",
+    "qkv": "qkv",
+    "out": "out",
+    "up": "mlp.0",
+    "down": "mlp.2",
+}
 
 
 def _names() -> dict[str, str]:
     """Our parameter's name -> the example's."""
     names = {"predictor.mask_token": "predictor.mask_token"}
     modules = {"predictor.enter": "predictor.enter", "predictor.leave": "predictor.leave"}
-    for ours, theirs in (("context_encoder", "context"), ("target_encoder", "target"), ("predictor", "predictor")):
+    for ours, theirs in (
+        ("context_encoder", "context"),
+        ("target_encoder", "target"),
+        ("predictor", "predictor"),
+    ):
         modules[f"{ours}.stack.norm"] = f"{theirs}.norm"
         for i in range(DEPTH):
-            modules |= {f"{ours}.stack.blocks.{i}.{a}": f"{theirs}.blocks.{i}.{b}" for a, b in BLOCK.items()}
+            modules |= {
+                f"{ours}.stack.blocks.{i}.{a}": f"{theirs}.blocks.{i}.{b}" for a, b in BLOCK.items()
+            }
     for ours, theirs in (("context_encoder", "context"), ("target_encoder", "target")):
         modules[f"{ours}.tokenizer.project"] = f"{theirs}.tokenize"
-    return names | {f"{a}.{leaf}": f"{b}.{leaf}" for a, b in modules.items() for leaf in ("weight", "bias")}
+    return names | {
+        f"{a}.{leaf}": f"{b}.{leaf}" for a, b in modules.items() for leaf in ("weight", "bias")
+    }
 
 
 @pytest.fixture
@@ -48,10 +66,21 @@ def pair() -> tuple[TemporalJEPA, nn.Module]:
     """The package's model and the example's, with the same weights; the target differs from the context."""
     torch.manual_seed(0)
     config = TemporalJEPAConfig(
-        input_dim=CHANNELS, embed_dim=32, predictor_embed_dim=16, encoder_depth=DEPTH, predictor_depth=DEPTH,
-        num_heads=4, dropout=0.0, seq_len=LENGTH, tokenizer="linear", positions="sincos", predict="tokens",
-        normalize="none", variance_weight=1.0, covariance_weight=0.04,
-    )  # fmt: skip
+        input_dim=CHANNELS,
+        embed_dim=32,
+        predictor_embed_dim=16,
+        encoder_depth=DEPTH,
+        predictor_depth=DEPTH,
+        num_heads=4,
+        dropout=0.0,
+        seq_len=LENGTH,
+        tokenizer="linear",
+        positions="sincos",
+        predict="tokens",
+        normalize="none",
+        variance_weight=1.0,
+        covariance_weight=0.04,
+    )
     ours = TemporalJEPA(config)
     theirs = minimal.JEPA(CHANNELS, width=32, narrow=16, depth=DEPTH, heads=4)
     names = _names()
@@ -91,12 +120,15 @@ def test_same_losses_and_gradients(pair: tuple[TemporalJEPA, nn.Module]) -> None
     terms["loss"].backward()
     loss.backward()
     for name, other in _names().items():
-        mine, its = ours.get_parameter(name).grad, theirs.get_parameter(other).grad
+        mine = ours.get_parameter(name).grad
+        its = theirs.get_parameter(other).grad
         if name.startswith("target_encoder"):
             assert mine is None
             assert its is None
         else:
-            torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+            torch.testing.assert_close(
+                mine, its, rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}"
+            )
 
 
 def test_same_target_after_an_update(pair: tuple[TemporalJEPA, nn.Module]) -> None:
@@ -105,7 +137,9 @@ def test_same_target_after_an_update(pair: tuple[TemporalJEPA, nn.Module]) -> No
     ours.update_target(0.9)
     theirs.update_target(0.9)
     for name, other in _names().items():
-        torch.testing.assert_close(ours.get_parameter(name), theirs.get_parameter(other), rtol=0, atol=1e-7)
+        torch.testing.assert_close(
+            ours.get_parameter(name), theirs.get_parameter(other), rtol=0, atol=1e-7
+        )
     assert not torch.equal(before, ours.target_encoder.tokenizer.project.weight)
 
 

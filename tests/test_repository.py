@@ -66,7 +66,9 @@ def own_imports(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             dotted = ".".join([*base, node.module] if node.module else base)
-            if dotted == "temporal_jepa":  # from temporal_jepa import masks, or a public name of the package
+            if (
+                dotted == "temporal_jepa"
+            ):  # from temporal_jepa import masks, or a public name of the package
                 names = {alias.name for alias in node.names}
                 found.update(f"{dotted}.{name}" if name in FLOOR else dotted for name in names)
             else:
@@ -82,14 +84,20 @@ def test_imports_go_only_down(file: Path) -> None:
     for target in own_imports(file):
         room = target.split(".")[0]
         if room != home:
-            assert FLOOR[room] < FLOOR[home], f"{home} (floor {FLOOR[home]}) imports {target} (floor {FLOOR[room]})"
+            assert FLOOR[room] < FLOOR[home], (
+                f"{home} (floor {FLOOR[home]}) imports {target} (floor {FLOOR[room]})"
+            )
 
 
 def test_model_knows_no_data_and_data_no_torch() -> None:
     for file in (PACKAGE / "model").glob("*.py"):
-        assert not re.search(r"^\s*(import|from) pandas\b", file.read_text("utf-8"), re.MULTILINE), file.name
+        assert not re.search(
+            r"^\s*(import|from) pandas\b", file.read_text("utf-8"), re.MULTILINE
+        ), file.name
     for file in (PACKAGE / "data").glob("*.py"):
-        assert not re.search(r"^\s*(import|from) torch\b", file.read_text("utf-8"), re.MULTILINE), file.name
+        assert not re.search(r"^\s*(import|from) torch\b", file.read_text("utf-8"), re.MULTILINE), (
+            file.name
+        )
 
 
 def test_every_public_name_is_documented() -> None:
@@ -103,7 +111,9 @@ def test_every_public_name_is_documented() -> None:
             if inspect.isclass(thing) or inspect.isroutine(thing):
                 made_by_dataclass = (thing.__doc__ or "").startswith(f"{name}(")
                 assert inspect.getdoc(thing), f"{module.__name__}.{name} has no docstring"
-                assert not made_by_dataclass, f"{module.__name__}.{name} has no docstring of its own"
+                assert not made_by_dataclass, (
+                    f"{module.__name__}.{name} has no docstring of its own"
+                )
 
 
 IMPORT = """
@@ -117,16 +127,24 @@ end = time.process_time()
 new = {name.split(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)
 print((end - start) / (middle - start), *new)
 """
-TORCH_ONLY = {"temporal_jepa", "torch", "_remote_module_non_scriptable"}  # the last is made by torch.distributed
+TORCH_ONLY = {
+    "temporal_jepa",
+    "torch",
+    "_remote_module_non_scriptable",
+}  # the last is made by torch.distributed
 
 
 def test_import_loads_torch_and_numpy_only_and_costs_little_more() -> None:
     ratios = []
     for _ in range(3):
         ratio, *loaded = run(sys.executable, "-c", IMPORT).split()
-        assert set(loaded) <= TORCH_ONLY, f"import temporal_jepa also loaded {set(loaded) - TORCH_ONLY}"
+        assert set(loaded) <= TORCH_ONLY, (
+            f"import temporal_jepa also loaded {set(loaded) - TORCH_ONLY}"
+        )
         ratios.append(float(ratio))
-    assert min(ratios) < 1.2, f"import temporal_jepa takes {min(ratios):.2f} times as long as import torch"
+    assert min(ratios) < 1.2, (
+        f"import temporal_jepa takes {min(ratios):.2f} times as long as import torch"
+    )
 
 
 def test_help_does_not_load_torch() -> None:
@@ -137,7 +155,9 @@ def test_help_does_not_load_torch() -> None:
         "print('torch' in sys.modules)"
     )
     # `import temporal_jepa.cli.main` runs the package's __init__: it must be lazy enough for a quick --help.
-    assert run(sys.executable, "-c", code).splitlines()[-1] == "False", "temporal-jepa --help imports torch"
+    assert run(sys.executable, "-c", code).splitlines()[-1] == "False", (
+        "temporal-jepa --help imports torch"
+    )
 
 
 def fenced(text: str, *languages: str) -> list[str]:
@@ -162,15 +182,23 @@ def test_readme_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def shell_lines() -> list[str]:
     lines = []
-    for file in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for file in [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+    ]:
         for block in fenced(file.read_text("utf-8"), "", "sh", "bash", "shell", "console"):
-            lines += [line.strip().removeprefix("$ ") for line in block.replace("\\\n", " ").splitlines()]
+            lines += [
+                line.strip().removeprefix("$ ") for line in block.replace("\\\n", " ").splitlines()
+            ]
     return [re.sub(r"\s+#.*", "", line) for line in lines]
 
 
 def test_shell_blocks_name_real_make_targets() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    asked = [word for line in shell_lines() if line.startswith("make ") for word in line.split()[1:]]
+    asked = [
+        word for line in shell_lines() if line.startswith("make ") for word in line.split()[1:]
+    ]
     assert {"demo", "test"} <= set(asked), "README.md must show make demo and make test"
     assert {word for word in asked if re.fullmatch(r"[a-z][a-z-]*", word)} <= targets
 
@@ -178,11 +206,16 @@ def test_shell_blocks_name_real_make_targets() -> None:
 def test_shell_blocks_use_real_verbs_and_flags() -> None:
     lines = [line.split() for line in shell_lines() if line.startswith("temporal-jepa ")]
     assert lines, "README.md shows no temporal-jepa command"
-    helps = {verb: run(sys.executable, "-m", "temporal_jepa", verb, "--help", COLUMNS="200") for _, verb, *_ in lines}
+    helps = {
+        verb: run(sys.executable, "-m", "temporal_jepa", verb, "--help", COLUMNS="200")
+        for _, verb, *_ in lines
+    }
     for _, verb, *words in lines:
         for flag in [word.split("=")[0] for word in words if word.startswith("--")]:
             known = {flag, flag.replace("-", "_"), "--" + flag[2:].replace("_", "-")}
-            assert any(re.search(rf"{re.escape(f)}(?![\w-])", helps[verb]) for f in known), f"{verb} has no {flag}"
+            assert any(re.search(rf"{re.escape(f)}(?![\w-])", helps[verb]) for f in known), (
+                f"{verb} has no {flag}"
+            )
 
 
 def test_every_make_target_explains_itself() -> None:
@@ -190,7 +223,9 @@ def test_every_make_target_explains_itself() -> None:
     phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     assert phony
     for target in phony[1].split():
-        assert re.search(rf"^{target}:.*## \w", makefile, re.MULTILINE), f"make help does not explain {target}"
+        assert re.search(rf"^{target}:.*## \w", makefile, re.MULTILINE), (
+            f"make help does not explain {target}"
+        )
 
 
 def test_version_and_extras_agree() -> None:
@@ -201,18 +236,26 @@ def test_version_and_extras_agree() -> None:
         for found in re.findall(r"temporal-jepa\[([\w,]+)\]", file.read_text("utf-8"))
         for extra in found.split(",")
     }
-    assert promised <= set(PROJECT["optional-dependencies"]), "an extra that pyproject.toml does not have"
+    assert promised <= set(PROJECT["optional-dependencies"]), (
+        "an extra that pyproject.toml does not have"
+    )
 
 
 def committed() -> list[Path]:
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
-    return [ROOT / name for name in run("git", "ls-files", "-z").split("\0") if name and (ROOT / name).is_file()]
+    return [
+        ROOT / name
+        for name in run("git", "ls-files", "-z").split("\0")
+        if name and (ROOT / name).is_file()
+    ]
 
 
 def test_no_path_of_a_machine_is_committed() -> None:
     places = [f"/{folder}/" for folder in ("work", "root", "Users")] + [str(ROOT)]
-    pattern = re.compile(r"(?<![\w.)}\]:/-])(" + "|".join(re.escape(place) for place in places) + r"|/home/\w+/)")
+    pattern = re.compile(
+        r"(?<![\w.)}\]:/-])(" + "|".join(re.escape(place) for place in places) + r"|/home/\w+/)"
+    )
     for file in committed():
         data = file.read_bytes()
         most = 8_000_000 if "pretrained" in file.parts else 1_000_000
@@ -235,22 +278,40 @@ def test_links_between_documents_work() -> None:
 def test_sdist_and_wheel_install_and_run_outside_the_checkout(tmp_path: Path) -> None:
     # The wheel is built from the sdist.
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path / "dist", ROOT)
-    (sdist,), (wheel,) = (tmp_path / "dist").glob("*.tar.gz"), (tmp_path / "dist").glob("*.whl")
+    (sdist,) = (tmp_path / "dist").glob("*.tar.gz")
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
     with tarfile.open(sdist) as tar:
         members = {name.partition("/")[2] for name in tar.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "tests/test_repository.py"} <= members
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    ours = {str(p.relative_to(ROOT)) for p in PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    ours = {
+        str(p.relative_to(ROOT))
+        for p in PACKAGE.rglob("*")
+        if p.is_file() and "__pycache__" not in p.parts
+    }
     assert "temporal_jepa/py.typed" in ours
     assert {name for name in names if ".dist-info/" not in name} == ours
 
     venv = tmp_path / "a venv"
     run(sys.executable, "-m", "venv", "--without-pip", venv)
     python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        wheel,
+    )
     # The dependencies are borrowed from the environment of the tests, without its editable install of this package.
-    there = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    there = Path(
+        run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    )
     (there / "borrowed.pth").write_text(sysconfig.get_path("purelib"), "utf-8")
     where = run(python, "-c", "import temporal_jepa; print(temporal_jepa.__file__)", cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(venv)

@@ -19,22 +19,21 @@ import numpy.typing as npt
 import yaml
 
 from .. import checkpoint
-from ..files import BUNDLED, CONFIG, WEIGHTS, channels_of, folder_of, read_config, write_atomically
-from ..model.export import export
-from ..evaluation import probes
-from ..training import run as runs
-from ..evaluation.attentive import attentive_probe
-from .main import MODEL_FIELDS, as_flags
 from ..config import Pool, PretrainConfig, in_words
-from .console import Progress, check_out, command, facts, needs_folder, say, show
 from ..data import Sequences, read
 from ..data.video import Sampling, is_video, shrunk
 from ..embed import check_channels, embed_sequences, embed_timesteps, embed_tokens
-from ..model.jepa import random_init_like
-from ..model.jepa import TemporalJEPA
+from ..evaluation import probes
+from ..evaluation.attentive import attentive_probe
+from ..files import BUNDLED, CONFIG, WEIGHTS, channels_of, folder_of, read_config, write_atomically
+from ..model.export import export as write_graph
+from ..model.jepa import TemporalJEPA, random_init_like
 from ..report.report import write_report
+from ..training import run as runs
 from ..training.initial import GENERAL, SCRATCH, is_folder, reason, start_of
 from ..training.trainer import pick_device, plan_batches
+from .console import Progress, check_out, command, facts, needs_folder, say, show
+from .main import MODEL_FIELDS, as_flags
 
 SHAPING = (
     "window",
@@ -52,7 +51,9 @@ Kind = probes.ProbeKind | Literal["attentive"]
 READING = [name for name in introspection.signature(read).parameters if name != "data"]
 
 
-def _given(options: argparse.Namespace, run: Mapping[str, Any] | None = None, file: str = "") -> dict[str, Any]:
+def _given(
+    options: argparse.Namespace, run: Mapping[str, Any] | None = None, file: str = ""
+) -> dict[str, Any]:
     """The keyword arguments of `read`: given on the command line, else stored with the run.
 
     What names columns is taken from the run only for files of the same kind as the run's own data.
@@ -63,13 +64,19 @@ def _given(options: argparse.Namespace, run: Mapping[str, Any] | None = None, fi
         same = Path(data.get("path", "")).suffix.lower() == Path(file).suffix.lower()
         shaping = (*SHAPING, *(FILMING if is_video(Path(file)) else ()))
         stored = {
-            k: v for k, v in data.get("options", {}).items() if same or k in shaping or (k, v) == ("layout", "scene")
+            k: v
+            for k, v in data.get("options", {}).items()
+            if same or k in shaping or (k, v) == ("layout", "scene")
         }
-    chosen = {name: getattr(options, name) for name in READING if getattr(options, name) is not None}
+    chosen = {
+        name: getattr(options, name) for name in READING if getattr(options, name) is not None
+    }
     return {**stored, **chosen}
 
 
-def read_as_trained(file: str, options: argparse.Namespace, run: Mapping[str, Any] | None) -> Sequences:
+def read_as_trained(
+    file: str, options: argparse.Namespace, run: Mapping[str, Any] | None
+) -> Sequences:
     """Read a file as the command line says, else as the run's own data was read.
 
     A column that only the run names, of ids, times or labels, may be absent. Channels take the order of training.
@@ -83,24 +90,34 @@ def read_as_trained(file: str, options: argparse.Namespace, run: Mapping[str, An
             absent = re.search(r": (id|time|label) names a column", str(error))
             if absent is None or getattr(options, absent[1]) is not None:
                 raise
-            say(f"note: {file} has no column {given.pop(absent[1])!r}, the {absent[1]} of the data trained on; read "
-                "without it")  # fmt: skip
+            say(
+                f"note: {file} has no column {given.pop(absent[1])!r}, the {absent[1]} of the data trained on; read "
+                "without it"
+            )
 
 
 def _as_trained(sequences: Sequences, run: Mapping[str, Any]) -> Sequences:
     """The channels in the order of training where names tell it; a warning where the names are others."""
-    trained, found = run.get("data", {}).get("channels", []), sequences.channels
-    if trained and run["model"].get("views") and len(found) != len(trained):
-        raise ValueError(f"{sequences.source} has {in_words({'input_dim': len(found)})}, the run was trained on "
-                         f"{in_words({'input_dim': len(trained)})} ({', '.join(trained[:8])})")  # fmt: skip
+    trained = run.get("data", {}).get("channels", [])
+    found = sequences.channels
+    if trained and run["model"].get("resolutions") and len(found) != len(trained):
+        raise ValueError(
+            f"{sequences.source} has {in_words({'input_dim': len(found)})}, the run was trained on "
+            f"{in_words({'input_dim': len(trained)})} ({', '.join(trained[:8])})"
+        )
     unnamed = any(all(name.isdigit() for name in names) for names in (trained, found))
     if unnamed or found == trained or len(found) != len(trained):
         return sequences
     if sorted(found) != sorted(trained):
-        print(f"warning: {sequences.source} has the channels {', '.join(found)}, but the run was trained on "
-              f"{', '.join(trained)}; they are taken in this order", file=sys.stderr)  # fmt: skip
+        print(
+            f"warning: {sequences.source} has the channels {', '.join(found)}, but the run was trained on "
+            f"{', '.join(trained)}; they are taken in this order",
+            file=sys.stderr,
+        )
         return sequences
-    say(f"note: the channels of {sequences.source} were put in the order of training: {', '.join(trained)}")
+    say(
+        f"note: the channels of {sequences.source} were put in the order of training: {', '.join(trained)}"
+    )
     order = [found.index(name) for name in trained]
     return replace(sequences, values=[x[:, order] for x in sequences.values], channels=trained)
 
@@ -124,32 +141,54 @@ def pretrain(options: argparse.Namespace) -> None:
         start = runs.stored_start(options.out, options.init_from)
     if not options.resume and (start == GENERAL or is_folder(start)):
         model = {}  # that of the weights, which was compared while parsing
-    config = config.settled(len(sequences), warm=start != SCRATCH)
+    config = config.resolved(len(sequences), warm=start != SCRATCH)
     say(f"{options.data}: {_size(sequences)}", *(f"  {as_flags(note)}" for note in sequences.notes))
-    say(f"  starts from {reason(sequences, start, bool(options.init_from or options.resume), model)}")
+    say(
+        f"  starts from {reason(sequences, start, bool(options.init_from or options.resume), model)}"
+    )
     if options.dry_run:
         resumed = Path(options.out) if options.resume else None
-        _dry_run(sequences, config, runs.first_network(resumed, sequences, start, config.seed, model))
+        _dry_run(
+            sequences, config, runs.first_network(resumed, sequences, start, config.seed, model)
+        )
         return
     with Progress(config) as progress:
         run = runs.pretrain(
-            sequences, options.out, config, model, resume=options.resume, init_from=options.init_from,
-            overwrite=options.overwrite, data_options=given, on_row=progress.row,
-        )  # fmt: skip
-    say("", progress.verdict or "already trained to the last step", f"checkpoint  {run / WEIGHTS}", "next",
-        f"  {command('embed', run, options.data)}", f"  {command('report', run)}")  # fmt: skip
+            sequences,
+            options.out,
+            config,
+            model,
+            resume=options.resume,
+            init_from=options.init_from,
+            overwrite=options.overwrite,
+            data_options=given,
+            on_row=progress.row,
+        )
+    say(
+        "",
+        progress.verdict or "already trained to the last step",
+        f"checkpoint  {run / WEIGHTS}",
+        "next",
+        f"  {command('embed', run, options.data)}",
+        f"  {command('report', run)}",
+    )
 
 
 def _size(sequences: Sequences) -> str:
-    low, high = int(sequences.lengths.min()), int(sequences.lengths.max())
+    low = int(sequences.lengths.min())
+    high = int(sequences.lengths.max())
     span = f"{low}" if low == high else f"{low} to {high}"
     what = in_words({"input_dim": sequences.n_channels, "frame": sequences.frame})
     return f"{len(sequences)} sequences of {what}, {span} timesteps"
 
 
 def _dry_run(sequences: Sequences, config: PretrainConfig, network: TemporalJEPA) -> None:
-    batches = plan_batches(network, sequences, config)  # of single channels where they are trained on
-    settings, size, sequences = network.config, batches.size, batches.sequences
+    batches = plan_batches(
+        network, sequences, config
+    )  # of single channels where they are trained on
+    settings = network.config
+    size = batches.size
+    sequences = batches.sequences
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     longest = min(int(sequences.lengths.max()), settings.seq_len)
     tokens = -(-longest // settings.patch) * math.prod(settings.cells)
@@ -159,12 +198,33 @@ def _dry_run(sequences: Sequences, config: PretrainConfig, network: TemporalJEPA
     blocks = settings.encoder_depth * seen * settings.embed_dim
     blocks += settings.predictor_depth * tokens * settings.predictor_embed_dim
     activations = 4 * 16 * blocks * size * settings.num_masks // config.accumulate
-    say(yaml.safe_dump({"model": vars(settings), "training": vars(config)}, sort_keys=False).rstrip(), "")
-    facts([("parameters", f"{trained:,} trained, {sum(p.numel() for p in network.parameters()):,} with the target's"),
-           ("steps", f"{config.steps} of {size} sequences, {config.steps * size / len(sequences):.1f} epochs"),
-           ("tokens", f"{tokens} a sequence of {longest} timesteps, {seen} of them seen by the context encoder"),
-           ("memory", f"about {(state + activations) / 2**20:.0f} MiB beside the data and torch itself"),
-           ("written", "nothing: this is a dry run")])  # fmt: skip
+    say(
+        yaml.safe_dump(
+            {"model": vars(settings), "training": vars(config)}, sort_keys=False
+        ).rstrip(),
+        "",
+    )
+    facts(
+        [
+            (
+                "parameters",
+                f"{trained:,} trained, {sum(p.numel() for p in network.parameters()):,} with the target's",
+            ),
+            (
+                "steps",
+                f"{config.steps} of {size} sequences, {config.steps * size / len(sequences):.1f} epochs",
+            ),
+            (
+                "tokens",
+                f"{tokens} a sequence of {longest} timesteps, {seen} of them seen by the context encoder",
+            ),
+            (
+                "memory",
+                f"about {(state + activations) / 2**20:.0f} MiB beside the data and torch itself",
+            ),
+            ("written", "nothing: this is a dry run"),
+        ]
+    )
 
 
 def embed(options: argparse.Namespace) -> None:
@@ -187,7 +247,9 @@ def embed(options: argparse.Namespace) -> None:
 
 
 def write_embeddings(
-    path: Path, sequences: Sequences, vectors: npt.NDArray[np.float32] | list[npt.NDArray[np.float32]]
+    path: Path,
+    sequences: Sequences,
+    vectors: npt.NDArray[np.float32] | list[npt.NDArray[np.float32]],
 ) -> None:
     """Write embeddings with ids and labels: .npz, .npy (the array alone), .csv or .parquet (a row a vector).
 
@@ -197,7 +259,9 @@ def write_embeddings(
     content = io.BytesIO()
     steps = isinstance(vectors, list)
     if path.suffix in (".npz", ".npy"):
-        array = Sequences(vectors).batch(range(len(vectors))) if isinstance(vectors, list) else vectors
+        array = (
+            Sequences(vectors).batch(range(len(vectors))) if isinstance(vectors, list) else vectors
+        )
         beside = {"ids": np.array(sequences.ids)}
         beside |= {} if sequences.labels is None else {"labels": sequences.labels}
         beside |= {"lengths": sequences.lengths} if steps else {}
@@ -212,7 +276,9 @@ def write_embeddings(
         flat = np.concatenate(vectors) if isinstance(vectors, list) else vectors
         table: dict[str, Any] = {"id": np.array(sequences.ids)[rows]}
         table |= {} if sequences.labels is None else {"label": sequences.labels[rows]}
-        table |= {"timestep": np.concatenate([np.arange(n) for n in sequences.lengths])} if steps else {}
+        table |= (
+            {"timestep": np.concatenate([np.arange(n) for n in sequences.lengths])} if steps else {}
+        )
         frame = pd.DataFrame(table | {f"e{i}": flat[:, i] for i in range(flat.shape[1])})
         if path.suffix == ".csv":
             frame.to_csv(content, index=False)
@@ -223,7 +289,8 @@ def write_embeddings(
 
 def probe(options: argparse.Namespace) -> None:
     """Score a run's embedding beside its controls."""
-    run, local = folder_of(options.run), Path(options.run).is_dir()
+    run = folder_of(options.run)
+    local = Path(options.run).is_dir()
     config = read_config(run)
     out = Path(options.out or (run if local else Path()) / "probe.json")
     check_out(out, options.overwrite)
@@ -231,12 +298,17 @@ def probe(options: argparse.Namespace) -> None:
         raise ValueError("--kind attentive reads tokens and pools none; leave out --pool")
     file = options.train or (config.get("data", {}).get("path") if local else None)
     if file is None:
-        raise ValueError(f"{options.run} does not say what it was trained on; name labelled sequences with --train")
+        raise ValueError(
+            f"{options.run} does not say what it was trained on; name labelled sequences with --train"
+        )
     train = read_as_trained(file, options, config)
-    if options.train is None and not any(getattr(options, name) is not None for name in READING if name != "label"):
+    if options.train is None and not any(
+        getattr(options, name) is not None for name in READING if name != "label"
+    ):
         _compare(train, config)
     if options.test:
-        test, how = read_as_trained(options.test, options, config), f"scored on {options.test}"
+        test = read_as_trained(options.test, options, config)
+        how = f"scored on {options.test}"
     else:
         train, test = split(train, options.seed)
         how = f"no --test: scored on {len(test)} sequences of {file} held out from the classifier, not from pretraining"
@@ -245,21 +317,32 @@ def probe(options: argparse.Namespace) -> None:
     result |= {"train": file, "test": options.test or f"held out of {file}"}
     write_atomically(out, json.dumps(result, indent=2).encode() + b"\n")
     title = f"{options.kind} on {len(train)} sequences, {len(test)} to test, {result['n_classes']} classes"
-    show(title, ["features", "accuracy"], [(row["features"], f"{row['accuracy']:.3f}") for row in result["scores"]])
-    say(f"always saying {result['commonest']!r}, the commonest: {result['majority']:.3f}; written to {out}")
+    show(
+        title,
+        ["features", "accuracy"],
+        [(row["features"], f"{row['accuracy']:.3f}") for row in result["scores"]],
+    )
+    say(
+        f"always saying {result['commonest']!r}, the commonest: {result['majority']:.3f}; written to {out}"
+    )
 
 
 def _compare(sequences: Sequences, config: Mapping[str, Any]) -> None:
     digest = config.get("data", {}).get("digest")
     if digest and digest != runs.facts(sequences)["digest"]:
-        print(f"warning: {sequences.source} has changed since the run was trained on it", file=sys.stderr)
+        print(
+            f"warning: {sequences.source} has changed since the run was trained on it",
+            file=sys.stderr,
+        )
 
 
 def split(sequences: Sequences, seed: int, share: float = 0.3) -> tuple[Sequences, Sequences]:
     """Hold out a share of each class; windows of one series, "a@0", and parts of one track, "a#1", stay together."""
     labels = _labels(sequences)
     series = [name.rsplit("@", 1)[0] for name in sequences.ids]
-    owner = np.array(series if sequences.places is None else [re.sub(r"#\d+$", "", name) for name in series])
+    owner = np.array(
+        series if sequences.places is None else [re.sub(r"#\d+$", "", name) for name in series]
+    )
     held: list[str] = []
     for label in np.unique(labels):
         names = np.unique(owner[labels == label])
@@ -267,20 +350,31 @@ def split(sequences: Sequences, seed: int, share: float = 0.3) -> tuple[Sequence
         held += np.random.default_rng(seed).permutation(names)[:count].tolist()
     test = np.isin(owner, held)
     if not test.any() or test.all():
-        raise ValueError(f"{sequences.source}: too few sequences of a class to hold some out; name others with --test")
+        raise ValueError(
+            f"{sequences.source}: too few sequences of a class to hold some out; name others with --test"
+        )
     return sequences.select(~test), sequences.select(test)
 
 
 def _labels(sequences: Sequences) -> npt.NDArray[np.str_]:
     if sequences.labels is None:
         films = sequences.frame is not None and sequences.frame[0] > 1
-        how = "put the films of each class into a folder of its own" if films else "name their column: --label COL"
+        how = (
+            "put the films of each class into a folder of its own"
+            if films
+            else "name their column: --label COL"
+        )
         raise ValueError(f"{sequences.source} has no labels, and a probe needs them; {how}")
     return sequences.labels
 
 
 def score(
-    run: Path, train: Sequences, test: Sequences, kind: Kind = "ridge", pool: Pool = "all", seed: int = 0
+    run: Path,
+    train: Sequences,
+    test: Sequences,
+    kind: Kind = "ridge",
+    pool: Pool = "all",
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Accuracy of the run's embedding and of its controls, in the form of probe.json.
 
@@ -290,26 +384,43 @@ def score(
     labels = _labels(train), _labels(test)
     model = checkpoint.from_pretrained(run)
     stored = read_config(run)
-    first_seed, start = stored.get("pretrain", {}).get("seed", 0), stored.get("init_from")
+    first_seed = stored.get("pretrain", {}).get("seed", 0)
+    start = stored.get("init_from")
     for part in (train, test):
         check_channels(model, part)
-    encoders = {"untrained encoder": random_init_like(model, first_seed), "pretrained encoder": model}
+    encoders = {
+        "untrained encoder": random_init_like(model, first_seed),
+        "pretrained encoder": model,
+    }
     encoders |= (
-        {f"{GENERAL} as it is": checkpoint.from_pretrained(BUNDLED / GENERAL)} if start == GENERAL else {}
+        {f"{GENERAL} as it is": checkpoint.from_pretrained(BUNDLED / GENERAL)}
+        if start == GENERAL
+        else {}
     )
     names, counts = np.unique(labels[0], return_counts=True)
     commonest = str(names[counts.argmax()])
-    about = {"train": train.source, "test": test.source, "n_train": len(train), "n_test": len(test),
-             "n_classes": len(names), "commonest": commonest, "majority": float((labels[1] == commonest).mean()),
-             "seed": seed}  # fmt: skip
+    about = {
+        "train": train.source,
+        "test": test.source,
+        "n_train": len(train),
+        "n_test": len(test),
+        "n_classes": len(names),
+        "commonest": commonest,
+        "majority": float((labels[1] == commonest).mean()),
+        "seed": seed,
+    }
     if kind == "attentive":
         return {"probe": kind, **about, "scores": _attended(encoders, train, test, seed)}
     features = probes.controls(shrunk(train).values, shrunk(test).values, seed)
     rocket = {name: features.pop(name) for name in ("MiniRocket",) if name in features}
     for name, encoder in encoders.items():
         features[name] = embed_sequences(encoder, train, pool), embed_sequences(encoder, test, pool)
-    return {"probe": kind, "pool": pool, **about,
-            "scores": probes.compare({**features, **rocket}, *labels, kind, seed)}  # fmt: skip
+    return {
+        "probe": kind,
+        "pool": pool,
+        **about,
+        "scores": probes.compare({**features, **rocket}, *labels, kind, seed),
+    }
 
 
 def _attended(
@@ -318,7 +429,10 @@ def _attended(
     """Rows of the attentive probe, on the values themselves (a timestep a token) and on each encoder's tokens."""
     raw = [shrunk(part).batch(range(len(part))) for part in (train, test)]
     tokens: dict[str, Any] = {"raw values": [(np.nan_to_num(x), ~np.isnan(x).all(-1)) for x in raw]}
-    tokens |= {name: [embed_tokens(model, part) for part in (train, test)] for name, model in encoders.items()}
+    tokens |= {
+        name: [embed_tokens(model, part) for part in (train, test)]
+        for name, model in encoders.items()
+    }
     rows = []
     for name, (known, asked) in tokens.items():
         cells = encoders[name].config.cells if name in encoders else (1, 1)
@@ -339,17 +453,20 @@ def export(options: argparse.Namespace) -> None:
     """Write the embedding as a graph."""
     model = checkpoint.from_pretrained(options.run)
     channels = channels_of(read_config(folder_of(options.run))) or 1
-    out = Path(options.out or Path(options.run) / ("model.onnx" if options.format == "onnx" else "model.pt2"))
+    out = Path(
+        options.out
+        or Path(options.run) / ("model.onnx" if options.format == "onnx" else "model.pt2")
+    )
     check_out(out, options.overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what torch's exporters say about their own insides
         logging.disable(logging.WARNING)
         try:
-            export(model, out, options.format, options.pool, channels)
+            write_graph(model, out, options.format, options.pool, channels)
         finally:
             logging.disable(logging.NOTSET)
-    known = "no missing values" if model.config.views else "NaN where missing"
+    known = "no missing values" if model.config.resolutions else "NaN where missing"
     say(f"{out}: x (batch, time, {channels}) float32, {known} -> (batch, features)")
 
 
@@ -365,23 +482,47 @@ def inspect(options: argparse.Namespace) -> None:
     facts(sequences.summary())
     say(*(f"note: {as_flags(note)}" for note in sequences.notes))
     if (window := runs.load(sequences, given)[1].get("window")) != given.get("window"):
-        say(f"note: pretrain cuts this one series into windows of {window} timesteps by itself; --window sets another")
-    flags = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)]
-    say("", f"next: {command('pretrain', '--data', options.data, *flags, '--out', 'runs/' + (path.stem or 'a'))}")
+        say(
+            f"note: pretrain cuts this one series into windows of {window} timesteps by itself; --window sets another"
+        )
+    flags = [
+        word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)
+    ]
+    say(
+        "",
+        f"next: {command('pretrain', '--data', options.data, *flags, '--out', 'runs/' + (path.stem or 'a'))}",
+    )
 
 
 def _inspect_run(run: Path) -> None:
     config = read_config(run)
-    data, training = config.get("data", {}), config.get("pretrain", {})
-    lines = (run / runs.METRICS).read_text("utf-8").splitlines() if (run / runs.METRICS).is_file() else []
+    data = config.get("data", {})
+    training = config.get("pretrain", {})
+    lines = (
+        (run / runs.METRICS).read_text("utf-8").splitlines()
+        if (run / runs.METRICS).is_file()
+        else []
+    )
     last = json.loads(lines[-1]) if lines and lines[-1].endswith("}") else {}
     files = sorted(p.name for p in run.iterdir() if p.is_file() and not p.name.startswith("."))
-    rows = [("run", run), ("data", f"{data.get('path')}: {data.get('n')} sequences of "
-             f"{in_words(config['model'], data.get('channels'))}"),
-            ("step", f"{last.get('step', 0)} of {training.get('steps')}"),
-            ("relative loss", f"{last['relative_loss']:.3f}" if "relative_loss" in last else "none yet"),
-            ("verdict", last.get("verdict", "none yet")), ("files", ", ".join(files)),
-            ("model", ", ".join(f"{k} {v}" for k, v in config["model"].items() if v or v == 0))]  # fmt: skip
+    rows = [
+        ("run", run),
+        (
+            "data",
+            f"{data.get('path')}: {data.get('n')} sequences of "
+            f"{in_words(config['model'], data.get('channels'))}",
+        ),
+        ("step", f"{last.get('step', 0)} of {training.get('steps')}"),
+        (
+            "relative loss",
+            f"{last['relative_loss']:.3f}" if "relative_loss" in last else "none yet",
+        ),
+        ("verdict", last.get("verdict", "none yet")),
+        ("files", ", ".join(files)),
+        ("model", ", ".join(f"{k} {v}" for k, v in config["model"].items() if v or v == 0)),
+    ]
     facts(rows)
     unfinished = last.get("step", 0) < (training.get("steps") or 0)
-    say(f"next: {command('pretrain', '--out', run, '--resume') if unfinished else command('report', run)}")
+    say(
+        f"next: {command('pretrain', '--out', run, '--resume') if unfinished else command('report', run)}"
+    )

@@ -16,41 +16,75 @@ import numpy as np
 import torch
 
 from .. import checkpoint
-from ..files import WEIGHTS, write_atomically
-from ..training import run as runs
-from .commands import score, write_embeddings
 from ..config import PretrainConfig
-from .console import Progress, command, facts, needs_folder, say, show
 from ..data import read
+from ..data.moving_digits import generate_clips
 from ..embed import embed_sequences
-from ..data.moving_digits import moving_pictures
+from ..files import WEIGHTS, write_atomically
 from ..report.report import write_report
+from ..training import run as runs
 from ..training.initial import GENERAL, SCRATCH, start_of
 from ..version import __version__
+from .commands import score, write_embeddings
+from .console import Progress, command, facts, needs_folder, say, show
 
-EXTRAS = {"parquet": ("pyarrow",), "video": ("av",), "onnx": ("onnx", "onnxscript", "onnxruntime"),
-          "tensorboard": ("tensorboard",), "hub": ("huggingface_hub",), "aeon": ("aeon",)}  # fmt: skip
-SETS = {"ArrowHead": "one channel", "BasicMotions": "six channels",
-        "JapaneseVowels": "12 channels, unequal lengths; an encoder from scratch"}  # fmt: skip
+EXTRAS = {
+    "parquet": ("pyarrow",),
+    "video": ("av",),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "tensorboard": ("tensorboard",),
+    "hub": ("huggingface_hub",),
+    "aeon": ("aeon",),
+}
+SETS = {
+    "ArrowHead": "one channel",
+    "BasicMotions": "six channels",
+    "JapaneseVowels": "12 channels, unequal lengths; an encoder from scratch",
+}
 PARTS = ("TRAIN", "TEST")
-TRACKS, FILMS = "WristTracks", "MovingDigits"
-COLUMNS = {"raw values": "raw values", "untrained encoder": "untrained", f"{GENERAL} as it is": GENERAL,
-           "pretrained encoder": "pretrained", "MiniRocket": "MiniRocket"}  # fmt: skip
+TRACKS = "WristTracks"
+FILMS = "MovingDigits"
+COLUMNS = {
+    "raw values": "raw values",
+    "untrained encoder": "untrained",
+    f"{GENERAL} as it is": GENERAL,
+    "pretrained encoder": "pretrained",
+    "MiniRocket": "MiniRocket",
+}
 
 
 def doctor(options: argparse.Namespace) -> None:
     """Print versions, devices and missing extras."""
     cards = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
-    devices = [*map(torch.cuda.get_device_name, cards), *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
-    facts([("temporal-jepa", __version__), ("python", platform.python_version()), ("platform", platform.platform())])
+    devices = [
+        *map(torch.cuda.get_device_name, cards),
+        *(["mps"] if torch.backends.mps.is_available() else []),
+        "cpu",
+    ]
+    facts(
+        [
+            ("temporal-jepa", __version__),
+            ("python", platform.python_version()),
+            ("platform", platform.platform()),
+        ]
+    )
     facts([(name, importlib.metadata.version(name)) for name in _needed()])
-    facts([("devices", ", ".join(devices)), ("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores")])
+    facts(
+        [
+            ("devices", ", ".join(devices)),
+            ("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores"),
+        ]
+    )
     missing = []
     for extra, modules in EXTRAS.items():
         absent = [name for name in modules if importlib.util.find_spec(name) is None]
         missing += [extra] if absent else []
         say(f"[{extra}]".ljust(15) + (f"missing {', '.join(absent)}" if absent else "installed"))
-    say(f"to add them: pip install 'temporal-jepa[{','.join(missing)}]'" if missing else "all extras are here")
+    say(
+        f"to add them: pip install 'temporal-jepa[{','.join(missing)}]'"
+        if missing
+        else "all extras are here"
+    )
 
 
 def _needed() -> list[str]:
@@ -66,16 +100,26 @@ def demo(options: argparse.Namespace) -> None:
     """Pretrain, embed, probe and report on each set, and one table of all."""
     spec = importlib.util.find_spec("aeon")
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("the demo's data ships with aeon: pip install 'temporal-jepa[aeon]'")
-    home, out, began = Path(spec.submodule_search_locations[0], "datasets", "data"), Path(options.out), time.monotonic()
+        raise ModuleNotFoundError(
+            "the demo's data ships with aeon: pip install 'temporal-jepa[aeon]'"
+        )
+    home = Path(spec.submodule_search_locations[0], "datasets", "data")
+    out = Path(options.out)
+    began = time.monotonic()
     mark = _claim(out)
     results = {}
     for name, text in SETS.items():
         files = tuple(home / name / f"{name}_{part}.ts" for part in PARTS)
-        results[name] = _job(text, files, out / name, options.steps, SCRATCH if SCRATCH in text else None)
+        results[name] = _job(
+            text, files, out / name, options.steps, SCRATCH if SCRATCH in text else None
+        )
     text = "where a wrist went: BasicMotions' accelerations integrated twice"
-    files = tuple(_write_tracks(home / f"BasicMotions/BasicMotions_{part}.ts", out, part) for part in PARTS)
-    results[TRACKS] = _job(text, files, out / TRACKS, options.steps or 150, features="dx,dy,speed", label="kind")
+    files = tuple(
+        _write_tracks(home / f"BasicMotions/BasicMotions_{part}.ts", out, part) for part in PARTS
+    )
+    results[TRACKS] = _job(
+        text, files, out / TRACKS, options.steps or 150, features="dx,dy,speed", label="kind"
+    )
     text = "scikit-learn's handwritten digits on the move; the class is where to"
     files = tuple(_write_films(out, part) for part in PARTS)
     results[FILMS] = _job(text, files, out / FILMS, options.steps or 100)
@@ -85,12 +129,24 @@ def demo(options: argparse.Namespace) -> None:
         scores = {row["features"]: f"{row['accuracy']:.3f}" for row in result["scores"]}
         rows.append((name, *(scores.get(column, "-") for column in COLUMNS)))
     say("")
-    show("accuracy of a ridge classifier on frozen features (higher is better)", ["data set", *COLUMNS.values()], rows)
+    show(
+        "accuracy of a ridge classifier on frozen features (higher is better)",
+        ["data set", *COLUMNS.values()],
+        rows,
+    )
     for name, result in results.items():
-        say("", f"{name}: {result['verdict']}", f"  checkpoint  {out / name / WEIGHTS}",
-            f"  report      {out / name / 'report.html'}")  # fmt: skip
-    say("", f"{time.monotonic() - began:.0f} s in all. On your own file:", f"  {command('inspect', 'FILE')}",
-        f"  {command('pretrain', '--data', 'FILE', '--out', 'runs/mine')}")  # fmt: skip
+        say(
+            "",
+            f"{name}: {result['verdict']}",
+            f"  checkpoint  {out / name / WEIGHTS}",
+            f"  report      {out / name / 'report.html'}",
+        )
+    say(
+        "",
+        f"{time.monotonic() - began:.0f} s in all. On your own file:",
+        f"  {command('inspect', 'FILE')}",
+        f"  {command('pretrain', '--data', 'FILE', '--out', 'runs/mine')}",
+    )
 
 
 def _claim(out: Path) -> Path:
@@ -99,7 +155,9 @@ def _claim(out: Path) -> Path:
     mark = out / "demo.json"
     if not mark.is_file():
         if out.exists() and any(out.iterdir()):
-            raise FileExistsError(f"{out} is there already and not from a demo; choose another folder with --out")
+            raise FileExistsError(
+                f"{out} is there already and not from a demo; choose another folder with --out"
+            )
         out.mkdir(parents=True, exist_ok=True)
         write_atomically(mark, b"{}\n")
     return mark
@@ -109,7 +167,9 @@ def _write_tracks(source: Path, out: Path, part: str) -> Path:
     """A table of fixes by dead reckoning: the first two real accelerations of each series, integrated twice."""
     recorded = read(source)
     lines = ["track,time,x,y,kind"]
-    for name, x, kind in zip(recorded.ids, recorded.values, np.asarray(recorded.labels), strict=True):
+    for name, x, kind in zip(
+        recorded.ids, recorded.values, np.asarray(recorded.labels), strict=True
+    ):
         speed = np.cumsum(x[:, :2] - x[:, :2].mean(0), axis=0) / 10  # ten a second
         place = np.cumsum(speed - speed.mean(0), axis=0) / 10
         lines += [f"{name},{t / 10},{x:.4f},{y:.4f},{kind}" for t, (x, y) in enumerate(place)]
@@ -122,24 +182,43 @@ def _write_films(out: Path, part: str) -> Path:
     """Films of 8 frames of 24 x 24 pixels; train and test show different digits."""
     from sklearn.datasets import load_digits
 
-    train, digits = part == "TRAIN", load_digits().images / 16
+    train = part == "TRAIN"
+    digits = load_digits().images / 16
     pictures = digits[:1198] if train else digits[1198:]  # the last third is by other writers
-    clips = moving_pictures(pictures, 300 if train else 200, seed=int(train), frames=8, size=24)
-    path, content = out / f"{FILMS}_{part}.npz", io.BytesIO()
+    clips = generate_clips(pictures, 300 if train else 200, seed=int(train), frames=8, size=24)
+    path = out / f"{FILMS}_{part}.npz"
+    content = io.BytesIO()
     np.savez_compressed(content, X=clips.films, y=clips.direction)
     write_atomically(path, content.getvalue())
     return path
 
 
 def _job(
-    text: str, files: tuple[Path, ...], run: Path, steps: int, init_from: str | None = None, **options: Any
+    text: str,
+    files: tuple[Path, ...],
+    run: Path,
+    steps: int,
+    init_from: str | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     train, test = (read(file, **options) for file in files)
-    say("", f"{run.name} ({text}): {len(train)} sequences to train on, labels unseen; {len(test)} to test")
-    config = PretrainConfig(steps=steps, device="cpu").settled(len(train), warm=start_of(train, init_from) != SCRATCH)
+    say(
+        "",
+        f"{run.name} ({text}): {len(train)} sequences to train on, labels unseen; {len(test)} to test",
+    )
+    config = PretrainConfig(steps=steps, device="cpu").resolved(
+        len(train), warm=start_of(train, init_from) != SCRATCH
+    )
     with Progress(config) as progress:
-        runs.pretrain(train, run, config, init_from=init_from, overwrite=True, data_options=options,
-                      on_row=progress.row)  # fmt: skip
+        runs.pretrain(
+            train,
+            run,
+            config,
+            init_from=init_from,
+            overwrite=True,
+            data_options=options,
+            on_row=progress.row,
+        )
     model = checkpoint.from_pretrained(run)
     for name, part in (("embeddings.npz", train), ("embeddings-test.npz", test)):
         write_embeddings(run / name, part, embed_sequences(model, part))

@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import checkpoint
-from ..files import folder_of, read_config, write_atomically
-from ..report import plots as drawings
-from .commands import read_as_trained
-from .console import check_out, say, show
 from ..data import Sequences
 from ..data.sequences import listed
 from ..embed import embed_sequences
-from ..report.report import page
 from ..evaluation.neighbors import Index
+from ..files import folder_of, read_config, write_atomically
+from ..report import plots as drawings
+from ..report.report import page
+from .commands import read_as_trained
+from .console import check_out, say, show
 
 SHOWN = 12  # queries in the table and on the page
 
@@ -31,17 +31,24 @@ def nearest(options: argparse.Namespace) -> None:
     trained_on = config.get("data", {}).get("path") if Path(options.run).is_dir() else None
     file = options.among or trained_on
     if file is None:
-        raise ValueError(f"{options.run} does not say what it was trained on; name sequences to search with --among")
+        raise ValueError(
+            f"{options.run} does not say what it was trained on; name sequences to search with --among"
+        )
     among = read_as_trained(file, options, config)
     queries, own = _queries(file, among, options, config)
     vectors = embed_sequences(model, among, options.pool)
     asked = embed_sequences(model, queries, options.pool) if own is None else vectors[own]
     near, distance = Index(vectors).nearest(asked, options.k, own)
     rows = [
-        (queries.ids[q] if k == 0 else "", among.ids[i], *(() if among.labels is None else (str(among.labels[i]),)),
-         f"{distance[q, k]:.2f}")
-        for q in range(min(len(queries), SHOWN)) for k, i in enumerate(near[q])
-    ]  # fmt: skip
+        (
+            queries.ids[q] if k == 0 else "",
+            among.ids[i],
+            *(() if among.labels is None else (str(among.labels[i]),)),
+            f"{distance[q, k]:.2f}",
+        )
+        for q in range(min(len(queries), SHOWN))
+        for k, i in enumerate(near[q])
+    ]
     header = ["query", "nearest", *(() if among.labels is None else ("label",)), "distance"]
     show(f"nearest of {len(among)} sequences of {file}", header, rows)
     if len(queries) > SHOWN:
@@ -51,8 +58,18 @@ def nearest(options: argparse.Namespace) -> None:
             drawings.row(f"q{q}", queries.select([q]), among.select(near[q]), distance[q])
             for q in range(min(len(queries), SHOWN))
         ]
-        context: dict[str, Any] = {"run": Path(options.run).resolve().name, "among": Path(file).name, "n": len(among)}
-        text = page("nearest.html", rows=gallery, asked=len(queries), drawn=drawings.legend(among), **context)
+        context: dict[str, Any] = {
+            "run": Path(options.run).resolve().name,
+            "among": Path(file).name,
+            "n": len(among),
+        }
+        text = page(
+            "nearest.html",
+            rows=gallery,
+            asked=len(queries),
+            drawn=drawings.legend(among),
+            **context,
+        )
         write_atomically(out, text)
         say(str(out))
 
@@ -69,7 +86,9 @@ def _queries(
             return among, np.arange(len(among))
         return read_as_trained(options.query, options, config), None
     if options.query not in among.ids:
-        raise ValueError(f"{options.query}: no such file, and no sequence of {file} has this name; they are called "
-                         f"{listed(among.ids)}")  # fmt: skip
+        raise ValueError(
+            f"{options.query}: no such file, and no sequence of {file} has this name; they are called "
+            f"{listed(among.ids)}"
+        )
     own = np.array([among.ids.index(options.query)])
     return among.select(own), own

@@ -10,9 +10,22 @@ from typing import Any, Literal, get_args, get_origin
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
-EXAMPLES = {"data": "data.csv", "out": "runs/a", "init-from": "runs/a", "train": "train.csv", "test": "test.csv",
-            "id": "subject", "time": "t", "label": "activity", "values": "x,y,z", "steps": "500", "lr": "0.002",
-            "size": "64", "area": "center", "fps": "8"}  # fmt: skip
+EXAMPLES = {
+    "data": "data.csv",
+    "out": "runs/a",
+    "init-from": "runs/a",
+    "train": "train.csv",
+    "test": "test.csv",
+    "id": "subject",
+    "time": "t",
+    "label": "activity",
+    "values": "x,y,z",
+    "steps": "500",
+    "lr": "0.002",
+    "size": "64",
+    "area": "center",
+    "fps": "8",
+}
 
 
 _NO: Mapping[str, str] = {}
@@ -26,7 +39,11 @@ class _Help(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Keeps the lines of the examples, and leaves out types (the metavar says them) and empty defaults."""
 
     def _expand_help(self, action: argparse.Action) -> str:
-        text = re.sub(r"\((?:required, )?type: .*?(?:, (default: .*))?\)$", r"(\1)", super()._expand_help(action))
+        text = re.sub(
+            r"\((?:required, )?type: .*?(?:, (default: .*))?\)$",
+            r"(\1)",
+            super()._expand_help(action),
+        )
         return re.sub(r" *\((?:default: (?:null|False))?\)$", "", text)
 
 
@@ -47,9 +64,12 @@ class Form:
     def __init__(self, name: str, verb: Verb):
         lines = "\n".join(f"  temporal-jepa {line}" for line in verb.examples)
         self.parser = ArgumentParser(
-            prog=f"temporal-jepa {name}", usage=f"temporal-jepa {name} {verb.usage}", exit_on_error=False,
-            description=f"{verb.summary}.\n\nexamples:\n{lines}\n", formatter_class=_Help,
-        )  # fmt: skip
+            prog=f"temporal-jepa {name}",
+            usage=f"temporal-jepa {name} {verb.usage}",
+            exit_on_error=False,
+            description=f"{verb.summary}.\n\nexamples:\n{lines}\n",
+            formatter_class=_Help,
+        )
         self.where: Any = self.parser
         self.kinds: dict[str, tuple[Any, Any]] = {}
         verb.declare(self)
@@ -62,22 +82,33 @@ class Form:
         """A required word."""
         self.where.add_argument(name, type=str, metavar=metavar, help=text)
 
-    def flag(self, name: str, kind: Any, default: Any, text: str, metavar: str | None = None) -> None:
+    def flag(
+        self, name: str, kind: Any, default: Any, text: str, metavar: str | None = None
+    ) -> None:
         """A `--flag VALUE`; of kind bool, a `--flag` alone."""
         name = name.replace("_", "-")
         self.kinds[name] = kind, default
         if kind is bool:
             self.where.add_argument(f"--{name}", action="store_true", default=default, help=text)
         else:
-            usual = "|".join(get_args(_kind(kind))) if get_origin(_kind(kind)) is Literal else "TEXT"
+            usual = (
+                "|".join(get_args(_kind(kind))) if get_origin(_kind(kind)) is Literal else "TEXT"
+            )
             metavar = metavar or {int: "N", float: "X"}.get(_kind(kind), usual)
-            self.where.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=text)
+            self.where.add_argument(
+                f"--{name}", type=kind, default=default, metavar=metavar, help=text
+            )
 
-    def settings(self, kind: type, skip: Sequence[str] = (), notes: Mapping[str, str] = _NO, **defaults: Any) -> None:
+    def settings(
+        self, kind: type, skip: Sequence[str] = (), notes: Mapping[str, str] = _NO, **defaults: Any
+    ) -> None:
         """A flag for each field of a dataclass, explained by its docstring and, after it, its note."""
         import docstring_parser
 
-        texts = {p.arg_name: p.description or "" for p in docstring_parser.parse(kind.__doc__ or "").params}
+        texts = {
+            p.arg_name: p.description or ""
+            for p in docstring_parser.parse(kind.__doc__ or "").params
+        }
         for field in fields(kind):
             if field.name not in skip:
                 default = defaults.get(field.name, field.default)
@@ -92,7 +123,9 @@ class Form:
     def explain(self, message: str, file: str) -> str:
         """A message of the parser as one line that names key, value, what is expected and an example that works."""
         one = " ".join(message.split())
-        if found := re.match(r"(?:(?:Problems parsing|Unexpected) config: *|(?='utf-8' codec))(.*)", one):
+        if found := re.match(
+            r"(?:(?:Problems parsing|Unexpected) config: *|(?='utf-8' codec))(.*)", one
+        ):
             what = found[1].replace('"<unicode string>", ', "") or "the file is empty"
             return f"--config {file}: expected YAML with lines such as 'steps: 500': {what}"
         if found := re.match(r'Parser key "([\w-]+)": (.*)', one):
@@ -118,13 +151,17 @@ class Form:
 
 def _kind(kind: Any) -> Any:
     """The type behind `X | None`."""
-    return next(k for k in get_args(kind) if k is not NoneType) if NoneType in get_args(kind) else kind
+    return (
+        next(k for k in get_args(kind) if k is not NoneType) if NoneType in get_args(kind) else kind
+    )
 
 
 def _words(kind: Any) -> str:
     if get_origin(_kind(kind)) is Literal:
         return f"one of {', '.join(get_args(_kind(kind)))}"
-    return {int: "a whole number", float: "a number", bool: "true or false"}.get(_kind(kind), "text")
+    return {int: "a whole number", float: "a number", bool: "true or false"}.get(
+        _kind(kind), "text"
+    )
 
 
 def _example(name: str, kind: Any, default: Any) -> str:

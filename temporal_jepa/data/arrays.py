@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .sequences import Sequences, listed
 from .delimited import Columns, is_recording, read_text
+from .sequences import Sequences, listed
 from .video import from_pictures
 
 DAMAGED = (  # what NumPy and zipfile raise for a broken file
@@ -42,32 +42,51 @@ def read_ts(path: Path) -> Sequences:
     text, notes = read_text(path)
     header, rows = _ts_header(path, text)
     if header.get("timestamps", "false").lower() == "true" or "(" in rows[0][1]:
-        raise ValueError(f"{path}: .ts files with timestamps are not read; write the values alone, or a long table "
-                         f"(id, time, values) as .csv")  # fmt: skip
+        raise ValueError(
+            f"{path}: .ts files with timestamps are not read; write the values alone, or a long table "
+            f"(id, time, values) as .csv"
+        )
     kind = "target" if header.get("targetlabel", "false").lower().startswith("true") else "class"
     has_label, *classes = header.get(f"{kind}label", "false").split()
     labelled = has_label.lower() == "true"
     width = int(header["dimensions"]) if header.get("dimensions", "").isdigit() else None
-    length = header.get("serieslength", "") if header.get("equallength", "").lower() == "true" else ""
-    values, labels, padded = [], [], 0
+    length = (
+        header.get("serieslength", "") if header.get("equallength", "").lower() == "true" else ""
+    )
+    values = []
+    labels = []
+    padded = 0
     for number, line in rows:
         where = f"{path}, line {number}"
         *fields, label = line.split(":") if labelled else [*line.split(":"), ""]
         width = width or len(fields)
         if len(fields) != width:
-            raise ValueError(f"{where}: expected {width} channels" + " and a label" * labelled + f", got {len(fields)}"
-                             + " and a label" * labelled + "; is the file cut short?")  # fmt: skip
+            raise ValueError(
+                f"{where}: expected {width} channels"
+                + " and a label" * labelled
+                + f", got {len(fields)}"
+                + " and a label" * labelled
+                + "; is the file cut short?"
+            )
         if classes and not _known(label.strip(), classes):
-            raise ValueError(f"{where}: the label {label.strip()!r} is not among {listed(classes)}; is the file cut "
-                             "short?")  # fmt: skip
-        channels = [_ts_numbers(field, where, int(length) if length.isdigit() else None) for field in fields]
+            raise ValueError(
+                f"{where}: the label {label.strip()!r} is not among {listed(classes)}; is the file cut "
+                "short?"
+            )
+        channels = [
+            _ts_numbers(field, where, int(length) if length.isdigit() else None) for field in fields
+        ]
         padded += len({len(channel) for channel in channels}) > 1
         values.append(_padded(channels))
         labels.append(label.strip())
     if padded:
-        notes.append(f"{padded} series have channels of unequal length: the shorter ones are padded with NaN")
+        notes.append(
+            f"{padded} series have channels of unequal length: the shorter ones are padded with NaN"
+        )
     notes.append(f".ts: the {kind} label is last in each line" if labelled else ".ts: no labels")
-    return Sequences(values, np.array(labels) if labelled else None, source=str(path), notes=tuple(notes))
+    return Sequences(
+        values, np.array(labels) if labelled else None, source=str(path), notes=tuple(notes)
+    )
 
 
 def read_numpy(path: Path, columns: Columns) -> Sequences:
@@ -79,7 +98,8 @@ def read_numpy(path: Path, columns: Columns) -> Sequences:
         if start[:2] == b"PK" or (path.suffix.lower() == ".npz" and start != NPY_START):
             array, y, notes = _read_npz(path)
         else:
-            array, y = np.load(path, mmap_mode="r" if path.stat().st_size > MAPPED_BYTES else None), None
+            array = np.load(path, mmap_mode="r" if path.stat().st_size > MAPPED_BYTES else None)
+            y = None
     except DAMAGED as error:
         reason = f"{(str(error) or 'no reason given').splitlines()[0]}; is it empty, cut short or damaged?"
         if "Object arrays" in str(error):
@@ -113,17 +133,27 @@ def from_array(
     Raises ValueError for options that arrays cannot have, and what `Sequences.from_arrays` raises.
     """
     if named := [name for name in columns.given() if name != "layout"]:
-        raise ValueError(f"{source}: {listed(named)} name columns of a table, and arrays have none; leave them out")
+        raise ValueError(
+            f"{source}: {listed(named)} name columns of a table, and arrays have none; leave them out"
+        )
     if columns.layout not in (None, "wide", "recording", "scene", "video"):
-        raise ValueError(f"{source}: expected layout wide (rows are series), recording (rows are time), scene (agents) "
-                         f"or video (pictures), got {columns.layout!r}")  # fmt: skip
+        raise ValueError(
+            f"{source}: expected layout wide (rows are series), recording (rows are time), scene (agents) "
+            f"or video (pictures), got {columns.layout!r}"
+        )
     lines = list(notes)
     if not isinstance(array, (list, tuple)):
         array = array if isinstance(array, np.ma.MaskedArray) else np.asarray(array)
         shape = array.shape
         tall = len(shape) == 2 and y is None and columns.layout is None and is_recording(*shape)
-        if array.size and len(shape) < 3 and (tall or len(shape) == 1 or columns.layout == "recording"):
-            lines.append(f"an array of shape {shape} is one recording: rows are time (layout=wide: rows are series)")
+        if (
+            array.size
+            and len(shape) < 3
+            and (tall or len(shape) == 1 or columns.layout == "recording")
+        ):
+            lines.append(
+                f"an array of shape {shape} is one recording: rows are time (layout=wide: rows are series)"
+            )
             array = array.reshape(1, len(array), -1).transpose(0, 2, 1)
         if array.size and (len(shape) > 3 or columns.layout in ("scene", "video")):
             array, lines[len(lines) :] = from_pictures(array, columns.layout, source)
@@ -137,7 +167,10 @@ def from_array(
 
 def trim(values: list[npt.NDArray[np.float32]]) -> tuple[list[npt.NDArray[np.float32]], list[str]]:
     """Series without the missing timesteps at their ends, which padded files of unequal lengths have, and a note."""
-    seen = [np.flatnonzero(~np.isnan(x).all(axis=1)) if np.isnan(x[-1]).all() else [len(x) - 1] for x in values]
+    seen = [
+        np.flatnonzero(~np.isnan(x).all(axis=1)) if np.isnan(x[-1]).all() else [len(x) - 1]
+        for x in values
+    ]
     ends = [
         int(at[-1]) + 1 if len(at) else len(x) for at, x in zip(seen, values, strict=True)
     ]  # no value: reported later
@@ -177,8 +210,10 @@ def _ts_numbers(field: str, where: str, length: int | None) -> npt.NDArray[np.fl
         got = str(error).rpartition(": ")[2]
         raise ValueError(f"{where}: expected numbers, commas and '?', got {got}") from error
     if length is not None and len(numbers) != length:
-        raise ValueError(f"{where}: expected {length} values in each channel (@seriesLength), got {len(numbers)}; is "
-                         "the file cut short?")  # fmt: skip
+        raise ValueError(
+            f"{where}: expected {length} values in each channel (@seriesLength), got {len(numbers)}; is "
+            "the file cut short?"
+        )
     return numbers
 
 

@@ -20,7 +20,19 @@ DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 IDS = re.compile(
     r"(.*[_\s.-])?[iI][dD]|ID|.*[a-z]I[dD]|(?i:tid|series|track|trajectory|sample|case|item|subject|session)"
 )
-TIMES = ("time", "timestamp", "datetime", "date", "ds", "t", "frame", "step", "timestep", "time_idx", "index")
+TIMES = (
+    "time",
+    "timestamp",
+    "datetime",
+    "date",
+    "ds",
+    "t",
+    "frame",
+    "step",
+    "timestep",
+    "time_idx",
+    "index",
+)
 LABELS = ("label", "class", "target", "y", "labels", "classes", "category")
 
 
@@ -45,7 +57,9 @@ def read_text(path: Path) -> tuple[str, list[str]]:
     if not raw.strip():
         raise ValueError(f"{path}: the file is empty")
     if any(byte < 9 or 13 < byte < 27 for byte in raw[:4096]):
-        raise ValueError(f"{path}: holds binary data, expected {path.suffix} text; does the extension fit the file?")
+        raise ValueError(
+            f"{path}: holds binary data, expected {path.suffix} text; does the extension fit the file?"
+        )
     raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     try:
         return raw.decode("utf-8-sig"), []
@@ -71,13 +85,21 @@ def read_delimited(path: Path, columns: Columns) -> tuple[pd.DataFrame, Columns,
     width = _check_rectangle(path, text, sep, header)
     comma = _decimal_comma(lines[1:20], sep) if sep != "," else ""
     if sep != ("\t" if path.suffix.lower() == ".tsv" else ",") and width > 1:
-        decimals = f", decimals are commas: {comma} is {float(comma.replace(',', '.')):g}" if comma else ""
+        decimals = (
+            f", decimals are commas: {comma} is {float(comma.replace(',', '.')):g}" if comma else ""
+        )
         notes.append(f"columns are separated by {SEPARATORS.get(sep, 'spaces')}{decimals}")
     if header:
         _check_header(path, first, len(lines), notes)
     how: dict[str, Any] = {"sep": sep, "header": 0 if header else None, "skipinitialspace": True}
     try:
-        frame = pd.read_csv(io.StringIO(text), decimal="," if comma else ".", na_values=["?"], low_memory=False, **how)
+        frame = pd.read_csv(
+            io.StringIO(text),
+            decimal="," if comma else ".",
+            na_values=["?"],
+            low_memory=False,
+            **how,
+        )
     except ValueError as error:  # pandas.errors.ParserError
         raise ValueError(f"{path}: not read: {error}; is a quotation mark left open?") from error
     frame.columns = pd.Index([str(name).strip() for name in frame.columns])
@@ -93,9 +115,14 @@ def _check_header(path: Path, names: list[str], lines: int, notes: list[str]) ->
     if lines == 1:
         raise ValueError(f"{path}: the file holds a header line and no data")
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
-        raise ValueError(f"{path}: several columns have the same name: {', '.join(twice)}; rename them in the header "
-                         f"line (channels of a wide table: x_0, x_1, ..., y_0, y_1, ...)")  # fmt: skip
-    numbers, named = (sum(1 for name in names if name and _is_number(name) is is_number) for is_number in (True, False))
+        raise ValueError(
+            f"{path}: several columns have the same name: {', '.join(twice)}; rename them in the header "
+            f"line (channels of a wide table: x_0, x_1, ..., y_0, y_1, ...)"
+        )
+    numbers, named = (
+        sum(1 for name in names if name and _is_number(name) is is_number)
+        for is_number in (True, False)
+    )
     if numbers and named < 2:
         notes.append("the first line counts up: taken as the header")
 
@@ -108,7 +135,11 @@ def _keep_id_texts(frame: pd.DataFrame, text: str, columns: Columns, how: dict[s
     wanted = [columns.id] if columns.id else [name for name in names if IDS.fullmatch(name)]
     for name in wanted:
         if name in names and frame[name].dtype.kind in "iuf":
-            texts = pd.read_csv(io.StringIO(text), usecols=[names.index(name)], dtype=str, **how).iloc[:, 0].str.strip()
+            texts = (
+                pd.read_csv(io.StringIO(text), usecols=[names.index(name)], dtype=str, **how)
+                .iloc[:, 0]
+                .str.strip()
+            )
             if texts.str.fullmatch(r"[+-]?0\d+|\d+[eE]\d+|\d{16,}").any():
                 frame[name] = texts
 
@@ -117,7 +148,12 @@ def _without_header(
     path: Path, frame: pd.DataFrame, columns: Columns, texts: list[int], notes: list[str]
 ) -> tuple[Columns, pd.DataFrame]:
     """The label of a table without a header: its one column of text, or the first of a file of the UCR archive."""
-    free = columns.label is None and columns.layout in (None, "wide") and not columns.id and not columns.time
+    free = (
+        columns.label is None
+        and columns.layout in (None, "wide")
+        and not columns.id
+        and not columns.time
+    )
     if len(texts) == 1 and free and frame.shape[1] > 2:
         notes.append(
             f"column {texts[0]} is the only one of text: taken as the label (id={texts[0]} if it names the series)"
@@ -125,7 +161,11 @@ def _without_header(
         return replace(columns, label=str(texts[0])), frame
     if path.suffix.lower() in (".tsv", ".txt") and set(columns.given()) <= {"label"}:
         return _ucr(path, frame, columns, notes)
-    if columns.label is None and frame.dtypes.iloc[0].kind in "iu" and 2 * frame["0"].nunique() <= len(frame):
+    if (
+        columns.label is None
+        and frame.dtypes.iloc[0].kind in "iu"
+        and 2 * frame["0"].nunique() <= len(frame)
+    ):
         notes.append("column 0 holds few different whole numbers: label=0 if they are the labels")
     return columns, frame
 
@@ -135,14 +175,18 @@ def read_parquet(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     if importlib.util.find_spec("pyarrow") is None:
-        raise ModuleNotFoundError("reading .parquet needs pyarrow: pip install 'temporal-jepa[parquet]'")
+        raise ModuleNotFoundError(
+            "reading .parquet needs pyarrow: pip install 'temporal-jepa[parquet]'"
+        )
     if not path.stat().st_size:
         raise ValueError(f"{path}: the file is empty")
     try:
         return pd.read_parquet(path, engine="pyarrow")
     except (ValueError, OSError) as error:  # pyarrow's own errors are subclasses of these
         reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: not a readable Parquet file; is it cut short? ({reason})") from error
+        raise ValueError(
+            f"{path}: not a readable Parquet file; is it cut short? ({reason})"
+        ) from error
 
 
 def is_recording(rows: int, columns: int) -> bool:
@@ -150,7 +194,9 @@ def is_recording(rows: int, columns: int) -> bool:
     return columns <= 16 and rows >= 64 * columns
 
 
-def _ucr(path: Path, frame: pd.DataFrame, columns: Columns, notes: list[str]) -> tuple[Columns, pd.DataFrame]:
+def _ucr(
+    path: Path, frame: pd.DataFrame, columns: Columns, notes: list[str]
+) -> tuple[Columns, pd.DataFrame]:
     rows, width = frame.shape
     if is_recording(rows, width):
         raise ValueError(
@@ -160,7 +206,9 @@ def _ucr(path: Path, frame: pd.DataFrame, columns: Columns, notes: list[str]) ->
         )
     if columns.label is None:
         frame = frame.rename(columns={frame.columns[0]: "label"})
-        notes.append("UCR layout: the first column is the label, the others are the values of one series")
+        notes.append(
+            "UCR layout: the first column is the label, the others are the values of one series"
+        )
         return replace(columns, layout="wide", label="label"), frame
     return replace(columns, layout="wide"), frame
 
@@ -189,7 +237,11 @@ def _is_number(text: str) -> bool:
 
 def _texts_at(cells: list[str]) -> list[int]:
     """Where a line holds neither a number nor a date."""
-    return [k for k, cell in enumerate(cells) if not _is_number(cell) and not re.search(r"\d[-/.:T]\d", cell)]
+    return [
+        k
+        for k, cell in enumerate(cells)
+        if not _is_number(cell) and not re.search(r"\d[-/.:T]\d", cell)
+    ]
 
 
 def _has_header(cells: list[str], below: list[list[str]]) -> bool:
@@ -199,7 +251,9 @@ def _has_header(cells: list[str], below: list[list[str]]) -> bool:
     """
     cells = [cell.strip() for cell in cells]
     names = [k for k, cell in enumerate(cells) if not _is_number(cell)]
-    rest = [cell for k, cell in enumerate(cells) if k not in names and (k or cell)]  # an index has no name
+    rest = [
+        cell for k, cell in enumerate(cells) if k not in names and (k or cell)
+    ]  # an index has no name
     if len(names) > 1 or not rest:
         return bool(names)
     whole = [int(cell) for cell in rest if cell.isdigit()]
@@ -216,7 +270,8 @@ def _check_rectangle(path: Path, text: str, sep: str, header: bool) -> int:
     """The number of fields, the same in every line; ValueError naming the first line that differs."""
     lines = io.StringIO(text)
     reader = (line.split() for line in lines) if sep == r"\s+" else csv.reader(lines, delimiter=sep)
-    width, number = 0, 0
+    width = 0
+    number = 0
     for number, fields in enumerate(_rows(path, reader), 1):
         if not fields or (len(fields) == 1 and not fields[0].strip()):
             continue
@@ -235,7 +290,9 @@ def _rows(path: Path, reader: Iterable[list[str]]) -> Iterator[list[str]]:
         yield from reader
     except csv.Error as error:
         line = getattr(reader, "line_num", 1)
-        raise ValueError(f"{path}: not read: {error}, line {line}; is a quotation mark left open?") from error
+        raise ValueError(
+            f"{path}: not read: {error}, line {line}; is a quotation mark left open?"
+        ) from error
 
 
 def _decimal_comma(lines: list[str], sep: str) -> str:

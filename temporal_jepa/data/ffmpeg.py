@@ -17,10 +17,17 @@ import numpy.typing as npt
 from .sequences import Frame
 
 Region = tuple[int, int, int, int]  # width, height, left, top
-STILL = 60.0  # seconds that a picture stays at most: a longer gap between timestamps counts as these
+STILL = (
+    60.0  # seconds that a picture stays at most: a longer gap between timestamps counts as these
+)
 # The mean over the area of a pixel; without the other two, colours come out 1 % too dark.
 SCALING = "area+accurate_rnd+full_chroma_int"
-UPRIGHT = {90: ("transpose=cclock",), -90: ("transpose=clock",), 180: ("hflip", "vflip"), -180: ("hflip", "vflip")}
+UPRIGHT = {
+    90: ("transpose=cclock",),
+    -90: ("transpose=clock",),
+    180: ("hflip", "vflip"),
+    -180: ("hflip", "vflip"),
+}
 SAMPLED = 16  # pictures of a folder that are looked at before decoding, or up to twice as many
 GRAY = ("gray", "ya", "mono")  # how FFmpeg's names of such formats begin
 
@@ -62,7 +69,8 @@ class Clock:
     """Seconds since the first picture, from timestamps that may be missing, jump or start again: it never runs back."""
 
     def __init__(self, period: float):
-        self.period, self.now = period, 0.0
+        self.period = period
+        self.now = 0.0
         self.last: float | None = None
 
     def __call__(self, stamp: float | None) -> float:
@@ -71,8 +79,11 @@ class Clock:
             step = 0.0 if self.last is None else self.period
         else:
             step = stamp - self.last
-        if step < -1 - 16 * self.period:  # earlier than any order of coding makes it: the stamps start again
-            self.last, step = stamp, self.period
+        if (
+            step < -1 - 16 * self.period
+        ):  # earlier than any order of coding makes it: the stamps start again
+            self.last = stamp
+            step = self.period
         elif step > 0 or self.last is None:
             self.last = (self.last or 0.0) + step if stamp is None else stamp
         self.now += min(max(step, 0.0), STILL)
@@ -88,8 +99,12 @@ def survey(files: Sequence[Path], loose: bool) -> Facts:
         return _survey_pictures(files)
     with _opened(files[0]) as (container, stream):
         what = _heading(stream)
-        base, usual = float(stream.time_base), float(stream.average_rate or 1)
-        promised = max((stream.duration or 0) * base, stream.frames / usual) or (container.duration or 0) / 1e6
+        base = float(stream.time_base)
+        usual = float(stream.average_rate or 1)
+        promised = (
+            max((stream.duration or 0) * base, stream.frames / usual)
+            or (container.duration or 0) / 1e6
+        )
         stamps = [stamp * base for stamp in _stamps(container, stream)]
     if not stamps:
         raise ValueError("it holds no pictures; is it cut short?")
@@ -106,7 +121,8 @@ def survey(files: Sequence[Path], loose: bool) -> Facts:
 
 def _survey_pictures(files: Sequence[Path]) -> Facts:
     """The facts of pictures in a file each, from the headers of some: gray when all of these are."""
-    found, reason = [], ""
+    found = []
+    reason = ""
     for file in files[:: 1 + len(files) // SAMPLED]:
         try:
             with _opened(file) as (_, stream):
@@ -115,7 +131,9 @@ def _survey_pictures(files: Sequence[Path]) -> Facts:
             reason = reason or f"{file.name}: {error}"
     if not found:
         raise ValueError(reason)
-    return Facts(*found[0][:3], all(what[3] for what in found), len(files), len(files) - 1.0, 0.0, 1.0, True)
+    return Facts(
+        *found[0][:3], all(what[3] for what in found), len(files), len(files) - 1.0, 0.0, 1.0, True
+    )
 
 
 def _heading(stream: Any) -> tuple[str, int, int, bool]:
@@ -136,14 +154,25 @@ def decode(
     fit = _Fit(target, files[0], lost)
     if loose:
         for file in files:
-            yield from ((frame, 1) for picture in _picture(file, lost) if (frame := fit(picture)) is not None)
+            yield from (
+                (frame, 1)
+                for picture in _picture(file, lost)
+                if (frame := fit(picture)) is not None
+            )
         return
     with _opened(files[0]) as (container, stream):
-        alone = stream.codec_context.name == "ffv1"  # on several threads, a damaged one is another film each time
-        stream.thread_type, stream.codec_context.thread_count = "AUTO", 1 if alone else threads
-        last, owed = None, 0
-        for picture, times in sampled(_frames(container, stream, lost), Clock(1 / facts.rate), target.fps):
-            frame, owed = fit(picture), owed + times
+        alone = (
+            stream.codec_context.name == "ffv1"
+        )  # on several threads, a damaged one is another film each time
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = 1 if alone else threads
+        last = None
+        owed = 0
+        for picture, times in sampled(
+            _frames(container, stream, lost), Clock(1 / facts.rate), target.fps
+        ):
+            frame = fit(picture)
+            owed = owed + times
             last = last if frame is None else frame
             if last is not None:
                 yield last, owed
@@ -155,7 +184,9 @@ def sampled(frames: Iterable[Any], clock: Clock, fps: float) -> Iterator[tuple[A
 
     frames: things with a `time` in seconds or None.
     """
-    held, before, moment = None, 0.0, 0
+    held = None
+    before = 0.0
+    moment = 0
     for frame in frames:
         now = clock(frame.time)
         if held is not None:
@@ -163,7 +194,8 @@ def sampled(frames: Iterable[Any], clock: Clock, fps: float) -> Iterator[tuple[A
             if upto > moment:
                 yield held, upto - moment
             moment = upto
-        held, before = frame, now
+        held = frame
+        before = now
     upto = int(np.floor(before * fps + 0.05)) + 1  # rounded stamps may end a little early
     if held is not None and upto > moment:
         yield held, upto - moment
@@ -173,7 +205,9 @@ class _Fit:
     """Puts a decoded picture upright, crops and scales it, in a chain of FFmpeg's filters."""
 
     def __init__(self, target: Target, file: Path, lost: list[str]):
-        self.target, self.file, self.lost = target, file, lost
+        self.target = target
+        self.file = file
+        self.lost = lost
         self.key: tuple[Any, ...] = ()
         self.graph: Any = None
 
@@ -184,7 +218,8 @@ class _Fit:
         key = (picture.width, picture.height, picture.format.name, picture.rotation)
         try:
             if key != self.key:
-                self.graph, self.key = self._chain(*key), key
+                self.graph = self._chain(*key)
+                self.key = key
             self.graph.push(picture)
             array: npt.NDArray[np.uint8] = self.graph.pull().to_ndarray()
         except av.error.FFmpegError as error:
@@ -202,8 +237,11 @@ class _Fit:
         except ValueError as error:
             raise ValueError(f"{self.file}: {error}") from None
         rows, columns, channels = self.target.shape
-        steps = [*UPRIGHT.get(rotation, ()), f"scale={columns}:{rows}:flags={SCALING}",
-                 f"format={'gray' if channels == 1 else 'rgb24'}"]  # fmt: skip
+        steps = [
+            *UPRIGHT.get(rotation, ()),
+            f"scale={columns}:{rows}:flags={SCALING}",
+            f"format={'gray' if channels == 1 else 'rgb24'}",
+        ]
         if region != (*shown, 0, 0):
             # to whole pixels of colour, perhaps two of brightness: exact=1 spoils deep colours
             steps.insert(-2, f"crop={':'.join(map(str, region))}")
@@ -220,14 +258,18 @@ def region_of(width: int, height: int, target: Target) -> Region:
     if isinstance(target.area, tuple):
         wide, high, left, top = target.area
         if left + wide > width or top + high > height:
-            raise ValueError(f"area={wide}x{high}+{left}+{top} (WIDTHxHEIGHT+LEFT+TOP) does not fit into its pictures "
-                             f"of {width}x{height}")  # fmt: skip
+            raise ValueError(
+                f"area={wide}x{high}+{left}+{top} (WIDTHxHEIGHT+LEFT+TOP) does not fit into its pictures "
+                f"of {width}x{height}"
+            )
         return target.area
     if target.area == "none":
         return width, height, 0, 0
     rows, columns, _ = target.shape
-    wide, high = min(width, round(height * columns / rows)), min(height, round(width * rows / columns))
-    wide, high = max(wide, min(2, width)), max(high, min(2, height))
+    wide = min(width, round(height * columns / rows))
+    high = min(height, round(width * rows / columns))
+    wide = max(wide, min(2, width))
+    high = max(high, min(2, height))
     return wide, high, (width - wide) // 2, (height - high) // 2
 
 
@@ -235,7 +277,9 @@ class _Bytes:
     """A file as FFmpeg reads it: a damaged header may send it to places that do not exist."""
 
     def __init__(self, file: IO[bytes]):
-        self.file, self.read, self.tell = file, file.read, file.tell
+        self.file = file
+        self.read = file.read
+        self.tell = file.tell
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """The new place, -1 where there is none."""
@@ -249,12 +293,16 @@ class _Bytes:
 def _opened(file: Path) -> Iterator[tuple[Any, Any]]:
     """The container of a file and its stream of pictures."""
     if importlib.util.find_spec("av") is None:
-        raise ModuleNotFoundError(f"reading {file.suffix.lower()} needs PyAV: pip install 'temporal-jepa[video]'")
+        raise ModuleNotFoundError(
+            f"reading {file.suffix.lower()} needs PyAV: pip install 'temporal-jepa[video]'"
+        )
     import av
 
     if not file.stat().st_size:
         raise ValueError("the file is empty")
-    with file.open("rb") as opened:  # not its name, in which FFmpeg would look for protocols and patterns
+    with file.open(
+        "rb"
+    ) as opened:  # not its name, in which FFmpeg would look for protocols and patterns
         try:
             container = av.open(_Bytes(opened), metadata_errors="ignore")
         except av.error.FFmpegError as error:
@@ -263,10 +311,14 @@ def _opened(file: Path) -> Iterator[tuple[Any, Any]]:
             ) from None
         with container:
             cover = av.stream.Disposition.attached_pic
-            streams = [stream for stream in container.streams.video if not stream.disposition & cover]
+            streams = [
+                stream for stream in container.streams.video if not stream.disposition & cover
+            ]
             if not streams:
                 raise ValueError(
-                    "it holds sound and no pictures" if container.streams.audio else "it holds no pictures"
+                    "it holds sound and no pictures"
+                    if container.streams.audio
+                    else "it holds no pictures"
                 )
             if streams[0].codec_context is None:
                 raise ValueError("this PyAV has no decoder for it")

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .sequences import listed
 from .delimited import IDS, LABELS, read_text
+from .sequences import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,9 @@ def read_gpx(path: Path) -> pd.DataFrame:
     """
     text, _ = read_text(path)
     if forbidden := re.search(r"<!(DOCTYPE|ENTITY)", text, re.IGNORECASE):
-        raise ValueError(f"{path}: holds {forbidden[0]}, which no GPX file needs and which can be an attack; remove it")
+        raise ValueError(
+            f"{path}: holds {forbidden[0]}, which no GPX file needs and which can be an attack; remove it"
+        )
     rows: list[dict[str, Any]] = []
     tracks = 0
     try:
@@ -61,7 +63,9 @@ def from_features(data: Any, source: str) -> pd.DataFrame:
     """A GeoJSON object, already parsed, as a table of fixes; points beside lines are no fixes and are left out."""
     features = data.get("features", [data]) if isinstance(data, dict) else []
     if not isinstance(features, list):
-        raise ValueError(f"{source}: expected a list of features (GeoJSON), got {type(features).__name__}")
+        raise ValueError(
+            f"{source}: expected a list of features (GeoJSON), got {type(features).__name__}"
+        )
     points: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     names: set[str] = set()
@@ -73,10 +77,14 @@ def from_features(data: Any, source: str) -> pd.DataFrame:
             elif geometry is not None:
                 rows += _lines(feature, geometry, number, names)
         except (TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
-            raise ValueError(f"{source}: feature {number} is not as GeoJSON has it (RFC 7946): {error!r}") from error
+            raise ValueError(
+                f"{source}: feature {number} is not as GeoJSON has it (RFC 7946): {error!r}"
+            ) from error
         except ValueError as error:
             raise ValueError(f"{source}: feature {number}: {error}") from error
-    return _table(rows or points, source, "a LineString, MultiLineString, MultiPoint or Points (GeoJSON)")
+    return _table(
+        rows or points, source, "a LineString, MultiLineString, MultiPoint or Points (GeoJSON)"
+    )
 
 
 def from_object(data: Any) -> pd.DataFrame | None:
@@ -88,7 +96,9 @@ def from_object(data: Any) -> pd.DataFrame | None:
         if not parts:
             raise ValueError(f"{type(data).__name__}: expected trajectories, got none")
         return pd.concat(parts, ignore_index=True)
-    if hasattr(data, "df") and hasattr(data.df, "geometry"):  # a Trajectory, its times are the index
+    if hasattr(data, "df") and hasattr(
+        data.df, "geometry"
+    ):  # a Trajectory, its times are the index
         table = from_object(data.df)
         return None if table is None else table.assign(id=str(data.id))
     if not hasattr(data, "__geo_interface__"):
@@ -100,7 +110,9 @@ def from_object(data: Any) -> pd.DataFrame | None:
     table = pd.DataFrame(data.drop(columns=[data.geometry.name, *(n for n in names if n in data)]))
     if isinstance(table.index, pd.DatetimeIndex):
         table = table.reset_index(names="time" if "time" not in table else None)
-    return table.assign(**{names[0]: data.geometry.x.to_numpy(), names[1]: data.geometry.y.to_numpy()})
+    return table.assign(
+        **{names[0]: data.geometry.x.to_numpy(), names[1]: data.geometry.y.to_numpy()}
+    )
 
 
 def _table(rows: list[dict[str, Any]], source: object, wanted: str) -> pd.DataFrame:
@@ -109,7 +121,9 @@ def _table(rows: list[dict[str, Any]], source: object, wanted: str) -> pd.DataFr
     if not rows:
         raise ValueError(f"{source}: expected {wanted}, found none")
     frame = pd.DataFrame(rows)
-    return frame.drop(columns=[n for n in ("label", "time") if n in frame and frame[n].isna().all()])
+    return frame.drop(
+        columns=[n for n in ("label", "time") if n in frame and frame[n].isna().all()]
+    )
 
 
 def _name(element: ET.Element) -> str:
@@ -140,40 +154,63 @@ def _gpx_point(fix: ET.Element, path: Path) -> dict[str, Any]:
             elif name == "ele" or re.fullmatch(r"[+-]?\d+\.?\d*", text):
                 row.setdefault("z" if name == "ele" else name, float(text))
     except (KeyError, ValueError) as error:
-        raise ValueError(f"{path}: expected numbers in lat, lon and ele of each point, got {fix.attrib} ({error})"
-                         ) from error  # fmt: skip
+        raise ValueError(
+            f"{path}: expected numbers in lat, lon and ele of each point, got {fix.attrib} ({error})"
+        ) from error
     return row
 
 
 def _point(feature: dict[str, Any], geometry: dict[str, Any]) -> dict[str, Any]:
     """A row with the properties of a point as columns."""
     properties = (feature.get("properties") or {}).items()
-    return {**{k: v for k, v in properties if not isinstance(v, (list, dict))}, **_place(geometry["coordinates"])}
+    return {
+        **{k: v for k, v in properties if not isinstance(v, (list, dict))},
+        **_place(geometry["coordinates"]),
+    }
 
 
-def _lines(feature: dict[str, Any], geometry: dict[str, Any], number: int, names: set[str]) -> list[dict[str, Any]]:
+def _lines(
+    feature: dict[str, Any], geometry: dict[str, Any], number: int, names: set[str]
+) -> list[dict[str, Any]]:
     """A row a coordinate, with the properties that are ids and labels."""
     properties = feature.get("properties") or {}
-    kind, found = geometry["type"], geometry["coordinates"]
+    kind = geometry["type"]
+    found = geometry["coordinates"]
     if kind not in ("LineString", "MultiPoint", "MultiLineString"):
-        raise ValueError(f"expected a LineString, MultiLineString, MultiPoint or Point, got a {kind}")
+        raise ValueError(
+            f"expected a LineString, MultiLineString, MultiPoint or Point, got a {kind}"
+        )
     lines = found if kind == "MultiLineString" else [found]
     times = _times_of(properties, lines)
-    named = [v for k, v in properties.items() if v is not None and (IDS.fullmatch(k) or k.lower() == "name")]
+    named = [
+        v
+        for k, v in properties.items()
+        if v is not None and (IDS.fullmatch(k) or k.lower() == "name")
+    ]
     name = str(named[0] if named else feature.get("id", number))
     name += f" ({number})" * (name in names)  # two lines of one name stay two tracks
     names.add(name)
     label = next((properties[k] for k in properties if k.lower() in LABELS), None)
-    own = {k: v for k, v in properties.items() if isinstance(v, (str, int, float))}  # for those who ask by name
+    own = {
+        k: v for k, v in properties.items() if isinstance(v, (str, int, float))
+    }  # for those who ask by name
     return [
-        {**own, "id": name + f"#{k}" * (len(lines) > 1), "label": label, "time": time, **_place(place)}
+        {
+            **own,
+            "id": name + f"#{k}" * (len(lines) > 1),
+            "label": label,
+            "time": time,
+            **_place(place),
+        }
         for k, (line, clock) in enumerate(zip(lines, times, strict=True), 1)
         for place, time in zip(line, clock, strict=True)
     ]
 
 
 def _place(coordinates: list[Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in zip(("lon", "lat", "z"), coordinates, strict=False)}
+    return {
+        name: float(value) for name, value in zip(("lon", "lat", "z"), coordinates, strict=False)
+    }
 
 
 def _times_of(properties: dict[str, Any], lines: list[Any]) -> list[Any]:
@@ -186,7 +223,9 @@ def _times_of(properties: dict[str, Any], lines: list[Any]) -> list[Any]:
         found = [found]
     flat = [t for clock in found for t in clock] if isinstance(found[0], list) else list(found)
     if len(flat) != sum(map(len, lines)):
-        raise ValueError(f"expected a time for each of {sum(map(len, lines))} coordinates, got {len(flat)} times, "
-                         f"such as {listed(flat[:2])}")  # fmt: skip
+        raise ValueError(
+            f"expected a time for each of {sum(map(len, lines))} coordinates, got {len(flat)} times, "
+            f"such as {listed(flat[:2])}"
+        )
     clock = iter(flat)
     return [[next(clock) for _ in line] for line in lines]

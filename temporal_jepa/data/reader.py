@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .arrays import from_array, read_numpy, read_ts
-from .trajectory_tables import from_fixes, is_track_table
+from .delimited import Columns, read_delimited, read_parquet
 from .geo import from_object, read_geojson, read_gpx
 from .scenes import as_scenes
 from .sequences import Sequences as Sequences
 from .sequences import listed
 from .series_tables import from_frame
-from .delimited import Columns, read_delimited, read_parquet
 from .trajectories import Motion
+from .trajectory_tables import from_fixes, is_track_table
 from .video import CLIP, VIDEOS, Sampling, is_video, read_video
 
 if TYPE_CHECKING:
@@ -81,29 +81,44 @@ def read(
     ModuleNotFoundError for a missing reader) with what was found, where, and what to do.
     """
     id, time, label = (None if c is None else str(c) for c in (id, time, label))
-    columns, sampling = Columns(layout, id, time, label, _names(values)), Sampling(fps, size, area)
+    columns = Columns(layout, id, time, label, _names(values))
+    sampling = Sampling(fps, size, area)
     motion = Motion(_names(features), step, gap, max_speed, agents, time_unit)
     if stride is not None and window is None:
         raise ValueError(f"stride={stride} needs a window: the number of timesteps in each piece")
     if agents is not None and layout != "scene":
-        raise ValueError(f"agents={agents} needs layout=scene, in which all that moves at one time is one sample")
+        raise ValueError(
+            f"agents={agents} needs layout=scene, in which all that moves at one time is one sample"
+        )
     films = isinstance(data, (str, Path)) and is_video(Path(data))
     if films:
         found = _films(Path(data), columns, motion, sampling)
     elif layout == "scene" and isinstance(data, (str, Path)) and Path(data).is_dir():
-        found, window = _scenes(Path(data), columns, motion, sampling, window, stride), None
+        found = _scenes(Path(data), columns, motion, sampling, window, stride)
+        window = None
     else:
         found = _found(data, columns, motion, sampling)
         if layout == "scene" and found.places is not None:
-            found, window = as_scenes(found, window, stride, agents), None
-    if window is None and found.frame is not None and found.frame[0] > 1 and (films or len(found) == 1):
+            found = as_scenes(found, window, stride, agents)
+            window = None
+    if (
+        window is None
+        and found.frame is not None
+        and found.frame[0] > 1
+        and (films or len(found) == 1)
+    ):
         window = min(CLIP, int(found.lengths.max()))
     found = _checked(found, window is None)
     return found if window is None else found.windows(window, stride)
 
 
 def _scenes(
-    folder: Path, columns: Columns, motion: Motion, sampling: Sampling, window: int | None, stride: int | None
+    folder: Path,
+    columns: Columns,
+    motion: Motion,
+    sampling: Sampling,
+    window: int | None,
+    stride: int | None,
 ) -> Sequences:
     """Scenes of the files of a folder, each with a clock of its own, all with room for as many agents."""
     files = sorted(f for f in folder.iterdir() if not f.name.startswith("."))
@@ -144,7 +159,9 @@ def _films(path: Path, columns: Columns, motion: Motion, sampling: Sampling) -> 
 def _found(data: Any, columns: Columns, motion: Motion, sampling: Sampling) -> Sequences:
     """What is no film."""
     if given := sampling.given():
-        raise ValueError(f"{listed(given)}: for video files and folders of pictures only; leave it out")
+        raise ValueError(
+            f"{listed(given)}: for video files and folders of pictures only; leave it out"
+        )
     pandas = sys.modules.get("pandas")  # a pandas object can only come from an imported pandas
     if isinstance(data, Sequences):
         found = data
@@ -159,13 +176,19 @@ def _found(data: Any, columns: Columns, motion: Motion, sampling: Sampling) -> S
     else:
         found = from_array(data, columns)
     if motion.given() and found.places is None:
-        raise ValueError(f"{found.source}: {listed(motion.given())} describe movement, and these series have no "
-                         "places; say layout=tracks, and values=A,B for the columns of the places")  # fmt: skip
+        raise ValueError(
+            f"{found.source}: {listed(motion.given())} describe movement, and these series have no "
+            "places; say layout=tracks, and values=A,B for the columns of the places"
+        )
     return found
 
 
 def _from_table(
-    frame: pd.DataFrame, columns: Columns, motion: Motion, source: str = "frame", notes: Sequence[str] = ()
+    frame: pd.DataFrame,
+    columns: Columns,
+    motion: Motion,
+    source: str = "frame",
+    notes: Sequence[str] = (),
 ) -> Sequences:
     if is_track_table(frame, columns, motion):
         return from_fixes(frame, columns, motion, source, notes)
@@ -178,15 +201,23 @@ def _read_path(path: Path, columns: Columns, motion: Motion) -> Sequences:
     if not path.exists():
         near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         close = difflib.get_close_matches(path.name, near, 1)
-        raise FileNotFoundError(f"no file or folder {path}" + (f"; did you mean {close[0]!r}?" if close else ""))
+        raise FileNotFoundError(
+            f"no file or folder {path}" + (f"; did you mean {close[0]!r}?" if close else "")
+        )
     if columns.layout == "folder":
-        raise ValueError(f"{path}: layout folder expects a folder with one series a file, got a file")
+        raise ValueError(
+            f"{path}: layout folder expects a folder with one series a file, got a file"
+        )
     kind = path.suffix.lower()
     if kind not in FILES:
-        raise ValueError(f"{path}: unknown extension {kind or '(none)'!r}; expected one of {' '.join(FILES)}")
+        raise ValueError(
+            f"{path}: unknown extension {kind or '(none)'!r}; expected one of {' '.join(FILES)}"
+        )
     if kind == ".ts":
         if given := columns.given():
-            raise ValueError(f"{path}: a .ts file says itself what it holds; leave out {listed(given)}")
+            raise ValueError(
+                f"{path}: a .ts file says itself what it holds; leave out {listed(given)}"
+            )
         return read_ts(path)
     if kind in (".npy", ".npz"):
         return read_numpy(path, columns)
@@ -199,7 +230,11 @@ def _read_table(path: Path, columns: Columns) -> _Table:
     kind = path.suffix.lower()
     if kind in ROUTES:
         frame = read_gpx(path) if kind == ".gpx" else read_geojson(path)
-        return frame, replace(columns, layout=columns.layout or "tracks", values=columns.values or ()), []
+        return (
+            frame,
+            replace(columns, layout=columns.layout or "tracks", values=columns.values or ()),
+            [],
+        )
     if kind in (".parquet", ".pq"):
         return read_parquet(path), columns, []
     return read_delimited(path, columns)
@@ -208,21 +243,35 @@ def _read_table(path: Path, columns: Columns) -> _Table:
 def _read_folder(folder: Path, columns: Columns, motion: Motion) -> Sequences:
     """One series a file, all of one type; in a folder of folders the inner ones are the labels."""
     if columns.layout not in (None, "folder", "tracks"):
-        raise ValueError(f"{folder}: a folder has the layout folder (one series a file), got {columns.layout!r}; for "
-                         f"another layout name one of its files")  # fmt: skip
+        raise ValueError(
+            f"{folder}: a folder has the layout folder (one series a file), got {columns.layout!r}; for "
+            f"another layout name one of its files"
+        )
     entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     inner = [p for p in entries if p.is_dir()]
     labelled = bool(inner) and len(inner) == len(entries)
-    files = [f for p in inner for f in sorted(p.iterdir()) if not f.name.startswith(".")] if labelled else entries
+    files = (
+        [f for p in inner for f in sorted(p.iterdir()) if not f.name.startswith(".")]
+        if labelled
+        else entries
+    )
     if splits := [f.name for f in files if f.stem.upper().endswith(("_TRAIN", "_TEST"))]:
-        raise ValueError(f"{folder}: holds the splits {listed(splits)} of a set; name one of these files")
+        raise ValueError(
+            f"{folder}: holds the splits {listed(splits)} of a set; name one of these files"
+        )
     allowed = (*TABLES, *ROUTES, ".npy")
     kinds = {f.suffix.lower() for f in files if f.suffix.lower() in allowed}
-    if strays := [f.relative_to(folder) for f in files if f.is_dir() or f.suffix.lower() not in kinds]:
-        raise ValueError(f"{folder}: expected only files with one series each ({' '.join(allowed)}), but "
-                         f"found {listed(strays)}; move them away, or name one file")  # fmt: skip
+    if strays := [
+        f.relative_to(folder) for f in files if f.is_dir() or f.suffix.lower() not in kinds
+    ]:
+        raise ValueError(
+            f"{folder}: expected only files with one series each ({' '.join(allowed)}), but "
+            f"found {listed(strays)}; move them away, or name one file"
+        )
     if len(kinds) != 1:
-        raise ValueError(f"{folder}: expected files of one type, got {listed(sorted(kinds)) or 'none'}")
+        raise ValueError(
+            f"{folder}: expected files of one type, got {listed(sorted(kinds)) or 'none'}"
+        )
     if kinds != {".npy"}:
         layout = "tracks" if kinds <= {*ROUTES} or columns.layout == "tracks" else None
         first, known, _ = _read_table(files[0], replace(columns, layout="recording"))
@@ -232,16 +281,25 @@ def _read_folder(folder: Path, columns: Columns, motion: Motion) -> Sequences:
     return _joined(folder, files, [_read_path(f, columns, motion) for f in files], labelled)
 
 
-def _joined_tracks(folder: Path, files: list[Path], labelled: bool, columns: Columns, motion: Motion) -> Sequences:
+def _joined_tracks(
+    folder: Path, files: list[Path], labelled: bool, columns: Columns, motion: Motion
+) -> Sequences:
     """Files of fixes, with one track each or several; a file of a single fix is left out."""
     tables = {file: _read_table(file, replace(columns, layout="tracks")) for file in files}
     kept = {file: table for file, table in tables.items() if len(table[0]) > 1}
     if not kept:
         raise ValueError(f"{folder}: no track has two fixes or more")
-    parts = [from_fixes(frame, own, motion, str(file), notes) for file, (frame, own, notes) in kept.items()]
+    parts = [
+        from_fixes(frame, own, motion, str(file), notes)
+        for file, (frame, own, notes) in kept.items()
+    ]
     found = _joined(folder, list(kept), parts, labelled)
     left = len(files) - len(kept)
-    return replace(found, notes=(*found.notes, f"{left} files of a single fix are left out")) if left else found
+    return (
+        replace(found, notes=(*found.notes, f"{left} files of a single fix are left out"))
+        if left
+        else found
+    )
 
 
 def _joined(folder: Path, files: list[Path], parts: list[Sequences], labelled: bool) -> Sequences:
@@ -249,8 +307,10 @@ def _joined(folder: Path, files: list[Path], parts: list[Sequences], labelled: b
     for part in parts:
         alike = (part.times is None) == (first.times is None) and part.degrees == first.degrees
         if part.channels != first.channels or not alike:
-            raise ValueError(f"{part.source}: expected the columns of {files[0].name} ({listed(first.channels)}), got "
-                             f"{listed(part.channels)}; name the columns to read with values=, time=")  # fmt: skip
+            raise ValueError(
+                f"{part.source}: expected the columns of {files[0].name} ({listed(first.channels)}), got "
+                f"{listed(part.channels)}; name the columns to read with values=, time="
+            )
     own = [label for p in parts if p.labels is not None for label in p.labels]
     ids = [(f.relative_to(folder), p, i) for f, p in zip(files, parts, strict=True) for i in p.ids]
     labels = [f.parent.name for f, *_ in ids] if labelled else own if len(own) == len(ids) else None

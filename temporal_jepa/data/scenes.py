@@ -15,7 +15,9 @@ Indices = npt.NDArray[np.int64]
 LENGTH = 20  # timesteps of a scene when no window is given: 8 seen and 12 to predict at 2.5 Hz (Pellegrini 2009)
 
 
-def as_scenes(tracks: Sequences, window: int | None, stride: int | None, agents: int | None) -> Sequences:
+def as_scenes(
+    tracks: Sequences, window: int | None, stride: int | None, agents: int | None
+) -> Sequences:
     """Scenes of `window` timesteps, one every `stride` (default: `window`), with `frame = (1, agents, features)`.
 
     tracks: series with times on a common clock, one an agent. Agents of a scene are in the order in which they come;
@@ -23,14 +25,20 @@ def as_scenes(tracks: Sequences, window: int | None, stride: int | None, agents:
     of more than that, those that are there longest are kept. Raises ValueError for times on no common clock.
     """
     start, step, steps = _clock(tracks)
-    first, last = np.array([s[0] for s in steps]), np.array([s[-1] for s in steps])
+    first = np.array([s[0] for s in steps])
+    last = np.array([s[-1] for s in steps])
     total = int(last.max()) + 1
     window = min(LENGTH, total) if window is None else window
     stride = window if stride is None else stride
     if not 1 <= window <= total or stride < 1:
-        raise ValueError(f"{tracks.source}: expected a window of 1 to {total} timesteps, the whole recording, and a "
-                         f"stride of at least 1, got {window} and {stride}")  # fmt: skip
-    there = {s: np.flatnonzero((first < s + window) & (last >= s)) for s in _filled(steps, window, stride, total)}
+        raise ValueError(
+            f"{tracks.source}: expected a window of 1 to {total} timesteps, the whole recording, and a "
+            f"stride of at least 1, got {window} and {stride}"
+        )
+    there = {
+        s: np.flatnonzero((first < s + window) & (last >= s))
+        for s in _filled(steps, window, stride, total)
+    }
     there = {s: who for s, who in there.items() if len(who)}
     most = max(map(len, there.values()))
     width = agents or most
@@ -43,8 +51,10 @@ def as_scenes(tracks: Sequences, window: int | None, stride: int | None, agents:
         scenes.append(scene.reshape(window, -1))
     kept = [k for k, scene in enumerate(scenes) if not np.isnan(scene).all()]
     clock = [start + (list(there)[k] + np.arange(window)) * step for k in kept]
-    notes = [f"{len(kept)} scenes of {window} timesteps, one every {stride}, with up to {most} agents: "
-             f"{listed(tracks.channels)} of each"]  # fmt: skip
+    notes = [
+        f"{len(kept)} scenes of {window} timesteps, one every {stride}, with up to {most} agents: "
+        f"{listed(tracks.channels)} of each"
+    ]
     if most > width:
         notes.append(f"scenes of more than {width} agents keep those that are there longest")
     return Sequences(
@@ -69,16 +79,20 @@ def _filled(steps: list[Indices], window: int, stride: int, total: int) -> list[
 def _clock(tracks: Sequences) -> tuple[Any, Any, list[Indices]]:
     """The first time of all, the step between times, and for each track its timesteps since the first time."""
     if tracks.times is None:
-        raise ValueError(f"{tracks.source}: layout scene needs times, which say who was there together; name their "
-                         "column with time=")  # fmt: skip
+        raise ValueError(
+            f"{tracks.source}: layout scene needs times, which say who was there together; name their "
+            "column with time="
+        )
     start = min(t[0] for t in tracks.times)
     unit: Any = np.timedelta64(1, "ns") if tracks.times[0].dtype.kind == "M" else 1
     since = [np.asarray((t - start) / unit, np.float64) for t in tracks.times]
     step = float(np.median(np.concatenate([np.diff(s) for s in since])))
     steps = [np.rint(s / step).astype(np.int64) for s in since]
     if max(np.abs(s / step - k).max() for s, k in zip(since, steps, strict=True)) > 0.01:
-        raise ValueError(f"{tracks.source}: the times of the tracks are not on one clock of equal steps; step=SECONDS "
-                         "resamples them")  # fmt: skip
+        raise ValueError(
+            f"{tracks.source}: the times of the tracks are not on one clock of equal steps; step=SECONDS "
+            "resamples them"
+        )
     return start, (round(step) if step.is_integer() else step) * unit, steps
 
 

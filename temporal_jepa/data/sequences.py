@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 Frame = tuple[int, int, int]
-AGENTS = 16  # most features of an agent: with more, the last axis of four is the columns of a picture
+AGENTS = (
+    16  # most features of an agent: with more, the last axis of four is the columns of a picture
+)
 SOME = 8  # how many names a message lists before "..."
 
 
@@ -58,36 +60,59 @@ class Sequences:
         if not len(self.values):
             raise ValueError(f"{self.source}: expected at least one series, got none")
         ids = [str(i) for i in self.ids] or [str(i) for i in range(len(self.values))]
-        beside_values = {"ids": ids, "labels": self.labels, "times": self.times, "places": self.places}
+        beside_values = {
+            "ids": ids,
+            "labels": self.labels,
+            "times": self.times,
+            "places": self.places,
+        }
         for name, beside in beside_values.items():
             if beside is not None and len(beside) != len(self.values):
-                raise ValueError(f"{self.source}: expected {len(self.values)} {name}, one for each series, got "
-                                 f"{len(beside)}")  # fmt: skip
+                raise ValueError(
+                    f"{self.source}: expected {len(self.values)} {name}, one for each series, got "
+                    f"{len(beside)}"
+                )
         kept = (np.uint8,) if self.frame is not None else ()
-        values = [_as_float32(v, f"{self.source}: series {i!r}", kept) for v, i in zip(self.values, ids, strict=True)]
+        values = [
+            _as_float32(v, f"{self.source}: series {i!r}", kept)
+            for v, i in zip(self.values, ids, strict=True)
+        ]
         channels = [str(c) for c in self.channels] or [str(c) for c in range(values[0].shape[1])]
         labels = None if self.labels is None else as_labels(self.labels)
-        for name, value in {"values": values, "ids": ids, "channels": channels, "labels": labels}.items():
+        for name, value in {
+            "values": values,
+            "ids": ids,
+            "channels": channels,
+            "labels": labels,
+        }.items():
             object.__setattr__(self, name, value)
         self._check()
 
     def _check(self) -> None:
         where = self.source
         if self.frame is not None and math.prod(self.frame) != self.n_channels:
-            raise ValueError(f"{where}: a frame of {' x '.join(map(str, self.frame))} (rows, columns, channels) has "
-                             f"{math.prod(self.frame)} values, but a timestep has {self.n_channels}")  # fmt: skip
+            raise ValueError(
+                f"{where}: a frame of {' x '.join(map(str, self.frame))} (rows, columns, channels) has "
+                f"{math.prod(self.frame)} values, but a timestep has {self.n_channels}"
+            )
         for i, (name, x) in enumerate(zip(self.ids, self.values, strict=True)):
             if x.shape[1] != self.n_channels:
-                raise ValueError(f"{where}: expected {self.n_channels} channels ({listed(self.channels)}) in every "
-                                 f"series, got {x.shape[1]} in {name!r}; arrays are (time, channels)")  # fmt: skip
+                raise ValueError(
+                    f"{where}: expected {self.n_channels} channels ({listed(self.channels)}) in every "
+                    f"series, got {x.shape[1]} in {name!r}; arrays are (time, channels)"
+                )
             for what, beside in (("times", self.times), ("places", self.places)):
                 if beside is not None and len(beside[i]) != len(x):
-                    raise ValueError(f"{where}: series {name!r} has {len(x)} timesteps but {len(beside[i])} {what}")
+                    raise ValueError(
+                        f"{where}: series {name!r} has {len(x)} timesteps but {len(beside[i])} {what}"
+                    )
             if x.dtype != np.uint8 and np.isinf(x).any():
                 step, channel = np.argwhere(np.isinf(x))[0]
-                raise ValueError(f"{where}: {np.isinf(x).sum()} values of series {name!r} are infinite in float32, the "
-                                 f"first at timestep {step} of channel {self.channels[channel]!r}; write NaN where a "
-                                 f"value is missing")  # fmt: skip
+                raise ValueError(
+                    f"{where}: {np.isinf(x).sum()} values of series {name!r} are infinite in float32, the "
+                    f"first at timestep {step} of channel {self.channels[channel]!r}; write NaN where a "
+                    f"value is missing"
+                )
 
     def __len__(self) -> int:
         return len(self.values)
@@ -123,15 +148,25 @@ class Sequences:
         """
         stride = length if stride is None else stride
         if length < 1 or stride < 1:
-            raise ValueError(f"expected window and stride of at least 1 timestep, got {length} and {stride}")
+            raise ValueError(
+                f"expected window and stride of at least 1 timestep, got {length} and {stride}"
+            )
         longest = int(self.lengths.max())
         if length > longest:
-            raise ValueError(f"{self.source}: a window of {length} timesteps is longer than the longest series "
-                             f"({longest}); choose at most {longest}")  # fmt: skip
-        cuts = [(i, s) for i, x in enumerate(self.values) for s in range(0, max(len(x) - length, 0) + 1, stride)]
+            raise ValueError(
+                f"{self.source}: a window of {length} timesteps is longer than the longest series "
+                f"({longest}); choose at most {longest}"
+            )
+        cuts = [
+            (i, s)
+            for i, x in enumerate(self.values)
+            for s in range(0, max(len(x) - length, 0) + 1, stride)
+        ]
         kept = [(i, s) for i, s in cuts if not missing(self.values[i][s : s + length])]
         if not kept:
-            raise ValueError(f"{self.source}: every window of {length} timesteps is missing throughout (all NaN)")
+            raise ValueError(
+                f"{self.source}: every window of {length} timesteps is missing throughout (all NaN)"
+            )
         notes = [f"cut into {len(kept)} windows of {length} timesteps, one every {stride}"]
         if rest := sum(max(n - length, 0) % stride for n in self.lengths.tolist()):
             notes.append(f"{rest} timesteps at the ends that fill no window are left out")
@@ -146,7 +181,9 @@ class Sequences:
             labels=None if self.labels is None else self.labels[owner],
             ids=[f"{self.ids[i]}@{s}" for i, s in kept],
             times=None if self.times is None else [self.times[i][s : s + length] for i, s in kept],
-            places=None if self.places is None else [self.places[i][s : s + length] for i, s in kept],
+            places=None
+            if self.places is None
+            else [self.places[i][s : s + length] for i, s in kept],
             notes=(*self.notes, *notes),
         )
 
@@ -159,7 +196,9 @@ class Sequences:
         if all(x.dtype == np.uint8 for x in self.values):
             return self
         seen = np.array([~np.isnan(x).all(axis=0) for x in self.values])  # (n, channels)
-        cells = 1 if self.frame is None else self.frame[0] * self.frame[1]  # a scene may have room for more agents
+        cells = (
+            1 if self.frame is None else self.frame[0] * self.frame[1]
+        )  # a scene may have room for more agents
         somewhere = np.tile(seen.any(axis=0).reshape(cells, -1).any(axis=0), cells)
         if empty := [self.channels[k] for k in np.flatnonzero(~somewhere)]:
             raise ValueError(
@@ -167,8 +206,10 @@ class Sequences:
                 f"leave it out (the others: {','.join(c for c in self.channels if c not in empty) or 'none'})"
             )
         if blank := [self.ids[k] for k in np.flatnonzero(~seen.any(axis=1))]:
-            raise ValueError(f"{self.source}: {len(blank)} series have no observed value (length zero or all NaN): "
-                             f"{listed(map(repr, blank))}; leave them out")  # fmt: skip
+            raise ValueError(
+                f"{self.source}: {len(blank)} series have no observed value (length zero or all NaN): "
+                f"{listed(map(repr, blank))}; leave them out"
+            )
         return self
 
     def constant(self) -> list[str]:
@@ -188,8 +229,10 @@ class Sequences:
         if isinstance(X, (list, tuple)):
             series = [_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
             if wrong := [i for i, x in enumerate(series) if x.ndim not in (1, 2)]:
-                raise ValueError(f"expected arrays (channels, time) in the list, got shape {series[wrong[0]].shape} "
-                                 f"at X[{wrong[0]}]")  # fmt: skip
+                raise ValueError(
+                    f"expected arrays (channels, time) in the list, got shape {series[wrong[0]].shape} "
+                    f"at X[{wrong[0]}]"
+                )
             series = [x.reshape(1, -1) if x.ndim == 1 else x for x in series]
         else:
             array = _numbers(X, "X")
@@ -198,9 +241,16 @@ class Sequences:
                 rows = (1,) if scene else ()  # agents stand in one row
                 frame = (*rows, *array.shape[2:], 1)[:3]
                 if array.ndim == 5 and array.shape[2] in (1, 3) and array.shape[4] > 4:
-                    raise ValueError(f"expected films (n, time, rows, columns, channels), got {array.shape}: the axes "
-                                     "look like PyTorch's; pass X.transpose(0, 1, 3, 4, 2)")  # fmt: skip
-                if not scene and array.dtype != np.uint8 and array.min() >= 0 and 2 < array.max() <= 255:
+                    raise ValueError(
+                        f"expected films (n, time, rows, columns, channels), got {array.shape}: the axes "
+                        "look like PyTorch's; pass X.transpose(0, 1, 3, 4, 2)"
+                    )
+                if (
+                    not scene
+                    and array.dtype != np.uint8
+                    and array.min() >= 0
+                    and 2 < array.max() <= 255
+                ):
                     raise ValueError(
                         f"expected a film as bytes (uint8, 0..255) or as numbers in 0..1, got {array.dtype} up to "
                         f"{array.max():g}; pass X.astype(np.uint8), or X / 255"
@@ -208,8 +258,10 @@ class Sequences:
                 flat = array.reshape(*array.shape[:2], -1)
                 return cls(list(flat), None if y is None else as_labels(y), frame=frame)
             if array.ndim not in (2, 3):
-                raise ValueError(f"expected X of shape (n, channels, time) or (n, time), got {array.shape}"
-                                 + ("; for one series write X[None]" if array.ndim == 1 else ""))  # fmt: skip
+                raise ValueError(
+                    f"expected X of shape (n, channels, time) or (n, time), got {array.shape}"
+                    + ("; for one series write X[None]" if array.ndim == 1 else "")
+                )
             series = list(array[:, None, :] if array.ndim == 2 else array)
         if not series:
             raise ValueError("expected at least one series in X, got none")
@@ -218,13 +270,19 @@ class Sequences:
 
     def summary(self) -> list[tuple[str, str]]:
         """What was understood, as (name, text) rows for ``inspect``."""
-        lengths, total = self.lengths, sum(x.size for x in self.values)
+        lengths = self.lengths
+        total = sum(x.size for x in self.values)
         missing = sum(int(np.isnan(x).sum()) for x in self.values if x.dtype != np.uint8)
         span = f"{lengths.min()} / {int(np.median(lengths))} / {lengths.max()}"
         rows = [
             ("source", self.source),
             ("series", str(len(self))),
-            ("timesteps", f"{lengths[0]}" if lengths.min() == lengths.max() else f"{span} (min / median / max)"),
+            (
+                "timesteps",
+                f"{lengths[0]}"
+                if lengths.min() == lengths.max()
+                else f"{span} (min / median / max)",
+            ),
             ("channels", f"{self.n_channels}: {listed(self.channels)}")
             if self.frame is None
             else ("frame", " x ".join(map(str, self.frame)) + " (rows, columns, channels)"),
@@ -237,7 +295,8 @@ class Sequences:
             counted = (f"{name} ({count})" for name, count in zip(names, counts, strict=True))
             rows.append(("labels", f"{len(names)}: {listed(counted)}"))
         if self.times is not None:
-            first, last = min(t[0] for t in self.times), max(t[-1] for t in self.times)
+            first = min(t[0] for t in self.times)
+            last = max(t[-1] for t in self.times)
             rows.append(("times", f"{moment(first)} to {moment(last)}"))
         if self.frame is None:
             changing = np.logical_or.reduce([_changes(x) for x in self.values])  # (channels,)
@@ -250,7 +309,9 @@ class Sequences:
 
 def stack(values: Sequence[npt.NDArray[Any]]) -> FloatArray:
     """Arrays ``(time_i, channels)`` as one ``(b, longest, channels)``, NaN after a short one; 0..255 becomes 0..1."""
-    out = np.full((len(values), max(map(len, values)), values[0].shape[1]), np.nan, dtype=np.float32)
+    out = np.full(
+        (len(values), max(map(len, values)), values[0].shape[1]), np.nan, dtype=np.float32
+    )
     for row, x in zip(out, values, strict=True):
         row[: len(x)] = x
         if x.dtype == np.uint8:
@@ -269,8 +330,12 @@ def as_labels(y: Any) -> npt.NDArray[np.str_]:
     out: list[str] = []
     for i, label in enumerate(array.tolist()):
         if label is None or label != label:
-            raise ValueError(f"the label of series {i} is missing; give every series a label, or none")
-        out.append(str(int(label)) if isinstance(label, float) and label.is_integer() else str(label))
+            raise ValueError(
+                f"the label of series {i} is missing; give every series a label, or none"
+            )
+        out.append(
+            str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
+        )
     return np.array(out, dtype=np.str_)
 
 
@@ -302,8 +367,10 @@ def _numbers(x: Any, name: str) -> npt.NDArray[Any]:
     try:
         array = np.asanyarray(x)
     except ValueError as error:  # ragged nested lists
-        raise ValueError(f"{name}: expected an array of numbers; give series of unequal length as a list of "
-                         f"(channels, time_i) arrays ({error})") from error  # fmt: skip
+        raise ValueError(
+            f"{name}: expected an array of numbers; give series of unequal length as a list of "
+            f"(channels, time_i) arrays ({error})"
+        ) from error
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name}: expected numbers, got dtype {array.dtype}")
     if isinstance(array, np.ma.MaskedArray):  # what is masked is missing
@@ -319,24 +386,36 @@ def _as_float32(x: Any, name: str, kept: tuple[type, ...]) -> FloatArray:
         raise ValueError(f"{name}: expected at least one timestep, got a series of length zero")
     if array.dtype in kept:
         return array
-    with np.errstate(over="ignore"):  # what does not fit float32 becomes inf and is reported as such
+    with np.errstate(
+        over="ignore"
+    ):  # what does not fit float32 becomes inf and is reported as such
         return array.astype(np.float32, copy=False)
 
 
 def _check_axes(shapes: list[tuple[int, ...]]) -> tuple[str, ...]:
     """Refuse series that are surely (time, channels) instead of (channels, time); a note when it only looks so."""
-    channels, times = {s[0] for s in shapes}, {s[1] for s in shapes}
+    channels = {s[0] for s in shapes}
+    times = {s[1] for s in shapes}
     if len(channels) > 1:
         swapped = len(times) == 1 and max(times) < min(channels)
         raise ValueError(
             f"expected arrays (channels, time_i) with one number of channels, got {listed(sorted(channels))} channels "
             f"(shapes {listed(shapes)}); "
-            + ("they look like (time, channels): pass [x.T for x in X]" if swapped else "give every series the same")
+            + (
+                "they look like (time, channels): pass [x.T for x in X]"
+                if swapped
+                else "give every series the same"
+            )
         )
-    c, t = shapes[0][0], max(times)
+    c = shapes[0][0]
+    t = max(times)
     if t <= 8 and c >= 8 * max(t, 4):
         raise ValueError(
             f"expected (channels, time), got series of {c} channels and only {t} timesteps: the axes look swapped; "
             f"pass X.transpose(0, 2, 1), or Sequences([x.T for x in X]) if they are right"
         )
-    return (f"more channels ({c}) than timesteps ({t}): check that X is (n, channels, time)",) if c > t else ()
+    return (
+        (f"more channels ({c}) than timesteps ({t}): check that X is (n, channels, time)",)
+        if c > t
+        else ()
+    )

@@ -10,14 +10,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .wgs84 import arc, bearing, to_ecef, to_local, to_lonlat, wrap
 from .sequences import Sequences, listed
+from .wgs84 import arc, bearing, to_ecef, to_local, to_lonlat, wrap
 
 Floats = npt.NDArray[np.float64]
 
 DEFAULT = ("dx", "dy", "speed")  # without dt, which tells how the recorder was set: see docs/log.md
 SCENE = ("x", "y")  # by default for agents: where they stand to each other
-FEATURES = ("x", "y", "z", "lon", "lat", "dx", "dy", "speed", "acceleration", "heading", "turn", "dt")
+FEATURES = (
+    "x",
+    "y",
+    "z",
+    "lon",
+    "lat",
+    "dx",
+    "dy",
+    "speed",
+    "acceleration",
+    "heading",
+    "turn",
+    "dt",
+)
 NEED_TIMES = {"speed", "acceleration", "dt"}
 FAR = 10  # times the usual interval between fixes is a gap, which resampling never bridges
 
@@ -38,18 +51,28 @@ class Motion:
 
     def __post_init__(self) -> None:
         if wrong := [name for name in self.features or () if name not in FEATURES]:
-            raise ValueError(f"features: expected some of {', '.join(FEATURES)}, got {listed(map(repr, wrong))}; "
-                             "further columns of a table are named with values=")  # fmt: skip
+            raise ValueError(
+                f"features: expected some of {', '.join(FEATURES)}, got {listed(map(repr, wrong))}; "
+                "further columns of a table are named with values="
+            )
         if self.features is not None and len(set(self.features)) < max(len(self.features), 1):
-            raise ValueError(f"features: expected different names, at least one, got {listed(self.features) or 'none'}")
+            raise ValueError(
+                f"features: expected different names, at least one, got {listed(self.features) or 'none'}"
+            )
         for name in ("step", "gap", "max_speed", "agents", "time_unit"):
             value = getattr(self, name)
             if value is None:
                 continue
-            if not isinstance(value, (int, float)) or not (value > 0 or (name == "gap" and value == 0)):
-                raise ValueError(f"expected {name} to be a number above 0, got {value!r}"
-                                 + "; 0 never splits" * (name == "gap"))  # fmt: skip
-        if self.agents is not None and (isinstance(self.agents, bool) or self.agents != int(self.agents)):
+            if not isinstance(value, (int, float)) or not (
+                value > 0 or (name == "gap" and value == 0)
+            ):
+                raise ValueError(
+                    f"expected {name} to be a number above 0, got {value!r}"
+                    + "; 0 never splits" * (name == "gap")
+                )
+        if self.agents is not None and (
+            isinstance(self.agents, bool) or self.agents != int(self.agents)
+        ):
             raise ValueError(f"expected agents to be a whole number, got {self.agents!r}")
 
     def given(self) -> list[str]:
@@ -81,14 +104,23 @@ class Track:
 
 
 def _seconds(since: npt.NDArray[Any]) -> Floats:
-    return np.asarray(since / np.timedelta64(1, "s") if since.dtype.kind == "m" else since, dtype=np.float64)
+    return np.asarray(
+        since / np.timedelta64(1, "s") if since.dtype.kind == "m" else since, dtype=np.float64
+    )
 
 
-def _without_jumps(tracks: list[Track], degrees: bool, max_speed: float, notes: list[str]) -> list[Track]:
+def _without_jumps(
+    tracks: list[Track], degrees: bool, max_speed: float, notes: list[str]
+) -> list[Track]:
     """Tracks without the fixes that cannot be reached at `max_speed` from the fixes around them."""
-    kept = [t.part(_reachable(t.seconds, to_ecef(t.places) if degrees else t.places, max_speed)) for t in tracks]
+    kept = [
+        t.part(_reachable(t.seconds, to_ecef(t.places) if degrees else t.places, max_speed))
+        for t in tracks
+    ]
     if jumps := sum(len(t.places) for t in tracks) - sum(len(t.places) for t in kept):
-        notes.append(f"{jumps} fixes are left out as jumps: faster than {max_speed:g} m/s from the fixes around them")
+        notes.append(
+            f"{jumps} fixes are left out as jumps: faster than {max_speed:g} m/s from the fixes around them"
+        )
     return kept
 
 
@@ -100,7 +132,8 @@ def _reachable(seconds: Floats, points: Floats, max_speed: float) -> npt.NDArray
         return keep
     edges = np.r_[0, np.flatnonzero(fast) + 1, len(points)]
     longest = int(np.argmax(np.diff(edges)))
-    first, end = edges[longest], edges[longest + 1]
+    first = edges[longest]
+    end = edges[longest + 1]
     for last, others in ((end - 1, range(end, len(points))), (first, range(first - 1, -1, -1))):
         for k in others:
             near = np.linalg.norm(points[k] - points[last])
@@ -127,9 +160,15 @@ def _split(tracks: list[Track], gap: float, notes: list[str]) -> list[Track]:
     for track in tracks:
         cuts = [0, *(np.flatnonzero(np.diff(track.seconds) >= gap) + 1), len(track.places)]
         parts = [slice(a, b) for a, b in pairwise(cuts)]
-        out += [track] if len(parts) == 1 else [track.part(p, f"{track.id}#{k}") for k, p in enumerate(parts, 1)]
+        out += (
+            [track]
+            if len(parts) == 1
+            else [track.part(p, f"{track.id}#{k}") for k, p in enumerate(parts, 1)]
+        )
     if len(out) > len(tracks):
-        notes.append(f"{len(tracks)} tracks were split into {len(out)} where no fix came for {gap:g} s")
+        notes.append(
+            f"{len(tracks)} tracks were split into {len(out)} where no fix came for {gap:g} s"
+        )
     return out
 
 
@@ -137,16 +176,22 @@ def _resampled(track: Track, step: float, degrees: bool, late: float) -> Track:
     """Fixes every `step` seconds, from `late` seconds after the first, on straight lines (also through the Earth)."""
     old = track.seconds
     new = np.arange(int((old[-1] - late) / step + 1e-9) + 1) * step + late
-    columns = np.concatenate([to_ecef(track.places) if degrees else track.places, track.values], axis=1)
+    columns = np.concatenate(
+        [to_ecef(track.places) if degrees else track.places, track.values], axis=1
+    )
     made = np.stack([np.interp(new, old, column) for column in columns.T], axis=1)
     width = columns.shape[1] - track.values.shape[1]
     places = to_lonlat(made[:, :width]) if degrees else made[:, :width]
     start = track.times[0] if track.times is not None else 0
-    offset = (new * 1e9).round().astype("timedelta64[ns]") if isinstance(start, np.datetime64) else new
+    offset = (
+        (new * 1e9).round().astype("timedelta64[ns]") if isinstance(start, np.datetime64) else new
+    )
     return Track(track.id, track.label, start + offset, places, made[:, width:])
 
 
-def movement(places: Floats, seconds: Floats, degrees: bool, origin: Floats | None = None) -> dict[str, Floats]:
+def movement(
+    places: Floats, seconds: Floats, degrees: bool, origin: Floats | None = None
+) -> dict[str, Floats]:
     """What can be said of the movement along places ``(n, 2)`` at `seconds (n,)`: name -> ``(n,)``.
 
     x, y: metres east and north of the origin, by default the first place. dx, dy: metres east and north from the place
@@ -194,7 +239,9 @@ def described(
     features = _features(tracks, motion, source, degrees, together)
     further = channels[1:] if "z" in features else channels
     if twice := {*features} & {*further}:
-        raise ValueError(f"{source}: {listed(sorted(twice))} is a feature and a column; rename the column")
+        raise ValueError(
+            f"{source}: {listed(sorted(twice))} is a feature and a column; rename the column"
+        )
     tracks = _cleaned(tracks, motion, source, notes, degrees=degrees, together=together)
     origin = _middle(tracks, degrees) if together else None
     values = []
@@ -203,8 +250,13 @@ def described(
         if "z" in features:
             known["z"] = track.values[:, 0]
         own = track.values[:, len(channels) - len(further) :]
-        values.append(np.column_stack([*(known[name] for name in features), own]).astype(np.float32))
-    notes.append(f"features: {', '.join(features)}" + (f"; further channels: {listed(further)}" if further else ""))
+        values.append(
+            np.column_stack([*(known[name] for name in features), own]).astype(np.float32)
+        )
+    notes.append(
+        f"features: {', '.join(features)}"
+        + (f"; further channels: {listed(further)}" if further else "")
+    )
     return Sequences(
         values,
         None if tracks[0].label is None else np.array([t.label for t in tracks]),
@@ -218,28 +270,42 @@ def described(
     )
 
 
-def _features(tracks: list[Track], motion: Motion, source: str, degrees: bool, together: bool) -> tuple[str, ...]:
+def _features(
+    tracks: list[Track], motion: Motion, source: str, degrees: bool, together: bool
+) -> tuple[str, ...]:
     """The features asked for, or the default; ValueError for those that the tracks cannot have."""
     default = DEFAULT if tracks[0].times is not None else DEFAULT[:2]
     features = motion.features or (SCENE if together else default)
-    if tracks[0].times is None and (asked := sorted(NEED_TIMES & {*features} | {*motion.given()} - {"features"})):
-        raise ValueError(f"{source}: {listed(asked)} needs the times of the fixes; name their column with time=")
+    if tracks[0].times is None and (
+        asked := sorted(NEED_TIMES & {*features} | {*motion.given()} - {"features"})
+    ):
+        raise ValueError(
+            f"{source}: {listed(asked)} needs the times of the fixes; name their column with time="
+        )
     if not degrees and {"lon", "lat"} & {*features}:
-        raise ValueError(f"{source}: the places are in metres, and lon and lat are degrees; ask for the features x and "
-                         "y, which are metres from the first fix")  # fmt: skip
+        raise ValueError(
+            f"{source}: the places are in metres, and lon and lat are degrees; ask for the features x and "
+            "y, which are metres from the first fix"
+        )
     return features
 
 
 def _middle(tracks: list[Track], degrees: bool) -> Floats:
     """The mean of all places, `(1, 2)`."""
     everywhere = np.concatenate([t.places for t in tracks])
-    return to_lonlat(to_ecef(everywhere).mean(0, keepdims=True)) if degrees else everywhere.mean(0, keepdims=True)
+    return (
+        to_lonlat(to_ecef(everywhere).mean(0, keepdims=True))
+        if degrees
+        else everywhere.mean(0, keepdims=True)
+    )
 
 
 def _facts(tracks: list[Track], degrees: bool) -> list[str]:
     """What the tracks are like: where, how long, how often a fix."""
     points = [to_ecef(t.places) if degrees else t.places for t in tracks]
-    lengths = [np.linalg.norm(np.diff(p, axis=0), axis=1).sum() / (1000 if degrees else 1) for p in points]
+    lengths = [
+        np.linalg.norm(np.diff(p, axis=0), axis=1).sum() / (1000 if degrees else 1) for p in points
+    ]
     low, high = (f(np.concatenate([t.places for t in tracks]), axis=0) for f in (np.min, np.max))
     x, y = ("longitude", "latitude") if degrees else ("x", "y")
     facts = [
@@ -261,7 +327,13 @@ def _span(values: Any) -> str:
 
 
 def _cleaned(
-    tracks: list[Track], motion: Motion, source: str, notes: list[str], *, degrees: bool, together: bool
+    tracks: list[Track],
+    motion: Motion,
+    source: str,
+    notes: list[str],
+    *,
+    degrees: bool,
+    together: bool,
 ) -> list[Track]:
     """Without jumps, split at gaps, resampled; tracks of a single fix are left out."""
     if motion.max_speed is not None:
@@ -271,12 +343,16 @@ def _cleaned(
         offsets = _offsets(tracks) if together else np.zeros(len(tracks))
         late = -offsets % motion.step
         tracks = [_resampled(t, motion.step, degrees, s) for t, s in zip(tracks, late, strict=True)]
-        notes.append(f"resampled to a fix every {motion.step:g} s, along straight lines between fixes")
+        notes.append(
+            f"resampled to a fix every {motion.step:g} s, along straight lines between fixes"
+        )
     kept = [t for t in tracks if len(t.places) > 1]
     if len(kept) < len(tracks):
         notes.append(f"{len(tracks) - len(kept)} tracks of a single fix are left out")
     if not kept:
-        raise ValueError(f"{source}: no track has two fixes or more; is the column that names the tracks right (id=)?")
+        raise ValueError(
+            f"{source}: no track has two fixes or more; is the column that names the tracks right (id=)?"
+        )
     return kept
 
 

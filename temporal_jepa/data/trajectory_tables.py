@@ -13,26 +13,50 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .sequences import Sequences, listed
-from .series_tables import as_matrix, as_texts, find_ids, find_label, find_time, numeric_only, read_times, series_labels, tidy
 from .delimited import Columns
+from .sequences import Sequences, listed
+from .series_tables import (
+    as_matrix,
+    as_texts,
+    find_ids,
+    find_label,
+    find_time,
+    numeric_only,
+    read_times,
+    series_labels,
+    tidy,
+)
 from .trajectories import Floats, Motion, Track, described
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DEGREES = re.compile(r"(?P<prefix>.*[\s_.:-])?(?P<axis>lon|lng|long|longitude|lat|latitude)", re.IGNORECASE)
+DEGREES = re.compile(
+    r"(?P<prefix>.*[\s_.:-])?(?P<axis>lon|lng|long|longitude|lat|latitude)", re.IGNORECASE
+)
 METRES = (("x", "y"), ("easting", "northing"), ("east", "north"))
 HEIGHTS = ("z", "ele", "elevation", "alt", "altitude", "height")
 OWNERS = re.compile(
     r"(?i:trip|user|person|animal|vehicle|vessel|ship|mmsi|imo|icao24|flight|callsign|imei|taxi|bus|driver|device|name|"
     r"(individual|tag)[_-]local[_-]identifier)"
 )
-KINDS = ("mode", "transport_mode", "activity", "species", "behaviour", "behavior", "kind", "type", "vehicle_type")
+KINDS = (
+    "mode",
+    "transport_mode",
+    "activity",
+    "species",
+    "behaviour",
+    "behavior",
+    "kind",
+    "type",
+    "vehicle_type",
+)
 FARTHEST = 1e12  # metres, beyond Saturn
 CALENDAR = {"year", "month", "day", "hour", "minute", "second"}  # parts of a time, no measurements
 NUMBER = r"[+-]?\d+\.?\d*(?:[eE][+-]?\d+)?"
-POINT = re.compile(rf"\s*(?:POINT\s*Z?\s*\()?\s*({NUMBER})[\s,;]+({NUMBER})(?:[\s,;]+{NUMBER})?\s*\)?\s*")
+POINT = re.compile(
+    rf"\s*(?:POINT\s*Z?\s*\()?\s*({NUMBER})[\s,;]+({NUMBER})(?:[\s,;]+{NUMBER})?\s*\)?\s*"
+)
 
 
 @dataclass
@@ -70,7 +94,11 @@ def is_track_table(frame: pd.DataFrame, columns: Columns, motion: Motion) -> boo
 
 
 def from_fixes(
-    frame: pd.DataFrame, columns: Columns, motion: Motion, source: str = "frame", notes: Iterable[str] = ()
+    frame: pd.DataFrame,
+    columns: Columns,
+    motion: Motion,
+    source: str = "frame",
+    notes: Iterable[str] = (),
 ) -> Sequences:
     """The tracks of a table of fixes, one series each, with the features of `motion` as channels.
 
@@ -83,7 +111,9 @@ def from_fixes(
     frame, roles = _roles(frame, columns, motion, source, lines)
     tracks = _tracks(frame, roles, motion.time_unit, source, lines)
     together = columns.layout == "scene"
-    return described(tracks, roles.values, motion, source, lines, degrees=roles.degrees, together=together)
+    return described(
+        tracks, roles.values, motion, source, lines, degrees=roles.degrees, together=together
+    )
 
 
 def _roles(
@@ -96,10 +126,14 @@ def _roles(
     ident, time, label, spent = _named(frame, columns, notes)
     found = _find_places(frame, columns)
     if found is None:
-        rest = list(columns.values or numeric_only(frame, [n for n in frame.columns if n not in spent]))
+        rest = list(
+            columns.values or numeric_only(frame, [n for n in frame.columns if n not in spent])
+        )
         if len(rest) < 2:
-            raise ValueError(f"{source}: expected columns of places, lon and lat or x and y, got "
-                             f"{listed(frame.columns)}; name two with values=A,B")  # fmt: skip
+            raise ValueError(
+                f"{source}: expected columns of places, lon and lat or x and y, got "
+                f"{listed(frame.columns)}; name two with values=A,B"
+            )
         found = (rest[0], rest[1]), False
         columns = replace(columns, values=tuple(rest[2:]) if columns.values else None)
     places, degrees = found
@@ -107,13 +141,18 @@ def _roles(
         frame, places = _split_points(frame, places[0], degrees, source, notes)
     spent |= {*places, *(motion.features or ())}
     others = [n for n in frame.columns if n not in spent and n.lower() not in {*CALENDAR, *HEIGHTS}]
-    values = numeric_only(frame, others) if columns.values is None else [n for n in columns.values if n]
+    values = (
+        numeric_only(frame, others) if columns.values is None else [n for n in columns.values if n]
+    )
     if "z" in (motion.features or ()):
         values = [_height(frame, source), *values]
     what = "longitude and latitude in degrees" if degrees else "x and y in metres"
-    owner, clock = f"{ident!r} names the track" if ident else "one track", f", {time!r} is the time" * bool(time)
-    notes.append(f"layout {columns.layout or 'tracks'}: {what} are the columns {places[0]!r} and {places[1]!r}, {owner}"
-                 + clock)  # fmt: skip
+    owner = f"{ident!r} names the track" if ident else "one track"
+    clock = f", {time!r} is the time" * bool(time)
+    notes.append(
+        f"layout {columns.layout or 'tracks'}: {what} are the columns {places[0]!r} and {places[1]!r}, {owner}"
+        + clock
+    )
     if unused := [n for n in frame.columns if n not in (ident, time, label, *places, *values)]:
         notes.append(f"columns left out: {listed(unused)}")
     return frame, _Roles(places, degrees, ident, time, label, values)
@@ -124,7 +163,11 @@ def _named(
 ) -> tuple[str | None, str | None, str | None, set[str | None]]:
     """The columns of id, time and label, and those that are no values: these, further ids, and what was ruled out."""
     time = find_time(frame) if columns.time is None else columns.time or None
-    label = find_label([str(n) for n in frame.columns], time) if columns.label is None else columns.label or None
+    label = (
+        find_label([str(n) for n in frame.columns], time)
+        if columns.label is None
+        else columns.label or None
+    )
     if label is not None and columns.label is None and frame[label].isna().any():
         notes.append(f"column {label!r} is not filled in every row: it is no label")
         label = None
@@ -132,7 +175,11 @@ def _named(
     several = (n for n in ids if frame[n].duplicated().any())  # another id counts the rows
     ident = next(several, None) if columns.id is None else columns.id or None
     if label is None and columns.label is None and ident is not None:
-        kinds = (n for n in frame.columns if n.lower() in KINDS and n not in (ident, time) and frame[n].notna().all())
+        kinds = (
+            n
+            for n in frame.columns
+            if n.lower() in KINDS and n not in (ident, time) and frame[n].notna().all()
+        )
         label = next((n for n in kinds if (frame.groupby(ident)[n].nunique() == 1).all()), None)
     spent = {ident, time, label, *ids}
     if columns.time == "":
@@ -148,8 +195,10 @@ def _owners(frame: pd.DataFrame, time: str | None) -> list[str]:
 def _height(frame: pd.DataFrame, source: str) -> str:
     height = next((n for want in HEIGHTS for n in frame.columns if n.lower() == want), None)
     if height is None:
-        raise ValueError(f"{source}: the feature z needs a column of heights ({', '.join(HEIGHTS)}), got "
-                         f"{listed(frame.columns)}")  # fmt: skip
+        raise ValueError(
+            f"{source}: the feature z needs a column of heights ({', '.join(HEIGHTS)}), got "
+            f"{listed(frame.columns)}"
+        )
     return str(height)
 
 
@@ -159,7 +208,9 @@ def _find_places(frame: pd.DataFrame, columns: Columns) -> tuple[tuple[str, str]
     pairs: dict[str, dict[str, str]] = {}
     for name in names:
         if match := DEGREES.fullmatch(name):
-            pairs.setdefault(match["prefix"] or "", {})[["lon", "lat"][match["axis"].lower().startswith("lat")]] = name
+            pairs.setdefault(match["prefix"] or "", {})[
+                ["lon", "lat"][match["axis"].lower().startswith("lat")]
+            ] = name
     whole = {prefix: pair for prefix, pair in pairs.items() if len(pair) == 2}
     if "" in whole or len(whole) == 1:
         pair = whole.get("") or next(iter(whole.values()))
@@ -182,15 +233,19 @@ def _split_points(
     parts = frame[name].astype("object").str.extract(POINT).astype(np.float64)
     wrong = np.flatnonzero(parts[0].isna() & frame[name].notna())
     if wrong.size:
-        raise ValueError(f"{source}: expected two numbers in each field of column {name!r}, got "
-                         f"{frame[name].iloc[wrong[0]]!r} in data row {wrong[0] + 1}")  # fmt: skip
+        raise ValueError(
+            f"{source}: expected two numbers in each field of column {name!r}, got "
+            f"{frame[name].iloc[wrong[0]]!r} in data row {wrong[0] + 1}"
+        )
     new = ("lon", "lat") if degrees else ("x", "y")
     first = new[::-1] if name.lower().startswith("lat") else new
     notes.append(f"column {name!r} holds two numbers: {first[0]} and {first[1]}")
     return frame.drop(columns=name).assign(**{first[0]: parts[0], first[1]: parts[1]}), new
 
 
-def _tracks(frame: pd.DataFrame, roles: _Roles, unit: float | None, source: str, notes: list[str]) -> list[Track]:
+def _tracks(
+    frame: pd.DataFrame, roles: _Roles, unit: float | None, source: str, notes: list[str]
+) -> list[Track]:
     """The fixes of each track in the order of time, without those that have no place, no time or a time twice."""
     import pandas as pd
 
@@ -203,27 +258,39 @@ def _tracks(frame: pd.DataFrame, roles: _Roles, unit: float | None, source: str,
     if roles.time is not None:
         has_time = frame[roles.time].notna().to_numpy()
         if not has_time.any():
-            roles.time, has_time = None, ~has_time
+            roles.time = None
+            has_time = ~has_time
     for missing, what in ((~has_place, "place"), (~has_time, "time")):
         if missing.any():
             notes.append(f"{missing.sum()} fixes without a {what} are left out")
-    frame, places = frame[has_place & has_time], places[has_place & has_time]
+    frame = frame[has_place & has_time]
+    places = places[has_place & has_time]
     if not len(frame):
         raise ValueError(f"{source}: no row has a place" + " and a time" * (roles.time is not None))
-    codes, names = np.zeros(len(frame), np.int64), ["track"]
+    codes = np.zeros(len(frame), np.int64)
+    names = ["track"]
     if roles.id is not None:
-        codes, uniques = pd.factorize(np.array(as_texts(frame, roles.id, "id", source), dtype=object))
+        codes, uniques = pd.factorize(
+            np.array(as_texts(frame, roles.id, "id", source), dtype=object)
+        )
         names = [str(name) for name in uniques]
-    labels = None if roles.label is None else series_labels(frame, codes, names, roles.label, source)
+    labels = (
+        None if roles.label is None else series_labels(frame, codes, names, roles.label, source)
+    )
     values = as_matrix(frame, roles.values, source)
     times = None if roles.time is None else _clock(frame[roles.time], unit, notes, source)
     order = _in_time(times, codes, notes)
     cuts = np.flatnonzero(np.diff(codes[order])) + 1
     return [
-        Track(names[codes[rows[0]]], None if labels is None else str(labels[codes[rows[0]]]),
-               None if times is None else times[rows], places[rows], values[rows])
+        Track(
+            names[codes[rows[0]]],
+            None if labels is None else str(labels[codes[rows[0]]]),
+            None if times is None else times[rows],
+            places[rows],
+            values[rows],
+        )
         for rows in np.split(order, cuts)
-    ]  # fmt: skip
+    ]
 
 
 def _check_places(places: Floats, roles: _Roles, source: str) -> None:
@@ -232,19 +299,35 @@ def _check_places(places: Floats, roles: _Roles, source: str) -> None:
     for k, (name, (low, high)) in enumerate(zip(names, limits, strict=True)):
         wrong = np.flatnonzero((places[:, k] < low) | (places[:, k] > high))
         if wrong.size:
-            swapped = roles.degrees and k and np.abs(places[wrong, 1]).max() <= 360 and np.abs(places[:, 0]).max() <= 90
-            hint = "are latitude and longitude swapped?" if swapped else "leave the field empty where it is missing"
-            raise ValueError(f"{source}: expected a {name} from {low:g} to {high:g} in column {roles.places[k]!r}, got "
-                             f"{places[wrong[0], k]:g} in data row {wrong[0] + 1} ({wrong.size} such rows); {hint}"
-                             + "; call metres x and y" * roles.degrees)  # fmt: skip
+            swapped = (
+                roles.degrees
+                and k
+                and np.abs(places[wrong, 1]).max() <= 360
+                and np.abs(places[:, 0]).max() <= 90
+            )
+            hint = (
+                "are latitude and longitude swapped?"
+                if swapped
+                else "leave the field empty where it is missing"
+            )
+            raise ValueError(
+                f"{source}: expected a {name} from {low:g} to {high:g} in column {roles.places[k]!r}, got "
+                f"{places[wrong[0], k]:g} in data row {wrong[0] + 1} ({wrong.size} such rows); {hint}"
+                + "; call metres x and y"
+                * roles.degrees
+            )
 
 
-def _clock(column: pd.Series[Any], unit: float | None, notes: list[str], source: str) -> npt.NDArray[Any]:
+def _clock(
+    column: pd.Series[Any], unit: float | None, notes: list[str], source: str
+) -> npt.NDArray[Any]:
     """Times as datetime64 or numbers of seconds; numbers too large for seconds count from 1970 in smaller units."""
     times = read_times(column, notes, source)
     if times.dtype.kind == "M":
         if unit is not None:
-            raise ValueError(f"{source}: column {column.name!r} holds dates, which need no time_unit=; leave it out")
+            raise ValueError(
+                f"{source}: column {column.name!r} holds dates, which need no time_unit=; leave it out"
+            )
         return times
     if not np.isfinite(times).all():
         raise ValueError(f"{source}: column {column.name!r} holds infinite times; leave them empty")
@@ -256,11 +339,15 @@ def _clock(column: pd.Series[Any], unit: float | None, notes: list[str], source:
         if size >= least:
             notes.append(f"numbers in {column.name!r} are taken as {part} since 1970")
             return times.astype(np.int64).astype(f"datetime64[{part}]").astype("datetime64[ns]")
-    notes.append(f"numbers in {column.name!r} are taken as seconds; time_unit=3600 if they are hours")
+    notes.append(
+        f"numbers in {column.name!r} are taken as seconds; time_unit=3600 if they are hours"
+    )
     return times
 
 
-def _in_time(times: npt.NDArray[Any] | None, codes: npt.NDArray[np.int64], notes: list[str]) -> npt.NDArray[np.int64]:
+def _in_time(
+    times: npt.NDArray[Any] | None, codes: npt.NDArray[np.int64], notes: list[str]
+) -> npt.NDArray[np.int64]:
     """Row numbers by track and time, the first row alone where a track has several at one time."""
     order = np.argsort(codes, kind="stable")
     if times is None:
@@ -270,6 +357,8 @@ def _in_time(times: npt.NDArray[Any] | None, codes: npt.NDArray[np.int64], notes
         notes.append(f"{moved} fixes were not in the order of time and were sorted")
     again = (np.diff(codes[in_time]) == 0) & (times[in_time][1:] == times[in_time][:-1])
     if again.any():
-        notes.append(f"{again.sum()} fixes at the time of another fix of the same track are left out")
+        notes.append(
+            f"{again.sum()} fixes at the time of another fix of the same track are left out"
+        )
     kept: npt.NDArray[np.int64] = in_time[np.r_[True, ~again]]
     return kept

@@ -22,8 +22,22 @@ import numpy.typing as npt
 from .ffmpeg import Facts, Region, Target, decode, survey
 from .sequences import AGENTS, SOME, Frame, Sequences, listed
 
-VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".m2ts", ".wmv", ".flv", ".ogv", ".3gp",
-          ".gif")  # fmt: skip
+VIDEOS = (
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".avi",
+    ".mkv",
+    ".webm",
+    ".mpg",
+    ".mpeg",
+    ".m2ts",
+    ".wmv",
+    ".flv",
+    ".ogv",
+    ".3gp",
+    ".gif",
+)
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 CLIP = 16  # frames of a clip, the default window
 RATE = 8.0  # frames a second, where the films have as many
@@ -51,7 +65,9 @@ class Sampling:
         text = "64" if self.size is None else str(self.size)
         found = re.fullmatch(r"([1-9]\d{0,3})(?:x([1-9]\d{0,3}))?", text.strip())
         if found is None:
-            raise ValueError(f"size={text!r}: expected pixels, such as 64 (a square) or 96x64 (width x height)")
+            raise ValueError(
+                f"size={text!r}: expected pixels, such as 64 (a square) or 96x64 (width x height)"
+            )
         return int(found[2] or found[1]), int(found[1])
 
     @property
@@ -60,8 +76,12 @@ class Sampling:
         text = "center" if self.area is None else str(self.area).strip()
         found = re.fullmatch(r"([2-9]|[1-9]\d+)x([2-9]|[1-9]\d+)\+(\d+)\+(\d+)", text)
         if found is None and text not in ("none", "center"):
-            raise ValueError(f"area={text!r}: expected none, center or WIDTHxHEIGHT+LEFT+TOP, such as 320x240+0+40")
-        return text if found is None else (int(found[1]), int(found[2]), int(found[3]), int(found[4]))
+            raise ValueError(
+                f"area={text!r}: expected none, center or WIDTHxHEIGHT+LEFT+TOP, such as 320x240+0+40"
+            )
+        return (
+            text if found is None else (int(found[1]), int(found[2]), int(found[3]), int(found[4]))
+        )
 
     def given(self) -> list[str]:
         """Names of the options that were set."""
@@ -99,17 +119,24 @@ def read_video(path: Path, sampling: Sampling) -> Sequences:
     films = _films(path)
     found = _each(_survey, films, threading.Event())
     damaged = [text for text in found if isinstance(text, str)]
-    known = [(film, facts) for film, facts in zip(films, found, strict=True) if isinstance(facts, Facts)]
+    known = [
+        (film, facts) for film, facts in zip(films, found, strict=True) if isinstance(facts, Facts)
+    ]
     if not known:
         raise ValueError(damaged[0])
     fps = sampling.fps or min(RATE, float(np.median([facts.rate for _, facts in known])))
     shape = (*sampling.shape, 1 if all(facts.gray for _, facts in known) else 3)
     decoded = _decoded(known, Target(fps, shape, sampling.region))
     damaged += [text for _, text in decoded if text]
-    kept: list[tuple[Film, Any]] = [(film, x) for (film, _), (x, _) in zip(known, decoded, strict=True) if len(x)]
+    kept: list[tuple[Film, Any]] = [
+        (film, x) for (film, _), (x, _) in zip(known, decoded, strict=True) if len(x)
+    ]
     if not kept:
         raise ValueError(damaged[0])
-    notes = [_described([facts for _, facts in known], films[0].loose), _taken(fps, shape, sampling, films[0].loose)]
+    notes = [
+        _described([facts for _, facts in known], films[0].loose),
+        _taken(fps, shape, sampling, films[0].loose),
+    ]
     if damaged:
         notes.append(f"damaged: {listed(damaged)}")
     if len(kept) < len(films):
@@ -128,7 +155,9 @@ def read_video(path: Path, sampling: Sampling) -> Sequences:
     )
 
 
-def from_pictures(array: npt.NDArray[Any], layout: str | None, source: str) -> tuple[npt.NDArray[Any], list[str]]:
+def from_pictures(
+    array: npt.NDArray[Any], layout: str | None, source: str
+) -> tuple[npt.NDArray[Any], list[str]]:
     """An array of pictures as clips ``(n, frames, rows, columns, channels)``, and notes; a scene stays as it is.
 
     array: the same with five axes; four axes are gray clips when they hold bytes or the last is longer than `AGENTS`,
@@ -136,9 +165,17 @@ def from_pictures(array: npt.NDArray[Any], layout: str | None, source: str) -> t
     Bytes stay as they are, numbers in 0..1 too; numbers in 0..255 become bytes.
     """
     shape = array.shape
-    scene = len(shape) == 4 and array.dtype != np.uint8 and shape[3] <= AGENTS if layout is None else layout == "scene"
+    scene = (
+        len(shape) == 4 and array.dtype != np.uint8 and shape[3] <= AGENTS
+        if layout is None
+        else layout == "scene"
+    )
     if len(shape) not in ((4,) if scene else (4, 5) if layout is None else (3, 4, 5)):
-        wanted = "a scene (n, time, agents, features)" if scene else "clips (n, frames, rows, columns[, channels])"
+        wanted = (
+            "a scene (n, time, agents, features)"
+            if scene
+            else "clips (n, frames, rows, columns[, channels])"
+        )
         raise ValueError(f"{source}: expected {wanted}, got an array of shape {shape}")
     if scene:
         note = f"{shape[0]} scenes of {shape[2]} agents with {shape[3]} features (layout=video: pictures)"
@@ -150,10 +187,14 @@ def from_pictures(array: npt.NDArray[Any], layout: str | None, source: str) -> t
     elif len(shape) == 4:
         array = array[..., None]
     n, frames, rows, columns, channels = array.shape
-    notes = [f"{n} clips of {frames} pictures, {rows} x {columns} pixels (rows x columns), {channels} channels"]
+    notes = [
+        f"{n} clips of {frames} pictures, {rows} x {columns} pixels (rows x columns), {channels} channels"
+    ]
     if array.dtype == np.uint8:
         return array, notes
-    low, high = array.min(), array.max()  # NaN when there is one
+    # NaN when there is one
+    low = array.min()
+    high = array.max()
     if 0 <= low <= high <= 1:
         return array, [*notes, f"its numbers are {low:g} to {high:g}: taken as brightness, 0..1"]
     if 0 <= low <= high <= 255:
@@ -161,7 +202,10 @@ def from_pictures(array: npt.NDArray[Any], layout: str | None, source: str) -> t
         for clip, numbers in zip(whole, array, strict=True):
             clip[:] = np.rint(numbers)
         return whole, [*notes, f"its numbers are {low:g} to {high:g}: taken as bytes, 0..255"]
-    return array, [*notes, f"its numbers are {low:g} to {high:g}: taken as they are (pictures have 0..1 or 0..255)"]
+    return array, [
+        *notes,
+        f"its numbers are {low:g} to {high:g}: taken as they are (pictures have 0..1 or 0..255)",
+    ]
 
 
 def shrunk(sequences: Sequences, most: int = 8) -> Sequences:
@@ -176,8 +220,12 @@ def shrunk(sequences: Sequences, most: int = 8) -> Sequences:
     values = []
     for x in sequences.values:
         scale = 255 if x.dtype == np.uint8 else 1
-        sums = np.add.reduceat(x.reshape(-1, rows, columns, channels), down, axis=1, dtype=np.float32)
-        cells = np.add.reduceat(sums, across, axis=2) / (scale * high[:, None, None] * wide[:, None])
+        sums = np.add.reduceat(
+            x.reshape(-1, rows, columns, channels), down, axis=1, dtype=np.float32
+        )
+        cells = np.add.reduceat(sums, across, axis=2) / (
+            scale * high[:, None, None] * wide[:, None]
+        )
         values.append(cells.reshape(len(x), -1))
     return replace(sequences, values=values, channels=[], frame=(len(high), len(wide), channels))
 
@@ -196,18 +244,26 @@ def _films(path: Path) -> list[Film]:
     loose = 2 * sum(file.suffix.lower() in PICTURES for file in files) > len(files)
     kinds = PICTURES if loose else VIDEOS
     if strays := [file.relative_to(path) for file in files if file.suffix.lower() not in kinds]:
-        raise ValueError(f"{path}: expected only {'pictures' if loose else 'videos'}, but found {listed(strays)}; move "
-                         f"them away")  # fmt: skip
+        raise ValueError(
+            f"{path}: expected only {'pictures' if loose else 'videos'}, but found {listed(strays)}; move "
+            f"them away"
+        )
     groups: dict[Path, list[Path]] = {}
     for file in files:
         groups.setdefault(file.parent if loose else file, []).append(file)
     inner = {place.relative_to(path).parts[:-1] for place in groups}
     if len({len(parts) for parts in inner}) > 1 or any(len(parts) > 1 for parts in inner):
-        raise ValueError(f"{path}: expected films in this folder, or all of them in inner folders that are labels, got "
-                         f"some in {listed(sorted('/'.join(parts) or '.' for parts in inner))}")  # fmt: skip
-    names = {place: place.relative_to(path) if place != path else Path(path.name) for place in groups}
-    return [Film(place, str(names[place]), (*names[place].parts[:-1], None)[0], own, loose)
-            for place, own in groups.items()]  # fmt: skip
+        raise ValueError(
+            f"{path}: expected films in this folder, or all of them in inner folders that are labels, got "
+            f"some in {listed(sorted('/'.join(parts) or '.' for parts in inner))}"
+        )
+    names = {
+        place: place.relative_to(path) if place != path else Path(path.name) for place in groups
+    }
+    return [
+        Film(place, str(names[place]), (*names[place].parts[:-1], None)[0], own, loose)
+        for place, own in groups.items()
+    ]
 
 
 def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
@@ -247,16 +303,25 @@ def _survey(film: Film) -> Facts | str:
         return f"{film.place}: {error}"
 
 
-def _decoded(known: list[tuple[Film, Facts]], target: Target) -> list[tuple[npt.NDArray[np.uint8], str]]:
+def _decoded(
+    known: list[tuple[Film, Facts]], target: Target
+) -> list[tuple[npt.NDArray[np.uint8], str]]:
     """The frames of each film, ``(frames, height * width * channels)``, and what is damaged in it, "" for nothing."""
-    width, stop, lock = prod(target.shape), threading.Event(), threading.Lock()
-    counts = [facts.pictures if film.loose else floor(facts.seconds * target.fps + 0.05) + 1 for film, facts in known]
-    starts, share = [0, *accumulate(counts)], max(1, CORES // len(known))
+    width = prod(target.shape)
+    stop = threading.Event()
+    lock = threading.Lock()
+    counts = [
+        facts.pictures if film.loose else floor(facts.seconds * target.fps + 0.05) + 1
+        for film, facts in known
+    ]
+    starts = [0, *accumulate(counts)]
+    share = max(1, CORES // len(known))
 
     def fill(film: Film, facts: Facts, at: int, end: int, threads: int, lost: list[str]) -> int:
         """Write the frames of a film at their place and say where they end."""
         for picture, times in decode(film.files, film.loose, facts, target, threads, lost):
-            times, data = min(times, end - at), picture.tobytes()
+            times = min(times, end - at)
+            data = picture.tobytes()
             with lock:
                 file.seek(at * width)
                 for _ in range(times):
@@ -269,12 +334,17 @@ def _decoded(known: list[tuple[Film, Facts]], target: Target) -> list[tuple[npt.
     def work(job: tuple[Film, Facts, int, int]) -> tuple[int, str]:
         lost: list[str] = []
         ends = fill(*job, share, lost)
-        if lost and share > 1:  # FFmpeg's threads mend a damaged film in another way each time, one always in the same
+        if (
+            lost and share > 1
+        ):  # FFmpeg's threads mend a damaged film in another way each time, one always in the same
             lost.clear()
             ends = fill(*job, 1, lost)
         return ends, _damage(*job[:2], ends - job[2], target.fps, lost)
 
-    jobs = [(*pair, start, start + count) for pair, start, count in zip(known, starts, counts, strict=False)]
+    jobs = [
+        (*pair, start, start + count)
+        for pair, start, count in zip(known, starts, counts, strict=False)
+    ]
     with _space(starts[-1] * width) as file:  # closed, it lives as long as its map
         done = _each(work, jobs, stop)
         file.flush()
@@ -286,8 +356,10 @@ def _space(size: int) -> IO[bytes]:
     """A temporary file of `size` bytes without a name; ValueError where the disk is too small."""
     place = tempfile.gettempdir()
     if size > (free := shutil.disk_usage(place).free):
-        raise ValueError(f"the frames need {size / 1e9:.1f} GB in {place}, where {free / 1e9:.1f} GB are free; choose "
-                         f"a smaller size or fps, or another folder: TMPDIR=FOLDER")  # fmt: skip
+        raise ValueError(
+            f"the frames need {size / 1e9:.1f} GB in {place}, where {free / 1e9:.1f} GB are free; choose "
+            f"a smaller size or fps, or another folder: TMPDIR=FOLDER"
+        )
     file = tempfile.TemporaryFile()  # noqa: SIM115
     file.truncate(size)
     return file
@@ -307,13 +379,19 @@ def _damage(film: Film, facts: Facts, frames: int, fps: float, lost: list[str]) 
 
 def _described(facts: list[Facts], loose: bool) -> str:
     """What the films are, in a line."""
-    codecs, sizes = Counter(f.codec for f in facts), Counter(f"{f.width}x{f.height}" for f in facts)
-    rows = [f"{len(facts)} film{'s' * (len(facts) > 1)}", f"{_span([f.pictures for f in facts])} pictures",
-            *(listed(name for name, _ in counts.most_common()) for counts in (sizes, codecs))]  # fmt: skip
+    codecs = Counter(f.codec for f in facts)
+    sizes = Counter(f"{f.width}x{f.height}" for f in facts)
+    rows = [
+        f"{len(facts)} film{'s' * (len(facts) > 1)}",
+        f"{_span([f.pictures for f in facts])} pictures",
+        *(listed(name for name, _ in counts.most_common()) for counts in (sizes, codecs)),
+    ]
     if not loose:
         rates = _span([round(f.rate, 2) for f in facts])
-        rows += [f"{rates} a second" + ", unsteady" * (not all(f.steady for f in facts)),
-                 f"{sum(f.seconds + 1 / f.rate for f in facts):.1f} s"]  # fmt: skip
+        rows += [
+            f"{rates} a second" + ", unsteady" * (not all(f.steady for f in facts)),
+            f"{sum(f.seconds + 1 / f.rate for f in facts):.1f} s",
+        ]
     return ", ".join(rows)
 
 
@@ -322,9 +400,15 @@ def _taken(fps: float, shape: Frame, sampling: Sampling, loose: bool) -> str:
     names = {"none": "the whole picture", "center": "the middle of each picture"}
     area = names.get(str(sampling.region), sampling.area)
     rate = "every picture" + " (they have no time: fps is not used)" * (sampling.fps is not None)
-    return (f"{rate if loose else f'{fps:g} pictures a second'}, {area} at {shape[1]}x{shape[0]}, "
-            f"{'gray' if shape[2] == 1 else 'colour'}: fps, size and area choose others")  # fmt: skip
+    return (
+        f"{rate if loose else f'{fps:g} pictures a second'}, {area} at {shape[1]}x{shape[0]}, "
+        f"{'gray' if shape[2] == 1 else 'colour'}: fps, size and area choose others"
+    )
 
 
 def _span(numbers: list[float] | list[int]) -> str:
-    return f"{min(numbers):g}" if min(numbers) == max(numbers) else f"{min(numbers):g} to {max(numbers):g}"
+    return (
+        f"{min(numbers):g}"
+        if min(numbers) == max(numbers)
+        else f"{min(numbers):g} to {max(numbers):g}"
+    )

@@ -19,7 +19,8 @@ RADIUS = 6371008.8  # metres, mean radius (2a + b) / 3
 
 def to_ecef(lonlat: Floats) -> Floats:
     """Longitude and latitude ``(..., 2)`` in degrees to ECEF ``(..., 3)`` in metres."""
-    lon, lat = np.deg2rad(lonlat[..., 0]), np.deg2rad(lonlat[..., 1])
+    lon = np.deg2rad(lonlat[..., 0])
+    lat = np.deg2rad(lonlat[..., 1])
     normal = EQUATOR / np.sqrt(1 - ECCENTRICITY2 * np.sin(lat) ** 2)
     across = normal * np.cos(lat)
     up = normal * (1 - ECCENTRICITY2) * np.sin(lat)
@@ -28,11 +29,17 @@ def to_ecef(lonlat: Floats) -> Floats:
 
 def to_lonlat(ecef: Floats) -> Floats:
     """ECEF ``(..., 3)`` in metres to longitude and latitude ``(..., 2)`` in degrees (Bowring 1976, one step)."""
-    x, y, z = ecef[..., 0], ecef[..., 1], ecef[..., 2]
-    across, polar = np.hypot(x, y), EQUATOR * (1 - FLATTENING)
+    x = ecef[..., 0]
+    y = ecef[..., 1]
+    z = ecef[..., 2]
+    across = np.hypot(x, y)
+    polar = EQUATOR * (1 - FLATTENING)
     reduced = np.arctan2(z * EQUATOR, across * polar)
     second = ECCENTRICITY2 / (1 - ECCENTRICITY2)
-    lat = np.arctan2(z + second * polar * np.sin(reduced) ** 3, across - ECCENTRICITY2 * EQUATOR * np.cos(reduced) ** 3)
+    lat = np.arctan2(
+        z + second * polar * np.sin(reduced) ** 3,
+        across - ECCENTRICITY2 * EQUATOR * np.cos(reduced) ** 3,
+    )
     return np.stack([np.rad2deg(np.arctan2(y, x)), np.rad2deg(lat)], axis=-1)
 
 
@@ -43,7 +50,8 @@ def to_local(lonlat: Floats, origin: Floats) -> Floats:
     100 km and by 4 km at 1000 km; `arc` of the length of all three metres is right.
     """
     x, y, z = np.moveaxis(to_ecef(lonlat) - to_ecef(origin), -1, 0)
-    lon, lat = np.deg2rad(origin[..., 0]), np.deg2rad(origin[..., 1])
+    lon = np.deg2rad(origin[..., 0])
+    lat = np.deg2rad(origin[..., 1])
     outward = x * np.cos(lon) + y * np.sin(lon)
     east = y * np.cos(lon) - x * np.sin(lon)
     north = z * np.cos(lat) - outward * np.sin(lat)

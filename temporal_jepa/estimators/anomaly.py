@@ -14,13 +14,15 @@ from ..checkpoint import from_pretrained
 from ..config import PretrainConfig
 from ..data.sequences import Sequences
 from ..embed import check_channels, embed_sequences
-from ..training.initial import channel_statistics, initial_model
 from ..model.jepa import TemporalJEPA
+from ..training.initial import channel_statistics, initial_model
 from ..training.trainer import pick_device, train
 
 Array = npt.NDArray[Any]
 Kind = Literal["distance", "error"]
-SHORTEST, LONGEST = 16, 512  # timesteps of a window that the data choose
+# timesteps of a window that the data choose
+SHORTEST = 16
+LONGEST = 512
 PERIOD_FROM = 2**16  # the period is looked for in at most so many timesteps, the first
 TOKENS = 16  # of a window, when an encoder is trained here: a tenth of the time of 64, and no worse
 LAPS = 8  # windows that cover a timestep when distances are taken; half as many when errors are
@@ -105,9 +107,13 @@ class SurpriseDetector(BaseEstimator):
             raise ValueError(f"quantile must lie strictly between 0 and 1, got {self.quantile}")
         self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         given = self._given()
-        if given is not None and given.config.views and "error" in kinds:
-            raise ValueError(f"method {self.method!r} needs a model of the channels together; this one sees each alone")
-        if given is not None and not given.config.views:  # an encoder with views takes any channels
+        if given is not None and given.config.resolutions and "error" in kinds:
+            raise ValueError(
+                f"method {self.method!r} needs a model of the channels together; this one sees each alone"
+            )
+        if (
+            given is not None and not given.config.resolutions
+        ):  # an encoder with views takes any channels
             check_channels(given, known)
         self.unit_ = channel_statistics(known)[1]
         self.window_ = self._window(known, given)
@@ -141,8 +147,12 @@ class SurpriseDetector(BaseEstimator):
         check_is_fitted(self)
         series = _series(X)
         if series.n_channels != self.known_.n_channels:
-            raise ValueError(f"expected {self.known_.n_channels} channels, as in fit, got {series.n_channels}")
-        if empty := [name for name, x in zip(series.ids, series.values, strict=True) if np.isnan(x).all()]:
+            raise ValueError(
+                f"expected {self.known_.n_channels} channels, as in fit, got {series.n_channels}"
+            )
+        if empty := [
+            name for name, x in zip(series.ids, series.values, strict=True) if np.isnan(x).all()
+        ]:
             raise ValueError(f"series {empty[0]} has no observed value: all of it is missing (NaN)")
         total = [np.zeros(n) for n in series.lengths]
         for kind, (low, unit) in self.scale_.items():
@@ -166,7 +176,7 @@ class SurpriseDetector(BaseEstimator):
         longest = int(known.lengths.max())
         if self.window is None:
             usual = _whole_periods(max(map(period, known.values)))
-            most = model.config.seq_len if model and not model.config.views else LONGEST
+            most = model.config.seq_len if model and not model.config.resolutions else LONGEST
             usual = min(usual, most, longest // 8)
             window = max(usual, min(SHORTEST, longest // 2))
         else:
@@ -192,13 +202,16 @@ class SurpriseDetector(BaseEstimator):
         places = []
         for i, x in enumerate(series):
             last = max(len(x) - self.window_, 0)
-            starts = np.unique(np.append(np.arange(0, last + 1, max(1, self.window_ // laps)), last)).tolist()
+            starts = np.unique(
+                np.append(np.arange(0, last + 1, max(1, self.window_ // laps)), last)
+            ).tolist()
             places += [(i, s) for s in starts if not np.isnan(x[s : s + self.window_]).all()]
         return np.array(places, dtype=np.int64)  # (m, 2)
 
     def _windows(self, series: list[Array], places: Array) -> tuple[list[Array], list[Array]]:
         """Windows `(window, channels)` without their mean, in units of the channels; then also with deviation 1."""
-        values, shapes = [], []
+        values = []
+        shapes = []
         for i, start in places.tolist():
             w = series[i][start : start + self.window_] / self.unit_
             count = np.maximum((~np.isnan(w)).sum(0), 1)
@@ -210,17 +223,22 @@ class SurpriseDetector(BaseEstimator):
     def _raw(self, kind: Kind, series: list[Array]) -> list[Array]:
         """Distance or error before calibration, for each timestep: a list of float64 `(time_i,)`."""
         places = self._places(series, LAPS if kind == "distance" else LAPS // 2)
-        rows = self._distances(series, places) if kind == "distance" else self._errors(series, places)
+        rows = (
+            self._distances(series, places) if kind == "distance" else self._errors(series, places)
+        )
         total, count = ([np.zeros(len(x)) for x in series] for _ in range(2))
         for (i, start), row in zip(places.tolist(), rows, strict=True):
             total[i][start : start + self.window_] += np.nan_to_num(row[: len(series[i]) - start])
             count[i][start : start + self.window_] += ~np.isnan(row[: len(series[i]) - start])
-        return [np.where(c > 0, t / np.maximum(c, 1), np.nan) for t, c in zip(total, count, strict=True)]
+        return [
+            np.where(c > 0, t / np.maximum(c, 1), np.nan) for t, c in zip(total, count, strict=True)
+        ]
 
     def _encodable(self, shapes: list[Array]) -> Sequences:
         """Shapes in the units that the encoder is used to."""
         norm = self.model_.target_encoder.normalizer
-        mean, std = norm.mean.cpu().numpy(), norm.std.cpu().numpy()
+        mean = norm.mean.cpu().numpy()
+        std = norm.std.cpu().numpy()
         return Sequences([shape * std + mean for shape in shapes])
 
     def _described(self, series: list[Array], places: Array) -> tuple[Array, Array]:
@@ -229,7 +247,9 @@ class SurpriseDetector(BaseEstimator):
         values = np.zeros((len(places), self.window_, series[0].shape[1]), dtype=np.float32)
         for row, w in zip(values, windows, strict=True):
             row[: len(w)] = np.nan_to_num(w)
-        return embed_sequences(self.model_, self._encodable(shapes)), values.reshape(len(places), -1)
+        return embed_sequences(self.model_, self._encodable(shapes)), values.reshape(
+            len(places), -1
+        )
 
     def _remember(self, known: Sequences) -> None:
         """Describe the windows of the known series; the two parts of a description get the same total variance."""
@@ -244,9 +264,16 @@ class SurpriseDetector(BaseEstimator):
 
     def _distances(self, series: list[Array], places: Array) -> Array:
         """Mean distance of windows to the nearest known ones that do not overlap them, `(m, window)`."""
-        Z, square = self._weighed(*self._described(series, places)), (self.references_**2).sum(1)
-        own = np.array([[np.array_equal(x[: len(k)], k, equal_nan=True) for k in self.known_.values] for x in series])
-        count, out = max(1, min(NEIGHBOURS, len(square) // 10)), np.empty(len(Z))
+        Z = self._weighed(*self._described(series, places))
+        square = (self.references_**2).sum(1)
+        own = np.array(
+            [
+                [np.array_equal(x[: len(k)], k, equal_nan=True) for k in self.known_.values]
+                for x in series
+            ]
+        )
+        count = max(1, min(NEIGHBOURS, len(square) // 10))
+        out = np.empty(len(Z))
         for rows in np.array_split(np.arange(len(Z)), -(-len(Z) // CHUNK)):
             table = (Z[rows] ** 2).sum(1)[:, None] + square - 2 * Z[rows] @ self.references_.T
             which, start = places[rows].T
@@ -263,7 +290,9 @@ class SurpriseDetector(BaseEstimator):
         """Mean prediction error of each timestep over masks that hide all of it, `(m, window)`."""
         windows = self._encodable(self._windows(series, places)[1])
         generator = torch.Generator().manual_seed(self.seed_)
-        model, device, out = self.model_, next(self.model_.parameters()).device, []
+        model = self.model_
+        device = next(self.model_.parameters()).device
+        out = []
         for rows in np.array_split(np.arange(len(windows)), -(-len(windows) // 64)):
             x = torch.from_numpy(windows.batch(rows)).to(device)
             seen = model.context_encoder.tokens_observed(model.context_encoder.prepare(x)[1])
@@ -271,11 +300,19 @@ class SurpriseDetector(BaseEstimator):
             for _ in range(PAIRS):
                 visible = model.draw_masks(x, generator)[0]
                 rest = seen & ~visible
-                rest = torch.where(rest.any(1, keepdim=True), rest, visible)  # a lone token is always visible
+                rest = torch.where(
+                    rest.any(1, keepdim=True), rest, visible
+                )  # a lone token is always visible
                 errors += [model.prediction_error(x, visible), model.prediction_error(x, rest)]
             mean = torch.stack(errors).nanmean(0)  # (B, N)
             steps = mean.repeat_interleave(model.config.patch, dim=1)[:, : x.shape[1]]
-            out.append(np.pad(steps.cpu().numpy(), ((0, 0), (0, self.window_ - x.shape[1])), constant_values=np.nan))
+            out.append(
+                np.pad(
+                    steps.cpu().numpy(),
+                    ((0, 0), (0, self.window_ - x.shape[1])),
+                    constant_values=np.nan,
+                )
+            )
         return np.concatenate(out)
 
 
@@ -306,6 +343,10 @@ def _series(X: Any) -> Sequences:
     """One or several long series: an array `(time,)` or `(channels, time)`, a list of such, or `Sequences`."""
     if isinstance(X, Sequences):
         if X.frame is not None:
-            raise ValueError(f"{X.source}: expected series, got frames of {X.frame} (rows, columns, channels)")
+            raise ValueError(
+                f"{X.source}: expected series, got frames of {X.frame} (rows, columns, channels)"
+            )
         return X
-    return Sequences.from_arrays(X if isinstance(X, (list, tuple)) and (not X or np.ndim(X[0])) else [X])
+    return Sequences.from_arrays(
+        X if isinstance(X, (list, tuple)) and (not X or np.ndim(X[0])) else [X]
+    )

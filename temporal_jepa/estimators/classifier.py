@@ -29,13 +29,15 @@ from ..config import Pool
 from ..data.sequences import Sequences
 from ..embed import embed_sequences
 from ..model.encoder import view_pool
-from .embedder import TemporalJEPAEmbedder, as_seed
-from ..model.masks import draw_visible
 from ..model.jepa import TemporalJEPA
+from ..model.masks import draw_visible
 from ..model.multiscale import ROWS, bridged, channel_signs, standardised, values_beside
+from .embedder import TemporalJEPAEmbedder, as_seed
 
 HIDDEN = 0.3  # share of the observed tokens that fine-tuning hides in each step
-HELD_OUT, FEWEST = 0.25, 16  # share of the series that decides how long, from so many series on
+# share of the series that decides how long, from so many series on
+HELD_OUT = 0.25
+FEWEST = 16
 STAGES = 4  # lengths of fine-tuning to choose among, besides none
 
 
@@ -61,7 +63,11 @@ class _FineTuner(BaseEstimator):
     def _start(self, X: Any, seed: int) -> TemporalJEPAEmbedder:
         """The embedder to start from: fitted, loaded, or a copy of the one given."""
         if isinstance(self.base, TemporalJEPAEmbedder):
-            return copy.deepcopy(self.base) if hasattr(self.base, "model_") else clone(self.base).fit(X)
+            return (
+                copy.deepcopy(self.base)
+                if hasattr(self.base, "model_")
+                else clone(self.base).fit(X)
+            )
         if self.base is None:
             return TemporalJEPAEmbedder(random_state=seed, device=self.device).fit(X)
         return TemporalJEPAEmbedder.from_pretrained(self.base, device=self.device)
@@ -69,13 +75,19 @@ class _FineTuner(BaseEstimator):
     def __sklearn_clone__(self) -> Self:
         """A fitted base stays fitted in a clone: in cross-validation too, it is where fine-tuning starts."""
         parameters = self.get_params(deep=False)
-        return type(self)(**{name: v if name == "base" else copy.deepcopy(v) for name, v in parameters.items()})
+        return type(self)(
+            **{name: v if name == "base" else copy.deepcopy(v) for name, v in parameters.items()}
+        )
 
-    def _learn(self, X: Any, targets: npt.NDArray[Any], head: Any, groups: npt.NDArray[Any] | None) -> None:
+    def _learn(
+        self, X: Any, targets: npt.NDArray[Any], head: Any, groups: npt.NDArray[Any] | None
+    ) -> None:
         """Fit `embedder_` and `head_`; targets float `(n,)` or class numbers, groups the classes to hold out evenly."""
         if self.steps < 0 or self.batch_size < 1 or not self.lr > 0:
-            raise ValueError(f"steps must be at least 0, batch_size at least 1 and lr above 0, got {self.steps}, "
-                             f"{self.batch_size} and {self.lr}")  # fmt: skip
+            raise ValueError(
+                f"steps must be at least 0, batch_size at least 1 and lr above 0, got {self.steps}, "
+                f"{self.batch_size} and {self.lr}"
+            )
         seed = as_seed(self.random_state)
         self.embedder_ = self._start(X, seed)
         sequences = self.embedder_.sequences(X)
@@ -89,9 +101,15 @@ class _FineTuner(BaseEstimator):
         if split is not None:
             rest, held = split
             model = copy.deepcopy(self.embedder_.model_)
-            for stage, done in _tune(model, sequences.select(rest), targets[rest], stages, self, seed):
-                fitted = copy.deepcopy(head).fit(self._features(done, sequences.select(rest)), targets[rest])
-                self.scores_[stage] = float(fitted.score(self._features(done, sequences.select(held)), targets[held]))
+            for stage, done in _tune(
+                model, sequences.select(rest), targets[rest], stages, self, seed
+            ):
+                fitted = copy.deepcopy(head).fit(
+                    self._features(done, sequences.select(rest)), targets[rest]
+                )
+                self.scores_[stage] = float(
+                    fitted.score(self._features(done, sequences.select(held)), targets[held])
+                )
         self.steps_ = max(self.scores_, key=lambda s: (self.scores_[s], -s)) if self.scores_ else 0
         if self.steps_:
             for _ in _tune(self.embedder_.model_, sequences, targets, [self.steps_], self, seed):
@@ -154,7 +172,12 @@ class TemporalJEPAClassifier(ClassifierMixin, _FineTuner):
             raise ValueError(
                 f"expected series of at least 2 classes, got {len(y)} series of {len(self.classes_)} class"
             )
-        self._learn(X, codes, make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-3, 3, 10))), codes)
+        self._learn(
+            X,
+            codes,
+            make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-3, 3, 10))),
+            codes,
+        )
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
@@ -185,7 +208,9 @@ class TemporalJEPARegressor(RegressorMixin, _FineTuner):
         return np.asarray(self._outputs(X, "predict"))
 
 
-def finetune(X: Any, y: Any = None, **options: Any) -> TemporalJEPAClassifier | TemporalJEPARegressor:
+def finetune(
+    X: Any, y: Any = None, **options: Any
+) -> TemporalJEPAClassifier | TemporalJEPARegressor:
     """Fit a classifier, or for numbers with a fraction a regressor; options are their arguments.
 
     `X` is what `TemporalJEPAEmbedder` takes; of `Sequences` the labels are `y` unless others are given.
@@ -197,11 +222,15 @@ def finetune(X: Any, y: Any = None, **options: Any) -> TemporalJEPAClassifier | 
     """
     if y is None and isinstance(X, Sequences) and X.labels is not None:
         y = X.labels
-        with contextlib.suppress(ValueError):  # labels are text; what reads as numbers with a fraction is numbers
+        with contextlib.suppress(
+            ValueError
+        ):  # labels are text; what reads as numbers with a fraction is numbers
             numbers = y.astype(np.float64)
             y = numbers if np.isfinite(numbers).all() and (numbers % 1).any() else y
     if y is None:
-        raise ValueError("fine-tuning needs a label for each series: y, or the labels of the sequences")
+        raise ValueError(
+            "fine-tuning needs a label for each series: y, or the labels of the sequences"
+        )
     if type_of_target(y).startswith("continuous"):
         return TemporalJEPARegressor(**options).fit(X, y)
     return TemporalJEPAClassifier(**options).fit(X, y)
@@ -219,25 +248,47 @@ def _held_out(
     counts = np.bincount(groups)
     if counts.min() < 2 or round(HELD_OUT * n) < len(counts):
         return None
-    first = next(StratifiedShuffleSplit(1, test_size=HELD_OUT, random_state=seed).split(np.zeros(n), groups))
+    first = next(
+        StratifiedShuffleSplit(1, test_size=HELD_OUT, random_state=seed).split(np.zeros(n), groups)
+    )
     return first[0], first[1]
 
 
 def _tune(
-    model: TemporalJEPA, sequences: Sequences, targets: npt.NDArray[Any], stages: list[int], how: _FineTuner, seed: int
+    model: TemporalJEPA,
+    sequences: Sequences,
+    targets: npt.NDArray[Any],
+    stages: list[int],
+    how: _FineTuner,
+    seed: int,
 ) -> Iterator[tuple[int, TemporalJEPA]]:
     """Fine-tune the encoder that embeds, in place; yields (steps done, model) at each stage."""
-    encoder, pool, total = model.target_encoder, how.embedder_.pool, max(stages)
-    device, classed = next(model.parameters()).device, targets.dtype.kind in "iu"
+    encoder = model.target_encoder
+    pool = how.embedder_.pool
+    total = max(stages)
+    device = next(model.parameters()).device
+    classed = targets.dtype.kind in "iu"
     goal = torch.from_numpy(targets if classed else _standard(targets)).to(device)
-    head = _Head(embed_sequences(model, sequences, pool), int(targets.max()) + 1 if classed else 1).to(device)
-    weights = [{"params": [*encoder.parameters()], "lr": how.lr}, {"params": [*head.parameters()], "lr": 2 * how.lr}]
-    optimizer = torch.optim.AdamW(weights, weight_decay=0.01, betas=(0.9, 0.95), fused=device.type != "mps")
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * step / total))
-    rng, generator = np.random.default_rng([seed, 6]), torch.Generator().manual_seed(seed)
-    features, size = _whole(model, sequences, pool, generator), min(how.batch_size, len(sequences))
-    if model.config.views:
-        features, size = _views(model, sequences, pool, generator), min(size, max(2, ROWS // sequences.n_channels))
+    head = _Head(
+        embed_sequences(model, sequences, pool), int(targets.max()) + 1 if classed else 1
+    ).to(device)
+    weights = [
+        {"params": [*encoder.parameters()], "lr": how.lr},
+        {"params": [*head.parameters()], "lr": 2 * how.lr},
+    ]
+    optimizer = torch.optim.AdamW(
+        weights, weight_decay=0.01, betas=(0.9, 0.95), fused=device.type != "mps"
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * step / total)
+    )
+    rng = np.random.default_rng([seed, 6])
+    generator = torch.Generator().manual_seed(seed)
+    features = _whole(model, sequences, pool, generator)
+    size = min(how.batch_size, len(sequences))
+    if model.config.resolutions:
+        features = _views(model, sequences, pool, generator)
+        size = min(size, max(2, ROWS // sequences.n_channels))
     for step in range(total + 1):
         if step in stages:
             yield step, model
@@ -262,26 +313,38 @@ def _partly(model: TemporalJEPA, x: Tensor, pool: Pool, generator: torch.Generat
     """Features of a batch `(B, T, C)`, of which a part is hidden."""
     encoder = model.target_encoder
     x, known = encoder.prepare(x.to(next(model.parameters()).device))
-    visible = draw_visible(encoder.tokens_observed(known).cpu(), "random", HIDDEN, generator).to(x.device)
-    return model.features(x, encoder.hide(known, visible), pool)
+    visible = draw_visible(encoder.tokens_observed(known).cpu(), "random", HIDDEN, generator).to(
+        x.device
+    )
+    return model.features(x, encoder.mask(known, visible), pool)
 
 
-def _whole(model: TemporalJEPA, sequences: Sequences, pool: Pool, generator: torch.Generator) -> Features:
+def _whole(
+    model: TemporalJEPA, sequences: Sequences, pool: Pool, generator: torch.Generator
+) -> Features:
     return lambda rows: _partly(model, torch.from_numpy(sequences.batch(rows)), pool, generator)
 
 
-def _views(model: TemporalJEPA, sequences: Sequences, pool: Pool, generator: torch.Generator) -> Features:
+def _views(
+    model: TemporalJEPA, sequences: Sequences, pool: Pool, generator: torch.Generator
+) -> Features:
     """As `embed_views`: each channel by itself at each length, added with signs; then the values, which stay."""
-    channels, moments = sequences.n_channels, 2  # that the encoder appends, always 0 and 1 here
+    # that the encoder appends, always 0 and 1 here
+    channels = sequences.n_channels
+    moments = 2
     filled = [bridged(x) for x in sequences.values]
-    views = [torch.from_numpy(np.stack([standardised(x, length) for x in filled])).float()[..., None]
-             for length in model.config.views]  # (n, C, L, 1) each  # fmt: skip
+    views = [
+        torch.from_numpy(np.stack([standardised(x, length) for x in filled])).float()[..., None]
+        for length in model.config.resolutions
+    ]  # (n, C, L, 1) each
     beside = torch.from_numpy(values_beside(filled)).float()
 
     def features(rows: npt.NDArray[np.int64]) -> Tensor:
         parts = []
         for view in views:
-            part = _partly(model, view[rows].flatten(0, 1), view_pool(pool), generator)[:, :-moments]
+            part = _partly(model, view[rows].flatten(0, 1), view_pool(pool), generator)[
+                :, :-moments
+            ]
             signs = torch.from_numpy(channel_signs(channels, part.shape[1])).to(part)
             parts.append((torch.unflatten(part, 0, (-1, channels)) * signs).sum(1))
         return torch.cat([*parts, beside[rows].to(parts[0])], dim=1)

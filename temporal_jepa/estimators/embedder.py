@@ -11,10 +11,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ..checkpoint import from_pretrained, save_pretrained
-from ..files import channels_of, folder_of, read_config
 from ..config import RATE, WARM_STEPS, Pool, PretrainConfig
 from ..data.sequences import Sequences
 from ..embed import embed_sequences, embed_timesteps
+from ..files import channels_of, folder_of, read_config
 from ..model.jepa import TemporalJEPA
 from ..training.initial import SCRATCH, first_model, start_of
 from ..training.trainer import train
@@ -100,10 +100,12 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         self.channels_: int | None = sequences.n_channels
         seed = as_seed(self.random_state)
         config = PretrainConfig(self.steps, self.batch_size, self.lr, seed=seed, device=self.device)
-        chosen = {name: getattr(self, name) for name in ARCHITECTURE if getattr(self, name) is not None}
+        chosen = {
+            name: getattr(self, name) for name in ARCHITECTURE if getattr(self, name) is not None
+        }
         start = start_of(sequences, self.init_from, chosen)
         model = first_model(sequences, start, seed, chosen)
-        config = config.settled(len(sequences), warm=start != SCRATCH)
+        config = config.resolved(len(sequences), warm=start != SCRATCH)
         self._count_features_out(model, sequences)
         history: list[dict[str, Any]] = []
         self.model_ = train(model, sequences, config, on_row=history.append)
@@ -119,7 +121,9 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         """
         check_is_fitted(self)
         embedding = embed_sequences(self.exact(), self.sequences(X), self.pool)
-        self._n_features_out = embedding.shape[1]  # that of "series-small" goes with the channels of X
+        self._n_features_out = embedding.shape[
+            1
+        ]  # that of "series-small" goes with the channels of X
         return embedding
 
     def transform_timesteps(self, X: Any) -> list[npt.NDArray[np.float32]]:
@@ -136,7 +140,9 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         save_pretrained(self.model_, folder, {"channels": self.channels_})
 
     @classmethod
-    def from_pretrained(cls, source: str | os.PathLike[str], pool: Pool = "all", device: str = "cpu") -> Self:
+    def from_pretrained(
+        cls, source: str | os.PathLike[str], pool: Pool = "all", device: str = "cpu"
+    ) -> Self:
         """A fitted embedder from a run folder, a folder of `save_pretrained`, or "owner/name" on the hub.
 
         "series-small" comes with the package: an encoder trained on synthetic series, for any number of channels, any
@@ -169,15 +175,21 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             NotFittedError: before `fit` or `from_pretrained`.
         """
         check_is_fitted(self)
-        config = PretrainConfig(steps, self.batch_size, lr, seed=as_seed(self.random_state), device=self.device)
+        config = PretrainConfig(
+            steps, self.batch_size, lr, seed=as_seed(self.random_state), device=self.device
+        )
         history: list[dict[str, Any]] = []
-        self.model_ = train(copy.deepcopy(self.model_), self.sequences(X), config, on_row=history.append)
+        self.model_ = train(
+            copy.deepcopy(self.model_), self.sequences(X), config, on_row=history.append
+        )
         self.history_ = history
         return self
 
     def _count_features_out(self, model: TemporalJEPA, sequences: Sequences) -> None:
         """Learn the width of an embedding from one series, before training: a wrong `pool` then costs nothing."""
-        self._n_features_out = embed_sequences(model.eval(), sequences.select([0]), self.pool).shape[1]
+        self._n_features_out = embed_sequences(
+            model.eval(), sequences.select([0]), self.pool
+        ).shape[1]
 
     def exact(self) -> TemporalJEPA:
         """The model in float64: rounded to float32, a result does not show what shared its batch."""
@@ -197,12 +209,20 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         collection = isinstance(X, (list, tuple)) and not _is_table(X)
         if not collection:
             X = X if isinstance(X, (list, tuple)) or hasattr(X, "shape") else np.asarray(X)
-            checks = {"dtype": np.float32, "ensure_all_finite": "allow-nan", "ensure_min_samples": 2 if fitting else 1}
-            columns_count = fitting or getattr(self, "n_features_in_", None) != self.channels_  # fitted on a table
+            checks = {
+                "dtype": np.float32,
+                "ensure_all_finite": "allow-nan",
+                "ensure_min_samples": 2 if fitting else 1,
+            }
+            columns_count = (
+                fitting or getattr(self, "n_features_in_", None) != self.channels_
+            )  # fitted on a table
             if np.ndim(X) in (4, 5):  # frames: bytes stay bytes
                 X = np.asarray(X)
             elif np.ndim(X) == 2 and columns_count:
-                X = validate_data(self, X, reset=fitting, ensure_min_features=2 if fitting else 1, **checks)
+                X = validate_data(
+                    self, X, reset=fitting, ensure_min_features=2 if fitting else 1, **checks
+                )
                 return Sequences.from_arrays(X)
             else:
                 X = check_array(X, allow_nd=True, **checks)
@@ -210,11 +230,17 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
 
     def _collection(self, sequences: Sequences, fitting: bool) -> Sequences:
         if fitting and len(sequences) < 2:
-            raise ValueError("expected at least 2 series, got 1 sample; cut a long recording into windows")
+            raise ValueError(
+                "expected at least 2 series, got 1 sample; cut a long recording into windows"
+            )
         if fitting:
-            validate_data(self, [x.T for x in sequences.values], skip_check_array=True)  # learns n_features_in_
-        elif self.model_.config.views and self.channels_ not in (None, sequences.n_channels):
-            raise ValueError(f"expected series of {self.channels_} channels, as in fit, got {sequences.n_channels}")
+            validate_data(
+                self, [x.T for x in sequences.values], skip_check_array=True
+            )  # learns n_features_in_
+        elif self.model_.config.resolutions and self.channels_ not in (None, sequences.n_channels):
+            raise ValueError(
+                f"expected series of {self.channels_} channels, as in fit, got {sequences.n_channels}"
+            )
         return sequences
 
     def __sklearn_tags__(self) -> Any:

@@ -11,12 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .probes import check_classes
 from ..model.transformer import coordinates, sincos
+from .probes import check_classes
 
 Array = npt.NDArray[Any]
-WIDTH, HEADS = 64, 4
-BATCH, RATE, EPOCHS, STEPS = 64, 1e-3, 40, (300, 1500)  # optimizer steps: EPOCHS, within these bounds
+WIDTH = 64
+HEADS = 4
+# optimizer steps: EPOCHS, within these bounds
+BATCH = 64
+RATE = 1e-3
+EPOCHS = 40
+STEPS = (300, 1500)
 
 
 class AttentiveHead(nn.Module):
@@ -29,19 +34,32 @@ class AttentiveHead(nn.Module):
     def __init__(self, dim: int, classes: int, cells: tuple[int, int]):
         super().__init__()
         self.cells = cells
-        self.enter, self.query = nn.Linear(dim, WIDTH), nn.Parameter(torch.randn(HEADS, 1, WIDTH // HEADS) * 0.02)
-        self.read, self.norm = nn.Linear(WIDTH, 2 * WIDTH), nn.LayerNorm(WIDTH)
-        self.mlp = nn.Sequential(nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Dropout(0.2), nn.Linear(2 * WIDTH, WIDTH))
-        self.leave = nn.Sequential(nn.LayerNorm(WIDTH), nn.Dropout(0.2), nn.Linear(WIDTH, classes))
+        self.proj_in = nn.Linear(dim, WIDTH)
+        self.query = nn.Parameter(torch.randn(HEADS, 1, WIDTH // HEADS) * 0.02)
+        self.read = nn.Linear(WIDTH, 2 * WIDTH)
+        self.norm = nn.LayerNorm(WIDTH)
+        self.mlp = nn.Sequential(
+            nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Dropout(0.2), nn.Linear(2 * WIDTH, WIDTH)
+        )
+        self.proj_out = nn.Sequential(
+            nn.LayerNorm(WIDTH), nn.Dropout(0.2), nn.Linear(WIDTH, classes)
+        )
 
     def forward(self, tokens: Tensor, seen: Tensor) -> Tensor:
         """`(B, N, D)` standardised, bool `(B, N)` -> logits `(B, classes)`."""
-        places = coordinates(torch.arange(tokens.shape[1], device=tokens.device), self.cells)  # (N, axes)
-        h = self.norm(self.enter(tokens) + sincos(places, WIDTH))  # (B, N, W)
-        k, v = (torch.unflatten(part, -1, (HEADS, -1)).transpose(1, 2) for part in self.read(h).chunk(2, dim=-1))
+        places = coordinates(
+            torch.arange(tokens.shape[1], device=tokens.device), self.cells
+        )  # (N, axes)
+        h = self.norm(self.proj_in(tokens) + sincos(places, WIDTH))  # (B, N, W)
+        k, v = (
+            torch.unflatten(part, -1, (HEADS, -1)).transpose(1, 2)
+            for part in self.read(h).chunk(2, dim=-1)
+        )
         query = self.query.expand(len(tokens), -1, -1, -1)  # (B, H, 1, W / H)
-        h = F.scaled_dot_product_attention(query, k, v, attn_mask=seen[:, None, None, :])[:, :, 0].flatten(1)  # (B, W)
-        logits: Tensor = self.leave(h + self.mlp(h))
+        h = F.scaled_dot_product_attention(query, k, v, attn_mask=seen[:, None, None, :])[
+            :, :, 0
+        ].flatten(1)  # (B, W)
+        logits: Tensor = self.proj_out(h + self.mlp(h))
         return logits
 
 
@@ -69,16 +87,20 @@ def attentive_probe(
     Raises:
         ValueError: for shapes that do not agree, a single class in train, or a sequence without a token.
     """
-    known, asked = np.asarray(train_y).astype(np.str_), np.asarray(test_y).astype(np.str_)
+    known = np.asarray(train_y).astype(np.str_)
+    asked = np.asarray(test_y).astype(np.str_)
     for name, (tokens, seen), labels in (("train", train, known), ("test", test, asked)):
         if tokens.ndim != 3 or seen.shape != tokens.shape[:2] or len(labels) != len(tokens):
-            raise ValueError(f"expected {name} tokens (n, N, D), bool (n, N) and n labels, got {tokens.shape}, "
-                             f"{seen.shape} and {len(labels)}")  # fmt: skip
+            raise ValueError(
+                f"expected {name} tokens (n, N, D), bool (n, N) and n labels, got {tokens.shape}, "
+                f"{seen.shape} and {len(labels)}"
+            )
         if not seen.any(1).all():
             raise ValueError(f"{int((~seen.any(1)).sum())} {name} sequences have no token")
     check_classes(known, asked)
     classes, codes = np.unique(known, return_inverse=True)
-    scale, rng = _moments(*train), np.random.default_rng(seed)
+    scale = _moments(*train)
+    rng = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         head = AttentiveHead(train[0].shape[2], len(classes), cells)
@@ -90,7 +112,11 @@ def attentive_probe(
 
 
 def _fit(
-    head: AttentiveHead, train: tuple[Array, Array], y: Tensor, scale: tuple[Tensor, Tensor], rng: np.random.Generator
+    head: AttentiveHead,
+    train: tuple[Array, Array],
+    y: Tensor,
+    scale: tuple[Tensor, Tensor],
+    rng: np.random.Generator,
 ) -> None:
     """Train the head in place, and leave it in evaluation mode."""
     size = min(BATCH, len(y))
@@ -108,7 +134,9 @@ def _fit(
     head.eval()
 
 
-def _batch(part: tuple[Array, Array], rows: Array, scale: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _batch(
+    part: tuple[Array, Array], rows: Array, scale: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
     """Standardised tokens of these rows, 0 where there is none, and which are there."""
     tokens, seen = (torch.from_numpy(array[rows]) for array in part)
     return torch.where(seen[..., None], (tokens.float() - scale[0]) / scale[1], 0.0), seen

@@ -46,13 +46,19 @@ class Index:
     def __init__(self, Z: npt.ArrayLike, ids: Sequence[str] | Array | None = None):
         self.Z = np.asarray(Z, dtype=np.float64)
         if self.Z.ndim != 2 or not len(self.Z):
-            raise ValueError(f"expected vectors of shape (n, features), at least one, got {self.Z.shape}")
+            raise ValueError(
+                f"expected vectors of shape (n, features), at least one, got {self.Z.shape}"
+            )
         self.ids = np.arange(len(self.Z)) if ids is None else np.asarray(ids)
         if self.ids.shape != (len(self.Z),):
-            raise ValueError(f"expected {len(self.Z)} ids, one for each vector, got shape {self.ids.shape}")
+            raise ValueError(
+                f"expected {len(self.Z)} ids, one for each vector, got shape {self.ids.shape}"
+            )
         self.rows = standard(self.Z)
 
-    def nearest(self, z: npt.ArrayLike, k: int = 5, but: Array | None = None) -> tuple[Array, Array]:
+    def nearest(
+        self, z: npt.ArrayLike, k: int = 5, but: Array | None = None
+    ) -> tuple[Array, Array]:
         """The `k` nearest rows of each of `m` vectors, nearest first.
 
         Args:
@@ -68,15 +74,22 @@ class Index:
         """
         asked = np.asarray(z, dtype=np.float64)
         if asked.shape[-1:] != self.Z.shape[1:] or asked.ndim not in (1, 2):
-            raise ValueError(f"expected vectors of {self.Z.shape[1]} features as indexed, got shape {asked.shape}")
+            raise ValueError(
+                f"expected vectors of {self.Z.shape[1]} features as indexed, got shape {asked.shape}"
+            )
         most = len(self.rows) - (but is not None)
         if not 1 <= k <= most:
-            raise ValueError(f"expected k from 1 to {most}, the number of vectors to choose from, got {k}")
+            raise ValueError(
+                f"expected k from 1 to {most}, the number of vectors to choose from, got {k}"
+            )
         queries = standard(np.atleast_2d(asked), self.Z)
-        near, distance = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
+        near = np.empty((len(queries), k), np.int64)
+        distance = np.empty((len(queries), k))
         step = max(1, BLOCK // len(self.rows))
         for part in np.split(np.arange(len(queries)), range(step, len(queries), step)):
-            near[part], distance[part] = self._nearest(queries[part], k, None if but is None else but[part])
+            near[part], distance[part] = self._nearest(
+                queries[part], k, None if but is None else but[part]
+            )
         return (self.ids[near], distance) if asked.ndim == 2 else (self.ids[near[0]], distance[0])
 
     def neighbours(self, k: int = 5) -> tuple[Array, Array]:
@@ -88,6 +101,13 @@ class Index:
         if but is not None:
             square[but >= 0, but[but >= 0]] = np.inf
         near = np.argsort(square, axis=1, kind="stable")[:, :k]
-        distance = np.stack([np.linalg.norm(self.rows[rows] - one, axis=1) for rows, one in zip(near, z, strict=True)])
-        order = np.argsort(distance, axis=1, kind="stable")  # exact where the sum of squares was rounded
+        distance = np.stack(
+            [
+                np.linalg.norm(self.rows[rows] - one, axis=1)
+                for rows, one in zip(near, z, strict=True)
+            ]
+        )
+        order = np.argsort(
+            distance, axis=1, kind="stable"
+        )  # exact where the sum of squares was rounded
         return np.take_along_axis(near, order, axis=1), np.take_along_axis(distance, order, axis=1)

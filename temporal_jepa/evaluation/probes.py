@@ -50,21 +50,33 @@ def probe(
     """
     from sklearn.dummy import DummyClassifier
 
-    train, test = _features(train_Z, "train"), _features(test_Z, "test")
+    train = _features(train_Z, "train")
+    test = _features(test_Z, "test")
     if train.shape[1] != test.shape[1]:
-        raise ValueError(f"expected {train.shape[1]} test features as in train, got {test.shape[1]}")
-    known, asked = _labels(train_y, len(train), "train"), _labels(test_y, len(test), "test")
+        raise ValueError(
+            f"expected {train.shape[1]} test features as in train, got {test.shape[1]}"
+        )
+    known = _labels(train_y, len(train), "train")
+    asked = _labels(test_y, len(test), "test")
     check_classes(known, asked)
     if empty := int(np.isnan(train).all(axis=0).sum()):
-        raise ValueError(f"{empty} of {train.shape[1]} features have no finite value in train; leave them out")
+        raise ValueError(
+            f"{empty} of {train.shape[1]} features have no finite value in train; leave them out"
+        )
     mean = np.nanmean(train, axis=0)
-    train, test = np.where(np.isnan(train), mean, train), np.where(np.isnan(test), mean, test)
-    varies = np.ptp(train, axis=0) > 1e-7 * np.abs(train).max(axis=0)  # 1e-7: the resolution of float32
+    train = np.where(np.isnan(train), mean, train)
+    test = np.where(np.isnan(test), mean, test)
+    varies = np.ptp(train, axis=0) > 1e-7 * np.abs(train).max(
+        axis=0
+    )  # 1e-7: the resolution of float32
     classifier = _classifier(kind, known, seed)
     if not varies.any():
-        classifier, varies = DummyClassifier(strategy="most_frequent"), np.ones_like(varies)
+        classifier = DummyClassifier(strategy="most_frequent")
+        varies = np.ones_like(varies)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)  # a class smaller than 5 folds
+        warnings.filterwarnings(
+            "ignore", "The least populated class", UserWarning
+        )  # a class smaller than 5 folds
         classifier.fit(train[:, varies], known)
     return float(np.mean(classifier.predict(test[:, varies]) == asked))
 
@@ -101,7 +113,9 @@ def compare(
     return rows
 
 
-def controls(train: Sequence[FloatArray], test: Sequence[FloatArray], seed: int = 0) -> dict[str, Pair]:
+def controls(
+    train: Sequence[FloatArray], test: Sequence[FloatArray], seed: int = 0
+) -> dict[str, Pair]:
     """Features that need no encoder of ours: raw values, mean/std/min/max, and MiniRocket where aeon is installed.
 
     Args:
@@ -160,7 +174,9 @@ def stat_features(values: Sequence[FloatArray]) -> FloatArray:
     return out.reshape(len(values), -1)
 
 
-def minirocket_features(train: Sequence[FloatArray], test: Sequence[FloatArray], seed: int = 0) -> Pair:
+def minirocket_features(
+    train: Sequence[FloatArray], test: Sequence[FloatArray], seed: int = 0
+) -> Pair:
     """MiniRocket (arXiv 2012.08791), fitted on train: `(train_Z, test_Z)`, float32 `(n, 9996)`.
 
     It takes one length: all series are resampled to the longest of train, at least 9 timesteps. Gaps are bridged and a
@@ -171,10 +187,15 @@ def minirocket_features(train: Sequence[FloatArray], test: Sequence[FloatArray],
     """
     from aeon.transformations.collection.convolution_based import MiniRocket
 
-    length, channels = max(SHORTEST_MINIROCKET, *(len(x) for x in train)), train[0].shape[1]
-    blocks = [raw_features(values, length).reshape(-1, length, channels) for values in (train, test)]
+    length = max(SHORTEST_MINIROCKET, *(len(x) for x in train))
+    channels = train[0].shape[1]
+    blocks = [
+        raw_features(values, length).reshape(-1, length, channels) for values in (train, test)
+    ]
     mean = np.nanmean(blocks[0], axis=(0, 1))
-    blocks = [np.where(np.isnan(b), mean, b).transpose(0, 2, 1).astype(np.float32) for b in blocks]  # (n, C, T)
+    blocks = [
+        np.where(np.isnan(b), mean, b).transpose(0, 2, 1).astype(np.float32) for b in blocks
+    ]  # (n, C, T)
     state = np.random.get_state()  # noqa: NPY002  MiniRocket seeds numpy's global state: put it back
     try:
         with warnings.catch_warnings():
@@ -216,18 +237,26 @@ def _features(Z: npt.ArrayLike, which: str) -> npt.NDArray[np.float64]:
     if infinite := int(np.isinf(array).any(axis=1).sum()):
         raise ValueError(f"{infinite} of {len(array)} {which} rows hold infinite features")
     if empty := int(np.isnan(array).all(axis=1).sum()):
-        raise ValueError(f"{empty} of {len(array)} {which} rows hold nothing but NaN; did the training diverge?")
+        raise ValueError(
+            f"{empty} of {len(array)} {which} rows hold nothing but NaN; did the training diverge?"
+        )
     return array
 
 
 def _labels(y: Any, n: int, which: str) -> npt.NDArray[np.str_]:
     if y is None:
-        raise ValueError(f"a probe needs labels, but the {which} data has none; name the label column when reading it")
+        raise ValueError(
+            f"a probe needs labels, but the {which} data has none; name the label column when reading it"
+        )
     labels = np.asarray(y)
     if labels.shape != (n,):
-        raise ValueError(f"expected {n} {which} labels, one for each row of features, got shape {labels.shape}")
+        raise ValueError(
+            f"expected {n} {which} labels, one for each row of features, got shape {labels.shape}"
+        )
     if missing := [i for i, label in enumerate(labels.tolist()) if label is None or label != label]:
-        raise ValueError(f"{len(missing)} {which} labels are missing, the first in row {missing[0]}")
+        raise ValueError(
+            f"{len(missing)} {which} labels are missing, the first in row {missing[0]}"
+        )
     return labels.astype(np.str_)
 
 

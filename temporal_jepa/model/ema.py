@@ -41,9 +41,12 @@ def ema_update(context_params: Params, target_params: Params, momentum: float = 
     if not 0.0 <= momentum <= 1.0:
         raise ValueError(f"momentum must lie in [0, 1], got {momentum}")
     if isinstance(context_params, nn.Module) and isinstance(target_params, nn.Module):
-        context, target = dict(_named(context_params)), dict(_named(target_params))
+        context = dict(_named(context_params))
+        target = dict(_named(target_params))
         _check_same(context, target)
-        inexact = [name for name in target if target[name].is_floating_point() or target[name].is_complex()]
+        inexact = [
+            name for name in target if target[name].is_floating_point() or target[name].is_complex()
+        ]
         if inexact:
             sources = [context[name].to(target[name]) for name in inexact]
             torch._foreach_lerp_([target[name] for name in inexact], sources, 1.0 - momentum)
@@ -78,7 +81,9 @@ def _blend(context: Tree, target: Tree, momentum: float, path: str = "") -> dict
             inexact = old.is_floating_point() or old.is_complex()
             updated[name] = torch.lerp(old, new.to(old), 1.0 - momentum) if inexact else new.clone()
         else:
-            raise TypeError(f"{path}{name}: expected two tensors or two mappings, got {type(old)} and {type(new)}")
+            raise TypeError(
+                f"{path}{name}: expected two tensors or two mappings, got {type(old)} and {type(new)}"
+            )
     return updated
 
 

@@ -7,6 +7,7 @@ values; a tokenizer sees zeros there, and a token without any observed value is 
 
 import math
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +15,8 @@ from torch import Tensor, nn
 
 from ..config import Pool, TemporalJEPAConfig
 from .masks import gather_tokens, kept_index
-from .tokenizers import Boxes, ConvTokenizer, LinearTokenizer, Normalizer
-from .transformer import Stack
+from .tokenizers import ConvTokenizer, LinearTokenizer, Normalizer, PatchGrid
+from .transformer import Transformer
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of tokens over time, for pool="quantiles"
 MAX_TOKENS = 16384  # longest accepted sequence, in tokens: attention is quadratic and this is where memory ends
@@ -37,7 +38,9 @@ class Encoded:
         if self.valid is None and count == self.num_tokens:
             return tokens, torch.ones_like(self.index, dtype=torch.bool)
         valid = torch.ones_like(self.index, dtype=torch.bool) if self.valid is None else self.valid
-        place = torch.where(valid, self.index, self.num_tokens)  # padding goes to a spare place at the end
+        place = torch.where(
+            valid, self.index, self.num_tokens
+        )  # padding goes to a spare place at the end
         grid = tokens.new_zeros(batch, self.num_tokens + 1, width)
         grid.scatter_(1, place[:, :, None].expand(-1, -1, width), tokens)
         there = torch.zeros(batch, self.num_tokens + 1, dtype=torch.bool, device=tokens.device)
@@ -52,11 +55,17 @@ class ContextEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.normalizer = Normalizer(config)
-        self.tokenizer = ConvTokenizer(config) if config.tokenizer in ConvTokenizer.KERNELS else LinearTokenizer(config)
-        self.stack = Stack(config.embed_dim, config.encoder_depth, config)
-        self.boxes = Boxes(config)
+        self.tokenizer = (
+            ConvTokenizer(config)
+            if config.tokenizer in ConvTokenizer.KERNELS
+            else LinearTokenizer(config)
+        )
+        self.transformer = Transformer(config.embed_dim, config.encoder_depth, config)
+        self.grid = PatchGrid(config)
 
-    def forward(self, x: Tensor, visible: Tensor | None = None, observed: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, visible: Tensor | None = None, observed: Tensor | None = None
+    ) -> Tensor:
         """Mean of the final tokens of the visible, observed timesteps.
 
         Args:
@@ -79,21 +88,32 @@ class ContextEncoder(nn.Module):
                 )
             known = known & visible.expand(x.shape[:2])[:, :, None]
         if not bool(known.flatten(1).any(1).all()):
-            raise ValueError("every sequence needs at least one visible, observed timestep; got one with none")
+            raise ValueError(
+                "every sequence needs at least one visible, observed timestep; got one with none"
+            )
         encoded = self.encode(x, known)
         return masked_mean(encoded.layers[-1], encoded.valid)
 
     def prepare(self, x: Tensor, observed: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Check the input and pad it to whole patches: `(x, known)`, both `(B, N*P, C)`; known is bool."""
-        channels, patch = self.config.input_dim, self.config.patch
+        channels = self.config.input_dim
+        patch = self.config.patch
         longest = MAX_TOKENS // math.prod(self.config.cells) * patch
         if x.ndim != 3 or x.shape[-1] != channels:
-            hint = "; the axes look swapped: pass x.transpose(1, 2)" if x.ndim == 3 and x.shape[1] == channels else ""
-            raise ValueError(f"x must be (batch, seq_len, input_dim={channels}), got {tuple(x.shape)}{hint}")
+            hint = (
+                "; the axes look swapped: pass x.transpose(1, 2)"
+                if x.ndim == 3 and x.shape[1] == channels
+                else ""
+            )
+            raise ValueError(
+                f"x must be (batch, seq_len, input_dim={channels}), got {tuple(x.shape)}{hint}"
+            )
         if not len(x):
             raise ValueError("x must hold at least one sequence, got a batch of 0")
         if not 1 <= x.shape[1] <= longest:
-            raise ValueError(f"seq_len must lie in 1..{longest}, got {x.shape[1]}; cut it into windows")
+            raise ValueError(
+                f"seq_len must lie in 1..{longest}, got {x.shape[1]}; cut it into windows"
+            )
         x = x.to(self.normalizer.mean.dtype)
         known = ~x.isnan()
         if observed is not None:
@@ -108,26 +128,30 @@ class ContextEncoder(nn.Module):
 
     def tokens_observed(self, known: Tensor) -> Tensor:
         """Which tokens hold an observed value: bool `(B, N*P, C)` -> `(B, N)`."""
-        return self.boxes.split(known).any(-1)
+        return self.grid.split(known).any(-1)
 
-    def hide(self, known: Tensor, visible: Tensor) -> Tensor:
+    def mask(self, known: Tensor, visible: Tensor) -> Tensor:
         """Make the values of hidden tokens unobserved: known `(B, N*P, C)`, visible `(B, N)`."""
-        return known & self.boxes.spread(visible)
+        return known & self.grid.spread(visible)
 
     def encode(self, x: Tensor, known: Tensor, drop: bool = True) -> Encoded:
         """Encode what is known of a prepared batch, `(B, N*P, C)`; tokens with nothing known are dropped first.
 
         Without `drop` they stay and are masked: the same result, in shapes that do not depend on the values.
         """
-        tokens = self.tokenizer(self.normalizer(x, known), known, self.normalizer.slope)  # (B, N, D)
-        seen, count = self.tokens_observed(known), tokens.shape[1]
+        tokens = self.tokenizer(
+            self.normalizer(x, known), known, self.normalizer.slope
+        )  # (B, N, D)
+        seen = self.tokens_observed(known)
+        count = tokens.shape[1]
         if drop:
             index, valid = kept_index(seen)  # (B, K)
             if index.shape[1] < count or valid is not None:
                 tokens = gather_tokens(tokens, index)  # (B, K, D)
         else:
-            index, valid = torch.arange(count, device=x.device).expand(seen.shape), seen
-        return Encoded(self.stack(tokens, index, valid), index, valid, count)
+            index = torch.arange(count, device=x.device).expand(seen.shape)
+            valid = seen
+        return Encoded(self.transformer(tokens, index, valid), index, valid, count)
 
 
 def masked_mean(tokens: Tensor, valid: Tensor | None) -> Tensor:
@@ -139,14 +163,14 @@ def masked_mean(tokens: Tensor, valid: Tensor | None) -> Tensor:
 
 def pool_tokens(encoded: Encoded, pool: Pool) -> Tensor:
     """Pool `(B, K, D)` layers into one vector per sequence; real tokens only, see `TemporalJEPA.embed`."""
-    if pool not in ("mean", "stats", "all", "quantiles"):
-        raise ValueError(f"pool must be 'mean', 'stats', 'all' or 'quantiles', got {pool!r}")
+    if pool not in get_args(Pool):
+        raise ValueError(f"pool must be one of {', '.join(get_args(Pool))}, got {pool!r}")
     if pool == "mean":
         return masked_mean(encoded.layers[-1], encoded.valid)
     if pool == "quantiles":
         return torch.cat([_quantiles(tokens, encoded.valid) for tokens in encoded.layers], dim=1)
     pooled = []
-    for tokens in encoded.layers if pool == "all" else encoded.layers[-1:]:
+    for tokens in encoded.layers:
         mean = masked_mean(tokens, encoded.valid)
         std = masked_mean((tokens - mean[:, None]).square(), encoded.valid).clamp(min=1e-12).sqrt()
         if encoded.valid is not None:
@@ -165,10 +189,19 @@ def _quantiles(tokens: Tensor, valid: Tensor | None) -> Tensor:
     if valid is not None:
         tokens = tokens.masked_fill(~valid[..., None], float("inf"))
     ordered = tokens.sort(1).values
-    count = tokens.new_full((len(tokens),), tokens.shape[1]) if valid is None else valid.sum(1).to(tokens.dtype)
+    count = (
+        tokens.new_full((len(tokens),), tokens.shape[1])
+        if valid is None
+        else valid.sum(1).to(tokens.dtype)
+    )
     place = (count - 1).clamp(min=0)[:, None] * tokens.new_tensor(QUANTILES)  # (B, Q)
-    low, high = (end.long()[..., None].expand(-1, -1, tokens.shape[2]) for end in (place.floor(), place.ceil()))
-    below, above = ordered.gather(1, low), ordered.gather(1, high)  # (B, Q, D)
+    low, high = (
+        end.long()[..., None].expand(-1, -1, tokens.shape[2])
+        for end in (place.floor(), place.ceil())
+    )
+    # (B, Q, D)
+    below = ordered.gather(1, low)
+    above = ordered.gather(1, high)
     return (below + (above - below) * (place - place.floor())[..., None]).flatten(1)
 
 

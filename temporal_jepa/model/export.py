@@ -20,11 +20,14 @@ class _Embedder(nn.Module):
 
     def __init__(self, model: TemporalJEPA, pool: Pool):
         super().__init__()
-        self.encoder, self.pool = model.target_encoder, pool
+        self.encoder = model.target_encoder
+        self.pool = pool
 
     def forward(self, x: Tensor) -> Tensor:
         patch = self.encoder.config.patch
-        tokens = (x.shape[1] + 2 * patch - 1) // patch  # one to spare, so that no size is ever 1 (torch.export)
+        tokens = (
+            x.shape[1] + 2 * patch - 1
+        ) // patch  # one to spare, so that no size is ever 1 (torch.export)
         x = F.pad(x, (0, 0, 0, tokens * patch - x.shape[1]), value=float("nan"))
         known = ~x.isnan()
         features = pool_tokens(self.encoder.encode(x, known, drop=False), self.pool)
@@ -38,29 +41,42 @@ class _ViewsEmbedder(nn.Module):
 
     def __init__(self, model: TemporalJEPA, pool: Pool, channels: int):
         super().__init__()
-        self.encoder, self.views, self.points = model.target_encoder, model.config.views, points_of(channels)
+        self.encoder = model.target_encoder
+        self.resolutions = model.config.resolutions
+        self.points = points_of(channels)
         self.pool = view_pool(pool)
         with torch.no_grad():
-            count = self._features(torch.zeros(1, self.views[0], 1)).shape[1]
+            count = self._features(torch.zeros(1, self.resolutions[0], 1)).shape[1]
         self.register_buffer("signs", torch.from_numpy(channel_signs(channels, count)).float())
 
     def _features(self, rows: Tensor) -> Tensor:
-        return pool_tokens(self.encoder.encode(rows, torch.ones_like(rows, dtype=torch.bool), drop=False), self.pool)
+        return pool_tokens(
+            self.encoder.encode(rows, torch.ones_like(rows, dtype=torch.bool), drop=False),
+            self.pool,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        x, parts = x.double(), []  # float32 would turn the rounding errors of a constant into a shape
-        for length in self.views:
+        # float32 would turn the rounding errors of a constant into a shape
+        x = x.double()
+        parts = []
+        for length in self.resolutions:
             rows = self._stretched(x, length)  # (B, C, L)
             rows = rows - rows.mean(2, keepdim=True)
             std = rows.square().mean(2, keepdim=True).sqrt()
-            rows = torch.where(std > 1e-9 * x.abs().amax(1)[:, :, None], rows / std.clamp(min=1e-300), 0.0)
+            rows = torch.where(
+                std > 1e-9 * x.abs().amax(1)[:, :, None], rows / std.clamp(min=1e-300), 0.0
+            )
             features = self._features(rows.to(self.signs.dtype).flatten(0, 1)[:, :, None])
             parts.append((torch.unflatten(features, 0, (-1, x.shape[2])) * self.signs).sum(1))
         mean = x.mean(1)
         std = (x - mean[:, None]).square().mean(1).sqrt()
         digit = 10.0 ** (torch.log(torch.where(std > 0, std, 1.0)) / math.log(10) - 2).floor()
         level = torch.where(std > 0, torch.round(mean / digit) * digit, mean)
-        parts += [self._stretched(x, self.points).flatten(1), level, torch.round(std / digit) * digit]
+        parts += [
+            self._stretched(x, self.points).flatten(1),
+            level,
+            torch.round(std / digit) * digit,
+        ]
         return torch.cat([part.float() for part in parts], dim=1)
 
     @staticmethod
@@ -99,9 +115,14 @@ def export(
     """
     if format not in ("onnx", "torch"):
         raise ValueError(f"format must be 'onnx' or 'torch', got {format!r}")
-    path, views = Path(path), bool(model.config.views)
-    graph = (_ViewsEmbedder(model.cpu(), pool, channels) if views else _Embedder(model, pool).cpu()).eval()
-    example = torch.zeros(2, 4 * model.config.patch + 1, channels if views else model.config.input_dim)
+    path = Path(path)
+    views = bool(model.config.resolutions)
+    graph = (
+        _ViewsEmbedder(model.cpu(), pool, channels) if views else _Embedder(model, pool).cpu()
+    ).eval()
+    example = torch.zeros(
+        2, 4 * model.config.patch + 1, channels if views else model.config.input_dim
+    )
     dynamic = {"x": {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("time", min=2)}}
     with torch.no_grad():
         if format == "torch":
@@ -110,11 +131,19 @@ def export(
         try:
             import onnxscript  # noqa: F401
         except ImportError:
-            raise ImportError("export to ONNX needs onnx and onnxscript: pip install 'temporal-jepa[onnx]'") from None
+            raise ImportError(
+                "export to ONNX needs onnx and onnxscript: pip install 'temporal-jepa[onnx]'"
+            ) from None
         program = torch.onnx.export(
-            graph, (example,), dynamo=True, dynamic_shapes=dynamic, input_names=["x"], output_names=["embedding"],
-            external_data=False, verbose=False,
-        )  # fmt: skip
+            graph,
+            (example,),
+            dynamo=True,
+            dynamic_shapes=dynamic,
+            input_names=["x"],
+            output_names=["embedding"],
+            external_data=False,
+            verbose=False,
+        )
         assert program is not None
         program.save(str(path))
     return path

@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from ..config import Pool, TemporalJEPAConfig, make_config
 from .ema import default_momentum, ema_update
 from .encoder import ContextEncoder, Encoded, append_moments, masked_mean, pool_tokens, view_pool
-from .linear import linear
 from .losses import loss, mean_predictor_loss, token_loss, variance_covariance
 from .masks import draw_visible, gather_tokens, generate_temporal_mask, kept_index
-from .transformer import Stack
+from .transformer import Transformer
 
 if TYPE_CHECKING:
     from .multiscale import FloatArray
@@ -30,23 +29,27 @@ class TokenPredictor(nn.Module):
 
     def __init__(self, config: TemporalJEPAConfig):
         super().__init__()
-        self.enter = nn.Linear(config.embed_dim, config.predictor_embed_dim)
+        self.proj_in = nn.Linear(config.embed_dim, config.predictor_embed_dim)
         self.mask_token = nn.Parameter(torch.randn(config.predictor_embed_dim) * 0.02)
-        self.stack = Stack(config.predictor_embed_dim, config.predictor_depth, config)
-        self.leave = nn.Linear(config.predictor_embed_dim, config.embed_dim)
+        self.transformer = Transformer(config.predictor_embed_dim, config.predictor_depth, config)
+        self.proj_out = nn.Linear(config.predictor_embed_dim, config.embed_dim)
 
     def forward(self, context: Encoded, index: Tensor, valid: Tensor | None) -> Tensor:
         """Predict the tokens at grid places `index (B, M)`, of which `valid (B, M)` are real -> `(B, M, D)`."""
-        seen = linear(self.enter, context.layers[-1])  # (B, K, P)
+        seen = self.proj_in(context.layers[-1])  # (B, K, P)
         asked = self.mask_token.expand(*index.shape, -1).to(seen.dtype)  # (B, M, P)
         places = torch.cat([context.index, index], dim=1)  # (B, K + M)
         real = None
         if valid is not None or context.valid is not None:
-            masks = [(m if m is not None else torch.ones_like(i, dtype=torch.bool)) for m, i in
-                     ((context.valid, context.index), (valid, index))]  # fmt: skip
+            masks = [
+                (m if m is not None else torch.ones_like(i, dtype=torch.bool))
+                for m, i in ((context.valid, context.index), (valid, index))
+            ]
             real = torch.cat(masks, dim=1)
-        filled = self.stack(torch.cat([seen, asked], dim=1), places, real)[-1]  # (B, K + M, P)
-        predicted: Tensor = linear(self.leave, filled[:, seen.shape[1] :])  # (B, M, D)
+        filled = self.transformer(torch.cat([seen, asked], dim=1), places, real)[
+            -1
+        ]  # (B, K + M, P)
+        predicted: Tensor = self.proj_out(filled[:, seen.shape[1] :])  # (B, M, D)
         return predicted
 
 
@@ -56,19 +59,26 @@ class PooledPredictor(nn.Module):
     def __init__(self, config: TemporalJEPAConfig):
         super().__init__()
         width = config.predictor_embed_dim
-        self.enter = nn.Linear(config.embed_dim, width)
+        self.proj_in = nn.Linear(config.embed_dim, width)
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width),
-                          nn.Dropout(config.dropout)) for _ in range(config.predictor_depth)
-        )  # fmt: skip
-        self.norm, self.leave = nn.LayerNorm(width), nn.Linear(width, config.embed_dim)
+            nn.Sequential(
+                nn.LayerNorm(width),
+                nn.Linear(width, 4 * width),
+                nn.GELU(),
+                nn.Linear(4 * width, width),
+                nn.Dropout(config.dropout),
+            )
+            for _ in range(config.predictor_depth)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.proj_out = nn.Linear(width, config.embed_dim)
 
     def forward(self, pooled: Tensor) -> Tensor:
         """`(B, embed_dim)` -> `(B, embed_dim)`."""
-        h = self.enter(pooled)
+        h = self.proj_in(pooled)
         for block in self.blocks:
             h = h + block(h)
-        predicted: Tensor = self.leave(self.norm(h))
+        predicted: Tensor = self.proj_out(self.norm(h))
         return predicted
 
 
@@ -127,7 +137,10 @@ class TemporalJEPA(nn.Module):
         self.config = config
         self.context_encoder = ContextEncoder(config)
         self.target_encoder = copy.deepcopy(self.context_encoder).requires_grad_(False).eval()
-        self.predictor = TokenPredictor(config) if config.predict == "tokens" else PooledPredictor(config)
+        self.predictor = (
+            TokenPredictor(config) if config.predict == "tokens" else PooledPredictor(config)
+        )
+        self.register_load_state_dict_pre_hook(_rename_weights)
 
     def train(self, mode: bool = True) -> "TemporalJEPA":
         """Switch to training mode; the target encoder always stays in evaluation mode (no dropout in the targets)."""
@@ -137,12 +150,16 @@ class TemporalJEPA(nn.Module):
 
     def draw_masks(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Masks for a batch: `x (B, T, C)` -> bool `(num_masks, B, N)`, True = visible, exact counts per sample."""
-        encoder, config = self.context_encoder, self.config
+        encoder = self.context_encoder
+        config = self.config
         seen = encoder.tokens_observed(encoder.prepare(x)[1])
         rows, columns = config.cells
         grid = (seen.shape[1] // (rows * columns), rows, columns)
         return torch.stack(
-            [draw_visible(seen, config.mask, config.mask_ratio, generator, grid) for _ in range(config.num_masks)]
+            [
+                draw_visible(seen, config.mask, config.mask_ratio, generator, grid)
+                for _ in range(config.num_masks)
+            ]
         )
 
     def forward(self, x: Tensor, visible: Tensor) -> dict[str, Tensor]:
@@ -159,17 +176,21 @@ class TemporalJEPA(nn.Module):
         x, known = self.context_encoder.prepare(x)
         target, seen = self.targets(x, known)  # (B, N, D), (B, N)
         if visible.ndim != 3 or visible.shape[1:] != seen.shape:
-            raise ValueError(f"visible must be (masks, {', '.join(map(str, seen.shape))}), got {tuple(visible.shape)}")
+            raise ValueError(
+                f"visible must be (masks, {', '.join(map(str, seen.shape))}), got {tuple(visible.shape)}"
+            )
         repeats = visible.shape[0]
         visible = visible.flatten(0, 1)  # (V*B, N)
         context = self.context_encoder.encode(
-            x.repeat(repeats, 1, 1), self.context_encoder.hide(known.repeat(repeats, 1, 1), visible)
+            x.repeat(repeats, 1, 1), self.context_encoder.mask(known.repeat(repeats, 1, 1), visible)
         )
         masked = seen.repeat(repeats, 1) & ~visible
         index, valid = kept_index(masked)  # (V*B, M)
         wanted = gather_tokens(target.repeat(repeats, 1, 1), index)  # (V*B, M, D)
         if isinstance(self.predictor, PooledPredictor):
-            wanted, valid, usable = masked_mean(wanted, valid)[:, None], None, masked.any(1)
+            wanted = masked_mean(wanted, valid)[:, None]
+            valid = None
+            usable = masked.any(1)
             guess = self.predictor(masked_mean(context.layers[-1], context.valid))[:, None]
             valid = None if bool(usable.all()) else usable[:, None]
         else:
@@ -178,8 +199,13 @@ class TemporalJEPA(nn.Module):
         relative = prediction.detach() / mean_predictor_loss(wanted, valid).clamp(min=1e-3)
         regularised = self.config.variance_weight + self.config.covariance_weight > 0
         with torch.set_grad_enabled(regularised and torch.is_grad_enabled()):
-            spread = variance_covariance(context.layers[-1], context.index, context.valid, context.num_tokens)
-        weighted = self.config.variance_weight * spread.variance + self.config.covariance_weight * spread.covariance
+            spread = variance_covariance(
+                context.layers[-1], context.index, context.valid, context.num_tokens
+            )
+        weighted = (
+            self.config.variance_weight * spread.variance
+            + self.config.covariance_weight * spread.covariance
+        )
         return {
             "loss": prediction + weighted,
             "prediction_loss": prediction.detach(),
@@ -212,7 +238,7 @@ class TemporalJEPA(nn.Module):
 
         Args:
             x: float `(B, T, C)`, NaN where missing or padded. A model with `views` takes any `C`, see `embed_views`.
-            pool: "mean" of the last layer's tokens `(B, D)`; "stats": their mean, standard deviation and maximum
+            pool: "mean" of the last layer's tokens `(B, D)`;
                 `(B, 3 D)`; "all": the same of the tokenizer's output and every layer; "quantiles": five
                 quantiles over the tokens of each of these. With `normalize="instance"` each
                 sequence's mean and standard deviation per channel are appended.
@@ -223,14 +249,18 @@ class TemporalJEPA(nn.Module):
         Raises:
             ValueError: for a wrong shape, an unknown pool, infinite values, or a sequence without any observed value.
         """
-        if self.config.views:
+        if self.config.resolutions:
             from .multiscale import embed_views  # needs numpy
 
-            return torch.from_numpy(embed_views(self.encode_channels(pool), self.config.views, _rows(x))).to(x.device)
+            return torch.from_numpy(
+                embed_views(self.encode_channels(pool), self.config.resolutions, _rows(x))
+            ).to(x.device)
         encoder = self.target_encoder
         x, known = encoder.prepare(x)
         if not bool(known.flatten(1).any(1).all()):
-            raise ValueError("every sequence needs at least one observed value; got one that is all missing")
+            raise ValueError(
+                "every sequence needs at least one observed value; got one that is all missing"
+            )
         features = self.features(x, known, pool)
         if not bool(features.isfinite().all()):
             raise ValueError(
@@ -264,10 +294,12 @@ class TemporalJEPA(nn.Module):
         False marks tokens without an observed value, which are 0. A model with `views` takes any `C`, see
         `view_tokens`: the tokens of its longest view.
         """
-        if self.config.views:
+        if self.config.resolutions:
             from .multiscale import view_tokens
 
-            tokens = torch.from_numpy(view_tokens(self.encode_tokens, max(self.config.views), _rows(x)))
+            tokens = torch.from_numpy(
+                view_tokens(self.encode_tokens, max(self.config.resolutions), _rows(x))
+            )
             return tokens, torch.ones(tokens.shape[:2], dtype=torch.bool)
         return self.target_encoder.encode(*self.target_encoder.prepare(x)).on_grid()
 
@@ -280,27 +312,36 @@ class TemporalJEPA(nn.Module):
         """
         length = x.shape[1]
         tokens, seen = self.embed_tokens(x)
-        if self.config.views:
+        if self.config.resolutions:
             from .multiscale import at_timesteps
 
             pairs = zip(tokens.numpy(), _rows(x), strict=True)
-            return torch.stack([torch.from_numpy(at_timesteps(t, row, self.config.patch)) for t, row in pairs])
+            return torch.stack(
+                [torch.from_numpy(at_timesteps(t, row, self.config.patch)) for t, row in pairs]
+            )
         cells = math.prod(self.config.cells)
-        tokens, seen = torch.unflatten(tokens, 1, (-1, cells)), torch.unflatten(seen, 1, (-1, cells))[..., None]
-        tokens = (tokens * seen).sum(2) / seen.sum(2)  # (B, N / cells, D), 0 / 0 where nothing is observed
+        tokens = torch.unflatten(tokens, 1, (-1, cells))
+        seen = torch.unflatten(seen, 1, (-1, cells))[..., None]
+        tokens = (tokens * seen).sum(2) / seen.sum(
+            2
+        )  # (B, N / cells, D), 0 / 0 where nothing is observed
         return tokens.repeat_interleave(self.config.patch, dim=1)[:, :length]
 
     @torch.no_grad()
     def prediction_error(self, x: Tensor, visible: Tensor) -> Tensor:
         """Where prediction is hard: smooth L1 of each masked token, `(B, T, C)`, `(B, N)` -> `(B, N)`, else NaN."""
         if isinstance(self.predictor, PooledPredictor):
-            raise ValueError('prediction_error needs predict="tokens"; this model predicts one pooled vector')
+            raise ValueError(
+                'prediction_error needs predict="tokens"; this model predicts one pooled vector'
+            )
         x, known = self.context_encoder.prepare(x)
         target, seen = self.targets(x, known)
-        context = self.context_encoder.encode(x, self.context_encoder.hide(known, visible))
+        context = self.context_encoder.encode(x, self.context_encoder.mask(known, visible))
         index, valid = kept_index(seen & ~visible)
         guess = self.predictor(context, index, valid)
-        error = F.smooth_l1_loss(guess, gather_tokens(target, index), reduction="none").mean(-1)  # (B, M)
+        error = F.smooth_l1_loss(guess, gather_tokens(target, index), reduction="none").mean(
+            -1
+        )  # (B, M)
         grid = error.new_full(seen.shape, float("nan")).scatter(1, index, error)
         return grid.masked_fill(visible | ~seen, float("nan"))
 
@@ -308,8 +349,24 @@ class TemporalJEPA(nn.Module):
 def _rows(x: Tensor) -> "list[FloatArray]":
     """The sequences of a batch `(B, T, C)`, for `views`; padding and gaps are NaN."""
     if x.ndim != 3 or not len(x):
-        raise ValueError(f"x must be (batch, seq_len, channels) with at least one sequence, got {tuple(x.shape)}")
+        raise ValueError(
+            f"x must be (batch, seq_len, channels) with at least one sequence, got {tuple(x.shape)}"
+        )
     return [*x.detach().cpu().double().numpy()]
+
+
+RENAMED_WEIGHTS = {"stack": "transformer", "enter": "proj_in", "leave": "proj_out"}
+"""Names of submodules in checkpoints of 0.1 -> names since 0.2."""
+
+
+def _rename_weights(module: nn.Module, state_dict: dict[str, Tensor], *_: Any) -> None:
+    """Give the weights of a checkpoint of 0.1 their current names, in place and in order."""
+    renamed = {
+        ".".join(RENAMED_WEIGHTS.get(part, part) for part in name.split(".")): value
+        for name, value in state_dict.items()
+    }
+    state_dict.clear()
+    state_dict.update(renamed)
 
 
 def draw_model(config: TemporalJEPAConfig, seed: int) -> TemporalJEPA:

@@ -70,18 +70,22 @@ def mean_predictor_loss(target: Tensor, valid: Tensor | None = None) -> Tensor:
     rows = target.flatten(0, 1) if valid is None else target[valid]  # (n, D)
     count = _reduced(rows.new_tensor(float(len(rows)))).clamp(min=1)
     mean = _reduced(rows.sum(0)) / count
-    return _reduced(F.smooth_l1_loss(mean.expand_as(rows), rows, reduction="sum")) / (count * target.shape[-1])
+    return _reduced(F.smooth_l1_loss(mean.expand_as(rows), rows, reduction="sum")) / (
+        count * target.shape[-1]
+    )
 
 
 @dataclass(frozen=True)
-class Spread:
+class VICRegTerms:
     """The two terms of `variance_covariance`, each a scalar tensor."""
 
     variance: Tensor
     covariance: Tensor
 
 
-def variance_covariance(tokens: Tensor, index: Tensor, valid: Tensor | None, positions: int) -> Spread:
+def variance_covariance(
+    tokens: Tensor, index: Tensor, valid: Tensor | None, positions: int
+) -> VICRegTerms:
     """VICReg's variance and covariance terms (arXiv 2105.04906, eq. 1-3) on tokens.
 
     The variance hinge `max(0, 1 - std)` is taken twice and averaged: across the sequences of the batch at each
@@ -95,19 +99,28 @@ def variance_covariance(tokens: Tensor, index: Tensor, valid: Tensor | None, pos
         positions: size of the grid, `index < positions`.
 
     Returns:
-        `Spread(variance, covariance)`; statistics are summed over all processes.
+        `VICRegTerms(variance, covariance)`; statistics are summed over all processes.
     """
     batch, count, width = tokens.shape
     weight = tokens.new_ones(batch, count) if valid is None else valid.to(tokens.dtype)
-    tokens, weight = tokens.float(), weight.float()
-    flat, place, mass = tokens.flatten(0, 1), index.flatten(), weight.flatten()  # (B*K, D), (B*K,), (B*K,)
+    tokens = tokens.float()
+    weight = weight.float()
+    # (B*K, D), (B*K,), (B*K,)
+    flat = tokens.flatten(0, 1)
+    place = index.flatten()
+    mass = weight.flatten()
     total = _reduced(mass.sum()).clamp(min=1)
     centred = (flat - _reduced((flat * mass[:, None]).sum(0)) / total) * mass[:, None]
     covariance = _reduced(centred.T @ centred) / (total - 1).clamp(min=1)  # (D, D)
     off_diagonal = covariance.square().sum() - covariance.diagonal().square().sum()
 
-    number = _reduced(mass.new_zeros(positions).index_add(0, place, mass))  # (N,) samples at each position
-    mean = _reduced(centred.new_zeros(positions, width).index_add(0, place, centred)) / number.clamp(min=1)[:, None]
+    number = _reduced(
+        mass.new_zeros(positions).index_add(0, place, mass)
+    )  # (N,) samples at each position
+    mean = (
+        _reduced(centred.new_zeros(positions, width).index_add(0, place, centred))
+        / number.clamp(min=1)[:, None]
+    )
     square = _reduced(centred.new_zeros(positions, width).index_add(0, place, centred.square()))
     across_batch = square / number.clamp(min=1)[:, None] - mean.square()  # (N, D)
     hinge_batch, positions_used = _hinge(across_batch, number)
@@ -117,8 +130,10 @@ def variance_covariance(tokens: Tensor, index: Tensor, valid: Tensor | None, pos
     mean = rows.sum(1) / own.clamp(min=1)[:, None]
     across_time = rows.square().sum(1) / own.clamp(min=1)[:, None] - mean.square()  # (B, D)
     hinge_time, sequences_used = (_reduced(part) for part in _hinge(across_time, own))
-    variance = (hinge_batch / positions_used.clamp(min=1) + hinge_time / sequences_used.clamp(min=1)) / 2
-    return Spread(variance, off_diagonal / width)
+    variance = (
+        hinge_batch / positions_used.clamp(min=1) + hinge_time / sequences_used.clamp(min=1)
+    ) / 2
+    return VICRegTerms(variance, off_diagonal / width)
 
 
 def _hinge(variance: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:

@@ -32,9 +32,15 @@ def generate_temporal_mask(
     >>> int(visible.sum())
     7
     """
-    generator = key if isinstance(key, torch.Generator) else torch.Generator().manual_seed(operator.index(key))
+    generator = (
+        key
+        if isinstance(key, torch.Generator)
+        else torch.Generator().manual_seed(operator.index(key))
+    )
     if seq_len < 2:
-        raise ValueError(f"seq_len must be at least 2 (one visible and one masked timestep), got {seq_len}")
+        raise ValueError(
+            f"seq_len must be at least 2 (one visible and one masked timestep), got {seq_len}"
+        )
     observed = torch.ones(1, seq_len, dtype=torch.bool)
     return draw_visible(observed, "random", mask_ratio, generator)[0], generator
 
@@ -73,38 +79,55 @@ def draw_visible(
     batch, tokens = observed.shape
     grid = grid or (tokens, 1, 1)
     if grid[0] * grid[1] * grid[2] != tokens:
-        raise ValueError(f"the grid {grid} holds {grid[0] * grid[1] * grid[2]} tokens, the mask has {tokens}")
+        raise ValueError(
+            f"the grid {grid} holds {grid[0] * grid[1] * grid[2]} tokens, the mask has {tokens}"
+        )
     if kind == "random":
         order = torch.rand(batch, tokens, generator=generator)
     elif kind == "block":
         order = _block_order(batch, grid, mask_ratio, generator)
     elif kind == "future":
         time = torch.arange(grid[0]).repeat_interleave(grid[1] * grid[2])  # (N,)
-        order = -time.float() + torch.rand(batch, tokens, generator=generator) * 0.5  # later first, ties at random
+        order = (
+            -time.float() + torch.rand(batch, tokens, generator=generator) * 0.5
+        )  # later first, ties at random
     elif kind == "tube":
         order = _tube_order(batch, grid, mask_ratio, generator)
     else:
         raise ValueError(f"mask must be 'random', 'block', 'future' or 'tube', got {kind!r}")
     order = order.to(observed.device).masked_fill(~observed, float("inf"))
     count = observed.sum(1)  # (B,)
-    hidden = torch.minimum((mask_ratio * count).round().clamp(min=1).long(), (count - 1).clamp(min=0))
+    hidden = torch.minimum(
+        (mask_ratio * count).round().clamp(min=1).long(), (count - 1).clamp(min=0)
+    )
     rank = order.argsort(1).argsort(1)  # (B, N) place of every token in its sample's order
     return observed & (rank >= hidden[:, None])
 
 
-def _tube_order(batch: int, grid: tuple[int, int, int], mask_ratio: float, generator: torch.Generator) -> Tensor:
+def _tube_order(
+    batch: int, grid: tuple[int, int, int], mask_ratio: float, generator: torch.Generator
+) -> Tensor:
     """Order in which tokens are hidden so that whole cells go first, at all times: `(B, N)`, smallest first."""
     time, rows, columns = grid
     if rows * columns == 1:
         return _block_order(batch, grid, mask_ratio, generator)
     if rows == 1:  # agents: who stands beside whom says nothing
         return torch.rand(batch, columns, generator=generator).repeat(1, time)
-    small, large = (_block_order(batch, (1, rows, columns), mask_ratio, generator, share) for share in (0.25, 1.0))
-    return torch.where(torch.rand(batch, 1, generator=generator) < 0.5, small, large).repeat(1, time)
+    small, large = (
+        _block_order(batch, (1, rows, columns), mask_ratio, generator, share)
+        for share in (0.25, 1.0)
+    )
+    return torch.where(torch.rand(batch, 1, generator=generator) < 0.5, small, large).repeat(
+        1, time
+    )
 
 
 def _block_order(
-    batch: int, grid: tuple[int, int, int], mask_ratio: float, generator: torch.Generator, share: float = 0.5
+    batch: int,
+    grid: tuple[int, int, int],
+    mask_ratio: float,
+    generator: torch.Generator,
+    share: float = 0.5,
 ) -> Tensor:
     """Order in which tokens are hidden so that whole boxes go first: `(B, N)`, smallest first.
 
@@ -118,11 +141,17 @@ def _block_order(
         length = torch.randint(max(1, longest // 2), longest + 1, (batch, 1), generator=generator)
         offset = (torch.rand(batch, 1, generator=generator) * length).long()
         place = torch.arange(extent)[None] + offset  # (B, extent)
-        segments = (segments[:, :, None] * (2 * extent + 1) + (place // length)[:, None, :]).flatten(1)
+        segments = (
+            segments[:, :, None] * (2 * extent + 1) + (place // length)[:, None, :]
+        ).flatten(1)
         inside = (inside[:, :, None] * extent + torch.arange(extent)[None, None, :]).flatten(1)
-    _, box = torch.unique(segments, return_inverse=True)  # boxes numbered from 0 over the batch: (B, N)
+    _, box = torch.unique(
+        segments, return_inverse=True
+    )  # boxes numbered from 0 over the batch: (B, N)
     score = torch.rand(batch, int(box.max()) + 1, generator=generator).gather(1, box)
-    direction = torch.rand(batch, 1, generator=generator) - 0.5  # which end of a box that is hidden in part goes first
+    direction = (
+        torch.rand(batch, 1, generator=generator) - 0.5
+    )  # which end of a box that is hidden in part goes first
     return score.double() + direction * inside.double() * (1e-9 / inside.numel())
 
 

@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating[Any]]
 ROWS = 64  # channels encoded together
-VALUES, POINTS = 2048, (8, 256)  # values of a sequence that stand beside its features; least and most of a channel
+# values of a sequence that stand beside its features; least and most of a channel
+VALUES = 2048
+POINTS = (8, 256)
 
 
 def embed_views(
@@ -42,14 +44,23 @@ def embed_views(
     if any(np.isinf(x).any() for x in values):
         raise ValueError("a sequence holds infinite values; write NaN for what is missing")
     if any(np.isnan(x).all() for x in values):
-        raise ValueError("every sequence needs at least one observed value; got one that is all missing")
+        raise ValueError(
+            "every sequence needs at least one observed value; got one that is all missing"
+        )
     filled = [bridged(x) for x in values]
     channels = filled[0].shape[1]
     parts: list[FloatArray] = []
     for length in views:
         x = np.concatenate([standardised(v, length) for v in filled])  # (n * C, L)
-        features = np.concatenate([encode(x[i : i + ROWS]) for i in range(0, len(x), ROWS)])  # (n * C, F)
-        parts.append((features.reshape(len(filled), channels, -1) * channel_signs(channels, features.shape[1])).sum(1))
+        features = np.concatenate(
+            [encode(x[i : i + ROWS]) for i in range(0, len(x), ROWS)]
+        )  # (n * C, F)
+        parts.append(
+            (
+                features.reshape(len(filled), channels, -1)
+                * channel_signs(channels, features.shape[1])
+            ).sum(1)
+        )
     parts.append(values_beside(filled))
     embedding: FloatArray = np.concatenate(parts, axis=1)
     return embedding.astype(np.float32)
@@ -69,23 +80,32 @@ def view_tokens(
     tokens = np.concatenate([encode(x[i : i + ROWS]) for i in range(0, len(x), ROWS)])
     channels = values[0].shape[1]
     signs = channel_signs(channels, tokens.shape[2]) / channels**0.5
-    together: FloatArray = np.einsum("ncld,cd->nld", tokens.reshape(len(values), channels, *tokens.shape[1:]), signs)
+    together: FloatArray = np.einsum(
+        "ncld,cd->nld", tokens.reshape(len(values), channels, *tokens.shape[1:]), signs
+    )
     return together.astype(np.float32)
 
 
-def at_timesteps(tokens: npt.NDArray[np.float32], x: FloatArray, patch: int) -> npt.NDArray[np.float32]:
+def at_timesteps(
+    tokens: npt.NDArray[np.float32], x: FloatArray, patch: int
+) -> npt.NDArray[np.float32]:
     """Tokens `(N, D)` of a view at the timesteps of the sequence `(time, C)` it was stretched from: `(time, D)`.
 
     Linear between the middles of patches; NaN before the first and after the last observed timestep.
     """
     seen = np.flatnonzero(~np.isnan(x).all(1))
-    first, last = int(seen[0]), int(seen[-1])
+    first = int(seen[0])
+    last = int(seen[-1])
     share = (np.arange(first, last + 1) - first) / max(last - first, 1)  # 0 to 1
-    place = np.clip((share * (len(tokens) * patch - 1) - (patch - 1) / 2) / patch, 0, len(tokens) - 1)
+    place = np.clip(
+        (share * (len(tokens) * patch - 1) - (patch - 1) / 2) / patch, 0, len(tokens) - 1
+    )
     low = np.minimum(place.astype(int), max(len(tokens) - 2, 0))
     part = (place - low)[:, None]
     out = np.full((len(x), tokens.shape[1]), np.nan, dtype=np.float32)
-    out[first : last + 1] = tokens[low] * (1 - part) + tokens[np.minimum(low + 1, len(tokens) - 1)] * part
+    out[first : last + 1] = (
+        tokens[low] * (1 - part) + tokens[np.minimum(low + 1, len(tokens) - 1)] * part
+    )
     return out
 
 
@@ -97,7 +117,9 @@ def values_beside(filled: Sequence[FloatArray]) -> FloatArray:
 
 def channel_signs(channels: int, features: int) -> FloatArray:
     """The fixed random signs with which features of channels are added: -1 and 1, `(C, F)`."""
-    return np.array([np.random.default_rng(c).choice([-1.0, 1.0], features) for c in range(channels)])
+    return np.array(
+        [np.random.default_rng(c).choice([-1.0, 1.0], features) for c in range(channels)]
+    )
 
 
 def points_of(channels: int) -> int:
@@ -119,13 +141,15 @@ def bridged(x: FloatArray) -> FloatArray:
 
 def _stretched(x: FloatArray, length: int) -> FloatArray:
     """Each channel resampled linearly: `(time, C)` -> `(C, length)`."""
-    grid, time = np.linspace(0, len(x) - 1, length), np.arange(len(x))
+    grid = np.linspace(0, len(x) - 1, length)
+    time = np.arange(len(x))
     return np.stack([np.interp(grid, time, channel) for channel in x.T])
 
 
 def _moments(x: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Mean and standard deviation of each channel, to the third digit of the latter: `(time, C)` -> twice `(C,)`."""
-    mean, std = x.mean(0), x.std(0)
+    mean = x.mean(0)
+    std = x.std(0)
     digit = 10.0 ** np.floor(np.log10(np.where(std > 0, std, 1.0)) - 2)
     return np.where(std > 0, np.round(mean / digit) * digit, mean), np.round(std / digit) * digit
 

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import TemporalJEPAConfig
-from .linear import linear
 
 
 def angles(positions: Tensor, width: int) -> Tensor:
@@ -18,7 +17,9 @@ def angles(positions: Tensor, width: int) -> Tensor:
     """
     axes = positions.shape[-1]
     count = width // 2 // axes
-    frequency = 10000.0 ** (-torch.arange(count, device=positions.device, dtype=torch.float32) / max(count, 1))
+    frequency = 10000.0 ** (
+        -torch.arange(count, device=positions.device, dtype=torch.float32) / max(count, 1)
+    )
     angle = (positions[..., None].float() * frequency).flatten(-2)  # (..., A * count)
     return F.pad(angle, (0, width // 2 - axes * count))
 
@@ -53,36 +54,52 @@ class Block(nn.Module):
 
     def __init__(self, dim: int, num_heads: int, dropout: float, depth: int):
         super().__init__()
-        self.num_heads, self.dropout = num_heads, dropout
-        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
-        self.up, self.down = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+        self.up = nn.Linear(dim, 4 * dim)
+        self.down = nn.Linear(4 * dim, dim)
         for layer in (self.qkv, self.out, self.up, self.down):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
-        for branch in (self.out, self.down):  # the residual stream keeps its scale at any depth (GPT-2)
+        for branch in (
+            self.out,
+            self.down,
+        ):  # the residual stream keeps its scale at any depth (GPT-2)
             branch.weight.data.mul_((2 * depth) ** -0.5)
 
-    def forward(self, h: Tensor, rotation: tuple[Tensor, Tensor] | None, attend: Tensor | None) -> Tensor:
+    def forward(
+        self, h: Tensor, rotation: tuple[Tensor, Tensor] | None, attend: Tensor | None
+    ) -> Tensor:
         """`attend` bool `(B, 1, 1, K)` marks the keys that may be read; None: all."""
-        qkv = torch.unflatten(linear(self.qkv, self.norm1(h)), -1, (3, self.num_heads, -1))  # (B, K, 3, H, d)
+        qkv = torch.unflatten(
+            self.qkv(self.norm1(h)), -1, (3, self.num_heads, -1)
+        )  # (B, K, 3, H, d)
         q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # (B, H, K, d)
         if rotation is not None:
-            q, k = rotate(q, *rotation), rotate(k, *rotation)
+            q = rotate(q, *rotation)
+            k = rotate(k, *rotation)
         rate = self.dropout if self.training else 0.0
         read = F.scaled_dot_product_attention(q, k, v, attn_mask=attend, dropout_p=rate)
-        h = h + F.dropout(linear(self.out, read.transpose(1, 2).flatten(2)), rate)  # (B, K, D)
-        return h + F.dropout(linear(self.down, linear(self.up, self.norm2(h), gelu=True)), rate)
+        h = h + F.dropout(self.out(read.transpose(1, 2).flatten(2)), rate)  # (B, K, D)
+        return h + F.dropout(self.down(F.gelu(self.up(self.norm2(h)))), rate)
 
 
-class Stack(nn.Module):
+class Transformer(nn.Module):
     """Blocks with positions: adds or rotates them as configured. Shared by the encoder and the token predictor."""
 
     def __init__(self, dim: int, depth: int, config: TemporalJEPAConfig):
         super().__init__()
-        self.dim, self.head_dim, self.rotary = dim, dim // config.num_heads, config.positions == "rotary"
+        self.dim = dim
+        self.head_dim = dim // config.num_heads
+        self.rotary = config.positions == "rotary"
         self.cells = config.cells
-        self.blocks = nn.ModuleList(Block(dim, config.num_heads, config.dropout, depth) for _ in range(depth))
+        self.blocks = nn.ModuleList(
+            Block(dim, config.num_heads, config.dropout, depth) for _ in range(depth)
+        )
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, h: Tensor, index: Tensor, valid: Tensor | None) -> list[Tensor]:

@@ -9,15 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from . import svg as figures
-from ..data.wgs84 import to_ecef, to_local, to_lonlat
 from ..data.sequences import Sequences
+from ..data.wgs84 import to_ecef, to_local, to_lonlat
+from . import svg as figures
 from .svg import COLOURS, Array
 
 CHANNELS = 3  # of a sequence without places: the first are drawn
 AGENTS = 40  # of a scene: the first are drawn
-TILE_FRAMES, STRIP_FRAMES = 3, 8  # of a film: drawn in a gallery, and with its mask
-GREY, COVER = 128, 0.8  # of what is hidden in a film: its colour, and how much of the picture it covers
+# of a film: drawn in a gallery, and with its mask
+TILE_FRAMES = 3
+STRIP_FRAMES = 8
+# of what is hidden in a film: its colour, and how much of the picture it covers
+GREY = 128
+COVER = 0.8
 NAMES = ("x", "y")
 Row = dict[str, Any]
 
@@ -29,13 +33,17 @@ def paths(sequences: Sequences) -> list[Array] | None:
     east and north of the middle of the track: a sketch, for tracks that are small against the Earth.
     """
     if sequences.places is not None:
-        return [(_metres(p) if sequences.degrees else np.asarray(p))[:, None] for p in sequences.places]
+        return [
+            (_metres(p) if sequences.degrees else np.asarray(p))[:, None] for p in sequences.places
+        ]
     rows, agents, width = sequences.frame or (1, 1, sequences.n_channels)
     names = [name.lower().rpartition(":")[2] for name in sequences.channels[:width]]
     if rows > 1 or not {*NAMES} <= {*names}:
         return None
     columns = [names.index(name) for name in NAMES]
-    return [x.reshape(len(x), agents, width)[..., columns].astype(np.float64) for x in sequences.values]
+    return [
+        x.reshape(len(x), agents, width)[..., columns].astype(np.float64) for x in sequences.values
+    ]
 
 
 def _metres(degrees: Array) -> Array:
@@ -52,7 +60,11 @@ def _box(path: Array) -> Array:
 
 def _across(path: Array) -> str:
     size = float(np.ptp(_box(path), axis=0).max())
-    return f"{size / 1000:,.{0 if size >= 1e5 else 1}f} km across" if size >= 1000 else f"{size:.3g} m across"
+    return (
+        f"{size / 1000:,.{0 if size >= 1e5 else 1}f} km across"
+        if size >= 1000
+        else f"{size:.3g} m across"
+    )
 
 
 def _is_film(sequences: Sequences) -> bool:
@@ -61,15 +73,27 @@ def _is_film(sequences: Sequences) -> bool:
 
 def legend(sequences: Sequences) -> Row:
     """What the colours of the drawings mean: the channels drawn, of how many, and whether they are maps or films."""
-    shown, mapped = figures.legend(sequences.channels[:CHANNELS]), paths(sequences.select([0])) is not None
-    return {"shown": shown, "total": sequences.n_channels, "map": mapped, "film": _is_film(sequences)}
+    shown = figures.legend(sequences.channels[:CHANNELS])
+    mapped = paths(sequences.select([0])) is not None
+    return {
+        "shown": shown,
+        "total": sequences.n_channels,
+        "map": mapped,
+        "film": _is_film(sequences),
+    }
 
 
 def row(name: str, query: Sequences, near: Sequences, distance: Array) -> list[Row]:
     """A query and its neighbours, nearest first: the drawing of each, all on one scale, and what to write below it."""
     parts = (query, near)
-    labels = [x for part in parts for x in (part.labels if part.labels is not None else [None] * len(part))]
-    sizes = [_across(path) for part in parts if part.places is not None for path in paths(part) or ()]
+    labels = [
+        x
+        for part in parts
+        for x in (part.labels if part.labels is not None else [None] * len(part))
+    ]
+    sizes = [
+        _across(path) for part in parts if part.places is not None for path in paths(part) or ()
+    ]
     captions = zip(
         _gallery(name, parts),
         [id for part in parts for id in part.ids],
@@ -79,9 +103,17 @@ def row(name: str, query: Sequences, near: Sequences, distance: Array) -> list[R
         strict=True,
     )
     return [
-        {"svg": svg, "id": id, "label": label, "size": size, "distance": far, "query": not far,
-         "same": label == labels[0]} for svg, id, label, size, far in captions
-    ]  # fmt: skip
+        {
+            "svg": svg,
+            "id": id,
+            "label": label,
+            "size": size,
+            "distance": far,
+            "query": not far,
+            "same": label == labels[0],
+        }
+        for svg, id, label, size, far in captions
+    ]
 
 
 def _gallery(name: str, parts: Sequence[Sequences]) -> list[Markup]:
@@ -89,10 +121,14 @@ def _gallery(name: str, parts: Sequence[Sequences]) -> list[Markup]:
     found = [paths(part) for part in parts]
     if all(map(_is_film, parts)):
         films = [_pictures(part, i) for part in parts for i in range(len(part))]
-        return [_strip(f"{name}-{k}", film[_evenly(len(film), TILE_FRAMES)]) for k, film in enumerate(films)]
+        return [
+            _strip(f"{name}-{k}", film[_evenly(len(film), TILE_FRAMES)])
+            for k, film in enumerate(films)
+        ]
     if None in found:
         shown = [x[:, :CHANNELS] for part in parts for x in part.values]
-        limits, longest = figures.bound(shown), max(map(len, shown))
+        limits = figures.bound(shown)
+        longest = max(map(len, shown))
         return [figures.tile(f"{name}-{k}", x, longest, limits) for k, x in enumerate(shown)]
     chosen = [path for several in found for path in several or ()]
     side = max(float(np.ptp(_box(path), axis=0).max()) for path in chosen)
@@ -106,7 +142,8 @@ def _map(name: str, path: Array, side: float) -> Markup:
     ax = figure.add_axes((0.02, 0.02, 0.96, 0.96))
     ax.set_axis_off()
     _draw(ax, path, 1.2)
-    middle, half = _box(path).mean(0), 0.54 * side or 1.0
+    middle = _box(path).mean(0)
+    half = 0.54 * side or 1.0
     ax.set_ylim(middle[1] - half, middle[1] + half)
     ax.set_xlim(middle[0] - half * 2.2 / 1.6, middle[0] + half * 2.2 / 1.6)
     return figures.render(figure, name)
@@ -115,9 +152,17 @@ def _map(name: str, path: Array, side: float) -> Markup:
 def _draw(ax: Axes, path: Array, width: float) -> None:
     """Draw paths `(time, agents, 2)`, each with a dot where it starts."""
     for k, walk in enumerate(path.transpose(1, 0, 2)[:AGENTS]):
-        seen, colour = walk[np.isfinite(walk).all(axis=1)], COLOURS[k % len(COLOURS)]
+        seen = walk[np.isfinite(walk).all(axis=1)]
+        colour = COLOURS[k % len(COLOURS)]
         ax.plot(*seen.T, color=colour, linewidth=width)
-        ax.plot(*seen[:1].T, linestyle="", marker="o", markersize=3 * width, color=colour, markeredgewidth=0)
+        ax.plot(
+            *seen[:1].T,
+            linestyle="",
+            marker="o",
+            markersize=3 * width,
+            color=colour,
+            markeredgewidth=0,
+        )
 
 
 def _evenly(n: int, most: int) -> Array:
@@ -130,7 +175,9 @@ def _pictures(sequences: Sequences, i: int) -> Array:
     """Film `i` as uint8 `(time, rows, columns, 1 or 3)`; what is missing is black."""
     rows, columns, width = sequences.frame or (1, 1, 1)
     x = sequences.values[i].reshape(-1, rows, columns, width)[..., : 3 if width >= 3 else 1]
-    return x if x.dtype == np.uint8 else (np.nan_to_num(x).clip(0, 1) * 255).round().astype(np.uint8)
+    return (
+        x if x.dtype == np.uint8 else (np.nan_to_num(x).clip(0, 1) * 255).round().astype(np.uint8)
+    )
 
 
 def _row(frames: Array) -> Array:
@@ -138,7 +185,8 @@ def _row(frames: Array) -> Array:
     n, rows, columns, _ = frames.shape
     gap = max(columns // 16, 1)
     out = np.zeros((n, rows, columns + gap, 4), dtype=np.uint8)
-    out[:, :, :columns, :3], out[:, :, :columns, 3] = frames, 255
+    out[:, :, :columns, :3] = frames
+    out[:, :, :columns, 3] = 255
     return out.transpose(1, 0, 2, 3).reshape(rows, -1, 4)[:, :-gap]
 
 
@@ -158,7 +206,8 @@ def covered(film: Array, hidden: Array, box: tuple[int, int]) -> Array:
 
     film: uint8 `(time, rows, columns, 1 or 3)`. hidden: bool `(tokens, cells)`. box: timesteps and side of a token.
     """
-    (patch, side), (rows, columns) = box, film.shape[1:3]
+    (patch, side) = box
+    (rows, columns) = film.shape[1:3]
     times = _evenly(len(hidden), STRIP_FRAMES)
     cells = hidden[times].reshape(len(times), -(-rows // side), -(-columns // side))
     cover = cells.repeat(side, 1).repeat(side, 2)[:, :rows, :columns, None]
@@ -166,9 +215,13 @@ def covered(film: Array, hidden: Array, box: tuple[int, int]) -> Array:
     return np.where(cover, COVER * GREY + (1 - COVER) * frames, frames).astype(np.uint8)
 
 
-def _masked_film(name: str, frames: Array, steps: int, patch: int, bars: Array | None, limit: float) -> Markup:
+def _masked_film(
+    name: str, frames: Array, steps: int, patch: int, bars: Array | None, limit: float
+) -> Markup:
     """A strip of film of `steps` timesteps, and below it the error of each time."""
-    figure, axes = figures.panel(4.6, 0.8 if bars is None else 1.9, (1,) if bars is None else (2, 3), sharex=False)
+    figure, axes = figures.panel(
+        4.6, 0.8 if bars is None else 1.9, (1,) if bars is None else (2, 3), sharex=False
+    )
     axes[0].imshow(_row(frames), interpolation="none", aspect="equal")
     axes[0].set_axis_off()
     if bars is not None:
@@ -179,14 +232,21 @@ def _masked_film(name: str, frames: Array, steps: int, patch: int, bars: Array |
 
 
 def masked(
-    name: str, sequences: Sequences, i: int, hidden: Array, box: tuple[int, int], error: Array | None, limit: float
+    name: str,
+    sequences: Sequences,
+    i: int,
+    hidden: Array,
+    box: tuple[int, int],
+    error: Array | None,
+    limit: float,
 ) -> Markup:
     """One sequence with its hidden tokens in grey and, below, their error: bool and float `(tokens, cells)`.
 
     A token is a box of (timesteps, side in pixels). Bars share the scale 0..`limit`, mean over cells; without an error
     there are none.
     """
-    patch, bars = box[0], None if error is None else _mean(error)
+    patch = box[0]
+    bars = None if error is None else _mean(error)
     if _is_film(sequences):
         frames = covered(_pictures(sequences, i), hidden, box)
         return _masked_film(name, frames, len(hidden) * patch, patch, bars, limit)
@@ -196,10 +256,16 @@ def masked(
         x = sequences.values[i][: len(hidden) * patch, :width]
         return figures.masked(name, x, hidden[:, 0], patch, bars, limit)
     path = found[0][: len(hidden) * patch]
-    figure, axes = figures.panel(4.6, 3.0 if bars is None else 3.7, (1,) if bars is None else (4, 1), sharex=False)
+    figure, axes = figures.panel(
+        4.6, 3.0 if bars is None else 3.7, (1,) if bars is None else (4, 1), sharex=False
+    )
     for agent, column in enumerate(hidden.T[: min(path.shape[1], AGENTS)]):
-        spans = [path[max(a * patch - 1, 0) : b * patch + 1, agent] for a, b in figures.runs(column)]
-        axes[0].add_collection(LineCollection(spans, color=figures.INK, alpha=0.25, linewidth=8, capstyle="butt"))
+        spans = [
+            path[max(a * patch - 1, 0) : b * patch + 1, agent] for a, b in figures.runs(column)
+        ]
+        axes[0].add_collection(
+            LineCollection(spans, color=figures.INK, alpha=0.25, linewidth=8, capstyle="butt")
+        )
     _draw(axes[0], path, 1.2)
     axes[0].set_aspect("equal", adjustable="datalim")
     axes[0].set_axis_off()

@@ -20,28 +20,32 @@ import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from . import plots as drawings
-from . import svg as figures
 from ..checkpoint import from_pretrained
-from ..files import BUNDLED, read_config, write_atomically
 from ..config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig, flags, in_words
 from ..data import Sequences, read
 from ..embed import check_channels, embed_sequences, single_channels
-from ..model.jepa import random_init_like
-from ..model.losses import mean_predictor_loss
-from ..model.jepa import TemporalJEPA
-from ..training.run import facts
 from ..evaluation.neighbors import Index, standard
+from ..files import BUNDLED, read_config, write_atomically
+from ..model.jepa import TemporalJEPA, random_init_like
+from ..model.losses import mean_predictor_loss
 from ..training.initial import GENERAL, SCRATCH
+from ..training.run import facts
 from ..version import __version__
+from . import plots as drawings
+from . import svg as figures
 
 Array = npt.NDArray[Any]
 Row = dict[str, Any]
 
 POINTS = 2000  # sequences in the map of embeddings and in the search for neighbours, evenly spaced over the data
-CLASSES = len(figures.COLOURS) * len(figures.MARKS)  # classes with a mark of their own; the rarer ones are grey
-QUERIES, NEIGHBOURS = 4, 5
-DRAWS, DRAWN_ON = 8, 64  # masks drawn, and sequences they are drawn on, for the error along the series
+CLASSES = len(figures.COLOURS) * len(
+    figures.MARKS
+)  # classes with a mark of their own; the rarer ones are grey
+QUERIES = 4
+NEIGHBOURS = 5
+# masks drawn, and sequences they are drawn on, for the error along the series
+DRAWS = 8
+DRAWN_ON = 64
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,11 @@ class _Run:
 
 
 def write_report(
-    folder: str | Path, *, sequences: Sequences | None = None, out: str | Path | None = None, overwrite: bool = False
+    folder: str | Path,
+    *,
+    sequences: Sequences | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write the report of a run folder; the same inputs give the same bytes.
 
@@ -85,7 +93,9 @@ def write_report(
     folder = Path(folder)
     path = Path(out) if out is not None else folder / "report.html"
     if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} is there already; ask to overwrite it (--overwrite), or choose another file")
+        raise FileExistsError(
+            f"{path} is there already; ask to overwrite it (--overwrite), or choose another file"
+        )
     run = _load(folder, sequences)
     parts = (_headline, _training, _positions, _space, _masks, _scores, _settings, _commands)
     context = {part.__name__.lstrip("_"): part(run) for part in parts}
@@ -95,19 +105,26 @@ def write_report(
 
 def page(template: str, **context: Any) -> bytes:
     """A page that stands alone, from a template of the package."""
-    pages = Environment(loader=PackageLoader("temporal_jepa.report"), autoescape=True, undefined=StrictUndefined,
-                        trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+    pages = Environment(
+        loader=PackageLoader("temporal_jepa.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return pages.get_template(template).render(context, version=__version__).encode()
 
 
 def _load(folder: Path, given: Sequences | None) -> _Run:
-    config, missing = read_config(folder), []
+    config = read_config(folder)
+    missing = []
     model: TemporalJEPA | None = None
     try:
         model = from_pretrained(folder)
     except (FileNotFoundError, ValueError) as error:
         missing.append(f"No trained weights, so nothing is drawn that needs the model: {error}")
-    sequences, data = given, config.get("data", {})
+    sequences = given
+    data = config.get("data", {})
     if given is None:
         try:
             sequences = read(data["path"], **data.get("options", {})) if "path" in data else None
@@ -117,9 +134,13 @@ def _load(folder: Path, given: Sequences | None) -> _Run:
             sequences = None
             missing.append(f"The data could not be read again, so no series are drawn: {error}")
         if sequences is not None and len(sequences) != data.get("n", len(sequences)):
-            missing.append(f"The data has changed: trained on {data['n']} series, there are {len(sequences)} now.")
+            missing.append(
+                f"The data has changed: trained on {data['n']} series, there are {len(sequences)} now."
+            )
         elif sequences is not None and data.get("digest") not in (None, facts(sequences)["digest"]):
-            missing.append("The data has changed: it holds other values than those the run was trained on.")
+            missing.append(
+                "The data has changed: it holds other values than those the run was trained on."
+            )
     elif model is not None:
         check_channels(model, given)
     rows = _metrics(folder / "metrics.jsonl", missing)
@@ -150,7 +171,9 @@ def _json(text: str, path: Path) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no valid JSON ({error}); write it again, or remove it") from None
+        raise ValueError(
+            f"{path} is no valid JSON ({error}); write it again, or remove it"
+        ) from None
 
 
 def _metrics(path: Path, missing: list[str]) -> list[Row]:
@@ -178,7 +201,8 @@ def _column(rows: list[Row], name: str) -> Array:
 
 
 def _headline(run: _Run) -> Row:
-    data, wanted = run.config.get("data", {}), run.config.get("pretrain", {}).get("steps")
+    data = run.config.get("data", {})
+    wanted = run.config.get("pretrain", {}).get("steps")
     done = run.rows[-1]["step"] if run.rows else 0
     verdicts = [row["verdict"] for row in run.rows if row.get("verdict")]
     finished = run.model is not None and wanted is not None and done >= wanted
@@ -188,21 +212,47 @@ def _headline(run: _Run) -> Row:
     facts = []
     if np.isfinite(relative).any():
         low = int(np.nanargmin(relative))
-        facts.append(("Relative loss", f"{relative[-1]:.3f}", f"1 is guessing the mean; lowest {relative[low]:.3f} at "
-                      f"step {run.rows[low]['step']}"))  # fmt: skip
+        facts.append(
+            (
+                "Relative loss",
+                f"{relative[-1]:.3f}",
+                f"1 is guessing the mean; lowest {relative[low]:.3f} at "
+                f"step {run.rows[low]['step']}",
+            )
+        )
     if rank:
-        facts.append(("Effective rank", f"{rank[-1]:.1f}", f"of {run.config['model'].get('embed_dim')} directions"))
+        facts.append(
+            (
+                "Effective rank",
+                f"{rank[-1]:.1f}",
+                f"of {run.config['model'].get('embed_dim')} directions",
+            )
+        )
     if (scores := _scores(run)) and scores["ours"] is not None:
-        note = "" if scores["gain"] is None else f"{100 * scores['gain']:+.1f} points on the untrained encoder"
+        note = (
+            ""
+            if scores["gain"] is None
+            else f"{100 * scores['gain']:+.1f} points on the untrained encoder"
+        )
         facts.append(("Accuracy", f"{scores['ours']:.1%}", note))
     if run.rows and (seconds := run.rows[-1].get("elapsed_s")):
         speed = float(np.median([row.get("samples_per_s", 0.0) for row in run.rows]))
         took = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
         facts.append(("Training time", took, f"{speed:,.0f} series a second"))
-    return {"name": run.folder.resolve().name, "source": Path(str(data.get("path", "arrays in memory"))).name,
-            "count": data.get("n"), "timestep": in_words(run.config["model"], data.get("channels")),
-            "lengths": data.get("lengths"), "steps": done, "wanted": wanted, "finished": finished, "start": _start(run),
-            "mood": verdict.split(":")[0], "verdict": verdict, "facts": facts}  # fmt: skip
+    return {
+        "name": run.folder.resolve().name,
+        "source": Path(str(data.get("path", "arrays in memory"))).name,
+        "count": data.get("n"),
+        "timestep": in_words(run.config["model"], data.get("channels")),
+        "lengths": data.get("lengths"),
+        "steps": done,
+        "wanted": wanted,
+        "finished": finished,
+        "start": _start(run),
+        "mood": verdict.split(":")[0],
+        "verdict": verdict,
+        "facts": facts,
+    }
 
 
 def _start(run: _Run) -> str:
@@ -212,13 +262,23 @@ def _start(run: _Run) -> str:
 def _training(run: _Run) -> Row | None:
     if not run.rows:
         return None
-    step, model = _column(run.rows, "step"), run.config["model"]
-    weights = {"loss": 1.0, "prediction_loss": 1.0, "variance_loss": model.get("variance_weight", 0.0),
-               "covariance_loss": model.get("covariance_weight", 0.0)}  # fmt: skip
-    curves = {name: weight * _column(run.rows, name) for name, weight in weights.items()}  # as they enter the loss
+    step = _column(run.rows, "step")
+    model = run.config["model"]
+    weights = {
+        "loss": 1.0,
+        "prediction_loss": 1.0,
+        "variance_loss": model.get("variance_weight", 0.0),
+        "covariance_loss": model.get("covariance_weight", 0.0),
+    }
+    curves = {
+        name: weight * _column(run.rows, name) for name, weight in weights.items()
+    }  # as they enter the loss
     relative = {"relative loss": _column(run.rows, "relative_loss")}
-    return {"loss": figures.lines("loss", step, curves, "step"), "legend": figures.legend(weights),
-            "relative": figures.lines("relative", step, relative, "step", level=1.0)}  # fmt: skip
+    return {
+        "loss": figures.lines("loss", step, curves, "step"),
+        "legend": figures.legend(weights),
+        "relative": figures.lines("relative", step, relative, "step", level=1.0),
+    }
 
 
 def _positions(run: _Run) -> Row | None:
@@ -245,16 +305,24 @@ def _space(run: _Run) -> Row | None:
     if run.model is not None and run.sequences is not None:
         chosen = run.sequences.select(_spread(len(run.sequences), POINTS))
         warm = _start(run) == GENERAL
-        first = from_pretrained(BUNDLED / GENERAL) if warm else random_init_like(run.model, run.seed)
+        first = (
+            from_pretrained(BUNDLED / GENERAL) if warm else random_init_like(run.model, run.seed)
+        )
         before, after = (standard(embed_sequences(model, chosen)) for model in (first, run.model))
-        panels = [(f"Before training ({GENERAL if warm else 'random weights'})", before, chosen.labels),
-                  ("After training", after, chosen.labels)]  # fmt: skip
+        panels = [
+            (f"Before training ({GENERAL if warm else 'random weights'})", before, chosen.labels),
+            ("After training", after, chosen.labels),
+        ]
         near = _neighbours(chosen, before, after) if len(chosen) > 2 else None
     if run.vectors is not None and run.vectors["embeddings"].ndim == 2:
         rows = _spread(len(run.vectors["embeddings"]), POINTS)
         stored = standard(run.vectors["embeddings"][rows])
         labels = run.vectors["labels"][rows] if "labels" in run.vectors else None
-        if not panels or stored.shape != panels[1][1].shape or not np.allclose(stored, panels[1][1], atol=1e-2):
+        if (
+            not panels
+            or stored.shape != panels[1][1].shape
+            or not np.allclose(stored, panels[1][1], atol=1e-2)
+        ):
             panels.append(("The vectors of embeddings.npz", stored, labels))
     panels = [panel for panel in panels if len(panel[1]) > 2]
     if not panels:
@@ -262,8 +330,16 @@ def _space(run: _Run) -> Row | None:
     names, rest = _classes([labels for _, _, labels in panels if labels is not None])
     drawn = []
     for i, (title, Z, labels) in enumerate(panels):
-        codes = np.array([0 if labels is None else names.get(str(labels[k]), -1) for k in range(len(Z))])
-        drawn.append({"title": title, "n": len(Z), "svg": figures.scatter(f"space{i}", *figures.plane(Z), codes)})
+        codes = np.array(
+            [0 if labels is None else names.get(str(labels[k]), -1) for k in range(len(Z))]
+        )
+        drawn.append(
+            {
+                "title": title,
+                "n": len(Z),
+                "svg": figures.scatter(f"space{i}", *figures.plane(Z), codes),
+            }
+        )
     legend = [(figures.mark(code), name) for name, code in names.items()]
     if rest:
         legend.append((figures.mark(-1), f"{rest} rarer classes"))
@@ -287,52 +363,88 @@ def _classes(labels: list[Array]) -> tuple[dict[str, int], int]:
 def _neighbours(chosen: Sequences, before: Array, after: Array) -> Row:
     k = min(NEIGHBOURS, len(chosen) - 1)
     near, distance = Index(after).neighbours(k)
-    labels, rows, agree = chosen.labels, [], None
+    labels = chosen.labels
+    rows = []
+    agree = None
     queries: Array = _spread(len(chosen), QUERIES)
     counts: Array = np.zeros(0)
     if labels is not None:
-        _, queries, codes, counts = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
-        queries = np.sort(queries[np.argsort(-counts, kind="stable")[:QUERIES]])  # the first of the largest classes
+        _, queries, codes, counts = np.unique(
+            labels, return_index=True, return_inverse=True, return_counts=True
+        )
+        queries = np.sort(
+            queries[np.argsort(-counts, kind="stable")[:QUERIES]]
+        )  # the first of the largest classes
     for q in queries.tolist():
-        rows.append(drawings.row(f"near{q}", chosen.select([q]), chosen.select(near[q]), distance[q]))
+        rows.append(
+            drawings.row(f"near{q}", chosen.select([q]), chosen.select(near[q]), distance[q])
+        )
     if len(counts) > 1:
-        agree = {"after": float((codes[near] == codes[:, None]).mean()),
-                 "before": float((codes[Index(before).neighbours(k)[0]] == codes[:, None]).mean()),
-                 "chance": float(((counts[codes] - 1) / (len(codes) - 1)).mean())}  # fmt: skip
-    return {"rows": rows, "agree": agree, "n": len(chosen), "k": k, "channels": drawings.legend(chosen)}
+        agree = {
+            "after": float((codes[near] == codes[:, None]).mean()),
+            "before": float((codes[Index(before).neighbours(k)[0]] == codes[:, None]).mean()),
+            "chance": float(((counts[codes] - 1) / (len(codes) - 1)).mean()),
+        }
+    return {
+        "rows": rows,
+        "agree": agree,
+        "n": len(chosen),
+        "k": k,
+        "channels": drawings.legend(chosen),
+    }
 
 
 def _masks(run: _Run) -> Row | None:
-    model, sequences = run.model, run.sequences
+    model = run.model
+    sequences = run.sequences
     if model is None or sequences is None:
         return None
-    config, patch, cells = model.config, model.config.patch, math.prod(model.config.cells)
+    config = model.config
+    patch = model.config.patch
+    cells = math.prod(model.config.cells)
     few = sequences.select(_spread(len(sequences), DRAWN_ON))
-    if config.views:
+    if config.resolutions:
         few = single_channels(few, config.seq_len)
         few = few.select(_spread(len(few), DRAWN_ON))
     x = torch.from_numpy(few.batch(np.arange(len(few)))[:, : config.seq_len])
     generator = torch.Generator().manual_seed(run.seed)
     draws = [model.draw_masks(x, generator)[0] for _ in range(DRAWS)]
     target, seen = model.targets(*model.context_encoder.prepare(x))
-    hidden, error, along, top = (seen & ~draws[0]).numpy().reshape(len(few), -1, cells), None, None, 1.0
+    hidden = (seen & ~draws[0]).numpy().reshape(len(few), -1, cells)
+    error = None
+    along = None
+    top = 1.0
     shown = np.flatnonzero(hidden.any((1, 2)))
     shown = shown[_spread(len(shown), 4)] if len(shown) else shown
     if config.predict == "tokens":
         unit = max(float(mean_predictor_loss(target, seen)), 1e-9)
-        errors = torch.stack([model.prediction_error(x, visible) for visible in draws]).numpy() / unit
+        errors = (
+            torch.stack([model.prediction_error(x, visible) for visible in draws]).numpy() / unit
+        )
         errors = errors.reshape(DRAWS, len(few), -1, cells)
-        error, along = errors[0], _along(errors, patch)
+        error = errors[0]
+        along = _along(errors, patch)
         top = 1.05 * float(np.nanmax(error[shown], initial=1.0))
     panels = []
     for i in shown.tolist():
         n = -(-min(len(few.values[i]), config.seq_len) // patch)
         bars = None if error is None else error[i, :n]
         svg = drawings.masked(f"mask{i}", few, i, hidden[i, :n], (patch, config.side), bars, top)
-        panels.append({"svg": svg, "id": few.ids[i], "label": None if few.labels is None else few.labels[i]})
-    return {"panels": panels, "along": along, "patch": patch, "side": config.side, "kind": config.mask,
-            "ratio": config.mask_ratio, "views": config.views, "n": len(few), "draws": DRAWS,
-            "channels": drawings.legend(few)}  # fmt: skip
+        panels.append(
+            {"svg": svg, "id": few.ids[i], "label": None if few.labels is None else few.labels[i]}
+        )
+    return {
+        "panels": panels,
+        "along": along,
+        "patch": patch,
+        "side": config.side,
+        "kind": config.mask,
+        "ratio": config.mask_ratio,
+        "resolutions": config.resolutions,
+        "n": len(few),
+        "draws": DRAWS,
+        "channels": drawings.legend(few),
+    }
 
 
 def _along(errors: Array, patch: int) -> Markup:
@@ -346,21 +458,40 @@ def _along(errors: Array, patch: int) -> Markup:
 def _scores(run: _Run) -> Row | None:
     if not run.probe or not run.probe.get("scores"):
         return None
-    scores, n = run.probe["scores"], run.probe.get("n_test")
+    scores = run.probe["scores"]
+    n = run.probe.get("n_test")
     value = {row["features"]: row["accuracy"] for row in scores}
-    ours, base = value.get("pretrained encoder"), value.get("untrained encoder")
+    ours = value.get("pretrained encoder")
+    base = value.get("untrained encoder")
     gain = None if ours is None or base is None else ours - base
-    share = (ours * n + 1) / (n + 2) if ours is not None and n else None  # smoothed: 40 of 40 is not certainty
+    share = (
+        (ours * n + 1) / (n + 2) if ours is not None and n else None
+    )  # smoothed: 40 of 40 is not certainty
     noise = None if share is None else 2 * math.sqrt(2 * share * (1 - share) / n)
-    facts = {name: run.probe.get(name) for name in ("probe", "n_train", "n_test", "n_classes", "commonest", "majority")}
-    rows = [(row["features"], row["accuracy"], row["features"] == "pretrained encoder") for row in scores]
+    facts = {
+        name: run.probe.get(name)
+        for name in ("probe", "n_train", "n_test", "n_classes", "commonest", "majority")
+    }
+    rows = [
+        (row["features"], row["accuracy"], row["features"] == "pretrained encoder")
+        for row in scores
+    ]
     return {"rows": rows, "ours": ours, "gain": gain, "noise": noise, **facts}
 
 
 def _settings(run: _Run) -> list[tuple[str, list[tuple[str, str]]]]:
     tables = []
-    for title, name in (("Model", "model"), ("Training", "pretrain"), ("Data", "data"), ("Environment", "environment")):
-        rows = [(key, _text(value)) for key, value in run.config.get(name, {}).items() if value not in (None, {}, [])]
+    for title, name in (
+        ("Model", "model"),
+        ("Training", "pretrain"),
+        ("Data", "data"),
+        ("Environment", "environment"),
+    ):
+        rows = [
+            (key, _text(value))
+            for key, value in run.config.get(name, {}).items()
+            if value not in (None, {}, [])
+        ]
         if name == "model" and run.model is not None:
             count = sum(p.numel() for p in run.model.context_encoder.parameters())
             rows.append(("encoder parameters", f"{count:,}"))
@@ -375,24 +506,57 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} = {_text(part)}" for key, part in value.items())
     if isinstance(value, list):
-        return ", ".join(map(str, value[:12])) + (f", ... ({len(value)})" if len(value) > 12 else "")
+        return ", ".join(map(str, value[:12])) + (
+            f", ... ({len(value)})" if len(value) > 12 else ""
+        )
     return str(value)
 
 
 def _commands(run: _Run) -> list[tuple[str, str]]:
     """The shell lines that make this run and its files again; defaults are left out."""
-    data, probe, folder = run.config.get("data", {}), run.probe or {}, str(run.folder)
-    path, test = str(data.get("path", "DATA")), str(probe.get("test", "TEST"))
-    model = {key: value for key, value in run.config["model"].items() if key not in ("input_dim", "frame", "views")}
+    data = run.config.get("data", {})
+    probe = run.probe or {}
+    folder = str(run.folder)
+    path = str(data.get("path", "DATA"))
+    test = str(probe.get("test", "TEST"))
+    model = {
+        key: value
+        for key, value in run.config["model"].items()
+        if key not in ("input_dim", "frame", "resolutions")
+    }
     film = VIDEO if model.get("tokenizer") == "tubelet" else {}
-    usual = {**asdict(TemporalJEPAConfig(input_dim=1)), **RECIPE, **film, "patch_len": None, "patch_size": 1}
-    train = ["pretrain", "--data", path, "--out", folder, *flags(data.get("options", {}), {}),
-             *flags(run.config.get("pretrain", {}), asdict(PretrainConfig())),
-             "--init-from", _start(run), *flags(model if _start(run) == SCRATCH else {}, usual)]  # fmt: skip
-    scored = {"train": probe.get("train", path), "test": None if test.startswith("held out of ") else test,
-              "kind": probe.get("probe"), "pool": probe.get("pool"), "seed": probe.get("seed")}  # fmt: skip
-    steps = {"Train": train, "Embed": ["embed", folder, path], "Report": ["report", folder],
-             "Probe": ["probe", folder, *flags(scored, {"kind": "ridge", "pool": "all", "seed": 0})]}  # fmt: skip
+    usual = {
+        **asdict(TemporalJEPAConfig(input_dim=1)),
+        **RECIPE,
+        **film,
+        "patch_len": None,
+        "patch_size": 1,
+    }
+    train = [
+        "pretrain",
+        "--data",
+        path,
+        "--out",
+        folder,
+        *flags(data.get("options", {}), {}),
+        *flags(run.config.get("pretrain", {}), asdict(PretrainConfig())),
+        "--init-from",
+        _start(run),
+        *flags(model if _start(run) == SCRATCH else {}, usual),
+    ]
+    scored = {
+        "train": probe.get("train", path),
+        "test": None if test.startswith("held out of ") else test,
+        "kind": probe.get("probe"),
+        "pool": probe.get("pool"),
+        "seed": probe.get("seed"),
+    }
+    steps = {
+        "Train": train,
+        "Embed": ["embed", folder, path],
+        "Report": ["report", folder],
+        "Probe": ["probe", folder, *flags(scored, {"kind": "ridge", "pool": "all", "seed": 0})],
+    }
     unlabelled = run.probe is None and run.sequences is not None and run.sequences.labels is None
     shown = ("Train", "Embed", *(() if unlabelled else ("Probe",)), "Report")
     return [(title, shlex.join(["temporal-jepa", *steps[title]])) for title in shown]

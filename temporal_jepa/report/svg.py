@@ -35,8 +35,14 @@ def render(figure: Figure, name: str) -> Markup:
     text = out.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r'<g id="[^"]*"', "<g", text).replace("xlink:href", "href").replace(INK, "currentColor")
-    text = re.sub(r' (?:d|x|y|transform)="[^"]*"', lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), text)
+    text = (
+        re.sub(r'<g id="[^"]*"', "<g", text)
+        .replace("xlink:href", "href")
+        .replace(INK, "currentColor")
+    )
+    text = re.sub(
+        r' (?:d|x|y|transform)="[^"]*"', lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), text
+    )
     text = _MARKED.sub(_share_style, text)
     text = re.sub(r'<svg ([^>]*?)width="[^"]*"', r'<svg aria-hidden="true" \1', text, count=1)
     return Markup(re.sub(r' (?:height|version)="[^"]*"', "", text, count=2))
@@ -57,7 +63,9 @@ def panel(
     """A figure of `width` x `height` inches with one axes for each entry of `rows`, one above the other."""
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.patch.set_visible(False)
-    axes = figure.subplots(len(rows), 1, squeeze=False, sharex=sharex, height_ratios=list(rows))[:, 0].tolist()
+    axes = figure.subplots(len(rows), 1, squeeze=False, sharex=sharex, height_ratios=list(rows))[
+        :, 0
+    ].tolist()
     for ax in axes:
         ax.patch.set_visible(False)
         ax.spines[["top", "right"]].set_visible(False)
@@ -70,14 +78,18 @@ def panel(
     return figure, axes
 
 
-def lines(name: str, x: Array, curves: Mapping[str, Array], xlabel: str, level: float | None = None) -> Markup:
+def lines(
+    name: str, x: Array, curves: Mapping[str, Array], xlabel: str, level: float | None = None
+) -> Markup:
     """Curves `(n,)` over x `(n,)`, coloured in order from `COLOURS`; a dashed line at `level`. One point is a dot."""
     figure, (ax,) = panel()
     for colour, y in zip(COLOURS, curves.values(), strict=False):
         ax.plot(x, y, color=colour, linewidth=1.6, marker="o" if len(x) < 3 else None, markersize=4)
     if level is not None:
         ax.axhline(level, color=INK, linewidth=1, linestyle=(0, (4, 3)), alpha=0.6)
-    top = max([float(np.nanmax(y)) for y in curves.values() if np.isfinite(y).any()] + [level or 0, 1e-9])
+    top = max(
+        [float(np.nanmax(y)) for y in curves.values() if np.isfinite(y).any()] + [level or 0, 1e-9]
+    )
     ax.set_ylim(0, 1.06 * top)
     ax.grid(axis="y", color=INK, alpha=0.12, linewidth=0.8)
     ax.set_xlabel(xlabel, fontsize=9)
@@ -88,10 +100,15 @@ def heat(name: str, x: Array, values: Array, xlabel: str, ylabel: str) -> Markup
     """A map of values `(n, positions)`: column i is at x `(n,)`, the first position is on top."""
     figure, (ax,) = panel()
     top = float(np.nanmax(values)) if np.isfinite(values).any() else 1.0
-    picture = ax.imshow(values.T, aspect="auto", interpolation="nearest", cmap="viridis", vmin=0, vmax=top or 1.0)
+    picture = ax.imshow(
+        values.T, aspect="auto", interpolation="nearest", cmap="viridis", vmin=0, vmax=top or 1.0
+    )
     ticks = np.unique(np.linspace(0, len(x) - 1, 6).astype(int))
     ax.set_xticks(ticks, [f"{x[i]:g}" for i in ticks])
-    ax.set_yticks([0, values.shape[1] - 1] if values.shape[1] > 1 else [0], ["start", "end"][: values.shape[1]])
+    ax.set_yticks(
+        [0, values.shape[1] - 1] if values.shape[1] > 1 else [0],
+        ["start", "end"][: values.shape[1]],
+    )
     ax.spines[:].set_visible(False)
     ax.set_xlabel(xlabel, fontsize=9)
     ax.set_ylabel(ylabel, fontsize=9)
@@ -107,8 +124,15 @@ def scatter(name: str, xy: Array, shares: Array, codes: Array) -> Markup:
     size = 5.0 if len(xy) < 400 else 3.6
     for code in np.unique(codes).tolist():
         colour, marker = _look(code)
-        ax.plot(*xy[codes == code].T, linestyle="", marker=marker, markersize=size, color=colour, alpha=0.75,
-                markeredgewidth=0)  # fmt: skip
+        ax.plot(
+            *xy[codes == code].T,
+            linestyle="",
+            marker=marker,
+            markersize=size,
+            color=colour,
+            alpha=0.75,
+            markeredgewidth=0,
+        )
     ax.set_xlabel(f"first component ({shares[0]:.0%} of variance)", fontsize=9)
     ax.set_ylabel(f"second ({shares[1]:.0%})", fontsize=9)
     ax.set_xticks([])
@@ -125,11 +149,17 @@ def legend(names: Iterable[str]) -> list[tuple[str, str]]:
 def mark(code: int) -> Markup:
     """The mark that `scatter` gives to a code, as a small `<svg>` for a legend."""
     colour, shape = _look(code)
-    return Markup(f'<svg class="mark" viewBox="-1.2 -1.2 2.4 2.4"><path d="{MARKS[shape]}" fill="{colour}"/></svg>')
+    return Markup(
+        f'<svg class="mark" viewBox="-1.2 -1.2 2.4 2.4"><path d="{MARKS[shape]}" fill="{colour}"/></svg>'
+    )
 
 
 def _look(code: int) -> tuple[str, str]:
-    return (COLOURS[code % len(COLOURS)], list(MARKS)[code // len(COLOURS) % len(MARKS)]) if code >= 0 else (OTHER, "o")
+    return (
+        (COLOURS[code % len(COLOURS)], list(MARKS)[code // len(COLOURS) % len(MARKS)])
+        if code >= 0
+        else (OTHER, "o")
+    )
 
 
 def _draw(ax: Axes, x: Array, most: int, width: float, first: int = 0) -> None:
@@ -147,13 +177,23 @@ def _draw(ax: Axes, x: Array, most: int, width: float, first: int = 0) -> None:
         ax.plot(at, y, color=colour, linewidth=width)
         seen = np.isfinite(np.concatenate([[np.nan], y, [np.nan]]))
         alone = seen[1:-1] & ~seen[:-2] & ~seen[2:]  # no line leads there
-        ax.plot(at[alone], y[alone], linestyle="", marker="o", markersize=2 * width, color=colour, markeredgewidth=0)
+        ax.plot(
+            at[alone],
+            y[alone],
+            linestyle="",
+            marker="o",
+            markersize=2 * width,
+            color=colour,
+            markeredgewidth=0,
+        )
 
 
 def _extremes(values: Array, step: Array) -> Array:
     """The steps of the lowest and the highest value, `(2,)`; where one is missing, the first missing instead."""
     if np.isnan(values).any():
-        return step[[int(np.isnan(values).argmax()), int(np.nanargmax(np.nan_to_num(values, nan=-np.inf)))]]
+        return step[
+            [int(np.isnan(values).argmax()), int(np.nanargmax(np.nan_to_num(values, nan=-np.inf)))]
+        ]
     return step[[int(values.argmin()), int(values.argmax())]]
 
 
@@ -169,7 +209,9 @@ def tile(name: str, x: Array, longest: int, limits: tuple[float, float]) -> Mark
     return render(figure, name)
 
 
-def masked(name: str, x: Array, hidden: Array, patch: int, error: Array | None, limit: float) -> Markup:
+def masked(
+    name: str, x: Array, hidden: Array, patch: int, error: Array | None, limit: float
+) -> Markup:
     """A series `(time, channels)` with its hidden tokens shaded (bool `(tokens,)`) and below it the error `(tokens,)`.
 
     A token covers `patch` timesteps. Bars share the scale 0..`limit`; without an error there are none.
@@ -177,7 +219,9 @@ def masked(name: str, x: Array, hidden: Array, patch: int, error: Array | None, 
     figure, axes = panel(4.6, 2.5 if error is None else 3.1, (1,) if error is None else (3, 1))
     _draw(axes[0], x, 600, 1.2)
     for start, end in runs(hidden):
-        axes[0].axvspan(start * patch - 0.5, min(end * patch, len(x)) - 0.5, color=INK, alpha=0.13, linewidth=0)
+        axes[0].axvspan(
+            start * patch - 0.5, min(end * patch, len(x)) - 0.5, color=INK, alpha=0.13, linewidth=0
+        )
     if error is not None:
         bars(axes[1], error, patch, limit)
     axes[0].set_xlim(-0.5, max(len(x) - 0.5, 0.5))
@@ -186,7 +230,12 @@ def masked(name: str, x: Array, hidden: Array, patch: int, error: Array | None, 
 
 
 def scored(
-    name: str, x: Array, score: Array, alarms: Sequence[tuple[int, int]], first: int = 0, wide: bool = False
+    name: str,
+    x: Array,
+    score: Array,
+    alarms: Sequence[tuple[int, int]],
+    first: int = 0,
+    wide: bool = False,
 ) -> Markup:
     """A series `(time, channels)` with its alarms, (start, end) each, shaded, and its score `(time,)` below.
 
@@ -229,7 +278,9 @@ def runs(hidden: Array) -> list[tuple[int, int]]:
     >>> runs(np.array([False, True, True, False, True]))
     [(1, 3), (4, 5)]
     """
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], hidden.astype(int), [0]])))  # start, end, start, end, ...
+    edges = np.flatnonzero(
+        np.diff(np.concatenate([[0], hidden.astype(int), [0]]))
+    )  # start, end, start, end, ...
     return [(start, end) for start, end in edges.reshape(-1, 2).tolist()]
 
 
@@ -246,5 +297,8 @@ def plane(Z: Array) -> tuple[Array, Array]:
     wide = len(Z) < Z.shape[1]
     left, scale, _ = np.linalg.svd(Z @ Z.T if wide else Z.T @ Z, hermitian=True)
     xy = left[:, :2] * np.sqrt(scale[:2]) if wide else Z @ left[:, :2]
-    xy, two = np.pad(xy, ((0, 0), (0, 2 - xy.shape[1]))), np.pad(scale[:2], (0, 2))[:2]
-    return xy * np.where(xy[np.abs(xy).argmax(0), [0, 1]] < 0, -1.0, 1.0), two / max(float(scale.sum()), 1e-12)
+    xy = np.pad(xy, ((0, 0), (0, 2 - xy.shape[1])))
+    two = np.pad(scale[:2], (0, 2))[:2]
+    return xy * np.where(xy[np.abs(xy).argmax(0), [0, 1]] < 0, -1.0, 1.0), two / max(
+        float(scale.sum()), 1e-12
+    )

@@ -1,4 +1,4 @@
-"""Is the encoder collapsing? Spread and effective rank of its tokens, overall and at every position, and a verdict."""
+"""Is the encoder collapsing? VICRegTerms and effective rank of its tokens, overall and at every position, and a verdict."""
 
 import math
 
@@ -24,8 +24,10 @@ def effective_rank(features: Tensor) -> float:
 
 
 @torch.no_grad()
-def position_statistics(tokens: Tensor, observed: Tensor, most: int = 16) -> tuple[list[float], list[float], list[int]]:
-    """Spread across the batch, position by position: a pooled number can look healthy while every position is dead.
+def position_statistics(
+    tokens: Tensor, observed: Tensor, most: int = 16
+) -> tuple[list[float], list[float], list[int]]:
+    """VICRegTerms across the batch, position by position: a pooled number can look healthy while every position is dead.
 
     Args:
         tokens: float `(B, N, D)` on the grid.
@@ -42,7 +44,8 @@ def position_statistics(tokens: Tensor, observed: Tensor, most: int = 16) -> tup
     if len(usable) > most:
         usable = usable[torch.linspace(0, len(usable) - 1, most).round().long()]
     scale = tokens[observed].square().mean().sqrt().clamp(min=1e-12)
-    stds, ranks = [], []
+    stds = []
+    ranks = []
     for position in usable.tolist():
         rows = tokens[observed[:, position], position]  # (b, D)
         stds.append(float(rows.std(0).mean() / scale))
@@ -66,11 +69,15 @@ def collapse_verdict(std: list[float], rank: list[float], width: int, samples: l
     'collapsed'
     """
     if not std:
-        return "unknown: fewer than three sequences share any position, so spread cannot be measured"
+        return (
+            "unknown: fewer than three sequences share any position, so spread cannot be measured"
+        )
     if not all(map(math.isfinite, [*std, *rank])):
         return "unknown: the statistics are not finite"
     spread = sorted(std)[len(std) // 2]
-    directions, best = sorted(zip(rank, (min(width, n - 1) for n in samples), strict=True))[len(rank) // 2]
+    directions, best = sorted(zip(rank, (min(width, n - 1) for n in samples), strict=True))[
+        len(rank) // 2
+    ]
     facts = f"spread across sequences {spread:.2f} of the token scale, {directions:.1f} of {best} directions in use"
     if spread < 0.02 or directions < min(1.5, 0.75 * best):
         return (

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 
 from ..checkpoint import from_pretrained
-from ..files import BUNDLED, GENERAL, SCRATCH
 from ..config import RECIPE, VIDEO, make_config
 from ..data.sequences import Sequences
+from ..files import BUNDLED, GENERAL, SCRATCH
 from ..model.jepa import TemporalJEPA, draw_model
 
 LONGEST_WINDOW = 1024  # default limit of `seq_len`: longer series are trained on in random windows of this length
@@ -22,7 +22,9 @@ LONGEST = 2048  # timesteps of a series that the general encoder, which sees at 
 
 
 def start_of(
-    sequences: Sequences, init_from: str | os.PathLike[str] | None = None, model: Mapping[str, Any] | None = None
+    sequences: Sequences,
+    init_from: str | os.PathLike[str] | None = None,
+    model: Mapping[str, Any] | None = None,
 ) -> str:
     """What to start from: `init_from` if there is one, else "series-small" or "scratch" (weights drawn from the seed).
 
@@ -33,7 +35,11 @@ def start_of(
         raise ValueError("init_from is empty; name a run folder, series-small or scratch")
     if init_from is not None:
         return os.fspath(init_from)
-    plain = sequences.frame is None and sequences.places is None and int(sequences.lengths.max()) <= LONGEST
+    plain = (
+        sequences.frame is None
+        and sequences.places is None
+        and int(sequences.lengths.max()) <= LONGEST
+    )
     return GENERAL if plain and not model else SCRATCH
 
 
@@ -42,7 +48,9 @@ def is_folder(start: str) -> bool:
     return start not in (GENERAL, SCRATCH) and os.path.isdir(start)
 
 
-def reason(sequences: Sequences, start: str, chosen: bool, model: Mapping[str, Any] | None = None) -> str:
+def reason(
+    sequences: Sequences, start: str, chosen: bool, model: Mapping[str, Any] | None = None
+) -> str:
     """Why training starts there, for people; `chosen` if they said so."""
     if chosen:
         return start
@@ -73,7 +81,9 @@ def first_model(
     if start == SCRATCH:
         return initial_model(sequences, seed, **dict(model or {}))
     if model:
-        raise ValueError(f"init_from brings its own architecture; leave out {', '.join(model)}, or start from scratch")
+        raise ValueError(
+            f"init_from brings its own architecture; leave out {', '.join(model)}, or start from scratch"
+        )
     return from_pretrained(BUNDLED / GENERAL if start == GENERAL else start)
 
 
@@ -91,11 +101,17 @@ def initial_model(sequences: Sequences, seed: int = 0, **overrides: Any) -> Temp
         ValueError: for an unknown option or a series shorter than two patches throughout the data.
     """
     longest = int(sequences.lengths.max())
-    settings = {"seq_len": min(longest, LONGEST_WINDOW), **RECIPE, "input_dim": sequences.n_channels}
+    settings = {
+        "seq_len": min(longest, LONGEST_WINDOW),
+        **RECIPE,
+        "input_dim": sequences.n_channels,
+    }
     if sequences.frame is not None:
         film = sequences.frame[0] > 1
         settings |= VIDEO if film else {}
-        flat = film and overrides.get("tokenizer", "tubelet") != "tubelet"  # then a picture is one timestep's values
+        flat = (
+            film and overrides.get("tokenizer", "tubelet") != "tubelet"
+        )  # then a picture is one timestep's values
         settings |= {"frame": None if flat else sequences.frame}
     config = make_config(**{**settings, **overrides})
     if longest < 2 * config.patch:
@@ -119,7 +135,10 @@ def channel_statistics(sequences: Sequences) -> tuple[npt.NDArray[np.float32], .
     most = max(16, STATISTICS_VALUES * len(sequences) // sum(x.size for x in sequences.values))
     picked = np.unique(np.linspace(0, len(sequences) - 1, min(STATISTICS_FROM, most)).astype(int))
     scales = [255.0 if sequences.values[i].dtype == np.uint8 else 1.0 for i in picked]
-    whole = [sequences.values[i].astype(np.float64) / scale for i, scale in zip(picked, scales, strict=True)]
+    whole = [
+        sequences.values[i].astype(np.float64) / scale
+        for i, scale in zip(picked, scales, strict=True)
+    ]
     chosen = [x.reshape(-1, width) for x in whole]
     steps = [np.diff(x, axis=0).reshape(-1, width) for x in whole if len(x) > 1]
     mean, std = _moments(chosen)
@@ -127,8 +146,11 @@ def channel_statistics(sequences: Sequences) -> tuple[npt.NDArray[np.float32], .
     lost = (std > 0) & (std < 1e-6 * np.abs(mean))
     if lost.any():
         names = ", ".join(name for name, bad in zip(sequences.channels, lost, strict=True) if bad)
-        warnings.warn(f"{sequences.source}: channel {names} varies by less than a millionth of its mean, which float32 "
-                      "cannot hold; subtract the offset before reading", stacklevel=3)  # fmt: skip
+        warnings.warn(
+            f"{sequences.source}: channel {names} varies by less than a millionth of its mean, which float32 "
+            "cannot hold; subtract the offset before reading",
+            stacklevel=3,
+        )
     varies = std > np.maximum(1e-7 * np.abs(mean), 1e-37)
     std = np.where(varies, std, 1.0)
     slope = np.where(slope > 1e-6 * std, slope / std, 1.0)
@@ -136,7 +158,9 @@ def channel_statistics(sequences: Sequences) -> tuple[npt.NDArray[np.float32], .
     return tuple(np.tile(a.astype(np.float32), cells) for a in (mean, std, slope))
 
 
-def _moments(arrays: list[npt.NDArray[np.float64]]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _moments(
+    arrays: list[npt.NDArray[np.float64]],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Mean and standard deviation over the observed rows of all arrays, `(channels,)` each; 0 where none is."""
     count = np.maximum(sum((~np.isnan(a)).sum(0) for a in arrays), 1)
     mean = sum(np.nansum(a, axis=0) for a in arrays) / count

@@ -25,18 +25,37 @@ import torch
 import torch.distributed as dist
 
 from ..checkpoint import save_pretrained
-from ..files import CARD, CONFIG, WEIGHTS, read_config, write_atomically
 from ..config import PretrainConfig, make_config
 from ..data import Sequences, read
+from ..files import CARD, CONFIG, WEIGHTS, read_config, write_atomically
 from ..model.jepa import TemporalJEPA
+from ..version import __version__
 from .initial import SCRATCH, first_model, is_folder, start_of
 from .trainer import Row, Trainer, pick_device, plan_batches
-from ..version import __version__
 
-METRICS, CHECKPOINTS, BOARD, LOCK = "metrics.jsonl", "checkpoint", "tensorboard", ".lock"
-WRITTEN = (CONFIG, WEIGHTS, CARD, METRICS, "embeddings.npz", "embeddings-test.npz", "probe.json", "report.html",
-           "model.onnx", "model.pt2")  # fmt: skip
-FREE_TO_CHANGE = {"device", "save_every", "log_every", "watch_every", "tensorboard"}  # a resumed run may differ here
+METRICS = "metrics.jsonl"
+CHECKPOINTS = "checkpoint"
+BOARD = "tensorboard"
+LOCK = ".lock"
+WRITTEN = (
+    CONFIG,
+    WEIGHTS,
+    CARD,
+    METRICS,
+    "embeddings.npz",
+    "embeddings-test.npz",
+    "probe.json",
+    "report.html",
+    "model.onnx",
+    "model.pt2",
+)
+FREE_TO_CHANGE = {
+    "device",
+    "save_every",
+    "log_every",
+    "watch_every",
+    "tensorboard",
+}  # a resumed run may differ here
 
 
 def pretrain(
@@ -74,20 +93,29 @@ def pretrain(
         KeyboardInterrupt, SystemExit: after SIGINT or SIGTERM, once a checkpoint is written.
         OSError: if the folder cannot be written; the last checkpoint is then still whole.
     """
-    config, folder = config or PretrainConfig(), Path(out)
-    restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0  # by torchrun, after a failure
+    config = config or PretrainConfig()
+    folder = Path(out)
+    restarted = (
+        int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    )  # by torchrun, after a failure
     resume = resume or (restarted and (folder / CONFIG).exists())
     _refuse(folder, resume, overwrite)
     sequences, options = load(data, data_options or {})
     start = stored_start(folder, init_from) if resume else start_of(sequences, init_from, model)
-    config = config.settled(len(sequences), warm=start != SCRATCH)
+    config = config.resolved(len(sequences), warm=start != SCRATCH)
     network = first_network(folder if resume else None, sequences, start, config.seed, model)
-    plan_batches(network, sequences, config)  # refuse what cannot be trained on before anything is written
+    plan_batches(
+        network, sequences, config
+    )  # refuse what cannot be trained on before anything is written
     described = _described(network, sequences, config, options, start)
-    described["model"] |= (model or {}) if resume else {}  # what is asked for, to be compared with what was
+    described["model"] |= (
+        (model or {}) if resume else {}
+    )  # what is asked for, to be compared with what was
     with _process_group(config), _locked(folder):
         first = not dist.is_initialized() or dist.get_rank() == 0
-        trainer = Trainer(network, sequences, config)  # whatever can fail fails here, before an old run is touched
+        trainer = Trainer(
+            network, sequences, config
+        )  # whatever can fail fails here, before an old run is touched
         recorder = _Recorder(folder, config, first, on_row)
         state = _newest_checkpoint(folder) if resume else None
         if first:
@@ -111,9 +139,14 @@ def load(data: Any, options: Mapping[str, Any]) -> tuple[Sequences, dict[str, An
     """
     sequences = data if isinstance(data, Sequences) else read(data, **options)
     if sequences.frame is not None and options.get("layout") == "scene":
-        return sequences, {**options, "agents": sequences.frame[1]}  # later files get as many places for agents
+        return sequences, {
+            **options,
+            "agents": sequences.frame[1],
+        }  # later files get as many places for agents
     if sequences.frame is not None and sequences.times is not None and not options.get("fps"):
-        steps = [float(t[1] - t[0]) for t in sequences.times if len(t) > 1]  # later films are read at the same rate
+        steps = [
+            float(t[1] - t[0]) for t in sequences.times if len(t) > 1
+        ]  # later films are read at the same rate
         options = {**options, "fps": round(1 / steps[0], 6)} if steps else options
     window = min(int(sequences.lengths[0]) // 8, 256)
     if len(sequences) > 1 or options.get("window") or window < 8:
@@ -124,9 +157,16 @@ def load(data: Any, options: Mapping[str, Any]) -> tuple[Sequences, dict[str, An
 class _Recorder:
     """Writes rows and checkpoints while training, and turns SIGINT and SIGTERM into a last checkpoint."""
 
-    def __init__(self, folder: Path, config: PretrainConfig, first: bool, on_row: Callable[[Row], None]):
-        self.folder, self.config, self.first, self.on_row = folder, config, first, on_row
-        self.stop = self.agreed = 0  # the signal this process got; the one that all processes know of
+    def __init__(
+        self, folder: Path, config: PretrainConfig, first: bool, on_row: Callable[[Row], None]
+    ):
+        self.folder = folder
+        self.config = config
+        self.first = first
+        self.on_row = on_row
+        self.stop = self.agreed = (
+            0  # the signal this process got; the one that all processes know of
+        )
         self.board: Any = None
         self.previous: dict[int, Any] = {}
         self.open_board: Callable[[str], Any] | None = None
@@ -134,7 +174,9 @@ class _Recorder:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError:
-                raise ImportError("tensorboard needs its extra: pip install 'temporal-jepa[tensorboard]'") from None
+                raise ImportError(
+                    "tensorboard needs its extra: pip install 'temporal-jepa[tensorboard]'"
+                ) from None
             self.open_board = SummaryWriter
 
     def __enter__(self) -> "_Recorder":
@@ -191,7 +233,9 @@ class _Recorder:
 def save_checkpoint(folder: Path, trainer: Trainer, keep: int = 2) -> Path:
     """Write `checkpoint/step-N.pt`, whole or not at all, and delete all but the newest `keep`."""
     if not all(bool(value.isfinite().all()) for value in trainer.model.parameters()):
-        raise FloatingPointError(f"the weights are not finite at step {trainer.step}; lower lr ({trainer.config.lr})")
+        raise FloatingPointError(
+            f"the weights are not finite at step {trainer.step}; lower lr ({trainer.config.lr})"
+        )
     path = folder / CHECKPOINTS / f"step-{trainer.step:08d}.pt"
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
@@ -216,7 +260,15 @@ def _newest_checkpoint(folder: Path) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(paths[-1], map_location="cpu", weights_only=True)
         if not {"step", "model", "optimizer"} <= state.keys():
             raise ValueError("it holds no training state")
-    except (RuntimeError, OSError, EOFError, LookupError, AttributeError, ValueError, pickle.UnpicklingError) as error:
+    except (
+        RuntimeError,
+        OSError,
+        EOFError,
+        LookupError,
+        AttributeError,
+        ValueError,
+        pickle.UnpicklingError,
+    ) as error:
         other = f"resume again from {paths[-2].name}" if paths[1:] else "start again"
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{paths[-1]} is damaged ({reason}); delete it to {other}") from None
@@ -228,10 +280,16 @@ def _refuse(folder: Path, resume: bool, overwrite: bool) -> None:
     holds_run = _is_run(folder)
     if resume and not holds_run:
         raise ValueError(f"{folder} holds no run to resume; start one without resume")
-    foreign = [name for name in (*WRITTEN, CHECKPOINTS, BOARD) if not holds_run and (folder / name).exists()]
+    foreign = [
+        name
+        for name in (*WRITTEN, CHECKPOINTS, BOARD)
+        if not holds_run and (folder / name).exists()
+    ]
     if foreign:
-        raise ValueError(f"{folder} is no run, but holds {', '.join(foreign)}, which a run would replace; "
-                         "choose another folder")  # fmt: skip
+        raise ValueError(
+            f"{folder} is no run, but holds {', '.join(foreign)}, which a run would replace; "
+            "choose another folder"
+        )
     if holds_run and not resume and not overwrite:
         raise ValueError(
             f"{folder} already holds a run; choose another folder, go on with it (resume=True, --resume) "
@@ -243,23 +301,35 @@ def _is_run(folder: Path) -> bool:
     try:
         return "pretrain" in read_config(folder)
     except (OSError, ValueError):
-        return (folder / CONFIG).is_file() and (folder / METRICS).is_file()  # a run whose configuration was damaged
+        return (folder / CONFIG).is_file() and (
+            folder / METRICS
+        ).is_file()  # a run whose configuration was damaged
 
 
 def first_network(
-    resumed: Path | None, sequences: Sequences, start: str, seed: int, model: Mapping[str, Any] | None
+    resumed: Path | None,
+    sequences: Sequences,
+    start: str,
+    seed: int,
+    model: Mapping[str, Any] | None,
 ) -> TemporalJEPA:
     """The model before the first step; of a resumed run its weights come from the checkpoint, not from its start."""
     if resumed is not None and start != SCRATCH and any((resumed / CHECKPOINTS).glob("step-*.pt")):
         return TemporalJEPA(make_config(**read_config(resumed)["model"]))
-    return first_model(sequences, start, seed, None if resumed is not None and start != SCRATCH else model)
+    return first_model(
+        sequences, start, seed, None if resumed is not None and start != SCRATCH else model
+    )
 
 
-def stored_start(folder: str | os.PathLike[str], init_from: str | os.PathLike[str] | None = None) -> str:
+def stored_start(
+    folder: str | os.PathLike[str], init_from: str | os.PathLike[str] | None = None
+) -> str:
     """What the run in the folder started from; ValueError if `init_from` is something else."""
     start = str(read_config(Path(folder)).get("init_from") or SCRATCH)
     if init_from is not None and start not in (os.fspath(init_from), os.path.abspath(init_from)):
-        raise ValueError(f"{folder}: a resumed run keeps to what it started from, {start}; leave out init_from")
+        raise ValueError(
+            f"{folder}: a resumed run keeps to what it started from, {start}; leave out init_from"
+        )
     return start
 
 
@@ -269,7 +339,10 @@ def _prepare(folder: Path, resume: bool, config: dict[str, Any]) -> None:
         old = read_config(folder)
         _check_same_run(old, json.loads(_json(config)), folder)
     else:
-        for path in [*(folder / name for name in WRITTEN), *(folder / CHECKPOINTS).glob("step-*.pt")]:
+        for path in [
+            *(folder / name for name in WRITTEN),
+            *(folder / CHECKPOINTS).glob("step-*.pt"),
+        ]:
             path.unlink(missing_ok=True)
         shutil.rmtree(folder / BOARD, ignore_errors=True)
     write_atomically(folder / CONFIG, _json(config))
@@ -278,7 +351,8 @@ def _prepare(folder: Path, resume: bool, config: dict[str, Any]) -> None:
 def _check_same_run(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
     for part in ("model", "pretrain", "data"):
         skip = {"path", "options"} if part == "data" else FREE_TO_CHANGE
-        before, now = old.get(part, {}), new[part]
+        before = old.get(part, {})
+        now = new[part]
         for name in now.keys() - skip:
             if before.get(name) != now[name]:
                 raise ValueError(
@@ -306,7 +380,9 @@ def facts(sequences: Sequences) -> dict[str, Any]:
     """
     digest = hashlib.sha256(sequences.lengths.tobytes())
     small = sum(x.nbytes for x in sequences.values) < 2**28
-    for i in range(len(sequences)) if small else np.linspace(0, len(sequences) - 1, 4096).astype(int):
+    for i in (
+        range(len(sequences)) if small else np.linspace(0, len(sequences) - 1, 4096).astype(int)
+    ):
         digest.update(np.ascontiguousarray(sequences.values[i]).tobytes())
     lengths = sequences.lengths
     return {
@@ -332,7 +408,9 @@ def _described(
         "threads": torch.get_num_threads(),
         "processes": int(os.environ.get("WORLD_SIZE", "1")),
     }
-    path = os.path.abspath(sequences.source) if os.path.exists(sequences.source) else sequences.source
+    path = (
+        os.path.abspath(sequences.source) if os.path.exists(sequences.source) else sequences.source
+    )
     return {
         "format": 1,
         "version": __version__,
@@ -381,5 +459,7 @@ def _locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"{folder} is in use by another run; wait for it or choose another folder") from None
+            raise ValueError(
+                f"{folder} is in use by another run; wait for it or choose another folder"
+            ) from None
         yield

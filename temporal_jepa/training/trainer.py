@@ -21,10 +21,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..config import PretrainConfig as PretrainConfig
 from ..data.sequences import Sequences, missing, stack
-from ..model.ema import momentum_at
 from ..embed import check_channels, single_channels
-from .collapse import collapse_verdict, position_statistics
+from ..model.ema import momentum_at
 from ..model.jepa import TemporalJEPA
+from .collapse import collapse_verdict, position_statistics
 
 Row = dict[str, Any]
 UNLEARNT = "weak: the prediction is no better than guessing the mean, train longer"
@@ -46,7 +46,10 @@ class Batches:
                 f"{sequences.source}: the longest training window has {longest} timesteps, but a masked and a visible "
                 f"patch need {shortest}; choose a smaller patch_len, a larger seq_len or longer series"
             )
-        self.sequences, self.config, self.seq_len, self.shortest = sequences, config, seq_len, shortest
+        self.sequences = sequences
+        self.config = config
+        self.seq_len = seq_len
+        self.shortest = shortest
         self.size = min(config.batch_size, len(sequences))
         self._order = lru_cache(maxsize=2)(self._permutation)
 
@@ -87,7 +90,7 @@ def plan_batches(model: TemporalJEPA, sequences: Sequences, config: PretrainConf
     A model with `views` is trained on every channel by itself.
     """
     check_channels(model, sequences)
-    if model.config.views and len(sequences) > 1:
+    if model.config.resolutions and len(sequences) > 1:
         sequences = single_channels(sequences.check_observed(), model.config.seq_len)
     return Batches(sequences, config, model.config.seq_len, 2 * model.config.patch)
 
@@ -100,8 +103,11 @@ class Trainer:
     """
 
     def __init__(self, model: TemporalJEPA, sequences: Sequences, config: PretrainConfig):
-        self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-        self.config, self.step = config.settled(len(sequences)), 0
+        self.rank, self.world = (
+            (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        )
+        self.config = config.resolved(len(sequences))
+        self.step = 0
         self.batches = plan_batches(model, sequences, config)
         parts = self.world * config.accumulate
         if self.batches.size % parts:
@@ -109,14 +115,21 @@ class Trainer:
                 f"a batch of {self.batches.size} does not split into {self.world} processes x {config.accumulate} parts"
             )
         self.device = pick_device(config.device)
-        self.bf16 = config.precision == "bf16" or (config.precision == "auto" and self.device.type == "cuda")
+        self.bf16 = config.precision == "bf16" or (
+            config.precision == "auto" and self.device.type == "cuda"
+        )
         self.model = model.to(self.device).train()
         decayed = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
         plain = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
         self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-            lr=self.config.rate, betas=(0.9, 0.95), fused=self.device.type != "mps",
-        )  # fmt: skip
+            [
+                {"params": decayed, "weight_decay": config.weight_decay},
+                {"params": plain, "weight_decay": 0.0},
+            ],
+            lr=self.config.rate,
+            betas=(0.9, 0.95),
+            fused=self.device.type != "mps",
+        )
         self.parallel: nn.Module = self.model
         if self.world > 1:
             self.parallel = DistributedDataParallel(self.model)
@@ -128,16 +141,24 @@ class Trainer:
         warmup = max(1, round(self.config.warmup * self.config.steps))
         if step < warmup:
             return self.config.rate * (step + 1) / warmup
-        return self.config.rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.config.steps - warmup)))
+        return (
+            self.config.rate
+            * 0.5
+            * (1 + math.cos(math.pi * (step - warmup) / max(1, self.config.steps - warmup)))
+        )
 
-    def advance(self) -> dict[str, Tensor]:
+    def train_step(self) -> dict[str, Tensor]:
         """One step: forward target and context, backward and step, EMA. Returns scalar tensors."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(self.step)
         x = self.batches.values(self.step)
         visible = self.model.draw_masks(x, self.batches.generator(self.step))
-        noise = int(np.random.SeedSequence([self.config.seed, 5, self.step, self.rank]).generate_state(1)[0])
-        torch.default_generator.manual_seed(noise)  # for dropout; `train` gives the caller's state back
+        noise = int(
+            np.random.SeedSequence([self.config.seed, 5, self.step, self.rank]).generate_state(1)[0]
+        )
+        torch.default_generator.manual_seed(
+            noise
+        )  # for dropout; `train` gives the caller's state back
         if self.device.type == "cuda":
             torch.cuda.manual_seed(noise)
         totals: dict[str, Tensor] = {}
@@ -147,8 +168,10 @@ class Trainer:
             last = part == self.config.accumulate - 1
             wait = self.parallel.no_sync() if self.world > 1 and not last else nullcontext()  # type: ignore[operator]
             with wait, torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                terms = self.parallel(x[start : start + count].to(self.device),
-                                      visible[:, start : start + count].to(self.device))  # fmt: skip
+                terms = self.parallel(
+                    x[start : start + count].to(self.device),
+                    visible[:, start : start + count].to(self.device),
+                )
                 (terms["loss"] / self.config.accumulate).backward()
             for name, value in terms.items():
                 totals[name] = totals.get(name, 0.0) + value.detach() / self.config.accumulate
@@ -177,7 +200,9 @@ class Trainer:
         longest = min(int(self.batches.sequences.lengths.max()), self.model.config.seq_len)
         most = max(16, min(128, WATCHED_VALUES // (longest * self.model.config.input_dim)))
         rows = np.unique(np.linspace(0, len(self.batches.sequences) - 1, most).astype(int))
-        x = torch.from_numpy(self.batches.sequences.batch(rows)[:, : self.model.config.seq_len]).to(self.device)
+        x = torch.from_numpy(self.batches.sequences.batch(rows)[:, : self.model.config.seq_len]).to(
+            self.device
+        )
         x, known = self.model.context_encoder.prepare(x)
         tokens, seen = self.model.context_encoder.encode(x, known).on_grid()
         std, rank, samples = position_statistics(tokens.float(), seen)
@@ -192,26 +217,37 @@ class Trainer:
 
     def run(self, on_row: Callable[[Row], None], on_step: Callable[["Trainer"], bool]) -> None:
         """Advance to the last step, or until `on_step` says True; see `train`. Leaves the model in evaluation mode."""
-        config, began = self.config, time.perf_counter()
-        since, counted = began, self.step
+        config = self.config
+        began = time.perf_counter()
+        since = began
+        counted = self.step
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             while self.step < config.steps:
-                terms = self.advance()
+                terms = self.train_step()
                 final = self.step == config.steps
                 if self.step % config.log_every == 0 or final:
                     values = self.values(terms)
                     if not math.isfinite(values["loss"] + values["grad_norm"]):
-                        raise FloatingPointError(f"the loss is not finite at step {self.step}; lower lr ({config.lr})")
+                        raise FloatingPointError(
+                            f"the loss is not finite at step {self.step}; lower lr ({config.lr})"
+                        )
                     now = time.perf_counter()
                     speed = (self.step - counted) * self.batches.size / max(now - since, 1e-9)
-                    row: Row = {"step": self.step, "epoch": self.batches.epoch(self.step), **values,
-                           "lr": self.lr(self.step - 1), "momentum": self.momentum(), "samples_per_s": speed,
-                           "elapsed_s": now - began}  # fmt: skip
+                    row: Row = {
+                        "step": self.step,
+                        "epoch": self.batches.epoch(self.step),
+                        **values,
+                        "lr": self.lr(self.step - 1),
+                        "momentum": self.momentum(),
+                        "samples_per_s": speed,
+                        "elapsed_s": now - began,
+                    }
                     if self.step % config.watch_every == 0 or final:
                         row |= self.watch()
                         if row["relative_loss"] > 0.98:
                             row["verdict"] = f"{UNLEARNT}; {row['verdict']}"
-                    since, counted = time.perf_counter(), self.step
+                    since = time.perf_counter()
+                    counted = self.step
                     on_row(row)
                 if on_step(self):
                     break
@@ -219,7 +255,11 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds: the step, weights and optimizer moments."""
-        return {"step": self.step, "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from `state()`."""
@@ -231,19 +271,33 @@ class Trainer:
 def pick_device(name: str) -> torch.device:
     """The torch device called `name`; "auto" is CUDA (this process's), else MPS, else the CPU."""
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        name = (
+            "cuda"
+            if torch.cuda.is_available()
+            else "mps"
+            if torch.backends.mps.is_available()
+            else "cpu"
+        )
     try:
         device = torch.device(name)
         if device.type == "meta":
             raise TypeError
     except (RuntimeError, TypeError):
-        raise ValueError(f"device must be 'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ..., got {name!r}") from None
+        raise ValueError(
+            f"device must be 'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ..., got {name!r}"
+        ) from None
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("device 'mps' was asked for, but this torch sees no such device: temporal-jepa doctor")
+        raise ValueError(
+            "device 'mps' was asked for, but this torch sees no such device: temporal-jepa doctor"
+        )
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise ValueError("device 'cuda' was asked for, but this torch sees no such device: temporal-jepa doctor")
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index)
+            raise ValueError(
+                "device 'cuda' was asked for, but this torch sees no such device: temporal-jepa doctor"
+            )
+        device = torch.device(
+            "cuda", int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index
+        )
         torch.cuda.set_device(device)
     return device
 

@@ -4,13 +4,14 @@ import time
 
 import numpy as np
 import pytest
-
-from synthetic_series import CHUNK, FAMILIES, synthetic_series, synthetic_pairs
+from synthetic_series import CHUNK, FAMILIES, synthetic_pairs, synthetic_series
 
 
 def test_a_series_depends_on_the_seed_and_its_number_alone() -> None:
     many = synthetic_series(CHUNK + 8, length=64, seed=3)
-    np.testing.assert_array_equal(synthetic_series(12, length=64, seed=3, start=CHUNK - 4), many[CHUNK - 4 :])
+    np.testing.assert_array_equal(
+        synthetic_series(12, length=64, seed=3, start=CHUNK - 4), many[CHUNK - 4 :]
+    )
     assert not np.allclose(synthetic_series(8, length=64, seed=4), many[:8])
 
 
@@ -54,7 +55,9 @@ def test_twins_are_alike_but_not_the_same() -> None:
     x = synthetic_pairs(CHUNK, length=128, seed=1)
     assert x.shape == (CHUNK, 2, 128)
     np.testing.assert_array_equal(synthetic_pairs(5, length=128, seed=1, start=300), x[300:305])
-    spectra = np.log(np.abs(np.fft.rfft(x)[:, :, 1:]) ** 2 + 1).reshape(CHUNK, 2, 16, 4).mean(-1)  # (n, 2, bands)
+    spectra = (
+        np.log(np.abs(np.fft.rfft(x)[:, :, 1:]) ** 2 + 1).reshape(CHUNK, 2, 16, 4).mean(-1)
+    )  # (n, 2, bands)
     apart = np.linalg.norm(spectra[:, 0] - spectra[:, 1], axis=1)
     strangers = np.linalg.norm(spectra[:, 0] - np.roll(spectra[:, 1], 1, axis=0), axis=1)
     assert np.median(apart) < 0.5 * np.median(strangers)

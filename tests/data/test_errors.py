@@ -37,7 +37,12 @@ CASES = {  # name, content, options, message
         {"values": "w"},
         "column 'w' holds 2 values .* 'a' in data row 1",
     ),
-    "only text": ("a.csv", "name,space\na,1 2\nb,3 4\n", {}, r"at least one column of numbers .* space \('1 2'\)"),
+    "only text": (
+        "a.csv",
+        "name,space\na,1 2\nb,3 4\n",
+        {},
+        r"at least one column of numbers .* space \('1 2'\)",
+    ),
     "duplicate times": (
         "a.csv",
         "id,time,v\na,0,1\nb,0,1\na,1,2\na,1,3\nb,1,3\n",
@@ -45,22 +50,42 @@ CASES = {  # name, content, options, message
         "1 duplicate timestamps, the first is 1"
         r" in series 'a' \(data rows 3 and 4\)",
     ),
-    "duplicate dates": ("a.csv", "date,v\n2024-01-01,1\n2024-01-01,2\n", {}, "the first is 2024-01-01 in .* time=''"),
+    "duplicate dates": (
+        "a.csv",
+        "date,v\n2024-01-01,1\n2024-01-01,2\n",
+        {},
+        "the first is 2024-01-01 in .* time=''",
+    ),
     "missing time": (
         "a.csv",
         "time,v\n0,1\n,2\n3,3\n",
         {},
         "column 'time' holds 1 rows that are no time, .* data row 2",
     ),
-    "no time": ("a.csv", "time,v\n2024-01-01,1\nlater,2\n", {}, "no time, the first 'later' in data row 2"),
+    "no time": (
+        "a.csv",
+        "time,v\n2024-01-01,1\nlater,2\n",
+        {},
+        "no time, the first 'later' in data row 2",
+    ),
     "changing label": (
         "a.csv",
         "id,time,v,label\na,0,1,u\na,1,1,w\n",
         {},
         "'label' changes within series 'a': 'u', then 'w' in data row 2",
     ),
-    "missing label": ("a.csv", "label,t0,t1\nu,1,2\n,3,4\n", {}, "column 'label' is empty .* in 1 rows, .* label=''"),
-    "inf": ("a.csv", "id,time,v,w\na,0,1,2\na,1,1,inf\n", {}, "series 'a' are infinite .* timestep 1 of channel 'w'"),
+    "missing label": (
+        "a.csv",
+        "label,t0,t1\nu,1,2\n,3,4\n",
+        {},
+        "column 'label' is empty .* in 1 rows, .* label=''",
+    ),
+    "inf": (
+        "a.csv",
+        "id,time,v,w\na,0,1,2\na,1,1,inf\n",
+        {},
+        "series 'a' are infinite .* timestep 1 of channel 'w'",
+    ),
     "row of nothing": (
         "a.csv",
         "t0,t1,t2\n1,2,3\n,,\n",
@@ -73,7 +98,12 @@ CASES = {  # name, content, options, message
         {},
         "channel 'w' has no observed value in any series .* others: v",
     ),
-    "nan series": ("a.csv", "id,time,v\na,0,1\na,1,2\nb,0,\nb,1,\n", {}, "1 series have no observed value .*: 'b'"),
+    "nan series": (
+        "a.csv",
+        "id,time,v\na,0,1\na,1,2\nb,0,\nb,1,\n",
+        {},
+        "1 series have no observed value .*: 'b'",
+    ),
     "no such column": (
         "a.csv",
         "time,speed\n0,1\n1,2\n",
@@ -99,10 +129,20 @@ CASES = {  # name, content, options, message
         "300 rows of 3 numbers is not the UCR",
     ),
     "stride alone": ("a.csv", "time,v\n0,1\n1,2\n", {"stride": 3}, "stride=3 needs a window"),
-    "long window": ("a.csv", "time,v\n0,1\n1,2\n", {"window": 3}, r"longer than the longest series \(2\)"),
+    "long window": (
+        "a.csv",
+        "time,v\n0,1\n1,2\n",
+        {"window": 3},
+        r"longer than the longest series \(2\)",
+    ),
     "file as folder": ("a.csv", "time,v\n0,1\n", {"layout": "folder"}, "expects a folder"),
     "unknown extension": ("a.xlsx", "x", {}, "unknown extension '.xlsx'; expected one of .csv"),
-    "ts: no data": ("a.ts", "@problemName P\n", {}, "no @data line; it is not a .ts file, or cut short"),
+    "ts: no data": (
+        "a.ts",
+        "@problemName P\n",
+        {},
+        "no @data line; it is not a .ts file, or cut short",
+    ),
     "ts: no series": ("a.ts", TS, {}, "no series after @data"),
     "ts: cut in a series": (
         "a.ts",
@@ -110,10 +150,30 @@ CASES = {  # name, content, options, message
         {},
         "line 8: expected 2 channels and a label, got 1",
     ),
-    "ts: cut in a channel": ("a.ts", TS + "1,2,3:4,5:up\n", {}, "line 7: expected 3 values in each channel .* got 2"),
-    "ts: cut in a label": ("a.ts", TS + "1,2,3:4,5,6:u\n", {}, "the label 'u' is not among up, down"),
-    "ts: text": ("a.ts", TS + "1,2,oops:4,5,6:up\n", {}, "line 7: expected numbers, commas and .*'oops'"),
-    "ts: timestamps": ("a.ts", "@timeStamps true\n@data\n(0,1),(1,2)\n", {}, ".ts files with timestamps are not read"),
+    "ts: cut in a channel": (
+        "a.ts",
+        TS + "1,2,3:4,5:up\n",
+        {},
+        "line 7: expected 3 values in each channel .* got 2",
+    ),
+    "ts: cut in a label": (
+        "a.ts",
+        TS + "1,2,3:4,5,6:u\n",
+        {},
+        "the label 'u' is not among up, down",
+    ),
+    "ts: text": (
+        "a.ts",
+        TS + "1,2,oops:4,5,6:up\n",
+        {},
+        "line 7: expected numbers, commas and .*'oops'",
+    ),
+    "ts: timestamps": (
+        "a.ts",
+        "@timeStamps true\n@data\n(0,1),(1,2)\n",
+        {},
+        ".ts files with timestamps are not read",
+    ),
     "ts: options": ("a.ts", TS + "1,2,3:4,5,6:up\n", {"id": "x"}, "leave out id"),
     "npy: empty": ("a.npy", "", {}, "a.npy: not read: .* is it empty, cut short"),
     "npy: five bytes": ("a.npy", "hello", {}, "a.npy: not read: it is no .npy file, or cut short"),
@@ -125,8 +185,18 @@ CASES = {  # name, content, options, message
         {},
         "a.csv: several columns have the same name: v",
     ),
-    "open quote": ("a.csv", 'time,v\n0,"1\n1,2\n', {}, "a.csv: not read: .* is a quotation mark left open"),
-    "open quote in a long file": ("a.csv", 'v\n"1\n' + "2\n" * 70000, {}, "a.csv: not read: field larger .* left open"),
+    "open quote": (
+        "a.csv",
+        'time,v\n0,"1\n1,2\n',
+        {},
+        "a.csv: not read: .* is a quotation mark left open",
+    ),
+    "open quote in a long file": (
+        "a.csv",
+        'v\n"1\n' + "2\n" * 70000,
+        {},
+        "a.csv: not read: field larger .* left open",
+    ),
     "nanosecond duplicates": (
         "a.csv",
         "time,v\n1700000000000000100,1\n1700000000000000000,1\n1700000000000000100,2\n",
@@ -163,7 +233,9 @@ def test_a_file_cut_in_half(tmp_path, monkeypatch, name, mapped):
 
 
 def test_pickles_are_never_loaded(tmp_path):
-    np.save(tmp_path / "a.npy", np.array([np.zeros(3), np.zeros(4)], dtype=object), allow_pickle=True)
+    np.save(
+        tmp_path / "a.npy", np.array([np.zeros(3), np.zeros(4)], dtype=object), allow_pickle=True
+    )
     with pytest.raises(ValueError, match=r"holds Python objects.* pad unequal lengths with NaN"):
         read(tmp_path / "a.npy")
 
@@ -174,7 +246,9 @@ def test_a_compressed_file_with_damaged_bytes(tmp_path):
     whole = path.read_bytes()
     causes = set()
     for at in range(80, 400, 12):
-        path.write_bytes(whole[:at] + bytes(byte ^ 0xFF for byte in whole[at : at + 12]) + whole[at + 12 :])
+        path.write_bytes(
+            whole[:at] + bytes(byte ^ 0xFF for byte in whole[at : at + 12]) + whole[at + 12 :]
+        )
         with pytest.raises(ValueError, match=r"^[^\n]*a.npz: not read: [^\n]*$") as caught:
             read(path)
         causes.add(type(caught.value.__cause__))
@@ -184,7 +258,10 @@ def test_a_compressed_file_with_damaged_bytes(tmp_path):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_the_path_is_named_once(tmp_path, value):
     np.save(tmp_path / "a.npy", np.full((3, 2, 9), value))
-    for data, where in ((tmp_path / "a.npy", f"{tmp_path / 'a.npy'}"), (np.full((3, 2, 9), value), "arrays")):
+    for data, where in (
+        (tmp_path / "a.npy", f"{tmp_path / 'a.npy'}"),
+        (np.full((3, 2, 9), value), "arrays"),
+    ):
         with pytest.raises(ValueError, match=f"^{re.escape(where)}: (channel|[0-9]+ values of)"):
             read(data)
 
@@ -207,7 +284,8 @@ def test_missing_pyarrow(tmp_path, monkeypatch):
     (tmp_path / "a.parquet").write_text("x")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
-        ModuleNotFoundError, match=r"^reading .parquet needs pyarrow: pip install 'temporal-jepa\[parquet\]'$"
+        ModuleNotFoundError,
+        match=r"^reading .parquet needs pyarrow: pip install 'temporal-jepa\[parquet\]'$",
     ):
         read(tmp_path / "a.parquet")
 
@@ -225,7 +303,9 @@ def test_folders(tmp_path):
     with pytest.raises(ValueError, match=r"only files with one series each .* but found notes.md"):
         read(tmp_path)
     (tmp_path / "X_TRAIN.tsv").write_text("1\t2.5\t3\n")
-    with pytest.raises(ValueError, match=r"holds the splits X_TRAIN.tsv of a set; name one of these files"):
+    with pytest.raises(
+        ValueError, match=r"holds the splits X_TRAIN.tsv of a set; name one of these files"
+    ):
         read(tmp_path)
 
 
@@ -243,5 +323,8 @@ def test_frames_are_checked():
         read(pd.DataFrame(index=[1, 2]))
     with pytest.raises(ValueError, match="several columns have the same name: v"):
         read(pd.DataFrame([[1, 2]], columns=["v", "v"]))
-    with pytest.raises(ValueError, match=r"column '1' holds 3 values .* 'a' in .* leave the column out with values="):
+    with pytest.raises(
+        ValueError,
+        match=r"column '1' holds 3 values .* 'a' in .* leave the column out with values=",
+    ):
         read(pd.DataFrame({0: [1.0, 2, 3], 1: ["a", "b", "c"], 2: [4.0, 5, 7]}))

@@ -17,8 +17,11 @@ from temporal_jepa.data import Sequences, read
 
 LONG = "track,time,x,y,class\na,0,1,5,u\nb,0,2,6,v\na,1,3,7,u\na,2,4,8,u\nb,1,9,9,v\n"
 TS = "# made\n@problemName P\n@timeStamps false\n@dimensions 2\n@classLabel true Up down\n@data\n"
-numbers = arrays(np.float32, st.tuples(st.integers(2, 6), st.integers(5, 9)),
-                 elements=st.floats(-1e6, 1e6, width=32))  # fmt: skip
+numbers = arrays(
+    np.float32,
+    st.tuples(st.integers(2, 6), st.integers(5, 9)),
+    elements=st.floats(-1e6, 1e6, width=32),
+)
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -49,9 +52,14 @@ def test_wide_round_trip(tmp_path, X):
 
 
 @in_one_folder
-@given(st.lists(numbers.map(lambda a: a[:2].T), min_size=1, max_size=4), st.randoms(use_true_random=False))
+@given(
+    st.lists(numbers.map(lambda a: a[:2].T), min_size=1, max_size=4),
+    st.randoms(use_true_random=False),
+)
 def test_long_round_trip_in_any_order_of_rows(tmp_path, series, random):
-    rows = [(f"s{i}", float(t), *row) for i, x in enumerate(series) for t, row in enumerate(x.tolist())]
+    rows = [
+        (f"s{i}", float(t), *row) for i, x in enumerate(series) for t, row in enumerate(x.tolist())
+    ]
     random.shuffle(rows)
     path = tmp_path / "long.csv"
     pd.DataFrame(rows, columns=["id", "time", "a", "b"]).to_csv(path, index=False)
@@ -95,14 +103,25 @@ def test_unsorted_rows_are_sorted_with_a_note(write):
 
 
 def test_uneven_times_are_noted(write):
-    assert noted(read(write("a.csv", "time,v\n0,1\n1,2\n2,1\n9,2\n")), "1 of 1 series are not equally spaced")
+    assert noted(
+        read(write("a.csv", "time,v\n0,1\n1,2\n2,1\n9,2\n")), "1 of 1 series are not equally spaced"
+    )
 
 
-@pytest.mark.parametrize("dates", [["2024-01-31", "2024-02-01"], ["31/01/2024", "01/02/2024"],
-                                   ["1/31/2024 0:00", "2/1/2024 0:00"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ["2024-01-31", "2024-02-01"],
+        ["31/01/2024", "01/02/2024"],
+        ["1/31/2024 0:00", "2/1/2024 0:00"],
+    ],
+)
 def test_dates_in_the_usual_orders(write, dates):
     s = read(write("a.csv", "when,v\n" + "".join(f"{d},{k}\n" for k, d in enumerate(dates))))
-    assert s.times[0].astype("datetime64[D]").tolist() == [datetime.date(2024, 1, 31), datetime.date(2024, 2, 1)]
+    assert s.times[0].astype("datetime64[D]").tolist() == [
+        datetime.date(2024, 1, 31),
+        datetime.date(2024, 2, 1),
+    ]
 
 
 def test_one_recording_and_its_windows(write):
@@ -126,7 +145,10 @@ def test_forecasting_tables_call_their_value_y(write):
 
 
 def test_wide_with_several_channels_and_unequal_lengths(write):
-    s = read(write("a.csv", "name,x_0,x_1,x_2,y_0,y_1,y_2,target\np,1,2,,4,5,,A\nq,1,2,3,4,,6,B\n"), id="name")
+    s = read(
+        write("a.csv", "name,x_0,x_1,x_2,y_0,y_1,y_2,target\np,1,2,,4,5,,A\nq,1,2,3,4,,6,B\n"),
+        id="name",
+    )
     assert s.channels == ["x", "y"]
     assert s.values[0].tolist() == [[1, 4], [2, 5]]
     np.testing.assert_array_equal(s.values[1], [[1, 4], [2, np.nan], [3, 6]])
@@ -145,8 +167,14 @@ def test_numbers_as_header(write):
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
-@pytest.mark.parametrize("rows", [["up,1,2,3", "down,3,2,1", "up,2,3,4"], ["1,2,3,up", "3,2,1,down", "2,3,4,up"],
-                                  ["1,2.5,up,3", "3,2,down,1", "2,3,up,4"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["up,1,2,3", "down,3,2,1", "up,2,3,4"],
+        ["1,2,3,up", "3,2,1,down", "2,3,4,up"],
+        ["1,2.5,up,3", "3,2,down,1", "2,3,up,4"],
+    ],
+)
 def test_a_label_beside_numbers_makes_no_header(write, name, rows):
     s = read(write(name, "\n".join(rows).replace(",", "\t" if name == "a.tsv" else ",") + "\n"))
     assert s.labels.tolist() == ["up", "down", "up"]
@@ -154,7 +182,11 @@ def test_a_label_beside_numbers_makes_no_header(write, name, rows):
     assert s.values[1][:, 0].tolist() == [3, 2, 1]
     assert noted(s, "is the only one of text: taken as the label")
     column = rows[0].split(",").index("up")
-    assert read(write("b.csv", "\n".join(rows)), id=str(column), layout="wide").ids == ["up", "down", "up"]
+    assert read(write("b.csv", "\n".join(rows)), id=str(column), layout="wide").ids == [
+        "up",
+        "down",
+        "up",
+    ]
 
 
 @pytest.mark.parametrize("first", ["label,1,2,3", ",0,1,2", "name,0,1,2", "species,1,2,3,4,5,6"])
@@ -166,7 +198,9 @@ def test_a_header_that_counts_is_noted(write, first):
     assert len(s) == 3
 
 
-@pytest.mark.parametrize(("one", "other"), [("01", "1"), ("1e3", "1000"), ("9" * 17 + "1", "9" * 17 + "2")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("01", "1"), ("1e3", "1000"), ("9" * 17 + "1", "9" * 17 + "2")]
+)
 def test_ids_are_text(write, one, other):
     path = write("a.csv", f"id,time,v\n{one},0,1\n{one},1,2\n{other},0,3\n{other},1,4\n")
     s = read(path)
@@ -202,7 +236,10 @@ def test_text_counters_and_other_ids_are_left_out_with_a_note(write):
 @pytest.mark.parametrize(
     ("content", "note"),
     [
-        ("time;a;b\n0;1,5;2,5\n1;2,5;3,5\n", "separated by semicolons, decimals are commas: 1,5 is 1.5"),
+        (
+            "time;a;b\n0;1,5;2,5\n1;2,5;3,5\n",
+            "separated by semicolons, decimals are commas: 1,5 is 1.5",
+        ),
         ("time;a;b\n0;1,500;2,500\n1;2,500;3,500\n", "decimals are commas: 1,500 is 1.5"),
         ("time,a,b\r0,1.5,2.5\r1,2.5,3.5\r", "layout recording"),
         ("time\ta\tb\n0\t1.5\t2.5\n1\t2.5\t3.5\n", "separated by tabs"),
@@ -275,8 +312,13 @@ def test_a_large_npy_file_stays_on_disk(tmp_path, monkeypatch):
 
 
 def test_parquet(tmp_path):
-    frame = pd.DataFrame({"id": ["a", "a", "b"], "time": pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-01"]),
-                          "v": pd.array([1, None, 3], dtype="Int64")})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "id": ["a", "a", "b"],
+            "time": pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-01"]),
+            "v": pd.array([1, None, 3], dtype="Int64"),
+        }
+    )
     frame.to_parquet(tmp_path / "a.parquet")
     s = read(tmp_path / "a.parquet")
     assert s.ids == ["a", "b"]
@@ -336,7 +378,9 @@ def test_a_constant_series_is_allowed_and_noted(write):
 def test_reading_imports_neither_torch_nor_pandas_when_arrays_do():
     code = "import sys, numpy as np; from temporal_jepa.data import read; read(np.ones((2, 9)) * [[1], [2]]);"
     run = subprocess.run(
-        [sys.executable, "-c", code + "print('pandas' in sys.modules)"], capture_output=True, text=True
+        [sys.executable, "-c", code + "print('pandas' in sys.modules)"],
+        capture_output=True,
+        text=True,
     )
     assert run.stdout.strip() == "False", run.stderr
 

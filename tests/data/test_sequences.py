@@ -24,7 +24,9 @@ def test_defaults_and_types():
     assert s.lengths.tolist() == [3, 5]
 
 
-@pytest.mark.parametrize("X", [np.zeros((4, 3, 10)), [np.zeros((3, 10))] * 4], ids=["array", "list"])
+@pytest.mark.parametrize(
+    "X", [np.zeros((4, 3, 10)), [np.zeros((3, 10))] * 4], ids=["array", "list"]
+)
 def test_from_arrays_takes_time_last(X):
     s = Sequences.from_arrays(X, y=["a", "b", "a", "b"])
     assert s.values[0].shape == (10, 3)
@@ -33,7 +35,12 @@ def test_from_arrays_takes_time_last(X):
 
 
 def test_from_arrays_univariate_and_unequal():
-    assert Sequences.from_arrays(np.arange(12).reshape(3, 4)).values[1][:, 0].tolist() == [4, 5, 6, 7]
+    assert Sequences.from_arrays(np.arange(12).reshape(3, 4)).values[1][:, 0].tolist() == [
+        4,
+        5,
+        6,
+        7,
+    ]
     assert Sequences.from_arrays([[1, 2, 3], [4, 5]]).lengths.tolist() == [3, 2]
 
 
@@ -52,7 +59,12 @@ def test_batch_pads_with_nan_at_the_end():
 
 
 def test_select_by_index_and_by_mask():
-    s = Sequences(series(3, 5, 4), labels=["a", "b", "c"], ids=["x", "y", "z"], times=[np.arange(n) for n in (3, 5, 4)])
+    s = Sequences(
+        series(3, 5, 4),
+        labels=["a", "b", "c"],
+        ids=["x", "y", "z"],
+        times=[np.arange(n) for n in (3, 5, 4)],
+    )
     picked = s.select([2, 0])
     assert picked.ids == ["z", "x"]
     assert picked.labels.tolist() == ["c", "a"]
@@ -109,29 +121,47 @@ def wrong_times():
     ("make", "message"),
     [
         (lambda: Sequences([]), "expected at least one series, got none"),
-        (lambda: Sequences(series(3, 0)), "series '1': expected at least one timestep, got a series of length zero"),
+        (
+            lambda: Sequences(series(3, 0)),
+            "series '1': expected at least one timestep, got a series of length zero",
+        ),
         (lambda: Sequences([np.zeros(3)]), r"expected shape \(time, channels\), got \(3,\)"),
-        (lambda: Sequences(series(3), labels=["a", "b"]), "expected 1 labels, one for each series, got 2"),
+        (
+            lambda: Sequences(series(3), labels=["a", "b"]),
+            "expected 1 labels, one for each series, got 2",
+        ),
         (lambda: Sequences(series(3), labels=[float("nan")]), "label of series 0 is missing"),
-        (lambda: Sequences([*series(3), *series(3, channels=4)]), "expected 2 channels .* got 4 in .1."),
+        (
+            lambda: Sequences([*series(3), *series(3, channels=4)]),
+            "expected 2 channels .* got 4 in .1.",
+        ),
         (lambda: Sequences(series(3, 4), ids=["a"]), "expected 2 ids, one for each series, got 1"),
         (wrong_times, "has 3 timesteps but 4 times"),
         (
             lambda: Sequences.from_arrays(np.zeros((10, 100, 4))),
             "100 channels and only 4 timesteps: the axes look swap",
         ),
-        (lambda: Sequences.from_arrays([np.zeros((50, 3)), np.zeros((60, 3))]), r"pass \[x.T for x in X\]"),
+        (
+            lambda: Sequences.from_arrays([np.zeros((50, 3)), np.zeros((60, 3))]),
+            r"pass \[x.T for x in X\]",
+        ),
         (
             lambda: Sequences.from_arrays([np.zeros((3, 40)), np.zeros((2, 40))]),
             r"got 2, 3 channels \(shapes \(3, 40\), \(2, 40\)\); give every series the same$",
         ),
-        (lambda: Sequences.from_arrays(np.zeros((2, 9)), y=np.ma.masked_equal([0, 1], 1)), "label of series 1 is miss"),
+        (
+            lambda: Sequences.from_arrays(np.zeros((2, 9)), y=np.ma.masked_equal([0, 1], 1)),
+            "label of series 1 is miss",
+        ),
         (lambda: Sequences.from_arrays(np.zeros(5)), r"for one series write X\[None\]"),
         (lambda: Sequences.from_arrays(np.zeros((0, 3, 5))), "at least one series in X, got none"),
         (lambda: Sequences.from_arrays([["a", "b"]]), r"X\[0\]: expected numbers, got dtype <U1"),
         (lambda: Sequences.from_arrays([[[1, 2], [3]]]), "unequal length as a list"),
         (lambda: Sequences.from_arrays(np.zeros((2, 3, 0))), "length zero"),
-        (lambda: Sequences.from_arrays(np.zeros((2, 9)), y=np.zeros((2, 1))), r"labels of shape \(n,\), got \(2, 1\)"),
+        (
+            lambda: Sequences.from_arrays(np.zeros((2, 9)), y=np.zeros((2, 1))),
+            r"labels of shape \(n,\), got \(2, 1\)",
+        ),
         (lambda: Sequences(series(3)).windows(0), "at least 1 timestep, got 0"),
     ],
 )
@@ -145,7 +175,8 @@ def test_inf_is_located(value):
     X = np.zeros((2, 3, 10))
     X[1, 2, 7] = value
     with pytest.raises(
-        ValueError, match="1 values of series '1' are infinite in float32, the first at timestep 7 of chan"
+        ValueError,
+        match="1 values of series '1' are infinite in float32, the first at timestep 7 of chan",
     ):
         Sequences.from_arrays(X)
 
@@ -159,20 +190,29 @@ def test_masked_values_are_missing(dtype):
 
 
 def test_more_channels_than_timesteps_is_only_a_note():
-    assert "more channels (30) than timesteps (20)" in Sequences.from_arrays(np.zeros((2, 30, 20))).notes[0]
+    assert (
+        "more channels (30) than timesteps (20)"
+        in Sequences.from_arrays(np.zeros((2, 30, 20))).notes[0]
+    )
 
 
 def test_a_channel_without_values_in_any_series_is_named():
     X = np.ones((3, 2, 10))
     X[:, 1] = np.nan
-    with pytest.raises(ValueError, match=r"channel '1' has no observed value in any series \(all NaN\).*others: 0"):
+    with pytest.raises(
+        ValueError, match=r"channel '1' has no observed value in any series \(all NaN\).*others: 0"
+    ):
         read(X)
     X[0, 1, 4] = 1  # one observed value is enough
     assert len(read(X)) == 3
 
 
-@pytest.mark.parametrize(("lengths", "stride", "left"), [((10, 7, 3), 4, 5), ((8,), 4, 0), ((8,), 3, 1)])
-def test_ends_that_fill_no_window_are_counted(lengths: tuple[int, ...], stride: int, left: int) -> None:
+@pytest.mark.parametrize(
+    ("lengths", "stride", "left"), [((10, 7, 3), 4, 5), ((8,), 4, 0), ((8,), 3, 1)]
+)
+def test_ends_that_fill_no_window_are_counted(
+    lengths: tuple[int, ...], stride: int, left: int
+) -> None:
     notes = Sequences([np.zeros((n, 1), np.float32) for n in lengths]).windows(4, stride).notes
     expected = [f"{left} timesteps at the ends that fill no window are left out"] if left else []
     assert [n for n in notes if "fill no window" in n] == expected

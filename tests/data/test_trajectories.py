@@ -16,7 +16,9 @@ places = arrays(np.float64, (2, 2), elements=st.floats(-1, 1)).map(lambda a: a *
 
 def fixes(lon, lat, id="a", **more) -> pd.DataFrame:
     time = pd.date_range("2024-01-01", periods=len(lon), freq="10s")
-    return pd.DataFrame({"id": id, "time": time, "lon": np.float64(lon), "lat": np.float64(lat), **more})
+    return pd.DataFrame(
+        {"id": id, "time": time, "lon": np.float64(lon), "lat": np.float64(lat), **more}
+    )
 
 
 def noted(sequences, part: str) -> bool:
@@ -45,7 +47,8 @@ def test_places_survive_the_way_through_the_earth(lonlat: np.ndarray) -> None:
 @given(places)
 def test_distances_do_not_depend_on_who_looks(lonlat: np.ndarray) -> None:
     a, b = lonlat
-    there, back = np.linalg.norm(to_local(b, a)), np.linalg.norm(to_local(a, b))
+    there = np.linalg.norm(to_local(b, a))
+    back = np.linalg.norm(to_local(a, b))
     assert there == pytest.approx(back, abs=1e-6)
     assert there == pytest.approx(np.linalg.norm(to_ecef(a) - to_ecef(b)), abs=1e-6)
 
@@ -54,21 +57,40 @@ def test_distances_do_not_depend_on_who_looks(lonlat: np.ndarray) -> None:
 def test_wrapped_angles_are_small(angle: float) -> None:
     wrapped = wrap(np.array(angle))
     assert -np.pi <= wrapped <= np.pi
-    np.testing.assert_allclose([np.sin(wrapped), np.cos(wrapped)], [np.sin(angle), np.cos(angle)], atol=1e-9)
+    np.testing.assert_allclose(
+        [np.sin(wrapped), np.cos(wrapped)], [np.sin(angle), np.cos(angle)], atol=1e-9
+    )
 
 
 def test_a_degree_is_longer_in_the_north_and_narrower_in_longitude() -> None:
     local = [to_local(np.array([0.0, at + 0.01]), np.array([0.0, at]))[1] * 100 for at in (0, 89)]
     np.testing.assert_allclose(local, [110574.3, 111693.9], atol=1)
-    assert to_local(np.array([0.01, 60.0]), np.array([0.0, 60.0]))[0] * 100 == pytest.approx(55800.0, abs=1)
+    assert to_local(np.array([0.01, 60.0]), np.array([0.0, 60.0]))[0] * 100 == pytest.approx(
+        55800.0, abs=1
+    )
 
 
 # What the features of movement mean.
 
 
 def test_north_then_east_is_a_turn_to_the_right() -> None:
-    s = read(fixes([0, 0, 0.001], [0, 0.001, 0.001]), features="x,y,dx,dy,speed,heading,turn,acceleration,dt,lon,lat")
-    assert s.channels == ["x", "y", "dx", "dy", "speed", "heading", "turn", "acceleration", "dt", "lon", "lat"]
+    s = read(
+        fixes([0, 0, 0.001], [0, 0.001, 0.001]),
+        features="x,y,dx,dy,speed,heading,turn,acceleration,dt,lon,lat",
+    )
+    assert s.channels == [
+        "x",
+        "y",
+        "dx",
+        "dy",
+        "speed",
+        "heading",
+        "turn",
+        "acceleration",
+        "dt",
+        "lon",
+        "lat",
+    ]
     np.testing.assert_allclose(channel(s, "y"), [0, 110.57, 110.57], atol=0.02)
     np.testing.assert_allclose(channel(s, "dx"), [np.nan, 0, 111.32], atol=0.02)
     np.testing.assert_allclose(channel(s, "speed"), [np.nan, 11.057, 11.132], atol=0.002)
@@ -81,7 +103,8 @@ def test_north_then_east_is_a_turn_to_the_right() -> None:
 
 @pytest.mark.parametrize("start", [(179.9995, 10.0), (-180.002, -45.0), (359.9985, 0.0)])
 def test_the_antimeridian_is_no_border(start: tuple[float, float]) -> None:
-    lon, lat = start[0] + np.arange(5) * 0.001, np.full(5, start[1])
+    lon = start[0] + np.arange(5) * 0.001
+    lat = np.full(5, start[1])
     near = read(fixes(np.arange(5) * 0.001, lat), features="dx,dy,turn")
     for written in ((lon + 180) % 360 - 180, lon % 360):
         there = read(fixes(written, lat), features="dx,dy,turn")
@@ -90,7 +113,9 @@ def test_the_antimeridian_is_no_border(start: tuple[float, float]) -> None:
 
 
 def test_straight_over_the_pole() -> None:
-    s = read(fixes([30, 30, -150, -150], [89.998, 89.999, 89.999, 89.998]), features="speed,turn,x,y")
+    s = read(
+        fixes([30, 30, -150, -150], [89.998, 89.999, 89.999, 89.998]), features="speed,turn,x,y"
+    )
     np.testing.assert_allclose(channel(s, "speed")[1:], [11.17, 22.34, 11.17], atol=0.01)
     np.testing.assert_allclose(channel(s, "turn")[2:], 0, atol=1e-3)
     np.testing.assert_allclose(channel(s, "y")[-1], 446.8, atol=0.1)
@@ -103,24 +128,36 @@ def test_straight_over_the_pole() -> None:
 def test_default_features_do_not_tell_where_on_earth(lon: float, lat: float, seed: int) -> None:
     metres = np.random.default_rng(seed).normal(size=(20, 2)).cumsum(0) * 20
     scale = to_local(np.array([lon + 1e-3, lat + 1e-3]), np.array([lon, lat]))[:2] * 1e3
-    there, plane = metres / scale + [lon, lat], pd.DataFrame(metres, columns=["x", "y"]).assign(time=10 * np.arange(20))
-    a, b = read(fixes(*there.T)), read(plane, layout="tracks")
+    there = metres / scale + [lon, lat]
+    plane = pd.DataFrame(metres, columns=["x", "y"]).assign(time=10 * np.arange(20))
+    a = read(fixes(*there.T))
+    b = read(plane, layout="tracks")
     assert read(plane[["x", "y"]], layout="tracks").channels == ["dx", "dy"]  # no times, no speed
     assert a.channels == b.channels == ["dx", "dy", "speed"]
     np.testing.assert_allclose(a.values[0], b.values[0], atol=0.05)
-    np.testing.assert_allclose(a.values[0][1:, 2], np.linalg.norm(a.values[0][1:, :2], axis=1) / 10, atol=1e-3)
+    np.testing.assert_allclose(
+        a.values[0][1:, 2], np.linalg.norm(a.values[0][1:, :2], axis=1) / 10, atol=1e-3
+    )
 
 
 # Cleaning.
 
 
 def test_what_is_broken_is_mended_and_said() -> None:
-    frame = fixes(np.arange(8) * 1e-3, np.zeros(8)).iloc[[0, 2, 1, 3, 3, 4, 5, 6, 7]].reset_index(drop=True)
+    frame = (
+        fixes(np.arange(8) * 1e-3, np.zeros(8))
+        .iloc[[0, 2, 1, 3, 3, 4, 5, 6, 7]]
+        .reset_index(drop=True)
+    )
     frame.loc[6, "lat"] = np.nan
     s = read(frame, features="speed,dt")
     assert s.lengths.tolist() == [7]
     np.testing.assert_allclose(channel(s, "dt")[1:], [10, 10, 10, 10, 20, 10])
-    for part in ("1 fixes without a place", "2 fixes were not in the order of time", "1 fixes at the time of another"):
+    for part in (
+        "1 fixes without a place",
+        "2 fixes were not in the order of time",
+        "1 fixes at the time of another",
+    ):
         assert noted(s, part)
 
 
@@ -144,7 +181,11 @@ def test_gaps_split_and_are_never_bridged() -> None:
     frame = fixes(np.arange(10) * 1e-3, np.zeros(10), label="bus")
     frame.loc[5:, "time"] += pd.Timedelta("1h")
     split = read(frame, gap=600)
-    assert (split.ids, split.lengths.tolist(), [*split.labels]) == (["a#1", "a#2"], [5, 5], ["bus", "bus"])
+    assert (split.ids, split.lengths.tolist(), [*split.labels]) == (
+        ["a#1", "a#2"],
+        [5, 5],
+        ["bus", "bus"],
+    )
     assert read(frame).ids == ["a"]
     fine = read(frame, step=5)
     assert (fine.ids, fine.lengths.tolist()) == (["a#1", "a#2"], [9, 9])
@@ -156,7 +197,9 @@ def test_gaps_split_and_are_never_bridged() -> None:
 def test_resampled_fixes_lie_on_the_line(seed: int, step: float) -> None:
     rng = np.random.default_rng(seed)
     t = np.r_[0, rng.choice(np.arange(1, 60), 20, replace=False)]
-    frame = pd.DataFrame({"time": np.sort(t), "x": 3.0 * np.sort(t), "y": -np.sort(t), "v": 2 * np.sort(t)})
+    frame = pd.DataFrame(
+        {"time": np.sort(t), "x": 3.0 * np.sort(t), "y": -np.sort(t), "v": 2 * np.sort(t)}
+    )
     s = read(frame, layout="tracks", step=step, gap=0, features="x,speed")
     np.testing.assert_allclose(np.diff(s.times[0]), step)
     np.testing.assert_allclose(channel(s, "x"), 3 * s.times[0], atol=1e-4)
@@ -166,7 +209,11 @@ def test_resampled_fixes_lie_on_the_line(seed: int, step: float) -> None:
 
 def test_zones_become_utc() -> None:
     frame = fixes(np.arange(3) * 1e-3, np.zeros(3))
-    frame["time"] = ["2024-10-27T02:59:50+02:00", "2024-10-27T02:00:00+01:00", "2024-10-27T01:00:10Z"]  # summer ends
+    frame["time"] = [
+        "2024-10-27T02:59:50+02:00",
+        "2024-10-27T02:00:00+01:00",
+        "2024-10-27T01:00:10Z",
+    ]  # summer ends
     s = read(frame, features="dt")
     np.testing.assert_allclose(channel(s, "dt")[1:], [10, 10])
     assert str(s.times[0][0]) == "2024-10-27T00:59:50.000000000"
@@ -177,14 +224,24 @@ def test_zones_become_utc() -> None:
 
 @pytest.mark.parametrize("size", [1e3, 1e6, 1e9])
 def test_numbers_since_1970(size: float) -> None:
-    frame = fixes(np.arange(3) * 1e-3, np.zeros(3)).assign(time=(1.7e9 * size + np.arange(3) * size).astype(np.int64))
+    frame = fixes(np.arange(3) * 1e-3, np.zeros(3)).assign(
+        time=(1.7e9 * size + np.arange(3) * size).astype(np.int64)
+    )
     s = read(frame, features="dt")
     np.testing.assert_allclose(channel(s, "dt")[1:], 1)
     assert str(s.times[0][0]) == "2023-11-14T22:13:20.000000000"
 
 
 def test_features_are_as_asked_and_values_come_after() -> None:
-    frame = fixes([0, 1e-3, 1e-3], [0, 0, 1e-3], hr=[1.0, 2, 3], label="run", alt=[5.0, 6, 7], note="x", hour=[1, 2, 3])
+    frame = fixes(
+        [0, 1e-3, 1e-3],
+        [0, 0, 1e-3],
+        hr=[1.0, 2, 3],
+        label="run",
+        alt=[5.0, 6, 7],
+        note="x",
+        hour=[1, 2, 3],
+    )
     s = read(frame)
     assert (s.channels, [*s.labels], s.ids) == (["dx", "dy", "speed", "hr"], ["run"], ["a"])
     assert noted(s, "columns left out: alt, note, hour")
@@ -199,10 +256,19 @@ def test_features_are_as_asked_and_values_come_after() -> None:
 
 
 @pytest.mark.parametrize(
-    "names", ["lon,lat", "Longitude,LATITUDE", "lng,lat", "location-long,location-lat", "position_lon,position_lat"]
+    "names",
+    [
+        "lon,lat",
+        "Longitude,LATITUDE",
+        "lng,lat",
+        "location-long,location-lat",
+        "position_lon,position_lat",
+    ],
 )
 def test_names_of_places(names: str) -> None:
-    frame = fixes([0, 0], [0, 1e-3]).rename(columns=dict(zip(["lon", "lat"], names.split(","), strict=True)))
+    frame = fixes([0, 0], [0, 1e-3]).rename(
+        columns=dict(zip(["lon", "lat"], names.split(","), strict=True))
+    )
     np.testing.assert_allclose(channel(read(frame), "dy"), [np.nan, 110.57], atol=0.01)
 
 
@@ -212,63 +278,138 @@ def test_two_numbers_in_one_column(text: str) -> None:
     s = read(pd.DataFrame({"tid": 1, "time": range(3), "space": space}), features="dx,dy")
     np.testing.assert_allclose(s.values[0][1:], [[-2.5, 0], [0, 98.5]])
     assert noted(s, "column 'space' holds two numbers: x and y")
-    s = read(pd.DataFrame({"tid": 1, "time": range(2), "LatLon": ["10 0", "10.001 0"]}), features="lon,lat")
+    s = read(
+        pd.DataFrame({"tid": 1, "time": range(2), "LatLon": ["10 0", "10.001 0"]}),
+        features="lon,lat",
+    )
     np.testing.assert_allclose(s.places[0], [[0, 10], [0, 10.001]])
 
 
 def test_tables_that_are_no_tracks_stay_series() -> None:
-    stations = pd.DataFrame({"id": ["a", "a", "b", "b"], "time": [0, 1, 0, 1], "lat": [1, 1, 2, 2], "lon": 3, "v": 4.0})
+    stations = pd.DataFrame(
+        {"id": ["a", "a", "b", "b"], "time": [0, 1, 0, 1], "lat": [1, 1, 2, 2], "lon": 3, "v": 4.0}
+    )
     wide = pd.DataFrame({"lat": [1.0, 2], "lon": [3.0, 4]} | {f"t{i}": [0.0, i] for i in range(30)})
-    plane = pd.DataFrame({"id": [1, 1, 2, 2], "time": [0, 1, 0, 1], "x": [1.0, 2, 3, 4], "y": [1.0, 2, 3, 5]})
+    plane = pd.DataFrame(
+        {"id": [1, 1, 2, 2], "time": [0, 1, 0, 1], "x": [1.0, 2, 3, 4], "y": [1.0, 2, 3, 5]}
+    )
     for frame, channels in ((stations, "lat,lon,v"), (wide, "value"), (plane, "x,y")):
         s = read(frame)
         assert (s.channels, s.places) == (channels.split(","), None)
     moving = fixes([0, 1, 2], [0, 0, 0])
-    assert read(moving, layout="long").channels == read(moving, values="lon,lat").channels == ["lon", "lat"]
+    assert (
+        read(moving, layout="long").channels
+        == read(moving, values="lon,lat").channels
+        == ["lon", "lat"]
+    )
     assert read(plane, features="dx,dy").channels == ["dx", "dy"]  # a feature makes x and y places
-    with pytest.raises(ValueError, match=r"features, gap describe movement, .* no places; say layout=tracks"):
+    with pytest.raises(
+        ValueError, match=r"features, gap describe movement, .* no places; say layout=tracks"
+    ):
         read(np.zeros((3, 2, 9)), features="speed", gap=3)
 
 
 def test_places_under_other_names_are_the_first_two_values() -> None:
-    frame = pd.DataFrame({"who": ["u", "u"], "when": [0, 2], "px": [1.0, 4], "py": [0.0, 4], "q": [7.0, 8]})
+    frame = pd.DataFrame(
+        {"who": ["u", "u"], "when": [0, 2], "px": [1.0, 4], "py": [0.0, 4], "q": [7.0, 8]}
+    )
     s = read(frame, layout="tracks", id="who", time="when", values="px,py,q", features="speed")
     np.testing.assert_allclose(s.values[0], [[np.nan, 7], [2.5, 8]])
 
 
 BAD = {
-    "latitude": (fixes([0, 1, 2], [0, 91, 2]), {}, r"latitude from -90 to 90 .* 'lat', got 91 in data row 2.*swapped"),
-    "longitude": (fixes([0, 1, 500], [0, 1, 2]), {}, r"longitude from -180 to 360 .* 'lon', got 500 in data row 3"),
-    "infinite": (fixes([0, 1], [np.inf, 1]), {}, "latitude from -90 to 90 .* got inf in data row 1 .* leave the field"),
-    "too far": (pd.DataFrame({"x": [0, 1e300], "y": 0}), {"layout": "tracks"}, "number of metres .* got 1e[+]300"),
+    "latitude": (
+        fixes([0, 1, 2], [0, 91, 2]),
+        {},
+        r"latitude from -90 to 90 .* 'lat', got 91 in data row 2.*swapped",
+    ),
+    "longitude": (
+        fixes([0, 1, 500], [0, 1, 2]),
+        {},
+        r"longitude from -180 to 360 .* 'lon', got 500 in data row 3",
+    ),
+    "infinite": (
+        fixes([0, 1], [np.inf, 1]),
+        {},
+        "latitude from -90 to 90 .* got inf in data row 1 .* leave the field",
+    ),
+    "too far": (
+        pd.DataFrame({"x": [0, 1e300], "y": 0}),
+        {"layout": "tracks"},
+        "number of metres .* got 1e[+]300",
+    ),
     "nowhere": (fixes([np.nan] * 2, [1, 2]), {"layout": "tracks"}, "no row has a place and a time"),
     "one fix each": (
         fixes([1, 2], [1, 2]).assign(id=["a", "b"]),
         {"layout": "tracks", "id": "id"},
         "no track has two fixes",
     ),
-    "label": (fixes([0, 1], [0, 1]).assign(label=["u", "v"]), {}, "column 'label' changes within series 'a'"),
-    "feature": (fixes([0, 1], [0, 1]), {"features": "sped"}, "features: expected some of x, y, .*, got 'sped'"),
+    "label": (
+        fixes([0, 1], [0, 1]).assign(label=["u", "v"]),
+        {},
+        "column 'label' changes within series 'a'",
+    ),
+    "feature": (
+        fixes([0, 1], [0, 1]),
+        {"features": "sped"},
+        "features: expected some of x, y, .*, got 'sped'",
+    ),
     "twice": (fixes([0, 1], [0, 1]), {"features": "x,x"}, "expected different names"),
     "none": (fixes([0, 1], [0, 1]), {"features": ()}, "at least one, got none"),
     "step": (fixes([0, 1], [0, 1]), {"step": -1}, "expected step to be a number above 0, got -1"),
-    "text step": (fixes([0, 1], [0, 1]), {"step": "5"}, "expected step to be a number above 0, got '5'"),
+    "text step": (
+        fixes([0, 1], [0, 1]),
+        {"step": "5"},
+        "expected step to be a number above 0, got '5'",
+    ),
     "height": (fixes([0, 1], [0, 1]), {"features": "z"}, "feature z needs a column of heights"),
     "absent": (fixes([0, 1], [0, 1]), {"id": "who"}, "id names a column 'who' that does not exist"),
-    "text time": (fixes([0, 1], [0, 1]).assign(time="noon"), {"time": "time"}, "2 rows that are no time"),
-    "endless": (fixes([0, 1], [0, 1]).assign(time=[0, np.inf]), {}, "column 'time' holds infinite times"),
-    "text place": (fixes([0, 1], [0, 1]).assign(lat=["7", "south"]), {"layout": "tracks"}, "no numbers, .* 'south'"),
-    "no times": (fixes([0, 1], [0, 1]), {"time": "", "step": 5, "features": "speed"}, "speed, step needs the times"),
-    "metres": (pd.DataFrame({"x": [0, 1], "y": 0}), {"features": "lat"}, "places are in metres, and lon and lat"),
-    "no places": (pd.DataFrame({"id": [1, 1], "v": [1.0, 2]}), {"layout": "tracks"}, "columns of places, lon and lat"),
+    "text time": (
+        fixes([0, 1], [0, 1]).assign(time="noon"),
+        {"time": "time"},
+        "2 rows that are no time",
+    ),
+    "endless": (
+        fixes([0, 1], [0, 1]).assign(time=[0, np.inf]),
+        {},
+        "column 'time' holds infinite times",
+    ),
+    "text place": (
+        fixes([0, 1], [0, 1]).assign(lat=["7", "south"]),
+        {"layout": "tracks"},
+        "no numbers, .* 'south'",
+    ),
+    "no times": (
+        fixes([0, 1], [0, 1]),
+        {"time": "", "step": 5, "features": "speed"},
+        "speed, step needs the times",
+    ),
+    "metres": (
+        pd.DataFrame({"x": [0, 1], "y": 0}),
+        {"features": "lat"},
+        "places are in metres, and lon and lat",
+    ),
+    "no places": (
+        pd.DataFrame({"id": [1, 1], "v": [1.0, 2]}),
+        {"layout": "tracks"},
+        "columns of places, lon and lat",
+    ),
     "agents": (fixes([0, 1], [0, 1]), {"agents": 3}, "agents=3 needs layout=scene"),
     "half an agent": (
         fixes([0, 1], [0, 1]),
         {"layout": "scene", "agents": 1.5},
         "whole number, got 1.5",
     ),
-    "window": (fixes([0, 1], [0, 1]), {"layout": "scene", "window": 3}, "window of 1 to 2 timesteps, .* got 3"),
-    "no clock": (fixes([0, 1, 2], [0, 1, 2]), {"layout": "scene", "time": ""}, "layout scene needs times"),
+    "window": (
+        fixes([0, 1], [0, 1]),
+        {"layout": "scene", "window": 3},
+        "window of 1 to 2 timesteps, .* got 3",
+    ),
+    "no clock": (
+        fixes([0, 1, 2], [0, 1, 2]),
+        {"layout": "scene", "time": ""},
+        "layout scene needs times",
+    ),
 }
 
 
@@ -283,12 +424,20 @@ def test_bad_tables(case: str) -> None:
 
 
 def test_scenes_stand_agents_side_by_side(tmp_path: Path) -> None:
-    lines = [f"{10 * t}\t{a}.0\t{t + a}\t{-a}" for t in range(12) for a in range(1, 4) if a < 3 or t > 7]
+    lines = [
+        f"{10 * t}\t{a}.0\t{t + a}\t{-a}" for t in range(12) for a in range(1, 4) if a < 3 or t > 7
+    ]
     (tmp_path / "town.txt").write_text("\n".join(lines))
     s = read(tmp_path / "town.txt", layout="scene", window=4)
-    assert (s.frame, s.ids, s.lengths.tolist()) == ((1, 3, 2), ["town@0", "town@40", "town@80"], [4, 4, 4])
+    assert (s.frame, s.ids, s.lengths.tolist()) == (
+        (1, 3, 2),
+        ["town@0", "town@40", "town@80"],
+        [4, 4, 4],
+    )
     scenes = np.stack(s.values).reshape(3, 4, 3, 2)  # (scene, time, agent, x or y)
-    np.testing.assert_allclose(scenes[:, :, 1] - scenes[:, :, 0], np.broadcast_to([1, -1], (3, 4, 2)), atol=1e-6)
+    np.testing.assert_allclose(
+        scenes[:, :, 1] - scenes[:, :, 0], np.broadcast_to([1, -1], (3, 4, 2)), atol=1e-6
+    )
     assert np.isnan(scenes[:2, :, 2]).all()
     assert not np.isnan(scenes[2]).any()
     assert s.channels == ["0:x", "0:y", "1:x", "1:y", "2:x", "2:y"]
@@ -301,7 +450,9 @@ def test_scenes_stand_agents_side_by_side(tmp_path: Path) -> None:
 
 def test_years_between_two_scenes_cost_nothing() -> None:
     time = np.r_[np.arange(30), 1_700_000_000 + np.arange(30)]
-    frame = pd.DataFrame({"time": time, "id": np.repeat([1, 2], 30), "x": np.arange(60.0), "y": 0.0})
+    frame = pd.DataFrame(
+        {"time": time, "id": np.repeat([1, 2], 30), "x": np.arange(60.0), "y": 0.0}
+    )
     s = read(frame, layout="scene", window=10)
     assert s.lengths.tolist() == [10] * 6
     np.testing.assert_array_equal(s.values[5][:, 0], s.values[0][:, 0] + 50)
@@ -309,7 +460,8 @@ def test_years_between_two_scenes_cost_nothing() -> None:
 
 def test_agents_without_a_common_clock_are_resampled_at_common_times() -> None:
     parts = [
-        pd.DataFrame({"id": a, "time": np.arange(9) + 0.3 * a, "x": np.arange(9) + 0.3 * a, "y": 0}) for a in (0, 1)
+        pd.DataFrame({"id": a, "time": np.arange(9) + 0.3 * a, "x": np.arange(9) + 0.3 * a, "y": 0})
+        for a in (0, 1)
     ]
     with pytest.raises(ValueError, match="not on one clock of equal steps; step=SECONDS"):
         read(pd.concat(parts), layout="scene", window=4)
@@ -333,7 +485,11 @@ HEART = "<trkpt lat='47.1' lon='8'><extensions><a:x xmlns:a='a'><a:hr>90</a:hr><
 
 
 def gpx(*tracks: str) -> str:
-    return "<?xml version='1.0'?><gpx xmlns='http://www.topografix.com/GPX/1/1'>" + "".join(tracks) + "</gpx>"
+    return (
+        "<?xml version='1.0'?><gpx xmlns='http://www.topografix.com/GPX/1/1'>"
+        + "".join(tracks)
+        + "</gpx>"
+    )
 
 
 def segment(start: float, first: int) -> str:
@@ -351,7 +507,9 @@ def test_gpx(tmp_path: Path) -> None:
     )
     s = read(path, features="dy,dt,z")
     assert (s.ids, s.lengths.tolist(), s.labels) == (["1 up#1", "1 up#2", "2"], [4, 4, 4], None)
-    np.testing.assert_allclose(s.values[0][1:], [[111.17, 60, 401], [111.17, 60, 402], [111.17, 60, 403]], atol=0.02)
+    np.testing.assert_allclose(
+        s.values[0][1:], [[111.17, 60, 401], [111.17, 60, 402], [111.17, 60, 403]], atol=0.02
+    )
     assert str(s.times[0][0]) == "2024-05-01T08:00:00.000000000"
 
 
@@ -379,11 +537,17 @@ def test_a_folder_of_tracks(tmp_path: Path) -> None:
     assert read(tmp_path).ids == ["ride/a.csv", "walk/a.csv", "walk/b.csv"]
     assert read(tmp_path).channels == ["dx", "dy", "speed"]
     points = [
-        {"type": "Feature", "properties": {"id": k // 3}, "geometry": {"type": "Point", "coordinates": [k, 0]}}
+        {
+            "type": "Feature",
+            "properties": {"id": k // 3},
+            "geometry": {"type": "Point", "coordinates": [k, 0]},
+        }
         for k in range(6)
     ]
     (tmp_path / "points").mkdir()
-    (tmp_path / "points" / "a.json").write_text(json.dumps({"type": "FeatureCollection", "features": points}))
+    (tmp_path / "points" / "a.json").write_text(
+        json.dumps({"type": "FeatureCollection", "features": points})
+    )
     assert read(tmp_path / "points").ids == ["a.json:0", "a.json:1"]
 
 
@@ -400,10 +564,15 @@ CLOCK = ["2024-05-01T08:00:00Z", "2024-05-01T10:00:10+02:00", "2024-05-01T08:00:
 
 
 @pytest.mark.parametrize(
-    "properties", [{"times": CLOCK}, {"coordTimes": CLOCK}, {"coordinateProperties": {"times": CLOCK}}]
+    "properties",
+    [{"times": CLOCK}, {"coordTimes": CLOCK}, {"coordinateProperties": {"times": CLOCK}}],
 )
 def test_geojson_with_times(tmp_path: Path, properties: dict[str, object]) -> None:
-    feature = {"type": "Feature", "properties": {"id": "u", "class": "bus", **properties}, "geometry": LINE}
+    feature = {
+        "type": "Feature",
+        "properties": {"id": "u", "class": "bus", **properties},
+        "geometry": LINE,
+    }
     (tmp_path / "a.geojson").write_text(json.dumps(feature))
     s = read(tmp_path / "a.geojson", features="speed,dt,z")
     assert (s.ids, [*s.labels]) == (["u"], ["bus"])
@@ -417,7 +586,9 @@ def test_geojson_shapes(tmp_path: Path) -> None:
 
     assert got(LINE) == got({**LINE, "type": "MultiPoint"}) == ["0"]
     assert got(LINES) == ["0#1", "0#2"]
-    named = [{"type": "Feature", "properties": {"name": n}, "geometry": LINE} for n in ("p", "q", "q")]
+    named = [
+        {"type": "Feature", "properties": {"name": n}, "geometry": LINE} for n in ("p", "q", "q")
+    ]
     assert got({"type": "FeatureCollection", "features": named}) == ["p", "q", "q (2)"]
     points = [
         {
@@ -428,7 +599,12 @@ def test_geojson_shapes(tmp_path: Path) -> None:
         for k in range(6)
     ]
     assert got({"type": "FeatureCollection", "features": points}) == ["0", "1"]
-    assert got({"type": "FeatureCollection", "features": [*named, *points, {"type": "Feature", "geometry": None}]}) == [
+    assert got(
+        {
+            "type": "FeatureCollection",
+            "features": [*named, *points, {"type": "Feature", "geometry": None}],
+        }
+    ) == [
         "p",
         "q",
         "q (2)",
@@ -436,36 +612,82 @@ def test_geojson_shapes(tmp_path: Path) -> None:
 
 
 def test_what_gpx_says_of_its_encoding_does_not_spoil_names(tmp_path: Path) -> None:
-    text = '<?xml version="1.0" encoding="ISO-8859-1"?>' + gpx(f"<trk><name>\u00e9t\u00e9</name>{segment(1, 0)}</trk>")
+    text = '<?xml version="1.0" encoding="ISO-8859-1"?>' + gpx(
+        f"<trk><name>\u00e9t\u00e9</name>{segment(1, 0)}</trk>"
+    )
     for encoding in ("latin-1", "utf-8"):
         (tmp_path / "a.gpx").write_bytes(text.encode(encoding))
         assert read(tmp_path / "a.gpx").ids == ["1 \u00e9t\u00e9"]
 
 
-def test_extensions_of_a_point_do_not_replace_the_name_and_time_of_the_track(tmp_path: Path) -> None:
+def test_extensions_of_a_point_do_not_replace_the_name_and_time_of_the_track(
+    tmp_path: Path,
+) -> None:
     more = "<extensions><id>7</id><label>3</label><time>noon</time></extensions></trkpt>"
-    (tmp_path / "a.gpx").write_text(gpx(f"<trk><name>up</name>{segment(1, 0).replace('</trkpt>', more)}</trk>"))
+    (tmp_path / "a.gpx").write_text(
+        gpx(f"<trk><name>up</name>{segment(1, 0).replace('</trkpt>', more)}</trk>")
+    )
     s = read(tmp_path / "a.gpx")
     assert (s.ids, s.lengths.tolist(), s.labels) == (["1 up"], [4], None)
 
 
 BROKEN = {
-    "laughs": ("a.gpx", '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><gpx>&b;</gpx>', "holds <!DOCTYPE"),
+    "laughs": (
+        "a.gpx",
+        '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><gpx>&b;</gpx>',
+        "holds <!DOCTYPE",
+    ),
     "entity": ("a.gpx", '<gpx><!entity a "ha"></gpx>', "holds <!entity"),
     "cut": ("a.gpx", gpx(f"<trk>{segment(1, 0)}</trk>")[:300], "not read as GPX: .* cut short"),
     "empty": ("a.gpx", "", "the file is empty"),
-    "pointless": ("a.gpx", gpx("<trk><trkseg/></trk><wpt lat='1' lon='2'/>"), "expected a track or route with points"),
-    "no lat": ("a.gpx", gpx("<trk><trkseg><trkpt lon='2'/></trkseg></trk>"), "expected numbers in lat, lon"),
-    "no number": ("a.gpx", gpx("<trk><trkseg><trkpt lat='n' lon='2'/></trkseg></trk>"), "expected numbers in lat"),
+    "pointless": (
+        "a.gpx",
+        gpx("<trk><trkseg/></trk><wpt lat='1' lon='2'/>"),
+        "expected a track or route with points",
+    ),
+    "no lat": (
+        "a.gpx",
+        gpx("<trk><trkseg><trkpt lon='2'/></trkseg></trk>"),
+        "expected numbers in lat, lon",
+    ),
+    "no number": (
+        "a.gpx",
+        gpx("<trk><trkseg><trkpt lat='n' lon='2'/></trkseg></trk>"),
+        "expected numbers in lat",
+    ),
     "cut json": ("a.geojson", json.dumps(LINE)[:40], "not read as JSON: .* cut short"),
     "deep json": ("a.json", "[" * 100000, "not read as JSON"),
     "other json": ("a.json", "[1, 2]", "expected a LineString, MultiLineString"),
-    "polygon": ("a.geojson", json.dumps({**LINE, "type": "Polygon"}), "feature 0: expected a LineString, .* Polygon"),
-    "no list": ("a.geojson", '{"type": "FeatureCollection", "features": null}', "expected a list of features"),
-    "huge": ("a.json", json.dumps({**LINE, "coordinates": [[10**400, 0]]}), "feature 0 is not as GeoJSON has it"),
-    "no geometry": ("a.geojson", '{"type": "Feature", "geometry": null}', "expected a LineString, .* found none"),
-    "no coordinates": ("a.geojson", '{"type": "LineString"}', "feature 0 is not as GeoJSON has it .*coordinates"),
-    "text": ("a.json", json.dumps({**LINE, "coordinates": [["a", "b"]]}), "feature 0: could not convert"),
+    "polygon": (
+        "a.geojson",
+        json.dumps({**LINE, "type": "Polygon"}),
+        "feature 0: expected a LineString, .* Polygon",
+    ),
+    "no list": (
+        "a.geojson",
+        '{"type": "FeatureCollection", "features": null}',
+        "expected a list of features",
+    ),
+    "huge": (
+        "a.json",
+        json.dumps({**LINE, "coordinates": [[10**400, 0]]}),
+        "feature 0 is not as GeoJSON has it",
+    ),
+    "no geometry": (
+        "a.geojson",
+        '{"type": "Feature", "geometry": null}',
+        "expected a LineString, .* found none",
+    ),
+    "no coordinates": (
+        "a.geojson",
+        '{"type": "LineString"}',
+        "feature 0 is not as GeoJSON has it .*coordinates",
+    ),
+    "text": (
+        "a.json",
+        json.dumps({**LINE, "coordinates": [["a", "b"]]}),
+        "feature 0: could not convert",
+    ),
     "times": (
         "a.json",
         json.dumps({"type": "Feature", "properties": {"times": CLOCK[:2]}, "geometry": LINE}),
@@ -509,7 +731,8 @@ class Trajectory:
     """What is read of a movingpandas Trajectory."""
 
     def __init__(self, id: str, df: pd.DataFrame):
-        self.id, self.df = id, df
+        self.id = id
+        self.df = df
 
 
 class Collection:
@@ -525,7 +748,9 @@ def test_geopandas_and_movingpandas() -> None:
     s = read(frame)
     assert s.channels == ["dx", "dy", "speed", "v"]
     np.testing.assert_allclose(s.values[0][1], [0, 110.574, 11.0574, 2], atol=1e-3)
-    both = read(Collection(Trajectory("a", frame.set_index("t")), Trajectory("b", frame.set_index("t"))))
+    both = read(
+        Collection(Trajectory("a", frame.set_index("t")), Trajectory("b", frame.set_index("t")))
+    )
     assert both.ids == ["a", "b"]
     np.testing.assert_allclose(both.values[1], s.values[0])
     assert read(Trajectory("a", frame.set_index("t"))).ids == ["a"]
@@ -541,7 +766,9 @@ def headerless(path: Path, agents: range, start: int) -> None:
 
 def test_a_folder_keeps_the_ids_and_clocks_of_each_file(tmp_path: Path) -> None:
     headerless(tmp_path / "a.txt", range(1, 4), 0)
-    headerless(tmp_path / "b.txt", range(1, 6), 0)  # the same ids at the same frames: others, elsewhere
+    headerless(
+        tmp_path / "b.txt", range(1, 6), 0
+    )  # the same ids at the same frames: others, elsewhere
     tracks = read(tmp_path, layout="tracks")
     assert tracks.ids[2:4] == ["a.txt:3", "b.txt:1"]
     assert (tracks.lengths == 30).all()
@@ -554,8 +781,15 @@ def test_a_folder_keeps_the_ids_and_clocks_of_each_file(tmp_path: Path) -> None:
 
 
 def test_owners_and_kinds_are_found_by_their_usual_names() -> None:
-    frame = pd.DataFrame({"MMSI": np.repeat([7, 8], 5), "timestamp": [*range(5)] * 2, "lon": np.linspace(0, 1, 10),
-                          "lat": np.linspace(0, 1, 10), "species": np.repeat(["elk", "deer"], 5)})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "MMSI": np.repeat([7, 8], 5),
+            "timestamp": [*range(5)] * 2,
+            "lon": np.linspace(0, 1, 10),
+            "lat": np.linspace(0, 1, 10),
+            "species": np.repeat(["elk", "deer"], 5),
+        }
+    )
     tracks = read(frame)
     assert tracks.ids == ["7", "8"]
     assert tracks.labels.tolist() == ["elk", "deer"]
@@ -564,7 +798,9 @@ def test_owners_and_kinds_are_found_by_their_usual_names() -> None:
 
 
 def test_the_unit_of_time_decides_speeds() -> None:
-    frame = pd.DataFrame({"id": "a", "time": [0, 1, 2], "x": [0.0, 3600.0, 7200.0], "y": [0.0, 0.0, 0.0]})
+    frame = pd.DataFrame(
+        {"id": "a", "time": [0, 1, 2], "x": [0.0, 3600.0, 7200.0], "y": [0.0, 0.0, 0.0]}
+    )
     assert read(frame, features="speed", time_unit=3600).values[0][1, 0] == pytest.approx(1.0)
     with pytest.raises(ValueError, match="time_unit to be a number above 0"):
         read(frame, features="speed", time_unit=-1)
@@ -572,7 +808,12 @@ def test_the_unit_of_time_decides_speeds() -> None:
 
 def test_dates_need_no_unit() -> None:
     frame = pd.DataFrame(
-        {"id": "a", "time": ["2020-01-01T00:00", "2020-01-01T00:01"], "x": [0.0, 1.0], "y": [0.0, 0.0]}
+        {
+            "id": "a",
+            "time": ["2020-01-01T00:00", "2020-01-01T00:01"],
+            "x": [0.0, 1.0],
+            "y": [0.0, 0.0],
+        }
     )
     with pytest.raises(ValueError, match="holds dates, which need no time_unit="):
         read(frame, features="speed", time_unit=3600)

@@ -18,10 +18,10 @@ import numpy.typing as npt
 import pytest
 
 from temporal_jepa.cli import main as cli
-from temporal_jepa.training import run as runs
-from temporal_jepa.data import Sequences, decoding, read, video
+from temporal_jepa.data import Sequences, ffmpeg, read, video
 from temporal_jepa.data.ffmpeg import Clock, Target, region_of, sampled
 from temporal_jepa.data.video import Sampling, shrunk
+from temporal_jepa.training import run as runs
 from temporal_jepa.training.initial import channel_statistics
 
 av = pytest.importorskip("av")
@@ -67,7 +67,9 @@ def picture(path: Path, pixels: Pictures) -> Path:
     coder: Any = av.CodecContext.create("png", "w")
     coder.height, coder.width, coder.pix_fmt, coder.time_base = *pixels.shape[:2], form, Fraction(1)
     frame = av.VideoFrame.from_ndarray(pixels, form)
-    path.write_bytes(b"".join(bytes(packet) for packet in (*coder.encode(frame), *coder.encode(None))))
+    path.write_bytes(
+        b"".join(bytes(packet) for packet in (*coder.encode(frame), *coder.encode(None)))
+    )
     return path
 
 
@@ -76,7 +78,8 @@ def sound(path: Path) -> Path:
         stream: Any = container.add_stream("aac", rate=44100)
         for k in range(8):
             frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
-            frame.sample_rate, frame.pts = 44100, 1024 * k
+            frame.sample_rate = 44100
+            frame.pts = 1024 * k
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
@@ -119,10 +122,16 @@ def test_window_and_stride_cut_clips(tmp_path: Path) -> None:
         (24, None, [0, 3, 6, 9, 12, 15, 18, 21]),  # 8 a second
         (24, 12, [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22]),
         (4, None, list(range(24))),  # what it has
-        (4, 8, [0, 0, *(k for k in range(1, 23) for _ in range(2)), 23]),  # each is shown twice; of two, the earlier
+        (
+            4,
+            8,
+            [0, 0, *(k for k in range(1, 23) for _ in range(2)), 23],
+        ),  # each is shown twice; of two, the earlier
     ],
 )
-def test_frames_come_at_a_rate(tmp_path: Path, rate: int, fps: float | None, taken: list[int]) -> None:
+def test_frames_come_at_a_rate(
+    tmp_path: Path, rate: int, fps: float | None, taken: list[int]
+) -> None:
     found = read(film(tmp_path / "a.mkv", ramp(24), rate), fps=fps, window=len(taken))
     assert levels(found) == taken
 
@@ -138,13 +147,26 @@ def test_sampling_takes_the_nearest_frame_in_time() -> None:
     moments = [Moment(t) for t in (0.0, 0.34, 0.66, 1.0, 1.34)]  # rounded thirds
     taken = [(frame.time, times) for frame, times in sampled(moments, Clock(1 / 3), fps=3.0)]
     assert taken == [(0.0, 1), (0.34, 1), (0.66, 1), (1.0, 1), (1.34, 1)]
-    assert [times for _, times in sampled(moments, Clock(1 / 3), fps=6.0)] == [2, 2, 1, 3, 1]  # of two, the earlier
+    assert [times for _, times in sampled(moments, Clock(1 / 3), fps=6.0)] == [
+        2,
+        2,
+        1,
+        3,
+        1,
+    ]  # of two, the earlier
     assert [frame.time for frame, _ in sampled(moments, Clock(1 / 3), fps=1.0)] == [0.0, 1.0]
 
 
 def test_a_clock_never_runs_back() -> None:
     clock = Clock(0.1)
-    assert [round(clock(t), 3) for t in (5.0, 5.1, 5.3, 5.2, None, 5.5)] == [0, 0.1, 0.3, 0.3, 0.4, 0.5]
+    assert [round(clock(t), 3) for t in (5.0, 5.1, 5.3, 5.2, None, 5.5)] == [
+        0,
+        0.1,
+        0.3,
+        0.3,
+        0.4,
+        0.5,
+    ]
     assert round(clock(1.0), 3) == 0.6  # the stamps start again
     assert round(clock(1.1), 3) == 0.7
     assert clock(1e9) == pytest.approx(60.7)  # a picture stays for a minute at most
@@ -176,9 +198,13 @@ def test_size_and_area_by_name(tmp_path: Path) -> None:
     assert abs(squeezed - means).max() < 3  # of 255, over the area of a pixel
 
 
-@pytest.mark.parametrize("form", ["yuv420p", "yuv420p10le", "yuv422p12le", "yuv444p16le", "gbrp10le", "bgra"])
+@pytest.mark.parametrize(
+    "form", ["yuv420p", "yuv420p10le", "yuv422p12le", "yuv444p16le", "gbrp10le", "bgra"]
+)
 def test_colours_of_every_depth(tmp_path: Path, form: str) -> None:
-    pixels = np.broadcast_to(np.array([200, 100, 50], np.uint8), (16, 30, 44, 3)).copy()  # cut at an odd place: 7
+    pixels = np.broadcast_to(
+        np.array([200, 100, 50], np.uint8), (16, 30, 44, 3)
+    ).copy()  # cut at an odd place: 7
     found = read(film(tmp_path / "a.mkv", pixels, form=form))
     assert abs(found.values[0].reshape(-1, 3).astype(int) - [200, 100, 50]).max() <= 2
 
@@ -197,7 +223,9 @@ def turned(path: Path, degrees: int) -> None:
     data = bytearray(path.read_bytes())
     place = data.index(b"tkhd") + 4 + 40  # the matrix of the track
     cos, sin = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
-    data[place : place + 36] = struct.pack(">9i", cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30)
+    data[place : place + 36] = struct.pack(
+        ">9i", cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30
+    )
     path.write_bytes(data)
 
 
@@ -215,14 +243,22 @@ def test_a_film_is_put_upright(tmp_path: Path, degrees: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "codec", "form"),
-    [("a.mp4", "mpeg4", "yuv420p"), ("a.avi", "mpeg4", "yuv420p"), ("a.mov", "mjpeg", "yuvj420p"),
-     ("a.mpg", "mpeg2video", "yuv420p"), ("a.gif", "gif", "rgb8"), ("A.MKV", "ffv1", "bgr0"),
-     ("odd %03d: name?.m4v", "mpeg4", "yuv420p")],
-)  # fmt: skip
+    [
+        ("a.mp4", "mpeg4", "yuv420p"),
+        ("a.avi", "mpeg4", "yuv420p"),
+        ("a.mov", "mjpeg", "yuvj420p"),
+        ("a.mpg", "mpeg2video", "yuv420p"),
+        ("a.gif", "gif", "rgb8"),
+        ("A.MKV", "ffv1", "bgr0"),
+        ("odd %03d: name?.m4v", "mpeg4", "yuv420p"),
+    ],
+)
 def test_kinds_of_files(tmp_path: Path, name: str, codec: str, form: str) -> None:
     found = read(film(tmp_path / name, ramp(50), fps=25, codec=codec, form=form))
     assert found.ids == [f"{name}@0"]
-    assert (np.diff(found.values[0].mean(axis=1)[:10].astype(float)) > STEP).all()  # brighter by three steps each time
+    assert (
+        np.diff(found.values[0].mean(axis=1)[:10].astype(float)) > STEP
+    ).all()  # brighter by three steps each time
 
 
 # Folders and arrays.
@@ -275,7 +311,11 @@ def test_arrays_of_pictures(tmp_path: Path) -> None:
     gray = read(clips[..., 0])
     assert gray.frame == (8, 10, 1)
     one = read(clips[0])
-    assert (one.frame, len(one), one.lengths[0]) == ((8, 10, 3), 1, 16)  # a film (time, rows, columns, channels) is cut
+    assert (one.frame, len(one), one.lengths[0]) == (
+        (8, 10, 3),
+        1,
+        16,
+    )  # a film (time, rows, columns, channels) is cut
     assert read(clips[0, ..., 0], layout="video").frame == (8, 10, 1)
     assert read(clips[0, :, :, :, 0].astype(float), layout="video").values[0].dtype == np.uint8
 
@@ -297,7 +337,9 @@ def test_numbers_of_pictures_are_understood() -> None:
         read(np.zeros((4, 4)), layout="video")
 
 
-def test_a_large_array_of_bytes_is_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_array_of_bytes_is_not_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("temporal_jepa.data.arrays.MAPPED_BYTES", 1000)
     np.save(tmp_path / "a.npy", noise(3, 8, 16, 16, 3))
     found = read(tmp_path / "a.npy")
@@ -310,23 +352,30 @@ def test_a_large_array_of_bytes_is_not_copied(tmp_path: Path, monkeypatch: pytes
 # Memory and repetition.
 
 
-def test_frames_lie_in_a_map_that_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_lie_in_a_map_that_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     clips = read(film(tmp_path / "a.mkv", noise(40, 32, 48, 3)), size=16, window=4)
     assert not list((tmp_path / "temporary").iterdir())
-    base, parts = clips.values[0], clips.windows(2).select([3, 0]).values
+    base = clips.values[0]
+    parts = clips.windows(2).select([3, 0]).values
     while isinstance(base.base, np.ndarray):
         base = base.base
     assert isinstance(base, np.memmap)
-    assert all(np.shares_memory(part, clips.values[row]) for part, row in zip(parts, (1, 0), strict=True))
+    assert all(
+        np.shares_memory(part, clips.values[row]) for part, row in zip(parts, (1, 0), strict=True)
+    )
     assert not clips.values[0].flags.writeable
     before = clips.values[0].copy()
     gc.collect()
     assert (clips.values[0] == before).all()
 
 
-def test_no_consumer_copies_a_whole_set_of_films_to_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_consumer_copies_a_whole_set_of_films_to_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     import tracemalloc
 
     frame = (32, 32, 3)
@@ -345,7 +394,9 @@ def test_no_consumer_copies_a_whole_set_of_films_to_numbers(monkeypatch: pytest.
     assert peak < 2**23, f"{peak / 2**20:.0f} MB"
 
 
-def test_the_same_film_gives_the_same_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_film_gives_the_same_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for k in range(3):
         film(tmp_path / "c" / f"{k}.mp4", noise(40, 64, 64, 3), 24, codec="mpeg4", form="yuv420p")
     once = read(tmp_path / "c", size=16)
@@ -388,11 +439,17 @@ def cut_in_half(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
-    [(empty, "the file is empty"), (text, "not a film that FFmpeg can read"),
-     (spoil_header, "not a film that FFmpeg can read"), (cut_in_half, "is it damaged or cut short?"),
-     (sound, "it holds sound and no pictures")],
-)  # fmt: skip
-def test_what_is_no_film_says_so(tmp_path: Path, spoil: Callable[[Path], object], message: str) -> None:
+    [
+        (empty, "the file is empty"),
+        (text, "not a film that FFmpeg can read"),
+        (spoil_header, "not a film that FFmpeg can read"),
+        (cut_in_half, "is it damaged or cut short?"),
+        (sound, "it holds sound and no pictures"),
+    ],
+)
+def test_what_is_no_film_says_so(
+    tmp_path: Path, spoil: Callable[[Path], object], message: str
+) -> None:
     path = film(tmp_path / "c" / "bad.mp4", noise(30, 64, 64, 3), codec="mpeg4", form="yuv420p")
     spoil(path)
     with pytest.raises(ValueError, match=message) as caught:
@@ -443,13 +500,19 @@ def test_a_damaged_picture_is_passed_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"size": "0"}, "size='0': expected pixels, such as 64"), ({"size": "big"}, "96x64"),
-     ({"fps": 0}, "fps=0: expected frames a second"), ({"fps": float("nan")}, "fps=nan"),
-     ({"area": "1x5+0+0"}, "area='1x5"), ({"area": "left"}, "area='left': expected none, center or WIDTHxHEIGHT"),
-     ({"area": "40x40+0+0"}, r"area=40x40\+0\+0 .* does not fit into its pictures of 48x32"),
-     ({"id": "track"}, "id: for tables only"), ({"layout": "wide"}, "layout: for tables only"),
-     ({"stride": 3}, "needs a window")],
-)  # fmt: skip
+    [
+        ({"size": "0"}, "size='0': expected pixels, such as 64"),
+        ({"size": "big"}, "96x64"),
+        ({"fps": 0}, "fps=0: expected frames a second"),
+        ({"fps": float("nan")}, "fps=nan"),
+        ({"area": "1x5+0+0"}, "area='1x5"),
+        ({"area": "left"}, "area='left': expected none, center or WIDTHxHEIGHT"),
+        ({"area": "40x40+0+0"}, r"area=40x40\+0\+0 .* does not fit into its pictures of 48x32"),
+        ({"id": "track"}, "id: for tables only"),
+        ({"layout": "wide"}, "layout: for tables only"),
+        ({"stride": 3}, "needs a window"),
+    ],
+)
 def test_wrong_options(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     path = film(tmp_path / "a.mkv", ramp(20))
     with pytest.raises(ValueError, match=message):
@@ -477,7 +540,9 @@ def test_folders_that_mix(tmp_path: Path) -> None:
         read(tmp_path)
     (tmp_path / "b.png").unlink()
     film(tmp_path / "walk" / "c.mkv", ramp(16))
-    with pytest.raises(ValueError, match="all of them in inner folders that are labels, got some in"):
+    with pytest.raises(
+        ValueError, match="all of them in inner folders that are labels, got some in"
+    ):
         read(tmp_path)
 
 
@@ -490,12 +555,15 @@ def test_a_picture_among_tables_makes_no_film(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_a_full_disk_is_told_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told_before_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = film(tmp_path / "a.mkv", ramp(16))
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
     with pytest.raises(
-        ValueError, match=r"the frames need .* GB in .*; choose a smaller size or fps, or another folder"
+        ValueError,
+        match=r"the frames need .* GB in .*; choose a smaller size or fps, or another folder",
     ):
         read(path)
 
@@ -503,11 +571,15 @@ def test_a_full_disk_is_told_before_decoding(tmp_path: Path, monkeypatch: pytest
 def test_without_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = film(tmp_path / "a.mp4", ramp(16), codec="mpeg4", form="yuv420p")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=r"reading .mp4 needs PyAV: pip install 'temporal-jepa\[video\]'"):
+    with pytest.raises(
+        ModuleNotFoundError, match=r"reading .mp4 needs PyAV: pip install 'temporal-jepa\[video\]'"
+    ):
         read(path)
 
 
-def test_one_film_that_fails_stops_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_film_that_fails_stops_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for k in range(3):
         film(tmp_path / f"{k}.mkv", ramp(16, 32 + 16 * (k == 1)))
     with pytest.raises(ValueError, match=r"0.mkv: area=48x48"):
@@ -528,15 +600,19 @@ def test_one_film_that_fails_stops_the_others(tmp_path: Path, monkeypatch: pytes
 def test_a_film_of_changing_size(tmp_path: Path) -> None:
     both = b""
     for size in (32, 64):
-        path = film(tmp_path / f"{size}.mpg", ramp(64, size, size), 25, codec="mpeg2video", form="yuv420p")
+        path = film(
+            tmp_path / f"{size}.mpg", ramp(64, size, size), 25, codec="mpeg2video", form="yuv420p"
+        )
         both += path.read_bytes()
     (tmp_path / "both.mpg").write_bytes(both)
     found = read(tmp_path / "both.mpg", fps=25, window=128)
     assert found.values[0].shape == (128, 64 * 64 * 3)
-    assert decoding.survey([tmp_path / "both.mpg"], False).pictures == 128
+    assert ffmpeg.survey([tmp_path / "both.mpg"], False).pictures == 128
 
 
-def test_a_run_on_films_reads_later_films_in_its_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_on_films_reads_later_films_in_its_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("walk/a.mkv", "run/b.mkv"):
         film(tmp_path / "clips" / name, noise(48, 24, 24, 3))
     other = film(tmp_path / "other.mkv", noise(16, 24, 24, 3))
@@ -554,11 +630,15 @@ def test_a_run_on_films_reads_later_films_in_its_way(tmp_path: Path, capsys: pyt
         "--predictor-depth",
         "1",
     ]
-    folder, run = str(tmp_path / "clips"), str(tmp_path / "run")
+    folder = str(tmp_path / "clips")
+    run = str(tmp_path / "run")
     assert cli.main(["pretrain", "--data", folder, "--size", "16", "--out", run, *tiny]) == 0
     assert f"{folder}: decoding its films, once" in capsys.readouterr().out
     stored = json.loads((tmp_path / "run" / "config.json").read_text("utf-8"))
-    assert stored["data"]["options"] == {"size": "16", "fps": 8.0}  # so that later films are read at this rate
+    assert stored["data"]["options"] == {
+        "size": "16",
+        "fps": 8.0,
+    }  # so that later films are read at this rate
     assert stored["data"]["channels"] == []  # not the names of 768 pixels
     assert stored["model"]["frame"] == [16, 16, 3]
     assert cli.main(["embed", run, str(other)]) == 0

@@ -8,8 +8,8 @@ from sklearn.metrics import roc_auc_score
 from temporal_jepa import PretrainConfig, Sequences, pretrain
 from temporal_jepa.cli.detect import moments
 from temporal_jepa.cli.main import main
-from temporal_jepa.estimators.embedder import TemporalJEPAEmbedder
 from temporal_jepa.estimators.anomaly import SurpriseDetector, period
+from temporal_jepa.estimators.embedder import TemporalJEPAEmbedder
 
 ODD = slice(900, 940)
 
@@ -32,7 +32,9 @@ def quick(**parameters: object) -> SurpriseDetector:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_planted_anomaly_is_found_where_its_values_do_not_show_it(channels: int, seed: int) -> None:
+def test_a_planted_anomaly_is_found_where_its_values_do_not_show_it(
+    channels: int, seed: int
+) -> None:
     x = wave(channels, seed)
     found = roc_auc_score(odd(), quick(random_state=seed).fit(x[:, :600]).score(x))
     far = roc_auc_score(odd(), np.abs(x - x.mean(1, keepdims=True)).max(0))
@@ -81,7 +83,9 @@ def test_the_known_part_is_not_compared_with_itself() -> None:
     score = detector.score(x)
     assert np.mean(score[:560] > 1) < 0.03  # neither all calm, as next to a copy, nor all odd
     assert np.median(score[:560]) == pytest.approx(np.median(score[600:880]), abs=1)
-    moved = detector.score(np.concatenate([x[:, 100:600], x[:, 600:]], axis=1))  # no longer begins with it
+    moved = detector.score(
+        np.concatenate([x[:, 100:600], x[:, 600:]], axis=1)
+    )  # no longer begins with it
     assert np.median(moved[:400]) < np.median(score[:400]) - 0.5
 
 
@@ -135,8 +139,18 @@ def test_what_never_changes_is_no_surprise() -> None:
 @pytest.mark.parametrize(
     ("parameters", "known", "scored", "message"),
     [
-        ({"method": "guess"}, (1, 200), (1, 200), "method must be 'distance', 'error' or 'both', got 'guess'"),
-        ({"quantile": 1.0}, (1, 200), (1, 200), "quantile must lie strictly between 0 and 1, got 1.0"),
+        (
+            {"method": "guess"},
+            (1, 200),
+            (1, 200),
+            "method must be 'distance', 'error' or 'both', got 'guess'",
+        ),
+        (
+            {"quantile": 1.0},
+            (1, 200),
+            (1, 200),
+            "quantile must lie strictly between 0 and 1, got 1.0",
+        ),
         ({}, (1, 79), (1, 200), "79 timesteps, but two windows .* a window is 40"),
         ({"window": None}, (1, 7), (1, 200), "7 timesteps, but two windows"),
         ({"window": 1}, (1, 200), (1, 200), "two windows of at least 4"),
@@ -147,7 +161,9 @@ def test_what_cannot_be_used_is_said(
     parameters: dict[str, object], known: tuple[int, int], scored: tuple[int, int], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        quick(**parameters).fit(wave(known[0])[:, : known[1]]).score(wave(scored[0])[:, : scored[1]])
+        quick(**parameters).fit(wave(known[0])[:, : known[1]]).score(
+            wave(scored[0])[:, : scored[1]]
+        )
 
 
 def test_score_takes_one_series_that_has_a_value() -> None:
@@ -165,7 +181,9 @@ def test_score_takes_one_series_that_has_a_value() -> None:
 def test_window_follows_the_period() -> None:
     x = np.sin(2 * np.pi * np.arange(2400) / 40)
     assert period(x[:, None]) == 40
-    assert SurpriseDetector(random_state=0).fit(x).window_ == 280  # whole periods, 256 timesteps or more
+    assert (
+        SurpriseDetector(random_state=0).fit(x).window_ == 280
+    )  # whole periods, 256 timesteps or more
     assert SurpriseDetector(random_state=0).fit(x[:240]).window_ == 30
     for shapeless in (np.ones((300, 1)), np.random.default_rng(0).normal(size=(4000, 1))):
         assert period(shapeless) == 0
@@ -173,7 +191,9 @@ def test_window_follows_the_period() -> None:
 
 def test_any_model_will_do(tmp_path: Path) -> None:
     x = wave()
-    embedder = TemporalJEPAEmbedder(steps=2, random_state=0, init_from="scratch").fit(x.reshape(-1, 1, 60))
+    embedder = TemporalJEPAEmbedder(steps=2, random_state=0, init_from="scratch").fit(
+        x.reshape(-1, 1, 60)
+    )
     embedder.save_pretrained(tmp_path / "saved")
     models = [embedder, embedder.model_, tmp_path / "saved", str(tmp_path / "saved")]
     first, *others = [quick(model=model).fit(x[:, :600]).score(x) for model in models]
@@ -192,23 +212,31 @@ def test_the_general_encoder_takes_any_channels() -> None:
 
 
 def test_moments_are_the_highest_peaks_apart() -> None:
-    low, high = np.zeros(100), np.zeros(100)
+    low = np.zeros(100)
+    high = np.zeros(100)
     high[20:30] = [2, 2, 3, 2, 2, 2, 2, 2, 2, 2]
-    high[33], high[80], low[50] = 2.5, 4, 5
+    high[33] = 2.5
+    high[80] = 4
+    low[50] = 5
     assert moments([low, high], apart=20) == [(0, 50, 50, 51), (1, 80, 80, 81), (1, 22, 20, 30)]
     assert moments([np.full(9, np.nan), low * 0.1], apart=5) == [(1, 50, 50, 51)]
 
 
 def run_of(folder: Path, x: np.ndarray) -> Path:
-    frame = pd.DataFrame({"when": pd.date_range("2026-01-01", periods=x.shape[1], freq="h"), "a<b>": x[0], "c": x[1]})
+    frame = pd.DataFrame(
+        {"when": pd.date_range("2026-01-01", periods=x.shape[1], freq="h"), "a<b>": x[0], "c": x[1]}
+    )
     frame[:600].to_csv(folder / "normal.csv", index=False)
     frame.to_csv(folder / "all.csv", index=False)
-    return pretrain(folder / "normal.csv", folder / "run", PretrainConfig(steps=2), data_options={"window": 60})
+    return pretrain(
+        folder / "normal.csv", folder / "run", PretrainConfig(steps=2), data_options={"window": 60}
+    )
 
 
 def test_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     x = wave(2)
-    run, file = run_of(tmp_path, x), tmp_path / "all.csv"
+    run = run_of(tmp_path, x)
+    file = tmp_path / "all.csv"
     assert main(["surprise", str(run), str(file), "--window", "40"]) == 0
     said = capsys.readouterr().out
     table = pd.read_csv(run / "surprise.csv")
@@ -227,15 +255,43 @@ def test_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_verb_with_a_clean_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run, file = run_of(tmp_path, wave(2)), tmp_path / "all.csv"
+    run = run_of(tmp_path, wave(2))
+    file = tmp_path / "all.csv"
     scores = []
     for clean in ("600", "50%"):
         out = tmp_path / "a new folder" / f"{clean.rstrip('%')}.csv"
-        assert main(["surprise", str(run), str(file), "--clean", clean, "--out", str(out), "--window", "40"]) == 0
+        assert (
+            main(
+                [
+                    "surprise",
+                    str(run),
+                    str(file),
+                    "--clean",
+                    clean,
+                    "--out",
+                    str(out),
+                    "--window",
+                    "40",
+                ]
+            )
+            == 0
+        )
         scores.append(pd.read_csv(out).score)
     assert scores[0].equals(scores[1])
     assert scores[0].notna().all()
     assert scores[0].max() > 1
     for wrong in ("0", "much", "1.5", "2.0.0", "-3"):
-        assert main(["surprise", str(run), str(file), f"--clean={wrong}", "--out", str(tmp_path / "x.csv")]) == 1
+        assert (
+            main(
+                [
+                    "surprise",
+                    str(run),
+                    str(file),
+                    f"--clean={wrong}",
+                    "--out",
+                    str(tmp_path / "x.csv"),
+                ]
+            )
+            == 1
+        )
         assert "expected a number of timesteps, or a share" in capsys.readouterr().err

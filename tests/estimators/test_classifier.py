@@ -8,10 +8,21 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from temporal_jepa import Sequences
 from temporal_jepa.estimators import classifier as finetuning
+from temporal_jepa.estimators.classifier import (
+    TemporalJEPAClassifier,
+    TemporalJEPARegressor,
+    finetune,
+)
 from temporal_jepa.estimators.embedder import TemporalJEPAEmbedder
-from temporal_jepa.estimators.classifier import TemporalJEPAClassifier, TemporalJEPARegressor, finetune
 
-BASE = {"steps": 2, "embed_dim": 8, "encoder_depth": 1, "num_heads": 2, "pool": "mean", "random_state": 0}
+BASE = {
+    "steps": 2,
+    "embed_dim": 8,
+    "encoder_depth": 1,
+    "num_heads": 2,
+    "pool": "mean",
+    "random_state": 0,
+}
 
 
 def small(cls: type = TemporalJEPAClassifier, **changes: object):
@@ -70,7 +81,8 @@ def test_fine_tuning_that_harms_is_not_taken(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_labels_of_sequences_are_the_targets_unless_others_are_given() -> None:
-    X, y = np.random.default_rng(0).normal(size=(20, 1, 32)), np.repeat(["low", "high"], 10)
+    X = np.random.default_rng(0).normal(size=(20, 1, 32))
+    y = np.repeat(["low", "high"], 10)
     X[y == "high"] += 2
     options = {"base": TemporalJEPAEmbedder(**BASE).fit(X), "steps": 2, "random_state": 0}
     labelled = Sequences.from_arrays(X, y)
@@ -101,7 +113,9 @@ def test_base_is_left_alone_and_loads(tmp_path) -> None:
     np.testing.assert_array_equal(first.decision_function(X), again.decision_function(X))
     base.pool = "all"  # what a folder is loaded with
     same = small(base=base).fit(X, y)
-    np.testing.assert_allclose(same.decision_function(X), from_folder.decision_function(X), atol=1e-6)
+    np.testing.assert_allclose(
+        same.decision_function(X), from_folder.decision_function(X), atol=1e-6
+    )
     assert np.isfinite(cross_val_score(small(base=base), X, y, cv=3)).all()
 
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from temporal_jepa.evaluation import attentive
-from temporal_jepa.evaluation.attentive import attentive_probe
 from temporal_jepa.config import RECIPE, VIDEO
 from temporal_jepa.data.sequences import Sequences
 from temporal_jepa.embed import embed_timesteps, embed_tokens
-from temporal_jepa.training.initial import initial_model
+from temporal_jepa.evaluation import attentive
+from temporal_jepa.evaluation.attentive import attentive_probe
 from temporal_jepa.evaluation.probes import probe
+from temporal_jepa.training.initial import initial_model
 
 Tokens = tuple[np.ndarray, np.ndarray]
 
@@ -18,7 +18,8 @@ Tokens = tuple[np.ndarray, np.ndarray]
 def places(n: int, seed: int) -> tuple[Tokens, np.ndarray]:
     """Tokens of equal content in every sequence; the class is the half of the time in which the odd one stands."""
     rng = np.random.default_rng(seed)
-    tokens, when = rng.normal(size=(n, 8, 3)).astype(np.float32) * 0.1, rng.integers(0, 8, n)
+    tokens = rng.normal(size=(n, 8, 3)).astype(np.float32) * 0.1
+    when = rng.integers(0, 8, n)
     tokens[np.arange(n), when] += 1
     return (tokens, np.ones((n, 8), dtype=bool)), when // 4
 
@@ -29,7 +30,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_reads_what_pooling_loses() -> None:
-    (train, y), (test, z) = places(120, 0), places(120, 1)
+    (train, y) = places(120, 0)
+    (test, z) = places(120, 1)
     accuracy = attentive_probe(train, y, test, z)
     assert accuracy > 0.9 > 0.7 > probe(train[0].mean(1), y, test[0].mean(1), z)
     assert attentive_probe(train, y, test, z) == accuracy
@@ -38,13 +40,18 @@ def test_it_reads_what_pooling_loses() -> None:
 
 
 def test_rows_and_columns_are_places_too() -> None:
-    (train, y), (test, z) = places(120, 0), places(120, 1)
+    (train, y) = places(120, 0)
+    (test, z) = places(120, 1)
     assert attentive_probe(train, y, test, z, cells=(4, 2)) > 0.9
 
 
 def test_tokens_that_are_not_there_change_nothing() -> None:
-    (train, y), (test, z) = places(60, 0), places(60, 1)
-    padded = [tuple(np.pad(part, [(0, 0), (0, 3), (0, 0)][: part.ndim]) for part in pair) for pair in (train, test)]
+    (train, y) = places(60, 0)
+    (test, z) = places(60, 1)
+    padded = [
+        tuple(np.pad(part, [(0, 0), (0, 3), (0, 0)][: part.ndim]) for part in pair)
+        for pair in (train, test)
+    ]
     for tokens, seen in padded:
         tokens[~seen] = 1e6
     assert attentive_probe(padded[0], y, padded[1], z) == attentive_probe(train, y, test, z)

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from temporal_jepa.cli import main as cli
-from temporal_jepa.evaluation import neighbors as search
 from temporal_jepa.config import PretrainConfig
-from temporal_jepa.training.run import pretrain
+from temporal_jepa.evaluation import neighbors as search
 from temporal_jepa.evaluation.neighbors import Index, standard
+from temporal_jepa.training.run import pretrain
 
 
 def test_nearest_agree_with_all_distances_in_blocks_too(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
-    Z, asked = random.normal(size=(50, 7)) * 10 + 5, random.normal(size=(9, 7)) * 10 + 5
+    Z = random.normal(size=(50, 7)) * 10 + 5
+    asked = random.normal(size=(9, 7)) * 10 + 5
     distance = np.linalg.norm(standard(asked, Z)[:, None] - standard(Z), axis=2)
     near, far = Index(Z).nearest(asked, k=4)
     np.testing.assert_array_equal(near, np.argsort(distance, axis=1)[:, :4])
@@ -60,15 +61,26 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = ["track,time,x,y,kind"]
     for i in range(8):
         angle = np.linspace(0, 2, 20) * (1 if i % 2 else -1)
-        lines += [f"t{i},{t},{np.sin(a) * (9 + i)},{np.cos(a) * (9 + i)},{'LR'[i % 2]}" for t, a in enumerate(angle)]
+        lines += [
+            f"t{i},{t},{np.sin(a) * (9 + i)},{np.cos(a) * (9 + i)},{'LR'[i % 2]}"
+            for t, a in enumerate(angle)
+        ]
     (folder / "tracks.csv").write_text("\n".join(lines) + "\n", "utf-8")
-    small = {"embed_dim": 16, "predictor_embed_dim": 16, "encoder_depth": 1, "predictor_depth": 1, "num_heads": 2}
+    small = {
+        "embed_dim": 16,
+        "predictor_embed_dim": 16,
+        "encoder_depth": 1,
+        "predictor_depth": 1,
+        "num_heads": 2,
+    }
     config = PretrainConfig(steps=2, device="cpu")
     options = {"layout": "tracks", "label": "kind"}
     return pretrain(str(folder / "tracks.csv"), folder / "run", config, small, data_options=options)
 
 
-def test_the_verb_prints_and_draws(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verb_prints_and_draws(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "page.html"
     assert cli.main(["nearest", str(run), "t3", "--k", "3", "--out", str(out)]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -85,9 +97,13 @@ def test_the_verb_prints_and_draws(run: Path, tmp_path: Path, capsys: pytest.Cap
     assert "--overwrite" in capsys.readouterr().err
 
 
-def test_a_file_of_queries_and_one_to_search(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_of_queries_and_one_to_search(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = run.parent / "tracks.csv"
-    assert cli.main(["nearest", str(run), str(data), "--k", "1"]) == 0  # the same file: none is its own neighbour
+    assert (
+        cli.main(["nearest", str(run), str(data), "--k", "1"]) == 0
+    )  # the same file: none is its own neighbour
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
     assert len(rows) == 8
     assert all(row[0] != row[1] for row in rows)

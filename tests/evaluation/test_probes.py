@@ -5,20 +5,32 @@ import numpy as np
 import pytest
 
 from temporal_jepa.evaluation import probes
-from temporal_jepa.evaluation.probes import compare, controls, minirocket_features, probe, raw_features, stat_features
+from temporal_jepa.evaluation.probes import (
+    compare,
+    controls,
+    minirocket_features,
+    probe,
+    raw_features,
+    stat_features,
+)
 
 KINDS = ["ridge", "linear", "knn", "svm"]
 
 
-def blobs(n: int = 60, features: int = 4, seed: int = 0, gap: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
+def blobs(
+    n: int = 60, features: int = 4, seed: int = 0, gap: float = 4.0
+) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     y = np.arange(n) % 3
-    return rng.normal(size=(n, features)) + gap * np.eye(3, features)[y], np.array(["a", "b", "c"], dtype=object)[y]
+    return rng.normal(size=(n, features)) + gap * np.eye(3, features)[y], np.array(
+        ["a", "b", "c"], dtype=object
+    )[y]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_separable_classes_score_one_and_noise_scores_chance(kind: str) -> None:
-    train, test = blobs(), blobs(seed=1)
+    train = blobs()
+    test = blobs(seed=1)
     assert probe(*train, *test, kind=kind) > 0.95
     noise = np.random.default_rng(2).normal(size=(90, 4))
     assert probe(noise[:60], train[1], noise[60:], test[1][:30], kind=kind) < 0.6
@@ -26,20 +38,24 @@ def test_separable_classes_score_one_and_noise_scores_chance(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_probe_repeats_itself(kind: str) -> None:
-    train, test = blobs(gap=0.7), blobs(seed=1, gap=0.7)
+    train = blobs(gap=0.7)
+    test = blobs(seed=1, gap=0.7)
     assert probe(*train, *test, kind=kind, seed=3) == probe(*train, *test, kind=kind, seed=3)
 
 
 @pytest.mark.parametrize("kind", ["ridge", "linear", "knn"])
 def test_scale_and_offset_of_a_feature_do_not_matter(kind: str) -> None:
-    (train_Z, train_y), (test_Z, test_y) = blobs(gap=0.7), blobs(seed=1, gap=0.7)
-    scale, offset = np.array([1.0, 1e4, 1e-4, 1.0]), np.array([0.0, 1.0, 5.0, -1e3])
+    (train_Z, train_y) = blobs(gap=0.7)
+    (test_Z, test_y) = blobs(seed=1, gap=0.7)
+    scale = np.array([1.0, 1e4, 1e-4, 1.0])
+    offset = np.array([0.0, 1.0, 5.0, -1e3])
     moved = probe(train_Z * scale + offset, train_y, test_Z * scale + offset, test_y, kind=kind)
     assert moved == pytest.approx(probe(train_Z, train_y, test_Z, test_y, kind=kind), abs=1e-12)
 
 
 def test_svm_follows_the_published_protocol() -> None:
-    few, many = np.array(list("ab") * 20), np.array(list("ab") * 30)
+    few = np.array(list("ab") * 20)
+    many = np.array(list("ab") * 30)
     for labels in (few, np.arange(60).astype(str)):  # below 50 rows, below 5 rows a class
         assert np.isinf(probes._classifier("svm", labels, 0).C)
     grid = probes._classifier("svm", many, 0).param_grid["C"]
@@ -48,9 +64,12 @@ def test_svm_follows_the_published_protocol() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_constant_columns_are_left_out(kind: str) -> None:
-    (train_Z, train_y), (test_Z, test_y) = blobs(gap=0.7), blobs(seed=1, gap=0.7)
+    (train_Z, train_y) = blobs(gap=0.7)
+    (test_Z, test_y) = blobs(seed=1, gap=0.7)
     plain = probe(train_Z, train_y, test_Z, test_y, kind=kind)
-    still = probe(np.c_[train_Z, np.full(60, 7)], train_y, np.c_[test_Z, np.full(60, 1e6)], test_y, kind=kind)
+    still = probe(
+        np.c_[train_Z, np.full(60, 7)], train_y, np.c_[test_Z, np.full(60, 1e6)], test_y, kind=kind
+    )
     assert still == plain
 
 
@@ -63,14 +82,17 @@ def test_collapsed_features_predict_the_most_frequent_class(kind: str) -> None:
 
 
 def test_a_missing_feature_takes_the_train_mean() -> None:
-    (train_Z, train_y), (test_Z, test_y) = blobs(), blobs(seed=1)
-    filled, holed = test_Z.copy(), test_Z.copy()
+    (train_Z, train_y) = blobs()
+    (test_Z, test_y) = blobs(seed=1)
+    filled = test_Z.copy()
+    holed = test_Z.copy()
     holed[::2, 1], filled[::2, 1] = np.nan, train_Z[:, 1].mean()
     assert probe(train_Z, train_y, holed, test_y) == probe(train_Z, train_y, filled, test_y)
 
 
 def test_a_rare_class_and_an_unseen_label_are_bearable() -> None:
-    (Z, y), (test_Z, test_y) = blobs(), blobs(seed=1)
+    (Z, y) = blobs()
+    (test_Z, test_y) = blobs(seed=1)
     y[0] = "rare"
     assert probe(Z, y, test_Z, test_y, kind="svm") > 0.9
     test_y[:6] = "new"
@@ -95,7 +117,10 @@ Z, Y = blobs(6)
         ((Z[0], Y, Z, Y), r"features of shape \(n, features\), got \(4,\)"),
         ((np.where(Z > 2, np.inf, Z), Y, Z, Y), "infinite features"),
         ((Z, Y, np.full_like(Z, np.nan), Y), "6 of 6 test rows hold nothing but NaN"),
-        ((np.c_[Z, np.full(6, np.nan)], Y, np.c_[Z, Z[:, 0]], Y), "1 of 5 features have no finite value in train"),
+        (
+            (np.c_[Z, np.full(6, np.nan)], Y, np.c_[Z, Z[:, 0]], Y),
+            "1 of 5 features have no finite value in train",
+        ),
         ((Z, Y, Z, Y, "forest"), "one of ridge, linear, knn, svm, got 'forest'"),
     ],
 )
@@ -105,9 +130,14 @@ def test_bad_input_is_named(arguments: tuple, message: str) -> None:
 
 
 def test_compare_keeps_the_order_and_names_the_culprit() -> None:
-    (train_Z, train_y), (test_Z, test_y) = blobs(), blobs(seed=1)
+    (train_Z, train_y) = blobs()
+    (test_Z, test_y) = blobs(seed=1)
     rows = compare({"one": (train_Z, test_Z), "nothing": (train_Z * 0, test_Z)}, train_y, test_y)
-    assert rows[0] == {"features": "one", "probe": "ridge", "accuracy": probe(train_Z, train_y, test_Z, test_y)}
+    assert rows[0] == {
+        "features": "one",
+        "probe": "ridge",
+        "accuracy": probe(train_Z, train_y, test_Z, test_y),
+    }
     assert rows[1] == {"features": "nothing", "probe": "ridge", "accuracy": pytest.approx(1 / 3)}
     with pytest.raises(ValueError, match="two: expected 4 test features"):
         compare({"two": (train_Z, test_Z[:, :3])}, train_y, test_y)
@@ -132,9 +162,13 @@ def test_stat_features_read_observed_values_only() -> None:
     assert np.isnan(stat_features([x])[0, 1::2]).all()
 
 
-def test_controls_without_aeon_are_raw_values_and_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_controls_without_aeon_are_raw_values_and_statistics(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    series = [np.random.default_rng(i).normal(size=(length, 2)) for i, length in enumerate([5, 8, 1500])]
+    series = [
+        np.random.default_rng(i).normal(size=(length, 2)) for i, length in enumerate([5, 8, 1500])
+    ]
     found = controls(series, series[:1])
     assert {name: (a.shape, b.shape) for name, (a, b) in found.items()} == {
         "raw values": ((3, 2048), (1, 2048)),

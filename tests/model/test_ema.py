@@ -18,7 +18,8 @@ def test_mappings_return_new_tensors() -> None:
 
 
 def test_modules_in_place_with_buffers() -> None:
-    context, target = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
+    context = nn.BatchNorm1d(3)
+    target = nn.BatchNorm1d(3)
     nn.init.constant_(context.weight, 3.0)
     context.running_mean.fill_(10.0)
     context.num_batches_tracked.fill_(5)
@@ -30,7 +31,8 @@ def test_modules_in_place_with_buffers() -> None:
 
 
 def test_state_dicts_follow_modules() -> None:
-    context, target = nn.Linear(3, 2), nn.Linear(3, 2)
+    context = nn.Linear(3, 2)
+    target = nn.Linear(3, 2)
     updated = ema_update(context.state_dict(), target.state_dict(), 0.9)
     ema_update(context, target, 0.9)
     for name, value in target.state_dict().items():

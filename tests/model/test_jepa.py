@@ -9,17 +9,34 @@ from temporal_jepa.config import RECIPE, TemporalJEPAConfig
 from temporal_jepa.model.jepa import TemporalJEPA
 
 NAN = float("nan")
-SMALL = {"embed_dim": 16, "predictor_embed_dim": 16, "num_heads": 2, "encoder_depth": 2, "predictor_depth": 1}
+SMALL = {
+    "embed_dim": 16,
+    "predictor_embed_dim": 16,
+    "num_heads": 2,
+    "encoder_depth": 2,
+    "predictor_depth": 1,
+}
 CONFIGS = {
     "seed": TemporalJEPAConfig(input_dim=2, seq_len=32, **SMALL, dropout=0.0),
-    "patch": TemporalJEPAConfig(
-        input_dim=2, seq_len=32, **SMALL, dropout=0.0, tokenizer="patch", patch_len=4, positions="rotary"
+    "dilated": TemporalJEPAConfig(
+        input_dim=2,
+        seq_len=32,
+        **SMALL,
+        dropout=0.0,
+        tokenizer="dilated",
+        patch_len=4,
+        positions="rotary",
     ),
     "recipe": TemporalJEPAConfig(input_dim=2, seq_len=32, **{**RECIPE, **SMALL}, patch_len=4),
     "instance": TemporalJEPAConfig(
-        input_dim=2, seq_len=32, **{**RECIPE, **SMALL, "normalize": "instance", "mask": "future"}, patch_len=4
+        input_dim=2,
+        seq_len=32,
+        **{**RECIPE, **SMALL, "normalize": "instance", "mask": "future"},
+        patch_len=4,
     ),
-    "pooled": TemporalJEPAConfig(input_dim=2, seq_len=32, **{**RECIPE, **SMALL, "predict": "pooled"}, patch_len=4),
+    "pooled": TemporalJEPAConfig(
+        input_dim=2, seq_len=32, **{**RECIPE, **SMALL, "predict": "pooled"}, patch_len=4
+    ),
 }
 every_config = pytest.mark.parametrize("name", CONFIGS)
 
@@ -67,7 +84,7 @@ def test_masked_content_cannot_move_the_context(name: str) -> None:
     outputs = []
     for content in (x, changed):
         content, known = encoder.prepare(content)
-        outputs.append(encoder.encode(content, encoder.hide(known, visible)).layers[-1])
+        outputs.append(encoder.encode(content, encoder.mask(known, visible)).layers[-1])
     assert torch.equal(*outputs)
     assert not torch.equal(model.embed(x), model.embed(changed))
 
@@ -77,15 +94,24 @@ def test_padding_cannot_move_anything(name: str) -> None:
     model = built(name)
     x = series()
     padded = torch.cat([x, torch.full((6, 13, 2), NAN)], 1)
-    for pool in ("mean", "stats", "all"):
-        torch.testing.assert_close(model.embed(padded, pool), model.embed(x, pool), atol=1e-5, rtol=1e-5)
+    for pool in ("mean", "all", "quantiles"):
+        torch.testing.assert_close(
+            model.embed(padded, pool), model.embed(x, pool), atol=1e-5, rtol=1e-5
+        )
     steps = model.embed_timesteps(padded)
-    torch.testing.assert_close(steps[:, :32], model.embed_timesteps(x), atol=1e-5, rtol=1e-5, equal_nan=True)
+    torch.testing.assert_close(
+        steps[:, :32], model.embed_timesteps(x), atol=1e-5, rtol=1e-5, equal_nan=True
+    )
     visible = masks(model, x)
     more = torch.cat(
-        [visible, torch.zeros(*visible.shape[:2], -(-45 // model.config.patch) - visible.shape[2]).bool()], 2
+        [
+            visible,
+            torch.zeros(*visible.shape[:2], -(-45 // model.config.patch) - visible.shape[2]).bool(),
+        ],
+        2,
     )
-    plain, long = model(x, visible), model(padded, more)
+    plain = model(x, visible)
+    long = model(padded, more)
     for term in plain:
         torch.testing.assert_close(long[term], plain[term], atol=1e-5, rtol=1e-4)
 
@@ -119,7 +145,7 @@ def test_missing_values_are_not_zeros(name: str) -> None:
     assert not torch.allclose(model.embed(x), model.embed(x.nan_to_num(0.0)), atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["seed", "patch", "recipe"])
+@pytest.mark.parametrize("name", ["seed", "dilated", "recipe"])
 def test_the_predictor_knows_which_positions_are_asked(name: str) -> None:
     model = built(name)
     x = series(4)[3:]
@@ -127,7 +153,7 @@ def test_the_predictor_knows_which_positions_are_asked(name: str) -> None:
     prepared, known = encoder.prepare(x)
     visible = torch.zeros(1, known.shape[1] // model.config.patch, dtype=torch.bool)
     visible[:, :3] = True
-    context = encoder.encode(prepared, encoder.hide(known, visible))
+    context = encoder.encode(prepared, encoder.mask(known, visible))
     predicted = model.predictor(context, torch.tensor([[4, 6]]), None)
     assert (predicted[0, 0] - predicted[0, 1]).abs().max() > 1e-4
     swapped = model.predictor(context, torch.tensor([[6, 4]]), None)
@@ -144,7 +170,9 @@ def test_targets_have_no_dropout_and_are_normalised() -> None:
     x, known = model.context_encoder.prepare(series())
     first, seen = model.targets(x, known)
     assert torch.equal(first, model.targets(x, known)[0])
-    torch.testing.assert_close(first[seen].mean(-1), torch.zeros(int(seen.sum())), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        first[seen].mean(-1), torch.zeros(int(seen.sum())), atol=1e-5, rtol=0
+    )
 
 
 def test_several_masks_share_a_target_pass() -> None:
@@ -153,20 +181,26 @@ def test_several_masks_share_a_target_pass() -> None:
     visible = masks(model, x)
     assert visible.shape == (3, 6, 8)
     assert not torch.equal(visible[0], visible[1])
-    together = model(x[2:], visible[:, 2:])["prediction_loss"]  # equal counts: the mean of means is the mean
-    apart = torch.stack([model(x[2:], visible[i : i + 1, 2:])["prediction_loss"] for i in range(3)]).mean()
+    together = model(x[2:], visible[:, 2:])[
+        "prediction_loss"
+    ]  # equal counts: the mean of means is the mean
+    apart = torch.stack(
+        [model(x[2:], visible[i : i + 1, 2:])["prediction_loss"] for i in range(3)]
+    ).mean()
     torch.testing.assert_close(together, apart, atol=1e-5, rtol=1e-5)
 
 
 def test_ema_moves_the_target_and_copies_the_normaliser() -> None:
     model = built("recipe")
-    model.set_normalizer(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), torch.tensor([1.0, 1.0]))
+    model.set_normalizer(
+        torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), torch.tensor([1.0, 1.0])
+    )
     with torch.no_grad():
         for parameter in model.context_encoder.parameters():
             parameter.add_(1.0)
-    before = model.target_encoder.stack.norm.weight.clone()
+    before = model.target_encoder.transformer.norm.weight.clone()
     model.update_target(0.75)
-    torch.testing.assert_close(model.target_encoder.stack.norm.weight, before + 0.25)
+    torch.testing.assert_close(model.target_encoder.transformer.norm.weight, before + 0.25)
     torch.testing.assert_close(model.target_encoder.normalizer.mean, torch.tensor([1.0, 2.0]))
 
 
@@ -176,12 +210,15 @@ def test_scale_is_kept_where_instances_are_normalised() -> None:
     scaled = model.embed(5 * x + 3)
     plain = model.embed(x)
     torch.testing.assert_close(scaled[:, :-4], plain[:, :-4], atol=1e-3, rtol=1e-3)
-    torch.testing.assert_close(scaled[:, -4:-2], 5 * plain[:, -4:-2] + 3, atol=6 / 2048, rtol=0)  # in steps of 1/1024
+    torch.testing.assert_close(
+        scaled[:, -4:-2], 5 * plain[:, -4:-2] + 3, atol=6 / 2048, rtol=0
+    )  # in steps of 1/1024
 
 
 def test_residual_branches_are_scaled_once() -> None:
     deep = TemporalJEPA(TemporalJEPAConfig(input_dim=2, encoder_depth=8))
-    out, qkv = deep.context_encoder.stack.blocks[0].out.weight, deep.context_encoder.stack.blocks[0].qkv.weight
+    out = deep.context_encoder.transformer.blocks[0].out.weight
+    qkv = deep.context_encoder.transformer.blocks[0].qkv.weight
     xavier = (2 / (128 + 128)) ** 0.5, (2 / (128 + 384)) ** 0.5
     assert out.std().item() == pytest.approx(xavier[0] / 4, rel=0.05)
     assert qkv.std().item() == pytest.approx(xavier[1], rel=0.05)
@@ -191,7 +228,6 @@ def test_embeddings_have_the_promised_shape() -> None:
     model = built("recipe")
     x = series()
     assert model.embed(x, "mean").shape == (6, 16)
-    assert model.embed(x, "stats").shape == (6, 48)
     assert model.embed(x, "all").shape == (6, 48 * 3)
     steps = model.embed_timesteps(x)
     assert steps.shape == (6, 32, 16)
@@ -230,7 +266,9 @@ def test_prediction_error_is_where_it_was_asked() -> None:
 
 def test_patch_length_follows_the_series_length() -> None:
     lengths = {60: 1, 64: 1, 65: 2, 256: 4, 500: 8, 900: 16}
-    assert {n: TemporalJEPAConfig(input_dim=1, seq_len=n, **RECIPE).patch for n in lengths} == lengths
+    assert {
+        n: TemporalJEPAConfig(input_dim=1, seq_len=n, **RECIPE).patch for n in lengths
+    } == lengths
 
 
 @every_config

@@ -10,7 +10,8 @@ from temporal_jepa.training.collapse import collapse_verdict, effective_rank, po
 
 
 def test_token_loss_ignores_padding() -> None:
-    predicted, target = torch.randn(2, 4, 3), torch.randn(2, 4, 3)
+    predicted = torch.randn(2, 4, 3)
+    target = torch.randn(2, 4, 3)
     valid = torch.tensor([[True, True, True, True], [True, False, False, False]])
     expected = loss(predicted[valid], target[valid])
     predicted[~valid] = 1e6
@@ -32,7 +33,9 @@ def spread(tokens: torch.Tensor) -> tuple[float, float]:
 def test_variance_sees_collapse_across_sequences_and_across_time() -> None:
     torch.manual_seed(0)
     healthy = 2 * torch.randn(64, 20, 8)
-    same_sequence = healthy[:1].expand(64, -1, -1)  # pooled variance is fine, every position is dead
+    same_sequence = healthy[:1].expand(
+        64, -1, -1
+    )  # pooled variance is fine, every position is dead
     same_time = healthy[:, :1].expand(-1, 20, -1)
     assert spread(healthy)[0] < 0.02
     assert spread(same_sequence)[0] == pytest.approx(0.5, abs=0.02)
@@ -84,7 +87,10 @@ def test_effective_rank() -> None:
 def test_verdicts() -> None:
     torch.manual_seed(0)
     observed = torch.ones(50, 6, dtype=torch.bool)
-    for tokens, word in ((torch.randn(50, 6, 16), "healthy"), (torch.randn(1, 6, 16).expand(50, -1, -1), "collapsed")):
+    for tokens, word in (
+        (torch.randn(50, 6, 16), "healthy"),
+        (torch.randn(1, 6, 16).expand(50, -1, -1), "collapsed"),
+    ):
         std, rank, samples = position_statistics(tokens, observed)
         assert (len(std), samples) == (6, [50] * 6)
         assert collapse_verdict(std, rank, 16, samples).startswith(word)
@@ -103,7 +109,9 @@ def test_positions_that_few_sequences_reach_do_not_decide() -> None:
     std, rank, samples = position_statistics(torch.randn(128, 50, 16), observed)
     assert len(std) == 4
     assert collapse_verdict(std, rank, 16, samples).startswith("healthy")
-    observed[:70, 4:20] = True  # positions of 128 and of 70 samples: each is measured against its own
+    observed[:70, 4:20] = (
+        True  # positions of 128 and of 70 samples: each is measured against its own
+    )
     std, rank, samples = position_statistics(torch.randn(128, 50, 256), observed)
     assert set(samples) == {128, 70}
     found = re.search(r"([\d.]+) of (\d+) directions", collapse_verdict(std, rank, 256, samples))

@@ -6,7 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from temporal_jepa.model.masks import draw_visible, gather_tokens, generate_temporal_mask, kept_index
+from temporal_jepa.model.masks import (
+    draw_visible,
+    gather_tokens,
+    generate_temporal_mask,
+    kept_index,
+)
 
 KINDS = ("random", "block", "future")
 
@@ -35,7 +40,9 @@ def test_seed_mask_hands_the_key_back() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(st.integers(1, 40), st.floats(0.05, 0.95), st.integers(0, 100))
-def test_exact_per_sample_over_observed_tokens(kind: str, tokens: int, ratio: float, seed: int) -> None:
+def test_exact_per_sample_over_observed_tokens(
+    kind: str, tokens: int, ratio: float, seed: int
+) -> None:
     generator = torch.Generator().manual_seed(seed)
     observed = torch.rand(6, tokens, generator=generator) < 0.8
     visible = draw_visible(observed, kind, ratio, generator)
@@ -48,7 +55,9 @@ def test_exact_per_sample_over_observed_tokens(kind: str, tokens: int, ratio: fl
 
 @pytest.mark.parametrize("kind", ["random", "block"])
 def test_every_position_is_masked_equally_often(kind: str) -> None:
-    visible = draw_visible(torch.ones(4000, 24, dtype=torch.bool), kind, 0.5, torch.Generator().manual_seed(0))
+    visible = draw_visible(
+        torch.ones(4000, 24, dtype=torch.bool), kind, 0.5, torch.Generator().manual_seed(0)
+    )
     share = (~visible).float().mean(0)
     assert share.min() > 0.46
     assert share.max() < 0.54
@@ -65,7 +74,11 @@ def test_future_hides_the_last_observed_tokens() -> None:
 def test_blocks_are_longer_than_chance() -> None:
     observed = torch.ones(500, 60, dtype=torch.bool)
     changes = {
-        kind: float((draw_visible(observed, kind, 0.5, torch.Generator().manual_seed(0)).diff(dim=1)).float().mean())
+        kind: float(
+            (draw_visible(observed, kind, 0.5, torch.Generator().manual_seed(0)).diff(dim=1))
+            .float()
+            .mean()
+        )
         for kind in ("random", "block")
     }
     assert changes["block"] < 0.5 * changes["random"]
@@ -73,22 +86,34 @@ def test_blocks_are_longer_than_chance() -> None:
 
 def test_blocks_on_a_grid_are_boxes() -> None:
     visible = draw_visible(
-        torch.ones(100, 12**3, dtype=torch.bool), "block", 0.5, torch.Generator().manual_seed(0), grid=(12, 12, 12)
+        torch.ones(100, 12**3, dtype=torch.bool),
+        "block",
+        0.5,
+        torch.Generator().manual_seed(0),
+        grid=(12, 12, 12),
     ).view(100, 12, 12, 12)
     assert bool((visible.flatten(1).sum(1) == 12**3 // 2).all())
     for axis in (1, 2, 3):
         assert visible.diff(dim=axis).float().mean() < 0.4
     with pytest.raises(ValueError, match="holds 8 tokens"):
-        draw_visible(torch.ones(1, 9, dtype=torch.bool), "block", 0.5, torch.Generator(), grid=(2, 2, 2))
+        draw_visible(
+            torch.ones(1, 9, dtype=torch.bool), "block", 0.5, torch.Generator(), grid=(2, 2, 2)
+        )
 
 
 def test_gather_reads_each_row_from_its_own_sample() -> None:
     tokens = torch.arange(3 * 5).view(3, 5, 1).float()
-    kept = torch.tensor([[True, False, True, False, False], [False, True, True, True, False], [False] * 4 + [True]])
+    kept = torch.tensor(
+        [[True, False, True, False, False], [False, True, True, True, False], [False] * 4 + [True]]
+    )
     index, valid = kept_index(kept)
     assert valid is not None
     picked = gather_tokens(tokens, index)[..., 0]
-    assert [row[real].tolist() for row, real in zip(picked, valid, strict=True)] == [[0, 2], [6, 7, 8], [14]]
+    assert [row[real].tolist() for row, real in zip(picked, valid, strict=True)] == [
+        [0, 2],
+        [6, 7, 8],
+        [14],
+    ]
 
 
 def test_unknown_kind_and_ratio() -> None:

@@ -9,32 +9,38 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-
-from temporal_jepa import Sequences, TemporalJEPAEmbedder, from_pretrained, pretrain
-from temporal_jepa.cli import main as cli
-from temporal_jepa.estimators import classifier as finetuning
-from temporal_jepa.checkpoint import save_pretrained
-from temporal_jepa.model.export import export
-from temporal_jepa.files import BUNDLED, channels_of, read_config
-from temporal_jepa.config import RECIPE, PretrainConfig, TemporalJEPAConfig
-from temporal_jepa.embed import embed_sequences, embed_timesteps, embed_tokens
-from temporal_jepa.model.jepa import random_init_like
-from temporal_jepa.model.encoder import QUANTILES, pool_tokens
-from temporal_jepa.estimators.classifier import TemporalJEPAClassifier
-from temporal_jepa.model.jepa import TemporalJEPA
-from temporal_jepa.report.report import write_report
-from temporal_jepa.training.initial import start_of
 from synthetic_series import synthetic_pairs
 
-SMALL = {**RECIPE, "tokenizer": "dilated", "normalize": "instance", "embed_dim": 16, "num_heads": 2,
-         "predictor_embed_dim": 16, "patch_len": 8}  # fmt: skip
+from temporal_jepa import Sequences, TemporalJEPAEmbedder, from_pretrained, pretrain
+from temporal_jepa.checkpoint import save_pretrained
+from temporal_jepa.cli import main as cli
+from temporal_jepa.config import RECIPE, PretrainConfig, TemporalJEPAConfig
+from temporal_jepa.embed import embed_sequences, embed_timesteps, embed_tokens
+from temporal_jepa.estimators import classifier as finetuning
+from temporal_jepa.estimators.classifier import TemporalJEPAClassifier
+from temporal_jepa.files import BUNDLED, channels_of, read_config
+from temporal_jepa.model.encoder import QUANTILES, pool_tokens
+from temporal_jepa.model.export import export
+from temporal_jepa.model.jepa import TemporalJEPA, random_init_like
+from temporal_jepa.report.report import write_report
+from temporal_jepa.training.initial import start_of
+
+SMALL = {
+    **RECIPE,
+    "tokenizer": "dilated",
+    "normalize": "instance",
+    "embed_dim": 16,
+    "num_heads": 2,
+    "predictor_embed_dim": 16,
+    "patch_len": 8,
+}
 FEATURES = 2 * 3 * 5 * 16  # views x layers x quantiles x width
 
 
 @pytest.fixture(scope="module")
 def model() -> TemporalJEPA:
     torch.manual_seed(0)
-    return TemporalJEPA(TemporalJEPAConfig(input_dim=1, views=(32, 64), **SMALL)).eval()
+    return TemporalJEPA(TemporalJEPAConfig(input_dim=1, resolutions=(32, 64), **SMALL)).eval()
 
 
 def series(*shape: int) -> np.ndarray:
@@ -43,7 +49,9 @@ def series(*shape: int) -> np.ndarray:
 
 def test_channels_are_embedded_by_themselves_and_added_with_signs(model: TemporalJEPA) -> None:
     X = series(4, 2, 50)
-    both, first, second = (embed_sequences(model, Sequences.from_arrays(x)) for x in (X, X[:, :1], X[:, 1:]))
+    both, first, second = (
+        embed_sequences(model, Sequences.from_arrays(x)) for x in (X, X[:, :1], X[:, 1:])
+    )
     assert both.shape == (4, FEATURES + 2 * 258)
     plus, minus = (first[:, :FEATURES] + s * second[:, :FEATURES] for s in (1, -1))
     apart = [np.abs(np.abs(both[:, :FEATURES]) - np.abs(sum_)) for sum_ in (plus, minus)]
@@ -54,7 +62,9 @@ def test_channels_are_embedded_by_themselves_and_added_with_signs(model: Tempora
 def test_level_and_scale_are_in_the_values_only(model: TemporalJEPA) -> None:
     X = series(3, 1, 70)
     Z, scaled = (embed_sequences(model, Sequences.from_arrays(x)) for x in (X, X * 1e-4 + 3))
-    np.testing.assert_allclose(Z[:, :FEATURES], scaled[:, :FEATURES], atol=0.02)  # float32 holds 3 + 1e-4 x to 4 digits
+    np.testing.assert_allclose(
+        Z[:, :FEATURES], scaled[:, :FEATURES], atol=0.02
+    )  # float32 holds 3 + 1e-4 x to 4 digits
     np.testing.assert_allclose(scaled[:, FEATURES:-2], 3 + 1e-4 * Z[:, FEATURES:-2], rtol=1e-5)
     np.testing.assert_allclose(Z[:, [FEATURES, FEATURES + 255]], X[:, 0, [0, -1]], rtol=1e-5)
     np.testing.assert_allclose(Z[:, -2:], np.stack([X[:, 0].mean(1), X[:, 0].std(1)], 1), atol=5e-3)
@@ -63,7 +73,9 @@ def test_level_and_scale_are_in_the_values_only(model: TemporalJEPA) -> None:
 def test_standardised_series_have_one_level_and_scale(model: TemporalJEPA) -> None:
     """Their rounding errors would otherwise be features: of Symbols' test rows, hundreds of deviations from train's."""
     X = series(6, 1, 80)
-    X = (X - X.mean(2, keepdims=True)) / X.std(2, keepdims=True) * (1 + 1e-6 * np.arange(6)[:, None, None]) + 1e-6
+    X = (X - X.mean(2, keepdims=True)) / X.std(2, keepdims=True) * (
+        1 + 1e-6 * np.arange(6)[:, None, None]
+    ) + 1e-6
     Z = embed_sequences(model, Sequences.from_arrays(X))
     np.testing.assert_array_equal(Z[:, -2:], np.tile(np.float32([0, 1]), (6, 1)))
 
@@ -101,13 +113,15 @@ def test_quantiles_of_the_real_tokens(model: TemporalJEPA) -> None:
     pooled = pool_tokens(encoded, "quantiles")
     assert pooled.shape == (2, 3 * 5 * 16)
     for row, count in ((0, 6), (1, 3)):
-        wanted = torch.quantile(encoded.layers[0][row, :count], torch.tensor(QUANTILES), dim=0).flatten()
+        wanted = torch.quantile(
+            encoded.layers[0][row, :count], torch.tensor(QUANTILES), dim=0
+        ).flatten()
         torch.testing.assert_close(pooled[row, : 5 * 16], wanted)
 
 
 def test_views_need_a_model_of_one_channel() -> None:
     with pytest.raises(ValueError, match="views must be empty unless input_dim is 1"):
-        TemporalJEPAConfig(input_dim=2, views=(32,), **SMALL)
+        TemporalJEPAConfig(input_dim=2, resolutions=(32,), **SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +129,9 @@ def small() -> TemporalJEPAEmbedder:
     return TemporalJEPAEmbedder.from_pretrained("series-small")
 
 
-def test_series_small_takes_any_series_and_rows_do_not_depend_on_each_other(small: TemporalJEPAEmbedder) -> None:
+def test_series_small_takes_any_series_and_rows_do_not_depend_on_each_other(
+    small: TemporalJEPAEmbedder,
+) -> None:
     X = [series(2, 40), series(2, 7), series(2, 700)]
     Z = small.transform(X)
     assert Z.shape == (3, small.transform(series(1, 90)).shape[1] + 258)
@@ -124,14 +140,19 @@ def test_series_small_takes_any_series_and_rows_do_not_depend_on_each_other(smal
 
 
 def test_series_small_under_a_classifier_and_as_a_table() -> None:
-    X, y = np.random.default_rng(0).normal(size=(20, 3, 40)), np.arange(20) % 2
+    X = np.random.default_rng(0).normal(size=(20, 3, 40))
+    y = np.arange(20) % 2
     X[y == 1, 0] += np.sin(np.arange(40)) * 3
     classifier = TemporalJEPAClassifier(base="series-small", random_state=0).fit(X, y)
     assert classifier.steps_ == 0  # the ridge model on frozen features was as good
     assert classifier.score(X, y) == 1
     with pytest.raises(ValueError, match="expected series of 3 channels"):
         classifier.predict(X[:, :1])
-    table = TemporalJEPAEmbedder.from_pretrained("series-small").set_output(transform="pandas").transform(X)
+    table = (
+        TemporalJEPAEmbedder.from_pretrained("series-small")
+        .set_output(transform="pandas")
+        .transform(X)
+    )
     assert table.shape == (20, 5760 + 3 * 258)
 
 
@@ -148,7 +169,8 @@ def test_series_small_finds_series_of_one_process_where_its_random_init_like_doe
 
 
 def test_adapt_goes_on_from_the_weights_that_are_there(small: TemporalJEPAEmbedder) -> None:
-    X, before = series(6, 2, 60), small.model_
+    X = series(6, 2, 60)
+    before = small.model_
     adapted = TemporalJEPAEmbedder.from_pretrained("series-small").adapt(X, steps=2)
     assert adapted.transform(X).shape == small.transform(X).shape
     with torch.no_grad():
@@ -162,7 +184,9 @@ def test_a_model_that_is_nowhere_is_said_with_the_ones_there_are(tmp_path: Path)
         from_pretrained(tmp_path / "series-large")
 
 
-def test_the_command_line_embeds_a_file_with_series_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_embeds_a_file_with_series_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     np.save("data.npy", series(3, 2, 20))
     assert cli.main(["embed", "series-small", "data.npy"]) == 0
@@ -201,8 +225,12 @@ def test_timesteps_are_tokens_of_the_longest_view_linear_in_between(model: Tempo
     np.testing.assert_allclose(later[5:-3], steps, atol=1e-5)
     assert np.isnan(later[:5]).all()
     assert np.isnan(later[-3:]).all()
-    np.testing.assert_allclose(steps[3], tokens[0, 0], atol=1e-5)  # before the middle of the first patch, 3.5
-    np.testing.assert_allclose(steps[11], tokens[0, 0] / 16 + tokens[0, 1] * 15 / 16, atol=1e-5)  # the second's: 11.5
+    np.testing.assert_allclose(
+        steps[3], tokens[0, 0], atol=1e-5
+    )  # before the middle of the first patch, 3.5
+    np.testing.assert_allclose(
+        steps[11], tokens[0, 0] / 16 + tokens[0, 1] * 15 / 16, atol=1e-5
+    )  # the second's: 11.5
     one = embed_timesteps(model, Sequences([x[:1]]))[0]
     assert one.shape == (1, 16)
     assert np.isfinite(one).all()
@@ -210,7 +238,9 @@ def test_timesteps_are_tokens_of_the_longest_view_linear_in_between(model: Tempo
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("format", ["torch", "onnx"])
-def test_an_exported_graph_gives_the_same_embedding(model: TemporalJEPA, tmp_path: Path, format: str) -> None:
+def test_an_exported_graph_gives_the_same_embedding(
+    model: TemporalJEPA, tmp_path: Path, format: str
+) -> None:
     path = export(model, tmp_path / "model", format, channels=2)  # type: ignore[arg-type]
     for shape in ((3, 50, 2), (1, 7, 2), (2, 333, 2)):
         x = series(*shape) * 40 + 1000
@@ -220,7 +250,9 @@ def test_an_exported_graph_gives_the_same_embedding(model: TemporalJEPA, tmp_pat
         else:
             found = pytest.importorskip("onnxruntime").InferenceSession(path).run(None, {"x": x})[0]
         wanted = model.embed(torch.from_numpy(x)).numpy()
-        np.testing.assert_allclose(found, wanted, atol=2e-2, rtol=1e-3)  # float32 holds 1000 + x to four digits
+        np.testing.assert_allclose(
+            found, wanted, atol=2e-2, rtol=1e-3
+        )  # float32 holds 1000 + x to four digits
 
 
 def test_the_default_starts_from_series_small_and_settings_from_scratch() -> None:
@@ -246,13 +278,14 @@ def test_what_series_small_does_not_suit_starts_from_scratch() -> None:
     assert start_of(Sequences.from_arrays(np.zeros((2, 4, 8, 8), dtype=np.uint8))) == "scratch"
     tracks = replace(plain, places=[np.zeros((40, 2))] * 2)
     assert start_of(tracks) == "scratch"
-    assert PretrainConfig().settled(10).steps == 300
-    warm = PretrainConfig().settled(10, warm=True)
-    assert (warm.steps, warm.rate) == (100, PretrainConfig().settled(10).rate / 10)
+    assert PretrainConfig().resolved(10).steps == 300
+    warm = PretrainConfig().resolved(10, warm=True)
+    assert (warm.steps, warm.rate) == (100, PretrainConfig().resolved(10).rate / 10)
 
 
 def test_a_run_goes_on_from_its_start_and_resumes_to_the_same_weights(tmp_path: Path) -> None:
-    data, config = Sequences.from_arrays(series(8, 2, 60)), PretrainConfig(steps=3, save_every=2, device="cpu")
+    data = Sequences.from_arrays(series(8, 2, 60))
+    config = PretrainConfig(steps=3, save_every=2, device="cpu")
     whole = pretrain(data, tmp_path / "whole", config)
     stored = json.loads((whole / "config.json").read_text())
     assert stored["init_from"] == "series-small"
@@ -261,11 +294,14 @@ def test_a_run_goes_on_from_its_start_and_resumes_to_the_same_weights(tmp_path: 
     (broken / "checkpoint" / "step-00000003.pt").unlink()
     again = pretrain(data, broken, config, resume=True)
     for name, value in load_file(whole / "model.safetensors").items():
-        torch.testing.assert_close(load_file(again / "model.safetensors")[name], value, atol=0, rtol=0)
+        torch.testing.assert_close(
+            load_file(again / "model.safetensors")[name], value, atol=0, rtol=0
+        )
 
 
 def test_a_run_resumes_when_what_it_started_from_is_gone(tmp_path: Path) -> None:
-    data, config = Sequences.from_arrays(series(8, 2, 60)), PretrainConfig(steps=2, save_every=1, device="cpu")
+    data = Sequences.from_arrays(series(8, 2, 60))
+    config = PretrainConfig(steps=2, save_every=1, device="cpu")
     first = tmp_path / "first"
     save_pretrained(from_pretrained("series-small"), first)
     run = pretrain(data, tmp_path / "run", config, init_from=first)
@@ -286,9 +322,12 @@ def test_fine_tuning_sees_what_embedding_gives_and_changes_the_encoder(
     monkeypatch.setattr(finetuning, "draw_visible", lambda seen, *rest: seen)  # nothing hidden
     data = Sequences.from_arrays(series(6, 2, 50))
     features = finetuning._views(model, data, "all", torch.Generator())
-    np.testing.assert_allclose(features(np.arange(6)).numpy(), embed_sequences(model, data), atol=1e-4)
+    np.testing.assert_allclose(
+        features(np.arange(6)).numpy(), embed_sequences(model, data), atol=1e-4
+    )
     monkeypatch.undo()
-    X, y = series(16, 2, 40), np.arange(16) % 2
+    X = series(16, 2, 40)
+    y = np.arange(16) % 2
     X[y == 1] *= -1
     base = TemporalJEPAEmbedder(steps=1, random_state=0).fit(X)
     tuned = TemporalJEPAClassifier(base, steps=2, random_state=0)
@@ -297,7 +336,9 @@ def test_fine_tuning_sees_what_embedding_gives_and_changes_the_encoder(
     model = tuned.embedder_.model_
     for _ in finetuning._tune(model, tuned.embedder_.sequences(X), y, [2], tuned, 0):
         pass
-    pairs = zip(model.target_encoder.parameters(), base.model_.target_encoder.parameters(), strict=True)
+    pairs = zip(
+        model.target_encoder.parameters(), base.model_.target_encoder.parameters(), strict=True
+    )
     assert max(float((a - b).detach().abs().max()) for a, b in pairs) > 1e-5
 
 
@@ -305,12 +346,15 @@ def test_fine_tuning_sees_what_embedding_gives_and_changes_the_encoder(
 def test_an_exported_graph_keeps_constants_and_small_shapes_on_large_levels(
     model: TemporalJEPA, tmp_path: Path
 ) -> None:
-    session = pytest.importorskip("onnxruntime").InferenceSession(export(model, tmp_path / "m.onnx", channels=3))
+    session = pytest.importorskip("onnxruntime").InferenceSession(
+        export(model, tmp_path / "m.onnx", channels=3)
+    )
     x = series(2, 50, 3)
     x[:, :, 0] = 3.3
     x[:, :, 1] = 1e3 + 1e-3 * x[:, :, 1]
     x[:, :, 2] *= 1e-20
-    found, wanted = session.run(None, {"x": x})[0], model.embed(torch.from_numpy(x)).numpy()
+    found = session.run(None, {"x": x})[0]
+    wanted = model.embed(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=1e-4)
 
 
@@ -325,7 +369,9 @@ def test_tokens_and_timesteps_of_a_tensor_are_those_of_sequences(model: Temporal
     assert steps.shape == (3, 40, 16)
     np.testing.assert_array_equal(steps[0, :30].numpy(), embed_timesteps(model, data)[0])
     for bad in (torch.zeros(4, 3), torch.zeros(0, 4, 3)):
-        with pytest.raises(ValueError, match=r"x must be \(batch, seq_len, channels\) with at least one sequence"):
+        with pytest.raises(
+            ValueError, match=r"x must be \(batch, seq_len, channels\) with at least one sequence"
+        ):
             model.embed(bad)
     assert model.embed(torch.from_numpy(x).bfloat16()).dtype == torch.float32
 
@@ -335,12 +381,21 @@ def test_a_fitted_embedder_keeps_to_its_channels(tmp_path: Path) -> None:
     fitted = TemporalJEPAEmbedder(steps=1, random_state=0).fit(X)
     fitted.save_pretrained(tmp_path / "saved")
     loaded = TemporalJEPAEmbedder.from_pretrained(tmp_path / "saved")
-    assert (loaded.channels_, loaded.n_features_in_) == (fitted.channels_, fitted.n_features_in_) == (3, 3)
+    assert (
+        (loaded.channels_, loaded.n_features_in_)
+        == (fitted.channels_, fitted.n_features_in_)
+        == (3, 3)
+    )
     for embedder in (fitted, loaded):
         for other in (X[:, :2], X[:, 0]):  # a table is one channel
-            with pytest.raises(ValueError, match=r"expected series of 3 channels, as in fit, got [12]"):
+            with pytest.raises(
+                ValueError, match=r"expected series of 3 channels, as in fit, got [12]"
+            ):
                 embedder.transform(other)
-    stored = [channels_of(read_config(folder)) for folder in (tmp_path / "saved", BUNDLED / "series-small")]
+    stored = [
+        channels_of(read_config(folder))
+        for folder in (tmp_path / "saved", BUNDLED / "series-small")
+    ]
     assert stored == [3, None]  # of the graph that `export` writes, too
     general = TemporalJEPAEmbedder.from_pretrained("series-small")
     assert general.channels_ is None
@@ -350,7 +405,9 @@ def test_a_fitted_embedder_keeps_to_its_channels(tmp_path: Path) -> None:
         table.transform(X[:, 0, 1:])
 
 
-def test_names_of_starts_win_over_folders_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_of_starts_win_over_folders_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("scratch").mkdir()
     Path("series-small").mkdir()
@@ -371,16 +428,31 @@ def test_a_resumed_run_refuses_another_architecture_and_start(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     np.save("d.npy", series(4, 2, 40))
-    assert cli.main(["pretrain", "--data", "d.npy", "--out", "r", "--steps", "2", "--device", "cpu"]) == 0
+    assert (
+        cli.main(["pretrain", "--data", "d.npy", "--out", "r", "--steps", "2", "--device", "cpu"])
+        == 0
+    )
     assert "starts from series-small; --init-from scratch" in capsys.readouterr().out
     assert cli.main(["pretrain", "--out", "r", "--resume"]) == 0
     assert cli.main(["pretrain", "--out", "r", "--resume", "--dry-run"]) == 0
     assert "32 a sequence of 256 timesteps" in capsys.readouterr().out
-    for words, message in ((["--embed-dim", "64"], "model.embed_dim was 128 and is 64"),
-                           (["--init-from", "scratch"], "keeps to what it started from, series-small")):  # fmt: skip
+    for words, message in (
+        (["--embed-dim", "64"], "model.embed_dim was 128 and is 64"),
+        (["--init-from", "scratch"], "keeps to what it started from, series-small"),
+    ):
         assert cli.main(["pretrain", "--out", "r", "--resume", *words]) != 0
         assert message in capsys.readouterr().err
-    words = ["pretrain", "--data", "d.npy", "--out", "s", "--init-from", "series-small", "--embed-dim", "32"]
+    words = [
+        "pretrain",
+        "--data",
+        "d.npy",
+        "--out",
+        "s",
+        "--init-from",
+        "series-small",
+        "--embed-dim",
+        "32",
+    ]
     assert cli.main(words) == 2
     assert "--init-from brings its own embed_dim; leave out --embed-dim" in capsys.readouterr().err
     np.save("one.npy", series(4, 1, 40))

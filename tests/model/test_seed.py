@@ -44,7 +44,10 @@ def test_option_defaults(option: str, value: object) -> None:
 
 def test_function_defaults() -> None:
     assert inspect.signature(temporal_jepa.ema_update).parameters["momentum"].default == 0.996
-    assert inspect.signature(temporal_jepa.generate_temporal_mask).parameters["mask_ratio"].default == 0.5
+    assert (
+        inspect.signature(temporal_jepa.generate_temporal_mask).parameters["mask_ratio"].default
+        == 0.5
+    )
     assert temporal_jepa.default_momentum() == TemporalJEPA.default_momentum() == 0.996
     assert (
         temporal_jepa.output_size(input_dim=3, embed_dim=32)
@@ -58,14 +61,17 @@ def test_build_gives_two_modules_that_fit_together() -> None:
     x = torch.randn(3, 60, 5)
     assert encoder(x).shape == (3, 128)
     assert predictor(encoder(x)).shape == (3, 128)
-    assert len(encoder.stack.blocks) == 4
+    assert len(encoder.transformer.blocks) == 4
     assert len(predictor.blocks) == 2
     assert predictor.blocks[0][1].out_features == 4 * 64
 
 
 @pytest.mark.parametrize("length", [1, 7, 60, 200])
 def test_any_length_is_accepted(length: int) -> None:
-    assert temporal_jepa.build_context_encoder(input_dim=2)(torch.randn(2, length, 2)).shape == (2, 128)
+    assert temporal_jepa.build_context_encoder(input_dim=2)(torch.randn(2, length, 2)).shape == (
+        2,
+        128,
+    )
 
 
 def test_order_of_time_matters() -> None:
@@ -77,7 +83,8 @@ def test_order_of_time_matters() -> None:
 @pytest.mark.parametrize("per_sample", [False, True])
 def test_masked_timesteps_cannot_reach_the_output(per_sample: bool) -> None:
     encoder = temporal_jepa.build_context_encoder(input_dim=2).eval()
-    x, other = torch.randn(3, 60, 2), torch.randn(3, 60, 2)
+    x = torch.randn(3, 60, 2)
+    other = torch.randn(3, 60, 2)
     visible = torch.rand(3, 60) > 0.5 if per_sample else torch.rand(60) > 0.5
     changed = torch.where(visible.expand(3, 60)[..., None], x, other)
     assert torch.equal(encoder(x, visible), encoder(changed, visible))
@@ -95,9 +102,11 @@ def test_observed_mask_is_padding() -> None:
 
 
 def test_zero_dropout_and_depth_mean_zero() -> None:
-    encoder, predictor = temporal_jepa.build(input_dim=2, dropout=0.0, encoder_depth=0, predictor_depth=0)
+    encoder, predictor = temporal_jepa.build(
+        input_dim=2, dropout=0.0, encoder_depth=0, predictor_depth=0
+    )
     x = torch.randn(2, 60, 2)
-    assert len(encoder.stack.blocks) == len(predictor.blocks) == 0
+    assert len(encoder.transformer.blocks) == len(predictor.blocks) == 0
     assert torch.equal(encoder.train()(x), encoder.eval()(x))
     noisy = temporal_jepa.build_context_encoder(input_dim=2, dropout=0.5).train()
     assert not torch.equal(noisy(x), noisy(x))
@@ -105,8 +114,11 @@ def test_zero_dropout_and_depth_mean_zero() -> None:
 
 
 def test_loss_is_smooth_l1_with_beta_one() -> None:
-    predicted, target = torch.tensor([[0.0, 0.5], [3.0, -2.0]]), torch.zeros(2, 2)
-    assert temporal_jepa.loss(predicted, target).item() == pytest.approx((0 + 0.125 + 2.5 + 1.5) / 4)
+    predicted = torch.tensor([[0.0, 0.5], [3.0, -2.0]])
+    target = torch.zeros(2, 2)
+    assert temporal_jepa.loss(predicted, target).item() == pytest.approx(
+        (0 + 0.125 + 2.5 + 1.5) / 4
+    )
     with pytest.raises(ValueError, match="one shape"):
         temporal_jepa.loss(torch.zeros(2, 3), torch.zeros(3))
 
@@ -137,8 +149,16 @@ def test_wrong_options(options: dict[str, object], message: str) -> None:
         (torch.zeros(2, 3, 60), {}, "axes look swapped"),
         (torch.zeros(60, 3), {}, r"must be \(batch, seq_len, input_dim=3\)"),
         (torch.zeros(2, 0, 3), {}, "seq_len must lie in"),
-        (torch.zeros(2, 60, 3), {"visible": torch.zeros(60, dtype=torch.bool)}, "at least one visible"),
-        (torch.zeros(2, 60, 3), {"visible": torch.ones(59, dtype=torch.bool)}, "visible must be bool"),
+        (
+            torch.zeros(2, 60, 3),
+            {"visible": torch.zeros(60, dtype=torch.bool)},
+            "at least one visible",
+        ),
+        (
+            torch.zeros(2, 60, 3),
+            {"visible": torch.ones(59, dtype=torch.bool)},
+            "visible must be bool",
+        ),
         (torch.zeros(2, 60, 3), {"observed": torch.ones(2, 60)}, "observed must be bool"),
     ],
 )

@@ -14,27 +14,53 @@ import numpy as np
 import pytest
 
 from temporal_jepa.cli import main as cli
-from temporal_jepa.report import plots as drawings
-from temporal_jepa.report import svg as figures
 from temporal_jepa.config import RECIPE, PretrainConfig, TemporalJEPAConfig
 from temporal_jepa.data import Sequences
+from temporal_jepa.evaluation.neighbors import standard
+from temporal_jepa.report import plots as drawings
+from temporal_jepa.report import svg as figures
 from temporal_jepa.report.report import write_report
 from temporal_jepa.training.run import pretrain
-from temporal_jepa.evaluation.neighbors import standard
 
-SMALL = {"embed_dim": 16, "predictor_embed_dim": 16, "encoder_depth": 1, "predictor_depth": 1, "num_heads": 2}
+SMALL = {
+    "embed_dim": 16,
+    "predictor_embed_dim": 16,
+    "encoder_depth": 1,
+    "predictor_depth": 1,
+    "num_heads": 2,
+}
 CONFIG = PretrainConfig(steps=4, batch_size=8, log_every=1, watch_every=2, seed=3, device="cpu")
 EVIL = "<script>alert('$x$')</script>"
-SCORES = {"probe": "knn", "pool": "all", "train": "train.csv", "test": "held out of train.csv", "n_train": 8,
-          "n_test": 40, "n_classes": 3, "seed": 1, "commonest": EVIL, "majority": 0.4, "scores": [
-              {"features": "raw values", "accuracy": 0.5}, {"features": "untrained encoder", "accuracy": 0.75},
-              {"features": "pretrained encoder", "accuracy": 0.85}]}  # fmt: skip
+SCORES = {
+    "probe": "knn",
+    "pool": "all",
+    "train": "train.csv",
+    "test": "held out of train.csv",
+    "n_train": 8,
+    "n_test": 40,
+    "n_classes": 3,
+    "seed": 1,
+    "commonest": EVIL,
+    "majority": 0.4,
+    "scores": [
+        {"features": "raw values", "accuracy": 0.5},
+        {"features": "untrained encoder", "accuracy": 0.75},
+        {"features": "pretrained encoder", "accuracy": 0.85},
+    ],
+}
 
 
-def make(n: int = 12, channels: int = 2, length: int = 24, labels: list[str] | None = None) -> Sequences:
+def make(
+    n: int = 12, channels: int = 2, length: int = 24, labels: list[str] | None = None
+) -> Sequences:
     random = np.random.default_rng(0)
-    values = [np.cumsum(random.normal(size=(length, channels)), axis=0).astype(np.float32) for _ in range(n)]
-    return Sequences(values, None if labels is None else np.array([labels[i % len(labels)] for i in range(n)]))
+    values = [
+        np.cumsum(random.normal(size=(length, channels)), axis=0).astype(np.float32)
+        for _ in range(n)
+    ]
+    return Sequences(
+        values, None if labels is None else np.array([labels[i % len(labels)] for i in range(n)])
+    )
 
 
 @pytest.fixture(scope="session")
@@ -44,11 +70,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = ["track,t,x,y,kind"]
     for i, series in enumerate(make(length=30, labels=["a"]).values):
         for t, (x, y) in enumerate(series[: 18 + i].tolist()):
-            lines.append(f"s{i},{t},{'' if i % 4 == 1 and t % 2 else x},{y},{['a', 'b&b', EVIL][i % 3]}")
+            lines.append(
+                f"s{i},{t},{'' if i % 4 == 1 and t % 2 else x},{y},{['a', 'b&b', EVIL][i % 3]}"
+            )
     path = folder / "data.csv"
     path.write_text("\n".join(lines) + "\n", "utf-8")
     options = {"id": "track", "time": "t", "label": "kind", "values": ["x", "y"]}
-    run = pretrain(str(path), folder / "run", CONFIG, {**SMALL, "mask": "random"}, data_options=options)
+    run = pretrain(
+        str(path), folder / "run", CONFIG, {**SMALL, "mask": "random"}, data_options=options
+    )
     (run / "probe.json").write_text(json.dumps(SCORES), "utf-8")
     return run
 
@@ -108,7 +138,16 @@ def test_the_page_stands_alone_and_shows_every_part(run: Path) -> None:
     assert path == run / "report.html"
     assert path.stat().st_size < 1_000_000
     shown = Page(path.read_text("utf-8"))
-    for section in ("scores", "training", "positions", "space", "neighbours", "masks", "commands", "settings"):
+    for section in (
+        "scores",
+        "training",
+        "positions",
+        "space",
+        "neighbours",
+        "masks",
+        "commands",
+        "settings",
+    ):
         assert section in shown.ids
     assert "script" not in shown.tags
     assert EVIL in shown.text
@@ -122,7 +161,8 @@ def test_the_page_stands_alone_and_shows_every_part(run: Path) -> None:
 
 
 def test_the_same_inputs_give_the_same_bytes(run: Path, tmp_path: Path) -> None:
-    first, second = write_report(run, out=tmp_path / "a.html"), write_report(run, out=tmp_path / "b.html")
+    first = write_report(run, out=tmp_path / "a.html")
+    second = write_report(run, out=tmp_path / "b.html")
     assert first.read_bytes() == second.read_bytes()
 
 
@@ -148,15 +188,22 @@ def test_commands_give_the_settings_of_the_run(run: Path) -> None:
         "out": str(run),
         "values": "x,y",
     }
-    for name in ("input_dim", "frame", "patch_size", "views"):  # the data decide
+    for name in ("input_dim", "frame", "patch_size", "resolutions"):  # the data decide
         del settings[name]
     defaults = {
-        name: RECIPE.get(name, field.default) for name, field in TemporalJEPAConfig.__dataclass_fields__.items()
+        name: RECIPE.get(name, field.default)
+        for name, field in TemporalJEPAConfig.__dataclass_fields__.items()
     }
-    given = {name: defaults.get(name) if value is None else value for name, value in options["pretrain"].items()}
+    given = {
+        name: defaults.get(name) if value is None else value
+        for name, value in options["pretrain"].items()
+    }
     assert given.items() >= {**settings, "id": "track", "time": "t", "label": "kind"}.items()
     assert given["init_from"] == "scratch"
-    assert options["probe"].items() >= {"train": "train.csv", "test": None, "kind": "knn", "seed": 1}.items()
+    assert (
+        options["probe"].items()
+        >= {"train": "train.csv", "test": None, "kind": "knn", "seed": 1}.items()
+    )
 
 
 def test_without_the_data_vectors_are_still_shown(run: Path) -> None:
@@ -164,9 +211,17 @@ def test_without_the_data_vectors_are_still_shown(run: Path) -> None:
     config["data"]["path"] = "gone.csv"
     (run / "config.json").write_text(json.dumps(config), "utf-8")
     vectors = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
-    np.savez(run / "embeddings.npz", ids=np.arange(9).astype(str), embeddings=vectors, labels=np.array(list("abc") * 3))
+    np.savez(
+        run / "embeddings.npz",
+        ids=np.arange(9).astype(str),
+        embeddings=vectors,
+        labels=np.array(list("abc") * 3),
+    )
     shown = page(run)
-    assert "The data could not be read again, so no series are drawn: no file or folder gone.csv" in shown.text
+    assert (
+        "The data could not be read again, so no series are drawn: no file or folder gone.csv"
+        in shown.text
+    )
     assert "The vectors of embeddings.npz" in shown.text
     assert {"training", "space", "scores"} <= set(shown.ids)
     assert not {"neighbours", "masks"} & set(shown.ids)
@@ -175,19 +230,26 @@ def test_without_the_data_vectors_are_still_shown(run: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        (None, "The vectors of embeddings.npz could not be read, so they are not drawn: File is not a zip file"),
+        (
+            None,
+            "The vectors of embeddings.npz could not be read, so they are not drawn: File is not a zip file",
+        ),
         ({"X": np.zeros((3, 2))}, "expected an array 'embeddings' of numbers"),
         ({"embeddings": np.zeros((3, 2)), "labels": np.array(["a"])}, "and as many labels"),
         ({"embeddings": np.array(["a"])}, "expected an array 'embeddings' of numbers"),
     ],
 )
-def test_vectors_that_cannot_be_read_are_left_out(run: Path, content: dict[str, Any] | None, part: str) -> None:
+def test_vectors_that_cannot_be_read_are_left_out(
+    run: Path, content: dict[str, Any] | None, part: str
+) -> None:
     np.savez(run / "embeddings.npz", **(content or {"embeddings": np.zeros((3, 2))}))
     if content is None:
         (run / "embeddings.npz").write_bytes((run / "embeddings.npz").read_bytes()[:-40])
     shown = page(run)
     assert part in shown.text
-    assert "The vectors of embeddings.npz" not in shown.text.replace("The vectors of embeddings.npz could not", "")
+    assert "The vectors of embeddings.npz" not in shown.text.replace(
+        "The vectors of embeddings.npz could not", ""
+    )
 
 
 def test_rows_of_metrics_without_a_step_are_left_out(run: Path) -> None:
@@ -197,7 +259,16 @@ def test_rows_of_metrics_without_a_step_are_left_out(run: Path) -> None:
 
 
 def test_own_vectors_are_not_shown_twice(run: Path) -> None:
-    assert cli.main(["embed", str(run), json.loads((run / "config.json").read_text("utf-8"))["data"]["path"]]) == 0
+    assert (
+        cli.main(
+            [
+                "embed",
+                str(run),
+                json.loads((run / "config.json").read_text("utf-8"))["data"]["path"],
+            ]
+        )
+        == 0
+    )
     assert "The vectors of" not in page(run).text
 
 
@@ -205,7 +276,9 @@ def test_a_run_that_was_killed_shows_what_there_is(run: Path) -> None:
     (run / "model.safetensors").unlink()
     (run / "probe.json").unlink()
     rows = (run / "metrics.jsonl").read_text("utf-8").splitlines()
-    (run / "metrics.jsonl").write_text(rows[0] + "\n" + rows[1][:40], "utf-8")  # one row and a line cut short
+    (run / "metrics.jsonl").write_text(
+        rows[0] + "\n" + rows[1][:40], "utf-8"
+    )  # one row and a line cut short
     shown = page(run)
     assert "The run stands at step 1 of 4" in shown.text
     assert "unknown : no statistics of collapse were logged" in shown.text
@@ -219,12 +292,17 @@ def test_a_run_that_was_killed_shows_what_there_is(run: Path) -> None:
 def test_changed_data_is_noticed(run: Path) -> None:
     path = Path(json.loads((run / "config.json").read_text("utf-8"))["data"]["path"])
     fewer = path.with_name("fewer.csv")
-    fewer.write_text("".join(line for line in path.read_text("utf-8").splitlines(True) if "s3," not in line), "utf-8")
+    fewer.write_text(
+        "".join(line for line in path.read_text("utf-8").splitlines(True) if "s3," not in line),
+        "utf-8",
+    )
     config = json.loads((run / "config.json").read_text("utf-8"))
     config["data"]["path"] = str(fewer)
     (run / "config.json").write_text(json.dumps(config), "utf-8")
     assert "trained on 12 series, there are 11 now" in page(run).text
-    fewer.write_text(path.read_text("utf-8").replace("s3,1,", "s3,1.5,"), "utf-8")  # the time is no value
+    fewer.write_text(
+        path.read_text("utf-8").replace("s3,1,", "s3,1.5,"), "utf-8"
+    )  # the time is no value
     assert "has changed" not in page(run).text
     head, first, *rest = path.read_text("utf-8").splitlines()
     series, time, x, _, kind = first.split(",")
@@ -236,11 +314,21 @@ def test_changed_data_is_noticed(run: Path) -> None:
     ("spoil", "error", "message"),
     [
         (lambda run: (run / "config.json").unlink(), FileNotFoundError, r"config\.json is missing"),
-        (lambda run: (run / "probe.json").write_text("{"), ValueError, r"probe\.json is no valid JSON"),
-        (lambda run: (run / "metrics.jsonl").write_text("{]}\n"), ValueError, r"metrics\.jsonl is no valid JSON"),
+        (
+            lambda run: (run / "probe.json").write_text("{"),
+            ValueError,
+            r"probe\.json is no valid JSON",
+        ),
+        (
+            lambda run: (run / "metrics.jsonl").write_text("{]}\n"),
+            ValueError,
+            r"metrics\.jsonl is no valid JSON",
+        ),
     ],
 )
-def test_damage_is_explained(run: Path, spoil: Callable[[Path], Any], error: type[Exception], message: str) -> None:
+def test_damage_is_explained(
+    run: Path, spoil: Callable[[Path], Any], error: type[Exception], message: str
+) -> None:
     spoil(run)
     with pytest.raises(error, match=message):
         write_report(run)
@@ -255,7 +343,12 @@ def test_many_channels_without_labels_and_with_gaps(tmp_path: Path) -> None:
     sequences = make(n=4, channels=24, length=700)
     sequences.values[0][5:400] = np.nan
     sequences.values[1][:, 0] = np.nan
-    run = pretrain(sequences, tmp_path / "run", replace(CONFIG, steps=1, batch_size=2), {**SMALL, "patch_len": 32})
+    run = pretrain(
+        sequences,
+        tmp_path / "run",
+        replace(CONFIG, steps=1, batch_size=2),
+        {**SMALL, "patch_len": 32},
+    )
     shown = page(run, sequences=sequences)
     assert "the first 3 of 24 channels" in shown.text
     assert "share their label" not in shown.text
@@ -310,7 +403,9 @@ def test_a_map_keeps_directions_and_crosses_the_antimeridian() -> None:
     corner = np.array([[179.99, 60], [-179.99, 60], [-179.99, 60.01]])
     (there,) = drawings.paths(Sequences([np.zeros((3, 1))], places=[corner], degrees=True)) or []
     east, north = np.diff(there[:, 0], axis=0)
-    np.testing.assert_allclose(east, [0.02 * 55_800, 0], atol=1)  # metres a degree of WGS84 at 60 degrees north
+    np.testing.assert_allclose(
+        east, [0.02 * 55_800, 0], atol=1
+    )  # metres a degree of WGS84 at 60 degrees north
     np.testing.assert_allclose(north, [0, 0.01 * 111_412], atol=1)
     plain = Sequences([np.arange(6.0).reshape(3, 2)], channels=["y", "X"])
     (path,) = drawings.paths(plain) or []
@@ -321,7 +416,9 @@ def test_a_map_keeps_directions_and_crosses_the_antimeridian() -> None:
 def test_agents_of_a_scene_are_paths_and_hidden_ones_are_grey(tmp_path: Path) -> None:
     walks = np.random.default_rng(0).normal(size=(6, 12, 3, 2)).cumsum(1)
     walks[:, 6:, 2] = np.nan  # one who leaves
-    scenes = replace(Sequences.from_arrays(walks), channels=[f"{k}:{name}" for k in range(3) for name in "xy"])
+    scenes = replace(
+        Sequences.from_arrays(walks), channels=[f"{k}:{name}" for k in range(3) for name in "xy"]
+    )
     svg = drawings.masked("a", scenes, 0, np.array([[True, False, False]] * 3), (4, 1), None, 1.0)
     assert svg.count("opacity: 0.25") == 1
     for colour in figures.COLOURS[:3]:
@@ -363,7 +460,9 @@ def test_plane_keeps_what_varies_and_has_fixed_signs() -> None:
 
 
 @pytest.mark.parametrize("labels", [None, ["a", "b"]])
-def test_a_probe_is_proposed_where_there_are_labels(tmp_path: Path, labels: list[str] | None) -> None:
+def test_a_probe_is_proposed_where_there_are_labels(
+    tmp_path: Path, labels: list[str] | None
+) -> None:
     data = make(labels=labels)
     shown = page(pretrain(data, tmp_path / "run", CONFIG, SMALL), sequences=data)
     assert ("temporal-jepa probe" in shown.text) == (labels is not None)

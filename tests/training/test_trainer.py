@@ -18,30 +18,44 @@ from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.run import facts
 from temporal_jepa.training.trainer import UNLEARNT, Batches, Trainer, train
 
-TINY = {"embed_dim": 16, "predictor_embed_dim": 16, "num_heads": 2, "encoder_depth": 1, "predictor_depth": 1}
+TINY = {
+    "embed_dim": 16,
+    "predictor_embed_dim": 16,
+    "num_heads": 2,
+    "encoder_depth": 1,
+    "predictor_depth": 1,
+}
 SHORT = PretrainConfig(steps=12, batch_size=6, save_every=5, log_every=3, watch_every=6)
 CALM = replace(SHORT, steps=4, lr=1e-4, log_every=1)
 
 
 def tracks(n: int = 15, seed: int = 0, channels: int = 2) -> Sequences:
     rng = np.random.default_rng(seed)
-    arrays = [np.cumsum(rng.standard_normal((channels, length)), 1) for length in rng.integers(20, 50, n)]
+    arrays = [
+        np.cumsum(rng.standard_normal((channels, length)), 1) for length in rng.integers(20, 50, n)
+    ]
     arrays[3][:, 5:9] = np.nan
     return Sequences.from_arrays(arrays)
 
 
 def same_weights(a: TemporalJEPA, b: TemporalJEPA) -> bool:
-    ours, theirs = a.state_dict(), b.state_dict()
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    ours = a.state_dict()
+    theirs = b.state_dict()
+    return ours.keys() == theirs.keys() and all(
+        torch.equal(ours[name], theirs[name]) for name in ours
+    )
 
 
 def test_batches_are_functions_of_the_step() -> None:
     sequences = tracks()
     first, second = (Batches(sequences, SHORT, seq_len=30, shortest=2) for _ in range(2))
     for step in (7, 0, 3):
-        assert np.array_equal(first.values(step).numpy(), second.values(step).numpy(), equal_nan=True)
+        assert np.array_equal(
+            first.values(step).numpy(), second.values(step).numpy(), equal_nan=True
+        )
         assert torch.equal(
-            torch.rand(3, generator=first.generator(step)), torch.rand(3, generator=second.generator(step))
+            torch.rand(3, generator=first.generator(step)),
+            torch.rand(3, generator=second.generator(step)),
         )
     assert first.values(0).shape[1] <= 30
     assert not np.array_equal(first.values(0).numpy(), first.values(1).numpy(), equal_nan=True)
@@ -66,9 +80,13 @@ def test_training_leaves_the_global_random_state_alone() -> None:
 
 def test_a_run_is_reproducible_and_learns_something() -> None:
     rows: list[dict[str, float]] = []
-    first = train(initial_model(tracks(), **TINY), tracks(), replace(SHORT, steps=60), on_row=rows.append)
+    first = train(
+        initial_model(tracks(), **TINY), tracks(), replace(SHORT, steps=60), on_row=rows.append
+    )
     again = train(initial_model(tracks(), **TINY), tracks(), replace(SHORT, steps=60))
-    other = train(initial_model(tracks(), seed=1, **TINY), tracks(), replace(SHORT, steps=60, seed=1))
+    other = train(
+        initial_model(tracks(), seed=1, **TINY), tracks(), replace(SHORT, steps=60, seed=1)
+    )
     assert same_weights(first, again)
     assert not same_weights(first, other)
     assert rows[-1]["loss"] < rows[0]["loss"]
@@ -80,7 +98,7 @@ def test_ema_follows_the_optimizer_step() -> None:
     trainer = Trainer(initial_model(tracks(), **TINY), tracks(), replace(SHORT, warmup=0.0))
     name = "stack.blocks.0.up.weight"
     target = trainer.model.target_encoder.get_parameter(name).clone()
-    trainer.advance()
+    trainer.train_step()
     context = trainer.model.context_encoder.get_parameter(name)
     expected = torch.lerp(target, context.detach(), 1 - trainer.momentum())
     torch.testing.assert_close(trainer.model.target_encoder.get_parameter(name), expected)
@@ -95,7 +113,9 @@ def test_crops_never_fall_into_a_gap() -> None:
 
 
 def test_learning_rate_warms_up_and_falls_to_zero() -> None:
-    trainer = Trainer(initial_model(tracks(), **TINY), tracks(), replace(SHORT, steps=100, warmup=0.1, lr=1.0))
+    trainer = Trainer(
+        initial_model(tracks(), **TINY), tracks(), replace(SHORT, steps=100, warmup=0.1, lr=1.0)
+    )
     rates = [trainer.lr(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[9] == pytest.approx(1.0)
@@ -126,13 +146,18 @@ def test_a_run_folder_holds_what_was_promised(tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     assert config["data"]["n"] == 15
     assert config["model"]["embed_dim"] == 16
-    assert sorted(p.name for p in (folder / "checkpoint").iterdir()) == ["step-00000010.pt", "step-00000012.pt"]
+    assert sorted(p.name for p in (folder / "checkpoint").iterdir()) == [
+        "step-00000010.pt",
+        "step-00000012.pt",
+    ]
     assert "15 sequences" in (folder / "README.md").read_text()
     assert embed_sequences(from_pretrained(folder), tracks()).shape == (15, 2 * 3 * 16)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_a_checkpoint_and_the_resumed_run_is_equal(tmp_path: Path, number: int) -> None:
+def test_a_signal_leaves_a_checkpoint_and_the_resumed_run_is_equal(
+    tmp_path: Path, number: int
+) -> None:
     settings = {**TINY, "dropout": 0.1}
     whole = pretrain(tracks(), tmp_path / "whole", SHORT, settings)
 
@@ -145,7 +170,8 @@ def test_a_signal_leaves_a_checkpoint_and_the_resumed_run_is_equal(tmp_path: Pat
     cut = pretrain(tracks(), tmp_path / "cut", SHORT, settings, resume=True)
     assert same_weights(from_pretrained(whole), from_pretrained(cut))
     steps = [
-        [json.loads(line)["step"] for line in (f / "metrics.jsonl").read_text().splitlines()] for f in (whole, cut)
+        [json.loads(line)["step"] for line in (f / "metrics.jsonl").read_text().splitlines()]
+        for f in (whole, cut)
     ]
     assert steps[0] == steps[1]
 
@@ -162,13 +188,20 @@ pretrain(tracks(), {out!r}, SHORT, TINY, on_row=lambda row: row["step"] == 9 and
 def test_killed_between_checkpoints_resumes_to_the_same_weights(tmp_path: Path) -> None:
     out = tmp_path / "killed"
     code = KILLED.format(tests=str(Path(__file__).parent), out=str(out))
-    assert subprocess.run([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}).returncode == -9
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}
+        ).returncode
+        == -9
+    )
     with (out / "metrics.jsonl").open("a") as file:
         file.write('{"step": 9, "lo')  # a line cut short by the kill
     pretrain(tracks(), out, SHORT, TINY, resume=True)
     whole = pretrain(tracks(), tmp_path / "whole", SHORT, TINY)
     assert same_weights(from_pretrained(whole), from_pretrained(out))
-    assert [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()] == [3, 6, 9, 12]
+    assert [
+        json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()
+    ] == [3, 6, 9, 12]
 
 
 def test_nothing_is_overwritten_without_being_asked(tmp_path: Path) -> None:
@@ -202,7 +235,8 @@ def test_a_checkpoint_cut_in_half_is_named(tmp_path: Path) -> None:
     newest = out / "checkpoint" / "step-00000012.pt"
     newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
     with pytest.raises(
-        ValueError, match=r"step-00000012\.pt is damaged .*delete it to resume again from step-00000010"
+        ValueError,
+        match=r"step-00000012\.pt is damaged .*delete it to resume again from step-00000010",
     ):
         pretrain(tracks(), out, SHORT, TINY, resume=True)
     newest.unlink()
@@ -225,18 +259,28 @@ def test_two_runs_never_share_a_folder(tmp_path: Path) -> None:
 
 def test_init_from_takes_weights_only(tmp_path: Path) -> None:
     first = pretrain(tracks(), tmp_path / "first", SHORT, TINY)
-    second = pretrain(tracks(seed=1), tmp_path / "second", replace(SHORT, steps=1, lr=1e-9), init_from=first)
-    a, b = from_pretrained(first), from_pretrained(second)
-    torch.testing.assert_close(a.context_encoder.stack.norm.weight, b.context_encoder.stack.norm.weight)
-    with pytest.raises(ValueError, match="init_from brings its own architecture; leave out embed_dim"):
+    second = pretrain(
+        tracks(seed=1), tmp_path / "second", replace(SHORT, steps=1, lr=1e-9), init_from=first
+    )
+    a = from_pretrained(first)
+    b = from_pretrained(second)
+    torch.testing.assert_close(
+        a.context_encoder.transformer.norm.weight, b.context_encoder.transformer.norm.weight
+    )
+    with pytest.raises(
+        ValueError, match="init_from brings its own architecture; leave out embed_dim"
+    ):
         pretrain(tracks(), tmp_path / "third", SHORT, {"embed_dim": 32}, init_from=first)
     with pytest.raises(ValueError, match="expects 2 channels, got 3"):
         pretrain(tracks(channels=3), tmp_path / "fourth", SHORT, init_from=first)
 
 
-def test_disk_full_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disk_full_keeps_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "run"
-    real, calls = torch.save, []
+    real = torch.save
+    calls = []
 
     def full(*arguments: object, **keywords: object) -> None:
         calls.append(1)
@@ -250,14 +294,20 @@ def test_disk_full_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest
     assert [p.name for p in (out / "checkpoint").iterdir()] == ["step-00000005.pt"]
     monkeypatch.undo()
     pretrain(tracks(), out, SHORT, TINY, resume=True)
-    assert same_weights(from_pretrained(out), from_pretrained(pretrain(tracks(), tmp_path / "whole", SHORT, TINY)))
+    assert same_weights(
+        from_pretrained(out), from_pretrained(pretrain(tracks(), tmp_path / "whole", SHORT, TINY))
+    )
 
 
 @pytest.mark.parametrize(
     ("data", "settings", "message"),
     [
         (tracks(4).select([0]), {}, "at least 2, got 1; cut a long recording into windows"),
-        (Sequences.from_arrays(np.ones((4, 1, 5))), {"patch_len": 4}, "has 5 timesteps, but .* need 8"),
+        (
+            Sequences.from_arrays(np.ones((4, 1, 5))),
+            {"patch_len": 4},
+            "has 5 timesteps, but .* need 8",
+        ),
         (tracks(), {"embed_dims": 3}, "did you mean 'embed_dim'"),
         (tracks(), {"seq_len": 1}, "longest training window has 1 timesteps"),
     ],
@@ -290,14 +340,19 @@ def test_wrong_training_settings(change: dict[str, object], message: str) -> Non
 
 
 def test_the_data_decide_the_steps() -> None:
-    assert [PretrainConfig().settled(n).steps for n in (2, 500, 3000, 10**6)] == [300, 300, 938, 1200]
-    assert PretrainConfig(steps=7).settled(10**6).steps == 7
+    assert [PretrainConfig().resolved(n).steps for n in (2, 500, 3000, 10**6)] == [
+        300,
+        300,
+        938,
+        1200,
+    ]
+    assert PretrainConfig(steps=7).resolved(10**6).steps == 7
 
 
 def test_diverged_loss_is_said() -> None:
     model = initial_model(tracks(), **TINY)
     with torch.no_grad():
-        model.context_encoder.stack.norm.weight.fill_(float("nan"))
+        model.context_encoder.transformer.norm.weight.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match="not finite at step 3; lower lr"):
         train(model, tracks(), SHORT)
     with pytest.raises(ValueError, match="device must be"):
@@ -308,7 +363,11 @@ def test_diverged_loss_is_said() -> None:
 @pytest.mark.parametrize("ragged", [False, True])
 def test_two_processes_train_as_one(tmp_path: Path, ragged: bool) -> None:
     """The same rows and weights as one process; unequal lengths on one process only must not stop the other."""
-    data = "tracks()" if ragged else "Sequences.from_arrays(np.random.default_rng(0).standard_normal((12, 2, 40)))"
+    data = (
+        "tracks()"
+        if ragged
+        else "Sequences.from_arrays(np.random.default_rng(0).standard_normal((12, 2, 40)))"
+    )
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "import numpy as np, torch; torch.set_num_threads(1)\n"
@@ -318,14 +377,29 @@ def test_two_processes_train_as_one(tmp_path: Path, ragged: bool) -> None:
     (tmp_path / "main.py").write_text(code)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-    done = subprocess.run([*launch, str(tmp_path / "main.py")], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [*launch, str(tmp_path / "main.py")], env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     pretrain(eval(data), tmp_path / "one", CALM, TINY)
-    rows = [json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[0]) for name in ("one", "two")]
-    for name in ("loss", "prediction_loss", "relative_loss", "variance_loss", "covariance_loss", "grad_norm"):
+    rows = [
+        json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[0])
+        for name in ("one", "two")
+    ]
+    for name in (
+        "loss",
+        "prediction_loss",
+        "relative_loss",
+        "variance_loss",
+        "covariance_loss",
+        "grad_norm",
+    ):
         assert rows[1][name] == pytest.approx(rows[0][name], rel=1e-3), name
-    assert json.loads((tmp_path / "two" / "config.json").read_text())["environment"]["processes"] == 2
-    one, two = from_pretrained(tmp_path / "one"), from_pretrained(tmp_path / "two")
+    assert (
+        json.loads((tmp_path / "two" / "config.json").read_text())["environment"]["processes"] == 2
+    )
+    one = from_pretrained(tmp_path / "one")
+    two = from_pretrained(tmp_path / "two")
     for (name, a), b in zip(one.named_parameters(), two.parameters(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-2, msg=name)
 
@@ -341,13 +415,18 @@ def test_files_of_somebody_else_are_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("thesis")
     (tmp_path / "checkpoint").mkdir()
     for overwrite in (False, True):
-        with pytest.raises(ValueError, match=r"is no run, but holds README\.md, checkpoint, which a run would replace"):
+        with pytest.raises(
+            ValueError,
+            match=r"is no run, but holds README\.md, checkpoint, which a run would replace",
+        ):
             pretrain(tracks(), tmp_path, SHORT, TINY, overwrite=overwrite)
     assert (tmp_path / "README.md").read_text() == "thesis"
 
 
 @pytest.mark.parametrize("change", [{"device": "cuda:77"}, {"device": "meta"}, {"accumulate": 4}])
-def test_a_refused_overwrite_leaves_the_old_run_whole(tmp_path: Path, change: dict[str, object]) -> None:
+def test_a_refused_overwrite_leaves_the_old_run_whole(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
     out = pretrain(tracks(), tmp_path / "run", SHORT, TINY)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     with pytest.raises((ValueError, RuntimeError)):
@@ -376,21 +455,33 @@ def test_every_series_is_in_the_digest_and_resume_keeps_the_origin(tmp_path: Pat
     out = pretrain(tracks(), tmp_path / "run", SHORT, init_from=first)
     pretrain(tracks(), out, SHORT, init_from=first, resume=True)
     assert json.loads((out / "config.json").read_text())["init_from"] == str(first)
-    pretrain(tracks(), out, SHORT, TINY, resume=True)  # as the command line resumes: from the folder's own settings
+    pretrain(
+        tracks(), out, SHORT, TINY, resume=True
+    )  # as the command line resumes: from the folder's own settings
     assert json.loads((out / "config.json").read_text())["init_from"] == str(first)
     rng = np.random.default_rng(0)
     X = rng.standard_normal((600, 1, 9))
     for changed in rng.integers(0, 600, 20):
         other = X.copy()
         other[changed] *= 2
-        assert facts(Sequences.from_arrays(X))["digest"] != facts(Sequences.from_arrays(other))["digest"]
+        assert (
+            facts(Sequences.from_arrays(X))["digest"]
+            != facts(Sequences.from_arrays(other))["digest"]
+        )
 
 
 @pytest.mark.parametrize(("loss", "said"), [(0.99, True), (0.97, False)])
 def test_a_prediction_no_better_than_the_mean_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: float, said: bool
 ) -> None:
-    watch, rows = Trainer.watch, []
+    watch = Trainer.watch
+    rows = []
     monkeypatch.setattr(Trainer, "watch", lambda self: {**watch(self), "relative_loss": loss})
-    pretrain(tracks(), tmp_path / "run", PretrainConfig(steps=2, batch_size=4, device="cpu"), TINY, on_row=rows.append)
+    pretrain(
+        tracks(),
+        tmp_path / "run",
+        PretrainConfig(steps=2, batch_size=4, device="cpu"),
+        TINY,
+        on_row=rows.append,
+    )
     assert rows[-1]["verdict"].startswith(UNLEARNT) == said
