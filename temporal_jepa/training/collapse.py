@@ -1,89 +1,140 @@
-"""Is the encoder collapsing? VICRegTerms and effective rank of its tokens, overall and at every position, and a verdict."""
+"""Diagnostics of representation collapse: standard deviation and effective rank of the tokens."""
 
 import math
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+# Medians over positions below which the representation counts as collapsed, or as weak.
+COLLAPSED_STD = 0.02
+WEAK_STD = 0.1
+WEAK_RANK = 0.08  # of the largest possible rank
+UNLEARNED_LOSS = 0.98  # relative loss; 1 is the loss of predicting the mean target
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a representation collapsed, and why we think so. `str()` gives one sentence.
+
+    Args:
+        level: "collapsed", "weak", "healthy", or "unknown" where nothing could be measured.
+        reasons: one clause each, the most important first.
+
+    >>> print(Verdict("weak", ("the encoder uses little of its width",)))
+    weak: the encoder uses little of its width
+    """
+
+    level: Literal["collapsed", "weak", "healthy", "unknown"]
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.level}: {'; '.join(self.reasons)}"
+
 
 @torch.no_grad()
 def effective_rank(features: Tensor) -> float:
-    """Effective number of directions used: `exp(entropy)` of the normalised singular values (RankMe, arXiv 2210.02885).
+    """Effective rank (RankMe, arXiv 2210.02885): `exp(entropy)` of the normalized singular values.
 
     Args:
-        features: float `(n, D)`; centred here, so that a constant offset does not count as a direction.
+        features: float `(n, D)`; centered here, so a constant offset is no direction.
 
     Returns:
-        Between 1 (or 0 when all rows are equal) and `min(n, D)`.
+        Between 1 and `min(n, D)`; 0 if all rows are equal.
     """
-    values = torch.linalg.svdvals((features - features.mean(0)).double())
-    if not bool(values.sum() > 1e-9 * max(1.0, float(features.abs().max()))):
+    singular_values = torch.linalg.svdvals((features - features.mean(0)).double())
+    total = singular_values.sum()
+    negligible = 1e-9 * max(1.0, float(features.abs().max()))
+    if not float(total) > negligible:
         return 0.0
-    share = values / values.sum()
-    return float(torch.exp(torch.special.entr(share).sum()))
+    return float(torch.exp(torch.special.entr(singular_values / total).sum()))
 
 
 @torch.no_grad()
 def position_statistics(
-    tokens: Tensor, observed: Tensor, most: int = 16
+    tokens: Tensor, observed: Tensor, max_positions: int = 16
 ) -> tuple[list[float], list[float], list[int]]:
-    """VICRegTerms across the batch, position by position: a pooled number can look healthy while every position is dead.
+    """Standard deviation and effective rank across sequences, separately for each position.
+
+    Statistics over all tokens together can look healthy although every position has collapsed,
+    because tokens of different positions still differ.
 
     Args:
         tokens: float `(B, N, D)` on the grid.
         observed: bool `(B, N)`.
-        most: report at most this many positions, evenly spaced.
+        max_positions: report at most this many positions, evenly spaced.
 
     Returns:
-        `(std, rank, samples)`, one number a position each: the standard deviation across samples, averaged over
-        dimensions and divided by the root mean square of all tokens; the effective rank; and the samples they come
-        from. Positions seen by fewer than a half of the best position's samples, or by fewer than three, are left out.
+        `(std, rank, samples)`, one number per position: the standard deviation across sequences,
+        averaged over dimensions and divided by the root mean square of all tokens; the effective
+        rank; the number of sequences observed there. Positions observed in fewer than three
+        sequences, or in fewer than half as many as the best position, are left out.
     """
     count = observed.sum(0)
-    usable = (count >= max(3.0, 0.5 * float(count.max()))).nonzero().flatten()
-    if len(usable) > most:
-        usable = usable[torch.linspace(0, len(usable) - 1, most).round().long()]
+    positions = (count >= max(3.0, 0.5 * float(count.max()))).nonzero().flatten()
+    if len(positions) > max_positions:
+        evenly = torch.linspace(0, len(positions) - 1, max_positions).round().long()
+        positions = positions[evenly]
     scale = tokens[observed].square().mean().sqrt().clamp(min=1e-12)
-    stds = []
-    ranks = []
-    for position in usable.tolist():
+    std = []
+    rank = []
+    for position in positions.tolist():
         rows = tokens[observed[:, position], position]  # (b, D)
-        stds.append(float(rows.std(0).mean() / scale))
-        ranks.append(effective_rank(rows))
-    return stds, ranks, count[usable].tolist()
+        std.append(float(rows.std(0).mean() / scale))
+        rank.append(effective_rank(rows))
+    return std, rank, count[positions].tolist()
 
 
-def collapse_verdict(std: list[float], rank: list[float], width: int, samples: list[int]) -> str:
-    """Say in words whether a representation collapsed, from `position_statistics`.
+def collapse_verdict(
+    std: list[float],
+    rank: list[float],
+    width: int,
+    samples: list[int],
+    relative_loss: float = 0.0,
+) -> Verdict:
+    """Judge a representation by `position_statistics` and the loss of its predictor.
 
     Args:
-        std: relative spread across samples per position.
+        std: standard deviation per position.
         rank: effective rank per position.
         width: dimension of the tokens.
-        samples: how many samples each position's statistics were taken from.
+        samples: number of sequences behind each position's statistics.
+        relative_loss: prediction loss divided by the loss of predicting the mean target.
 
-    Returns:
-        A sentence that starts with "healthy", "weak" or "collapsed".
-
-    >>> collapse_verdict([0.001], [1.0], width=64, samples=[100])[:9]
-    'collapsed'
+    >>> print(collapse_verdict([0.85], [6.5], width=64, samples=[8]))
+    healthy: no sign of collapse (std 0.85 of the token scale, effective rank 6.5 of 7)
     """
+    verdict = _verdict_of_tokens(std, rank, width, samples)
+    if relative_loss <= UNLEARNED_LOSS:
+        return verdict
+    reason = "the prediction is no better than the mean target, train longer"
+    level = verdict.level if verdict.level == "collapsed" else "weak"
+    return Verdict(level, (reason, *verdict.reasons))
+
+
+def _verdict_of_tokens(
+    std: list[float], rank: list[float], width: int, samples: list[int]
+) -> Verdict:
     if not std:
-        return (
-            "unknown: fewer than three sequences share any position, so spread cannot be measured"
-        )
+        reason = "fewer than three sequences share any position, so std cannot be measured"
+        return Verdict("unknown", (reason,))
     if not all(map(math.isfinite, [*std, *rank])):
-        return "unknown: the statistics are not finite"
-    spread = sorted(std)[len(std) // 2]
-    directions, best = sorted(zip(rank, (min(width, n - 1) for n in samples), strict=True))[
-        len(rank) // 2
-    ]
-    facts = f"spread across sequences {spread:.2f} of the token scale, {directions:.1f} of {best} directions in use"
-    if spread < 0.02 or directions < min(1.5, 0.75 * best):
-        return (
-            f"collapsed: all sequences look alike to the encoder ({facts}); raise variance_weight, lower lr, "
-            "or look for a few extreme sequences (normalize 'instance' tames them)"
+        return Verdict("unknown", ("the statistics are not finite",))
+    middle = len(std) // 2
+    median_std = sorted(std)[middle]
+    possible = [min(width, n - 1) for n in samples]
+    median_rank, max_rank = sorted(zip(rank, possible, strict=True))[middle]
+    measured = (
+        f"std {median_std:.2f} of the token scale, effective rank {median_rank:.1f} of {max_rank}"
+    )
+    if median_std < COLLAPSED_STD or median_rank < min(1.5, 0.75 * max_rank):
+        advice = (
+            "raise variance_weight, lower lr, or look for a few extreme sequences "
+            '(normalize "instance" rescales them)'
         )
-    if spread < 0.1 or directions < 0.08 * best:
-        return f"weak: the encoder uses little of its width ({facts})"
-    return f"healthy: sequences are told apart at every position ({facts})"
+        reason = f"the encoder maps all sequences to nearly the same tokens ({measured})"
+        return Verdict("collapsed", (reason, advice))
+    if median_std < WEAK_STD or median_rank < WEAK_RANK * max_rank:
+        return Verdict("weak", (f"the encoder uses little of its width ({measured})",))
+    return Verdict("healthy", (f"no sign of collapse ({measured})",))

@@ -27,8 +27,7 @@ from ..model.jepa import TemporalJEPA
 from .collapse import collapse_verdict, position_statistics
 
 Row = dict[str, Any]
-UNLEARNT = "weak: the prediction is no better than guessing the mean, train longer"
-WATCHED_VALUES = 2**23  # of the sequences whose collapse statistics are watched
+STATISTICS_VALUES = 2**23  # most values of the sequences that collapse statistics come from
 
 
 class Batches:
@@ -194,25 +193,26 @@ class Trainer:
         return momentum_at(self.step, self.config.steps, self.model.config.momentum)
 
     @torch.no_grad()
-    def watch(self) -> Row:
-        """Collapse statistics of the context encoder, per position, on up to 128 sequences, the same each time."""
+    def collapse_statistics(self, relative_loss: float) -> Row:
+        """Statistics of the context encoder's tokens, from the same sequences each time."""
+        sequences = self.batches.sequences
+        seq_len = self.model.config.seq_len
+        values_each = min(int(sequences.lengths.max()), seq_len) * self.model.config.input_dim
+        most = max(16, min(128, STATISTICS_VALUES // values_each))
+        rows = np.unique(np.linspace(0, len(sequences) - 1, most).astype(int))
+        x = torch.from_numpy(sequences.batch(rows)[:, :seq_len]).to(self.device)
+        encoder = self.model.context_encoder
         self.model.eval()
-        longest = min(int(self.batches.sequences.lengths.max()), self.model.config.seq_len)
-        most = max(16, min(128, WATCHED_VALUES // (longest * self.model.config.input_dim)))
-        rows = np.unique(np.linspace(0, len(self.batches.sequences) - 1, most).astype(int))
-        x = torch.from_numpy(self.batches.sequences.batch(rows)[:, : self.model.config.seq_len]).to(
-            self.device
-        )
-        x, known = self.model.context_encoder.prepare(x)
-        tokens, seen = self.model.context_encoder.encode(x, known).on_grid()
-        std, rank, samples = position_statistics(tokens.float(), seen)
+        tokens, observed = encoder.encode(*encoder.prepare(x)).on_grid()
         self.model.train()
+        std, rank, samples = position_statistics(tokens.float(), observed)
+        verdict = collapse_verdict(std, rank, tokens.shape[-1], samples, relative_loss)
         return {
             "std": float(np.median(std)) if std else None,
             "rank": float(np.median(rank)) if rank else None,
             "std_per_position": std,
             "rank_per_position": rank,
-            "verdict": collapse_verdict(std, rank, tokens.shape[-1], samples),
+            "verdict": str(verdict),
         }
 
     def run(self, on_row: Callable[[Row], None], on_step: Callable[["Trainer"], bool]) -> None:
@@ -243,9 +243,7 @@ class Trainer:
                         "elapsed_s": now - began,
                     }
                     if self.step % config.watch_every == 0 or final:
-                        row |= self.watch()
-                        if row["relative_loss"] > 0.98:
-                            row["verdict"] = f"{UNLEARNT}; {row['verdict']}"
+                        row |= self.collapse_statistics(values["relative_loss"])
                     since = time.perf_counter()
                     counted = self.step
                     on_row(row)

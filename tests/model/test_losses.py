@@ -1,12 +1,9 @@
-"""The objective and the collapse statistics, against plain computations."""
-
-import re
+"""The objective, against plain computations."""
 
 import pytest
 import torch
 
 from temporal_jepa.model.losses import loss, mean_predictor_loss, token_loss, variance_covariance
-from temporal_jepa.training.collapse import collapse_verdict, effective_rank, position_statistics
 
 
 def test_token_loss_ignores_padding() -> None:
@@ -75,46 +72,3 @@ def test_gradient_pushes_a_small_spread_apart() -> None:
     assert tokens.grad is not None
     after = variance_covariance(tokens.detach() - 5.0 * tokens.grad, index, None, 6).variance
     assert after < before
-
-
-def test_effective_rank() -> None:
-    torch.manual_seed(0)
-    assert effective_rank(torch.randn(500, 6)) == pytest.approx(6, abs=0.3)
-    assert effective_rank(torch.randn(500, 1) * torch.ones(1, 6)) == pytest.approx(1, abs=1e-3)
-    assert effective_rank(torch.ones(50, 6)) == 0.0
-
-
-def test_verdicts() -> None:
-    torch.manual_seed(0)
-    observed = torch.ones(50, 6, dtype=torch.bool)
-    for tokens, word in (
-        (torch.randn(50, 6, 16), "healthy"),
-        (torch.randn(1, 6, 16).expand(50, -1, -1), "collapsed"),
-    ):
-        std, rank, samples = position_statistics(tokens, observed)
-        assert (len(std), samples) == (6, [50] * 6)
-        assert collapse_verdict(std, rank, 16, samples).startswith(word)
-    direction = torch.randn(16)
-    std, rank, samples = position_statistics(torch.randn(50, 6, 1) * direction, observed)
-    assert collapse_verdict(std, rank, 16, samples).startswith("collapsed")
-    assert collapse_verdict([], [], 16, []).startswith("unknown")
-    assert collapse_verdict([float("nan")], [float("nan")], 16, [9]).startswith("unknown")
-
-
-def test_positions_that_few_sequences_reach_do_not_decide() -> None:
-    torch.manual_seed(0)
-    observed = torch.zeros(128, 50, dtype=torch.bool)
-    observed[:, :4] = True
-    observed[:2] = True
-    std, rank, samples = position_statistics(torch.randn(128, 50, 16), observed)
-    assert len(std) == 4
-    assert collapse_verdict(std, rank, 16, samples).startswith("healthy")
-    observed[:70, 4:20] = (
-        True  # positions of 128 and of 70 samples: each is measured against its own
-    )
-    std, rank, samples = position_statistics(torch.randn(128, 50, 256), observed)
-    assert set(samples) == {128, 70}
-    found = re.search(r"([\d.]+) of (\d+) directions", collapse_verdict(std, rank, 256, samples))
-    assert found
-    assert float(found[1]) <= float(found[2]) == 69
-    assert position_statistics(torch.randn(2, 5, 16), torch.ones(2, 5, dtype=torch.bool))[0] == []
