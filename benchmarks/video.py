@@ -27,10 +27,10 @@ from moving_digits import FIRST_TEST, digits, pixels, setting
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
-from temporal_jepa.config import PretrainConfig
+from temporal_jepa.config import PretrainConfig, ReadOptions
 from temporal_jepa.data import Sequences
 from temporal_jepa.data.moving_digits import generate_clips
-from temporal_jepa.data.video import Sampling, read_video
+from temporal_jepa.data.video import read_video
 from temporal_jepa.embed import embed_sequences
 from temporal_jepa.evaluation.neighbors import Index
 from temporal_jepa.evaluation.probes import probe
@@ -47,7 +47,7 @@ CHANGES = ("none", "hue", "crop", "speed")
 
 def clips(folder: Path, size: int) -> dict[str, tuple[Array, Array]]:
     """Split -> (clips uint8 `(n, time, rows, columns, 3)`, film of each); "fast" has every other frame of "test"."""
-    films = read_video(folder, Sampling(size=size))
+    films = read_video(folder, ReadOptions(resize=size))
     parts: dict[str, list[tuple[Array, int]]] = {"train": [], "test": [], "fast": []}
     for number, film in enumerate(films.values):
         x = film.reshape(len(film), *films.frame)

@@ -320,7 +320,7 @@ class ReadOptions:
         time_unit: of trajectories: seconds per unit of a numeric time column, 3600 for hours.
         fps: of video: frames per second (default: 8, or the video's own rate if lower).
         resize: of video: frame size in pixels, 64 for a square or WIDTHxHEIGHT (default: 64).
-        crop: of video: "center" (default), "none" (the whole frame, stretched) or
+        region: of video: "center" (default), "none" (the whole frame, stretched) or
             WIDTHxHEIGHT+LEFT+TOP.
     """
 
@@ -339,7 +339,7 @@ class ReadOptions:
     time_unit: float | None = None
     fps: float | None = None
     resize: str | int | None = None
-    crop: str | None = None
+    region: str | None = None
 
     def __post_init__(self) -> None:
         """Split "A,B,C", make column names text, and refuse numbers out of range."""
@@ -385,7 +385,7 @@ class ReadOptions:
         return cls(**options)
 
 
-RENAMED_READ_OPTIONS = {"size": "resize", "area": "crop"}
+RENAMED_READ_OPTIONS = {"size": "resize", "area": "region"}
 """Old name -> name; old run folders hold the old names."""
 
 

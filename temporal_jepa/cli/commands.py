@@ -1,7 +1,6 @@
 """What the verbs of the command line do. A command takes the parsed options, prints for people, and writes files."""
 
 import argparse
-import inspect as introspection
 import io
 import json
 import logging
@@ -21,7 +20,8 @@ import yaml
 from .. import checkpoint
 from ..config import Pool, PretrainConfig, in_words
 from ..data import Sequences, read
-from ..data.video import Sampling, is_video, shrunk
+from ..data.series_tables import MissingColumnError
+from ..data.video import VIDEO_OPTIONS, is_video, shrunk
 from ..embed import check_channels, embed_sequences, embed_timesteps, embed_tokens
 from ..evaluation import probes
 from ..evaluation.attentive import attentive_probe
@@ -33,7 +33,7 @@ from ..training import run as runs
 from ..training.initial import GENERAL, SCRATCH, is_folder, reason, start_of
 from ..training.trainer import pick_device, plan_batches
 from .console import Progress, check_out, command, facts, needs_folder, say, show
-from .main import MODEL_FIELDS, as_flags
+from .main import MODEL_FIELDS, READING, as_flags
 
 SHAPING = (
     "window",
@@ -46,9 +46,7 @@ SHAPING = (
     "time_unit",
 )
 """Options that name no columns of a file."""
-FILMING = tuple(field.name for field in fields(Sampling))
 Kind = probes.ProbeKind | Literal["attentive"]
-READING = [name for name in introspection.signature(read).parameters if name != "data"]
 
 
 def _given(
@@ -62,7 +60,7 @@ def _given(
     if run is not None:
         data = run.get("data", {})
         same = Path(data.get("path", "")).suffix.lower() == Path(file).suffix.lower()
-        shaping = (*SHAPING, *(FILMING if is_video(Path(file)) else ()))
+        shaping = (*SHAPING, *(VIDEO_OPTIONS if is_video(Path(file)) else ()))
         stored = {
             k: v
             for k, v in data.get("options", {}).items()
@@ -86,13 +84,12 @@ def read_as_trained(
     while True:
         try:
             return _as_trained(read(file, **given), run or {})
-        except ValueError as error:
-            absent = re.search(r": (id|time|label) names a column", str(error))
-            if absent is None or getattr(options, absent[1]) is not None:
+        except MissingColumnError as error:
+            if error.option == "values" or getattr(options, error.option) is not None:
                 raise
             say(
-                f"note: {file} has no column {given.pop(absent[1])!r}, the {absent[1]} of the data trained on; read "
-                "without it"
+                f"note: {file} has no column {given.pop(error.option)!r}, the {error.option} of "
+                "the data trained on; read without it"
             )
 
 

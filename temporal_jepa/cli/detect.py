@@ -16,8 +16,9 @@ from ..estimators.anomaly import SurpriseDetector
 from ..files import read_config, write_atomically
 from ..report import svg as figures
 from ..report.report import page as written
-from .commands import READING, read_as_trained
+from .commands import read_as_trained
 from .console import check_out, command, facts
+from .main import READING
 
 Array = npt.NDArray[Any]
 Row = dict[str, Any]

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]
 
-from ..config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig
+from ..config import RECIPE, VIDEO, PretrainConfig, ReadOptions, TemporalJEPAConfig
 from ..version import __version__
 from .options import EXAMPLES, Form, UsageError, Verb, nearest
 
@@ -30,24 +30,7 @@ MODEL_FIELDS = tuple(f.name for f in fields(TemporalJEPAConfig) if f.name not in
 FITTED = ("seq_len", "patch_len", "patch_size")  # to the data
 BUNDLED = Path(__file__).parents[1] / "pretrained" / "series-small"
 TEXT = str | None
-READING = (
-    "layout",
-    "id",
-    "time",
-    "label",
-    "values",
-    "window",
-    "stride",
-    "features",
-    "step",
-    "gap",
-    "max_speed",
-    "agents",
-    "time_unit",
-    "fps",
-    "size",
-    "area",
-)
+READING = tuple(f.name for f in fields(ReadOptions))
 
 
 def _reading(form: Form, otherwise: str = "inferred", windows: bool = True) -> None:
@@ -108,10 +91,10 @@ def _reading(form: Form, otherwise: str = "inferred", windows: bool = True) -> N
         "X",
     )
     form.flag(
-        "size", TEXT, None, "of video: pixels, 64 for a square or WIDTHxHEIGHT (default: 64)", "N"
+        "resize", TEXT, None, "of video: pixels, 64 for a square or WIDTHxHEIGHT (default: 64)", "N"
     )
     form.flag(
-        "area", TEXT, None, "of video: center (default), none or WIDTHxHEIGHT+LEFT+TOP", "AREA"
+        "region", TEXT, None, "of video: center (default), none or WIDTHxHEIGHT+LEFT+TOP", "REGION"
     )
 
 

@@ -22,8 +22,8 @@ EXAMPLES = {
     "values": "x,y,z",
     "steps": "500",
     "lr": "0.002",
-    "size": "64",
-    "area": "center",
+    "resize": "64",
+    "region": "center",
     "fps": "8",
 }
 

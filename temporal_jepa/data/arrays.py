@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .delimited import Columns, is_recording, read_text
+from ..config import ReadOptions
+from .delimited import COLUMN_OPTIONS, is_recording, read_text
 from .sequences import Sequences, listed
 from .video import from_pictures
 
@@ -89,7 +90,7 @@ def read_ts(path: Path) -> Sequences:
     )
 
 
-def read_numpy(path: Path, columns: Columns) -> Sequences:
+def read_numpy(path: Path, options: ReadOptions) -> Sequences:
     """A .npy array or the arrays `X` and `y` of an .npz file, with the shapes of `from_array`."""
     notes: tuple[str, ...] = ()
     try:
@@ -109,7 +110,7 @@ def read_numpy(path: Path, columns: Columns) -> Sequences:
         elif "expected arrays" in str(error):
             reason = str(error)
         raise ValueError(f"{path}: not read: {reason}") from error
-    return from_array(array, columns, str(path), y, notes)
+    return from_array(array, options, str(path), y, notes)
 
 
 def _read_npz(path: Path) -> tuple[Any, Any, tuple[str, ...]]:
@@ -124,39 +125,43 @@ def _read_npz(path: Path) -> tuple[Any, Any, tuple[str, ...]]:
 
 
 def from_array(
-    array: Any, columns: Columns, source: str = "arrays", y: Any = None, notes: Sequence[str] = ()
+    array: Any,
+    options: ReadOptions,
+    source: str = "arrays",
+    y: Any = None,
+    notes: Sequence[str] = (),
 ) -> Sequences:
     """Arrays ``(n, channels, time)``, ``(n, time)``, one recording ``(time,)`` or ``(time, channels)``, or a list.
 
-    A tall and narrow 2-D array is taken as one recording; `columns.layout` "wide" or "recording" settles it. For arrays
+    A tall and narrow 2-D array is taken as one recording; `options.layout` "wide" or "recording" settles it. For arrays
     of pictures see `from_pictures`; others with four axes are scenes ``(n, time, agents, features)``.
     Raises ValueError for options that arrays cannot have, and what `Sequences.from_arrays` raises.
     """
-    if named := [name for name in columns.given() if name != "layout"]:
+    if named := [name for name in options.given(*COLUMN_OPTIONS) if name != "layout"]:
         raise ValueError(
             f"{source}: {listed(named)} name columns of a table, and arrays have none; leave them out"
         )
-    if columns.layout not in (None, "wide", "recording", "scene", "video"):
+    if options.layout not in (None, "wide", "recording", "scene", "video"):
         raise ValueError(
             f"{source}: expected layout wide (rows are series), recording (rows are time), scene (agents) "
-            f"or video (pictures), got {columns.layout!r}"
+            f"or video (pictures), got {options.layout!r}"
         )
     lines = list(notes)
     if not isinstance(array, (list, tuple)):
         array = array if isinstance(array, np.ma.MaskedArray) else np.asarray(array)
         shape = array.shape
-        tall = len(shape) == 2 and y is None and columns.layout is None and is_recording(*shape)
+        tall = len(shape) == 2 and y is None and options.layout is None and is_recording(*shape)
         if (
             array.size
             and len(shape) < 3
-            and (tall or len(shape) == 1 or columns.layout == "recording")
+            and (tall or len(shape) == 1 or options.layout == "recording")
         ):
             lines.append(
                 f"an array of shape {shape} is one recording: rows are time (layout=wide: rows are series)"
             )
             array = array.reshape(1, len(array), -1).transpose(0, 2, 1)
-        if array.size and (len(shape) > 3 or columns.layout in ("scene", "video")):
-            array, lines[len(lines) :] = from_pictures(array, columns.layout, source)
+        if array.size and (len(shape) > 3 or options.layout in ("scene", "video")):
+            array, lines[len(lines) :] = from_pictures(array, options.layout, source)
     try:
         found = Sequences.from_arrays(array, y)
     except ValueError as error:

@@ -7,9 +7,11 @@ import importlib.util
 import io
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..config import ReadOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,21 +36,7 @@ TIMES = (
     "index",
 )
 LABELS = ("label", "class", "target", "y", "labels", "classes", "category")
-
-
-@dataclass(frozen=True)
-class Columns:
-    """How to read a table; None is inferred, "" is none. The keyword arguments of `read` of the same names."""
-
-    layout: str | None = None
-    id: str | None = None
-    time: str | None = None
-    label: str | None = None
-    values: tuple[str, ...] | None = None
-
-    def given(self) -> list[str]:
-        """Names of the options that were set."""
-        return [name for name, value in vars(self).items() if value is not None]
+COLUMN_OPTIONS = ("layout", "id", "time", "label", "values")  # of `ReadOptions`, for tables
 
 
 def read_text(path: Path) -> tuple[str, list[str]]:
@@ -69,7 +57,7 @@ def read_text(path: Path) -> tuple[str, list[str]]:
         return raw.decode("cp1252", errors="replace"), [note]
 
 
-def read_delimited(path: Path, columns: Columns) -> tuple[pd.DataFrame, Columns, list[str]]:
+def read_delimited(path: Path, options: ReadOptions) -> tuple[pd.DataFrame, ReadOptions, list[str]]:
     """A .csv, .tsv or .txt file as a frame; columns without a header line are named "0", "1", ....
 
     A .tsv or .txt without a header is a file of the UCR archive: the label first, then the values of one series.
@@ -103,11 +91,11 @@ def read_delimited(path: Path, columns: Columns) -> tuple[pd.DataFrame, Columns,
     except ValueError as error:  # pandas.errors.ParserError
         raise ValueError(f"{path}: not read: {error}; is a quotation mark left open?") from error
     frame.columns = pd.Index([str(name).strip() for name in frame.columns])
-    _keep_id_texts(frame, text, columns, how)
+    _keep_id_texts(frame, text, options, how)
     if not header:
         notes.append(f"no header line: columns are numbered 0 to {width - 1}")
-        columns, frame = _without_header(path, frame, columns, _texts_at(first), notes)
-    return frame, columns, notes
+        options, frame = _without_header(path, frame, options, _texts_at(first), notes)
+    return frame, options, notes
 
 
 def _check_header(path: Path, names: list[str], lines: int, notes: list[str]) -> None:
@@ -127,12 +115,14 @@ def _check_header(path: Path, names: list[str], lines: int, notes: list[str]) ->
         notes.append("the first line counts up: taken as the header")
 
 
-def _keep_id_texts(frame: pd.DataFrame, text: str, columns: Columns, how: dict[str, Any]) -> None:
+def _keep_id_texts(
+    frame: pd.DataFrame, text: str, options: ReadOptions, how: dict[str, Any]
+) -> None:
     """Put back the text of ids that numbers would merge: 01 and 1, 1e3 and 1000, or more digits than a float has."""
     import pandas as pd
 
     names = [str(name) for name in frame.columns]
-    wanted = [columns.id] if columns.id else [name for name in names if IDS.fullmatch(name)]
+    wanted = [options.id] if options.id else [name for name in names if IDS.fullmatch(name)]
     for name in wanted:
         if name in names and frame[name].dtype.kind in "iuf":
             texts = (
@@ -145,29 +135,29 @@ def _keep_id_texts(frame: pd.DataFrame, text: str, columns: Columns, how: dict[s
 
 
 def _without_header(
-    path: Path, frame: pd.DataFrame, columns: Columns, texts: list[int], notes: list[str]
-) -> tuple[Columns, pd.DataFrame]:
+    path: Path, frame: pd.DataFrame, options: ReadOptions, texts: list[int], notes: list[str]
+) -> tuple[ReadOptions, pd.DataFrame]:
     """The label of a table without a header: its one column of text, or the first of a file of the UCR archive."""
     free = (
-        columns.label is None
-        and columns.layout in (None, "wide")
-        and not columns.id
-        and not columns.time
+        options.label is None
+        and options.layout in (None, "wide")
+        and not options.id
+        and not options.time
     )
     if len(texts) == 1 and free and frame.shape[1] > 2:
         notes.append(
             f"column {texts[0]} is the only one of text: taken as the label (id={texts[0]} if it names the series)"
         )
-        return replace(columns, label=str(texts[0])), frame
-    if path.suffix.lower() in (".tsv", ".txt") and set(columns.given()) <= {"label"}:
-        return _ucr(path, frame, columns, notes)
+        return replace(options, label=str(texts[0])), frame
+    if path.suffix.lower() in (".tsv", ".txt") and set(options.given(*COLUMN_OPTIONS)) <= {"label"}:
+        return _ucr(path, frame, options, notes)
     if (
-        columns.label is None
+        options.label is None
         and frame.dtypes.iloc[0].kind in "iu"
         and 2 * frame["0"].nunique() <= len(frame)
     ):
         notes.append("column 0 holds few different whole numbers: label=0 if they are the labels")
-    return columns, frame
+    return options, frame
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
@@ -195,8 +185,8 @@ def is_recording(rows: int, columns: int) -> bool:
 
 
 def _ucr(
-    path: Path, frame: pd.DataFrame, columns: Columns, notes: list[str]
-) -> tuple[Columns, pd.DataFrame]:
+    path: Path, frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+) -> tuple[ReadOptions, pd.DataFrame]:
     rows, width = frame.shape
     if is_recording(rows, width):
         raise ValueError(
@@ -204,13 +194,13 @@ def _ucr(
             f"for a table name its columns by number, such as id=1, time=0, or say layout=recording (rows are time), "
             "tracks (rows are fixes) or scene"
         )
-    if columns.label is None:
+    if options.label is None:
         frame = frame.rename(columns={frame.columns[0]: "label"})
         notes.append(
             "UCR layout: the first column is the label, the others are the values of one series"
         )
-        return replace(columns, layout="wide", label="label"), frame
-    return replace(columns, layout="wide"), frame
+        return replace(options, layout="wide", label="label"), frame
+    return replace(options, layout="wide"), frame
 
 
 def _separator(lines: list[str]) -> str:

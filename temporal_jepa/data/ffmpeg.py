@@ -259,7 +259,7 @@ def region_of(width: int, height: int, target: Target) -> Region:
         wide, high, left, top = target.area
         if left + wide > width or top + high > height:
             raise ValueError(
-                f"area={wide}x{high}+{left}+{top} (WIDTHxHEIGHT+LEFT+TOP) does not fit into its pictures "
+                f"region={wide}x{high}+{left}+{top} (WIDTHxHEIGHT+LEFT+TOP) does not fit into its pictures "
                 f"of {width}x{height}"
             )
         return target.area

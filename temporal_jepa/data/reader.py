@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,21 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..config import RENAMED_READ_OPTIONS, ReadOptions
 from .arrays import from_array, read_numpy, read_ts
-from .delimited import Columns, read_delimited, read_parquet
+from .delimited import COLUMN_OPTIONS, read_delimited, read_parquet
 from .geo import from_object, read_geojson, read_gpx
 from .scenes import as_scenes
 from .sequences import Sequences as Sequences
 from .sequences import listed
 from .series_tables import from_frame
-from .trajectories import Motion
+from .trajectories import MOVEMENT_OPTIONS, check_features
 from .trajectory_tables import from_fixes, is_track_table
-from .video import CLIP, VIDEOS, Sampling, is_video, read_video
+from .video import CLIP, VIDEO_OPTIONS, VIDEOS, is_video, read_video
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    _Table = tuple[pd.DataFrame, Columns, list[str]]
+    _Table = tuple[pd.DataFrame, ReadOptions, list[str]]
 
 ROUTES = (".gpx", ".geojson", ".json")
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
@@ -37,69 +39,41 @@ FILES = (*TABLES, *ROUTES, ".ts", ".npy", ".npz", *VIDEOS)
 LONG = 1000  # timesteps from which one series is worth a word about windows
 
 
-def read(
-    data: Any,
-    *,
-    layout: str | None = None,
-    id: str | None = None,
-    time: str | None = None,
-    label: str | None = None,
-    values: str | Sequence[str] | None = None,
-    window: int | None = None,
-    stride: int | None = None,
-    features: str | Sequence[str] | None = None,
-    step: float | None = None,
-    gap: float | None = None,
-    max_speed: float | None = None,
-    agents: int | None = None,
-    time_unit: float | None = None,
-    fps: float | None = None,
-    size: str | int | None = None,
-    area: str | None = None,
-) -> Sequences:
-    """Read series from a file, a folder with one series a file, a pandas or GeoPandas object, or arrays.
+def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequences:
+    """Read sequences from a file, a folder, a pandas or GeoPandas object, or arrays.
 
-    data: path of a .csv .tsv .txt .parquet .gpx .geojson .ts .npy .npz or video file or of a folder; a DataFrame or
-        Series; a GeoDataFrame or the trajectories of movingpandas; an array ``(n, channels, time)`` or ``(n, time)``,
-        or a list of ``(channels, time_i)``; or `Sequences`.
-    layout: "wide" (a row is a series), "long" (a row is a timestep of the series named in `id`), "recording" (all rows
-        are one series), "folder", "tracks" (a row is a fix: where something was when) or "scene" (the same, and all
-        that moves at one time is one sample), "video" (an array of pictures). Inferred when None, like the next four.
+    Args:
+        data: path of a .csv .tsv .txt .parquet .gpx .geojson .ts .npy .npz or video file, or of a
+            folder; a DataFrame or Series; a GeoDataFrame or the trajectories of movingpandas; an
+            array (n, channels, time) or (n, time); a list of arrays (channels, time_i); or
+            `Sequences`.
+        options: how to read, see `ReadOptions`.
+        **keywords: the fields of `ReadOptions`, in place of `options`.
 
-    id, time, label: names of columns, "" for none. values: names of the value columns, a list or "A,B,C".
+    Returns:
+        The sequences. Each entry of their `notes` states one thing that was inferred.
 
-    window, stride: cut each series into windows of so many timesteps, one every `stride` (default: `window`). Films
-        are cut into clips of 16 frames when no window is given.
-    features: of tracks, a list or "A,B,C" of x, y, z, lon, lat, dx, dy, speed, acceleration, heading, turn, dt, see
-        `tracks.movement`. step: seconds between resampled fixes. gap: seconds without a fix that split a track.
-        max_speed: m/s from which a fix is a jump and left out. agents: how many a scene holds (default: as many as
-        the fullest one needs). time_unit: seconds that a number in the time column counts, 3600 for hours.
-    fps, size, area: of video: frames a second (default: 8, or the films' own rate when it is lower); "64" pixels for a
-        square or "WIDTHxHEIGHT"; "center" (default), "none" (the whole picture, squeezed) or "WIDTHxHEIGHT+LEFT+TOP".
-
-    `notes` of the result tells each inference in a line. Raises ValueError (or FileNotFoundError, or
-    ModuleNotFoundError for a missing reader) with what was found, where, and what to do.
+    Raises:
+        ValueError: for data or options that cannot be used, with what was expected and found.
+        FileNotFoundError: when there is no such file.
+        ModuleNotFoundError: when a format needs a package that is not installed.
     """
-    id, time, label = (None if c is None else str(c) for c in (id, time, label))
-    columns = Columns(layout, id, time, label, _names(values))
-    sampling = Sampling(fps, size, area)
-    motion = Motion(_names(features), step, gap, max_speed, agents, time_unit)
-    if stride is not None and window is None:
-        raise ValueError(f"stride={stride} needs a window: the number of timesteps in each piece")
-    if agents is not None and layout != "scene":
-        raise ValueError(
-            f"agents={agents} needs layout=scene, in which all that moves at one time is one sample"
-        )
+    if options is None:
+        options = _options_from(keywords)
+    elif keywords:
+        raise ValueError(f"pass options or keywords to read, not both: {listed(keywords)}")
+    check_features(options)
+    window = options.window
     films = isinstance(data, (str, Path)) and is_video(Path(data))
     if films:
-        found = _films(Path(data), columns, motion, sampling)
-    elif layout == "scene" and isinstance(data, (str, Path)) and Path(data).is_dir():
-        found = _scenes(Path(data), columns, motion, sampling, window, stride)
+        found = _films(Path(data), options)
+    elif options.layout == "scene" and isinstance(data, (str, Path)) and Path(data).is_dir():
+        found = _scenes(Path(data), options)
         window = None
     else:
-        found = _found(data, columns, motion, sampling)
-        if layout == "scene" and found.places is not None:
-            found = as_scenes(found, window, stride, agents)
+        found = _found(data, options)
+        if options.layout == "scene" and found.places is not None:
+            found = as_scenes(found, options)
             window = None
     if (
         window is None
@@ -109,27 +83,27 @@ def read(
     ):
         window = min(CLIP, int(found.lengths.max()))
     found = _checked(found, window is None)
-    return found if window is None else found.windows(window, stride)
+    return found if window is None else found.windows(window, options.stride)
 
 
-def _scenes(
-    folder: Path,
-    columns: Columns,
-    motion: Motion,
-    sampling: Sampling,
-    window: int | None,
-    stride: int | None,
-) -> Sequences:
+def _options_from(keywords: dict[str, Any]) -> ReadOptions:
+    for old, name in RENAMED_READ_OPTIONS.items():
+        if old in keywords:
+            warnings.warn(f"{old}= of read is now {name}=", DeprecationWarning, stacklevel=3)
+    return ReadOptions.from_dict(keywords)
+
+
+def _scenes(folder: Path, options: ReadOptions) -> Sequences:
     """Scenes of the files of a folder, each with a clock of its own, all with room for as many agents."""
     files = sorted(f for f in folder.iterdir() if not f.name.startswith("."))
     if not files:
         raise ValueError(f"{folder}: expected files with scenes, found none")
-    tracks = [_found(file, columns, motion, sampling) for file in files]
-    parts = [as_scenes(part, window, stride, motion.agents) for part in tracks]
+    tracks = [_found(file, options) for file in files]
+    parts = [as_scenes(part, options) for part in tracks]
     widest = max(part.frame[1] for part in parts if part.frame is not None)
     for k, part in enumerate(parts):
         if part.frame is not None and part.frame[1] < widest:
-            parts[k] = as_scenes(tracks[k], window, stride, widest)
+            parts[k] = as_scenes(tracks[k], options, widest)
     return _joined(folder, files, parts, labelled=False)
 
 
@@ -144,21 +118,18 @@ def _checked(found: Sequences, whole: bool) -> Sequences:
     return replace(found, notes=(*found.notes, *notes))
 
 
-def _names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    named = given.split(",") if isinstance(given, str) else given
-    return None if named is None else tuple(str(name).strip() for name in named)
-
-
-def _films(path: Path, columns: Columns, motion: Motion, sampling: Sampling) -> Sequences:
-    plain = replace(columns, layout=None) if columns.layout in ("video", "folder") else columns
-    if given := [*plain.given(), *motion.given()]:
+def _films(path: Path, options: ReadOptions) -> Sequences:
+    given = options.given(*COLUMN_OPTIONS, *MOVEMENT_OPTIONS)
+    if options.layout in ("video", "folder"):
+        given.remove("layout")
+    if given:
         raise ValueError(f"{path}: {listed(given)}: for tables only; leave it out")
-    return read_video(path, sampling)
+    return read_video(path, options)
 
 
-def _found(data: Any, columns: Columns, motion: Motion, sampling: Sampling) -> Sequences:
+def _found(data: Any, options: ReadOptions) -> Sequences:
     """What is no film."""
-    if given := sampling.given():
+    if given := options.given(*VIDEO_OPTIONS):
         raise ValueError(
             f"{listed(given)}: for video files and folders of pictures only; leave it out"
         )
@@ -166,18 +137,18 @@ def _found(data: Any, columns: Columns, motion: Motion, sampling: Sampling) -> S
     if isinstance(data, Sequences):
         found = data
     elif isinstance(data, (str, Path)):
-        found = _read_path(Path(data), columns, motion)
+        found = _read_path(Path(data), options)
     elif pandas is not None and (fixes := from_object(data)) is not None:
-        columns = replace(columns, layout=columns.layout or "tracks")
-        found = _from_table(fixes, columns, motion, type(data).__name__)
+        options = replace(options, layout=options.layout or "tracks")
+        found = _from_table(fixes, options, type(data).__name__)
     elif pandas is not None and isinstance(data, (pandas.DataFrame, pandas.Series)):
         frame = data if isinstance(data, pandas.DataFrame) else data.to_frame(data.name or "value")
-        found = _from_table(frame, columns, motion)
+        found = _from_table(frame, options)
     else:
-        found = from_array(data, columns)
-    if motion.given() and found.places is None:
+        found = from_array(data, options)
+    if options.given(*MOVEMENT_OPTIONS) and found.places is None:
         raise ValueError(
-            f"{found.source}: {listed(motion.given())} describe movement, and these series have no "
+            f"{found.source}: {listed(options.given(*MOVEMENT_OPTIONS))} describe movement, and these series have no "
             "places; say layout=tracks, and values=A,B for the columns of the places"
         )
     return found
@@ -185,26 +156,25 @@ def _found(data: Any, columns: Columns, motion: Motion, sampling: Sampling) -> S
 
 def _from_table(
     frame: pd.DataFrame,
-    columns: Columns,
-    motion: Motion,
+    options: ReadOptions,
     source: str = "frame",
     notes: Sequence[str] = (),
 ) -> Sequences:
-    if is_track_table(frame, columns, motion):
-        return from_fixes(frame, columns, motion, source, notes)
-    return from_frame(frame, columns, source, notes)
+    if is_track_table(frame, options):
+        return from_fixes(frame, options, source, notes)
+    return from_frame(frame, options, source, notes)
 
 
-def _read_path(path: Path, columns: Columns, motion: Motion) -> Sequences:
+def _read_path(path: Path, options: ReadOptions) -> Sequences:
     if path.is_dir():
-        return _read_folder(path, columns, motion)
+        return _read_folder(path, options)
     if not path.exists():
         near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         close = difflib.get_close_matches(path.name, near, 1)
         raise FileNotFoundError(
             f"no file or folder {path}" + (f"; did you mean {close[0]!r}?" if close else "")
         )
-    if columns.layout == "folder":
+    if options.layout == "folder":
         raise ValueError(
             f"{path}: layout folder expects a folder with one series a file, got a file"
         )
@@ -214,37 +184,37 @@ def _read_path(path: Path, columns: Columns, motion: Motion) -> Sequences:
             f"{path}: unknown extension {kind or '(none)'!r}; expected one of {' '.join(FILES)}"
         )
     if kind == ".ts":
-        if given := columns.given():
+        if given := options.given(*COLUMN_OPTIONS):
             raise ValueError(
                 f"{path}: a .ts file says itself what it holds; leave out {listed(given)}"
             )
         return read_ts(path)
     if kind in (".npy", ".npz"):
-        return read_numpy(path, columns)
-    frame, columns, notes = _read_table(path, columns)
-    return _from_table(frame, columns, motion, str(path), notes)
+        return read_numpy(path, options)
+    frame, options, notes = _read_table(path, options)
+    return _from_table(frame, options, str(path), notes)
 
 
-def _read_table(path: Path, columns: Columns) -> _Table:
+def _read_table(path: Path, options: ReadOptions) -> _Table:
     """A file of rows as a frame, what is known of its columns, and notes."""
     kind = path.suffix.lower()
     if kind in ROUTES:
         frame = read_gpx(path) if kind == ".gpx" else read_geojson(path)
         return (
             frame,
-            replace(columns, layout=columns.layout or "tracks", values=columns.values or ()),
+            replace(options, layout=options.layout or "tracks", values=options.values or ()),
             [],
         )
     if kind in (".parquet", ".pq"):
-        return read_parquet(path), columns, []
-    return read_delimited(path, columns)
+        return read_parquet(path), options, []
+    return read_delimited(path, options)
 
 
-def _read_folder(folder: Path, columns: Columns, motion: Motion) -> Sequences:
+def _read_folder(folder: Path, options: ReadOptions) -> Sequences:
     """One series a file, all of one type; in a folder of folders the inner ones are the labels."""
-    if columns.layout not in (None, "folder", "tracks"):
+    if options.layout not in (None, "folder", "tracks"):
         raise ValueError(
-            f"{folder}: a folder has the layout folder (one series a file), got {columns.layout!r}; for "
+            f"{folder}: a folder has the layout folder (one series a file), got {options.layout!r}; for "
             f"another layout name one of its files"
         )
     entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
@@ -273,26 +243,23 @@ def _read_folder(folder: Path, columns: Columns, motion: Motion) -> Sequences:
             f"{folder}: expected files of one type, got {listed(sorted(kinds)) or 'none'}"
         )
     if kinds != {".npy"}:
-        layout = "tracks" if kinds <= {*ROUTES} or columns.layout == "tracks" else None
-        first, known, _ = _read_table(files[0], replace(columns, layout="recording"))
-        if is_track_table(first, replace(known, layout=layout), motion):
-            return _joined_tracks(folder, files, labelled, columns, motion)
-    columns = replace(columns, layout="recording")
-    return _joined(folder, files, [_read_path(f, columns, motion) for f in files], labelled)
+        layout = "tracks" if kinds <= {*ROUTES} or options.layout == "tracks" else None
+        first, known, _ = _read_table(files[0], replace(options, layout="recording"))
+        if is_track_table(first, replace(known, layout=layout)):
+            return _joined_tracks(folder, files, labelled, options)
+    options = replace(options, layout="recording")
+    return _joined(folder, files, [_read_path(f, options) for f in files], labelled)
 
 
 def _joined_tracks(
-    folder: Path, files: list[Path], labelled: bool, columns: Columns, motion: Motion
+    folder: Path, files: list[Path], labelled: bool, options: ReadOptions
 ) -> Sequences:
     """Files of fixes, with one track each or several; a file of a single fix is left out."""
-    tables = {file: _read_table(file, replace(columns, layout="tracks")) for file in files}
+    tables = {file: _read_table(file, replace(options, layout="tracks")) for file in files}
     kept = {file: table for file, table in tables.items() if len(table[0]) > 1}
     if not kept:
         raise ValueError(f"{folder}: no track has two fixes or more")
-    parts = [
-        from_fixes(frame, own, motion, str(file), notes)
-        for file, (frame, own, notes) in kept.items()
-    ]
+    parts = [from_fixes(frame, own, str(file), notes) for file, (frame, own, notes) in kept.items()]
     found = _joined(folder, list(kept), parts, labelled)
     left = len(files) - len(kept)
     return (

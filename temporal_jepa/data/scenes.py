@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..config import ReadOptions
 from .sequences import Sequences, listed, moment
 
 Indices = npt.NDArray[np.int64]
@@ -15,21 +16,19 @@ Indices = npt.NDArray[np.int64]
 LENGTH = 20  # timesteps of a scene when no window is given: 8 seen and 12 to predict at 2.5 Hz (Pellegrini 2009)
 
 
-def as_scenes(
-    tracks: Sequences, window: int | None, stride: int | None, agents: int | None
-) -> Sequences:
-    """Scenes of `window` timesteps, one every `stride` (default: `window`), with `frame = (1, agents, features)`.
+def as_scenes(tracks: Sequences, options: ReadOptions, agents: int | None = None) -> Sequences:
+    """Scenes of `options.window` timesteps, one every `options.stride`, with `frame = (1, agents, features)`.
 
     tracks: series with times on a common clock, one an agent. Agents of a scene are in the order in which they come;
-    where one is not there its values are NaN. agents: how many a scene holds, default as many as the fullest one needs;
-    of more than that, those that are there longest are kept. Raises ValueError for times on no common clock.
+    where one is not there its values are NaN. agents: how many a scene holds (default: `options.agents`, else as many as
+    the fullest one needs); of more than that, those that are there longest are kept. Raises ValueError for times on no common clock.
     """
     start, step, steps = _clock(tracks)
     first = np.array([s[0] for s in steps])
     last = np.array([s[-1] for s in steps])
     total = int(last.max()) + 1
-    window = min(LENGTH, total) if window is None else window
-    stride = window if stride is None else stride
+    window = min(LENGTH, total) if options.window is None else options.window
+    stride = window if options.stride is None else options.stride
     if not 1 <= window <= total or stride < 1:
         raise ValueError(
             f"{tracks.source}: expected a window of 1 to {total} timesteps, the whole recording, and a "
@@ -41,7 +40,7 @@ def as_scenes(
     }
     there = {s: who for s, who in there.items() if len(who)}
     most = max(map(len, there.values()))
-    width = agents or most
+    width = agents or options.agents or most
     scenes = []
     for s, who in there.items():
         scene = np.full((window, width, tracks.n_channels), np.nan, dtype=np.float32)

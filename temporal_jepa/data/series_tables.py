@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..config import ReadOptions
 from .arrays import trim
-from .delimited import IDS, LABELS, TIMES, Columns, is_recording
+from .delimited import IDS, LABELS, TIMES, is_recording
 from .sequences import Sequences, listed, moment
 
 if TYPE_CHECKING:
@@ -25,6 +26,19 @@ VALUE_LIKE = ("target", "y")  # forecasting tables call their value so
 NUMBERED = re.compile(r"(.*?)[\s_.-]?(\d+)")
 CHANNEL_LIKE = {"ch", "channel", "sensor", "feature", "var", "dim", "x", "y", "z", "v", "signal"}
 PLAIN = {"", "t", "time", "step", "timestep", "value", "v"}
+
+
+class MissingColumnError(ValueError):
+    """An option names a column that the table does not have.
+
+    Args:
+        message: what was expected and found.
+        option: the option: "id", "time", "label" or "values".
+    """
+
+    def __init__(self, message: str, option: str) -> None:
+        super().__init__(message)
+        self.option = option
 
 
 @dataclass
@@ -41,33 +55,35 @@ class _Plan:
 
 
 def from_frame(
-    frame: pd.DataFrame, columns: Columns, source: str = "frame", notes: Iterable[str] = ()
+    frame: pd.DataFrame, options: ReadOptions, source: str = "frame", notes: Iterable[str] = ()
 ) -> Sequences:
-    """The series of a table; what `columns` leaves open is inferred, and each inference is a note.
+    """The series of a table; what `options` leave open is inferred, and each inference is a note.
 
     A frame with a (id, time) row index is long, one with (channel, time) column names is wide.
     Raises ValueError for text among values, duplicate or missing times, labels that change within a series, columns
     that do not exist, and a table without rows or without a column of numbers.
     """
     lines = list(notes)
-    frame, columns = tidy(frame, columns, source, lines)
-    plan = _plan(frame, columns, source, lines)
+    frame, options = tidy(frame, options, source, lines)
+    plan = _plan(frame, options, source, lines)
     return (_wide if plan.layout == "wide" else _long)(frame, plan, source)
 
 
 def tidy(
-    frame: pd.DataFrame, columns: Columns, source: str, notes: list[str]
-) -> tuple[pd.DataFrame, Columns]:
+    frame: pd.DataFrame, options: ReadOptions, source: str, notes: list[str]
+) -> tuple[pd.DataFrame, ReadOptions]:
     """The frame with text column names, its index a column if it means something; ValueError for absent columns."""
-    frame, columns = _flat(frame, columns, notes)
+    frame, options = _flat(frame, options, notes)
     if not frame.size:
         raise ValueError(f"{source}: the table has no {'columns' if len(frame) else 'rows'}")
-    frame = _without_unnamed(frame, columns, notes)
-    _check_columns(frame, columns, source)
-    return frame, columns
+    frame = _without_unnamed(frame, options, notes)
+    _check_columns(frame, options, source)
+    return frame, options
 
 
-def _flat(frame: pd.DataFrame, columns: Columns, notes: list[str]) -> tuple[pd.DataFrame, Columns]:
+def _flat(
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+) -> tuple[pd.DataFrame, ReadOptions]:
     """The frame with plain text column names, its index moved into columns when it means something."""
     import pandas as pd
 
@@ -77,9 +93,9 @@ def _flat(frame: pd.DataFrame, columns: Columns, notes: list[str]) -> tuple[pd.D
             str(n) if n is not None else d for n, d in zip(index.names, ("id", "time"), strict=True)
         ]
         frame = frame.reset_index(names=names)
-        time = names[1] if columns.time is None else columns.time
-        columns = replace(
-            columns, layout=columns.layout or "long", id=columns.id or names[0], time=time
+        time = names[1] if options.time is None else options.time
+        options = replace(
+            options, layout=options.layout or "long", id=options.id or names[0], time=time
         )
         notes.append(
             f"row index with two levels: {names[0]!r} names the series, {names[1]!r} is the time"
@@ -107,16 +123,16 @@ def _flat(frame: pd.DataFrame, columns: Columns, notes: list[str]) -> tuple[pd.D
             str(top) if sub == "" else f"{top}_{k}"
             for top, sub, k in zip(tops, subs, at, strict=True)
         ]
-        columns = replace(columns, layout=columns.layout or "wide")
+        options = replace(options, layout=options.layout or "wide")
         notes.append("column names with two levels: channel, then time")
         frame = frame.set_axis(names, axis=1)
-    return frame.set_axis([str(name) for name in frame.columns], axis=1), columns
+    return frame.set_axis([str(name) for name in frame.columns], axis=1), options
 
 
-def _without_unnamed(frame: pd.DataFrame, columns: Columns, notes: list[str]) -> pd.DataFrame:
+def _without_unnamed(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> pd.DataFrame:
     """Without unnamed columns that are empty (a separator at the end of each line) or count the rows (an index)."""
     unnamed = [
-        n for n in frame.columns if n.startswith("Unnamed: ") and n not in vars(columns).values()
+        n for n in frame.columns if n.startswith("Unnamed: ") and n not in vars(options).values()
     ]
     counts = [
         n
@@ -130,61 +146,62 @@ def _without_unnamed(frame: pd.DataFrame, columns: Columns, notes: list[str]) ->
     return frame
 
 
-def _check_columns(frame: pd.DataFrame, columns: Columns, source: str) -> None:
+def _check_columns(frame: pd.DataFrame, options: ReadOptions, source: str) -> None:
     if not frame.columns.is_unique:
         twice = listed(frame.columns[frame.columns.duplicated()])
         raise ValueError(f"{source}: several columns have the same name: {twice}")
-    if columns.layout not in (None, *LAYOUTS):
+    if options.layout not in (None, *LAYOUTS):
         raise ValueError(
-            f"{source}: expected layout {', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]} for a table, got {columns.layout!r}"
+            f"{source}: expected layout {', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]} for a table, got {options.layout!r}"
         )
-    named = {"id": columns.id, "time": columns.time, "label": columns.label}
-    for option, name in [*named.items(), *(("values", v) for v in columns.values or ())]:
+    named = {"id": options.id, "time": options.time, "label": options.label}
+    for role, name in [*named.items(), *(("values", v) for v in options.values or ())]:
         if name and name not in frame.columns:
             near = difflib.get_close_matches(name, map(str, frame.columns), 1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(
-                f"{source}: {option} names a column {name!r} that does not exist; {hint}the columns are "
-                f"{listed(frame.columns)}"
+            raise MissingColumnError(
+                f"{source}: {role} names a column {name!r} that does not exist; {hint}the columns "
+                f"are {listed(frame.columns)}",
+                role,
             )
 
 
-def _plan(frame: pd.DataFrame, columns: Columns, source: str, notes: list[str]) -> _Plan:
+def _plan(frame: pd.DataFrame, options: ReadOptions, source: str, notes: list[str]) -> _Plan:
     """Decide the layout and the part of each column."""
     names = [str(name) for name in frame.columns]
     guessed = {"time": find_time(frame)}
-    time = guessed["time"] if columns.time is None else columns.time or None
+    time = guessed["time"] if options.time is None else options.time or None
     guessed["label"] = find_label(names, time)
-    label = guessed["label"] if columns.label is None else columns.label or None
+    label = guessed["label"] if options.label is None else options.label or None
     ids = find_ids(frame, time)
     guessed["id"] = ids[0] if ids else None
-    ident = guessed["id"] if columns.id is None else columns.id or None
+    ident = guessed["id"] if options.id is None else options.id or None
     repeated = ident is not None and bool(frame[ident].duplicated().any())
-    numbered = _steps([n for n in names if n not in (ident, time, label)], columns.values)
-    layout = columns.layout or _layout(frame, columns, time, numbered, repeated)
+    numbered = _steps([n for n in names if n not in (ident, time, label)], options.values)
+    layout = options.layout or _layout(frame, options, time, numbered, repeated)
     if layout == "long" and ident is None:
         raise ValueError(
             f"{source}: layout long needs a column that names the series; say id=COLUMN, one of "
             f"{listed(names)}"
         )
     spent = {ident, time, label} | {
-        name for option, name in guessed.items() if vars(columns)[option] == ""
+        name for role, name in guessed.items() if vars(options)[role] == ""
     }
-    if layout == "recording" or (layout == "wide" and repeated and columns.id is None):
-        ident = columns.id or None
-    rest = [n for n in names if n not in spent] if columns.values is None else list(columns.values)
+    if layout == "recording" or (layout == "wide" and repeated and options.id is None):
+        ident = options.id or None
+    rest = [n for n in names if n not in spent] if options.values is None else list(options.values)
     if layout == "wide":
-        steps = _steps(rest, columns.values, wide=True) or {
-            "value": rest if columns.values else numeric_only(frame, rest)
+        steps = _steps(rest, options.values, wide=True) or {
+            "value": rest if options.values else numeric_only(frame, rest)
         }
         plan = _Plan(
             layout, ident, None, label, [n for group in steps.values() for n in group], steps, notes
         )
     else:
-        if columns.values is None:  # other ids, and counters of rows, are no measurements
+        if options.values is None:  # other ids, and counters of rows, are no measurements
             rest = numeric_only(frame, [n for n in rest if n not in ids] or rest)
         plan = _Plan(layout, ident, time, label, rest, {}, notes)
-        if columns.label is None and label is not None and label not in rest:
+        if options.label is None and label is not None and label not in rest:
             _settle_label(frame, plan, label)
     if not plan.values:
         texts = [f"{n} ({frame[n].iloc[0]!r})" for n in names if n not in spent]
@@ -198,7 +215,7 @@ def _plan(frame: pd.DataFrame, columns: Columns, source: str, notes: list[str]) 
 
 def _layout(
     frame: pd.DataFrame,
-    columns: Columns,
+    options: ReadOptions,
     time: str | None,
     steps: dict[str, list[str]],
     repeated: bool,
@@ -215,7 +232,7 @@ def _layout(
     )
     return (
         "wide"
-        if told or columns.label is not None or not is_recording(*frame.shape)
+        if told or options.label is not None or not is_recording(*frame.shape)
         else "recording"
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..config import ReadOptions
 from .sequences import Sequences, listed
 from .wgs84 import arc, bearing, to_ecef, to_local, to_lonlat, wrap
 
@@ -31,53 +32,25 @@ FEATURES = (
     "turn",
     "dt",
 )
+MOVEMENT_OPTIONS = ("features", "step", "gap", "max_speed", "agents", "time_unit")
 NEED_TIMES = {"speed", "acceleration", "dt"}
 FAR = 10  # times the usual interval between fixes is a gap, which resampling never bridges
 
 
-@dataclass(frozen=True)
-class Motion:
-    """How to describe trajectories. The keyword arguments of `read` of the same names; None is not given.
-
-    Raises ValueError for an unknown feature and for a number out of range.
-    """
-
-    features: tuple[str, ...] | None = None
-    step: float | None = None
-    gap: float | None = None
-    max_speed: float | None = None
-    agents: int | None = None
-    time_unit: float | None = None
-
-    def __post_init__(self) -> None:
-        if wrong := [name for name in self.features or () if name not in FEATURES]:
-            raise ValueError(
-                f"features: expected some of {', '.join(FEATURES)}, got {listed(map(repr, wrong))}; "
-                "further columns of a table are named with values="
-            )
-        if self.features is not None and len(set(self.features)) < max(len(self.features), 1):
-            raise ValueError(
-                f"features: expected different names, at least one, got {listed(self.features) or 'none'}"
-            )
-        for name in ("step", "gap", "max_speed", "agents", "time_unit"):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if not isinstance(value, (int, float)) or not (
-                value > 0 or (name == "gap" and value == 0)
-            ):
-                raise ValueError(
-                    f"expected {name} to be a number above 0, got {value!r}"
-                    + "; 0 never splits" * (name == "gap")
-                )
-        if self.agents is not None and (
-            isinstance(self.agents, bool) or self.agents != int(self.agents)
-        ):
-            raise ValueError(f"expected agents to be a whole number, got {self.agents!r}")
-
-    def given(self) -> list[str]:
-        """Names of the options that were set."""
-        return [name for name, value in vars(self).items() if value is not None]
+def check_features(options: ReadOptions) -> None:
+    """ValueError for an unknown feature, for one named twice, and for an empty list."""
+    if options.features is None:
+        return
+    if wrong := [name for name in options.features if name not in FEATURES]:
+        raise ValueError(
+            f"features: expected some of {', '.join(FEATURES)}, got {listed(map(repr, wrong))}; "
+            "further columns of a table are named with values="
+        )
+    if len(set(options.features)) < max(len(options.features), 1):
+        raise ValueError(
+            "features: expected different names, at least one, got "
+            f"{listed(options.features) or 'none'}"
+        )
 
 
 @dataclass
@@ -142,11 +115,11 @@ def _reachable(seconds: Floats, points: Floats, max_speed: float) -> npt.NDArray
     return keep
 
 
-def _gap(tracks: list[Track], motion: Motion) -> float:
+def _gap(tracks: list[Track], options: ReadOptions) -> float:
     """Seconds from which an interval splits a track; with a step and no gap, ten times the usual interval or step."""
-    if motion.gap is not None or motion.step is None or tracks[0].times is None:
-        return motion.gap or np.inf
-    return FAR * max(motion.step, _usual(tracks))
+    if options.gap is not None or options.step is None or tracks[0].times is None:
+        return options.gap or np.inf
+    return FAR * max(options.step, _usual(tracks))
 
 
 def _usual(tracks: list[Track]) -> float:
@@ -223,26 +196,26 @@ def movement(
 def described(
     tracks: list[Track],
     channels: list[str],
-    motion: Motion,
+    options: ReadOptions,
     source: str,
     notes: list[str],
     *,
     degrees: bool,
     together: bool = False,
 ) -> Sequences:
-    """Tracks, cleaned as `motion` says, as `Sequences`: its features, then the further values, named by `channels`.
+    """Tracks, cleaned as `options` say, as `Sequences`: its features, then the further values, named by `channels`.
 
     degrees: places are longitude and latitude, else metres. With the feature z, the first further value is the height.
     together: agents of one scene, with one origin of x and y (the mean place) and resampled at common times.
     Raises ValueError when no track has two fixes, or a feature needs times or degrees that are not there.
     """
-    features = _features(tracks, motion, source, degrees, together)
+    features = _features(tracks, options, source, degrees, together)
     further = channels[1:] if "z" in features else channels
     if twice := {*features} & {*further}:
         raise ValueError(
             f"{source}: {listed(sorted(twice))} is a feature and a column; rename the column"
         )
-    tracks = _cleaned(tracks, motion, source, notes, degrees=degrees, together=together)
+    tracks = _cleaned(tracks, options, source, notes, degrees=degrees, together=together)
     origin = _middle(tracks, degrees) if together else None
     values = []
     for track in tracks:
@@ -271,13 +244,15 @@ def described(
 
 
 def _features(
-    tracks: list[Track], motion: Motion, source: str, degrees: bool, together: bool
+    tracks: list[Track], options: ReadOptions, source: str, degrees: bool, together: bool
 ) -> tuple[str, ...]:
     """The features asked for, or the default; ValueError for those that the tracks cannot have."""
     default = DEFAULT if tracks[0].times is not None else DEFAULT[:2]
-    features = motion.features or (SCENE if together else default)
+    features = options.features or (SCENE if together else default)
     if tracks[0].times is None and (
-        asked := sorted(NEED_TIMES & {*features} | {*motion.given()} - {"features"})
+        asked := sorted(
+            NEED_TIMES & {*features} | {*options.given(*MOVEMENT_OPTIONS)} - {"features"}
+        )
     ):
         raise ValueError(
             f"{source}: {listed(asked)} needs the times of the fixes; name their column with time="
@@ -328,7 +303,7 @@ def _span(values: Any) -> str:
 
 def _cleaned(
     tracks: list[Track],
-    motion: Motion,
+    options: ReadOptions,
     source: str,
     notes: list[str],
     *,
@@ -336,15 +311,17 @@ def _cleaned(
     together: bool,
 ) -> list[Track]:
     """Without jumps, split at gaps, resampled; tracks of a single fix are left out."""
-    if motion.max_speed is not None:
-        tracks = _without_jumps(tracks, degrees, motion.max_speed, notes)
-    tracks = _split(tracks, _gap(tracks, motion), notes)
-    if motion.step is not None:
+    if options.max_speed is not None:
+        tracks = _without_jumps(tracks, degrees, options.max_speed, notes)
+    tracks = _split(tracks, _gap(tracks, options), notes)
+    if options.step is not None:
         offsets = _offsets(tracks) if together else np.zeros(len(tracks))
-        late = -offsets % motion.step
-        tracks = [_resampled(t, motion.step, degrees, s) for t, s in zip(tracks, late, strict=True)]
+        late = -offsets % options.step
+        tracks = [
+            _resampled(t, options.step, degrees, s) for t, s in zip(tracks, late, strict=True)
+        ]
         notes.append(
-            f"resampled to a fix every {motion.step:g} s, along straight lines between fixes"
+            f"resampled to a fix every {options.step:g} s, along straight lines between fixes"
         )
     kept = [t for t in tracks if len(t.places) > 1]
     if len(kept) < len(tracks):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .delimited import Columns
+from ..config import ReadOptions
 from .sequences import Sequences, listed
 from .series_tables import (
     as_matrix,
@@ -26,7 +26,7 @@ from .series_tables import (
     series_labels,
     tidy,
 )
-from .trajectories import Floats, Motion, Track, described
+from .trajectories import MOVEMENT_OPTIONS, Floats, Track, described
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,63 +71,62 @@ class _Roles:
     values: list[str]
 
 
-def is_track_table(frame: pd.DataFrame, columns: Columns, motion: Motion) -> bool:
+def is_track_table(frame: pd.DataFrame, options: ReadOptions) -> bool:
     """Whether a table holds fixes: its layout says so, or it has longitude and latitude that change along a series.
 
     A table with x and y is one when a feature, step, gap or max_speed is asked for: x and y alone can be anything.
     """
-    if columns.layout is not None:
-        return columns.layout in ("tracks", "scene")
+    if options.layout is not None:
+        return options.layout in ("tracks", "scene")
     frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
-    found = _find_places(frame, columns)
-    if found is None or not frame.columns.is_unique or set(found[0]) & set(columns.values or ()):
+    found = _find_places(frame, options)
+    if found is None or not frame.columns.is_unique or set(found[0]) & set(options.values or ()):
         return False
     names, degrees = found
     if not degrees and len(set(names)) == 2:
-        return bool(motion.given())
-    ids = _owners(frame, None) if not columns.id else [columns.id]
+        return bool(options.given(*MOVEMENT_OPTIONS))
+    ids = _owners(frame, None) if not options.id else [options.id]
     repeated = bool(ids) and ids[0] in frame and bool(frame[ids[0]].duplicated().any())
     alone = set(names) >= {*frame.columns}
-    timed = bool(columns.time) or (columns.time is None and find_time(frame) is not None)
+    timed = bool(options.time) or (options.time is None and find_time(frame) is not None)
     owners = frame[ids[0]].nunique() if repeated else 1
     return (repeated or alone or timed) and len(frame[list(set(names))].drop_duplicates()) > owners
 
 
 def from_fixes(
     frame: pd.DataFrame,
-    columns: Columns,
-    motion: Motion,
+    options: ReadOptions,
     source: str = "frame",
     notes: Iterable[str] = (),
 ) -> Sequences:
-    """The tracks of a table of fixes, one series each, with the features of `motion` as channels.
+    """The tracks of a table of fixes, one series each, with the features of `options` as channels.
 
-    Then come the further columns of numbers, or those that `columns.values` names. What was repaired or left out is a
+    Then come the further columns of numbers, or those that `options.values` names. What was repaired or left out is a
     note. Raises ValueError for impossible places and times, a label that changes, features that need times, columns
     that do not exist, and when no track has two fixes.
     """
     lines = [note for note in notes if not note.endswith("if they are the labels")]
-    frame, columns = tidy(frame, columns, source, lines)
-    frame, roles = _roles(frame, columns, motion, source, lines)
-    tracks = _tracks(frame, roles, motion.time_unit, source, lines)
-    together = columns.layout == "scene"
+    frame, options = tidy(frame, options, source, lines)
+    frame, roles = _roles(frame, options, source, lines)
+    tracks = _tracks(frame, roles, options.time_unit, source, lines)
+    together = options.layout == "scene"
     return described(
-        tracks, roles.values, motion, source, lines, degrees=roles.degrees, together=together
+        tracks, roles.values, options, source, lines, degrees=roles.degrees, together=together
     )
 
 
 def _roles(
-    frame: pd.DataFrame, columns: Columns, motion: Motion, source: str, notes: list[str]
+    frame: pd.DataFrame, options: ReadOptions, source: str, notes: list[str]
 ) -> tuple[pd.DataFrame, _Roles]:
     """Decide the part of each column; a column of text points becomes two of numbers."""
-    if [*frame.columns] == ["0", "1", "2", "3"] and columns.id is None and columns.time is None:
-        columns = replace(columns, id="1", time="0")
+    if [*frame.columns] == ["0", "1", "2", "3"] and options.id is None and options.time is None:
+        options = replace(options, id="1", time="0")
         notes.append("four columns without names are time, id, x and y")
-    ident, time, label, spent = _named(frame, columns, notes)
-    found = _find_places(frame, columns)
+    ident, time, label, spent = _named(frame, options, notes)
+    found = _find_places(frame, options)
     if found is None:
         rest = list(
-            columns.values or numeric_only(frame, [n for n in frame.columns if n not in spent])
+            options.values or numeric_only(frame, [n for n in frame.columns if n not in spent])
         )
         if len(rest) < 2:
             raise ValueError(
@@ -135,22 +134,22 @@ def _roles(
                 f"{listed(frame.columns)}; name two with values=A,B"
             )
         found = (rest[0], rest[1]), False
-        columns = replace(columns, values=tuple(rest[2:]) if columns.values else None)
+        options = replace(options, values=tuple(rest[2:]) if options.values else None)
     places, degrees = found
     if places[0] == places[1]:
         frame, places = _split_points(frame, places[0], degrees, source, notes)
-    spent |= {*places, *(motion.features or ())}
+    spent |= {*places, *(options.features or ())}
     others = [n for n in frame.columns if n not in spent and n.lower() not in {*CALENDAR, *HEIGHTS}]
     values = (
-        numeric_only(frame, others) if columns.values is None else [n for n in columns.values if n]
+        numeric_only(frame, others) if options.values is None else [n for n in options.values if n]
     )
-    if "z" in (motion.features or ()):
+    if "z" in (options.features or ()):
         values = [_height(frame, source), *values]
     what = "longitude and latitude in degrees" if degrees else "x and y in metres"
     owner = f"{ident!r} names the track" if ident else "one track"
     clock = f", {time!r} is the time" * bool(time)
     notes.append(
-        f"layout {columns.layout or 'tracks'}: {what} are the columns {places[0]!r} and {places[1]!r}, {owner}"
+        f"layout {options.layout or 'tracks'}: {what} are the columns {places[0]!r} and {places[1]!r}, {owner}"
         + clock
     )
     if unused := [n for n in frame.columns if n not in (ident, time, label, *places, *values)]:
@@ -159,22 +158,22 @@ def _roles(
 
 
 def _named(
-    frame: pd.DataFrame, columns: Columns, notes: list[str]
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
 ) -> tuple[str | None, str | None, str | None, set[str | None]]:
     """The columns of id, time and label, and those that are no values: these, further ids, and what was ruled out."""
-    time = find_time(frame) if columns.time is None else columns.time or None
+    time = find_time(frame) if options.time is None else options.time or None
     label = (
         find_label([str(n) for n in frame.columns], time)
-        if columns.label is None
-        else columns.label or None
+        if options.label is None
+        else options.label or None
     )
-    if label is not None and columns.label is None and frame[label].isna().any():
+    if label is not None and options.label is None and frame[label].isna().any():
         notes.append(f"column {label!r} is not filled in every row: it is no label")
         label = None
     ids = _owners(frame, time)
     several = (n for n in ids if frame[n].duplicated().any())  # another id counts the rows
-    ident = next(several, None) if columns.id is None else columns.id or None
-    if label is None and columns.label is None and ident is not None:
+    ident = next(several, None) if options.id is None else options.id or None
+    if label is None and options.label is None and ident is not None:
         kinds = (
             n
             for n in frame.columns
@@ -182,7 +181,7 @@ def _named(
         )
         label = next((n for n in kinds if (frame.groupby(ident)[n].nunique() == 1).all()), None)
     spent = {ident, time, label, *ids}
-    if columns.time == "":
+    if options.time == "":
         spent.add(find_time(frame))
     return ident, time, label, spent
 
@@ -202,9 +201,9 @@ def _height(frame: pd.DataFrame, source: str) -> str:
     return str(height)
 
 
-def _find_places(frame: pd.DataFrame, columns: Columns) -> tuple[tuple[str, str], bool] | None:
+def _find_places(frame: pd.DataFrame, options: ReadOptions) -> tuple[tuple[str, str], bool] | None:
     """Two columns of places and whether they are degrees; one column twice when it holds both numbers as text."""
-    names = [str(n) for n in frame.columns if n not in (columns.id, columns.time, columns.label)]
+    names = [str(n) for n in frame.columns if n not in (options.id, options.time, options.label)]
     pairs: dict[str, dict[str, str]] = {}
     for name in names:
         if match := DEGREES.fullmatch(name):

@@ -19,6 +19,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ..config import ReadOptions
 from .ffmpeg import Facts, Region, Target, decode, survey
 from .sequences import AGENTS, SOME, Frame, Sequences, listed
 
@@ -39,6 +40,7 @@ VIDEOS = (
     ".gif",
 )
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+VIDEO_OPTIONS = ("fps", "resize", "region")
 CLIP = 16  # frames of a clip, the default window
 RATE = 8.0  # frames a second, where the films have as many
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -46,46 +48,29 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How films become frames; the keyword arguments of `read` of the same names, None for the default."""
-
-    fps: float | None = None
-    size: str | int | None = None
-    area: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.fps is not None and not 0 < self.fps < float("inf"):
-            raise ValueError(f"fps={self.fps:g}: expected frames a second, a number above 0")
-        _ = self.shape, self.region
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of a frame."""
-        text = "64" if self.size is None else str(self.size)
-        found = re.fullmatch(r"([1-9]\d{0,3})(?:x([1-9]\d{0,3}))?", text.strip())
-        if found is None:
-            raise ValueError(
-                f"size={text!r}: expected pixels, such as 64 (a square) or 96x64 (width x height)"
-            )
-        return int(found[2] or found[1]), int(found[1])
-
-    @property
-    def region(self) -> Region | str:
-        """The part of a picture: "none", "center" or (width, height, left, top)."""
-        text = "center" if self.area is None else str(self.area).strip()
-        found = re.fullmatch(r"([2-9]|[1-9]\d+)x([2-9]|[1-9]\d+)\+(\d+)\+(\d+)", text)
-        if found is None and text not in ("none", "center"):
-            raise ValueError(
-                f"area={text!r}: expected none, center or WIDTHxHEIGHT+LEFT+TOP, such as 320x240+0+40"
-            )
-        return (
-            text if found is None else (int(found[1]), int(found[2]), int(found[3]), int(found[4]))
+def frame_shape(options: ReadOptions) -> tuple[int, int]:
+    """Rows and columns of a frame, from `options.resize`."""
+    text = "64" if options.resize is None else str(options.resize)
+    found = re.fullmatch(r"([1-9]\d{0,3})(?:x([1-9]\d{0,3}))?", text.strip())
+    if found is None:
+        raise ValueError(
+            f"resize={text!r}: expected pixels, such as 64 (a square) or 96x64 (width x height)"
         )
+    return int(found[2] or found[1]), int(found[1])
 
-    def given(self) -> list[str]:
-        """Names of the options that were set."""
-        return [name for name, value in vars(self).items() if value is not None]
+
+def crop_region(options: ReadOptions) -> Region | str:
+    """The part of a frame to keep, from `options.region`: "none", "center" or (width, height, left, top)."""
+    text = "center" if options.region is None else str(options.region).strip()
+    if text in ("none", "center"):
+        return text
+    found = re.fullmatch(r"([2-9]|[1-9]\d+)x([2-9]|[1-9]\d+)\+(\d+)\+(\d+)", text)
+    if found is None:
+        raise ValueError(
+            f"region={text!r}: expected none, center or WIDTHxHEIGHT+LEFT+TOP, such as 320x240+0+40"
+        )
+    width, height, left, top = map(int, found.groups())
+    return width, height, left, top
 
 
 @dataclass(frozen=True)
@@ -107,7 +92,7 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEOS
 
 
-def read_video(path: Path, sampling: Sampling) -> Sequences:
+def read_video(path: Path, options: ReadOptions) -> Sequences:
     """Films as sequences of frames in bytes: values ``(frames, height * width * channels)`` of uint8, not cut yet.
 
     path: a video file; a folder of videos, whose inner folders are labels; a folder of pictures, which is one film; or
@@ -116,6 +101,8 @@ def read_video(path: Path, sampling: Sampling) -> Sequences:
     views of its map. `times` are seconds from the start of a film; pictures in a folder have none.
     Raises ValueError when no film can be decoded, naming the first; ModuleNotFoundError without PyAV.
     """
+    rows_columns = frame_shape(options)
+    region = crop_region(options)
     films = _films(path)
     found = _each(_survey, films, threading.Event())
     damaged = [text for text in found if isinstance(text, str)]
@@ -124,9 +111,9 @@ def read_video(path: Path, sampling: Sampling) -> Sequences:
     ]
     if not known:
         raise ValueError(damaged[0])
-    fps = sampling.fps or min(RATE, float(np.median([facts.rate for _, facts in known])))
-    shape = (*sampling.shape, 1 if all(facts.gray for _, facts in known) else 3)
-    decoded = _decoded(known, Target(fps, shape, sampling.region))
+    fps = options.fps or min(RATE, float(np.median([facts.rate for _, facts in known])))
+    shape = (*rows_columns, 1 if all(facts.gray for _, facts in known) else 3)
+    decoded = _decoded(known, Target(fps, shape, region))
     damaged += [text for _, text in decoded if text]
     kept: list[tuple[Film, Any]] = [
         (film, x) for (film, _), (x, _) in zip(known, decoded, strict=True) if len(x)
@@ -135,7 +122,7 @@ def read_video(path: Path, sampling: Sampling) -> Sequences:
         raise ValueError(damaged[0])
     notes = [
         _described([facts for _, facts in known], films[0].loose),
-        _taken(fps, shape, sampling, films[0].loose),
+        _taken(fps, shape, options, films[0].loose),
     ]
     if damaged:
         notes.append(f"damaged: {listed(damaged)}")
@@ -358,7 +345,7 @@ def _space(size: int) -> IO[bytes]:
     if size > (free := shutil.disk_usage(place).free):
         raise ValueError(
             f"the frames need {size / 1e9:.1f} GB in {place}, where {free / 1e9:.1f} GB are free; choose "
-            f"a smaller size or fps, or another folder: TMPDIR=FOLDER"
+            f"a smaller resize= or fps=, or another folder: TMPDIR=FOLDER"
         )
     file = tempfile.TemporaryFile()  # noqa: SIM115
     file.truncate(size)
@@ -395,14 +382,14 @@ def _described(facts: list[Facts], loose: bool) -> str:
     return ", ".join(rows)
 
 
-def _taken(fps: float, shape: Frame, sampling: Sampling, loose: bool) -> str:
+def _taken(fps: float, shape: Frame, options: ReadOptions, loose: bool) -> str:
     """How the films became frames, in a line."""
     names = {"none": "the whole picture", "center": "the middle of each picture"}
-    area = names.get(str(sampling.region), sampling.area)
-    rate = "every picture" + " (they have no time: fps is not used)" * (sampling.fps is not None)
+    area = names.get(str(crop_region(options)), options.region)
+    rate = "every picture" + " (they have no time: fps is not used)" * (options.fps is not None)
     return (
         f"{rate if loose else f'{fps:g} pictures a second'}, {area} at {shape[1]}x{shape[0]}, "
-        f"{'gray' if shape[2] == 1 else 'colour'}: fps, size and area choose others"
+        f"{'gray' if shape[2] == 1 else 'colour'}: fps, resize and region choose others"
     )
 
 

@@ -128,7 +128,7 @@ CASES = {  # name, content, options, message
         {},
         "300 rows of 3 numbers is not the UCR",
     ),
-    "stride alone": ("a.csv", "time,v\n0,1\n1,2\n", {"stride": 3}, "stride=3 needs a window"),
+    "stride alone": ("a.csv", "time,v\n0,1\n1,2\n", {"stride": 3}, "stride=3 needs window="),
     "long window": (
         "a.csv",
         "time,v\n0,1\n1,2\n",

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from temporal_jepa.config import ReadOptions
 from temporal_jepa.data import Sequences, read
 
 LONG = "track,time,x,y,class\na,0,1,5,u\nb,0,2,6,v\na,1,3,7,u\na,2,4,8,u\nb,1,9,9,v\n"
@@ -344,6 +345,24 @@ def test_arrays_and_sequences_pass_through():
     assert s.values[0][:, 1].tolist() == [6, 7, 8, 9, 10, 11]
     assert isinstance(read(s, window=3), Sequences)
     assert read([np.ones((2, 5)), np.ones((2, 7))]).lengths.tolist() == [5, 7]
+
+
+def test_options_are_keywords_or_one_object():
+    X = np.random.default_rng(0).normal(size=(2, 12))
+    assert read(X, ReadOptions(window=3)).ids == read(X, window=3).ids
+    with pytest.raises(ValueError, match="not both: window"):
+        read(X, ReadOptions(), window=3)
+    with pytest.raises(ValueError, match="'windw'; did you mean 'window'"):
+        read(X, windw=3)
+
+
+def test_old_names_of_options_warn_and_work():
+    clips = np.zeros((1, 20, 8, 8), np.uint8)
+    with (
+        pytest.warns(DeprecationWarning, match="size= of read is now resize="),
+        pytest.raises(ValueError, match="resize: for video"),
+    ):
+        read(clips, size=8)
 
 
 def test_folder_with_one_series_a_file(write, tmp_path):

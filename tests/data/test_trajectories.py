@@ -356,11 +356,11 @@ BAD = {
     ),
     "twice": (fixes([0, 1], [0, 1]), {"features": "x,x"}, "expected different names"),
     "none": (fixes([0, 1], [0, 1]), {"features": ()}, "at least one, got none"),
-    "step": (fixes([0, 1], [0, 1]), {"step": -1}, "expected step to be a number above 0, got -1"),
+    "step": (fixes([0, 1], [0, 1]), {"step": -1}, "step must be a number above 0, got -1"),
     "text step": (
         fixes([0, 1], [0, 1]),
         {"step": "5"},
-        "expected step to be a number above 0, got '5'",
+        "step must be a number above 0, got '5'",
     ),
     "height": (fixes([0, 1], [0, 1]), {"features": "z"}, "feature z needs a column of heights"),
     "absent": (fixes([0, 1], [0, 1]), {"id": "who"}, "id names a column 'who' that does not exist"),
@@ -394,7 +394,7 @@ BAD = {
         {"layout": "tracks"},
         "columns of places, lon and lat",
     ),
-    "agents": (fixes([0, 1], [0, 1]), {"agents": 3}, "agents=3 needs layout=scene"),
+    "agents": (fixes([0, 1], [0, 1]), {"agents": 3}, "agents=3 needs layout='scene'"),
     "half an agent": (
         fixes([0, 1], [0, 1]),
         {"layout": "scene", "agents": 1.5},
@@ -802,7 +802,7 @@ def test_the_unit_of_time_decides_speeds() -> None:
         {"id": "a", "time": [0, 1, 2], "x": [0.0, 3600.0, 7200.0], "y": [0.0, 0.0, 0.0]}
     )
     assert read(frame, features="speed", time_unit=3600).values[0][1, 0] == pytest.approx(1.0)
-    with pytest.raises(ValueError, match="time_unit to be a number above 0"):
+    with pytest.raises(ValueError, match="time_unit must be a number above 0"):
         read(frame, features="speed", time_unit=-1)
 
 

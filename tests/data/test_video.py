@@ -20,7 +20,7 @@ import pytest
 from temporal_jepa.cli import main as cli
 from temporal_jepa.data import Sequences, ffmpeg, read, video
 from temporal_jepa.data.ffmpeg import Clock, Target, region_of, sampled
-from temporal_jepa.data.video import Sampling, shrunk
+from temporal_jepa.data.video import shrunk
 from temporal_jepa.training import run as runs
 from temporal_jepa.training.initial import channel_statistics
 
@@ -173,7 +173,7 @@ def test_a_clock_never_runs_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("area", "shape", "expected"),
+    ("region", "shape", "expected"),
     [
         ("center", (64, 64, 3), (480, 480, 80, 0)),
         ("center", (32, 96, 3), (640, 213, 0, 133)),
@@ -181,19 +181,21 @@ def test_a_clock_never_runs_back() -> None:
         ((100, 50, 540, 430), (64, 64, 3), (100, 50, 540, 430)),
     ],
 )
-def test_area(area: Any, shape: tuple[int, int, int], expected: tuple[int, ...]) -> None:
-    assert region_of(640, 480, Target(8.0, shape, area)) == expected
+def test_region(region: Any, shape: tuple[int, int, int], expected: tuple[int, ...]) -> None:
+    assert region_of(640, 480, Target(8.0, shape, region)) == expected
 
 
-def test_size_and_area_by_name(tmp_path: Path) -> None:
+def test_resize_and_region_by_name(tmp_path: Path) -> None:
     pixels = noise(16, 24, 40, 3)
     path = film(tmp_path / "a.mkv", pixels)
-    exact = read(path, size="10x6", area="10x6+3+8")
+    exact = read(path, resize="10x6", region="10x6+3+8")
     assert exact.frame == (6, 10, 3)
     assert (exact.values[0].reshape(16, 6, 10, 3) == pixels[:, 8:14, 3:13]).all()
-    middle = read(path, size=24).values[0].reshape(16, 24, 24, 3)
+    middle = read(path, resize=24).values[0].reshape(16, 24, 24, 3)
     assert (middle == pixels[:, :, 8:32]).all()
-    squeezed = read(path, size="20x12", area="none").values[0].reshape(16, 12, 20, 3).astype(float)
+    squeezed = (
+        read(path, resize="20x12", region="none").values[0].reshape(16, 12, 20, 3).astype(float)
+    )
     means = pixels.reshape(16, 12, 2, 20, 2, 3).mean((2, 4))
     assert abs(squeezed - means).max() < 3  # of 255, over the area of a pixel
 
@@ -235,7 +237,7 @@ def test_a_film_is_put_upright(tmp_path: Path, degrees: int) -> None:
     pixels[:, :16, :32] = 255  # the upper left quarter
     path = film(tmp_path / "a.mp4", pixels, codec="mpeg4", form="yuv420p")
     turned(path, degrees)
-    upright = read(path, size="2x4" if degrees != 180 else "4x2", area="none")
+    upright = read(path, resize="2x4" if degrees != 180 else "4x2", region="none")
     assert upright.frame is not None
     shown = upright.values[0][3].reshape(upright.frame).mean(-1) > 128
     assert (shown == np.rot90(pixels[0, ::16, ::16, 0] > 128, -degrees // 90)).all()  # clockwise
@@ -357,7 +359,7 @@ def test_frames_lie_in_a_map_that_leaves_no_file(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    clips = read(film(tmp_path / "a.mkv", noise(40, 32, 48, 3)), size=16, window=4)
+    clips = read(film(tmp_path / "a.mkv", noise(40, 32, 48, 3)), resize=16, window=4)
     assert not list((tmp_path / "temporary").iterdir())
     base = clips.values[0]
     parts = clips.windows(2).select([3, 0]).values
@@ -399,9 +401,9 @@ def test_the_same_film_gives_the_same_frames(
 ) -> None:
     for k in range(3):
         film(tmp_path / "c" / f"{k}.mp4", noise(40, 64, 64, 3), 24, codec="mpeg4", form="yuv420p")
-    once = read(tmp_path / "c", size=16)
+    once = read(tmp_path / "c", resize=16)
     monkeypatch.setattr(video, "CORES", 1)
-    again = read(tmp_path / "c", size=16)
+    again = read(tmp_path / "c", resize=16)
     assert all((a == b).all() for a, b in zip(once.values, again.values, strict=True))
     assert runs.facts(once) == runs.facts(again)
     assert once.notes == again.notes
@@ -501,16 +503,16 @@ def test_a_damaged_picture_is_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": "0"}, "size='0': expected pixels, such as 64"),
-        ({"size": "big"}, "96x64"),
-        ({"fps": 0}, "fps=0: expected frames a second"),
-        ({"fps": float("nan")}, "fps=nan"),
-        ({"area": "1x5+0+0"}, "area='1x5"),
-        ({"area": "left"}, "area='left': expected none, center or WIDTHxHEIGHT"),
-        ({"area": "40x40+0+0"}, r"area=40x40\+0\+0 .* does not fit into its pictures of 48x32"),
+        ({"resize": "0"}, "resize='0': expected pixels, such as 64"),
+        ({"resize": "big"}, "96x64"),
+        ({"fps": 0}, "fps must be a number above 0"),
+        ({"fps": float("nan")}, "fps must be"),
+        ({"region": "1x5+0+0"}, "region='1x5"),
+        ({"region": "left"}, "region='left': expected none, center or WIDTHxHEIGHT"),
+        ({"region": "40x40+0+0"}, r"region=40x40\+0\+0 .* does not fit into its pictures of 48x32"),
         ({"id": "track"}, "id: for tables only"),
         ({"layout": "wide"}, "layout: for tables only"),
-        ({"stride": 3}, "needs a window"),
+        ({"stride": 3}, "stride=3 needs window="),
     ],
 )
 def test_wrong_options(tmp_path: Path, options: dict[str, Any], message: str) -> None:
@@ -520,9 +522,10 @@ def test_wrong_options(tmp_path: Path, options: dict[str, Any], message: str) ->
 
 
 def test_options_of_films_are_for_films() -> None:
-    with pytest.raises(ValueError, match="fps, size: for video files and folders of pictures only"):
-        read(np.zeros((4, 100)), fps=3, size=32)
-    assert Sampling().given() == []
+    with pytest.raises(
+        ValueError, match="fps, resize: for video files and folders of pictures only"
+    ):
+        read(np.zeros((4, 100)), fps=3, resize=32)
 
 
 def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
@@ -563,7 +566,7 @@ def test_a_full_disk_is_told_before_decoding(
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
     with pytest.raises(
         ValueError,
-        match=r"the frames need .* GB in .*; choose a smaller size or fps, or another folder",
+        match=r"frames need .* smaller resize= or fps=",
     ):
         read(path)
 
@@ -582,8 +585,8 @@ def test_one_film_that_fails_stops_the_others(
 ) -> None:
     for k in range(3):
         film(tmp_path / f"{k}.mkv", ramp(16, 32 + 16 * (k == 1)))
-    with pytest.raises(ValueError, match=r"0.mkv: area=48x48"):
-        read(tmp_path, area="48x48+0+0")
+    with pytest.raises(ValueError, match=r"0.mkv: region=48x48"):
+        read(tmp_path, region="48x48+0+0")
     asked: list[str] = []
 
     def interrupted(*given: Any) -> Any:
@@ -632,11 +635,11 @@ def test_a_run_on_films_reads_later_films_in_its_way(
     ]
     folder = str(tmp_path / "clips")
     run = str(tmp_path / "run")
-    assert cli.main(["pretrain", "--data", folder, "--size", "16", "--out", run, *tiny]) == 0
+    assert cli.main(["pretrain", "--data", folder, "--resize", "16", "--out", run, *tiny]) == 0
     assert f"{folder}: decoding its films, once" in capsys.readouterr().out
     stored = json.loads((tmp_path / "run" / "config.json").read_text("utf-8"))
     assert stored["data"]["options"] == {
-        "size": "16",
+        "resize": "16",
         "fps": 8.0,
     }  # so that later films are read at this rate
     assert stored["data"]["channels"] == []  # not the names of 768 pixels
