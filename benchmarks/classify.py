@@ -156,7 +156,7 @@ def _encoder(
 ) -> Iterator[tuple[str, Features, Features, float, float]]:
     from temporal_jepa.embed import embed_sequences
     from temporal_jepa.model.jepa import random_init_like
-    from temporal_jepa.training.initial import SCRATCH, first_model, start_of
+    from temporal_jepa.training.initial import start_of
     from temporal_jepa.training.trainer import train as fit_model
 
     name, changed = settings(task.embedder)
@@ -168,12 +168,12 @@ def _encoder(
         changed["predict"] = "pooled"
     began = time.perf_counter()
     start = start_of(train, changed.pop("init_from", None), changed)
-    model = first_model(train, start, task.seed, changed)
+    model = start.model(train, task.seed)
     if name == "untrained":
         model = random_init_like(model, task.seed)
     else:
         config = PretrainConfig(**{"seed": task.seed, "device": "cpu", **training})
-        fit_model(model, train, config.resolved(len(train), warm=start != SCRATCH))
+        fit_model(model, train, config.resolved(len(train), warm=start.pretrained))
     fit = time.perf_counter() - began
     model.eval()
     for pool in ("mean", "stats", "all") if model.config.resolutions else get_args(Pool):

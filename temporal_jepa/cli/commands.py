@@ -25,12 +25,21 @@ from ..data.video import VIDEO_OPTIONS, is_video, shrunk
 from ..embed import check_channels, embed_sequences, embed_timesteps, embed_tokens
 from ..evaluation import probes
 from ..evaluation.attentive import attentive_probe
-from ..files import BUNDLED, CONFIG, WEIGHTS, channels_of, folder_of, read_config, write_atomically
+from ..files import (
+    BUNDLED,
+    CONFIG,
+    GENERAL,
+    WEIGHTS,
+    channels_of,
+    folder_of,
+    read_config,
+    write_atomically,
+)
 from ..model.export import export as write_graph
 from ..model.jepa import TemporalJEPA, random_init_like
 from ..report.report import write_report
 from ..training import run as runs
-from ..training.initial import GENERAL, SCRATCH, is_folder, reason, start_of
+from ..training.initial import Start, start_of
 from ..training.trainer import pick_device, plan_batches
 from .console import Progress, check_out, command, facts, needs_folder, say, show
 from .main import MODEL_FIELDS, READING, as_flags
@@ -133,21 +142,16 @@ def pretrain(options: argparse.Namespace) -> None:
     model = {name: value for name in MODEL_FIELDS if (value := getattr(options, name)) is not None}
     announce(options.data)
     sequences, given = runs.load(options.data, _given(options))
-    start = start_of(sequences, options.init_from, model)
     if options.resume:
-        start = runs.stored_start(options.out, options.init_from)
-    if not options.resume and (start == GENERAL or is_folder(start)):
-        model = {}  # that of the weights, which was compared while parsing
-    config = config.resolved(len(sequences), warm=start != SCRATCH)
+        start = runs.stored_start(options.out, options.init_from, model)
+    else:
+        start = start_of(sequences, options.init_from, model)
+    config = config.resolved(len(sequences), warm=start.pretrained)
     say(f"{options.data}: {_size(sequences)}", *(f"  {as_flags(note)}" for note in sequences.notes))
-    say(
-        f"  starts from {reason(sequences, start, bool(options.init_from or options.resume), model)}"
-    )
+    say(f"  starts from {start}")
     if options.dry_run:
         resumed = Path(options.out) if options.resume else None
-        _dry_run(
-            sequences, config, runs.first_network(resumed, sequences, start, config.seed, model)
-        )
+        _dry_run(sequences, config, runs.first_network(resumed, sequences, start, config.seed))
         return
     with Progress(config) as progress:
         run = runs.pretrain(
@@ -382,7 +386,7 @@ def score(
     model = checkpoint.from_pretrained(run)
     stored = read_config(run)
     first_seed = stored.get("pretrain", {}).get("seed", 0)
-    start = stored.get("init_from")
+    start = Start.stored(stored)
     for part in (train, test):
         check_channels(model, part)
     encoders = {
@@ -391,7 +395,7 @@ def score(
     }
     encoders |= (
         {f"{GENERAL} as it is": checkpoint.from_pretrained(BUNDLED / GENERAL)}
-        if start == GENERAL
+        if start.source == GENERAL
         else {}
     )
     names, counts = np.unique(labels[0], return_counts=True)

@@ -20,10 +20,10 @@ from ..config import PretrainConfig
 from ..data import read
 from ..data.moving_digits import generate_clips
 from ..embed import embed_sequences
-from ..files import WEIGHTS, write_atomically
+from ..files import GENERAL, SCRATCH, WEIGHTS, write_atomically
 from ..report.report import write_report
 from ..training import run as runs
-from ..training.initial import GENERAL, SCRATCH, start_of
+from ..training.initial import start_of
 from ..version import __version__
 from .commands import score, write_embeddings
 from .console import Progress, command, facts, needs_folder, say, show
@@ -207,7 +207,7 @@ def _job(
         f"{run.name} ({text}): {len(train)} sequences to train on, labels unseen; {len(test)} to test",
     )
     config = PretrainConfig(steps=steps, device="cpu").resolved(
-        len(train), warm=start_of(train, init_from) != SCRATCH
+        len(train), warm=start_of(train, init_from).pretrained
     )
     with Progress(config) as progress:
         runs.pretrain(

@@ -16,7 +16,7 @@ from ..data.sequences import Sequences
 from ..embed import embed_sequences, embed_timesteps
 from ..files import channels_of, folder_of, read_config
 from ..model.jepa import TemporalJEPA
-from ..training.initial import SCRATCH, first_model, start_of
+from ..training.initial import start_of
 from ..training.trainer import train
 
 ARCHITECTURE = ("embed_dim", "encoder_depth", "num_heads", "patch_len", "mask_ratio", "normalize")
@@ -104,8 +104,8 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             name: getattr(self, name) for name in ARCHITECTURE if getattr(self, name) is not None
         }
         start = start_of(sequences, self.init_from, chosen)
-        model = first_model(sequences, start, seed, chosen)
-        config = config.resolved(len(sequences), warm=start != SCRATCH)
+        model = start.model(sequences, seed)
+        config = config.resolved(len(sequences), warm=start.pretrained)
         self._count_features_out(model, sequences)
         history: list[dict[str, Any]] = []
         self.model_ = train(model, sequences, config, on_row=history.append)

@@ -25,10 +25,10 @@ from ..config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig, flags, i
 from ..data import Sequences, read
 from ..embed import check_channels, embed_sequences, single_channels
 from ..evaluation.neighbors import Index, standard
-from ..files import BUNDLED, read_config, write_atomically
+from ..files import BUNDLED, GENERAL, SCRATCH, read_config, write_atomically
 from ..model.jepa import TemporalJEPA, random_init_like
 from ..model.losses import mean_predictor_loss
-from ..training.initial import GENERAL, SCRATCH
+from ..training.initial import Start
 from ..training.run import facts
 from ..version import __version__
 from . import plots as drawings
@@ -256,7 +256,7 @@ def _headline(run: _Run) -> Row:
 
 
 def _start(run: _Run) -> str:
-    return str(run.config.get("init_from") or SCRATCH)
+    return Start.stored(run.config).source
 
 
 def _training(run: _Run) -> Row | None:

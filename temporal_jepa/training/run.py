@@ -30,7 +30,7 @@ from ..data import Sequences, read
 from ..files import CARD, CONFIG, WEIGHTS, read_config, write_atomically
 from ..model.jepa import TemporalJEPA
 from ..version import __version__
-from .initial import SCRATCH, first_model, is_folder, start_of
+from .initial import Start, start_of
 from .trainer import Row, Trainer, pick_device, plan_batches
 
 METRICS = "metrics.jsonl"
@@ -101,9 +101,12 @@ def pretrain(
     resume = resume or (restarted and (folder / CONFIG).exists())
     _refuse(folder, resume, overwrite)
     sequences, options = load(data, data_options or {})
-    start = stored_start(folder, init_from) if resume else start_of(sequences, init_from, model)
-    config = config.resolved(len(sequences), warm=start != SCRATCH)
-    network = first_network(folder if resume else None, sequences, start, config.seed, model)
+    if resume:
+        start = stored_start(folder, init_from, model)
+    else:
+        start = start_of(sequences, init_from, model)
+    config = config.resolved(len(sequences), warm=start.pretrained)
+    network = first_network(folder if resume else None, sequences, start, config.seed)
     plan_batches(
         network, sequences, config
     )  # refuse what cannot be trained on before anything is written
@@ -309,28 +312,26 @@ def _is_run(folder: Path) -> bool:
 def first_network(
     resumed: Path | None,
     sequences: Sequences,
-    start: str,
+    start: Start,
     seed: int,
-    model: Mapping[str, Any] | None,
 ) -> TemporalJEPA:
     """The model before the first step; of a resumed run its weights come from the checkpoint, not from its start."""
-    if resumed is not None and start != SCRATCH and any((resumed / CHECKPOINTS).glob("step-*.pt")):
+    if resumed is not None and start.pretrained and any((resumed / CHECKPOINTS).glob("step-*.pt")):
         return TemporalJEPA(make_config(**read_config(resumed)["model"]))
-    return first_model(
-        sequences, start, seed, None if resumed is not None and start != SCRATCH else model
-    )
+    return start.model(sequences, seed)
 
 
 def stored_start(
-    folder: str | os.PathLike[str], init_from: str | os.PathLike[str] | None = None
-) -> str:
-    """What the run in the folder started from; ValueError if `init_from` is something else."""
-    start = str(read_config(Path(folder)).get("init_from") or SCRATCH)
-    if init_from is not None and start not in (os.fspath(init_from), os.path.abspath(init_from)):
-        raise ValueError(
-            f"{folder}: a resumed run keeps to what it started from, {start}; leave out init_from"
-        )
-    return start
+    folder: str | os.PathLike[str],
+    init_from: str | os.PathLike[str] | None = None,
+    model: Mapping[str, Any] | None = None,
+) -> Start:
+    """Where the run in the folder started; ValueError if `init_from` is something else."""
+    start = Start.stored(read_config(Path(folder)))
+    names = () if init_from is None else (os.fspath(init_from), os.path.abspath(init_from))
+    if names and start.source not in names:
+        raise ValueError(f"{folder}: a resumed run keeps its start, {start}; leave out init_from")
+    return start if start.pretrained else Start(start.source, dict(model or {}))
 
 
 def _prepare(folder: Path, resume: bool, config: dict[str, Any]) -> None:
@@ -398,7 +399,7 @@ def _described(
     sequences: Sequences,
     config: PretrainConfig,
     options: dict[str, Any],
-    start: str,
+    start: Start,
 ) -> dict[str, Any]:
     """All that `config.json` says: the model, how it was trained, on what, where."""
     environment = {
@@ -417,7 +418,7 @@ def _described(
         "model": dict(vars(network.config)),
         "pretrain": vars(config),
         "data": {"path": path, "options": options, **facts(sequences)},
-        "init_from": os.path.abspath(start) if is_folder(start) else start,
+        "init_from": start.source,
         "environment": environment,
     }
 

@@ -272,12 +272,14 @@ def test_the_default_starts_from_series_small_and_settings_from_scratch() -> Non
 
 def test_what_series_small_does_not_suit_starts_from_scratch() -> None:
     plain = Sequences.from_arrays(series(2, 1, 40))
-    assert start_of(plain) == "series-small"
-    assert start_of(plain, model={"embed_dim": 8}) == start_of(plain, "scratch") == "scratch"
-    assert start_of(Sequences.from_arrays(series(2, 1, 2049))) == "scratch"
-    assert start_of(Sequences.from_arrays(np.zeros((2, 4, 8, 8), dtype=np.uint8))) == "scratch"
+    assert start_of(plain).source == "series-small"
+    assert start_of(plain, architecture={"embed_dim": 8}).source == "scratch"
+    assert start_of(plain, "scratch").source == "scratch"
+    assert start_of(Sequences.from_arrays(series(2, 1, 2049))).source == "scratch"
+    video = Sequences.from_arrays(np.zeros((2, 4, 8, 8), dtype=np.uint8))
+    assert start_of(video).source == "scratch"
     tracks = replace(plain, places=[np.zeros((40, 2))] * 2)
-    assert start_of(tracks) == "scratch"
+    assert start_of(tracks).source == "scratch"
     assert PretrainConfig().resolved(10).steps == 300
     warm = PretrainConfig().resolved(10, warm=True)
     assert (warm.steps, warm.rate) == (100, PretrainConfig().resolved(10).rate / 10)
@@ -438,7 +440,7 @@ def test_a_resumed_run_refuses_another_architecture_and_start(
     assert "32 a sequence of 256 timesteps" in capsys.readouterr().out
     for words, message in (
         (["--embed-dim", "64"], "model.embed_dim was 128 and is 64"),
-        (["--init-from", "scratch"], "keeps to what it started from, series-small"),
+        (["--init-from", "scratch"], "keeps its start, series-small"),
     ):
         assert cli.main(["pretrain", "--out", "r", "--resume", *words]) != 0
         assert message in capsys.readouterr().err
