@@ -73,20 +73,20 @@ class Predictor(nn.Module):
 
     def __init__(self, width: int, narrow: int, depth: int, heads: int):
         super().__init__()
-        self.enter = nn.Linear(width, narrow)
-        self.leave = nn.Linear(narrow, width)
+        self.proj_in = nn.Linear(width, narrow)
+        self.proj_out = nn.Linear(narrow, width)
         self.norm = nn.LayerNorm(narrow)
         self.mask_token = nn.Parameter(torch.randn(narrow) * 0.02)
         self.blocks = nn.Sequential(*(Block(narrow, heads) for _ in range(depth)))
 
     def forward(self, context: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
         """Encoded tokens `(B, K, D)` at places `visible (B, K)` -> predicted tokens at `hidden (B, M)`: `(B, M, D)`."""
-        seen = self.enter(context)
+        seen = self.proj_in(context)
         asked = self.mask_token.expand(*hidden.shape, -1)
         h = torch.cat([seen, asked], dim=1) + positions(
             torch.cat([visible, hidden], dim=1), seen.shape[-1]
         )
-        predicted: Tensor = self.leave(self.norm(self.blocks(h))[:, visible.shape[1] :])
+        predicted: Tensor = self.proj_out(self.norm(self.blocks(h))[:, visible.shape[1] :])
         return predicted
 
 

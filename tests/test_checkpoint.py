@@ -1,16 +1,14 @@
-"""Models on disk: equal after a round trip, whole or not at all, exports equal to eager."""
+"""Models on disk: whole or not at all, faults named. The round trip is in test_contract."""
 
 import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from temporal_jepa import RECIPE, TemporalJEPA, TemporalJEPAConfig, from_pretrained, save_pretrained
-from temporal_jepa.model.export import export
 
 CONFIG = TemporalJEPAConfig(input_dim=2, seq_len=100, **{**RECIPE, "embed_dim": 16, "num_heads": 2})
 
@@ -21,17 +19,11 @@ def model() -> TemporalJEPA:
     return TemporalJEPA(CONFIG).eval()
 
 
-def test_round_trip(model: TemporalJEPA, tmp_path: Path) -> None:
-    model.set_normalizer(
-        torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), torch.tensor([0.5, 0.6])
-    )
+def test_a_saved_model_is_three_files_and_a_card_of_its_data(
+    model: TemporalJEPA, tmp_path: Path
+) -> None:
     folder = save_pretrained(model, tmp_path / "a" / "model", {"data": {"n": 3, "path": "x.csv"}})
     assert {p.name for p in folder.iterdir()} == {"config.json", "model.safetensors", "README.md"}
-    again = from_pretrained(folder)
-    assert again.config == model.config
-    assert not again.training
-    x = torch.randn(3, 40, 2)
-    assert torch.equal(again.embed(x), model.embed(x))
     assert "3 sequences of x.csv" in (folder / "README.md").read_text()
 
 
@@ -77,47 +69,3 @@ def test_weights_of_another_model_are_refused(model: TemporalJEPA, tmp_path: Pat
     shutil.copy(tmp_path / "b" / "model.safetensors", tmp_path / "a" / "model.safetensors")
     with pytest.raises(ValueError, match=r"does not fit .*config\.json: (Missing|Unexpected) key"):
         from_pretrained(tmp_path / "a")
-
-
-def cases() -> list[torch.Tensor]:
-    """Other sizes than the exported example, with a gap and padding."""
-    inputs = [torch.randn(1, 2, 2), torch.randn(3, 57, 2), torch.randn(5, 211, 2)]
-    inputs[1][0, 10:30] = float("nan")
-    inputs[1][1, 40:] = float("nan")
-    inputs[2][3, :, 1] = float("nan")
-    return inputs
-
-
-@pytest.mark.parametrize(
-    "change", [{}, {"normalize": "instance"}, {"tokenizer": "linear", "patch_len": 1}]
-)
-def test_torch_export_equals_eager(tmp_path: Path, change: dict[str, object]) -> None:
-    model = TemporalJEPA(replace(CONFIG, **change)).eval()
-    program = torch.export.load(export(model, tmp_path / "m.pt2", "torch")).module()
-    for x in cases():
-        torch.testing.assert_close(program(x), model.embed(x), atol=1e-5, rtol=1e-5)
-
-
-def test_a_scene_with_a_token_each_timestep_is_exported(tmp_path: Path) -> None:
-    scene = replace(CONFIG, input_dim=18, frame=(1, 9, 2), tokenizer="conv", patch_len=1)
-    model = TemporalJEPA(scene).eval()
-    program = torch.export.load(export(model, tmp_path / "m.pt2", "torch")).module()
-    x = torch.randn(3, 21, 18)
-    x[0, :5, :2] = float("nan")
-    torch.testing.assert_close(program(x), model.embed(x), atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_onnx_equals_eager(model: TemporalJEPA, tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript")
-    runtime = pytest.importorskip("onnxruntime")
-    session = runtime.InferenceSession(export(model, tmp_path / "m.onnx", "onnx"))
-    for x in cases():
-        (found,) = session.run(None, {"x": x.numpy()})
-        np.testing.assert_allclose(found, model.embed(x).numpy(), atol=1e-5, rtol=1e-5)
-
-
-def test_unknown_format(model: TemporalJEPA, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'onnx' or 'torch', got 'tflite'"):
-        export(model, tmp_path / "m", "tflite")  # type: ignore[arg-type]

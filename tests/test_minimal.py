@@ -1,4 +1,4 @@
-"""`examples/minimal.py` and the package compute the same thing: losses, gradients, target update, masks."""
+"""`examples/minimal.py` and the package agree: losses, gradients, target update, masks."""
 
 import importlib.util
 from pathlib import Path
@@ -43,16 +43,17 @@ BLOCK = {
 def _names() -> dict[str, str]:
     """Our parameter's name -> the example's."""
     names = {"predictor.mask_token": "predictor.mask_token"}
-    modules = {"predictor.enter": "predictor.enter", "predictor.leave": "predictor.leave"}
+    modules = {"predictor.proj_in": "predictor.proj_in", "predictor.proj_out": "predictor.proj_out"}
     for ours, theirs in (
         ("context_encoder", "context"),
         ("target_encoder", "target"),
         ("predictor", "predictor"),
     ):
-        modules[f"{ours}.stack.norm"] = f"{theirs}.norm"
+        modules[f"{ours}.transformer.norm"] = f"{theirs}.norm"
         for i in range(DEPTH):
             modules |= {
-                f"{ours}.stack.blocks.{i}.{a}": f"{theirs}.blocks.{i}.{b}" for a, b in BLOCK.items()
+                f"{ours}.transformer.blocks.{i}.{a}": f"{theirs}.blocks.{i}.{b}"
+                for a, b in BLOCK.items()
             }
     for ours, theirs in (("context_encoder", "context"), ("target_encoder", "target")):
         modules[f"{ours}.tokenizer.project"] = f"{theirs}.tokenize"
@@ -63,7 +64,7 @@ def _names() -> dict[str, str]:
 
 @pytest.fixture
 def pair() -> tuple[TemporalJEPA, nn.Module]:
-    """The package's model and the example's, with the same weights; the target differs from the context."""
+    """The package's model and the example's, with equal weights; target and context differ."""
     torch.manual_seed(0)
     config = TemporalJEPAConfig(
         input_dim=CHANNELS,

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from factories import TINY, random_walks
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from temporal_jepa import Sequences
+from temporal_jepa import Sequences, TemporalJEPA, TemporalJEPAConfig
+from temporal_jepa.embed import embed_sequences
 from temporal_jepa.estimators import classifier as finetuning
 from temporal_jepa.estimators.classifier import (
     TemporalJEPAClassifier,
@@ -138,3 +140,35 @@ def test_settings_out_of_range() -> None:
     X, y = waves(20, 0)
     with pytest.raises(ValueError, match="steps must be at least 0"):
         small(TemporalJEPARegressor, steps=-1).fit(X, y)
+
+
+def test_features_of_several_resolutions_are_those_of_the_embedding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where nothing is masked."""
+    torch.manual_seed(0)
+    options = {**TINY, "tokenizer": "dilated", "normalize": "instance", "patch_len": 8}
+    model = TemporalJEPA(TemporalJEPAConfig(input_dim=1, resolutions=(32, 64), **options)).eval()
+    monkeypatch.setattr(finetuning, "draw_visible", lambda seen, *rest: seen)
+    data = Sequences.from_arrays(random_walks(6, 2, 50))
+    features = finetuning._views(model, data, "all", torch.Generator())
+    np.testing.assert_allclose(
+        features(np.arange(6)).numpy(), embed_sequences(model, data), atol=1e-4
+    )
+
+
+def test_fine_tuning_changes_a_copy_of_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = random_walks(16, 2, 40)
+    y = np.arange(16) % 2
+    X[y == 1] *= -1
+    base = TemporalJEPAEmbedder(steps=1, random_state=0).fit(X)
+    tuned = TemporalJEPAClassifier(base, steps=2, random_state=0)
+    monkeypatch.setattr(finetuning, "_held_out", lambda *rest: None)
+    assert tuned.fit(X, y).steps_ == 0
+    model = tuned.embedder_.model_
+    for _ in finetuning._tune(model, tuned.embedder_.sequences(X), y, [2], tuned, 0):
+        pass
+    pairs = zip(
+        model.target_encoder.parameters(), base.model_.target_encoder.parameters(), strict=True
+    )
+    assert max(float((a - b).detach().abs().max()) for a, b in pairs) > 1e-5

@@ -304,3 +304,20 @@ def test_sequences_are_taken_as_arrays_are() -> None:
         small().fit(sequences.select([0]))
     with pytest.raises(ValueError, match="expects 2 channels, got"):
         one.transform(Sequences.from_arrays(X[:, :1]))
+
+
+@pytest.mark.parametrize("shape", [(6, 10, 4, 2), (6, 8, 12, 12, 1)])
+def test_estimator_takes_scenes_and_films(shape: tuple[int, ...], tmp_path) -> None:
+    X = np.random.default_rng(0).random(shape).astype(np.float32)
+    embedder = TemporalJEPAEmbedder(steps=2, random_state=0).fit(X)
+    Z = embedder.transform(X)
+    assert Z.shape[0] == 6
+    assert np.isfinite(Z).all()
+    embedder.save_pretrained(tmp_path)
+    np.testing.assert_allclose(
+        TemporalJEPAEmbedder.from_pretrained(tmp_path).transform(X), Z, atol=1e-6
+    )
+    with pytest.raises(ValueError, match="frames of"):
+        embedder.transform(
+            np.swapaxes(X, 2, 3)[:, :, :, ::-1] if len(shape) == 4 else X[:, :, :6].repeat(2, 4)
+        )

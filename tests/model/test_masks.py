@@ -1,4 +1,4 @@
-"""Masks: exact counts, coverage of every position, no sample of a batch read through another's index."""
+"""Masks: exact counts, every position covered, tokens gathered from their own sample."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from temporal_jepa.model.masks import (
     kept_index,
 )
 
-KINDS = ("random", "block", "future")
+KINDS = ("random", "block", "future", "tube")
 
 
 @given(st.integers(2, 200), st.floats(0.01, 0.99), st.integers(0, 1000))
@@ -121,3 +121,25 @@ def test_unknown_kind_and_ratio() -> None:
         draw_visible(torch.ones(1, 4, dtype=torch.bool), "blok", 0.5, torch.Generator())  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="strictly between"):
         draw_visible(torch.ones(1, 4, dtype=torch.bool), "random", 0.0, torch.Generator())
+
+
+def test_tube_masks_go_through_time_in_small_and_large_blocks() -> None:
+    observed = torch.ones(200, 4 * 6 * 8, dtype=torch.bool)
+    visible = draw_visible(observed, "tube", 0.75, torch.Generator().manual_seed(0), (4, 6, 8))
+    assert (visible.sum(1) == 48).all()
+    assert (visible.float().mean(0) > 0.1).all(), "every position is visible now and then"
+    frames = visible.view(200, 4, 6, 8)
+    assert torch.equal(frames[:, :1].expand_as(frames), frames)
+    across_rows = (frames[:, 0, 1:] != frames[:, 0, :-1]).sum((1, 2))
+    across_columns = (frames[:, 0, :, 1:] != frames[:, 0, :, :-1]).sum((1, 2))
+    edges = (across_rows + across_columns).float()
+    few, many = torch.quantile(edges, torch.tensor([0.1, 0.9])).tolist()
+    assert many > 3 * few, "blocks of one size give 2.4 at most"
+
+
+def test_tube_masks_of_a_scene_take_whole_agents() -> None:
+    observed = torch.ones(50, 6 * 5, dtype=torch.bool)
+    visible = draw_visible(observed, "tube", 0.4, torch.Generator().manual_seed(0), (6, 1, 5))
+    masked = ~visible.view(50, 6, 5)
+    assert torch.equal(masked.all(1), masked.any(1))
+    assert (masked[:, 0].sum(1) == 2).all()

@@ -1,0 +1,256 @@
+"""The bundled encoder, through every room: estimator, training, run folder, command line."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from factories import random_walks
+from safetensors.torch import load_file
+from synthetic_series import synthetic_pairs
+
+from temporal_jepa import Sequences, TemporalJEPAEmbedder, from_pretrained, pretrain
+from temporal_jepa.checkpoint import save_pretrained
+from temporal_jepa.cli import main as cli
+from temporal_jepa.config import PretrainConfig
+from temporal_jepa.embed import embed_sequences
+from temporal_jepa.estimators.classifier import TemporalJEPAClassifier
+from temporal_jepa.files import BUNDLED, channels_of, read_config
+from temporal_jepa.model.jepa import random_init_like
+from temporal_jepa.report.report import write_report
+from temporal_jepa.training.initial import start_of
+
+
+@pytest.fixture(scope="module")
+def small() -> TemporalJEPAEmbedder:
+    return TemporalJEPAEmbedder.from_pretrained("series-small")
+
+
+def test_series_small_takes_any_series_and_rows_do_not_depend_on_each_other(
+    small: TemporalJEPAEmbedder,
+) -> None:
+    X = [random_walks(1, 2, 40)[0], random_walks(1, 2, 7)[0], random_walks(1, 2, 700)[0]]
+    Z = small.transform(X)
+    assert Z.shape == (3, small.transform(random_walks(1, 1, 90)[0]).shape[1] + 258)
+    np.testing.assert_array_equal(small.transform(X[1:]), Z[1:])
+    assert sum(path.stat().st_size for path in (BUNDLED / "series-small").iterdir()) < 8_000_000
+
+
+def test_series_small_under_a_classifier_and_as_a_table() -> None:
+    X = np.random.default_rng(0).normal(size=(12, 3, 40))
+    y = np.arange(12) % 2
+    X[y == 1, 0] += np.sin(np.arange(40)) * 3
+    classifier = TemporalJEPAClassifier("series-small", steps=4, random_state=0).fit(X, y)
+    assert classifier.steps_ == 0  # the ridge model on frozen features was as good
+    assert classifier.score(X, y) == 1
+    with pytest.raises(ValueError, match="expected series of 3 channels"):
+        classifier.predict(X[:, :1])
+    table = (
+        TemporalJEPAEmbedder.from_pretrained("series-small")
+        .set_output(transform="pandas")
+        .transform(X)
+    )
+    assert table.shape == (12, 5760 + 3 * 258)
+
+
+def test_pretraining_finds_series_of_one_process_better_than_random_weights() -> None:
+    trained = from_pretrained("series-small")
+    pairs = synthetic_pairs(48, seed=2**31)
+    shares = []
+    for model in (trained, random_init_like(trained, 0)):
+        Z = embed_sequences(model, Sequences.from_arrays(pairs.reshape(-1, 1, 512)))
+        Z = (Z - Z.mean(0)) / (Z.std(0) + 1e-6)
+        distance = np.linalg.norm(Z[::2, None] - Z[None, 1::2], axis=-1)
+        shares.append((distance.argmin(1) == np.arange(48)).mean())
+    assert shares[0] > shares[1] + 0.05
+
+
+def test_adapt_goes_on_from_the_weights_that_are_there(small: TemporalJEPAEmbedder) -> None:
+    X = random_walks(6, 2, 60)
+    before = small.model_
+    adapted = TemporalJEPAEmbedder.from_pretrained("series-small").adapt(X, steps=2)
+    assert adapted.transform(X).shape == small.transform(X).shape
+    with torch.no_grad():
+        pairs = zip(adapted.model_.parameters(), before.parameters(), strict=True)
+        change = [float((a - b).abs().max()) for a, b in pairs]
+    assert 0 < max(change) < 0.01
+
+
+def test_a_model_that_is_nowhere_is_said_with_the_ones_there_are(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="series-small"):
+        from_pretrained(tmp_path / "series-large")
+
+
+def test_the_command_line_embeds_a_file_with_series_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("data.npy", random_walks(3, 2, 20))
+    assert cli.main(["embed", "series-small", "data.npy"]) == 0
+    assert np.load("embeddings.npz")["embeddings"].shape == (3, 5760 + 2 * 258)
+
+
+def test_the_command_line_knows_the_bundled_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    X = [np.sin(np.arange(40) * (1 + k % 2) / 3) + rng.normal(0, 0.1, 40) for k in range(16)]
+    rows = [f"{k % 2}\t" + "\t".join(f"{v:.3f}" for v in x) for k, x in enumerate(X)]
+    Path("x.tsv").write_text("\n".join(rows) + "\n")
+    assert cli.main(["probe", "series-small", "--train", "x.tsv"]) == 0
+    assert cli.main(["nearest", "series-small", "x.tsv", "--among", "x.tsv"]) == 0
+    assert "nearest of 16 sequences" in capsys.readouterr().out
+    assert Path("probe.json").is_file()
+
+
+def test_the_default_starts_from_series_small_and_settings_from_scratch() -> None:
+    X = random_walks(8, 2, 60)
+    near = TemporalJEPAEmbedder(steps=1, lr=1e-6, random_state=0).fit(X)
+    general = from_pretrained("series-small")
+    assert near.model_.config == general.config
+    weights = zip(near.model_.state_dict().values(), general.state_dict().values(), strict=True)
+    assert max(float((a - b).abs().max()) for a, b in weights) < 1e-5
+    assert near.transform(X).shape == (8, 5760 + 2 * 258)
+    assert [steps.shape for steps in near.transform_timesteps(X)] == [(60, 128)] * 8
+    for options in ({"init_from": "scratch"}, {"embed_dim": 64}):
+        assert TemporalJEPAEmbedder(steps=1, **options).fit(X).model_.config.input_dim == 2
+    with pytest.raises(ValueError, match="brings its own architecture; leave out embed_dim"):
+        TemporalJEPAEmbedder(init_from="series-small", embed_dim=32).fit(X)
+
+
+def test_what_series_small_does_not_suit_starts_from_scratch() -> None:
+    plain = Sequences.from_arrays(random_walks(2, 1, 40))
+    assert start_of(plain).source == "series-small"
+    assert start_of(plain, architecture={"embed_dim": 8}).source == "scratch"
+    assert start_of(plain, "scratch").source == "scratch"
+    assert start_of(Sequences.from_arrays(random_walks(2, 1, 2049))).source == "scratch"
+    video = Sequences.from_arrays(np.zeros((2, 4, 8, 8), dtype=np.uint8))
+    assert start_of(video).source == "scratch"
+    tracks = replace(plain, places=[np.zeros((40, 2))] * 2)
+    assert start_of(tracks).source == "scratch"
+    assert PretrainConfig().resolved(10).steps == 300
+    warm = PretrainConfig().resolved(10, warm=True)
+    assert (warm.steps, warm.rate) == (100, PretrainConfig().resolved(10).rate / 10)
+
+
+def test_a_run_goes_on_from_its_start_and_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    data = Sequences.from_arrays(random_walks(8, 2, 60))
+    config = PretrainConfig(steps=3, save_every=2, device="cpu")
+    whole = pretrain(data, tmp_path / "whole", config)
+    stored = json.loads((whole / "config.json").read_text())
+    assert stored["init_from"] == "series-small"
+    assert len(stored["data"]["channels"]) == 2
+    broken = pretrain(data, tmp_path / "broken", config)
+    (broken / "checkpoint" / "step-00000003.pt").unlink()
+    again = pretrain(data, broken, config, resume=True)
+    for name, value in load_file(whole / "model.safetensors").items():
+        torch.testing.assert_close(
+            load_file(again / "model.safetensors")[name], value, atol=0, rtol=0
+        )
+
+
+def test_a_run_resumes_when_what_it_started_from_is_gone(tmp_path: Path) -> None:
+    data = Sequences.from_arrays(random_walks(8, 2, 60))
+    config = PretrainConfig(steps=2, save_every=1, device="cpu")
+    first = tmp_path / "first"
+    save_pretrained(from_pretrained("series-small"), first)
+    run = pretrain(data, tmp_path / "run", config, init_from=first)
+    (run / "checkpoint" / "step-00000002.pt").unlink()
+    shutil.rmtree(first)
+    before = load_file(run / "model.safetensors")
+    pretrain(data, run, config, resume=True)
+    after = load_file(run / "model.safetensors")
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    shutil.rmtree(run / "checkpoint")
+    with pytest.raises(FileNotFoundError, match="first"):
+        pretrain(data, run, config, resume=True)
+
+
+def test_a_fitted_embedder_keeps_to_its_channels(tmp_path: Path) -> None:
+    X = random_walks(6, 3, 40)
+    fitted = TemporalJEPAEmbedder(steps=1, random_state=0).fit(X)
+    fitted.save_pretrained(tmp_path / "saved")
+    loaded = TemporalJEPAEmbedder.from_pretrained(tmp_path / "saved")
+    assert (
+        (loaded.channels_, loaded.n_features_in_)
+        == (fitted.channels_, fitted.n_features_in_)
+        == (3, 3)
+    )
+    for embedder in (fitted, loaded):
+        for other in (X[:, :2], X[:, 0]):  # a table is one channel
+            with pytest.raises(
+                ValueError, match=r"expected series of 3 channels, as in fit, got [12]"
+            ):
+                embedder.transform(other)
+    stored = [
+        channels_of(read_config(folder))
+        for folder in (tmp_path / "saved", BUNDLED / "series-small")
+    ]
+    assert stored == [3, None]  # of the graph that `export` writes, too
+    general = TemporalJEPAEmbedder.from_pretrained("series-small")
+    assert general.channels_ is None
+    assert not hasattr(general, "n_features_in_")
+    table = TemporalJEPAEmbedder(steps=1, random_state=0).fit(X[:, 0])
+    with pytest.raises(ValueError, match="39 features"):
+        table.transform(X[:, 0, 1:])
+
+
+def test_names_of_starts_win_over_folders_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("scratch").mkdir()
+    Path("series-small").mkdir()
+    data = Sequences.from_arrays(random_walks(4, 2, 40))
+    general = pretrain(data, "a", PretrainConfig(steps=1, device="cpu"))
+    own = pretrain(data, "b", PretrainConfig(steps=1, device="cpu"), {"embed_dim": 32})
+    starts = [json.loads((run / "config.json").read_text())["init_from"] for run in (general, own)]
+    assert starts == ["series-small", "scratch"]
+    assert write_report(general).is_file()  # the map before training is of the bundled weights
+    np.save("d.npy", random_walks(4, 2, 40))
+    words = ["pretrain", "--data", "d.npy", "--steps", "1", "--device", "cpu", "--out"]
+    assert cli.main([*words, "c", "--init-from", "scratch", "--embed-dim", "32"]) == 0
+    assert json.loads(Path("c/config.json").read_text())["model"]["embed_dim"] == 32
+
+
+def test_a_resumed_run_refuses_another_architecture_and_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("d.npy", random_walks(4, 2, 40))
+    assert (
+        cli.main(["pretrain", "--data", "d.npy", "--out", "r", "--steps", "2", "--device", "cpu"])
+        == 0
+    )
+    assert "starts from series-small; --init-from scratch" in capsys.readouterr().out
+    assert cli.main(["pretrain", "--out", "r", "--resume"]) == 0
+    assert cli.main(["pretrain", "--out", "r", "--resume", "--dry-run"]) == 0
+    assert "32 a sequence of 256 timesteps" in capsys.readouterr().out
+    for words, message in (
+        (["--embed-dim", "64"], "model.embed_dim was 128 and is 64"),
+        (["--init-from", "scratch"], "keeps its start, series-small"),
+    ):
+        assert cli.main(["pretrain", "--out", "r", "--resume", *words]) != 0
+        assert message in capsys.readouterr().err
+    words = [
+        "pretrain",
+        "--data",
+        "d.npy",
+        "--out",
+        "s",
+        "--init-from",
+        "series-small",
+        "--embed-dim",
+        "32",
+    ]
+    assert cli.main(words) == 2
+    assert "--init-from brings its own embed_dim; leave out --embed-dim" in capsys.readouterr().err
+    np.save("one.npy", random_walks(4, 1, 40))
+    assert cli.main(["embed", "r", "one.npy", "--out", "z.npz"]) == 1
+    assert "one.npy has 1 channel, the run was trained on 2 channels" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="init_from is empty"):
+        start_of(Sequences.from_arrays(random_walks(4, 2, 40)), "")
