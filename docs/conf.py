@@ -28,12 +28,12 @@ napoleon_numpy_docstring = False
 
 
 def mark_code(app, what, name, obj, options, lines):
-    """Docstrings write `name`, as in Markdown; reStructuredText doubles the marks."""
+    """Turn `name` into ``name``: docstrings use Markdown's marks, reStructuredText doubles them."""
     lines[:] = re.sub(r"(?<![`:])`([^`]+)`(?!`)", r"``\1``", "\n".join(lines)).split("\n")
 
 
 def close_lists(app, what, name, obj, options, lines):
-    """A blank line after an indented part: docstrings are written to be read in the code, reStructuredText insists."""
+    """Add the blank line that reStructuredText requires after an indented part."""
     for i in range(len(lines) - 1, 0, -1):
         here, above = (len(line) - len(line.lstrip()) for line in (lines[i], lines[i - 1]))
         if lines[i].strip() and lines[i - 1].strip() and above > here:
