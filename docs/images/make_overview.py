@@ -133,7 +133,7 @@ def draw_plane(ax: Axes, features: np.ndarray, labels: np.ndarray, title: str) -
         side.set_color("#d0d7de")
 
 
-def main() -> None:
+def main(out: Path = OUT) -> None:
     """Embed BasicMotions with the bundled encoder and draw."""
     train, test = (read(DATA / f"BasicMotions_{part}.ts") for part in ("TRAIN", "TEST"))
     raw = [np.stack([x.T.ravel() for x in part.values]) for part in (train, test)]
@@ -166,9 +166,10 @@ def main() -> None:
         handletextpad=0.2,
         columnspacing=1.2,
     )
-    figure.savefig(OUT, metadata={"Date": None})
-    print(OUT)
+    figure.savefig(out, metadata={"Date": None})
+    plt.close(figure)
 
 
 if __name__ == "__main__":
     main()
+    print(OUT)
