@@ -173,7 +173,7 @@ def _encoder(
         model = random_init_like(model, task.seed)
     else:
         config = PretrainConfig(**{"seed": task.seed, "device": "cpu", **training})
-        fit_model(model, train, config.resolved(len(train), warm=start.pretrained))
+        fit_model(model, train, config, pretrained=start.pretrained)
     fit = time.perf_counter() - began
     model.eval()
     for pool in ("mean", "stats", "all") if model.config.resolutions else get_args(Pool):

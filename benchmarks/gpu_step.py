@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from temporal_jepa.config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig
 from temporal_jepa.data import Sequences
 from temporal_jepa.training.initial import initial_model
-from temporal_jepa.training.trainer import Trainer
+from temporal_jepa.training.trainer import Trainer, plan_batches
 
 SIZE = {
     "embed_dim": 384,
@@ -95,12 +95,10 @@ class Plain(nn.Module):
 def ours(
     films: np.ndarray, config: TemporalJEPAConfig, training: PretrainConfig
 ) -> Callable[[], object]:
-    model = initial_model(
-        Sequences.from_arrays(films),
-        0,
-        **{k: v for k, v in vars(config).items() if k != "input_dim"},
-    )
-    return Trainer(model, Sequences.from_arrays(films), training).advance
+    sequences = Sequences.from_arrays(films)
+    model = initial_model(sequences, 0, **vars(config))
+    training = training.resolved(len(sequences))
+    return Trainer(model, plan_batches(model, sequences, training), training).train_step
 
 
 def plain(

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import yaml
 
 from .. import checkpoint
-from ..config import Pool, PretrainConfig, in_words
+from ..config import Pool, PretrainConfig, ReadOptions, in_words
 from ..data import Sequences, read
 from ..data.series_tables import MissingColumnError
 from ..data.video import VIDEO_OPTIONS, is_video, shrunk
@@ -39,8 +39,8 @@ from ..model.export import export as write_graph
 from ..model.jepa import TemporalJEPA, random_init_like
 from ..report.report import write_report
 from ..training import run as runs
-from ..training.initial import Start, start_of
-from ..training.trainer import pick_device, plan_batches
+from ..training.initial import Start
+from ..training.trainer import pick_device
 from .console import Progress, check_out, command, facts, needs_folder, say, show
 from .main import MODEL_FIELDS, READING, as_flags
 
@@ -141,30 +141,24 @@ def pretrain(options: argparse.Namespace) -> None:
     config = PretrainConfig(**{f.name: getattr(options, f.name) for f in fields(PretrainConfig)})
     model = {name: value for name in MODEL_FIELDS if (value := getattr(options, name)) is not None}
     announce(options.data)
-    sequences, given = runs.load(options.data, _given(options))
-    if options.resume:
-        start = runs.stored_start(options.out, options.init_from, model)
-    else:
-        start = start_of(sequences, options.init_from, model)
-    config = config.resolved(len(sequences), warm=start.pretrained)
-    say(f"{options.data}: {_size(sequences)}", *(f"  {as_flags(note)}" for note in sequences.notes))
-    say(f"  starts from {start}")
+    plan = runs.plan(
+        options.data,
+        options.out if options.resume or not options.dry_run else None,
+        config,
+        model,
+        resume=options.resume,
+        init_from=options.init_from,
+        overwrite=options.overwrite,
+        options=ReadOptions.from_dict(_given(options)),
+    )
+    say(f"{options.data}: {_size(plan.sequences)}")
+    say(*(f"  {as_flags(note)}" for note in plan.sequences.notes))
+    say(f"  starts from {plan.start}")
     if options.dry_run:
-        resumed = Path(options.out) if options.resume else None
-        _dry_run(sequences, config, runs.first_network(resumed, sequences, start, config.seed))
+        _dry_run(plan)
         return
-    with Progress(config) as progress:
-        run = runs.pretrain(
-            sequences,
-            options.out,
-            config,
-            model,
-            resume=options.resume,
-            init_from=options.init_from,
-            overwrite=options.overwrite,
-            data_options=given,
-            on_row=progress.row,
-        )
+    with Progress(plan.config) as progress:
+        run = runs.execute(plan, progress.row)
     say(
         "",
         progress.verdict or "already trained to the last step",
@@ -183,13 +177,12 @@ def _size(sequences: Sequences) -> str:
     return f"{len(sequences)} sequences of {what}, {span} timesteps"
 
 
-def _dry_run(sequences: Sequences, config: PretrainConfig, network: TemporalJEPA) -> None:
-    batches = plan_batches(
-        network, sequences, config
-    )  # of single channels where they are trained on
+def _dry_run(plan: runs.Plan) -> None:
+    network = plan.model
+    config = plan.config
     settings = network.config
-    size = batches.size
-    sequences = batches.sequences
+    size = plan.batches.size
+    sequences = plan.batches.sequences  # single channels if they are trained on
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     longest = min(int(sequences.lengths.max()), settings.seq_len)
     tokens = -(-longest // settings.patch) * math.prod(settings.cells)
@@ -482,7 +475,8 @@ def inspect(options: argparse.Namespace) -> None:
     sequences = read(path, **given)
     facts(sequences.summary())
     say(*(f"note: {as_flags(note)}" for note in sequences.notes))
-    if (window := runs.load(sequences, given)[1].get("window")) != given.get("window"):
+    read_options = ReadOptions.from_dict(given)
+    if (window := runs.load(sequences, read_options)[1].window) != read_options.window:
         say(
             f"note: pretrain cuts this one series into windows of {window} timesteps by itself; --window sets another"
         )

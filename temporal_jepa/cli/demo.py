@@ -16,14 +16,13 @@ import numpy as np
 import torch
 
 from .. import checkpoint
-from ..config import PretrainConfig
+from ..config import PretrainConfig, ReadOptions
 from ..data import read
 from ..data.moving_digits import generate_clips
 from ..embed import embed_sequences
 from ..files import GENERAL, SCRATCH, WEIGHTS, write_atomically
 from ..report.report import write_report
 from ..training import run as runs
-from ..training.initial import start_of
 from ..version import __version__
 from .commands import score, write_embeddings
 from .console import Progress, command, facts, needs_folder, say, show
@@ -206,19 +205,16 @@ def _job(
         "",
         f"{run.name} ({text}): {len(train)} sequences to train on, labels unseen; {len(test)} to test",
     )
-    config = PretrainConfig(steps=steps, device="cpu").resolved(
-        len(train), warm=start_of(train, init_from).pretrained
+    plan = runs.plan(
+        train,
+        run,
+        PretrainConfig(steps=steps, device="cpu"),
+        init_from=init_from,
+        overwrite=True,
+        options=ReadOptions.from_dict(options),
     )
-    with Progress(config) as progress:
-        runs.pretrain(
-            train,
-            run,
-            config,
-            init_from=init_from,
-            overwrite=True,
-            data_options=options,
-            on_row=progress.row,
-        )
+    with Progress(plan.config) as progress:
+        runs.execute(plan, progress.row)
     model = checkpoint.from_pretrained(run)
     for name, part in (("embeddings.npz", train), ("embeddings-test.npz", test)):
         write_embeddings(run / name, part, embed_sequences(model, part))

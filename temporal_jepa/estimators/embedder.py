@@ -105,10 +105,11 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         }
         start = start_of(sequences, self.init_from, chosen)
         model = start.model(sequences, seed)
-        config = config.resolved(len(sequences), warm=start.pretrained)
         self._count_features_out(model, sequences)
         history: list[dict[str, Any]] = []
-        self.model_ = train(model, sequences, config, on_row=history.append)
+        self.model_ = train(
+            model, sequences, config, pretrained=start.pretrained, on_row=history.append
+        )
         self.history_ = history
         return self
 

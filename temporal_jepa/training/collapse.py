@@ -1,6 +1,5 @@
 """Diagnostics of representation collapse: standard deviation and effective rank of the tokens."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +11,8 @@ COLLAPSED_STD = 0.02
 WEAK_STD = 0.1
 WEAK_RANK = 0.08  # of the largest possible rank
 UNLEARNED_LOSS = 0.98  # relative loss; 1 is the loss of predicting the mean target
+
+Level = Literal["collapsed", "weak", "healthy", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Verdict:
     weak: the encoder uses little of its width
     """
 
-    level: Literal["collapsed", "weak", "healthy", "unknown"]
+    level: Level
     reasons: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -105,36 +106,28 @@ def collapse_verdict(
     >>> print(collapse_verdict([0.85], [6.5], width=64, samples=[8]))
     healthy: no sign of collapse (std 0.85 of the token scale, effective rank 6.5 of 7)
     """
-    verdict = _verdict_of_tokens(std, rank, width, samples)
+    level: Level = "unknown"
+    reason = "fewer than three sequences share any position, so std cannot be measured"
+    if std:
+        middle = len(std) // 2
+        median_std = sorted(std)[middle]
+        largest_ranks = [min(width, n - 1) for n in samples]
+        median_rank, largest = sorted(zip(rank, largest_ranks, strict=True))[middle]
+        if median_std < COLLAPSED_STD or median_rank < min(1.5, 0.75 * largest):
+            level = "collapsed"
+            reason = (
+                "all sequences have nearly the same tokens; raise variance_weight, lower lr, or "
+                'look for a few extreme sequences (normalize "instance" rescales them)'
+            )
+        elif median_std < WEAK_STD or median_rank < WEAK_RANK * largest:
+            level = "weak"
+            reason = "the encoder uses little of its width"
+        else:
+            level = "healthy"
+            reason = "no sign of collapse"
+        reason += f" (std {median_std:.2f} of the token scale, "
+        reason += f"effective rank {median_rank:.1f} of {largest})"
     if relative_loss <= UNLEARNED_LOSS:
-        return verdict
-    reason = "the prediction is no better than the mean target, train longer"
-    level = verdict.level if verdict.level == "collapsed" else "weak"
-    return Verdict(level, (reason, *verdict.reasons))
-
-
-def _verdict_of_tokens(
-    std: list[float], rank: list[float], width: int, samples: list[int]
-) -> Verdict:
-    if not std:
-        reason = "fewer than three sequences share any position, so std cannot be measured"
-        return Verdict("unknown", (reason,))
-    if not all(map(math.isfinite, [*std, *rank])):
-        return Verdict("unknown", ("the statistics are not finite",))
-    middle = len(std) // 2
-    median_std = sorted(std)[middle]
-    possible = [min(width, n - 1) for n in samples]
-    median_rank, max_rank = sorted(zip(rank, possible, strict=True))[middle]
-    measured = (
-        f"std {median_std:.2f} of the token scale, effective rank {median_rank:.1f} of {max_rank}"
-    )
-    if median_std < COLLAPSED_STD or median_rank < min(1.5, 0.75 * max_rank):
-        advice = (
-            "raise variance_weight, lower lr, or look for a few extreme sequences "
-            '(normalize "instance" rescales them)'
-        )
-        reason = f"the encoder maps all sequences to nearly the same tokens ({measured})"
-        return Verdict("collapsed", (reason, advice))
-    if median_std < WEAK_STD or median_rank < WEAK_RANK * max_rank:
-        return Verdict("weak", (f"the encoder uses little of its width ({measured})",))
-    return Verdict("healthy", (f"no sign of collapse ({measured})",))
+        return Verdict(level, (reason,))
+    unlearned = "the prediction is no better than the mean target, train longer"
+    return Verdict("collapsed" if level == "collapsed" else "weak", (unlearned, reason))

@@ -1,4 +1,4 @@
-"""The model before the first training step: a pretrained encoder that suits the data, or random weights."""
+"""The model before the first training step: pretrained weights or random ones."""
 
 import os
 import warnings
@@ -73,7 +73,8 @@ class Start:
             return initial_model(sequences, seed, **self.architecture)
         model = from_pretrained(BUNDLED / GENERAL if self.source == GENERAL else self.source)
         stored = vars(model.config)
-        differing = [name for name, value in self.architecture.items() if stored.get(name) != value]
+        requested = make_config(**{**stored, **self.architecture})
+        differing = [name for name, value in vars(requested).items() if value != stored[name]]
         if differing:
             raise ValueError(
                 f"init_from brings its own architecture; leave out {', '.join(differing)}, "

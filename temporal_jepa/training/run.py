@@ -1,12 +1,14 @@
-"""A run folder: what pretraining leaves on disk, so that nothing is lost and every later step can read it.
+"""A run folder: pretraining that can be interrupted, resumed and read by every later step.
 
-`config.json`, `model.safetensors` and `README.md` (see `checkpoint`), `metrics.jsonl` with one row every `log_every`
-steps, and `checkpoint/step-N.pt`, the newest two, from which a run resumes.
+It holds `config.json`, `model.safetensors` and `README.md` (see `checkpoint`), `metrics.jsonl` with
+one row every `log_every` steps, and the newest two of `checkpoint/step-N.pt`.
 """
 
 import contextlib
 import gc
 import hashlib
+import importlib.util
+import io
 import json
 import os
 import pickle
@@ -16,6 +18,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,15 +26,16 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
+from filelock import FileLock, Timeout
 
 from ..checkpoint import save_pretrained
-from ..config import PretrainConfig, make_config
+from ..config import PretrainConfig, ReadOptions, make_config
 from ..data import Sequences, read
 from ..files import CARD, CONFIG, WEIGHTS, read_config, write_atomically
-from ..model.jepa import TemporalJEPA
+from ..model.jepa import TemporalJEPA, draw_model
 from ..version import __version__
 from .initial import Start, start_of
-from .trainer import Row, Trainer, pick_device, plan_batches
+from .trainer import Batches, Row, Trainer, pick_device, plan_batches
 
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoint"
@@ -49,13 +53,39 @@ WRITTEN = (
     "model.onnx",
     "model.pt2",
 )
+# Entries of config.json in which a resumed run may differ, for each part that is compared.
 FREE_TO_CHANGE = {
-    "device",
-    "save_every",
-    "log_every",
-    "watch_every",
-    "tensorboard",
-}  # a resumed run may differ here
+    "model": (),
+    "pretrain": ("device", "save_every", "log_every", "watch_every", "tensorboard"),
+    "data": ("path", "options"),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A pretraining run, decided but not begun. `plan` makes it, `execute` carries it out.
+
+    Args:
+        folder: the run folder; None for a plan that is only shown.
+        resume: continue the run in the folder.
+        overwrite: replace the run in the folder.
+        sequences: training data.
+        start: where training starts.
+        config: how to train, resolved.
+        model: before the first step; of a resumed run, before its checkpoint is loaded.
+        batches: what the model is trained on.
+        details: the content of `config.json`.
+    """
+
+    folder: Path | None
+    resume: bool
+    overwrite: bool
+    sequences: Sequences
+    start: Start
+    config: PretrainConfig
+    model: TemporalJEPA
+    batches: Batches
+    details: Mapping[str, Any]
 
 
 def pretrain(
@@ -67,142 +97,182 @@ def pretrain(
     resume: bool = False,
     init_from: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-    data_options: Mapping[str, Any] | None = None,
+    data_options: ReadOptions | Mapping[str, Any] | None = None,
     on_row: Callable[[Row], None] = lambda row: None,
 ) -> Path:
-    """Pretrain without labels and leave a run folder. Under torchrun, every process calls this.
+    """Pretrain without labels and write a run folder. Under torchrun, every process calls this.
 
     Args:
         data: `Sequences`, or what `read` takes: a path, a DataFrame, an array.
-        out: the run folder, created when missing.
+        out: the run folder, created if missing.
         config: how to train; default `PretrainConfig()`.
         model: fields of `TemporalJEPAConfig` that differ from `RECIPE`.
-        resume: go on from the newest checkpoint in `out`, with the same data and settings.
-        init_from: what to start from: a saved model or "series-small" (then `model` must be empty), or "scratch"; None:
-            `start_of` decides. A resumed run keeps to what it started from.
-        overwrite: replace the run that `out` holds.
-        data_options: keyword arguments of `read`, also stored in `config.json`.
+        resume: continue from the newest checkpoint in `out`, with the same data and settings.
+        init_from: a model to start from, "series-small", or "scratch"; the default depends on the
+            data, see `start_of`. A resumed run keeps its start.
+        overwrite: replace the run in `out`.
+        data_options: how to read the data; stored in `config.json`.
         on_row: called with each row of metrics, in the first process only.
 
     Returns:
         The run folder.
 
     Raises:
-        ValueError: for data that cannot be trained on, settings out of range, an `out` that already holds a run, or a
-            resume whose data or settings differ.
+        ValueError: for data that cannot be trained on, settings out of range, an `out` that already
+            holds a run, or a resumed run whose data or settings differ.
         KeyboardInterrupt, SystemExit: after SIGINT or SIGTERM, once a checkpoint is written.
         OSError: if the folder cannot be written; the last checkpoint is then still whole.
     """
+    if not isinstance(data_options, ReadOptions):
+        data_options = ReadOptions.from_dict(data_options or {})
+    return execute(
+        plan(
+            data,
+            out,
+            config,
+            model,
+            resume=resume,
+            init_from=init_from,
+            overwrite=overwrite,
+            options=data_options,
+        ),
+        on_row,
+    )
+
+
+def plan(
+    data: Any,
+    out: str | os.PathLike[str] | None = None,
+    config: PretrainConfig | None = None,
+    architecture: Mapping[str, Any] | None = None,
+    *,
+    resume: bool = False,
+    init_from: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    options: ReadOptions | None = None,
+) -> Plan:
+    """Read the data, decide everything about the run, and write nothing. Arguments as `pretrain`.
+
+    Raises:
+        ValueError: if the run cannot be carried out, as `pretrain`.
+    """
     config = config or PretrainConfig()
-    folder = Path(out)
-    restarted = (
-        int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
-    )  # by torchrun, after a failure
-    resume = resume or (restarted and (folder / CONFIG).exists())
-    _refuse(folder, resume, overwrite)
-    sequences, options = load(data, data_options or {})
-    if resume:
-        start = stored_start(folder, init_from, model)
+    stored = None
+    folder = None
+    if out is not None:
+        folder = Path(out)
+        restarted_by_torchrun = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+        resume = resume or (restarted_by_torchrun and (folder / CONFIG).exists())
+        _check_folder(folder, resume, overwrite)
+        stored = read_config(folder) if resume else None
+    sequences, options = load(data, options or ReadOptions())
+    start = start_of(sequences, init_from, architecture)
+    if stored is not None:
+        first = Start.stored(stored)
+        if init_from is not None and start.source != first.source:
+            raise ValueError(
+                f"{folder}: a resumed run keeps its start, {first}; leave out init_from"
+            )
+        start = replace(first, architecture={**stored["model"], **(architecture or {})})
+    config = config.resolved(len(sequences), start.pretrained)
+    if folder is not None and resume and _checkpoints(folder):
+        model = draw_model(make_config(**start.architecture), config.seed)
     else:
-        start = start_of(sequences, init_from, model)
-    config = config.resolved(len(sequences), warm=start.pretrained)
-    network = first_network(folder if resume else None, sequences, start, config.seed)
-    plan_batches(
-        network, sequences, config
-    )  # refuse what cannot be trained on before anything is written
-    described = _described(network, sequences, config, options, start)
-    described["model"] |= (
-        (model or {}) if resume else {}
-    )  # what is asked for, to be compared with what was
-    with _process_group(config), _locked(folder):
-        first = not dist.is_initialized() or dist.get_rank() == 0
-        trainer = Trainer(
-            network, sequences, config
-        )  # whatever can fail fails here, before an old run is touched
-        recorder = _Recorder(folder, config, first, on_row)
-        state = _newest_checkpoint(folder) if resume else None
-        if first:
-            _refuse(folder, resume, overwrite)  # again, now that the folder is ours
-            _prepare(folder, resume, described)
-            _keep_rows(folder / METRICS, up_to=int(state["step"]) if state else 0)
+        model = start.model(sequences, config.seed)
+    batches = plan_batches(model, sequences, config)
+    details = _describe(model, sequences, config, options, start)
+    if stored is not None:
+        _check_same_run(stored, details)
+    return Plan(folder, resume, overwrite, sequences, start, config, model, batches, details)
+
+
+def execute(plan: Plan, on_row: Callable[[Row], None] = lambda row: None) -> Path:
+    """Train as planned and write the run folder; `on_row`, result and errors as `pretrain`."""
+    folder = plan.folder
+    assert folder is not None
+    with _process_group(plan.config), _locked(folder):
+        # Whatever can fail fails before an old run is touched.
+        trainer = Trainer(plan.model, plan.batches, plan.config)
+        recorder = _Recorder(folder, plan.config, on_row)
+        state = _newest_checkpoint(folder) if plan.resume else None
+        if _is_first():
+            _check_folder(folder, plan.resume, plan.overwrite)  # again, now that it is locked
+            if not plan.resume:
+                _clear(folder)
+            write_atomically(folder / CONFIG, _json(plan.details))
+            _truncate_metrics(folder / METRICS, up_to=state["step"] if state else 0)
         if state is not None:
             trainer.restore(state)
         with recorder:
             trainer.run(on_row=recorder.row, on_step=recorder.step)
-            if first:
-                save_pretrained(network, folder, described)
-            recorder.leave_if_stopped()
+            if _is_first():
+                save_pretrained(plan.model, folder, plan.details)
+        recorder.exit_if_stopped()
     return folder
 
 
-def load(data: Any, options: Mapping[str, Any]) -> tuple[Sequences, dict[str, Any]]:
-    """Sequences to train on, and the keyword arguments of `read` that give them again.
+def load(data: Any, options: ReadOptions) -> tuple[Sequences, ReadOptions]:
+    """Sequences to train on, and the options that read them, and later files, in the same way.
 
-    A lone recording is cut into windows, an eighth of it and at most 256 timesteps each, unless `window` is given.
+    A single recording is cut into windows of an eighth of its length, at most 256 timesteps, unless
+    `window` is given.
     """
-    sequences = data if isinstance(data, Sequences) else read(data, **options)
-    if sequences.frame is not None and options.get("layout") == "scene":
-        return sequences, {
-            **options,
-            "agents": sequences.frame[1],
-        }  # later files get as many places for agents
-    if sequences.frame is not None and sequences.times is not None and not options.get("fps"):
-        steps = [
-            float(t[1] - t[0]) for t in sequences.times if len(t) > 1
-        ]  # later films are read at the same rate
-        options = {**options, "fps": round(1 / steps[0], 6)} if steps else options
+    sequences = data if isinstance(data, Sequences) else read(data, options)
+    if options.layout == "scene" and sequences.frame is not None:
+        return sequences, replace(options, agents=sequences.frame[1])
+    if sequences.frame is not None and options.fps is None:
+        options = replace(options, fps=_frame_rate(sequences))
     window = min(int(sequences.lengths[0]) // 8, 256)
-    if len(sequences) > 1 or options.get("window") or window < 8:
-        return sequences, dict(options)
-    return sequences.windows(window), {**options, "window": window}
+    if len(sequences) == 1 and options.window is None and window >= 8:
+        return sequences.windows(window), replace(options, window=window)
+    return sequences, options
+
+
+def _frame_rate(sequences: Sequences) -> float | None:
+    for times in sequences.times or []:
+        if len(times) > 1:
+            return round(1 / float(times[1] - times[0]), 6)
+    return None
 
 
 class _Recorder:
-    """Writes rows and checkpoints while training, and turns SIGINT and SIGTERM into a last checkpoint."""
+    """Writes metrics and checkpoints during training; stops it after SIGINT or SIGTERM."""
 
-    def __init__(
-        self, folder: Path, config: PretrainConfig, first: bool, on_row: Callable[[Row], None]
-    ):
+    def __init__(self, folder: Path, config: PretrainConfig, on_row: Callable[[Row], None]):
         self.folder = folder
         self.config = config
-        self.first = first
         self.on_row = on_row
-        self.stop = self.agreed = (
-            0  # the signal this process got; the one that all processes know of
-        )
+        self.received = 0  # the signal that this process received
+        self.agreed = 0  # the signal on which all processes stop
+        self.on_exit = contextlib.ExitStack()
         self.board: Any = None
-        self.previous: dict[int, Any] = {}
-        self.open_board: Callable[[str], Any] | None = None
-        if config.tensorboard and first:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                raise ImportError(
-                    "tensorboard needs its extra: pip install 'temporal-jepa[tensorboard]'"
-                ) from None
-            self.open_board = SummaryWriter
+        if config.tensorboard and importlib.util.find_spec("tensorboard") is None:
+            raise ImportError(
+                "tensorboard needs its extra: pip install 'temporal-jepa[tensorboard]'"
+            )
 
     def __enter__(self) -> "_Recorder":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self.previous[number] = signal.signal(number, self._signalled)
-        if self.open_board is not None:
-            self.board = self.open_board(str(self.folder / BOARD))
+                previous = signal.signal(number, self._receive)
+                self.on_exit.callback(signal.signal, number, previous)
+        if self.config.tensorboard and _is_first():
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = self.on_exit.enter_context(SummaryWriter(str(self.folder / BOARD)))
         return self
 
     def __exit__(self, *error: object) -> None:
-        for number, handler in self.previous.items():
-            signal.signal(number, handler)
-        if self.board is not None:
-            self.board.close()
+        self.on_exit.close()
 
-    def _signalled(self, number: int, frame: object) -> None:
-        if self.stop:  # asked twice: do not wait for the step to end
+    def _receive(self, number: int, frame: object) -> None:
+        if self.received:  # a second signal: do not wait for the step to end
             raise KeyboardInterrupt
-        self.stop = number
+        self.received = number
 
     def row(self, row: Row) -> None:
-        if not self.first:
+        """Log a row of metrics."""
+        if not _is_first():
             return
         with (self.folder / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
@@ -213,20 +283,20 @@ class _Recorder:
         self.on_row(row)
 
     def step(self, trainer: Trainer) -> bool:
-        """Save when it is time; True when a signal asked to stop (in any process)."""
-        last = trainer.step == self.config.steps
-        if dist.is_initialized() and (trainer.step % self.config.log_every == 0 or last):
-            flag = torch.tensor(self.stop, device=trainer.device)
-            dist.all_reduce(flag, op=dist.ReduceOp.MAX)
-            self.agreed = int(flag)
-        elif not dist.is_initialized():
-            self.agreed = self.stop
-        due = trainer.step % self.config.save_every == 0 or last
-        if self.first and (due or self.agreed):
+        """Write a checkpoint if one is due. Returns True if any process received a signal."""
+        self.agreed = self.received
+        if dist.is_initialized():
+            self.agreed = 0
+            if trainer.is_due(self.config.log_every):
+                flag = torch.tensor(self.received, device=trainer.device)
+                dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+                self.agreed = int(flag)
+        if _is_first() and (self.agreed or trainer.is_due(self.config.save_every)):
             save_checkpoint(self.folder, trainer)
         return bool(self.agreed)
 
-    def leave_if_stopped(self) -> None:
+    def exit_if_stopped(self) -> None:
+        """Leave as the signal would have done."""
         if self.agreed == signal.SIGINT:
             raise KeyboardInterrupt
         if self.agreed:
@@ -235,28 +305,26 @@ class _Recorder:
 
 def save_checkpoint(folder: Path, trainer: Trainer, keep: int = 2) -> Path:
     """Write `checkpoint/step-N.pt`, whole or not at all, and delete all but the newest `keep`."""
-    if not all(bool(value.isfinite().all()) for value in trainer.model.parameters()):
+    if not all(bool(weight.isfinite().all()) for weight in trainer.model.parameters()):
         raise FloatingPointError(
             f"the weights are not finite at step {trainer.step}; lower lr ({trainer.config.lr})"
         )
+    content = io.BytesIO()
+    torch.save(trainer.state(), content)
     path = folder / CHECKPOINTS / f"step-{trainer.step:08d}.pt"
-    path.parent.mkdir(exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            torch.save(trainer.state(), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    for old in sorted(path.parent.glob("step-*.pt"))[:-keep]:
+    write_atomically(path, content.getvalue())
+    for old in _checkpoints(folder)[:-keep]:
         old.unlink()
     return path
 
 
+def _checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    return sorted((folder / CHECKPOINTS).glob("step-*.pt"))
+
+
 def _newest_checkpoint(folder: Path) -> dict[str, Any] | None:
-    paths = sorted((folder / CHECKPOINTS).glob("step-*.pt"))
+    paths = _checkpoints(folder)
     if not paths:
         return None
     try:
@@ -272,154 +340,117 @@ def _newest_checkpoint(folder: Path) -> dict[str, Any] | None:
         ValueError,
         pickle.UnpicklingError,
     ) as error:
+        cause = str(error).partition("\n")[0] or type(error).__name__
         other = f"resume again from {paths[-2].name}" if paths[1:] else "start again"
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{paths[-1]} is damaged ({reason}); delete it to {other}") from None
+        raise ValueError(f"{paths[-1]} is damaged ({cause}); delete it to {other}") from None
     return state
 
 
-def _refuse(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Refuse to overwrite a run, to resume none, and ever to touch files of somebody else."""
-    holds_run = _is_run(folder)
-    if resume and not holds_run:
+def _check_folder(folder: Path, resume: bool, overwrite: bool) -> None:
+    """Refuse to replace a run unasked, to resume none, and to overwrite files that no run wrote."""
+    if _is_run(folder):
+        if resume or overwrite:
+            return
+        raise ValueError(
+            f"{folder} already holds a run; choose another folder, continue it (resume=True, "
+            "--resume) or replace it (overwrite=True, --overwrite)"
+        )
+    if resume:
         raise ValueError(f"{folder} holds no run to resume; start one without resume")
-    foreign = [
-        name
-        for name in (*WRITTEN, CHECKPOINTS, BOARD)
-        if not holds_run and (folder / name).exists()
-    ]
+    foreign = [name for name in (*WRITTEN, CHECKPOINTS, BOARD) if (folder / name).exists()]
     if foreign:
         raise ValueError(
-            f"{folder} is no run, but holds {', '.join(foreign)}, which a run would replace; "
-            "choose another folder"
-        )
-    if holds_run and not resume and not overwrite:
-        raise ValueError(
-            f"{folder} already holds a run; choose another folder, go on with it (resume=True, --resume) "
-            "or replace it (overwrite=True, --overwrite)"
+            f"{folder} is not a run folder but contains {', '.join(foreign)}, which pretrain would "
+            "overwrite; choose another folder"
         )
 
 
 def _is_run(folder: Path) -> bool:
     try:
         return "pretrain" in read_config(folder)
-    except (OSError, ValueError):
-        return (folder / CONFIG).is_file() and (
-            folder / METRICS
-        ).is_file()  # a run whose configuration was damaged
+    except (OSError, ValueError):  # a run whose configuration is damaged is still a run
+        return (folder / CONFIG).is_file() and (folder / METRICS).is_file()
 
 
-def first_network(
-    resumed: Path | None,
-    sequences: Sequences,
-    start: Start,
-    seed: int,
-) -> TemporalJEPA:
-    """The model before the first step; of a resumed run its weights come from the checkpoint, not from its start."""
-    if resumed is not None and start.pretrained and any((resumed / CHECKPOINTS).glob("step-*.pt")):
-        return TemporalJEPA(make_config(**read_config(resumed)["model"]))
-    return start.model(sequences, seed)
+def _clear(folder: Path) -> None:
+    """Delete the run in a folder, and no other file."""
+    for path in [*(folder / name for name in WRITTEN), *_checkpoints(folder)]:
+        path.unlink(missing_ok=True)
+    shutil.rmtree(folder / BOARD, ignore_errors=True)
 
 
-def stored_start(
-    folder: str | os.PathLike[str],
-    init_from: str | os.PathLike[str] | None = None,
-    model: Mapping[str, Any] | None = None,
-) -> Start:
-    """Where the run in the folder started; ValueError if `init_from` is something else."""
-    start = Start.stored(read_config(Path(folder)))
-    names = () if init_from is None else (os.fspath(init_from), os.path.abspath(init_from))
-    if names and start.source not in names:
-        raise ValueError(f"{folder}: a resumed run keeps its start, {start}; leave out init_from")
-    return start if start.pretrained else Start(start.source, dict(model or {}))
-
-
-def _prepare(folder: Path, resume: bool, config: dict[str, Any]) -> None:
-    """Check that a resumed run is the same; clear an old one that is replaced; write `config.json`."""
-    if resume:
-        old = read_config(folder)
-        _check_same_run(old, json.loads(_json(config)), folder)
-    else:
-        for path in [
-            *(folder / name for name in WRITTEN),
-            *(folder / CHECKPOINTS).glob("step-*.pt"),
-        ]:
-            path.unlink(missing_ok=True)
-        shutil.rmtree(folder / BOARD, ignore_errors=True)
-    write_atomically(folder / CONFIG, _json(config))
-
-
-def _check_same_run(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
-    for part in ("model", "pretrain", "data"):
-        skip = {"path", "options"} if part == "data" else FREE_TO_CHANGE
-        before = old.get(part, {})
-        now = new[part]
-        for name in now.keys() - skip:
-            if before.get(name) != now[name]:
+def _check_same_run(stored: Mapping[str, Any], details: Mapping[str, Any]) -> None:
+    details = json.loads(_json(details))  # tuples become lists, as in what is stored
+    for part, free in FREE_TO_CHANGE.items():
+        before = stored.get(part, {})
+        for name, value in details[part].items():
+            if name not in free and before.get(name) != value:
                 raise ValueError(
-                    f"{folder}: a resumed run must have the same settings and data, but {part}.{name} was "
-                    f"{before.get(name)!r} and is {now[name]!r}; start a new run, with init_from to keep the weights"
+                    "a resumed run must have the same settings and data, but "
+                    f"{part}.{name} was {before.get(name)!r} and is {value!r}; start a new run, "
+                    "with init_from to keep the weights"
                 )
 
 
-def _keep_rows(path: Path, up_to: int) -> None:
-    """Drop rows of metrics past the checkpoint, and a last line cut short by a kill."""
+def _truncate_metrics(path: Path, up_to: int) -> None:
+    """Drop the rows after a checkpoint, and a last line that was cut short."""
     rows = []
-    if up_to and path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
             with contextlib.suppress(json.JSONDecodeError):
                 if json.loads(line)["step"] <= up_to:
-                    rows.append(line + "\n")
+                    rows.append(line)
     write_atomically(path, "".join(rows).encode())
 
 
 def facts(sequences: Sequences) -> dict[str, Any]:
-    """What `config.json` says of the data: `n`, `channels`, `lengths`, and a `digest` that tells two data sets apart.
+    """What `config.json` says about the data; the `digest` identifies its values.
 
-    The channels of a film are its pixels, thousands without a name, and are left out.
-    Above 256 MB the digest is taken from 4096 sequences, evenly spaced.
+    The channels of a video are its pixels, thousands without a name, and are left out. Above 256 MB
+    the digest covers 4096 sequences, evenly spaced.
     """
-    digest = hashlib.sha256(sequences.lengths.tobytes())
-    small = sum(x.nbytes for x in sequences.values) < 2**28
-    for i in (
-        range(len(sequences)) if small else np.linspace(0, len(sequences) - 1, 4096).astype(int)
-    ):
-        digest.update(np.ascontiguousarray(sequences.values[i]).tobytes())
+    rows = np.arange(len(sequences))
+    if sum(x.nbytes for x in sequences.values) >= 2**28:
+        rows = np.linspace(0, len(sequences) - 1, 4096).astype(int)
     lengths = sequences.lengths
+    digest = hashlib.sha256(lengths.tobytes())
+    for row in rows:
+        digest.update(np.ascontiguousarray(sequences.values[row]).tobytes())
+    is_video = sequences.frame is not None and sequences.frame[0] > 1
     return {
         "n": len(sequences),
-        "channels": [] if sequences.frame and sequences.frame[0] > 1 else list(sequences.channels),
+        "channels": [] if is_video else list(sequences.channels),
         "lengths": [int(lengths.min()), int(np.median(lengths)), int(lengths.max())],
         "digest": digest.hexdigest()[:16],
     }
 
 
-def _described(
-    network: TemporalJEPA,
+def _describe(
+    model: TemporalJEPA,
     sequences: Sequences,
     config: PretrainConfig,
-    options: dict[str, Any],
+    options: ReadOptions,
     start: Start,
 ) -> dict[str, Any]:
-    """All that `config.json` says: the model, how it was trained, on what, where."""
-    environment = {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "platform": platform.platform(),
-        "threads": torch.get_num_threads(),
-        "processes": int(os.environ.get("WORLD_SIZE", "1")),
-    }
-    path = (
-        os.path.abspath(sequences.source) if os.path.exists(sequences.source) else sequences.source
-    )
+    """The content of `config.json`."""
+    path = sequences.source
+    if os.path.exists(path):
+        path = os.path.abspath(path)
+    given = {name: getattr(options, name) for name in options.given()}
     return {
         "format": 1,
         "version": __version__,
-        "model": dict(vars(network.config)),
+        "model": vars(model.config),
         "pretrain": vars(config),
-        "data": {"path": path, "options": options, **facts(sequences)},
+        "data": {"path": path, "options": given, **facts(sequences)},
         "init_from": start.source,
-        "environment": environment,
+        "environment": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "platform": platform.platform(),
+            "threads": torch.get_num_threads(),
+            "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        },
     }
 
 
@@ -427,14 +458,19 @@ def _json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, indent=2).encode() + b"\n"
 
 
+def _is_first() -> bool:
+    """Whether this is the only process of a run, or the first of those that torchrun started."""
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
 @contextlib.contextmanager
 def _process_group(config: PretrainConfig) -> Iterator[None]:
-    """Join the processes that torchrun started, for the time of the run; an error there ends this process too."""
+    """Join the processes that torchrun started; an error in one of them ends all of them."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
         yield
         return
-    cuda = pick_device(config.device).type == "cuda"
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(minutes=10))
+    backend = "nccl" if pick_device(config.device).type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=timedelta(minutes=10))
     try:
         dist.barrier()
         yield
@@ -446,21 +482,15 @@ def _process_group(config: PretrainConfig) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder while training, so that two runs never write into one; a killed run holds nothing."""
+    """Lock the folder, so that two runs never write into one; a killed run holds no lock."""
     folder.mkdir(parents=True, exist_ok=True)
+    if not _is_first():
+        yield
+        return
     try:
-        import fcntl
-    except ImportError:  # Windows: no advisory locks of this kind
-        yield
-        return
-    if dist.is_initialized() and dist.get_rank() > 0:
-        yield
-        return
-    with (folder / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"{folder} is in use by another run; wait for it or choose another folder"
-            ) from None
-        yield
+        with FileLock(folder / LOCK, timeout=0):
+            yield
+    except Timeout:
+        raise ValueError(
+            f"{folder} is in use by another run; wait for it or choose another folder"
+        ) from None

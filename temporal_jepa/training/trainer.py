@@ -1,7 +1,8 @@
-"""Pretraining: a short loop on PyTorch's engine, resumable anywhere, alone or under torchrun.
+"""The training loop, on one process or under torchrun.
 
-The order of sequences is a function of (seed, epoch), crops of (seed, epoch, index), masks and dropout of (seed, step);
-so a checkpoint needs no random state, and an interrupted run ends in the weights of the uninterrupted one.
+Every random choice is a function of the seed and the place in training: the order of sequences of
+(seed, epoch), a crop of (seed, epoch, sequence), masks and dropout of (seed, step). So a checkpoint
+stores no random state, and an interrupted run ends in the weights of an uninterrupted one.
 """
 
 import math
@@ -19,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..config import PretrainConfig as PretrainConfig
+from ..config import PretrainConfig
 from ..data.sequences import Sequences, missing, stack
 from ..embed import check_channels, single_channels
 from ..model.ema import momentum_at
@@ -27,23 +28,32 @@ from ..model.jepa import TemporalJEPA
 from .collapse import collapse_verdict, position_statistics
 
 Row = dict[str, Any]
-STATISTICS_VALUES = 2**23  # most values of the sequences that collapse statistics come from
+# Collapse statistics come from at most this many values.
+STATISTICS_VALUES = 2**23
 
 
 class Batches:
-    """The training batches as pure functions of the step: nothing to save, nothing to restore."""
+    """The training batches as functions of the step, so there is no state to save.
+
+    Args:
+        sequences: at least two.
+        config: its `batch_size`, `crop` and `seed` decide the batches.
+        seq_len: longest crop, in timesteps.
+        shortest: shortest crop, in timesteps; shorter sequences are not cropped.
+    """
 
     def __init__(self, sequences: Sequences, config: PretrainConfig, seq_len: int, shortest: int):
-        sequences.check_observed()
         if len(sequences) < 2:
             raise ValueError(
-                f"{sequences.source}: pretraining compares sequences and needs at least 2, got {len(sequences)}; "
-                "cut a long recording into windows with window=LENGTH"
+                f"{sequences.source}: pretraining compares sequences and needs at least 2, got "
+                f"{len(sequences)}; cut a long recording into windows with window=LENGTH"
             )
-        if (longest := min(int(sequences.lengths.max()), seq_len)) < shortest:
+        longest = min(int(sequences.lengths.max()), seq_len)
+        if longest < shortest:
             raise ValueError(
-                f"{sequences.source}: the longest training window has {longest} timesteps, but a masked and a visible "
-                f"patch need {shortest}; choose a smaller patch_len, a larger seq_len or longer series"
+                f"{sequences.source}: the longest training window has {longest} timesteps, but a "
+                f"masked and a visible patch need {shortest}; choose a smaller patch_len, a larger "
+                "seq_len or longer series"
             )
         self.sequences = sequences
         self.config = config
@@ -52,145 +62,182 @@ class Batches:
         self.size = min(config.batch_size, len(sequences))
         self._order = lru_cache(maxsize=2)(self._permutation)
 
-    def _permutation(self, epoch: int) -> npt.NDArray[np.int64]:
-        return np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.sequences))
+    def values(self, step: int) -> Tensor:
+        """The batch of a step: float32 `(B, T, C)`, cropped, padded with NaN."""
+        share = self._random(2, step).uniform(self.config.crop, 1.0)
+        places = range(step * self.size, (step + 1) * self.size)
+        return torch.from_numpy(stack([self._crop(place, share) for place in places]))
+
+    def generator(self, step: int) -> torch.Generator:
+        """The random generator that draws the masks of a step."""
+        return torch.Generator().manual_seed(random_seed(self.config.seed, 4, step))
 
     def epoch(self, step: int) -> int:
         """Epoch of the first sequence of step `step` (0-based)."""
         return step * self.size // len(self.sequences)
 
-    def values(self, step: int) -> Tensor:
-        """Batch of step `step`: float32 `(B, T, C)`, cropped, padded with NaN."""
-        places = np.arange(step * self.size, (step + 1) * self.size)
-        share = np.random.default_rng([self.config.seed, 2, step]).uniform(self.config.crop, 1.0)
-        crops = []
-        for place in places.tolist():
-            epoch, within = divmod(place, len(self.sequences))
-            index = int(self._order(epoch)[within])
-            x = self.sequences.values[index]
-            length = min(max(round(share * len(x)), self.shortest), len(x), self.seq_len)
-            noise = np.random.default_rng([self.config.seed, 3, epoch, index])
-            start = int(noise.random() * (len(x) - length + 1))
-            if missing(x[start : start + length]):  # a gap: move to where something was observed
-                anchor = noise.choice(np.flatnonzero(~np.isnan(x).all(1)))
-                start = int(np.clip(anchor - length // 2, 0, len(x) - length))
-            crops.append(x[start : start + length])
-        return torch.from_numpy(stack(crops))
+    def _crop(self, place: int, share: float) -> npt.NDArray[Any]:
+        """A random crop of the sequence at a place in the order of all epochs."""
+        epoch, within = divmod(place, len(self.sequences))
+        index = int(self._order(epoch)[within])
+        x = self.sequences.values[index]
+        length = min(max(round(share * len(x)), self.shortest), len(x), self.seq_len)
+        random = self._random(3, epoch, index)
+        start = int(random.random() * (len(x) - length + 1))
+        if missing(x[start : start + length]):  # move to where something was observed
+            anchor = random.choice(np.flatnonzero(~np.isnan(x).all(1)))
+            start = int(np.clip(anchor - length // 2, 0, len(x) - length))
+        return x[start : start + length]
 
-    def generator(self, step: int) -> torch.Generator:
-        """Random state of the masks of step `step`."""
-        state = np.random.SeedSequence([self.config.seed, 4, step]).generate_state(1)[0]
-        return torch.Generator().manual_seed(int(state))
+    def _permutation(self, epoch: int) -> npt.NDArray[np.int64]:
+        return self._random(1, epoch).permutation(len(self.sequences))
+
+    def _random(self, *purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self.config.seed, *purpose])
 
 
 def plan_batches(model: TemporalJEPA, sequences: Sequences, config: PretrainConfig) -> Batches:
-    """The batches this model would be trained on; ValueError when it cannot be trained on these sequences.
+    """The batches on which a model is trained.
 
-    A model with `views` is trained on every channel by itself.
+    A multi-resolution model is trained on single channels, each resampled to its `seq_len`.
+
+    Raises:
+        ValueError: if the model cannot be trained on these sequences.
     """
     check_channels(model, sequences)
+    sequences.check_observed()
     if model.config.resolutions and len(sequences) > 1:
-        sequences = single_channels(sequences.check_observed(), model.config.seq_len)
+        sequences = single_channels(sequences, model.config.seq_len)
     return Batches(sequences, config, model.config.seq_len, 2 * model.config.patch)
 
 
 class Trainer:
-    """Model, optimizer and step count; `advance` does one optimizer step.
+    """Model, optimizer and step count; `train_step` does one optimizer step.
 
-    Under torchrun each process takes its share of the same global batch, so results do not depend on their number
-    beyond the order of floating-point sums.
+    Under torchrun, each process takes its share of the same global batch, so results do not depend
+    on the number of processes, except for the order of floating-point sums.
+
+    Args:
+        model: trained in place.
+        batches: from `plan_batches`.
+        config: resolved, see `PretrainConfig.resolved`.
     """
 
-    def __init__(self, model: TemporalJEPA, sequences: Sequences, config: PretrainConfig):
-        self.rank, self.world = (
-            (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-        )
-        self.config = config.resolved(len(sequences))
-        self.step = 0
-        self.batches = plan_batches(model, sequences, config)
-        parts = self.world * config.accumulate
-        if self.batches.size % parts:
+    def __init__(self, model: TemporalJEPA, batches: Batches, config: PretrainConfig):
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.world = dist.get_world_size() if dist.is_initialized() else 1
+        if batches.size % (self.world * config.accumulate):
             raise ValueError(
-                f"a batch of {self.batches.size} does not split into {self.world} processes x {config.accumulate} parts"
+                f"a batch of {batches.size} does not split into {self.world} processes x "
+                f"{config.accumulate} parts"
             )
+        self.config = config
+        self.batches = batches
+        self.step = 0
         self.device = pick_device(config.device)
-        self.bf16 = config.precision == "bf16" or (
-            config.precision == "auto" and self.device.type == "cuda"
-        )
+        on_cuda = self.device.type == "cuda"
+        self.bf16 = config.precision == "bf16" or (config.precision == "auto" and on_cuda)
         self.model = model.to(self.device).train()
-        decayed = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
-        plain = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": config.weight_decay},
-                {"params": plain, "weight_decay": 0.0},
-            ],
-            lr=self.config.rate,
-            betas=(0.9, 0.95),
-            fused=self.device.type != "mps",
-        )
+        self.optimizer = make_optimizer(model, config, fused=self.device.type != "mps")
         self.parallel: nn.Module = self.model
         if self.world > 1:
             self.parallel = DistributedDataParallel(self.model)
         if config.compile:
             self.parallel = torch.compile(self.parallel)  # type: ignore[assignment]
 
-    def lr(self, step: int) -> float:
-        """Learning rate of step `step` (0-based): linear warm-up, then a half cosine to 0."""
-        warmup = max(1, round(self.config.warmup * self.config.steps))
-        if step < warmup:
-            return self.config.rate * (step + 1) / warmup
-        return (
-            self.config.rate
-            * 0.5
-            * (1 + math.cos(math.pi * (step - warmup) / max(1, self.config.steps - warmup)))
-        )
+    def run(self, on_row: Callable[[Row], None], on_step: Callable[["Trainer"], bool]) -> None:
+        """Train to the last step, or until `on_step` returns True; see `train`."""
+        began = time.perf_counter()
+        since = began
+        counted = self.step
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            while self.step < self.config.steps:
+                terms = self.train_step()
+                if self.is_due(self.config.log_every):
+                    row = self.metrics(terms)
+                    now = time.perf_counter()
+                    samples = (self.step - counted) * self.batches.size
+                    row["samples_per_s"] = samples / max(now - since, 1e-9)
+                    row["elapsed_s"] = now - began
+                    if self.is_due(self.config.watch_every):
+                        row |= self.collapse_statistics(row["relative_loss"])
+                    since = time.perf_counter()
+                    counted = self.step
+                    on_row(row)
+                if on_step(self):
+                    break
+        self.model.eval()
 
     def train_step(self) -> dict[str, Tensor]:
-        """One step: forward target and context, backward and step, EMA. Returns scalar tensors."""
+        """One optimizer step and EMA update. Returns the terms of the loss, scalars."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(self.step)
         x = self.batches.values(self.step)
         visible = self.model.draw_masks(x, self.batches.generator(self.step))
-        noise = int(
-            np.random.SeedSequence([self.config.seed, 5, self.step, self.rank]).generate_state(1)[0]
-        )
-        torch.default_generator.manual_seed(
-            noise
-        )  # for dropout; `train` gives the caller's state back
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(noise)
-        totals: dict[str, Tensor] = {}
-        count = self.batches.size // (self.world * self.config.accumulate)
-        for part in range(self.config.accumulate):
-            start = (part * self.world + self.rank) * count
-            last = part == self.config.accumulate - 1
-            wait = self.parallel.no_sync() if self.world > 1 and not last else nullcontext()  # type: ignore[operator]
-            with wait, torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                terms = self.parallel(
-                    x[start : start + count].to(self.device),
-                    visible[:, start : start + count].to(self.device),
-                )
-                (terms["loss"] / self.config.accumulate).backward()
-            for name, value in terms.items():
-                totals[name] = totals.get(name, 0.0) + value.detach() / self.config.accumulate
-        totals["grad_norm"] = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self._seed_dropout()
+        terms = self._accumulate_gradients(x, visible)
+        terms["grad_norm"] = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.model.update_target(self.momentum())
+        return terms
+
+    def _accumulate_gradients(self, x: Tensor, visible: Tensor) -> dict[str, Tensor]:
+        """Forward and backward of this process's share of the batch, part by part."""
+        totals: dict[str, Tensor] = {}
+        parts = self.config.accumulate
+        count = self.batches.size // (self.world * parts)
+        for part in range(parts):
+            start = (part * self.world + self.rank) * count
+            rows = slice(start, start + count)
+            synchronize = self.world == 1 or part == parts - 1
+            wait = nullcontext() if synchronize else self.parallel.no_sync()  # type: ignore[operator]
+            with wait, torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                terms = self.parallel(x[rows].to(self.device), visible[:, rows].to(self.device))
+                (terms["loss"] / parts).backward()
+            for name, value in terms.items():
+                totals[name] = totals.get(name, 0.0) + value.detach() / parts
         return totals
 
-    def values(self, terms: dict[str, Tensor]) -> dict[str, float]:
-        """Terms of a step as numbers, averaged over processes."""
-        row = torch.stack(list(terms.values())) / self.world
-        if self.world > 1:
-            dist.all_reduce(row)
-        return dict(zip(terms, row.tolist(), strict=True))
+    def _seed_dropout(self) -> None:
+        """Seed the global generators for this step; `run` restores the caller's state."""
+        seed = random_seed(self.config.seed, 5, self.step, self.rank)
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+    def lr(self, step: int) -> float:
+        """Learning rate of step `step` (0-based): linear warm-up, then a half cosine to 0."""
+        peak = self.config.rate
+        warmup = max(1, round(self.config.warmup * self.config.steps))
+        if step < warmup:
+            return peak * (step + 1) / warmup
+        progress = (step - warmup) / max(1, self.config.steps - warmup)
+        return peak * 0.5 * (1 + math.cos(math.pi * progress))
 
     def momentum(self) -> float:
-        """Momentum of the target after the step just taken."""
+        """Momentum of the target encoder after the step just taken."""
         return momentum_at(self.step, self.config.steps, self.model.config.momentum)
+
+    def is_due(self, every: int) -> bool:
+        """Whether the step just taken is the last one or a multiple of `every`."""
+        return self.step % every == 0 or self.step == self.config.steps
+
+    def metrics(self, terms: dict[str, Tensor]) -> Row:
+        """The row of metrics of the step just taken, its terms averaged over processes."""
+        values = torch.stack(list(terms.values())) / self.world
+        if self.world > 1:
+            dist.all_reduce(values)
+        row: Row = {"step": self.step, "epoch": self.batches.epoch(self.step)}
+        row.update(zip(terms, values.tolist(), strict=True))
+        if not math.isfinite(row["loss"] + row["grad_norm"]):
+            raise FloatingPointError(
+                f"the loss is not finite at step {self.step}; lower lr ({self.config.lr})"
+            )
+        row["lr"] = self.lr(self.step - 1)
+        row["momentum"] = self.momentum()
+        return row
 
     @torch.no_grad()
     def collapse_statistics(self, relative_loss: float) -> Row:
@@ -215,42 +262,6 @@ class Trainer:
             "verdict": str(verdict),
         }
 
-    def run(self, on_row: Callable[[Row], None], on_step: Callable[["Trainer"], bool]) -> None:
-        """Advance to the last step, or until `on_step` says True; see `train`. Leaves the model in evaluation mode."""
-        config = self.config
-        began = time.perf_counter()
-        since = began
-        counted = self.step
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            while self.step < config.steps:
-                terms = self.train_step()
-                final = self.step == config.steps
-                if self.step % config.log_every == 0 or final:
-                    values = self.values(terms)
-                    if not math.isfinite(values["loss"] + values["grad_norm"]):
-                        raise FloatingPointError(
-                            f"the loss is not finite at step {self.step}; lower lr ({config.lr})"
-                        )
-                    now = time.perf_counter()
-                    speed = (self.step - counted) * self.batches.size / max(now - since, 1e-9)
-                    row: Row = {
-                        "step": self.step,
-                        "epoch": self.batches.epoch(self.step),
-                        **values,
-                        "lr": self.lr(self.step - 1),
-                        "momentum": self.momentum(),
-                        "samples_per_s": speed,
-                        "elapsed_s": now - began,
-                    }
-                    if self.step % config.watch_every == 0 or final:
-                        row |= self.collapse_statistics(values["relative_loss"])
-                    since = time.perf_counter()
-                    counted = self.step
-                    on_row(row)
-                if on_step(self):
-                    break
-        self.model.eval()
-
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds: the step, weights and optimizer moments."""
         return {
@@ -266,36 +277,45 @@ class Trainer:
         self.step = int(state["step"])
 
 
+def make_optimizer(
+    model: nn.Module, config: PretrainConfig, fused: bool = True
+) -> torch.optim.Optimizer:
+    """AdamW with weight decay on matrices only."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in trained if p.ndim >= 2]
+    vectors = [p for p in trained if p.ndim < 2]
+    return torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": config.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ],
+        lr=config.rate,
+        betas=(0.9, 0.95),
+        fused=fused,
+    )
+
+
+def random_seed(*entropy: int) -> int:
+    """A seed for torch from the numbers that identify a random choice."""
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
+
+
 def pick_device(name: str) -> torch.device:
-    """The torch device called `name`; "auto" is CUDA (this process's), else MPS, else the CPU."""
-    if name == "auto":
-        name = (
-            "cuda"
-            if torch.cuda.is_available()
-            else "mps"
-            if torch.backends.mps.is_available()
-            else "cpu"
-        )
+    """The torch device called `name`; "auto" is the accelerator if there is one, else the CPU."""
+    usable = torch.device("cpu")
+    if torch.accelerator.is_available():
+        usable = torch.accelerator.current_accelerator() or usable
     try:
-        device = torch.device(name)
-        if device.type == "meta":
-            raise TypeError
+        device = usable if name == "auto" else torch.device(name)
     except (RuntimeError, TypeError):
         raise ValueError(
             f"device must be 'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ..., got {name!r}"
         ) from None
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError(
-            "device 'mps' was asked for, but this torch sees no such device: temporal-jepa doctor"
-        )
+    if device.type not in ("cpu", usable.type):
+        raise ValueError(f"device {name!r} is not available here; see temporal-jepa doctor")
     if device.type == "cuda":
-        if not torch.cuda.is_available():
-            raise ValueError(
-                "device 'cuda' was asked for, but this torch sees no such device: temporal-jepa doctor"
-            )
-        device = torch.device(
-            "cuda", int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index
-        )
+        if device.index is None:
+            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(device)
     return device
 
@@ -305,9 +325,9 @@ def train(
     sequences: Sequences,
     config: PretrainConfig | None = None,
     *,
+    pretrained: bool = False,
     on_row: Callable[[Row], None] = lambda row: None,
     on_step: Callable[[Trainer], bool] = lambda trainer: False,
-    state: dict[str, Any] | None = None,
 ) -> TemporalJEPA:
     """Train in memory, in place.
 
@@ -315,19 +335,18 @@ def train(
         model: from `initial_model`, or loaded.
         sequences: at least two.
         config: default `PretrainConfig()`.
+        pretrained: whether the model is trained already, for the defaults of `steps` and `lr`.
         on_row: called with each row of metrics (see `docs/cli.md`, metrics.jsonl).
-        on_step: called after each step; True ends the training there.
-        state: of a `Trainer`, to go on from.
+        on_step: called after each step; returning True stops the training.
 
     Returns:
         The same model, in evaluation mode on its device.
 
     Raises:
         ValueError: for data that cannot be trained on.
-        FloatingPointError: if the loss stops being finite; the weights are then of no use.
+        FloatingPointError: if the loss is not finite; the weights are then useless.
     """
-    trainer = Trainer(model, sequences, config or PretrainConfig())
-    if state is not None:
-        trainer.restore(state)
-    trainer.run(on_row, on_step)
+    config = (config or PretrainConfig()).resolved(len(sequences), pretrained)
+    batches = plan_batches(model, sequences, config)
+    Trainer(model, batches, config).run(on_row, on_step)
     return model

@@ -34,7 +34,6 @@ def test_the_verdict_names_what_collapsed() -> None:
     assert verdict_of(same_sequence, observed).level == "collapsed"
     assert verdict_of(one_direction, observed).level == "collapsed"
     assert verdict_of(healthy[:2], observed[:2]).level == "unknown"
-    assert collapse_verdict([float("nan")], [1.0], 16, [9]).level == "unknown"
 
 
 def test_the_verdict_has_one_level() -> None:

@@ -16,7 +16,7 @@ from temporal_jepa import PretrainConfig, Sequences, TemporalJEPA, from_pretrain
 from temporal_jepa.embed import embed_sequences
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.run import facts
-from temporal_jepa.training.trainer import Batches, Trainer, train
+from temporal_jepa.training.trainer import Batches, Trainer, plan_batches, train
 
 TINY = {
     "embed_dim": 16,
@@ -44,6 +44,11 @@ def same_weights(a: TemporalJEPA, b: TemporalJEPA) -> bool:
     return ours.keys() == theirs.keys() and all(
         torch.equal(ours[name], theirs[name]) for name in ours
     )
+
+
+def trainer_of(config: PretrainConfig) -> Trainer:
+    model = initial_model(tracks(), **TINY)
+    return Trainer(model, plan_batches(model, tracks(), config), config)
 
 
 def test_batches_are_functions_of_the_step() -> None:
@@ -95,7 +100,7 @@ def test_a_run_is_reproducible_and_learns_something() -> None:
 
 
 def test_ema_follows_the_optimizer_step() -> None:
-    trainer = Trainer(initial_model(tracks(), **TINY), tracks(), replace(SHORT, warmup=0.0))
+    trainer = trainer_of(replace(SHORT, warmup=0.0, lr=2e-3))
     name = "transformer.blocks.0.up.weight"
     target = trainer.model.target_encoder.get_parameter(name).clone()
     trainer.train_step()
@@ -113,9 +118,7 @@ def test_crops_never_fall_into_a_gap() -> None:
 
 
 def test_learning_rate_warms_up_and_falls_to_zero() -> None:
-    trainer = Trainer(
-        initial_model(tracks(), **TINY), tracks(), replace(SHORT, steps=100, warmup=0.1, lr=1.0)
-    )
+    trainer = trainer_of(replace(SHORT, steps=100, warmup=0.1, lr=1.0))
     rates = [trainer.lr(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[9] == pytest.approx(1.0)
@@ -417,7 +420,7 @@ def test_files_of_somebody_else_are_never_replaced(tmp_path: Path) -> None:
     for overwrite in (False, True):
         with pytest.raises(
             ValueError,
-            match=r"is no run, but holds README\.md, checkpoint, which a run would replace",
+            match=r"is not a run folder but contains README\.md, checkpoint",
         ):
             pretrain(tracks(), tmp_path, SHORT, TINY, overwrite=overwrite)
     assert (tmp_path / "README.md").read_text() == "thesis"
