@@ -659,7 +659,7 @@ def test_errors_of_the_machine(
     def fail(*given: Any, **options: Any) -> None:
         raise error
 
-    monkeypatch.setattr(runs, "pretrain", fail)
+    monkeypatch.setattr(runs, "execute", fail)
     words = ["pretrain", "--data", data, "--out", tmp_path / "r", *READ, *FAST]
     assert part in tj.refuses(*words)
     with pytest.raises(type(error)):
@@ -868,7 +868,7 @@ def test_the_unit_of_time_is_a_flag_and_stays_with_the_run(tj: Terminal, tmp_pat
     stored = read_config(run)
     assert stored["data"]["options"] == {
         "layout": "tracks",
-        "features": "speed",
+        "features": ["speed"],
         "time_unit": 3600.0,
     }
     again = commands.read_as_trained(str(file), cli.parse("embed", [str(run), str(file)]), stored)
