@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from temporal_jepa.evaluation import probes
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -13,11 +15,13 @@ def test_an_example_learns_and_writes_a_report(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("aeon")
-    assert len((EXAMPLES / f"{name}.py").read_text("utf-8").splitlines()) < 60
     monkeypatch.syspath_prepend(str(EXAMPLES))
-    scores = importlib.import_module(name).main(tmp_path / "run", steps=3)
-    assert set(scores) == {"untrained", "pretrained"}
-    assert min(scores.values()) > 0.5  # of three or four kinds: guessing is below .4
+    # MiniRocket takes most of the time and is no part of the example.
+    monkeypatch.setattr(probes, "controls", lambda train, test, seed: {})
+    result = importlib.import_module(name).main(tmp_path / "run", steps=3)
+    accuracy = {row["features"]: row["accuracy"] for row in result["scores"]}
+    assert {"untrained encoder", "pretrained encoder"} <= set(accuracy)
+    assert min(accuracy.values()) > 0.5  # guessing one of three or more classes is below .4
     page = (tmp_path / "run" / "report.html").read_text("utf-8")
     assert ("Each path starts at its dot." in page) == (name == "trajectories")
 

@@ -5,30 +5,26 @@ import io
 import json
 import logging
 import math
-import re
 import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import yaml
 
 from .. import checkpoint
-from ..config import Pool, PretrainConfig, ReadOptions, in_words
+from ..config import PretrainConfig, ReadOptions, in_words
 from ..data import Sequences, read
 from ..data.series_tables import MissingColumnError
-from ..data.video import VIDEO_OPTIONS, is_video, shrunk
-from ..embed import check_channels, embed_sequences, embed_timesteps, embed_tokens
-from ..evaluation import probes
-from ..evaluation.attentive import attentive_probe
+from ..data.video import VIDEO_OPTIONS, is_video
+from ..embed import embed_sequences, embed_timesteps
+from ..evaluation.score import score, split
 from ..files import (
-    BUNDLED,
     CONFIG,
-    GENERAL,
     WEIGHTS,
     channels_of,
     folder_of,
@@ -36,10 +32,8 @@ from ..files import (
     write_atomically,
 )
 from ..model.export import export as write_graph
-from ..model.jepa import TemporalJEPA, random_init_like
 from ..report.report import write_report
 from ..training import run as runs
-from ..training.initial import Start
 from ..training.trainer import pick_device
 from .console import Progress, check_out, command, facts, needs_folder, say, show
 from .main import MODEL_FIELDS, READING, as_flags
@@ -55,7 +49,6 @@ SHAPING = (
     "time_unit",
 )
 """Options that name no columns of a file."""
-Kind = probes.ProbeKind | Literal["attentive"]
 
 
 def _given(
@@ -307,7 +300,7 @@ def probe(options: argparse.Namespace) -> None:
         train, test = split(train, options.seed)
         how = f"no --test: scored on {len(test)} sequences of {file} held out from the classifier, not from pretraining"
     say(how)
-    result = score(run, train, test, options.kind, options.pool, options.seed)
+    result = score(run, train, test, kind=options.kind, pool=options.pool, seed=options.seed)
     result |= {"train": file, "test": options.test or f"held out of {file}"}
     write_atomically(out, json.dumps(result, indent=2).encode() + b"\n")
     title = f"{options.kind} on {len(train)} sequences, {len(test)} to test, {result['n_classes']} classes"
@@ -328,111 +321,6 @@ def _compare(sequences: Sequences, config: Mapping[str, Any]) -> None:
             f"warning: {sequences.source} has changed since the run was trained on it",
             file=sys.stderr,
         )
-
-
-def split(sequences: Sequences, seed: int, share: float = 0.3) -> tuple[Sequences, Sequences]:
-    """Hold out a share of each class; windows of one series, "a@0", and parts of one track, "a#1", stay together."""
-    labels = _labels(sequences)
-    series = [name.rsplit("@", 1)[0] for name in sequences.ids]
-    owner = np.array(
-        series if sequences.places is None else [re.sub(r"#\d+$", "", name) for name in series]
-    )
-    held: list[str] = []
-    for label in np.unique(labels):
-        names = np.unique(owner[labels == label])
-        count = max(1, round(share * len(names))) if len(names) > 1 else 0
-        held += np.random.default_rng(seed).permutation(names)[:count].tolist()
-    test = np.isin(owner, held)
-    if not test.any() or test.all():
-        raise ValueError(
-            f"{sequences.source}: too few sequences of a class to hold some out; name others with --test"
-        )
-    return sequences.select(~test), sequences.select(test)
-
-
-def _labels(sequences: Sequences) -> npt.NDArray[np.str_]:
-    if sequences.labels is None:
-        films = sequences.frame is not None and sequences.frame[0] > 1
-        how = (
-            "put the films of each class into a folder of its own"
-            if films
-            else "name their column: --label COL"
-        )
-        raise ValueError(f"{sequences.source} has no labels, and a probe needs them; {how}")
-    return sequences.labels
-
-
-def score(
-    run: Path,
-    train: Sequences,
-    test: Sequences,
-    kind: Kind = "ridge",
-    pool: Pool = "all",
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Accuracy of the run's embedding and of its controls, in the form of probe.json.
-
-    The untrained encoder has the run's architecture, normaliser and seed: all that it lacks is the training. With kind
-    "attentive" a learnt query reads tokens (of the raw values, timesteps), and nothing is pooled.
-    """
-    labels = _labels(train), _labels(test)
-    model = checkpoint.from_pretrained(run)
-    stored = read_config(run)
-    first_seed = stored.get("pretrain", {}).get("seed", 0)
-    start = Start.stored(stored)
-    for part in (train, test):
-        check_channels(model, part)
-    encoders = {
-        "untrained encoder": random_init_like(model, first_seed),
-        "pretrained encoder": model,
-    }
-    encoders |= (
-        {f"{GENERAL} as it is": checkpoint.from_pretrained(BUNDLED / GENERAL)}
-        if start.source == GENERAL
-        else {}
-    )
-    names, counts = np.unique(labels[0], return_counts=True)
-    commonest = str(names[counts.argmax()])
-    about = {
-        "train": train.source,
-        "test": test.source,
-        "n_train": len(train),
-        "n_test": len(test),
-        "n_classes": len(names),
-        "commonest": commonest,
-        "majority": float((labels[1] == commonest).mean()),
-        "seed": seed,
-    }
-    if kind == "attentive":
-        return {"probe": kind, **about, "scores": _attended(encoders, train, test, seed)}
-    features = probes.controls(shrunk(train).values, shrunk(test).values, seed)
-    rocket = {name: features.pop(name) for name in ("MiniRocket",) if name in features}
-    for name, encoder in encoders.items():
-        features[name] = embed_sequences(encoder, train, pool), embed_sequences(encoder, test, pool)
-    return {
-        "probe": kind,
-        "pool": pool,
-        **about,
-        "scores": probes.compare({**features, **rocket}, *labels, kind, seed),
-    }
-
-
-def _attended(
-    encoders: Mapping[str, TemporalJEPA], train: Sequences, test: Sequences, seed: int
-) -> list[dict[str, Any]]:
-    """Rows of the attentive probe, on the values themselves (a timestep a token) and on each encoder's tokens."""
-    raw = [shrunk(part).batch(range(len(part))) for part in (train, test)]
-    tokens: dict[str, Any] = {"raw values": [(np.nan_to_num(x), ~np.isnan(x).all(-1)) for x in raw]}
-    tokens |= {
-        name: [embed_tokens(model, part) for part in (train, test)]
-        for name, model in encoders.items()
-    }
-    rows = []
-    for name, (known, asked) in tokens.items():
-        cells = encoders[name].config.cells if name in encoders else (1, 1)
-        accuracy = attentive_probe(known, train.labels, asked, test.labels, cells, seed)
-        rows.append({"features": name, "probe": "attentive", "accuracy": accuracy})
-    return rows
 
 
 def report(options: argparse.Namespace) -> None:

@@ -20,11 +20,12 @@ from ..config import PretrainConfig, ReadOptions
 from ..data import read
 from ..data.moving_digits import generate_clips
 from ..embed import embed_sequences
+from ..evaluation.score import score
 from ..files import GENERAL, SCRATCH, WEIGHTS, write_atomically
 from ..report.report import write_report
 from ..training import run as runs
 from ..version import __version__
-from .commands import score, write_embeddings
+from .commands import write_embeddings
 from .console import Progress, command, facts, needs_folder, say, show
 
 EXTRAS = {

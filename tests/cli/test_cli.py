@@ -525,37 +525,6 @@ def test_probe_says_when_its_data_has_changed(tj: Terminal, run: Path, tmp_path:
     assert "data.csv has changed since the run was trained on it" in error
 
 
-def test_split_keeps_parts_of_a_track_together() -> None:
-    time = [10 * k + 1000 * (k >= 8) for k in range(16)]
-    import pandas as pd
-
-    frames = [
-        pd.DataFrame(
-            {"id": f"t{k}", "time": time, "lon": np.arange(16) / 1e3, "lat": k, "kind": "ab"[k % 2]}
-        )
-        for k in range(8)
-    ]
-    tracks = read(pd.concat(frames), gap=500, window=4)
-    assert tracks.ids[:3] == ["t0#1@0", "t0#1@4", "t0#2@0"]
-    train, test = commands.split(tracks, seed=0)
-    assert not {name.split("#")[0] for name in train.ids} & {
-        name.split("#")[0] for name in test.ids
-    }
-
-
-def test_split_keeps_windows_of_a_series_together(data: Path) -> None:
-    windows = read(data, id="track", time="t", label="kind", window=4)
-    train, test = commands.split(windows, seed=0)
-    owners = [{name.split("@")[0] for name in part.ids} for part in (train, test)]
-    assert not owners[0] & owners[1]
-    assert len(owners[1]) == 4
-    assert set(test.labels.tolist()) == {"a", "b"}  # type: ignore[union-attr]
-    with pytest.raises(ValueError, match="too few"):
-        commands.split(
-            windows.select(np.array([name.startswith("s1@") for name in windows.ids])), seed=0
-        )
-
-
 def test_report_export_and_inspect(tj: Terminal, data: Path, run: Path, tmp_path: Path) -> None:
     report = tmp_path / "r.html"
     code, out, error = tj("report", run, "--out", report)
