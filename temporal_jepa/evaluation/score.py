@@ -157,7 +157,7 @@ def _encoders(
 def _attentive_scores(
     encoders: Mapping[str, TemporalJEPA], train: Sequences, test: Sequences, seed: int
 ) -> list[dict[str, Any]]:
-    """The attentive probe on raw values, one timestep a token, and on the tokens of each encoder."""
+    """Attentive probe on raw values, one timestep a token, and on the tokens of each encoder."""
     tokens = {"raw values": (_value_tokens(train), _value_tokens(test), (1, 1))}
     for name, encoder in encoders.items():
         tokens[name] = (
