@@ -49,7 +49,7 @@ from temporal_jepa.config import PretrainConfig
 from temporal_jepa.data import Sequences, read
 from temporal_jepa.data.trajectories import movement
 from temporal_jepa.embed import embed_sequences
-from temporal_jepa.evaluation.neighbors import standard
+from temporal_jepa.evaluation.neighbors import standardize
 from temporal_jepa.evaluation.probes import minirocket_features, raw_features
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.trainer import train as pretrain
@@ -258,8 +258,8 @@ def retrieve(
 
 
 def _distances(asked: Array, among: Array) -> Array:
-    a = standard(asked, among)
-    b = standard(among)
+    a = standardize(asked, among)
+    b = standardize(among)
     return np.asarray((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T)
 
 

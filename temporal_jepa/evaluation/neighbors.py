@@ -1,113 +1,124 @@
-"""What is alike? The nearest of many vectors, exactly. Arrays in, arrays out.
+"""Exact k-nearest-neighbor search over embeddings.
 
-Legend: `n` indexed vectors, `m` asked for, `F` features.
+Legend of shapes: `n` indexed vectors, `m` queries, `F` features, `k` neighbors.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
 
 Array = npt.NDArray[Any]
-BLOCK = 2**22  # distances held at once
+CONSTANT = 1e-9  # a feature with a smaller standard deviation is constant
 
 
-def standard(Z: npt.ArrayLike, by: npt.ArrayLike | None = None) -> Array:
-    """Every feature of `(m, F)` with the mean 0 and deviation 1 that it has in `by` `(n, F)`, default in `Z` itself.
+def standardize(Z: npt.ArrayLike, reference: npt.ArrayLike | None = None) -> Array:
+    """Features with mean 0 and standard deviation 1 over the reference vectors.
 
-    A NaN becomes the mean, 0; so does what does not vary.
+    A missing value (NaN) counts as the mean and becomes 0; so does every value of a feature that is
+    constant in the reference.
+
+    Args:
+        Z: float `(m, F)`.
+        reference: float `(n, F)`; None: `Z` itself.
+
+    Returns:
+        float64 `(m, F)`.
     """
     Z = np.asarray(Z, dtype=np.float64)
-    rows = Z if by is None else np.asarray(by, dtype=np.float64)
-    seen = ~np.isnan(rows)
-    count = np.maximum(seen.sum(0), 1)
-    mean = np.where(seen, rows, 0.0).sum(0) / count
-    spread = np.sqrt(np.where(seen, (rows - mean) ** 2, 0.0).sum(0) / count)
-    varies = spread > 1e-9
-    return np.where(varies & ~np.isnan(Z), (Z - mean) / np.where(varies, spread, 1.0), 0.0)
+    if reference is None:
+        reference = Z
+    with np.errstate(invalid="ignore"):  # the mean of a feature that is missing everywhere
+        scaler = StandardScaler().fit(np.asarray(reference, dtype=np.float64))
+    rows: Array = scaler.transform(Z)
+    varies = scaler.var_ > CONSTANT**2
+    return np.where(varies & ~np.isnan(rows), rows, 0.0)
 
 
 class Index:
-    """Vectors to be searched, by Euclidean distance over standardised features.
+    """Vectors to search by Euclidean distance over standardized features.
 
     Args:
         Z: float `(n, F)`, for example embeddings; NaN is a missing value and counts as the mean.
-        ids: names of the rows, default their positions 0..n-1.
+        ids: names of the rows; None: their positions 0..n-1.
 
     Raises:
-        ValueError: if `Z` is no table of at least one row, or `ids` are not one for each row.
+        ValueError: if `Z` is not a table of at least one row, or `ids` has another length.
 
-    >>> near, distance = Index([[0.0], [1.0], [3.0], [8.0]], ["a", "b", "c", "d"]).nearest([[0.9]], k=2)
-    >>> near.tolist()
+    >>> index = Index([[0.0], [1.0], [3.0], [8.0]], ["a", "b", "c", "d"])
+    >>> ids, distances = index.nearest([[0.9]], k=2)
+    >>> ids.tolist()
     [['b', 'a']]
     """
 
     def __init__(self, Z: npt.ArrayLike, ids: Sequence[str] | Array | None = None):
         self.Z = np.asarray(Z, dtype=np.float64)
-        if self.Z.ndim != 2 or not len(self.Z):
+        if self.Z.ndim != 2 or len(self.Z) == 0:
             raise ValueError(
-                f"expected vectors of shape (n, features), at least one, got {self.Z.shape}"
+                f"expected vectors of shape (n, features) with n at least 1, got {self.Z.shape}"
             )
         self.ids = np.arange(len(self.Z)) if ids is None else np.asarray(ids)
         if self.ids.shape != (len(self.Z),):
             raise ValueError(
-                f"expected {len(self.Z)} ids, one for each vector, got shape {self.ids.shape}"
+                f"expected {len(self.Z)} ids, one per vector, got shape {self.ids.shape}"
             )
-        self.rows = standard(self.Z)
+        self.rows = standardize(self.Z)
+        self.search = NearestNeighbors(algorithm="brute", metric="euclidean").fit(self.rows)
 
     def nearest(
-        self, z: npt.ArrayLike, k: int = 5, but: Array | None = None
+        self, z: npt.ArrayLike, k: int = 5, exclude: Array | None = None
     ) -> tuple[Array, Array]:
-        """The `k` nearest rows of each of `m` vectors, nearest first.
+        """The `k` nearest rows of each query, nearest first; of equal distances, the first row.
 
         Args:
             z: float `(m, F)`, or one vector `(F,)`.
-            k: how many, at most `n` (with `but`, `n - 1`).
-            but: int `(m,)`, for each vector the position of a row to leave out (itself), or -1 for none.
+            k: number of neighbors, at most `n` (with `exclude`, `n - 1`).
+            exclude: int `(m,)`, the position of a row to leave out for each query, typically the
+                query itself; -1 leaves out none.
 
         Returns:
-            ids `(m, k)` and distances `(m, k)` in standard deviations of the indexed vectors; `(k,)` for one vector.
+            ids `(m, k)` and distances `(m, k)`, in standard deviations of the indexed vectors;
+            `(k,)` each for one vector.
 
         Raises:
-            ValueError: for another number of features, or a `k` out of range.
+            ValueError: for another number of features, or `k` out of range.
         """
-        asked = np.asarray(z, dtype=np.float64)
-        if asked.shape[-1:] != self.Z.shape[1:] or asked.ndim not in (1, 2):
+        z = np.asarray(z, dtype=np.float64)
+        if z.ndim not in (1, 2) or z.shape[-1] != self.Z.shape[1]:
             raise ValueError(
-                f"expected vectors of {self.Z.shape[1]} features as indexed, got shape {asked.shape}"
+                f"expected vectors of {self.Z.shape[1]} features, as indexed, got shape {z.shape}"
             )
-        most = len(self.rows) - (but is not None)
-        if not 1 <= k <= most:
-            raise ValueError(
-                f"expected k from 1 to {most}, the number of vectors to choose from, got {k}"
-            )
-        queries = standard(np.atleast_2d(asked), self.Z)
-        near = np.empty((len(queries), k), np.int64)
-        distance = np.empty((len(queries), k))
-        step = max(1, BLOCK // len(self.rows))
-        for part in np.split(np.arange(len(queries)), range(step, len(queries), step)):
-            near[part], distance[part] = self._nearest(
-                queries[part], k, None if but is None else but[part]
-            )
-        return (self.ids[near], distance) if asked.ndim == 2 else (self.ids[near[0]], distance[0])
-
-    def neighbours(self, k: int = 5) -> tuple[Array, Array]:
-        """The `k` nearest other rows of every row: as `nearest`, `(n, k)`."""
-        return self.nearest(self.Z, k, np.arange(len(self.Z)))
-
-    def _nearest(self, z: Array, k: int, but: Array | None) -> tuple[Array, Array]:
-        square = (self.rows**2).sum(1) - 2 * z @ self.rows.T  # the distance but for |z|, (m, n)
-        if but is not None:
-            square[but >= 0, but[but >= 0]] = np.inf
-        near = np.argsort(square, axis=1, kind="stable")[:, :k]
+        excluded = 0 if exclude is None else 1
+        available = len(self.Z) - excluded
+        if not 1 <= k <= available:
+            raise ValueError(f"expected k from 1 to {available}, the number of vectors, got {k}")
+        queries = standardize(np.atleast_2d(z), self.Z)
+        found: Array = self.search.kneighbors(queries, k + excluded, return_distance=False)
+        # scikit-learn expands the square, which rounds: copies would not have the distance 0.
         distance = np.stack(
             [
-                np.linalg.norm(self.rows[rows] - one, axis=1)
-                for rows, one in zip(near, z, strict=True)
+                np.linalg.norm(self.rows[near] - query, axis=1)
+                for near, query in zip(found, queries, strict=True)
             ]
         )
-        order = np.argsort(
-            distance, axis=1, kind="stable"
-        )  # exact where the sum of squares was rounded
-        return np.take_along_axis(near, order, axis=1), np.take_along_axis(distance, order, axis=1)
+        if exclude is not None:
+            distance[found == exclude[:, None]] = np.inf
+        order = np.lexsort((found, distance))[:, :k]
+        ids = self.ids[np.take_along_axis(found, order, axis=1)]
+        distance = np.take_along_axis(distance, order, axis=1)
+        if z.ndim == 1:
+            return ids[0], distance[0]
+        return ids, distance
+
+    def neighbors(self, k: int = 5) -> tuple[Array, Array]:
+        """The `k` nearest other rows of every row: as `nearest`, `(n, k)`."""
+        return self.nearest(self.Z, k, exclude=np.arange(len(self.Z)))
+
+    def neighbours(self, k: int = 5) -> tuple[Array, Array]:
+        """Deprecated name of `neighbors`."""
+        warnings.warn("neighbours is now neighbors", DeprecationWarning, stacklevel=2)
+        return self.neighbors(k)

@@ -24,7 +24,7 @@ from ..checkpoint import from_pretrained
 from ..config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig, flags, in_words
 from ..data import Sequences, read
 from ..embed import check_channels, embed_sequences, single_channels
-from ..evaluation.neighbors import Index, standard
+from ..evaluation.neighbors import Index, standardize
 from ..files import BUNDLED, GENERAL, SCRATCH, read_config, write_atomically
 from ..model.jepa import TemporalJEPA, random_init_like
 from ..model.losses import mean_predictor_loss
@@ -308,7 +308,7 @@ def _space(run: _Run) -> Row | None:
         first = (
             from_pretrained(BUNDLED / GENERAL) if warm else random_init_like(run.model, run.seed)
         )
-        before, after = (standard(embed_sequences(model, chosen)) for model in (first, run.model))
+        before, after = (standardize(embed_sequences(model, chosen)) for model in (first, run.model))
         panels = [
             (f"Before training ({GENERAL if warm else 'random weights'})", before, chosen.labels),
             ("After training", after, chosen.labels),
@@ -316,7 +316,7 @@ def _space(run: _Run) -> Row | None:
         near = _neighbours(chosen, before, after) if len(chosen) > 2 else None
     if run.vectors is not None and run.vectors["embeddings"].ndim == 2:
         rows = _spread(len(run.vectors["embeddings"]), POINTS)
-        stored = standard(run.vectors["embeddings"][rows])
+        stored = standardize(run.vectors["embeddings"][rows])
         labels = run.vectors["labels"][rows] if "labels" in run.vectors else None
         if (
             not panels
@@ -362,7 +362,7 @@ def _classes(labels: list[Array]) -> tuple[dict[str, int], int]:
 
 def _neighbours(chosen: Sequences, before: Array, after: Array) -> Row:
     k = min(NEIGHBOURS, len(chosen) - 1)
-    near, distance = Index(after).neighbours(k)
+    near, distance = Index(after).neighbors(k)
     labels = chosen.labels
     rows = []
     agree = None
@@ -382,7 +382,7 @@ def _neighbours(chosen: Sequences, before: Array, after: Array) -> Row:
     if len(counts) > 1:
         agree = {
             "after": float((codes[near] == codes[:, None]).mean()),
-            "before": float((codes[Index(before).neighbours(k)[0]] == codes[:, None]).mean()),
+            "before": float((codes[Index(before).neighbors(k)[0]] == codes[:, None]).mean()),
             "chance": float(((counts[codes] - 1) / (len(codes) - 1)).mean()),
         }
     return {

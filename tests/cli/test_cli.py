@@ -18,7 +18,6 @@ from temporal_jepa import checkpoint
 from temporal_jepa.cli import commands, demo
 from temporal_jepa.cli import main as cli
 from temporal_jepa.config import PretrainConfig, TemporalJEPAConfig
-from temporal_jepa.data import read
 from temporal_jepa.data.video import VIDEO_OPTIONS
 from temporal_jepa.evaluation import attentive, probes
 from temporal_jepa.files import read_config

@@ -1,5 +1,6 @@
-"""Search: the nearest are the nearest, also in blocks, and the verb finds, prints and draws them."""
+"""Nearest-neighbor search on arrays, and the verb that prints and draws the neighbors."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,51 +8,56 @@ import pytest
 
 from temporal_jepa.cli import main as cli
 from temporal_jepa.config import PretrainConfig
-from temporal_jepa.evaluation import neighbors as search
-from temporal_jepa.evaluation.neighbors import Index, standard
+from temporal_jepa.evaluation.neighbors import Index, standardize
 from temporal_jepa.training.run import pretrain
 
 
-def test_nearest_agree_with_all_distances_in_blocks_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nearest_agree_with_all_distances() -> None:
     random = np.random.default_rng(0)
     Z = random.normal(size=(50, 7)) * 10 + 5
-    asked = random.normal(size=(9, 7)) * 10 + 5
-    distance = np.linalg.norm(standard(asked, Z)[:, None] - standard(Z), axis=2)
-    near, far = Index(Z).nearest(asked, k=4)
-    np.testing.assert_array_equal(near, np.argsort(distance, axis=1)[:, :4])
-    np.testing.assert_allclose(far, np.sort(distance, axis=1)[:, :4])
-    monkeypatch.setattr(search, "BLOCK", 100)
-    np.testing.assert_array_equal(Index(Z).nearest(asked, k=4)[0], near)
+    queries = random.normal(size=(9, 7)) * 10 + 5
+    distance = np.linalg.norm(standardize(queries, Z)[:, None] - standardize(Z), axis=2)
+    nearest, found = Index(Z).nearest(queries, k=4)
+    np.testing.assert_array_equal(nearest, np.argsort(distance, axis=1)[:, :4])
+    np.testing.assert_allclose(found, np.sort(distance, axis=1)[:, :4])
 
 
-def test_features_weigh_alike_and_what_is_constant_or_missing_weighs_nothing() -> None:
-    Z = np.array([[0.0, 0, 3], [1, 1000, 3], [2, 2000, 3]])
-    ids, distance = Index(Z, ["a", "b", "c"]).nearest([2, 2000, 99], k=2)
+def test_constant_and_missing_features_have_no_weight() -> None:
+    Z = np.array([[0.0, 0, 3, np.nan], [1, 1000, 3, np.nan], [2, 2000, 3, np.nan]])
+    ids, distance = Index(Z, ["a", "b", "c"]).nearest([2, 2000, 99, 1], k=2)
     assert ids.tolist() == ["c", "b"]
     np.testing.assert_allclose(distance, [0, np.sqrt(2 * 1.5)])
-    assert Index(Z).nearest([np.nan, 1000, np.nan], k=1)[1] == 0
+    assert Index(Z).nearest([np.nan, 1000, np.nan, np.nan], k=1)[1] == 0
 
 
-def test_a_row_is_not_its_own_neighbour_but_its_copy_is() -> None:
-    near, distance = Index([[0.0], [1.0], [1.0], [9.0]]).neighbours(k=2)
+def test_a_row_is_not_its_own_neighbor_but_its_copy_is() -> None:
+    index = Index([[0.0], [1.0], [1.0], [9.0]])
+    near, distance = index.neighbors(k=2)
     assert near[:3, 0].tolist() == [1, 2, 1]
     assert not (near == np.arange(4)[:, None]).any()
     assert distance[1, 0] == 0
+    with pytest.warns(DeprecationWarning, match="neighbors"):
+        np.testing.assert_array_equal(index.neighbours(k=2)[0], near)
+
+
+def test_exclude_minus_one_leaves_out_none() -> None:
+    index = Index([[0.0], [1.0], [5.0]])
+    assert index.nearest([[0.0], [0.0]], k=1, exclude=np.array([0, -1]))[0].tolist() == [[1], [0]]
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Index(np.zeros((0, 2))), "at least one, got \\(0, 2\\)"),
-        (lambda: Index(np.zeros((3, 2)), ["a"]), "expected 3 ids"),
-        (lambda: Index(np.zeros((3, 2))).nearest([1, 2, 3]), "expected vectors of 2 features"),
+        (lambda: Index(np.zeros((0, 2))), r"got \(0, 2\)"),
+        (lambda: Index(np.zeros((3, 2)), ["a"]), "3 ids"),
+        (lambda: Index(np.zeros((3, 2))).nearest([1, 2, 3]), "2 features"),
         (lambda: Index(np.zeros((3, 2))).nearest([1, 2], k=4), "k from 1 to 3"),
-        (lambda: Index(np.zeros((3, 2))).neighbours(k=3), "k from 1 to 2"),
+        (lambda: Index(np.zeros((3, 2))).neighbors(k=3), "k from 1 to 2"),
     ],
 )
-def test_mistakes_are_explained(make: object, message: str) -> None:
+def test_mistakes_are_explained(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        make()  # type: ignore[operator]
+        make()
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 from temporal_jepa.cli import main as cli
 from temporal_jepa.config import RECIPE, PretrainConfig, TemporalJEPAConfig
 from temporal_jepa.data import Sequences
-from temporal_jepa.evaluation.neighbors import standard
+from temporal_jepa.evaluation.neighbors import standardize
 from temporal_jepa.report import plots as drawings
 from temporal_jepa.report import svg as figures
 from temporal_jepa.report.report import write_report
@@ -451,12 +451,12 @@ def test_films_are_strips_with_their_masks_in_grey(tmp_path: Path) -> None:
 def test_plane_keeps_what_varies_and_has_fixed_signs() -> None:
     random = np.random.default_rng(0)
     for shape in ((30, 5), (5, 30), (4, 1)):
-        Z = standard(random.normal(size=shape))
+        Z = standardize(random.normal(size=shape))
         xy, shares = figures.plane(Z)
         assert xy.shape == (shape[0], 2)
         assert 0 <= shares[1] <= shares[0] <= 1.0 + 1e-9
         np.testing.assert_allclose(xy, figures.plane(Z[:, ::-1])[0], atol=1e-6)
-    assert not standard(np.ones((3, 2))).any()
+    assert not standardize(np.ones((3, 2))).any()
 
 
 @pytest.mark.parametrize("labels", [None, ["a", "b"]])
