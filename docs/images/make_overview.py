@@ -121,7 +121,7 @@ def draw_method(ax: Axes, series: np.ndarray, visible: list[bool]) -> None:
 
 def draw_plane(ax: Axes, features: np.ndarray, labels: np.ndarray, title: str) -> None:
     """The first two principal components of standardized features, colored by class."""
-    plane = PCA(2).fit_transform(StandardScaler().fit_transform(features))
+    plane = PCA(2, svd_solver="full").fit_transform(StandardScaler().fit_transform(features))
     for color, name in zip(CLASSES, sorted(set(labels)), strict=True):
         x, y = plane[labels == name].T
         ax.scatter(x, y, s=26, color=color, label=name, edgecolor="white", linewidth=0.5)
