@@ -88,7 +88,7 @@ def _card(config: Mapping[str, Any]) -> str:
     trained = (
         f"{data['n']} sequences of {Path(data['path']).name}"
         if data
-        else "see whoever published it"
+        else "not recorded"
     )
     width = "any number of channels" if model["resolutions"] else model["input_dim"]
     return f"""---
@@ -97,8 +97,8 @@ tags: [time-series, self-supervised, jepa]
 ---
 # A Temporal JEPA encoder
 
-Embeds sequences of {in_words(model)}; missing values (NaN) and any length are accepted.
-Trained without labels on: {trained}.
+Embeds sequences of {in_words(model)} of any length; a missing value is NaN.
+Training data, used without labels: {trained}.
 
 ```python
 from temporal_jepa import from_pretrained
@@ -106,6 +106,6 @@ model = from_pretrained("PATH_OF_THIS_FOLDER")
 embedding = model.embed(x)  # x: float tensor (batch, time, {width})
 ```
 
-The configuration and how it was trained stand in `config.json`. Scores are not transferable to other data: probe it on
-yours, beside the untrained encoder, with `temporal-jepa probe`.
+Architecture and training settings are in `config.json`. Scores do not transfer to other data: use
+`temporal-jepa probe` to compare the embedding with its controls on yours.
 """
