@@ -48,7 +48,7 @@ test: $(STAMP)  ## All tests and doctests, on two processes
 test-fast: $(STAMP)  ## The tests that take no more than a few seconds each
 	@$(RUN) pytest -n 2 -m "not slow" $(ARGS)
 
-lint: $(STAMP)  ## ruff (rules and format) and mypy --strict
+lint: $(STAMP)  ## ruff (rules, complexity, line length and format) and mypy --strict
 	@failed=0; $(RUN) ruff check . || failed=1; $(RUN) ruff format --check . || failed=1; \
 	$(RUN) mypy --strict temporal_jepa || failed=1; exit $$failed
 

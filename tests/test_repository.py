@@ -1,4 +1,4 @@
-"""The rules of the repository: floors, sizes, what an import loads, what README, Makefile and wheel promise."""
+"""Rules of the repository: floors, what an import loads, what README, Makefile and wheel promise."""
 
 import ast
 import importlib
@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "temporal_jepa"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
-# docs/decisions/0010-rooms.md: rooms and single files, lowest floor first. Imports stay in a room or go down.
+# Rooms and single files, lowest floor first: imports stay in a room or go down. The reasons are in
+# docs/decisions/0010-rooms.md.
 FLOORS = [
     ["version", "config", "files"],
     ["data", "model"],
@@ -30,7 +31,7 @@ FLOORS = [
     ["estimators"],
     ["report"],
     ["cli"],
-    ["__init__", "__main__"],
+    ["__init__", "__main__", "deprecated"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -56,7 +57,10 @@ def module_name(file: Path) -> str:
 
 
 def own_imports(file: Path) -> set[str]:
-    """Names below `temporal_jepa` that a file imports, inside functions too; "__init__" is the package itself."""
+    """Names below `temporal_jepa` that a file imports, also inside functions.
+
+    "__init__" is the package itself.
+    """
     package = list(file.relative_to(ROOT).parent.parts)
     found: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
@@ -88,15 +92,32 @@ def test_imports_go_only_down(file: Path) -> None:
             )
 
 
-def test_model_knows_no_data_and_data_no_torch() -> None:
-    for file in (PACKAGE / "model").glob("*.py"):
-        assert not re.search(
-            r"^\s*(import|from) pandas\b", file.read_text("utf-8"), re.MULTILINE
-        ), file.name
-    for file in (PACKAGE / "data").glob("*.py"):
-        assert not re.search(r"^\s*(import|from) torch\b", file.read_text("utf-8"), re.MULTILINE), (
-            file.name
-        )
+def test_the_decision_record_has_the_same_floors() -> None:
+    text = (ROOT / "docs" / "decisions" / "0010-rooms.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", text, re.MULTILINE)
+    recorded = {int(floor): set(re.findall(r"`(\w+)/?`", rooms)) for floor, rooms in rows}
+    assert recorded == {floor: set(rooms) for floor, rooms in enumerate(FLOORS)}
+
+
+@pytest.mark.parametrize(("room", "library"), [("model", "pandas"), ("data", "torch")])
+def test_a_room_does_not_import_the_library_of_another(room: str, library: str) -> None:
+    imports = re.compile(rf"^\s*(import|from) {library}\b", re.MULTILINE)
+    for file in (PACKAGE / room).glob("*.py"):
+        assert not imports.search(file.read_text("utf-8")), file.name
+
+
+FORBIDDEN = {
+    "# fmt: skip or off": r"# fmt: (skip|off)",
+    "private parts of torch": r"torch\._C\b|torch\.ops\.\w+\._",
+    "a question about the processor": r"/proc/cpuinfo",
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_no_file_of_the_package_has(what: str) -> None:
+    for file in FILES:
+        found = re.search(FORBIDDEN[what], file.read_text("utf-8"))
+        assert not found, f"{file.name}: {found[0]}" if found else ""
 
 
 def test_every_public_name_is_documented() -> None:
@@ -126,20 +147,19 @@ end = time.process_time()
 new = {name.split(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)
 print((end - start) / (middle - start), *new)
 """
-TORCH_ONLY = {
+LIGHT = {
     "temporal_jepa",
     "torch",
-    "_remote_module_non_scriptable",
-}  # the last is made by torch.distributed
+    "_remote_module_non_scriptable",  # made by torch.distributed
+    "lazy_loader",
+}
 
 
 def test_import_loads_torch_and_numpy_only_and_costs_little_more() -> None:
     ratios = []
     for _ in range(3):
         ratio, *loaded = run(sys.executable, "-c", IMPORT).split()
-        assert set(loaded) <= TORCH_ONLY, (
-            f"import temporal_jepa also loaded {set(loaded) - TORCH_ONLY}"
-        )
+        assert set(loaded) <= LIGHT, f"import temporal_jepa also loaded {set(loaded) - LIGHT}"
         ratios.append(float(ratio))
     assert min(ratios) < 1.2, (
         f"import temporal_jepa takes {min(ratios):.2f} times as long as import torch"
@@ -153,7 +173,7 @@ def test_help_does_not_load_torch() -> None:
         "except SystemExit: pass\n"
         "print('torch' in sys.modules)"
     )
-    # `import temporal_jepa.cli.main` runs the package's __init__: it must be lazy enough for a quick --help.
+    # `import temporal_jepa.cli.main` runs the package's __init__ too.
     assert run(sys.executable, "-c", code).splitlines()[-1] == "False", (
         "temporal-jepa --help imports torch"
     )
@@ -303,7 +323,7 @@ def test_sdist_and_wheel_install_and_run_outside_the_checkout(tmp_path: Path) ->
         "--no-index",
         wheel,
     )
-    # The dependencies are borrowed from the environment of the tests, without its editable install of this package.
+    # The dependencies are those of the tests, without the editable install of this package.
     there = Path(
         run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     )

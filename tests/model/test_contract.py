@@ -106,6 +106,8 @@ every_embedder = pytest.mark.parametrize("config", embedders())
 def test_gradients_reach_every_trainable_parameter_and_no_target(
     config: TemporalJEPAConfig,
 ) -> None:
+    """By prediction alone, without the regularizer."""
+    config = replace(config, variance_weight=0.0, covariance_weight=0.0)
     model = model_of(config).train()
     x = batch_of(config)
     visible = masks(model, x)
@@ -163,6 +165,22 @@ def test_order_of_a_batch_cannot_move_the_objective(config: TemporalJEPAConfig) 
     shuffled = model(x[order], visible[:, order])
     for name, term in plain.items():
         torch.testing.assert_close(shuffled[name], term, atol=1e-5, rtol=1e-4)
+
+
+@every_objective
+def test_the_prediction_loss_is_the_mean_over_masked_tokens(config: TemporalJEPAConfig) -> None:
+    """Of the rows one by one, too: no row, and no padding of a shorter row, moves another's."""
+    model = model_of(config)
+    x = batch_of(config)
+    visible = masks(model, x)
+    encoder = model.context_encoder
+    observed = encoder.tokens_observed(encoder.prepare(x)[1])
+    weight = (observed & ~visible[0]).sum(1).float()
+    if config.predict == "pooled":
+        weight = torch.ones_like(weight)
+    rows = [model(x[i : i + 1], visible[:, i : i + 1])["prediction_loss"] for i in range(len(x))]
+    wanted = (torch.stack(rows) * weight).sum() / weight.sum()
+    torch.testing.assert_close(model(x, visible)["prediction_loss"], wanted, atol=1e-5, rtol=1e-4)
 
 
 @every_embedder
