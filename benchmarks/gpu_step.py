@@ -69,7 +69,7 @@ class Plain(nn.Module):
         super().__init__()
         self.kept = round((1 - config.mask_ratio) * tokens)
         self.proj_in = nn.Linear(
-            config.patch * config.side**2 * config.picture[2], config.embed_dim
+            config.patch * config.side**2 * config.frame_shape[2], config.embed_dim
         )
         wide = [PlainBlock(config.embed_dim, config.num_heads) for _ in range(config.encoder_depth)]
         narrow = [
@@ -109,7 +109,7 @@ def plain(
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     step = torch.compile(model) if fast else model
     boxes = torch.randn(
-        len(films), tokens, config.patch * config.side**2 * config.picture[2], device=device
+        len(films), tokens, config.patch * config.side**2 * config.frame_shape[2], device=device
     )
 
     def advance() -> None:

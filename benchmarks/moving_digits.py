@@ -41,7 +41,7 @@ from temporal_jepa.embed import embed_sequences, embed_tokens
 from temporal_jepa.evaluation.attentive import attentive_probe
 from temporal_jepa.evaluation.probes import probe
 from temporal_jepa.model.jepa import TemporalJEPA
-from temporal_jepa.model.masks import gather_tokens, kept_index
+from temporal_jepa.model.masks import gather_tokens, kept_positions
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.trainer import train
 
@@ -72,18 +72,18 @@ class MaskedAutoencoder(TemporalJEPA):
     def __init__(self, model: TemporalJEPA):
         super().__init__(model.config)
         self.load_state_dict(model.state_dict())
-        values = model.config.patch * model.config.side**2 * model.config.picture[2]
+        values = model.config.patch * model.config.side**2 * model.config.frame_shape[2]
         self.predictor.leave = nn.Linear(model.config.predictor_embed_dim, values)
 
     def forward(self, x: Tensor, visible: Tensor) -> dict[str, Tensor]:
         encoder = self.context_encoder
         (visible,) = visible
         x, known = encoder.prepare(x)
-        index, valid = kept_index(encoder.tokens_observed(known) & ~visible)
+        index, valid = kept_positions(encoder.tokens_observed(known) & ~visible)
         guess = self.predictor(
             encoder.encode(x, encoder.mask(known, visible)), index, valid
         )  # (B, M, values)
-        wanted = gather_tokens(encoder.grid.split(encoder.normalizer(x, known)), index)
+        wanted = gather_tokens(encoder.grid.patchify(encoder.normalizer(x, known)), index)
         error = F.mse_loss(guess, wanted)
         nothing = error.new_zeros(())
         return {

@@ -32,7 +32,7 @@ from temporal_jepa.data import Sequences
 from temporal_jepa.embed import embed_sequences
 from temporal_jepa.model.jepa import TemporalJEPA
 from temporal_jepa.model.losses import variance_covariance
-from temporal_jepa.model.masks import gather_tokens, kept_index
+from temporal_jepa.model.masks import gather_tokens, kept_positions
 from temporal_jepa.model.multiscale import embed_views
 
 COLUMNS = ("objective", "seed", "dataset", "shipped", "last", "cpu_seconds")
@@ -123,7 +123,7 @@ def token_terms(
     )
     terms = {}
     if target is not None:
-        index, valid = kept_index(torch.ones_like(visible) if what.context else ~visible)
+        index, valid = kept_positions(torch.ones_like(visible) if what.context else ~visible)
         wanted = gather_tokens(target.repeat(repeats, 1, 1), index)
         error = F.smooth_l1_loss(
             head(model.predictor(context, index, valid)), wanted, reduction="none"

@@ -109,41 +109,6 @@ class TemporalJEPAConfig:
     def __post_init__(self) -> None:
         """Resolve `patch_len` and `patch_size` and refuse what cannot be built."""
         _check_numbers(self)
-        self._check_frame()
-        if self.patch_len is None:
-            length = 1
-            while self.tokenizer in ("conv", "dilated") and length * 64 < self.seq_len:
-                length *= 2
-            object.__setattr__(self, "patch_len", 2 if self.tokenizer == "tubelet" else length)
-        for name in (
-            "input_dim",
-            "embed_dim",
-            "predictor_embed_dim",
-            "num_heads",
-            "seq_len",
-            "patch_len",
-            "num_masks",
-        ):
-            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        for name in ("encoder_depth", "predictor_depth", "variance_weight", "covariance_weight"):
-            _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
-        _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
-        _require(0 < self.mask_ratio < 1, "mask_ratio", "strictly between 0 and 1", self.mask_ratio)
-        _require(0 <= self.momentum <= 1, "momentum", "in [0, 1]", self.momentum)
-        for name in ("embed_dim", "predictor_embed_dim"):
-            width = getattr(self, name)
-            _require(
-                width % (2 * self.num_heads) == 0,
-                name,
-                f"a multiple of 2 x num_heads ({self.num_heads})",
-                width,
-            )
-        _require(
-            self.tokenizer != "linear" or self.patch_len == 1,
-            "patch_len",
-            "1 for 'linear'",
-            self.patch_len,
-        )
         for name, choices in _CHOICES.items():
             _require(
                 getattr(self, name) in choices,
@@ -151,52 +116,57 @@ class TemporalJEPAConfig:
                 f"one of {', '.join(choices)}",
                 getattr(self, name),
             )
+        self._resolve_frame()
+        self._resolve_patch_len()
+        for name in ("input_dim", "num_heads", "seq_len", "patch_len", "patch_size", "num_masks"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name in ("encoder_depth", "predictor_depth", "variance_weight", "covariance_weight"):
+            _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+        for name in ("embed_dim", "predictor_embed_dim"):
+            width = getattr(self, name)
+            is_multiple = width > 0 and width % (2 * self.num_heads) == 0
+            expected = f"a positive multiple of 2 x num_heads ({self.num_heads})"
+            _require(is_multiple, name, expected, width)
+        _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
+        _require(0 < self.mask_ratio < 1, "mask_ratio", "strictly between 0 and 1", self.mask_ratio)
+        _require(0 <= self.momentum <= 1, "momentum", "in [0, 1]", self.momentum)
         object.__setattr__(self, "resolutions", tuple(self.resolutions))
-        alone = not self.resolutions or (self.input_dim == 1 and self.normalize == "instance")
-        _require(
-            alone,
-            "resolutions",
-            'empty unless input_dim is 1 and normalize "instance"',
-            self.resolutions,
-        )
+        if self.resolutions:
+            _require(self.input_dim == 1, "input_dim", "1 with resolutions", self.input_dim)
+            expected = '"instance" with resolutions'
+            _require(self.normalize == "instance", "normalize", expected, self.normalize)
 
-    def _check_frame(self) -> None:
-        tubes = self.tokenizer == "tubelet"
+    def _resolve_frame(self) -> None:
+        """Check `frame` and set `patch_size`."""
+        is_tubelet = self.tokenizer == "tubelet"
         if self.frame is not None:
             object.__setattr__(self, "frame", tuple(self.frame))
-            whole = len(self.frame) == 3 and all(
+            is_whole = len(self.frame) == 3 and all(
                 isinstance(extent, int) and extent > 0 for extent in self.frame
             )
-            _require(whole, "frame", "three whole numbers (rows, columns, channels)", self.frame)
-            total = math.prod(self.frame)
-            _require(
-                total == self.input_dim,
-                "frame",
-                f"input_dim={self.input_dim} values in all",
-                self.frame,
-            )
-        _require(
-            not tubes or self.frame is not None,
-            "frame",
-            '(rows, columns, channels) for "tubelet"',
-            None,
-        )
-        instance = (
-            tubes and self.normalize == "instance"
-        )  # statistics of every pixel would be the picture itself
-        _require(not instance, "normalize", '"dataset" or "none" for films', self.normalize)
-        size = (
-            (min(8, max(self.picture[:2])) if tubes else 1)
-            if self.patch_size is None
-            else self.patch_size
-        )
-        _require(
-            size >= 1 and (tubes or size == 1),
-            "patch_size",
-            'at least 1, and 1 unless "tubelet"',
-            size,
-        )
-        object.__setattr__(self, "patch_size", size)
+            _require(is_whole, "frame", "three whole numbers (rows, columns, channels)", self.frame)
+            is_complete = math.prod(self.frame) == self.input_dim
+            expected = f"input_dim={self.input_dim} values in all"
+            _require(is_complete, "frame", expected, self.frame)
+        if is_tubelet:
+            expected = '(rows, columns, channels) for "tubelet"'
+            _require(self.frame is not None, "frame", expected, None)
+            # The statistics of every pixel would be the frame itself.
+            is_static = self.normalize != "instance"
+            _require(is_static, "normalize", '"dataset" or "none" for video', self.normalize)
+        if self.patch_size is None:
+            size = min(8, max(self.frame_shape[:2])) if is_tubelet else 1
+            object.__setattr__(self, "patch_size", size)
+        _require(is_tubelet or self.side == 1, "patch_size", '1 unless "tubelet"', self.side)
+
+    def _resolve_patch_len(self) -> None:
+        if self.patch_len is None:
+            length = 2 if self.tokenizer == "tubelet" else 1
+            while self.tokenizer in ("conv", "dilated") and length * 64 < self.seq_len:
+                length *= 2
+            object.__setattr__(self, "patch_len", length)
+        is_fine = self.tokenizer != "linear" or self.patch_len == 1
+        _require(is_fine, "patch_len", "1 for 'linear'", self.patch_len)
 
     @property
     def patch(self) -> int:
@@ -211,15 +181,20 @@ class TemporalJEPAConfig:
         return self.patch_size
 
     @property
-    def picture(self) -> tuple[int, int, int]:
+    def frame_shape(self) -> tuple[int, int, int]:
         """(rows, columns, channels) of a timestep: `frame`, or one cell of all channels."""
         return self.frame or (1, 1, self.input_dim)
 
     @property
     def cells(self) -> tuple[int, int]:
         """(rows, columns) of the token grid at one time."""
-        rows, columns, _ = self.picture
-        return -(-rows // self.side), -(-columns // self.side)
+        rows, columns, _ = self.frame_shape
+        return math.ceil(rows / self.side), math.ceil(columns / self.side)
+
+    @property
+    def channel_independent(self) -> bool:
+        """Whether each channel is encoded separately, so that any number of them is accepted."""
+        return bool(self.resolutions)
 
 
 @dataclass(frozen=True)

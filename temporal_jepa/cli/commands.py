@@ -348,7 +348,7 @@ def export(options: argparse.Namespace) -> None:
             write_graph(model, out, options.format, options.pool, channels)
         finally:
             logging.disable(logging.NOTSET)
-    known = "no missing values" if model.config.resolutions else "NaN where missing"
+    known = "no missing values" if model.config.channel_independent else "NaN where missing"
     say(f"{out}: x (batch, time, {channels}) float32, {known} -> (batch, features)")
 
 

@@ -107,12 +107,12 @@ class SurpriseDetector(BaseEstimator):
             raise ValueError(f"quantile must lie strictly between 0 and 1, got {self.quantile}")
         self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         given = self._given()
-        if given is not None and given.config.resolutions and "error" in kinds:
+        if given is not None and given.config.channel_independent and "error" in kinds:
             raise ValueError(
                 f"method {self.method!r} needs a model of the channels together; this one sees each alone"
             )
         if (
-            given is not None and not given.config.resolutions
+            given is not None and not given.config.channel_independent
         ):  # an encoder with views takes any channels
             check_channels(given, known)
         self.unit_ = channel_statistics(known)[1]
@@ -176,7 +176,7 @@ class SurpriseDetector(BaseEstimator):
         longest = int(known.lengths.max())
         if self.window is None:
             usual = _whole_periods(max(map(period, known.values)))
-            most = model.config.seq_len if model and not model.config.resolutions else LONGEST
+            most = model.config.seq_len if model and not model.config.channel_independent else LONGEST
             usual = min(usual, most, longest // 8)
             window = max(usual, min(SHORTEST, longest // 2))
         else:

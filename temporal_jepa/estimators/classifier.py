@@ -1,15 +1,16 @@
-"""With labels: the encoder fine-tuned for one task, as a scikit-learn classifier or regressor.
+"""Fine-tuning with labels, as a scikit-learn classifier or regressor.
 
-A ridge model on frozen features comes first. Then the encoder itself learns from the labels for a while, part of each
-series hidden at random, and a ridge model is fitted on what it has become. How long is decided on held-out training
-series, where no time at all is one of the choices: with few labels the frozen features are often the best.
+A ridge model is fitted on frozen features first. Then the encoder is trained on the labels, a random
+part of the tokens masked in each step, and a ridge head is refitted on the tuned features. The number
+of steps is chosen on held-out training series; 0 steps is one of the candidates, since with few
+labels frozen features are often the best.
 """
 
 import contextlib
 import copy
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -25,24 +26,19 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 from torch import Tensor, nn
 
-from ..config import Pool
 from ..data.sequences import Sequences
 from ..embed import embed_sequences
-from ..model.encoder import view_pool
-from ..model.jepa import TemporalJEPA
-from ..model.masks import draw_visible
-from ..model.multiscale import ROWS, bridged, channel_signs, standardised, values_beside
+from ..model.multiscale import ROWS
 from .embedder import TemporalJEPAEmbedder, as_seed
 
-HIDDEN = 0.3  # share of the observed tokens that fine-tuning hides in each step
-# share of the series that decides how long, from so many series on
-HELD_OUT = 0.25
-FEWEST = 16
-STAGES = 4  # lengths of fine-tuning to choose among, besides none
+MASK_RATIO = 0.3  # of the observed tokens, in each step
+HELD_OUT = 0.25  # fraction of the series on which the number of steps is chosen
+FEWEST = 16  # series for holding out any
+STAGES = 4  # numbers of steps to choose from, besides 0
 
 
 class _FineTuner(BaseEstimator):
-    """What classifier and regressor share; see there."""
+    """Shared by `TemporalJEPAClassifier` and `TemporalJEPARegressor`."""
 
     def __init__(
         self,
@@ -60,69 +56,83 @@ class _FineTuner(BaseEstimator):
         self.random_state = random_state
         self.device = device
 
-    def _start(self, X: Any, seed: int) -> TemporalJEPAEmbedder:
-        """The embedder to start from: fitted, loaded, or a copy of the one given."""
-        if isinstance(self.base, TemporalJEPAEmbedder):
-            return (
-                copy.deepcopy(self.base)
-                if hasattr(self.base, "model_")
-                else clone(self.base).fit(X)
-            )
+    def _initial_embedder(self, X: Any, seed: int) -> TemporalJEPAEmbedder:
+        """The embedder to fine-tune: fitted, loaded, or a copy of the given one."""
         if self.base is None:
             return TemporalJEPAEmbedder(random_state=seed, device=self.device).fit(X)
-        return TemporalJEPAEmbedder.from_pretrained(self.base, device=self.device)
+        if not isinstance(self.base, TemporalJEPAEmbedder):
+            return TemporalJEPAEmbedder.from_pretrained(self.base, device=self.device)
+        if hasattr(self.base, "model_"):
+            return copy.deepcopy(self.base)
+        return clone(self.base).fit(X)
 
     def __sklearn_clone__(self) -> Self:
-        """A fitted base stays fitted in a clone: in cross-validation too, it is where fine-tuning starts."""
+        """A fitted base stays fitted in a clone, so that cross-validation fine-tunes it."""
         parameters = self.get_params(deep=False)
-        return type(self)(
-            **{name: v if name == "base" else copy.deepcopy(v) for name, v in parameters.items()}
-        )
+        base = parameters.pop("base")
+        return type(self)(base=base, **copy.deepcopy(parameters))
 
-    def _learn(
-        self, X: Any, targets: npt.NDArray[Any], head: Any, groups: npt.NDArray[Any] | None
+    def _fit(
+        self, X: Any, targets: npt.NDArray[Any], head: Any, classes: npt.NDArray[Any] | None
     ) -> None:
-        """Fit `embedder_` and `head_`; targets float `(n,)` or class numbers, groups the classes to hold out evenly."""
+        """Fit `embedder_` and `head_`.
+
+        Args:
+            X: series.
+            targets: `(n,)`, float or class numbers.
+            head: an unfitted ridge model.
+            classes: `(n,)`, class numbers to stratify by, None for regression.
+        """
         if self.steps < 0 or self.batch_size < 1 or not self.lr > 0:
             raise ValueError(
-                f"steps must be at least 0, batch_size at least 1 and lr above 0, got {self.steps}, "
-                f"{self.batch_size} and {self.lr}"
+                "steps must be at least 0, batch_size at least 1 and lr above 0, got "
+                f"{self.steps}, {self.batch_size} and {self.lr}"
             )
         seed = as_seed(self.random_state)
-        self.embedder_ = self._start(X, seed)
+        self.embedder_ = self._initial_embedder(X, seed)
         sequences = self.embedder_.sequences(X)
-        if self.embedder_.channels_ is None:  # one that takes any keeps to these from now on
-            self.embedder_.channels_ = self.embedder_.n_features_in_ = sequences.n_channels
+        if self.embedder_.channels_ is None:  # a general encoder is bound to these channels
+            self.embedder_.channels_ = sequences.n_channels
+            self.embedder_.n_features_in_ = sequences.n_channels
         self.n_features_in_ = self.embedder_.n_features_in_
         check_consistent_length(sequences.values, targets)
-        stages = np.unique(np.linspace(0, self.steps, STAGES + 1).astype(int)).tolist()
-        self.scores_: dict[int, float] = {}
-        split = _held_out(groups, len(sequences), seed) if len(stages) > 1 else None
-        if split is not None:
-            rest, held = split
-            model = copy.deepcopy(self.embedder_.model_)
-            for stage, done in _tune(
-                model, sequences.select(rest), targets[rest], stages, self, seed
-            ):
-                fitted = copy.deepcopy(head).fit(
-                    self._features(done, sequences.select(rest)), targets[rest]
-                )
-                self.scores_[stage] = float(
-                    fitted.score(self._features(done, sequences.select(held)), targets[held])
-                )
-        self.steps_ = max(self.scores_, key=lambda s: (self.scores_[s], -s)) if self.scores_ else 0
+        self.scores_ = self._scores_of_stages(sequences, targets, head, classes, seed)
+        # The fewest steps among the best.
+        self.steps_ = max(self.scores_, key=lambda steps: (self.scores_[steps], -steps), default=0)
         if self.steps_:
-            for _ in _tune(self.embedder_.model_, sequences, targets, [self.steps_], self, seed):
+            stages = [self.steps_]
+            for _ in _finetune(self.embedder_, sequences, targets, stages, self, seed):
                 pass
-        self.head_ = head.fit(self._features(self.embedder_.model_, sequences), targets)
+        features = embed_sequences(self.embedder_.model_, sequences, self.embedder_.pool)
+        self.head_ = head.fit(features, targets)
 
-    def _features(self, model: TemporalJEPA, sequences: Sequences) -> npt.NDArray[np.float32]:
-        return embed_sequences(model, sequences, self.embedder_.pool)
+    def _scores_of_stages(
+        self,
+        sequences: Sequences,
+        targets: npt.NDArray[Any],
+        head: Any,
+        classes: npt.NDArray[Any] | None,
+        seed: int,
+    ) -> dict[int, float]:
+        """Score on held-out series after each number of steps; empty if there are too few series."""
+        stages = np.unique(np.linspace(0, self.steps, STAGES + 1).astype(int)).tolist()
+        split = _held_out(classes, len(sequences), seed)
+        if split is None or len(stages) == 1:
+            return {}
+        train, held_out = (sequences.select(rows) for rows in split)
+        train_targets, held_out_targets = (targets[rows] for rows in split)
+        embedder = copy.deepcopy(self.embedder_)
+        scores = {}
+        for steps in _finetune(embedder, train, train_targets, stages, self, seed):
+            model = embedder.model_
+            fitted = clone(head).fit(embed_sequences(model, train, embedder.pool), train_targets)
+            features = embed_sequences(model, held_out, embedder.pool)
+            scores[steps] = float(fitted.score(features, held_out_targets))
+        return scores
 
-    def _outputs(self, X: Any, method: str) -> Any:
+    def _features(self, X: Any) -> npt.NDArray[np.float32]:
         check_is_fitted(self)
-        sequences = self.embedder_.sequences(X)
-        return getattr(self.head_, method)(self._features(self.embedder_.exact(), sequences))
+        return self.embedder_.transform(X)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -132,21 +142,21 @@ class _FineTuner(BaseEstimator):
 
 
 class TemporalJEPAClassifier(ClassifierMixin, _FineTuner):
-    """Classes of series, from an encoder fine-tuned on them; `X` as in `TemporalJEPAEmbedder`.
+    """Classify series with an encoder that is fine-tuned on their labels.
 
     Args:
-        base: a `TemporalJEPAEmbedder`, fitted, else it is fitted on `X` first; a run folder or the name of a model to
-            load; None: the default embedder, fitted on `X`.
-        steps: longest fine-tuning, in optimizer steps; 0 leaves the encoder frozen.
-        batch_size: series a step.
+        base: a fitted `TemporalJEPAEmbedder`; an unfitted one, which is fitted on `X` first; a run
+            folder or the name of a model to load; None: the default embedder, fitted on `X`.
+        steps: maximum number of optimizer steps; 0 leaves the encoder frozen.
+        batch_size: series per step.
         lr: peak learning rate of the encoder.
-        random_state: int for the same result every time, a RandomState, or None.
-        device: "cpu", "cuda", ..., or "auto"; that of a fitted `base` stays.
+        random_state: int for reproducible results, a RandomState, or None.
+        device: "cpu", "cuda", ..., or "auto"; a fitted `base` stays on its device.
 
     Attributes:
         embedder_: the fine-tuned embedder.
-        head_: ridge classifier on its standardised features.
-        steps_: fine-tuning chosen.
+        head_: ridge classifier on its standardized features.
+        steps_: the number of steps that was chosen.
         scores_: accuracy on held-out training series after each number of steps.
         classes_: the classes, sorted.
 
@@ -159,10 +169,15 @@ class TemporalJEPAClassifier(ClassifierMixin, _FineTuner):
     """
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Learn from series and their classes, `y (n,)`.
+        """Fine-tune on series and their classes.
+
+        Args:
+            X: series, as in `TemporalJEPAEmbedder`.
+            y: `(n,)`.
 
         Raises:
-            ValueError: for fewer than 2 classes, continuous targets, lengths that differ, or what the embedder refuses.
+            ValueError: for fewer than 2 classes, continuous targets, lengths that differ, or series
+                that the embedder refuses.
         """
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
@@ -170,50 +185,50 @@ class TemporalJEPAClassifier(ClassifierMixin, _FineTuner):
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"expected series of at least 2 classes, got {len(y)} series of {len(self.classes_)} class"
+                f"expected at least 2 classes, got {len(y)} series of {len(self.classes_)} class"
             )
-        self._learn(
-            X,
-            codes,
-            make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-3, 3, 10))),
-            codes,
-        )
+        head = make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-3, 3, 10)))
+        self._fit(X, codes, head, classes=codes)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The class of each series, `(n,)`."""
-        codes = self._outputs(X, "predict")
+        codes = self.head_.predict(self._features(X))
         return np.asarray(self.classes_[codes])
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
         """Ridge scores: `(n, classes)`, or `(n,)` for two classes, positive for the second."""
-        return np.asarray(self._outputs(X, "decision_function"))
+        return np.asarray(self.head_.decision_function(self._features(X)))
 
 
 class TemporalJEPARegressor(RegressorMixin, _FineTuner):
-    """A number for each series, from an encoder fine-tuned on them. Arguments as `TemporalJEPAClassifier`.
+    """Regression of one number per series. Arguments as `TemporalJEPAClassifier`.
 
     `scores_` are coefficients of determination.
     """
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Learn from series and their numbers, `y (n,)`; raises as `TemporalJEPAClassifier.fit`, for NaN too."""
+        """Fine-tune on series and their numbers, `y (n,)`; raises as `TemporalJEPAClassifier.fit`."""
         y = column_or_1d(y, dtype=np.float64, warn=True)
         assert_all_finite(y, input_name="y")
-        self._learn(X, y, make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 10))), None)
+        head = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 10)))
+        self._fit(X, y, head, classes=None)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """The number of each series, `(n,)`."""
-        return np.asarray(self._outputs(X, "predict"))
+        return np.asarray(self.head_.predict(self._features(X)))
 
 
 def finetune(
     X: Any, y: Any = None, **options: Any
 ) -> TemporalJEPAClassifier | TemporalJEPARegressor:
-    """Fit a classifier, or for numbers with a fraction a regressor; options are their arguments.
+    """Fit a classifier, or a regressor if the targets are numbers with a fraction.
 
-    `X` is what `TemporalJEPAEmbedder` takes; of `Sequences` the labels are `y` unless others are given.
+    Args:
+        X: series, as in `TemporalJEPAEmbedder`.
+        y: targets `(n,)`; for `Sequences` their labels by default.
+        options: arguments of the classifier or regressor.
 
     >>> X, y = np.random.default_rng(0).normal(size=(20, 1, 32)), np.linspace(0.1, 2, 20)
     >>> base = TemporalJEPAEmbedder(steps=2, pool="mean", random_state=0)
@@ -221,83 +236,84 @@ def finetune(
     'TemporalJEPARegressor'
     """
     if y is None and isinstance(X, Sequences) and X.labels is not None:
-        y = X.labels
-        with contextlib.suppress(
-            ValueError
-        ):  # labels are text; what reads as numbers with a fraction is numbers
-            numbers = y.astype(np.float64)
-            y = numbers if np.isfinite(numbers).all() and (numbers % 1).any() else y
+        y = _as_numbers(X.labels)
     if y is None:
-        raise ValueError(
-            "fine-tuning needs a label for each series: y, or the labels of the sequences"
-        )
+        raise ValueError("fine-tuning needs labels: pass y, or sequences with labels")
     if type_of_target(y).startswith("continuous"):
         return TemporalJEPARegressor(**options).fit(X, y)
     return TemporalJEPAClassifier(**options).fit(X, y)
 
 
+def _as_numbers(labels: npt.NDArray[np.str_]) -> npt.NDArray[Any]:
+    """Labels, which are text, as floats if all of them are numbers and one has a fraction."""
+    with contextlib.suppress(ValueError):
+        numbers = labels.astype(np.float64)
+        if np.isfinite(numbers).all() and (numbers % 1).any():
+            return numbers
+    return labels
+
+
 def _held_out(
-    groups: npt.NDArray[Any] | None, n: int, seed: int
+    classes: npt.NDArray[Any] | None, n: int, seed: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
-    """Indices to learn from and to choose on; None where there are too few series to spare any."""
+    """Indices to fine-tune on and to choose the number of steps on; None if there are too few."""
     if n < FEWEST:
         return None
-    if groups is None:
-        first = next(ShuffleSplit(1, test_size=HELD_OUT, random_state=seed).split(np.zeros(n)))
-        return first[0], first[1]
-    counts = np.bincount(groups)
+    if classes is None:
+        splitter: Any = ShuffleSplit(1, test_size=HELD_OUT, random_state=seed)
+        return next(splitter.split(np.zeros(n)))
+    counts = np.bincount(classes)
     if counts.min() < 2 or round(HELD_OUT * n) < len(counts):
         return None
-    first = next(
-        StratifiedShuffleSplit(1, test_size=HELD_OUT, random_state=seed).split(np.zeros(n), groups)
-    )
-    return first[0], first[1]
+    splitter = StratifiedShuffleSplit(1, test_size=HELD_OUT, random_state=seed)
+    return next(splitter.split(np.zeros(n), classes))
 
 
-def _tune(
-    model: TemporalJEPA,
+def _finetune(
+    embedder: TemporalJEPAEmbedder,
     sequences: Sequences,
     targets: npt.NDArray[Any],
     stages: list[int],
-    how: _FineTuner,
+    options: "_FineTuner",
     seed: int,
-) -> Iterator[tuple[int, TemporalJEPA]]:
-    """Fine-tune the encoder that embeds, in place; yields (steps done, model) at each stage."""
+) -> Iterator[int]:
+    """Fine-tune the encoder of `embedder` in place; yields the number of steps at each stage."""
+    model = embedder.model_
     encoder = model.target_encoder
-    pool = how.embedder_.pool
-    total = max(stages)
     device = next(model.parameters()).device
-    classed = targets.dtype.kind in "iu"
-    goal = torch.from_numpy(targets if classed else _standard(targets)).to(device)
-    head = _Head(
-        embed_sequences(model, sequences, pool), int(targets.max()) + 1 if classed else 1
-    ).to(device)
-    weights = [
-        {"params": [*encoder.parameters()], "lr": how.lr},
-        {"params": [*head.parameters()], "lr": 2 * how.lr},
-    ]
+    total = max(stages)
+    is_classification = targets.dtype.kind in "iu"
+    goal = torch.from_numpy(targets if is_classification else _standardized(targets)).to(device)
+    outputs = int(targets.max()) + 1 if is_classification else 1
+    head = _Head(embed_sequences(model, sequences, embedder.pool), outputs).to(device)
     optimizer = torch.optim.AdamW(
-        weights, weight_decay=0.01, betas=(0.9, 0.95), fused=device.type != "mps"
+        [
+            {"params": [*encoder.parameters()], "lr": options.lr},
+            {"params": [*head.parameters()], "lr": 2 * options.lr},
+        ],
+        weight_decay=0.01,
+        betas=(0.9, 0.95),
+        fused=device.type != "mps",
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * step / total)
     )
-    rng = np.random.default_rng([seed, 6])
-    generator = torch.Generator().manual_seed(seed)
-    features = _whole(model, sequences, pool, generator)
-    size = min(how.batch_size, len(sequences))
-    if model.config.resolutions:
-        features = _views(model, sequences, pool, generator)
-        size = min(size, max(2, ROWS // sequences.n_channels))
+    batch_size = min(options.batch_size, len(sequences))
+    if model.config.channel_independent:  # each series is a batch of channels
+        batch_size = min(batch_size, max(2, ROWS // sequences.n_channels))
+    order = np.random.default_rng([seed, 6])
+    masks = torch.Generator().manual_seed(seed)
+    reader = model.embedder(embedder.pool)
     for step in range(total + 1):
         if step in stages:
-            yield step, model
+            yield step
         if step == total:
             return
-        rows = rng.choice(len(sequences), size, replace=False)
+        rows = order.choice(len(sequences), batch_size, replace=False)
+        x = torch.from_numpy(sequences.batch(rows)).to(device)
         encoder.requires_grad_(True)
-        scores = head(features(rows))
-        error = _error(scores, goal[torch.from_numpy(rows).to(device)])
+        outputs_of_batch = head(reader.features(x, MASK_RATIO, masks))
+        error = _error(outputs_of_batch, goal[torch.from_numpy(rows).to(device)])
         optimizer.zero_grad()
         error.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
@@ -306,75 +322,29 @@ def _tune(
         encoder.requires_grad_(False)
 
 
-Features = Callable[[npt.NDArray[np.int64]], Tensor]  # rows -> their features, with a gradient
-
-
-def _partly(model: TemporalJEPA, x: Tensor, pool: Pool, generator: torch.Generator) -> Tensor:
-    """Features of a batch `(B, T, C)`, of which a part is hidden."""
-    encoder = model.target_encoder
-    x, known = encoder.prepare(x.to(next(model.parameters()).device))
-    visible = draw_visible(encoder.tokens_observed(known).cpu(), "random", HIDDEN, generator).to(
-        x.device
-    )
-    return model.features(x, encoder.mask(known, visible), pool)
-
-
-def _whole(
-    model: TemporalJEPA, sequences: Sequences, pool: Pool, generator: torch.Generator
-) -> Features:
-    return lambda rows: _partly(model, torch.from_numpy(sequences.batch(rows)), pool, generator)
-
-
-def _views(
-    model: TemporalJEPA, sequences: Sequences, pool: Pool, generator: torch.Generator
-) -> Features:
-    """As `embed_views`: each channel by itself at each length, added with signs; then the values, which stay."""
-    # that the encoder appends, always 0 and 1 here
-    channels = sequences.n_channels
-    moments = 2
-    filled = [bridged(x) for x in sequences.values]
-    views = [
-        torch.from_numpy(np.stack([standardised(x, length) for x in filled])).float()[..., None]
-        for length in model.config.resolutions
-    ]  # (n, C, L, 1) each
-    beside = torch.from_numpy(values_beside(filled)).float()
-
-    def features(rows: npt.NDArray[np.int64]) -> Tensor:
-        parts = []
-        for view in views:
-            part = _partly(model, view[rows].flatten(0, 1), view_pool(pool), generator)[
-                :, :-moments
-            ]
-            signs = torch.from_numpy(channel_signs(channels, part.shape[1])).to(part)
-            parts.append((torch.unflatten(part, 0, (-1, channels)) * signs).sum(1))
-        return torch.cat([*parts, beside[rows].to(parts[0])], dim=1)
-
-    return features
-
-
 class _Head(nn.Module):
-    """A linear map, at first zero, of features standardised as they were before fine-tuning."""
+    """A linear map, initialized to zero, of features standardized as before fine-tuning."""
 
     mean: Tensor
-    spread: Tensor
+    std: Tensor
 
     def __init__(self, features: npt.NDArray[np.float32], outputs: int):
         super().__init__()
         self.register_buffer("mean", torch.from_numpy(features.mean(0)))
-        self.register_buffer("spread", torch.from_numpy(features.std(0) + 1e-3))
+        self.register_buffer("std", torch.from_numpy(features.std(0) + 1e-3))
         self.weight = nn.Parameter(torch.zeros(outputs, features.shape[1]))
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, features: Tensor) -> Tensor:
-        return nn.functional.linear((features - self.mean) / self.spread, self.weight, self.bias)
+        return nn.functional.linear((features - self.mean) / self.std, self.weight, self.bias)
 
 
-def _standard(y: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+def _standardized(y: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return np.asarray((y - y.mean()) / (y.std() or 1.0), dtype=np.float32)
 
 
-def _error(scores: Tensor, goal: Tensor) -> Tensor:
-    """Cross-entropy of classes, squared error of numbers."""
-    if scores.shape[1] == 1:
-        return nn.functional.mse_loss(scores[:, 0], goal)
-    return nn.functional.cross_entropy(scores, goal)
+def _error(outputs: Tensor, goal: Tensor) -> Tensor:
+    """Cross-entropy for classes, squared error for numbers."""
+    if outputs.shape[1] == 1:
+        return nn.functional.mse_loss(outputs[:, 0], goal)
+    return nn.functional.cross_entropy(outputs, goal)

@@ -34,7 +34,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         steps: optimizer steps; 0 lets the number of series decide, see `PretrainConfig`.
         batch_size: series a step.
         lr: peak learning rate; None: as `PretrainConfig`.
-        pool: "all", "quantiles", "stats" or "mean", see `TemporalJEPA.embed`.
+        pool: "all", "quantiles" or "mean", see `TemporalJEPA.embed`.
         embed_dim: width of a token; this and the next five are fields of `TemporalJEPAConfig`, None: `RECIPE`'s value.
         encoder_depth: attention blocks.
         num_heads: attention heads.
@@ -96,7 +96,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             ValueError: for fewer than 2 series, a channel or series without an observed value, infinite values, series
                 shorter than two patches, or parameters out of range.
         """
-        sequences = self._sequences(X, fitting=True).check_observed()
+        sequences = self._read(X, is_fitting=True).check_observed()
         self.channels_: int | None = sequences.n_channels
         seed = as_seed(self.random_state)
         config = PretrainConfig(self.steps, self.batch_size, self.lr, seed=seed, device=self.device)
@@ -114,17 +114,19 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         return self
 
     def transform(self, X: Any) -> npt.NDArray[np.float32]:
-        """One embedding per series, float32 `(n, features)`. Which series share a call does not change a bit of it.
+        """One embedding per series, float32 `(n, features)`.
+
+        The embedding of a series does not depend on the other series in `X`, to the last bit.
 
         Raises:
-            ValueError: for other channels, or other columns of a table, than in `fit`; for a series all missing.
+            ValueError: for other channels or other columns of a table than in `fit`, or for a
+                series without any observed value.
             NotFittedError: before `fit`.
         """
         check_is_fitted(self)
-        embedding = embed_sequences(self.exact(), self.sequences(X), self.pool)
-        self._n_features_out = embedding.shape[
-            1
-        ]  # that of "series-small" goes with the channels of X
+        embedding = embed_sequences(self._as_float64(), self.sequences(X), self.pool)
+        if self.channels_ is None:  # the number of features depends on the channels of X
+            self._n_features_out = embedding.shape[1]
         return embedding
 
     def transform_timesteps(self, X: Any) -> list[npt.NDArray[np.float32]]:
@@ -133,7 +135,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         Raises as `transform`.
         """
         check_is_fitted(self)
-        return embed_timesteps(self.exact(), self.sequences(X))
+        return embed_timesteps(self._as_float64(), self.sequences(X))
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model as a folder that `from_pretrained` and the command line read."""
@@ -187,60 +189,61 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         return self
 
     def _count_features_out(self, model: TemporalJEPA, sequences: Sequences) -> None:
-        """Learn the width of an embedding from one series, before training: a wrong `pool` then costs nothing."""
-        self._n_features_out = embed_sequences(
-            model.eval(), sequences.select([0]), self.pool
-        ).shape[1]
+        """Embed one series, so that a wrong `pool` is refused before training."""
+        one = sequences.select([0])
+        self._n_features_out = embed_sequences(model.eval(), one, self.pool).shape[1]
 
-    def exact(self) -> TemporalJEPA:
-        """The model in float64: rounded to float32, a result does not show what shared its batch."""
+    def _as_float64(self) -> TemporalJEPA:
+        """The model in float64: rounded to float32, its results do not depend on the batch."""
         if next(self.model_.parameters()).device.type == "mps":  # has no float64
             return self.model_
         return copy.deepcopy(self.model_).double()
 
     def sequences(self, X: Any) -> Sequences:
         """`X` as the fitted embedder reads it; raises as `transform`."""
-        return self._sequences(X, fitting=False)
+        return self._read(X, is_fitting=False)
 
-    def _sequences(self, X: Any, fitting: bool) -> Sequences:
+    def _read(self, X: Any, is_fitting: bool) -> Sequences:
+        """Any accepted `X` as `Sequences`; learns `n_features_in_` when fitting."""
         if isinstance(X, Sequences):
-            return self._collection(X, fitting)
+            return self._checked(X, is_fitting)
         if isinstance(X, np.ma.MaskedArray):  # scikit-learn's checks would drop the mask
             X = np.ma.filled(X.astype(float), np.nan)
-        collection = isinstance(X, (list, tuple)) and not _is_table(X)
-        if not collection:
-            X = X if isinstance(X, (list, tuple)) or hasattr(X, "shape") else np.asarray(X)
-            checks = {
-                "dtype": np.float32,
-                "ensure_all_finite": "allow-nan",
-                "ensure_min_samples": 2 if fitting else 1,
-            }
-            columns_count = (
-                fitting or getattr(self, "n_features_in_", None) != self.channels_
-            )  # fitted on a table
-            if np.ndim(X) in (4, 5):  # frames: bytes stay bytes
-                X = np.asarray(X)
-            elif np.ndim(X) == 2 and columns_count:
-                X = validate_data(
-                    self, X, reset=fitting, ensure_min_features=2 if fitting else 1, **checks
-                )
-                return Sequences.from_arrays(X)
-            else:
-                X = check_array(X, allow_nd=True, **checks)
-        return self._collection(Sequences.from_arrays(X), fitting)
+        if isinstance(X, (list, tuple)) and not _is_table(X):
+            return self._checked(Sequences.from_arrays(X), is_fitting)
+        if not isinstance(X, (list, tuple)) and not hasattr(X, "shape"):
+            X = np.asarray(X)
+        if np.ndim(X) in (4, 5):  # video and scenes: bytes stay bytes
+            return self._checked(Sequences.from_arrays(np.asarray(X)), is_fitting)
+        checks = {
+            "dtype": np.float32,
+            "ensure_all_finite": "allow-nan",
+            "ensure_min_samples": 2 if is_fitting else 1,
+        }
+        if np.ndim(X) == 2 and (is_fitting or self._is_fitted_on_table()):
+            width = 2 if is_fitting else 1
+            X = validate_data(self, X, reset=is_fitting, ensure_min_features=width, **checks)
+            return Sequences.from_arrays(X)
+        X = check_array(X, allow_nd=True, **checks)
+        return self._checked(Sequences.from_arrays(X), is_fitting)
 
-    def _collection(self, sequences: Sequences, fitting: bool) -> Sequences:
-        if fitting and len(sequences) < 2:
+    def _is_fitted_on_table(self) -> bool:
+        return getattr(self, "n_features_in_", None) != self.channels_
+
+    def _checked(self, sequences: Sequences, is_fitting: bool) -> Sequences:
+        if is_fitting:
+            if len(sequences) < 2:
+                raise ValueError(
+                    "expected at least 2 series, got 1 sample; cut a long recording into windows"
+                )
+            # Sets n_features_in_ to the number of channels.
+            validate_data(self, [x.T for x in sequences.values], skip_check_array=True)
+            return sequences
+        is_bound = self.model_.config.channel_independent and self.channels_ is not None
+        if is_bound and sequences.n_channels != self.channels_:
             raise ValueError(
-                "expected at least 2 series, got 1 sample; cut a long recording into windows"
-            )
-        if fitting:
-            validate_data(
-                self, [x.T for x in sequences.values], skip_check_array=True
-            )  # learns n_features_in_
-        elif self.model_.config.resolutions and self.channels_ not in (None, sequences.n_channels):
-            raise ValueError(
-                f"expected series of {self.channels_} channels, as in fit, got {sequences.n_channels}"
+                f"expected series of {self.channels_} channels, as in fit, "
+                f"got {sequences.n_channels}"
             )
         return sequences
 

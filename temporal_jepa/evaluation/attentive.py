@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..model.transformer import coordinates, sincos
+from ..model.transformer import grid_coordinates, sincos
 from .probes import check_classes
 
 Array = npt.NDArray[Any]
@@ -47,7 +47,7 @@ class AttentiveHead(nn.Module):
 
     def forward(self, tokens: Tensor, seen: Tensor) -> Tensor:
         """`(B, N, D)` standardised, bool `(B, N)` -> logits `(B, classes)`."""
-        places = coordinates(
+        places = grid_coordinates(
             torch.arange(tokens.shape[1], device=tokens.device), self.cells
         )  # (N, axes)
         h = self.norm(self.proj_in(tokens) + sincos(places, WIDTH))  # (B, N, W)

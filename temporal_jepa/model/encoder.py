@@ -1,8 +1,10 @@
 """The context encoder: visible timesteps to tokens to one vector. The target encoder is a copy of it.
 
-Legend of shapes: `B` batch, `T` timesteps, `C` channels (input_dim), `P` timesteps a patch, `N` tokens, `K` kept
-tokens, `D` width. Hiding is one mechanism: padding, missing values (NaN) and masked timesteps are all *unobserved*
-values; a tokenizer sees zeros there, and a token without any observed value is dropped.
+Legend of shapes: `B` batch, `T` timesteps, `C` channels (input_dim), `P` timesteps per patch, `N`
+tokens, `K` kept tokens, `D` width.
+
+Padding, missing values (NaN) and masked timesteps are one thing: *unobserved* values. A tokenizer
+sees zeros there, and a token without any observed value is dropped (decision 0002).
 """
 
 import math
@@ -14,52 +16,62 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import Pool, TemporalJEPAConfig
-from .masks import gather_tokens, kept_index
+from .masks import gather_tokens, kept_positions
 from .tokenizers import ConvTokenizer, LinearTokenizer, Normalizer, PatchGrid
 from .transformer import Transformer
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of tokens over time, for pool="quantiles"
-MAX_TOKENS = 16384  # longest accepted sequence, in tokens: attention is quadratic and this is where memory ends
+MAX_TOKENS = 16384  # longest accepted sequence: memory of attention is quadratic
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """An encoded batch: `layers`, `(B, K, D)` each, the last normed; their places `index` and `valid`, `(B, K)`."""
+    """An encoded batch.
+
+    Attributes:
+        layers: `(B, K, D)` each: the tokenizer's output and every layer, the last one normed.
+        positions: int64 `(B, K)`, grid positions of the tokens.
+        valid: bool `(B, K)`, False for padding; None if there is none.
+        num_tokens: size of the grid, `N`.
+    """
 
     layers: list[Tensor]
-    index: Tensor
+    positions: Tensor
     valid: Tensor | None
     num_tokens: int
 
     def on_grid(self) -> tuple[Tensor, Tensor]:
-        """The last layer at its grid places: `(B, N, D)`, zeros elsewhere, and bool `(B, N)`, True = encoded."""
+        """The last layer at its grid positions: `(B, N, D)`, and bool `(B, N)`, True = encoded.
+
+        Tokens that were dropped are 0.
+        """
         tokens = self.layers[-1]
         batch, count, width = tokens.shape
-        if self.valid is None and count == self.num_tokens:
-            return tokens, torch.ones_like(self.index, dtype=torch.bool)
-        valid = torch.ones_like(self.index, dtype=torch.bool) if self.valid is None else self.valid
-        place = torch.where(
-            valid, self.index, self.num_tokens
-        )  # padding goes to a spare place at the end
+        valid = self.valid
+        if valid is None:
+            valid = torch.ones_like(self.positions, dtype=torch.bool)
+            if count == self.num_tokens:
+                return tokens, valid
+        # Padding goes to a spare position at the end, which is cut off.
+        positions = torch.where(valid, self.positions, self.num_tokens)
         grid = tokens.new_zeros(batch, self.num_tokens + 1, width)
-        grid.scatter_(1, place[:, :, None].expand(-1, -1, width), tokens)
-        there = torch.zeros(batch, self.num_tokens + 1, dtype=torch.bool, device=tokens.device)
-        there.scatter_(1, place, True)
-        return grid[:, :-1], there[:, :-1]
+        grid.scatter_(1, positions[:, :, None].expand(-1, -1, width), tokens)
+        encoded = torch.zeros(batch, self.num_tokens + 1, dtype=torch.bool, device=tokens.device)
+        encoded.scatter_(1, positions, True)
+        return grid[:, :-1], encoded[:, :-1]
 
 
 class ContextEncoder(nn.Module):
-    """Tokens of the visible timesteps through bidirectional attention: `(B, T, C)` -> `(B, embed_dim)`."""
+    """Tokens of visible timesteps through bidirectional attention: `(B, T, C)` -> `(B, embed_dim)`."""
 
     def __init__(self, config: TemporalJEPAConfig):
         super().__init__()
         self.config = config
         self.normalizer = Normalizer(config)
-        self.tokenizer = (
-            ConvTokenizer(config)
-            if config.tokenizer in ConvTokenizer.KERNELS
-            else LinearTokenizer(config)
-        )
+        if config.tokenizer in ConvTokenizer.KERNELS:
+            self.tokenizer: ConvTokenizer | LinearTokenizer = ConvTokenizer(config)
+        else:
+            self.tokenizer = LinearTokenizer(config)
         self.transformer = Transformer(config.embed_dim, config.encoder_depth, config)
         self.grid = PatchGrid(config)
 
@@ -69,42 +81,66 @@ class ContextEncoder(nn.Module):
         """Mean of the final tokens of the visible, observed timesteps.
 
         Args:
-            x: float `(B, T, input_dim)`; NaN counts as unobserved. Any `T` up to `MAX_TOKENS * patch_len`.
-            visible: bool `(T,)` or `(B, T)`, True = visible; what is hidden cannot reach the output.
+            x: float `(B, T, input_dim)`; NaN counts as unobserved. Any `T` up to
+                `MAX_TOKENS * patch_len`.
+            visible: bool `(T,)` or `(B, T)`, True = visible; masked values cannot reach the output.
             observed: bool `(B, T)` or `(B, T, input_dim)`, False for padding and missing values.
 
         Returns:
             float `(B, embed_dim)`.
 
         Raises:
-            ValueError: for a wrong shape, too long a sequence, or one without any visible observed timestep.
+            ValueError: for a wrong shape, too long a sequence, or a sequence without any visible
+                observed timestep.
         """
-        x, known = self.prepare(x, observed)
+        x, observed = self.prepare(x, observed)
         if visible is not None:
             if visible.dtype != torch.bool or visible.shape not in (x.shape[1:2], x.shape[:2]):
                 raise ValueError(
-                    f"visible must be bool (seq_len,) or (batch, seq_len) for x {tuple(x.shape)}, "
-                    f"got {visible.dtype} {tuple(visible.shape)}"
+                    "visible must be bool (seq_len,) or (batch, seq_len) for x "
+                    f"{tuple(x.shape)}, got {visible.dtype} {tuple(visible.shape)}"
                 )
-            known = known & visible.expand(x.shape[:2])[:, :, None]
-        if not bool(known.flatten(1).any(1).all()):
+            observed = observed & visible.expand(x.shape[:2])[:, :, None]
+        if not bool(observed.flatten(1).any(1).all()):
             raise ValueError(
                 "every sequence needs at least one visible, observed timestep; got one with none"
             )
-        encoded = self.encode(x, known)
+        encoded = self.encode(x, observed)
         return masked_mean(encoded.layers[-1], encoded.valid)
 
     def prepare(self, x: Tensor, observed: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Check the input and pad it to whole patches: `(x, known)`, both `(B, N*P, C)`; known is bool."""
+        """Check a batch and pad it to whole patches.
+
+        Returns:
+            `(x, observed)`, both `(B, N * P, C)`; observed is bool.
+
+        Raises:
+            ValueError: for a wrong shape or length.
+        """
+        self._check_shape(x)
+        x = x.to(self.normalizer.mean.dtype)
+        not_missing = ~x.isnan()
+        if observed is None:
+            observed = not_missing
+        else:
+            if observed.dtype != torch.bool or observed.shape not in (x.shape[:2], x.shape):
+                raise ValueError(
+                    f"observed must be bool {tuple(x.shape[:2])} or {tuple(x.shape)}, "
+                    f"got {observed.dtype} {tuple(observed.shape)}"
+                )
+            if observed.ndim == 2:
+                observed = observed[:, :, None]
+            observed = not_missing & observed
+        padding = (0, 0, 0, -x.shape[1] % self.config.patch)
+        return F.pad(x, padding), F.pad(observed, padding)
+
+    def _check_shape(self, x: Tensor) -> None:
         channels = self.config.input_dim
-        patch = self.config.patch
-        longest = MAX_TOKENS // math.prod(self.config.cells) * patch
+        longest = MAX_TOKENS // math.prod(self.config.cells) * self.config.patch
         if x.ndim != 3 or x.shape[-1] != channels:
-            hint = (
-                "; the axes look swapped: pass x.transpose(1, 2)"
-                if x.ndim == 3 and x.shape[1] == channels
-                else ""
-            )
+            hint = ""
+            if x.ndim == 3 and x.shape[1] == channels:
+                hint = "; the axes look swapped: pass x.transpose(1, 2)"
             raise ValueError(
                 f"x must be (batch, seq_len, input_dim={channels}), got {tuple(x.shape)}{hint}"
             )
@@ -114,105 +150,76 @@ class ContextEncoder(nn.Module):
             raise ValueError(
                 f"seq_len must lie in 1..{longest}, got {x.shape[1]}; cut it into windows"
             )
-        x = x.to(self.normalizer.mean.dtype)
-        known = ~x.isnan()
-        if observed is not None:
-            if observed.dtype != torch.bool or observed.shape not in (x.shape[:2], x.shape):
-                raise ValueError(
-                    f"observed must be bool {tuple(x.shape[:2])} or {tuple(x.shape)}, "
-                    f"got {observed.dtype} {tuple(observed.shape)}"
-                )
-            known = known & (observed if observed.ndim == 3 else observed[:, :, None])
-        rest = -x.shape[1] % patch
-        return F.pad(x, (0, 0, 0, rest)), F.pad(known, (0, 0, 0, rest))
 
-    def tokens_observed(self, known: Tensor) -> Tensor:
-        """Which tokens hold an observed value: bool `(B, N*P, C)` -> `(B, N)`."""
-        return self.grid.split(known).any(-1)
+    def tokens_observed(self, observed: Tensor) -> Tensor:
+        """Which tokens hold an observed value: bool `(B, N * P, C)` -> `(B, N)`."""
+        return self.grid.patchify(observed).any(-1)
 
-    def mask(self, known: Tensor, visible: Tensor) -> Tensor:
-        """Make the values of hidden tokens unobserved: known `(B, N*P, C)`, visible `(B, N)`."""
-        return known & self.grid.spread(visible)
+    def mask(self, observed: Tensor, visible: Tensor) -> Tensor:
+        """Make masked tokens unobserved: bool `(B, N * P, C)`, `(B, N)` -> `(B, N * P, C)`."""
+        return observed & self.grid.unpatchify(visible)
 
-    def encode(self, x: Tensor, known: Tensor, drop: bool = True) -> Encoded:
-        """Encode what is known of a prepared batch, `(B, N*P, C)`; tokens with nothing known are dropped first.
+    def encode(self, x: Tensor, observed: Tensor, drop: bool = True) -> Encoded:
+        """Encode the observed values of a prepared batch, `(B, N * P, C)` each.
 
-        Without `drop` they stay and are masked: the same result, in shapes that do not depend on the values.
+        Args:
+            x: values.
+            observed: bool.
+            drop: gather the tokens with an observed value before attention. Otherwise all tokens
+                stay and attention is masked: the same result, in shapes that do not depend on the
+                values, as an exported graph needs.
         """
-        tokens = self.tokenizer(
-            self.normalizer(x, known), known, self.normalizer.slope
-        )  # (B, N, D)
-        seen = self.tokens_observed(known)
+        normalized = self.normalizer(x, observed)
+        tokens = self.tokenizer(normalized, observed, self.normalizer.slope)  # (B, N, D)
         count = tokens.shape[1]
+        valid: Tensor | None = self.tokens_observed(observed)
         if drop:
-            index, valid = kept_index(seen)  # (B, K)
-            if index.shape[1] < count or valid is not None:
-                tokens = gather_tokens(tokens, index)  # (B, K, D)
+            positions, valid = kept_positions(valid)  # (B, K)
+            if positions.shape[1] < count or valid is not None:
+                tokens = gather_tokens(tokens, positions)  # (B, K, D)
         else:
-            index = torch.arange(count, device=x.device).expand(seen.shape)
-            valid = seen
-        return Encoded(self.transformer(tokens, index, valid), index, valid, count)
+            positions = torch.arange(count, device=x.device).expand(tokens.shape[:2])
+        return Encoded(self.transformer(tokens, positions, valid), positions, valid, count)
 
 
 def masked_mean(tokens: Tensor, valid: Tensor | None) -> Tensor:
-    """Mean over the real tokens: `(B, K, D)`, bool `(B, K)` or None -> `(B, D)`."""
+    """Mean over the valid tokens: `(B, K, D)`, bool `(B, K)` or None -> `(B, D)`."""
     if valid is None:
         return tokens.mean(1)
     return (tokens * valid[..., None]).sum(1) / valid.sum(1, keepdim=True).clamp(min=1)
 
 
 def pool_tokens(encoded: Encoded, pool: Pool) -> Tensor:
-    """Pool `(B, K, D)` layers into one vector per sequence; real tokens only, see `TemporalJEPA.embed`."""
-    if pool not in get_args(Pool):
-        raise ValueError(f"pool must be one of {', '.join(get_args(Pool))}, got {pool!r}")
+    """Pool tokens into one vector per sequence, see `TemporalJEPA.embed`."""
+    valid = encoded.valid
     if pool == "mean":
-        return masked_mean(encoded.layers[-1], encoded.valid)
+        return masked_mean(encoded.layers[-1], valid)
     if pool == "quantiles":
-        return torch.cat([_quantiles(tokens, encoded.valid) for tokens in encoded.layers], dim=1)
-    pooled = []
-    for tokens in encoded.layers:
-        mean = masked_mean(tokens, encoded.valid)
-        std = masked_mean((tokens - mean[:, None]).square(), encoded.valid).clamp(min=1e-12).sqrt()
-        if encoded.valid is not None:
-            tokens = tokens.masked_fill(~encoded.valid[..., None], float("-inf"))
-        pooled += [mean, std, tokens.amax(1)]
-    return torch.cat(pooled, dim=1)
+        return torch.cat([_quantiles(tokens, valid) for tokens in encoded.layers], dim=1)
+    if pool == "all":
+        return torch.cat([_mean_std_max(tokens, valid) for tokens in encoded.layers], dim=1)
+    raise ValueError(f"pool must be one of {', '.join(get_args(Pool))}, got {pool!r}")
 
 
-def view_pool(pool: Pool) -> Pool:
-    """The pooling of an encoder with views: quantiles are what it is meant for, and what "all" asks of it."""
-    return "quantiles" if pool == "all" else pool
+def _mean_std_max(tokens: Tensor, valid: Tensor | None) -> Tensor:
+    """`(B, K, D)` -> `(B, 3 D)`."""
+    mean = masked_mean(tokens, valid)
+    variance = masked_mean((tokens - mean[:, None]).square(), valid)
+    if valid is not None:
+        tokens = tokens.masked_fill(~valid[..., None], float("-inf"))
+    return torch.cat([mean, variance.clamp(min=1e-12).sqrt(), tokens.amax(1)], dim=1)
 
 
 def _quantiles(tokens: Tensor, valid: Tensor | None) -> Tensor:
-    """Quantiles over the real tokens, linear in between: `(B, K, D)` -> `(B, len(QUANTILES) * D)`."""
-    if valid is not None:
+    """Quantiles over the valid tokens, interpolated linearly: `(B, K, D)` -> `(B, Q * D)`."""
+    if valid is None:
+        count = tokens.new_full((len(tokens),), tokens.shape[1])
+    else:
         tokens = tokens.masked_fill(~valid[..., None], float("inf"))
+        count = valid.sum(1).to(tokens.dtype)
     ordered = tokens.sort(1).values
-    count = (
-        tokens.new_full((len(tokens),), tokens.shape[1])
-        if valid is None
-        else valid.sum(1).to(tokens.dtype)
-    )
-    place = (count - 1).clamp(min=0)[:, None] * tokens.new_tensor(QUANTILES)  # (B, Q)
-    low, high = (
-        end.long()[..., None].expand(-1, -1, tokens.shape[2])
-        for end in (place.floor(), place.ceil())
-    )
-    # (B, Q, D)
-    below = ordered.gather(1, low)
-    above = ordered.gather(1, high)
-    return (below + (above - below) * (place - place.floor())[..., None]).flatten(1)
-
-
-def append_moments(encoder: ContextEncoder, features: Tensor, x: Tensor, known: Tensor) -> Tensor:
-    """With `normalize="instance"`, add what normalising took away: each sequence's mean and std, `(B, F + 2 C)`.
-
-    In steps of 1/1024 of the data's spread: finer differences are rounding, which a scaler after this would blow up.
-    """
-    norm = encoder.normalizer
-    if not norm.instance:
-        return features
-    scaled = torch.where(known, (x - norm.mean) / norm.std, 0.0)
-    moments = (torch.round(part * 1024) / 1024 for part in norm.moments(scaled, known))
-    return torch.cat([features, *moments], dim=1)
+    rank = (count - 1).clamp(min=0)[:, None] * tokens.new_tensor(QUANTILES)  # (B, Q)
+    width = tokens.shape[2]
+    below = ordered.gather(1, rank.floor().long()[..., None].expand(-1, -1, width))  # (B, Q, D)
+    above = ordered.gather(1, rank.ceil().long()[..., None].expand(-1, -1, width))
+    return (below + (above - below) * (rank - rank.floor())[..., None]).flatten(1)

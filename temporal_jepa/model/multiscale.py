@@ -1,163 +1,195 @@
-"""One encoder for any series: every channel by itself, stretched to several lengths, the features side by side.
+"""Embeddings of any series at several resolutions, each channel encoded separately.
 
-A model whose configuration names `views` was trained on single channels of one length. It embeds sequences of any
-number of channels, any length and any scale, without a normaliser fitted to them. Legend of shapes: `n` sequences,
-`C` channels, `L` timesteps of a view, `F` features of a view, `V` views.
+An encoder trained on single standardized channels embeds series of any number of channels, any
+length and any scale: every channel is resampled to each resolution and encoded by itself (channel
+independence, PatchTST, arXiv 2211.14730). Legend of shapes: `B` batch, `T` timesteps, `C` channels,
+`L` timesteps of a resolution, `N` tokens, `D` width, `F` features of a resolution.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import functools
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-FloatArray = npt.NDArray[np.floating[Any]]
-ROWS = 64  # channels encoded together
-# values of a sequence that stand beside its features; least and most of a channel
-VALUES = 2048
-POINTS = (8, 256)
+from ..config import Pool
+from .embedder import mask_at_random
+from .encoder import ContextEncoder, Encoded, pool_tokens
 
-
-def embed_views(
-    encode: Callable[[FloatArray], FloatArray], views: Sequence[int], values: Sequence[FloatArray]
-) -> npt.NDArray[np.float32]:
-    """One embedding per sequence: what the encoder says of its channels at each length, then the values themselves.
-
-    The features of the channels are added up, each with a sign of its own drawn once for all (feature hashing, arXiv
-    0902.2206): as good as side by side for a linear probe where it was measured, and of one size for any number of
-    channels. The encoder sees standardised channels; level and scale are in the values, of which each channel gives
-    `VALUES / C`, evenly spaced, with its mean and standard deviation to three digits of the latter: of series that came
-    standardised, the rest is rounding, which a scaler after this would blow up.
-
-    Args:
-        encode: standardised channels `(rows, L)`, without gaps -> features `(rows, F)`.
-        views: the lengths `L`.
-        values: `(time_i, C)` each, NaN where missing. Timesteps at both ends without any value are cut off, gaps are
-            bridged linearly, a channel without any value counts as constant 0.
-
-    Returns:
-        float32 `(n, V * F + C * (points + 2))`.
-
-    Raises:
-        ValueError: if a sequence has no value at all, or infinite ones.
-    """
-    if any(np.isinf(x).any() for x in values):
-        raise ValueError("a sequence holds infinite values; write NaN for what is missing")
-    if any(np.isnan(x).all() for x in values):
-        raise ValueError(
-            "every sequence needs at least one observed value; got one that is all missing"
-        )
-    filled = [bridged(x) for x in values]
-    channels = filled[0].shape[1]
-    parts: list[FloatArray] = []
-    for length in views:
-        x = np.concatenate([standardised(v, length) for v in filled])  # (n * C, L)
-        features = np.concatenate(
-            [encode(x[i : i + ROWS]) for i in range(0, len(x), ROWS)]
-        )  # (n * C, F)
-        parts.append(
-            (
-                features.reshape(len(filled), channels, -1)
-                * channel_signs(channels, features.shape[1])
-            ).sum(1)
-        )
-    parts.append(values_beside(filled))
-    embedding: FloatArray = np.concatenate(parts, axis=1)
-    return embedding.astype(np.float32)
+ROWS = 64  # channels that are encoded together
+VALUES = 2048  # raw values of a series that are concatenated to its features
+POINTS = (8, 256)  # least and most of them per channel
 
 
-def view_tokens(
-    encode: Callable[[FloatArray], FloatArray], length: int, values: Sequence[FloatArray]
-) -> npt.NDArray[np.float32]:
-    """Tokens of one view, the channels added with fixed signs and divided by the root of their number: `(n, N, D)`.
+class MultiResolution(nn.Module):
+    """Encode every channel at several resolutions; same methods as `Embedder`.
+
+    The features of the channels are added up, each with fixed random signs (feature hashing, arXiv
+    0902.2206), so that their number does not depend on the channels. The encoder sees standardized
+    channels; level and scale are in the raw values that are concatenated, see `raw_values`.
 
     Args:
-        encode: standardised channels `(rows, length)` -> tokens `(rows, N, D)`.
-        length: of the view.
-        values: as in `embed_views`.
+        encoder: encoder of one channel, with `normalize="instance"`.
+        pool: see `TemporalJEPA.embed`; "all" is "quantiles" here.
     """
-    x = np.concatenate([standardised(bridged(v), length) for v in values])
-    tokens = np.concatenate([encode(x[i : i + ROWS]) for i in range(0, len(x), ROWS)])
-    channels = values[0].shape[1]
-    signs = channel_signs(channels, tokens.shape[2]) / channels**0.5
-    together: FloatArray = np.einsum(
-        "ncld,cd->nld", tokens.reshape(len(values), channels, *tokens.shape[1:]), signs
-    )
-    return together.astype(np.float32)
+
+    def __init__(self, encoder: ContextEncoder, pool: Pool = "all"):
+        super().__init__()
+        self.encoder = encoder
+        self.resolutions = encoder.config.resolutions
+        self.pool: Pool = "quantiles" if pool == "all" else pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Series without missing values: `(B, T, C)` -> `(B, R * F + C * (points + 2))`, R resolutions."""
+        x = x.double()  # in float32 the rounding errors of a constant would be given a shape
+        parts = []
+        for length in self.resolutions:
+            channels = standardize_at(x, length)  # (B, C, L)
+            pooled = pool_tokens(self._encode(channels.flatten(0, 1), drop=False), self.pool)
+            parts.append(_add_channels(pooled, x.shape[2]))
+        return torch.cat([*parts, raw_values(x).float()], dim=1)
+
+    def features(
+        self, x: Tensor, mask_ratio: float = 0.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Embed series with missing values; gradients flow. Arguments as `Embedder.features`.
+
+        Timesteps at both ends without any value are cut off, missing values are interpolated.
+        """
+        series = [fill_missing(row)[None] for row in x]
+        parts = []
+        for length in self.resolutions:
+            channels = torch.cat([standardize_at(row, length) for row in series])  # (B, C, L)
+            pooled = [
+                pool_tokens(self._encode(rows, True, mask_ratio, generator), self.pool)
+                for rows in channels.flatten(0, 1).split(ROWS)
+            ]
+            parts.append(_add_channels(torch.cat(pooled), x.shape[2]))
+        values = torch.cat([raw_values(row) for row in series])
+        return torch.cat([*parts, values.float()], dim=1).float()
+
+    def tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens of the highest resolution, channels added up: `(B, T, C)` -> `(B, N, D)`, bool `(B, N)`."""
+        length = max(self.resolutions)
+        channels = torch.cat([standardize_at(fill_missing(row)[None], length) for row in x])
+        tokens = [self._encode(rows).layers[-1] for rows in channels.flatten(0, 1).split(ROWS)]
+        added = _add_channels(torch.cat(tokens), x.shape[2]) / x.shape[2] ** 0.5
+        return added.float(), torch.ones(added.shape[:2], dtype=torch.bool, device=x.device)
+
+    def timesteps(self, x: Tensor) -> Tensor:
+        """Tokens of the highest resolution, interpolated at the timesteps: `(B, T, C)` -> `(B, T, D)`.
+
+        NaN before the first and after the last observed timestep.
+        """
+        tokens, _ = self.tokens(x)
+        out = tokens.new_full((*x.shape[:2], tokens.shape[2]), float("nan"))
+        for series, series_tokens, series_out in zip(x, tokens, out, strict=True):
+            first, last = _observed_span(series)
+            length = last - first + 1
+            series_out[first : last + 1] = _interpolate_tokens(
+                series_tokens, length, self.encoder.config.patch
+            )
+        return out
+
+    def _encode(
+        self,
+        rows: Tensor,
+        drop: bool = True,
+        mask_ratio: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Encoded:
+        """Single channels `(rows, L)` as a batch of the encoder."""
+        x = rows[:, :, None].to(self.encoder.normalizer.mean.dtype)
+        observed = torch.ones_like(x, dtype=torch.bool)
+        observed = mask_at_random(self.encoder, observed, mask_ratio, generator)
+        return self.encoder.encode(x, observed, drop)
 
 
-def at_timesteps(
-    tokens: npt.NDArray[np.float32], x: FloatArray, patch: int
-) -> npt.NDArray[np.float32]:
-    """Tokens `(N, D)` of a view at the timesteps of the sequence `(time, C)` it was stretched from: `(time, D)`.
+def fill_missing(x: Tensor) -> Tensor:
+    """A series without missing values: `(T, C)` -> float64 `(T', C)`.
 
-    Linear between the middles of patches; NaN before the first and after the last observed timestep.
+    Timesteps at both ends without any value are cut off, missing values are interpolated linearly,
+    a channel without any value becomes 0.
     """
-    seen = np.flatnonzero(~np.isnan(x).all(1))
-    first = int(seen[0])
-    last = int(seen[-1])
-    share = (np.arange(first, last + 1) - first) / max(last - first, 1)  # 0 to 1
-    place = np.clip(
-        (share * (len(tokens) * patch - 1) - (patch - 1) / 2) / patch, 0, len(tokens) - 1
-    )
-    low = np.minimum(place.astype(int), max(len(tokens) - 2, 0))
-    part = (place - low)[:, None]
-    out = np.full((len(x), tokens.shape[1]), np.nan, dtype=np.float32)
-    out[first : last + 1] = (
-        tokens[low] * (1 - part) + tokens[np.minimum(low + 1, len(tokens) - 1)] * part
-    )
-    return out
+    first, last = _observed_span(x)
+    values = x[first : last + 1].double()
+    if not bool(values.isnan().any()):
+        return values
+    filled = values.cpu().numpy().copy()
+    time = np.arange(len(filled))
+    for channel in filled.T:
+        observed = ~np.isnan(channel)
+        if observed.any():
+            channel[:] = np.interp(time, time[observed], channel[observed])
+        else:
+            channel[:] = 0.0
+    return torch.from_numpy(filled).to(x.device)
 
 
-def values_beside(filled: Sequence[FloatArray]) -> FloatArray:
-    """The values that stand beside the features: `n` times `(time_i, C)` without gaps -> `(n, C * (points + 2))`."""
-    points = points_of(filled[0].shape[1])
-    return np.stack([np.concatenate([_stretched(x, points).ravel(), *_moments(x)]) for x in filled])
+def _observed_span(x: Tensor) -> tuple[int, int]:
+    """First and last timestep with a value: `(T, C)`."""
+    observed = torch.nonzero(~x.isnan().all(1))
+    return int(observed[0]), int(observed[-1])
 
 
-def channel_signs(channels: int, features: int) -> FloatArray:
-    """The fixed random signs with which features of channels are added: -1 and 1, `(C, F)`."""
-    return np.array(
-        [np.random.default_rng(c).choice([-1.0, 1.0], features) for c in range(channels)]
-    )
+def resample(x: Tensor, length: int) -> Tensor:
+    """Linear interpolation of each channel: `(B, T, C)` -> `(B, C, length)`."""
+    return F.interpolate(x.transpose(1, 2), size=length, mode="linear", align_corners=True)
 
 
-def points_of(channels: int) -> int:
-    """How many values of each of so many channels stand beside the features."""
-    return min(max(VALUES // channels, POINTS[0]), POINTS[1])
+def standardize_at(x: Tensor, length: int) -> Tensor:
+    """Resample, then scale to mean 0 and std 1: `(B, T, C)` -> `(B, C, length)`; constants become 0."""
+    out = resample(x, length)
+    out = out - out.mean(2, keepdim=True)
+    std = out.square().mean(2, keepdim=True).sqrt()
+    is_constant = std <= 1e-9 * x.abs().amax(1)[:, :, None]
+    return torch.where(is_constant, 0.0, out / std.clamp(min=1e-300))
 
 
-def bridged(x: FloatArray) -> FloatArray:
-    """Ends without any value cut off, gaps bridged: `(time, C)` -> `(time', C)` without NaN, float64."""
-    x = np.asarray(x, dtype=np.float64)
-    rows = np.flatnonzero(~np.isnan(x).all(1))
-    x = x[rows[0] : rows[-1] + 1].copy()
-    time = np.arange(len(x))
-    for channel in np.flatnonzero(np.isnan(x).any(0)):
-        there = np.flatnonzero(~np.isnan(x[:, channel]))
-        x[:, channel] = np.interp(time, there, x[there, channel]) if len(there) else 0.0
-    return x
+def raw_values(x: Tensor) -> Tensor:
+    """Evenly spaced values of each channel, its mean and its std: `(B, T, C)` -> `(B, C * (points + 2))`.
+
+    Mean and std are rounded to three digits of the std: for standardized series the rest is
+    rounding error, which a later StandardScaler would amplify.
+    """
+    points = min(max(VALUES // x.shape[2], POINTS[0]), POINTS[1])
+    mean = x.mean(1)
+    std = (x - mean[:, None]).square().mean(1).sqrt()
+    is_constant = std == 0
+    digit = 10.0 ** (torch.log10(torch.where(is_constant, 1.0, std)) - 2).floor()
+    level = torch.where(is_constant, mean, torch.round(mean / digit) * digit)
+    scale = torch.round(std / digit) * digit
+    return torch.cat([resample(x, points).flatten(1), level, scale], dim=1)
 
 
-def _stretched(x: FloatArray, length: int) -> FloatArray:
-    """Each channel resampled linearly: `(time, C)` -> `(C, length)`."""
-    grid = np.linspace(0, len(x) - 1, length)
-    time = np.arange(len(x))
-    return np.stack([np.interp(grid, time, channel) for channel in x.T])
+def _add_channels(features: Tensor, channels: int) -> Tensor:
+    """Sum over channels with fixed signs: `(B * C, ..., F)` -> `(B, ..., F)`."""
+    signs = torch.tensor(_signs(channels, features.shape[-1]), device=features.device)
+    signs = signs.to(features.dtype)
+    separate = torch.unflatten(features, 0, (-1, channels))  # (B, C, ..., F)
+    if separate.ndim == 4:
+        signs = signs[:, None]
+    return (separate * signs).sum(1)
 
 
-def _moments(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean and standard deviation of each channel, to the third digit of the latter: `(time, C)` -> twice `(C,)`."""
-    mean = x.mean(0)
-    std = x.std(0)
-    digit = 10.0 ** np.floor(np.log10(np.where(std > 0, std, 1.0)) - 2)
-    return np.where(std > 0, np.round(mean / digit) * digit, mean), np.round(std / digit) * digit
+@functools.lru_cache(maxsize=8)
+def _signs(channels: int, features: int) -> Sequence[Sequence[float]]:
+    """Fixed random signs, -1 and 1: `(C, F)`."""
+    return [
+        np.random.default_rng(channel).choice([-1.0, 1.0], features).tolist()
+        for channel in range(channels)
+    ]
 
 
-def standardised(x: FloatArray, length: int) -> FloatArray:
-    """Each channel resampled linearly, with mean 0 and std 1: `(time, C)` -> `(C, length)`; a constant becomes 0."""
-    out = _stretched(x, length)
-    out -= out.mean(1, keepdims=True)
-    std = out.std(1, keepdims=True)
-    out /= np.where(std > 1e-9 * np.abs(x).max(0)[:, None], std, np.inf)
-    return out
+def _interpolate_tokens(tokens: Tensor, length: int, patch: int) -> Tensor:
+    """Tokens, which stand for the middles of patches, at `length` timesteps: `(N, D)` -> `(length, D)`."""
+    count = len(tokens)
+    time = torch.arange(length, device=tokens.device, dtype=torch.float64) / max(length - 1, 1)
+    position = (time * (count * patch - 1) - (patch - 1) / 2) / patch
+    position = position.clamp(0, count - 1)
+    low = position.floor().long().clamp(max=max(count - 2, 0))
+    high = (low + 1).clamp(max=count - 1)
+    weight = (position - low)[:, None]
+    return (tokens[low] * (1 - weight) + tokens[high] * weight).to(tokens.dtype)

@@ -23,7 +23,7 @@ from markupsafe import Markup
 from ..checkpoint import from_pretrained
 from ..config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig, flags, in_words
 from ..data import Sequences, read
-from ..embed import check_channels, embed_sequences, single_channels
+from ..embed import as_training_data, check_channels, embed_sequences
 from ..evaluation.neighbors import Index, standardize
 from ..files import BUNDLED, GENERAL, SCRATCH, read_config, write_atomically
 from ..model.jepa import TemporalJEPA, random_init_like
@@ -403,9 +403,8 @@ def _masks(run: _Run) -> Row | None:
     patch = model.config.patch
     cells = math.prod(model.config.cells)
     few = sequences.select(_spread(len(sequences), DRAWN_ON))
-    if config.resolutions:
-        few = single_channels(few, config.seq_len)
-        few = few.select(_spread(len(few), DRAWN_ON))
+    few = as_training_data(run.model, few)
+    few = few.select(_spread(len(few), DRAWN_ON))
     x = torch.from_numpy(few.batch(np.arange(len(few)))[:, : config.seq_len])
     generator = torch.Generator().manual_seed(run.seed)
     draws = [model.draw_masks(x, generator)[0] for _ in range(DRAWS)]

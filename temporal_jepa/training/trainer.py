@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..config import PretrainConfig
 from ..data.sequences import Sequences, missing, stack
-from ..embed import check_channels, single_channels
+from ..embed import as_training_data, check_channels
 from ..model.ema import momentum_at
 from ..model.jepa import TemporalJEPA
 from .collapse import collapse_verdict, position_statistics
@@ -106,8 +106,8 @@ def plan_batches(model: TemporalJEPA, sequences: Sequences, config: PretrainConf
     """
     check_channels(model, sequences)
     sequences.check_observed()
-    if model.config.resolutions and len(sequences) > 1:
-        sequences = single_channels(sequences, model.config.seq_len)
+    if len(sequences) > 1:
+        sequences = as_training_data(model, sequences)
     return Batches(sequences, config, model.config.seq_len, 2 * model.config.patch)
 
 

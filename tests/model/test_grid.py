@@ -30,11 +30,11 @@ def test_every_value_lies_in_exactly_one_token() -> None:
     assert CLIP.cells == (3, 4)
     for token in range(2 * 3 * 4):
         chosen = torch.arange(24)[None] == token
-        x = grid.spread(chosen).float()  # (1, 4, 260)
-        inside = grid.split(x)
+        x = grid.unpatchify(chosen).float()  # (1, 4, 260)
+        inside = grid.patchify(x)
         assert inside[0, token].sum() == x.sum() > 0
         assert inside.sum() == x.sum()
-    assert grid.spread(torch.ones(1, 24, dtype=torch.bool)).all()
+    assert grid.unpatchify(torch.ones(1, 24, dtype=torch.bool)).all()
 
 
 def test_time_row_and_column_of_content_matter() -> None:

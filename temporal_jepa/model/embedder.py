@@ -1,0 +1,102 @@
+"""Embeddings of an encoder that reads all channels jointly: one vector per sequence or timestep.
+
+Legend of shapes: `B` batch, `T` timesteps, `C` channels, `P` timesteps per patch, `N` tokens, `D`
+width, `F` features of an embedding.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..config import Pool
+from .encoder import ContextEncoder, pool_tokens
+from .masks import draw_visible
+
+MOMENT_STEPS = 1024  # per unit of the training data's standard deviation
+
+
+class Embedder(nn.Module):
+    """Pool the tokens of an encoder. `MultiResolution` has the same methods.
+
+    `forward` is for complete series and for export; `features` takes missing values.
+    """
+
+    def __init__(self, encoder: ContextEncoder, pool: Pool = "all"):
+        super().__init__()
+        self.encoder = encoder
+        self.pool = pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, T, C)` -> `(B, F)`, in shapes that do not depend on the values of `x`."""
+        patch = self.encoder.config.patch
+        # One token to spare, so that no size is ever 1: torch.export would specialize on it.
+        tokens = (x.shape[1] + 2 * patch - 1) // patch
+        x = F.pad(x, (0, 0, 0, tokens * patch - x.shape[1]), value=float("nan"))
+        observed = ~x.isnan()
+        pooled = pool_tokens(self.encoder.encode(x, observed, drop=False), self.pool)
+        return self._append_moments(pooled, x, observed)
+
+    def features(
+        self, x: Tensor, mask_ratio: float = 0.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Embed sequences with missing values; gradients flow.
+
+        Args:
+            x: float `(B, T, C)`, NaN where missing or padded.
+            mask_ratio: fraction of the observed tokens to mask at random.
+            generator: random state of the masks, required if `mask_ratio` is not 0.
+
+        Returns:
+            `(B, F)`.
+        """
+        x, observed = self.encoder.prepare(x)
+        observed = mask_at_random(self.encoder, observed, mask_ratio, generator)
+        pooled = pool_tokens(self.encoder.encode(x, observed), self.pool)
+        return self._append_moments(pooled, x, observed)
+
+    def tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The last layer on the grid: `(B, T, C)` -> `(B, N, D)`, and bool `(B, N)`, True = observed."""
+        return self.encoder.encode(*self.encoder.prepare(x)).on_grid()
+
+    def timesteps(self, x: Tensor) -> Tensor:
+        """The token of every timestep, mean over the cells of a frame: `(B, T, C)` -> `(B, T, D)`.
+
+        NaN where a whole patch is unobserved.
+        """
+        cells = math.prod(self.encoder.config.cells)
+        tokens, observed = self.tokens(x)
+        tokens = torch.unflatten(tokens, 1, (-1, cells))
+        observed = torch.unflatten(observed, 1, (-1, cells))[..., None]
+        mean = (tokens * observed).sum(2) / observed.sum(2)  # (B, N / cells, D), NaN is 0 / 0
+        return mean.repeat_interleave(self.encoder.config.patch, dim=1)[:, : x.shape[1]]
+
+    def _append_moments(self, pooled: Tensor, x: Tensor, observed: Tensor) -> Tensor:
+        """With `normalize="instance"`, append the mean and std that it removes: `(B, F + 2 C)`.
+
+        They are rounded: finer differences are rounding errors, which a later StandardScaler would
+        amplify.
+        """
+        normalizer = self.encoder.normalizer
+        if not normalizer.instance:
+            return pooled
+        scaled = torch.where(observed, (x - normalizer.mean) / normalizer.std, 0.0)
+        mean, std = normalizer.moments(scaled, observed)
+        moments = torch.cat([mean, std], dim=1)
+        return torch.cat([pooled, torch.round(moments * MOMENT_STEPS) / MOMENT_STEPS], dim=1)
+
+
+def mask_at_random(
+    encoder: ContextEncoder,
+    observed: Tensor,
+    mask_ratio: float,
+    generator: torch.Generator | None,
+) -> Tensor:
+    """Mask a fraction of the observed tokens: bool `(B, T, C)` -> `(B, T, C)`."""
+    if mask_ratio == 0:
+        return observed
+    assert generator is not None
+    tokens = encoder.tokens_observed(observed).cpu()
+    visible = draw_visible(tokens, "random", mask_ratio, generator)
+    return encoder.mask(observed, visible.to(observed.device))
