@@ -110,7 +110,7 @@ def test_residual_branches_are_scaled_once() -> None:
     ("change", "message"),
     [
         (lambda x: x * NAN, "all missing"),
-        (lambda x: x[:0], "batch of 0"),
+        (lambda x: x[:0], "at least one sequence"),
         (lambda x: x * 0 + 1e38, "not finite"),
     ],
     ids=["missing", "empty", "huge"],
