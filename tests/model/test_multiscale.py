@@ -91,7 +91,7 @@ def test_a_sequence_that_cannot_be_embedded(
 
 
 def test_resolutions_need_a_model_of_one_channel() -> None:
-    with pytest.raises(ValueError, match="resolutions must be empty unless input_dim is 1"):
+    with pytest.raises(ValueError, match="input_dim must be 1 with resolutions"):
         TemporalJEPAConfig(input_dim=2, resolutions=(32,), **SMALL)
 
 
