@@ -4,7 +4,6 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,11 +37,14 @@ class Start:
         architecture: the requested fields of `TemporalJEPAConfig`. From scratch they replace those
             of `RECIPE`; a pretrained model must have them already.
         reason: why training starts there, for people; empty if they asked for it.
+        has_checkpoint: whether a checkpoint of the run replaces the weights of the source, which
+            may be gone by now.
     """
 
     source: str
     architecture: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
+    has_checkpoint: bool = False
 
     def __str__(self) -> str:
         return f"{self.source}; {self.reason}" if self.reason else self.source
@@ -69,6 +71,8 @@ class Start:
                 `initial_model` and `from_pretrained`.
             FileNotFoundError: if there is no such model.
         """
+        if self.has_checkpoint:
+            return draw_model(make_config(**self.architecture), seed)
         if not self.pretrained:
             return initial_model(sequences, seed, **self.architecture)
         model = from_pretrained(BUNDLED / GENERAL if self.source == GENERAL else self.source)
@@ -100,7 +104,12 @@ def start_of(
     """
     architecture = dict(architecture or {})
     if init_from is not None:
-        return Start(_absolute(init_from), architecture)
+        source = os.fspath(init_from)
+        if not source:
+            raise ValueError("init_from is empty; name a run folder, series-small or scratch")
+        if source not in (GENERAL, SCRATCH) and os.path.isdir(source):
+            source = os.path.abspath(source)
+        return Start(source, architecture)
     if architecture:
         reason = f"the model is shaped by {', '.join(architecture)}"
         return Start(SCRATCH, architecture, reason)
@@ -109,16 +118,6 @@ def start_of(
     if sequences.lengths.max() > LONGEST_FOR_GENERAL:
         return Start(SCRATCH, reason=f"some series have more than {LONGEST_FOR_GENERAL} timesteps")
     return Start(GENERAL, reason="--init-from scratch trains an encoder from random weights")
-
-
-def _absolute(source: str | os.PathLike[str]) -> str:
-    """The source of a `Start`: names of the package and the hub as they are, folders absolute."""
-    name = os.fspath(source)
-    if not name:
-        raise ValueError("init_from is empty; name a run folder, series-small or scratch")
-    if name in (GENERAL, SCRATCH) or not Path(name).is_dir():
-        return name
-    return str(Path(name).absolute())
 
 
 def initial_model(sequences: Sequences, seed: int = 0, **overrides: Any) -> TemporalJEPA:

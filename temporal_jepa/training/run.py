@@ -29,10 +29,10 @@ import torch.distributed as dist
 from filelock import FileLock, Timeout
 
 from ..checkpoint import save_pretrained
-from ..config import PretrainConfig, ReadOptions, make_config
+from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
 from ..files import CARD, CONFIG, WEIGHTS, read_config, write_atomically
-from ..model.jepa import TemporalJEPA, draw_model
+from ..model.jepa import TemporalJEPA
 from ..version import __version__
 from .initial import Start, start_of
 from .trainer import Batches, Row, Trainer, pick_device, plan_batches
@@ -129,7 +129,7 @@ def pretrain(
         plan(
             data,
             out,
-            config,
+            config or PretrainConfig(),
             model,
             resume=resume,
             init_from=init_from,
@@ -142,43 +142,44 @@ def pretrain(
 
 def plan(
     data: Any,
-    out: str | os.PathLike[str] | None = None,
-    config: PretrainConfig | None = None,
+    out: str | os.PathLike[str] | None,
+    config: PretrainConfig,
     architecture: Mapping[str, Any] | None = None,
     *,
+    options: ReadOptions,
     resume: bool = False,
     init_from: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-    options: ReadOptions | None = None,
 ) -> Plan:
-    """Read the data, decide everything about the run, and write nothing. Arguments as `pretrain`.
+    """Read the data and decide everything about a run; write nothing.
+
+    Args:
+        data: as `pretrain`.
+        out: the run folder; None for a plan that is only shown.
+        config: how to train.
+        architecture: fields of `TemporalJEPAConfig`, as `model` of `pretrain`.
+        options: how to read the data.
+        resume: continue the run in `out`.
+        init_from: as `pretrain`.
+        overwrite: replace the run in `out`.
 
     Raises:
         ValueError: if the run cannot be carried out, as `pretrain`.
     """
-    config = config or PretrainConfig()
-    stored = None
-    folder = None
-    if out is not None:
-        folder = Path(out)
+    folder = None if out is None else Path(out)
+    if folder is not None:
         restarted_by_torchrun = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
         resume = resume or (restarted_by_torchrun and (folder / CONFIG).exists())
         _check_folder(folder, resume, overwrite)
-        stored = read_config(folder) if resume else None
-    sequences, options = load(data, options or ReadOptions())
-    start = start_of(sequences, init_from, architecture)
-    if stored is not None:
-        first = Start.stored(stored)
-        if init_from is not None and start.source != first.source:
-            raise ValueError(
-                f"{folder}: a resumed run keeps its start, {first}; leave out init_from"
-            )
-        start = replace(first, architecture={**stored["model"], **(architecture or {})})
-    config = config.resolved(len(sequences), start.pretrained)
-    if folder is not None and resume and _checkpoints(folder):
-        model = draw_model(make_config(**start.architecture), config.seed)
+    sequences, options = load(data, options)
+    if folder is not None and resume:
+        stored = read_config(folder)
+        start = _start_of_run(folder, stored, init_from, architecture)
     else:
-        model = start.model(sequences, config.seed)
+        stored = None
+        start = start_of(sequences, init_from, architecture)
+    config = config.resolved(len(sequences), start.pretrained)
+    model = start.model(sequences, config.seed)
     batches = plan_batches(model, sequences, config)
     details = _describe(model, sequences, config, options, start)
     if stored is not None:
@@ -377,6 +378,24 @@ def _clear(folder: Path) -> None:
     for path in [*(folder / name for name in WRITTEN), *_checkpoints(folder)]:
         path.unlink(missing_ok=True)
     shutil.rmtree(folder / BOARD, ignore_errors=True)
+
+
+def _start_of_run(
+    folder: Path,
+    stored: Mapping[str, Any],
+    init_from: str | os.PathLike[str] | None,
+    architecture: Mapping[str, Any] | None,
+) -> Start:
+    """Where the run in a folder started, with its architecture."""
+    start = Start.stored(stored)
+    requested = start.source if init_from is None else os.fspath(init_from)
+    if start.source not in (requested, os.path.abspath(requested)):
+        raise ValueError(f"{folder}: a resumed run keeps its start, {start}; leave out init_from")
+    return replace(
+        start,
+        architecture={**stored["model"], **(architecture or {})},
+        has_checkpoint=bool(_checkpoints(folder)),
+    )
 
 
 def _check_same_run(stored: Mapping[str, Any], details: Mapping[str, Any]) -> None:

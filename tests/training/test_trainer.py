@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from temporal_jepa import PretrainConfig, Sequences, TemporalJEPA, from_pretrained, pretrain
-from temporal_jepa.embed import embed_sequences
+from temporal_jepa.embed import embed_sequences, single_channels
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.run import facts
 from temporal_jepa.training.trainer import Batches, Trainer, plan_batches, train
@@ -453,15 +454,32 @@ def test_a_damaged_checkpoint_is_always_named(tmp_path: Path, content: bytes | N
         pretrain(tracks(), out, SHORT, TINY, resume=True)
 
 
-def test_every_series_is_in_the_digest_and_resume_keeps_the_origin(tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_start_and_architecture(tmp_path: Path) -> None:
     first = pretrain(tracks(), tmp_path / "first", SHORT, TINY)
-    out = pretrain(tracks(), tmp_path / "run", SHORT, init_from=first)
-    pretrain(tracks(), out, SHORT, init_from=first, resume=True)
-    assert json.loads((out / "config.json").read_text())["init_from"] == str(first)
-    pretrain(
-        tracks(), out, SHORT, TINY, resume=True
-    )  # as the command line resumes: from the folder's own settings
-    assert json.loads((out / "config.json").read_text())["init_from"] == str(first)
+    second = pretrain(tracks(), tmp_path / "second", SHORT, init_from=first)
+    pretrain(tracks(), first, SHORT, resume=True)
+    pretrain(tracks(), second, SHORT, TINY, init_from=first, resume=True)
+    with pytest.raises(ValueError, match="leave out init_from"):
+        pretrain(tracks(), second, SHORT, init_from="scratch", resume=True)
+    shutil.rmtree(first)
+    pretrain(tracks(), second, SHORT, resume=True)
+    assert json.loads((second / "config.json").read_text())["init_from"] == str(first)
+
+
+def test_channels_are_resampled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def counted(sequences: Sequences, length: int) -> Sequences:
+        calls.append(length)
+        return single_channels(sequences, length)
+
+    monkeypatch.setattr("temporal_jepa.training.trainer.single_channels", counted)
+    config = PretrainConfig(steps=1, batch_size=2, device="cpu")
+    pretrain(tracks(4), tmp_path / "run", config, init_from="series-small")
+    assert len(calls) == 1
+
+
+def test_every_series_is_in_the_digest() -> None:
     rng = np.random.default_rng(0)
     X = rng.standard_normal((600, 1, 9))
     for changed in rng.integers(0, 600, 20):
