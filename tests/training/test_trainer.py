@@ -8,13 +8,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from temporal_jepa import PretrainConfig, Sequences, TemporalJEPA, from_pretrained, pretrain
-from temporal_jepa.embed import embed_sequences, single_channels
+from temporal_jepa.embed import embed_sequences
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.run import facts
 from temporal_jepa.training.trainer import Batches, Trainer, plan_batches, train
@@ -466,17 +467,17 @@ def test_a_resumed_run_keeps_its_start_and_architecture(tmp_path: Path) -> None:
     assert json.loads((second / "config.json").read_text())["init_from"] == str(first)
 
 
-def test_channels_are_resampled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[int] = []
+def test_batches_are_planned_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Batches] = []
 
-    def counted(sequences: Sequences, length: int) -> Sequences:
-        calls.append(length)
-        return single_channels(sequences, length)
+    class Counted(Batches):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            made.append(self)
 
-    monkeypatch.setattr("temporal_jepa.training.trainer.single_channels", counted)
-    config = PretrainConfig(steps=1, batch_size=2, device="cpu")
-    pretrain(tracks(4), tmp_path / "run", config, init_from="series-small")
-    assert len(calls) == 1
+    monkeypatch.setattr("temporal_jepa.training.trainer.Batches", Counted)
+    pretrain(tracks(), tmp_path / "run", replace(SHORT, steps=1), TINY)
+    assert len(made) == 1
 
 
 def test_every_series_is_in_the_digest() -> None:
