@@ -63,7 +63,7 @@ FREE_TO_CHANGE = {
 
 @dataclass(frozen=True)
 class Plan:
-    """A pretraining run, decided but not begun. `plan` makes it, `execute` carries it out.
+    """A pretraining run, decided but not begun: made by `plan`, carried out by `execute`.
 
     Args:
         folder: the run folder; None for a plan that is only shown.
@@ -173,17 +173,13 @@ def plan(
         _check_folder(folder, resume, overwrite)
     sequences, options = load(data, options)
     if folder is not None and resume:
-        stored = read_config(folder)
-        start = _start_of_run(folder, stored, init_from, architecture)
+        start = _start_of_run(folder, init_from, architecture)
     else:
-        stored = None
         start = start_of(sequences, init_from, architecture)
     config = config.resolved(len(sequences), start.pretrained)
     model = start.model(sequences, config.seed)
     batches = plan_batches(model, sequences, config)
     details = _describe(model, sequences, config, options, start)
-    if stored is not None:
-        _check_same_run(stored, details)
     return Plan(folder, resume, overwrite, sequences, start, config, model, batches, details)
 
 
@@ -198,7 +194,9 @@ def execute(plan: Plan, on_row: Callable[[Row], None] = lambda row: None) -> Pat
         state = _newest_checkpoint(folder) if plan.resume else None
         if _is_first():
             _check_folder(folder, plan.resume, plan.overwrite)  # again, now that it is locked
-            if not plan.resume:
+            if plan.resume:
+                _check_same_run(folder, plan.details)
+            else:
                 _clear(folder)
             write_atomically(folder / CONFIG, _json(plan.details))
             _truncate_metrics(folder / METRICS, up_to=state["step"] if state else 0)
@@ -285,13 +283,12 @@ class _Recorder:
 
     def step(self, trainer: Trainer) -> bool:
         """Write a checkpoint if one is due. Returns True if any process received a signal."""
-        self.agreed = self.received
-        if dist.is_initialized():
-            self.agreed = 0
-            if trainer.is_due(self.config.log_every):
-                flag = torch.tensor(self.received, device=trainer.device)
-                dist.all_reduce(flag, op=dist.ReduceOp.MAX)
-                self.agreed = int(flag)
+        if not dist.is_initialized():
+            self.agreed = self.received
+        elif trainer.is_due(self.config.log_every):
+            flag = torch.tensor(self.received, device=trainer.device)
+            dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+            self.agreed = int(flag)
         if _is_first() and (self.agreed or trainer.is_due(self.config.save_every)):
             save_checkpoint(self.folder, trainer)
         return bool(self.agreed)
@@ -382,11 +379,11 @@ def _clear(folder: Path) -> None:
 
 def _start_of_run(
     folder: Path,
-    stored: Mapping[str, Any],
     init_from: str | os.PathLike[str] | None,
     architecture: Mapping[str, Any] | None,
 ) -> Start:
     """Where the run in a folder started, with its architecture."""
+    stored = read_config(folder)
     start = Start.stored(stored)
     requested = start.source if init_from is None else os.fspath(init_from)
     if start.source not in (requested, os.path.abspath(requested)):
@@ -398,14 +395,15 @@ def _start_of_run(
     )
 
 
-def _check_same_run(stored: Mapping[str, Any], details: Mapping[str, Any]) -> None:
+def _check_same_run(folder: Path, details: Mapping[str, Any]) -> None:
+    stored = read_config(folder)
     details = json.loads(_json(details))  # tuples become lists, as in what is stored
     for part, free in FREE_TO_CHANGE.items():
         before = stored.get(part, {})
         for name, value in details[part].items():
             if name not in free and before.get(name) != value:
                 raise ValueError(
-                    "a resumed run must have the same settings and data, but "
+                    f"{folder}: a resumed run must have the same settings and data, but "
                     f"{part}.{name} was {before.get(name)!r} and is {value!r}; start a new run, "
                     "with init_from to keep the weights"
                 )

@@ -1,4 +1,4 @@
-"""Training: batches are functions of the step, resumed runs equal uninterrupted ones, nothing is lost."""
+"""Training: batches are functions of the step, and resumed runs equal uninterrupted ones."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,31 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from factories import TINY
+from small_runs import CALM, SHORT, even_walks, walks
 
 from temporal_jepa import PretrainConfig, Sequences, TemporalJEPA, from_pretrained, pretrain
 from temporal_jepa.embed import embed_sequences
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.run import facts
 from temporal_jepa.training.trainer import Batches, Trainer, plan_batches, train
-
-TINY = {
-    "embed_dim": 16,
-    "predictor_embed_dim": 16,
-    "num_heads": 2,
-    "encoder_depth": 1,
-    "predictor_depth": 1,
-}
-SHORT = PretrainConfig(steps=12, batch_size=6, save_every=5, log_every=3, watch_every=6)
-CALM = replace(SHORT, steps=4, lr=1e-4, log_every=1)
-
-
-def tracks(n: int = 15, seed: int = 0, channels: int = 2) -> Sequences:
-    rng = np.random.default_rng(seed)
-    arrays = [
-        np.cumsum(rng.standard_normal((channels, length)), 1) for length in rng.integers(20, 50, n)
-    ]
-    arrays[3][:, 5:9] = np.nan
-    return Sequences.from_arrays(arrays)
 
 
 def same_weights(a: TemporalJEPA, b: TemporalJEPA) -> bool:
@@ -49,12 +33,16 @@ def same_weights(a: TemporalJEPA, b: TemporalJEPA) -> bool:
 
 
 def trainer_of(config: PretrainConfig) -> Trainer:
-    model = initial_model(tracks(), **TINY)
-    return Trainer(model, plan_batches(model, tracks(), config), config)
+    model = initial_model(walks(), **TINY)
+    return Trainer(model, plan_batches(model, walks(), config), config)
+
+
+def logged_steps(run: Path) -> list[int]:
+    return [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 def test_batches_are_functions_of_the_step() -> None:
-    sequences = tracks()
+    sequences = walks()
     first, second = (Batches(sequences, SHORT, seq_len=30, shortest=2) for _ in range(2))
     for step in (7, 0, 3):
         assert np.array_equal(
@@ -81,19 +69,17 @@ def test_training_leaves_the_global_random_state_alone() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    train(initial_model(tracks(), dropout=0.1, **TINY), tracks(), replace(SHORT, steps=2))
+    train(initial_model(walks(), dropout=0.1, **TINY), walks(), replace(SHORT, steps=2))
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_a_run_is_reproducible_and_learns_something() -> None:
     rows: list[dict[str, float]] = []
     first = train(
-        initial_model(tracks(), **TINY), tracks(), replace(SHORT, steps=60), on_row=rows.append
+        initial_model(walks(), **TINY), walks(), replace(SHORT, steps=60), on_row=rows.append
     )
-    again = train(initial_model(tracks(), **TINY), tracks(), replace(SHORT, steps=60))
-    other = train(
-        initial_model(tracks(), seed=1, **TINY), tracks(), replace(SHORT, steps=60, seed=1)
-    )
+    again = train(initial_model(walks(), **TINY), walks(), replace(SHORT, steps=60))
+    other = train(initial_model(walks(), seed=1, **TINY), walks(), replace(SHORT, steps=60, seed=1))
     assert same_weights(first, again)
     assert not same_weights(first, other)
     assert rows[-1]["loss"] < rows[0]["loss"]
@@ -142,7 +128,7 @@ def test_accumulation_equals_one_batch_without_the_regulariser() -> None:
 
 
 def test_a_run_folder_holds_what_was_promised(tmp_path: Path) -> None:
-    folder = pretrain(tracks(), tmp_path / "run", SHORT, TINY)
+    folder = pretrain(walks(), tmp_path / "run", SHORT, TINY)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [3, 6, 9, 12]
     assert {"loss", "relative_loss", "lr", "momentum", "samples_per_s"} <= rows[0].keys()
@@ -156,7 +142,7 @@ def test_a_run_folder_holds_what_was_promised(tmp_path: Path) -> None:
         "step-00000012.pt",
     ]
     assert "15 sequences" in (folder / "README.md").read_text()
-    assert embed_sequences(from_pretrained(folder), tracks()).shape == (15, 2 * 3 * 16)
+    assert embed_sequences(from_pretrained(folder), walks()).shape == (15, 2 * 3 * 16)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -164,78 +150,82 @@ def test_a_signal_leaves_a_checkpoint_and_the_resumed_run_is_equal(
     tmp_path: Path, number: int
 ) -> None:
     settings = {**TINY, "dropout": 0.1}
-    whole = pretrain(tracks(), tmp_path / "whole", SHORT, settings)
+    whole = pretrain(walks(), tmp_path / "whole", SHORT, settings)
 
     def interrupt(row: dict[str, float]) -> None:
         if row["step"] == 6:
             os.kill(os.getpid(), number)
 
     with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit):
-        pretrain(tracks(), tmp_path / "cut", SHORT, settings, on_row=interrupt)
-    cut = pretrain(tracks(), tmp_path / "cut", SHORT, settings, resume=True)
+        pretrain(walks(), tmp_path / "cut", SHORT, settings, on_row=interrupt)
+    cut = pretrain(walks(), tmp_path / "cut", SHORT, settings, resume=True)
     assert same_weights(from_pretrained(whole), from_pretrained(cut))
-    steps = [
-        [json.loads(line)["step"] for line in (f / "metrics.jsonl").read_text().splitlines()]
-        for f in (whole, cut)
-    ]
-    assert steps[0] == steps[1]
+    assert logged_steps(whole) == logged_steps(cut)
 
 
-KILLED = """
-import os, signal, sys
-sys.path.insert(0, {tests!r})
-from test_trainer import SHORT, TINY, tracks
-from temporal_jepa import pretrain
-pretrain(tracks(), {out!r}, SHORT, TINY, on_row=lambda row: row["step"] == 9 and os.kill(os.getpid(), signal.SIGKILL))
-"""
+def run_script(path: Path, code: str, *launcher: str) -> "subprocess.CompletedProcess[str]":
+    """Run code in child processes that import what the tests import."""
+    path.write_text(code)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "OMP_NUM_THREADS": "1",
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+    }
+    command = [sys.executable, *launcher, str(path)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
 def test_killed_between_checkpoints_resumes_to_the_same_weights(tmp_path: Path) -> None:
     out = tmp_path / "killed"
-    code = KILLED.format(tests=str(Path(__file__).parent), out=str(out))
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}
-        ).returncode
-        == -9
-    )
+    code = f"""
+import os, signal
+from factories import TINY
+from small_runs import SHORT, walks
+from temporal_jepa import pretrain
+
+def kill(row):
+    if row["step"] == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+pretrain(walks(), {str(out)!r}, SHORT, TINY, on_row=kill)
+"""
+    assert run_script(tmp_path / "main.py", code).returncode == -signal.SIGKILL
     with (out / "metrics.jsonl").open("a") as file:
         file.write('{"step": 9, "lo')  # a line cut short by the kill
-    pretrain(tracks(), out, SHORT, TINY, resume=True)
-    whole = pretrain(tracks(), tmp_path / "whole", SHORT, TINY)
+    pretrain(walks(), out, SHORT, TINY, resume=True)
+    whole = pretrain(walks(), tmp_path / "whole", SHORT, TINY)
     assert same_weights(from_pretrained(whole), from_pretrained(out))
-    assert [
-        json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()
-    ] == [3, 6, 9, 12]
+    assert logged_steps(out) == [3, 6, 9, 12]
 
 
 def test_nothing_is_overwritten_without_being_asked(tmp_path: Path) -> None:
-    out = pretrain(tracks(), tmp_path / "run", SHORT, TINY)
+    out = pretrain(walks(), tmp_path / "run", SHORT, TINY)
     before = (out / "model.safetensors").read_bytes()
     with pytest.raises(ValueError, match="already holds a run; choose another folder"):
-        pretrain(tracks(), out, SHORT, TINY)
+        pretrain(walks(), out, SHORT, TINY)
     assert (out / "model.safetensors").read_bytes() == before
     (out / "notes.txt").write_text("mine")
-    pretrain(tracks(), out, replace(SHORT, seed=3), TINY, overwrite=True)
+    pretrain(walks(), out, replace(SHORT, seed=3), TINY, overwrite=True)
     assert (out / "model.safetensors").read_bytes() != before
     assert (out / "notes.txt").read_text() == "mine"
 
 
 def test_resume_refuses_other_settings_and_other_data(tmp_path: Path) -> None:
-    out = pretrain(tracks(), tmp_path / "run", SHORT, TINY)
+    out = pretrain(walks(), tmp_path / "run", SHORT, TINY)
     with pytest.raises(ValueError, match=r"pretrain\.lr was 0\.002 and is 0\.1"):
-        pretrain(tracks(), out, replace(SHORT, lr=0.1), TINY, resume=True)
+        pretrain(walks(), out, replace(SHORT, lr=0.1), TINY, resume=True)
     with pytest.raises(ValueError, match=r"model\.encoder_depth was 1 and is 2"):
-        pretrain(tracks(), out, SHORT, {**TINY, "encoder_depth": 2}, resume=True)
+        pretrain(walks(), out, SHORT, {**TINY, "encoder_depth": 2}, resume=True)
     with pytest.raises(ValueError, match=r"data\.digest"):
-        pretrain(tracks(seed=0).select(list(range(14, -1, -1))), out, SHORT, TINY, resume=True)
+        pretrain(walks(seed=0).select(list(range(14, -1, -1))), out, SHORT, TINY, resume=True)
     with pytest.raises(ValueError, match="holds no run to resume"):
-        pretrain(tracks(), tmp_path / "new", SHORT, TINY, resume=True)
-    pretrain(tracks(), out, replace(SHORT, log_every=1), TINY, resume=True)
+        pretrain(walks(), tmp_path / "new", SHORT, TINY, resume=True)
+    pretrain(walks(), out, replace(SHORT, log_every=1), TINY, resume=True)
 
 
 def test_a_checkpoint_cut_in_half_is_named(tmp_path: Path) -> None:
-    out = pretrain(tracks(), tmp_path / "run", SHORT, TINY)
+    out = pretrain(walks(), tmp_path / "run", SHORT, TINY)
     whole = (out / "model.safetensors").read_bytes()
     newest = out / "checkpoint" / "step-00000012.pt"
     newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
@@ -243,9 +233,9 @@ def test_a_checkpoint_cut_in_half_is_named(tmp_path: Path) -> None:
         ValueError,
         match=r"step-00000012\.pt is damaged .*delete it to resume again from step-00000010",
     ):
-        pretrain(tracks(), out, SHORT, TINY, resume=True)
+        pretrain(walks(), out, SHORT, TINY, resume=True)
     newest.unlink()
-    pretrain(tracks(), out, SHORT, TINY, resume=True)
+    pretrain(walks(), out, SHORT, TINY, resume=True)
     assert (out / "model.safetensors").read_bytes() == whole
 
 
@@ -255,17 +245,17 @@ def test_two_runs_never_share_a_folder(tmp_path: Path) -> None:
 
     def second(row: dict[str, float]) -> None:
         with pytest.raises(ValueError, match="in use by another run") as error:
-            pretrain(tracks(), out, SHORT, TINY, overwrite=True)
+            pretrain(walks(), out, SHORT, TINY, overwrite=True)
         seen.append(str(error.value))
 
-    pretrain(tracks(), out, SHORT, TINY, on_row=second)
+    pretrain(walks(), out, SHORT, TINY, on_row=second)
     assert len(seen) == 4
 
 
 def test_init_from_takes_weights_only(tmp_path: Path) -> None:
-    first = pretrain(tracks(), tmp_path / "first", SHORT, TINY)
+    first = pretrain(walks(), tmp_path / "first", SHORT, TINY)
     second = pretrain(
-        tracks(seed=1), tmp_path / "second", replace(SHORT, steps=1, lr=1e-9), init_from=first
+        walks(seed=1), tmp_path / "second", replace(SHORT, steps=1, lr=1e-9), init_from=first
     )
     a = from_pretrained(first)
     b = from_pretrained(second)
@@ -275,9 +265,9 @@ def test_init_from_takes_weights_only(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match="init_from brings its own architecture; leave out embed_dim"
     ):
-        pretrain(tracks(), tmp_path / "third", SHORT, {"embed_dim": 32}, init_from=first)
+        pretrain(walks(), tmp_path / "third", SHORT, {"embed_dim": 32}, init_from=first)
     with pytest.raises(ValueError, match="expects 2 channels, got 3"):
-        pretrain(tracks(channels=3), tmp_path / "fourth", SHORT, init_from=first)
+        pretrain(walks(channels=3), tmp_path / "fourth", SHORT, init_from=first)
 
 
 def test_disk_full_keeps_the_last_checkpoint(
@@ -295,26 +285,26 @@ def test_disk_full_keeps_the_last_checkpoint(
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(OSError, match="No space left"):
-        pretrain(tracks(), out, SHORT, TINY)
+        pretrain(walks(), out, SHORT, TINY)
     assert [p.name for p in (out / "checkpoint").iterdir()] == ["step-00000005.pt"]
     monkeypatch.undo()
-    pretrain(tracks(), out, SHORT, TINY, resume=True)
+    pretrain(walks(), out, SHORT, TINY, resume=True)
     assert same_weights(
-        from_pretrained(out), from_pretrained(pretrain(tracks(), tmp_path / "whole", SHORT, TINY))
+        from_pretrained(out), from_pretrained(pretrain(walks(), tmp_path / "whole", SHORT, TINY))
     )
 
 
 @pytest.mark.parametrize(
     ("data", "settings", "message"),
     [
-        (tracks(4).select([0]), {}, "at least 2, got 1; cut a long recording into windows"),
+        (walks(4).select([0]), {}, "at least 2, got 1; cut a long recording into windows"),
         (
             Sequences.from_arrays(np.ones((4, 1, 5))),
             {"patch_len": 4},
             "has 5 timesteps, but .* need 8",
         ),
-        (tracks(), {"embed_dims": 3}, "did you mean 'embed_dim'"),
-        (tracks(), {"seq_len": 1}, "longest training window has 1 timesteps"),
+        (walks(), {"embed_dims": 3}, "did you mean 'embed_dim'"),
+        (walks(), {"seq_len": 1}, "longest training window has 1 timesteps"),
     ],
 )
 def test_data_that_cannot_be_trained_on(
@@ -355,58 +345,43 @@ def test_the_data_decide_the_steps() -> None:
 
 
 def test_diverged_loss_is_said() -> None:
-    model = initial_model(tracks(), **TINY)
+    model = initial_model(walks(), **TINY)
     with torch.no_grad():
         model.context_encoder.transformer.norm.weight.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match="not finite at step 3; lower lr"):
-        train(model, tracks(), SHORT)
+        train(model, walks(), SHORT)
     with pytest.raises(ValueError, match="device must be"):
-        train(initial_model(tracks(), **TINY), tracks(), replace(SHORT, device="abacus"))
+        train(initial_model(walks(), **TINY), walks(), replace(SHORT, device="abacus"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ragged", [False, True])
-def test_two_processes_train_as_one(tmp_path: Path, ragged: bool) -> None:
-    """The same rows and weights as one process; unequal lengths on one process only must not stop the other."""
-    data = (
-        "tracks()"
-        if ragged
-        else "Sequences.from_arrays(np.random.default_rng(0).standard_normal((12, 2, 40)))"
-    )
-    code = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "import numpy as np, torch; torch.set_num_threads(1)\n"
-        "from test_trainer import CALM, TINY, Sequences, tracks\nfrom temporal_jepa import pretrain\n"
-        f"pretrain({data}, {str(tmp_path / 'two')!r}, CALM, TINY)\n"
-    )
-    (tmp_path / "main.py").write_text(code)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-    done = subprocess.run(
-        [*launch, str(tmp_path / "main.py")], env=environment, capture_output=True, text=True
-    )
+@pytest.mark.parametrize("data", [walks, even_walks])
+def test_two_processes_train_as_one(tmp_path: Path, data: Callable[[], Sequences]) -> None:
+    """Unequal lengths, so different lengths of padding per process, must not stop the other one."""
+    code = f"""
+import torch
+from factories import TINY
+from small_runs import CALM, {data.__name__}
+from temporal_jepa import pretrain
+
+torch.set_num_threads(1)
+pretrain({data.__name__}(), {str(tmp_path / "two")!r}, CALM, TINY)
+"""
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    done = run_script(tmp_path / "main.py", code, *launcher)
     assert done.returncode == 0, done.stderr[-2000:]
-    pretrain(eval(data), tmp_path / "one", CALM, TINY)
-    rows = [
+    pretrain(data(), tmp_path / "one", CALM, TINY)
+    one, two = (
         json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[0])
         for name in ("one", "two")
-    ]
-    for name in (
-        "loss",
-        "prediction_loss",
-        "relative_loss",
-        "variance_loss",
-        "covariance_loss",
-        "grad_norm",
-    ):
-        assert rows[1][name] == pytest.approx(rows[0][name], rel=1e-3), name
-    assert (
-        json.loads((tmp_path / "two" / "config.json").read_text())["environment"]["processes"] == 2
     )
-    one = from_pretrained(tmp_path / "one")
-    two = from_pretrained(tmp_path / "two")
-    for (name, a), b in zip(one.named_parameters(), two.parameters(), strict=True):
-        torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-2, msg=name)
+    for name in one.keys() - {"samples_per_s", "elapsed_s"}:
+        assert two[name] == pytest.approx(one[name], rel=1e-3), name
+    config = json.loads((tmp_path / "two" / "config.json").read_text())
+    assert config["environment"]["processes"] == 2
+    weights = from_pretrained(tmp_path / "two").state_dict()
+    for name, weight in from_pretrained(tmp_path / "one").state_dict().items():
+        torch.testing.assert_close(weights[name], weight, atol=1e-3, rtol=1e-2, msg=name)
 
 
 def test_a_lone_recording_is_cut_into_windows(tmp_path: Path) -> None:
@@ -424,7 +399,7 @@ def test_files_of_somebody_else_are_never_replaced(tmp_path: Path) -> None:
             ValueError,
             match=r"is not a run folder but contains README\.md, checkpoint",
         ):
-            pretrain(tracks(), tmp_path, SHORT, TINY, overwrite=overwrite)
+            pretrain(walks(), tmp_path, SHORT, TINY, overwrite=overwrite)
     assert (tmp_path / "README.md").read_text() == "thesis"
 
 
@@ -432,38 +407,38 @@ def test_files_of_somebody_else_are_never_replaced(tmp_path: Path) -> None:
 def test_a_refused_overwrite_leaves_the_old_run_whole(
     tmp_path: Path, change: dict[str, object]
 ) -> None:
-    out = pretrain(tracks(), tmp_path / "run", SHORT, TINY)
+    out = pretrain(walks(), tmp_path / "run", SHORT, TINY)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     with pytest.raises((ValueError, RuntimeError)):
-        pretrain(tracks(), out, replace(SHORT, **change), TINY, overwrite=True)  # type: ignore[arg-type]
+        pretrain(walks(), out, replace(SHORT, **change), TINY, overwrite=True)  # type: ignore[arg-type]
     assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     with pytest.raises((ValueError, RuntimeError)):
-        pretrain(tracks(), tmp_path / "new", replace(SHORT, **change), TINY)  # type: ignore[arg-type]
-    pretrain(tracks(), tmp_path / "new", SHORT, TINY)
+        pretrain(walks(), tmp_path / "new", replace(SHORT, **change), TINY)  # type: ignore[arg-type]
+    pretrain(walks(), tmp_path / "new", SHORT, TINY)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", None])
 def test_a_damaged_checkpoint_is_always_named(tmp_path: Path, content: bytes | None) -> None:
-    out = pretrain(tracks(), tmp_path / "run", SHORT, TINY)
+    out = pretrain(walks(), tmp_path / "run", SHORT, TINY)
     newest = out / "checkpoint" / "step-00000012.pt"
     for size in range(1000, newest.stat().st_size, 20000) if content is None else [0]:
         newest.write_bytes(newest.read_bytes()[:-size] if content is None else content)
         with pytest.raises(ValueError, match=r"step-00000012\.pt is damaged .*delete it"):
-            pretrain(tracks(), out, SHORT, TINY, resume=True)
+            pretrain(walks(), out, SHORT, TINY, resume=True)
     torch.save({"weights": 1}, newest)
     with pytest.raises(ValueError, match="it holds no training state"):
-        pretrain(tracks(), out, SHORT, TINY, resume=True)
+        pretrain(walks(), out, SHORT, TINY, resume=True)
 
 
 def test_a_resumed_run_keeps_its_start_and_architecture(tmp_path: Path) -> None:
-    first = pretrain(tracks(), tmp_path / "first", SHORT, TINY)
-    second = pretrain(tracks(), tmp_path / "second", SHORT, init_from=first)
-    pretrain(tracks(), first, SHORT, resume=True)
-    pretrain(tracks(), second, SHORT, TINY, init_from=first, resume=True)
+    first = pretrain(walks(), tmp_path / "first", SHORT, TINY)
+    second = pretrain(walks(), tmp_path / "second", SHORT, init_from=first)
+    pretrain(walks(), first, SHORT, resume=True)
+    pretrain(walks(), second, SHORT, TINY, init_from=first, resume=True)
     with pytest.raises(ValueError, match="leave out init_from"):
-        pretrain(tracks(), second, SHORT, init_from="scratch", resume=True)
+        pretrain(walks(), second, SHORT, init_from="scratch", resume=True)
     shutil.rmtree(first)
-    pretrain(tracks(), second, SHORT, resume=True)
+    pretrain(walks(), second, SHORT, resume=True)
     assert json.loads((second / "config.json").read_text())["init_from"] == str(first)
 
 
@@ -476,7 +451,7 @@ def test_batches_are_planned_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             made.append(self)
 
     monkeypatch.setattr("temporal_jepa.training.trainer.Batches", Counted)
-    pretrain(tracks(), tmp_path / "run", replace(SHORT, steps=1), TINY)
+    pretrain(walks(), tmp_path / "run", replace(SHORT, steps=1), TINY)
     assert len(made) == 1
 
 
