@@ -1,6 +1,7 @@
-"""Temporal JEPA: self-supervised representations of sequences by predicting masked timesteps in latent space.
+"""Temporal JEPA: self-supervised embeddings of sequences by prediction in latent space.
 
-The public names stand in `__init__.pyi` and are loaded at first use, so that the command line starts without torch.
+The public names are listed in `__init__.pyi` and loaded at first use, so that the command line
+starts without torch.
 """
 
 import lazy_loader

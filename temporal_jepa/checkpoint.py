@@ -1,4 +1,4 @@
-"""Models on disk: safetensors weights with a JSON configuration and a model card, and exports that need no library."""
+"""Save and load models: safetensors weights, a JSON configuration and a model card."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from .config import in_words, make_config
-from .files import CARD, CONFIG, WEIGHTS, folder_of, read_config, write_atomically
+from .files import CARD, CONFIG, WEIGHTS, folder_of, missing_file, read_config, write_atomically
 from .model.jepa import TemporalJEPA
 from .version import __version__
 
@@ -18,12 +18,14 @@ from .version import __version__
 def save_pretrained(
     model: TemporalJEPA, folder: str | os.PathLike[str], details: Mapping[str, Any] | None = None
 ) -> Path:
-    """Write `config.json`, `model.safetensors` and a model card into `folder`, each file whole or not at all.
+    """Write `config.json`, `model.safetensors` and a model card into `folder`.
+
+    Each file is written atomically.
 
     Args:
         model: the model, on any device.
-        folder: created when missing; files of these three names are replaced.
-        details: further entries of `config.json`: how the model was trained, on what.
+        folder: created if missing; files of these three names are replaced.
+        details: further entries of `config.json`, for example how the model was trained.
 
     Returns:
         The folder.
@@ -44,28 +46,27 @@ def save_pretrained(
 
 
 def from_pretrained(source: str | os.PathLike[str], device: str = "cpu") -> TemporalJEPA:
-    """Load a model from a folder (a run folder, or one from `save_pretrained`), from the package or from the hub.
+    """Load a model from a folder, from the package or from the Hugging Face hub.
 
     Args:
-        source: a folder; or, when no such folder exists, "series-small", the general encoder that comes with the
-            package, or "owner/name" on the Hugging Face hub (extra `[hub]`).
-        device: where to put the model.
+        source: a run folder or one from `save_pretrained`; if no such folder exists, "series-small"
+            (the general encoder in the package) or "owner/name" on the hub (extra `[hub]`).
+        device: device of the model.
 
     Returns:
         The model in evaluation mode.
 
     Raises:
         FileNotFoundError: if there is no such folder, or a file is missing in it.
-        ValueError: if a file is damaged, of another version, or its weights do not fit its configuration.
+        ValueError: if a file is damaged or of another format, or the weights do not fit the
+            configuration.
     """
     folder = folder_of(source)
     config = read_config(folder)
     model = TemporalJEPA(make_config(**config["model"]))
     path = folder / WEIGHTS
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing; a model is a folder with {CONFIG} and {WEIGHTS}"
-        )
+        raise FileNotFoundError(missing_file(path))
     try:
         weights = load_file(path, device="cpu")
     except SafetensorError as error:
@@ -75,21 +76,15 @@ def from_pretrained(source: str | os.PathLike[str], device: str = "cpu") -> Temp
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        lines = str(error).splitlines()
-        raise ValueError(
-            f"{path} does not fit {folder / CONFIG}: {lines[1].strip() if lines[1:] else error}"
-        ) from None
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"{path} does not fit {folder / CONFIG}: {reason}") from None
     return model.to(device).eval()
 
 
 def _card(config: Mapping[str, Any]) -> str:
     model = config["model"]
     data = config.get("data", {})
-    trained = (
-        f"{data['n']} sequences of {Path(data['path']).name}"
-        if data
-        else "not recorded"
-    )
+    trained = f"{data['n']} sequences of {Path(data['path']).name}" if data else "not recorded"
     width = "any number of channels" if model["resolutions"] else model["input_dim"]
     return f"""---
 library_name: temporal-jepa

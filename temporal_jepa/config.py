@@ -1,5 +1,6 @@
-"""Three frozen dataclasses, each at once keyword arguments, flags and JSON: how to read, what to build, how to train.
+"""Settings: how to build a model, how to train it, how to read data.
 
+Each is a frozen dataclass whose fields are keyword arguments, command-line flags and JSON at once.
 No torch here: the command line loads this module to print its help.
 """
 
@@ -8,11 +9,10 @@ import math
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
-# of training from scratch; of going on from weights, at a tenth of the rate
-RATE = 2e-3
-WARM_STEPS = 100
+RATE = 2e-3  # peak learning rate from scratch; a tenth of it from pretrained weights
+WARM_STEPS = 100  # optimizer steps from pretrained weights
 Pool = Literal["mean", "all", "quantiles"]
 
 RECIPE: Mapping[str, Any] = {
@@ -31,7 +31,7 @@ RECIPE: Mapping[str, Any] = {
     "variance_weight": 0.5,
     "covariance_weight": 0.02,
 }
-"""Settings recommended for series and tracks: `TemporalJEPAConfig(input_dim=C, seq_len=T, **RECIPE)`."""
+"""Recommended settings: `TemporalJEPAConfig(input_dim=C, seq_len=T, **RECIPE)`."""
 
 VIDEO: Mapping[str, Any] = {
     "embed_dim": 128,
@@ -42,7 +42,7 @@ VIDEO: Mapping[str, Any] = {
     "variance_weight": 0.0,
     "covariance_weight": 0.0,
 }
-"""What is recommended otherwise when a timestep is a picture: `{**RECIPE, **VIDEO}` with `frame=(rows, columns, C)`."""
+"""Recommended settings for video: `{**RECIPE, **VIDEO}` with `frame=(rows, columns, channels)`."""
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,7 @@ class TemporalJEPAConfig:
 
     def __post_init__(self) -> None:
         """Resolve `patch_len` and `patch_size` and refuse what cannot be built."""
-        _check_numbers(self)
-        for name, choices in _CHOICES.items():
-            _require(
-                getattr(self, name) in choices,
-                name,
-                f"one of {', '.join(choices)}",
-                getattr(self, name),
-            )
+        _check_types(self)
         self._resolve_frame()
         self._resolve_patch_len()
         for name in ("input_dim", "num_heads", "seq_len", "patch_len", "patch_size", "num_masks"):
@@ -240,28 +233,32 @@ class PretrainConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be run."""
-        _check_numbers(self)
-        _require(0 <= self.seed < 2**32, "seed", "in 0..2**32-1", self.seed)
+        """Refuse numbers out of range."""
+        _check_types(self)
         for name in ("batch_size", "accumulate", "save_every", "log_every", "watch_every"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        _require(self.steps >= 0, "steps", "at least 1, or 0 to let the data decide", self.steps)
-        for name, low, high in (("lr", 0, math.inf), ("clip", 0, math.inf), ("crop", 0, 1.0)):
-            if getattr(self, name) is not None and not low < getattr(self, name) <= high:
-                raise ValueError(
-                    f"{name} must be above {low} and at most {high}, got {getattr(self, name)}"
-                )
-        if not 0 <= self.warmup < 1 or self.weight_decay < 0:
-            raise ValueError(
-                f"warmup must lie in [0, 1) and weight_decay be at least 0, got {self.warmup} and {self.weight_decay}"
-            )
-        if self.precision not in ("auto", "fp32", "bf16"):
-            raise ValueError(f"precision must be 'auto', 'fp32' or 'bf16', got {self.precision!r}")
+        _require(0 <= self.seed < 2**32, "seed", "in 0..2**32-1", self.seed)
+        _require(self.steps >= 0, "steps", "at least 1, or 0 for the default", self.steps)
+        _require(self.lr is None or self.lr > 0, "lr", "above 0", self.lr)
+        _require(self.clip > 0, "clip", "above 0", self.clip)
+        _require(0 < self.crop <= 1, "crop", "above 0 and at most 1", self.crop)
+        _require(0 <= self.warmup < 1, "warmup", "in [0, 1)", self.warmup)
+        _require(self.weight_decay >= 0, "weight_decay", "at least 0", self.weight_decay)
 
     def resolved(self, n: int, warm: bool = False) -> "PretrainConfig":
-        """The same for `n` sequences, with `steps` and `lr` decided; `warm` where training goes on from weights."""
-        epochs = math.ceil(10 * n / min(self.batch_size, max(n, 1)))
-        steps, lr = (WARM_STEPS, RATE / 10) if warm else (min(max(epochs, 300), 1200), RATE)
+        """The settings for `n` sequences, with `steps` and `lr` decided.
+
+        Args:
+            n: number of sequences.
+            warm: whether training starts from pretrained weights.
+        """
+        if warm:
+            steps = WARM_STEPS
+            lr = RATE / 10
+        else:
+            ten_epochs = math.ceil(10 * n / min(self.batch_size, max(n, 1)))
+            steps = min(max(ten_epochs, 300), 1200)
+            lr = RATE
         return replace(self, steps=self.steps or steps, lr=lr if self.lr is None else self.lr)
 
     @property
@@ -354,14 +351,14 @@ class ReadOptions:
 
     @classmethod
     def from_dict(cls, options: Mapping[str, Any]) -> "ReadOptions":
-        """`ReadOptions(**options)`; an unknown option raises ValueError and names the nearest known one."""
+        """`ReadOptions(**options)`, old names accepted; ValueError for an unknown option."""
         options = {RENAMED_READ_OPTIONS.get(name, name): value for name, value in options.items()}
         _refuse_unknown(options, cls)
         return cls(**options)
 
 
 RENAMED_READ_OPTIONS = {"size": "resize", "area": "region"}
-"""Old name -> name; old run folders hold the old names."""
+"""Keywords of version 0.1 -> their names since 0.2."""
 
 
 def _names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
@@ -371,32 +368,24 @@ def _names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
     return tuple(str(name).strip() for name in names)
 
 
-_CHOICES = {
-    "tokenizer": ("linear", "conv", "dilated", "tubelet"),
-    "positions": ("sincos", "rotary"),
-    "predict": ("tokens", "pooled"),
-    "mask": ("random", "block", "future", "tube"),
-    "normalize": ("none", "dataset", "instance"),
-}
-
-
-def _check_numbers(config: Any) -> None:
-    """Make the numbers of a dataclass plain int and float; refuse text, 2.5 steps, an infinite rate."""
+def _check_types(config: Any) -> None:
+    """Check numbers and choices against the annotations of a dataclass; convert numbers."""
     for field in fields(config):
-        value = getattr(config, field.name)
-        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        if field.type is int or (field.type == int | None and value is not None):
-            _require(whole, field.name, "a whole number", value)
-            object.__setattr__(config, field.name, int(value))
-        elif field.type is float or (field.type == float | None and value is not None):
-            _require(whole or isinstance(value, numbers.Real), field.name, "a number", value)
-            _require(
-                not isinstance(value, bool) and math.isfinite(value),
-                field.name,
-                "a finite number",
-                value,
-            )
-            object.__setattr__(config, field.name, float(value))
+        name = field.name
+        value = getattr(config, name)
+        if get_origin(field.type) is Literal:
+            choices = get_args(field.type)
+            _require(value in choices, name, f"one of {', '.join(choices)}", value)
+        if value is None or field.type not in (int, float, int | None, float | None):
+            continue
+        is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        if field.type in (int, int | None):
+            _require(is_whole, name, "a whole number", value)
+            object.__setattr__(config, name, int(value))
+        else:
+            is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+            _require(is_number and math.isfinite(value), name, "a finite number", value)
+            object.__setattr__(config, name, float(value))
 
 
 def _require(holds: bool, name: str, expected: str, got: object) -> None:
@@ -405,30 +394,39 @@ def _require(holds: bool, name: str, expected: str, got: object) -> None:
 
 
 def in_words(model: Mapping[str, Any], channels: Sequence[str] | None = None) -> str:
-    """What a timestep is, from the fields of a configuration and, for a model of any channels, those of its data.
+    """Describe a timestep from the fields of a configuration.
+
+    Args:
+        model: fields of `TemporalJEPAConfig`.
+        channels: names of the channels, for a model that takes any.
 
     >>> in_words({"input_dim": 12288, "frame": [64, 64, 3]})
-    'pictures of 64 x 64 x 3'
+    'frames of 64 x 64 x 3'
     """
-    if frame := model.get("frame"):
-        words = (
-            f"{frame[1]} agents with {frame[2]} features",
-            f"pictures of {' x '.join(map(str, frame))}",
-        )
-        return words[frame[0] > 1]
-    if model.get("resolutions") and not channels:
-        return "any channels, each by itself"
-    count = len(channels or ()) if model.get("resolutions") else model.get("input_dim")
-    return f"{count} channel{'s' * (count != 1)}"
+    frame = model.get("frame")
+    if frame and frame[0] > 1:
+        return f"frames of {' x '.join(map(str, frame))}"
+    if frame:
+        return f"{frame[1]} agents with {frame[2]} features"
+    count = model.get("input_dim")
+    if model.get("resolutions"):
+        if not channels:
+            return "any channels, each encoded separately"
+        count = len(channels)
+    return "1 channel" if count == 1 else f"{count} channels"
 
 
-def flags(values: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
-    """`--name value` for each value that is set and not the usual one; what is True is a flag alone."""
+def flags(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
+    """`--name value` for each value that differs from its default; a bare `--name` for True."""
     words: list[str] = []
     for name, value in values.items():
-        if value is not None and value != usual.get(name):
-            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-            words += [f"--{name.replace('_', '-')}", *([] if value is True else [text])]
+        if value is None or value == defaults.get(name):
+            continue
+        words.append(f"--{name.replace('_', '-')}")
+        if isinstance(value, list | tuple):
+            words.append(",".join(map(str, value)))
+        elif value is not True:
+            words.append(str(value))
     return words
 
 

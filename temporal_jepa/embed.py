@@ -41,8 +41,8 @@ def embed_sequences(
     for rows, x in _batches(model, sequences, batch_tokens):
         order.append(rows)
         features.append(model.embed(x, pool).float().cpu().numpy())
-    embeddings = np.concatenate(features)
-    out = np.empty_like(embeddings)
+    embeddings: npt.NDArray[np.float32] = np.concatenate(features)
+    out: npt.NDArray[np.float32] = np.empty_like(embeddings)
     out[np.concatenate(order)] = embeddings
     return out
 
@@ -79,12 +79,12 @@ def embed_tokens(
     for rows, x in _batches(model, sequences, batch_tokens):
         tokens, observed = model.embed_tokens(x)
         batches.append((rows, tokens.float().cpu().numpy(), observed.cpu().numpy()))
-    count = max(tokens.shape[1] for _, tokens, _ in batches)
-    out = np.zeros((len(sequences), count, model.config.embed_dim), dtype=np.float32)
-    out_observed = np.zeros((len(sequences), count), dtype=bool)
-    for rows, tokens, observed in batches:
-        out[rows, : tokens.shape[1]] = tokens
-        out_observed[rows, : tokens.shape[1]] = observed
+    longest = max(values.shape[1] for _, values, _ in batches)
+    out = np.zeros((len(sequences), longest, model.config.embed_dim), dtype=np.float32)
+    out_observed = np.zeros((len(sequences), longest), dtype=bool)
+    for rows, values, mask in batches:
+        out[rows, : values.shape[1]] = values
+        out_observed[rows, : values.shape[1]] = mask
     return out, out_observed
 
 

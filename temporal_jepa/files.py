@@ -6,73 +6,85 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .config import RENAMED_READ_OPTIONS
-
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CARD = "README.md"
-BUNDLED = Path(__file__).with_name(
-    "pretrained"
-)  # models that come with the package, loaded by name
-GENERAL = "series-small"  # the bundled encoder of series
-SCRATCH = "scratch"  # weights drawn from the seed
+BUNDLED = Path(__file__).with_name("pretrained")  # models in the package, loaded by name
+GENERAL = "series-small"  # the bundled encoder of time series
+SCRATCH = "scratch"  # randomly initialized weights
+
+RENAMED = {"views": "resolutions", "size": "resize", "area": "region"}
+"""Options in configurations of version 0.1 -> their names since 0.2."""
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The parsed `config.json` of a model or run folder; FileNotFoundError or ValueError says what is wrong with it."""
+    """The parsed `config.json` of a model or run folder.
+
+    Options that were renamed since the file was written have their current names.
+
+    Raises:
+        FileNotFoundError: if the file is missing.
+        ValueError: if it is no JSON, or of another format.
+    """
     path = folder / CONFIG
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing; a model is a folder with {CONFIG} and {WEIGHTS}"
-        )
+        raise FileNotFoundError(missing_file(path))
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no valid JSON ({error}); copy it again") from None
-    if (
-        not isinstance(config, dict)
-        or config.get("format") != 1
-        or not isinstance(config.get("model"), dict)
-    ):
+        raise ValueError(f"{path} is not valid JSON ({error}); copy it again") from None
+    is_known = isinstance(config, dict) and config.get("format") == 1
+    if not is_known or not isinstance(config.get("model"), dict):
         raise ValueError(
-            f'{path} is not a configuration this version reads: expected "format": 1 and "model": {{...}}'
+            f"{path} is not a configuration that this version reads: "
+            'expected "format": 1 and "model": {...}'
         )
-    return _with_current_names(config)
-
-
-def _with_current_names(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration written by 0.1, with options that have been renamed since."""
-    model = dict(config["model"])
-    if "views" in model:
-        model["resolutions"] = model.pop("views")
-    config = {**config, "model": model}
+    config["model"] = _with_current_names(config["model"])
     data = config.get("data", {})
     if "options" in data:
-        options = {
-            RENAMED_READ_OPTIONS.get(name, name): value for name, value in data["options"].items()
-        }
-        config["data"] = {**data, "options": options}
+        config["data"] = {**data, "options": _with_current_names(data["options"])}
     return config
 
 
+def _with_current_names(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {RENAMED.get(name, name): value for name, value in options.items()}
+
+
+def missing_file(path: Path) -> str:
+    """The message for a file that a model folder should have."""
+    return f"{path} is missing; a model is a folder with {CONFIG} and {WEIGHTS}"
+
+
 def channels_of(config: Mapping[str, Any]) -> int | None:
-    """Channels of the series that a stored model was trained on; None where it takes any and says none."""
+    """Number of channels that a stored model was trained on.
+
+    None for a model that takes any channels and does not store how many it was trained on.
+    """
     if not config["model"].get("resolutions"):
         return int(config["model"]["input_dim"])
-    return config.get("channels") or len(config.get("data", {}).get("channels", ())) or None
+    if config.get("channels"):
+        return int(config["channels"])
+    return len(config.get("data", {}).get("channels", ())) or None
 
 
 def folder_of(source: str | os.PathLike[str]) -> Path:
-    """Where a model is: its folder, one in the package, or a download from the hub; raises as `from_pretrained`."""
+    """The folder of a model: a local one, one in the package, or a download from the hub.
+
+    Raises:
+        FileNotFoundError: if there is no such model.
+        ValueError: if `source` is a file.
+    """
     folder = Path(source)
     if folder.is_dir():
         return folder
     text = os.fspath(source)
-    if text in (bundled := sorted(path.name for path in BUNDLED.iterdir())):
+    bundled = sorted(path.name for path in BUNDLED.iterdir())
+    if text in bundled:
         return BUNDLED / text
     if folder.exists():
         raise ValueError(f"{text} is a file; expected a folder with {CONFIG} and {WEIGHTS}")
-    if text.count("/") != 1 or text.startswith((".", "/", "~")) or folder.parent.is_dir():
+    looks_like_path = text.startswith((".", "/", "~")) or folder.parent.is_dir()
+    if text.count("/") != 1 or looks_like_path:
         raise FileNotFoundError(
             f"{text}: no such folder; expected a run folder, a model, {' or '.join(bundled)}, or "
             "'owner/name' on the hub"
@@ -81,15 +93,16 @@ def folder_of(source: str | os.PathLike[str]) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError:
         raise FileNotFoundError(
-            f"{text}: no such folder; to look it up on the Hugging Face hub: pip install 'temporal-jepa[hub]'"
+            f"{text}: no such folder; to look it up on the Hugging Face hub: "
+            "pip install 'temporal-jepa[hub]'"
         ) from None
     return Path(snapshot_download(text, allow_patterns=[CONFIG, WEIGHTS, CARD]))
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write under a temporary name beside `path`, then rename: readers see the old file or the whole new one.
+    """Write to a temporary file beside `path`, then rename it: readers never see half a file.
 
-    A folder that is not there is made.
+    Missing folders are created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

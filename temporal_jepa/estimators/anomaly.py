@@ -176,7 +176,9 @@ class SurpriseDetector(BaseEstimator):
         longest = int(known.lengths.max())
         if self.window is None:
             usual = _whole_periods(max(map(period, known.values)))
-            most = model.config.seq_len if model and not model.config.channel_independent else LONGEST
+            most = (
+                model.config.seq_len if model and not model.config.channel_independent else LONGEST
+            )
             usual = min(usual, most, longest // 8)
             window = max(usual, min(SHORTEST, longest // 2))
         else:

@@ -1,9 +1,9 @@
 """Fine-tuning with labels, as a scikit-learn classifier or regressor.
 
-A ridge model is fitted on frozen features first. Then the encoder is trained on the labels, a random
-part of the tokens masked in each step, and a ridge head is refitted on the tuned features. The number
-of steps is chosen on held-out training series; 0 steps is one of the candidates, since with few
-labels frozen features are often the best.
+A ridge model is fitted on frozen features first. Then the encoder is trained on the labels, a
+random part of the tokens masked in each step, and a ridge head is refitted on the tuned features.
+The number of steps is chosen on held-out training series; 0 steps is one of the candidates, since
+with few labels frozen features are often the best.
 """
 
 import contextlib
@@ -64,7 +64,8 @@ class _FineTuner(BaseEstimator):
             return TemporalJEPAEmbedder.from_pretrained(self.base, device=self.device)
         if hasattr(self.base, "model_"):
             return copy.deepcopy(self.base)
-        return clone(self.base).fit(X)
+        fitted: TemporalJEPAEmbedder = clone(self.base).fit(X)
+        return fitted
 
     def __sklearn_clone__(self) -> Self:
         """A fitted base stays fitted in a clone, so that cross-validation fine-tunes it."""
@@ -114,7 +115,7 @@ class _FineTuner(BaseEstimator):
         classes: npt.NDArray[Any] | None,
         seed: int,
     ) -> dict[int, float]:
-        """Score on held-out series after each number of steps; empty if there are too few series."""
+        """Score on held-out series after each number of steps; empty for too few series."""
         stages = np.unique(np.linspace(0, self.steps, STAGES + 1).astype(int)).tolist()
         split = _held_out(classes, len(sequences), seed)
         if split is None or len(stages) == 1:
@@ -208,7 +209,7 @@ class TemporalJEPARegressor(RegressorMixin, _FineTuner):
     """
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Fine-tune on series and their numbers, `y (n,)`; raises as `TemporalJEPAClassifier.fit`."""
+        """Fine-tune on series and numbers `y (n,)`; raises as `TemporalJEPAClassifier.fit`."""
         y = column_or_1d(y, dtype=np.float64, warn=True)
         assert_all_finite(y, input_name="y")
         head = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 10)))
@@ -259,14 +260,14 @@ def _held_out(
     """Indices to fine-tune on and to choose the number of steps on; None if there are too few."""
     if n < FEWEST:
         return None
-    if classes is None:
-        splitter: Any = ShuffleSplit(1, test_size=HELD_OUT, random_state=seed)
-        return next(splitter.split(np.zeros(n)))
-    counts = np.bincount(classes)
-    if counts.min() < 2 or round(HELD_OUT * n) < len(counts):
-        return None
-    splitter = StratifiedShuffleSplit(1, test_size=HELD_OUT, random_state=seed)
-    return next(splitter.split(np.zeros(n), classes))
+    splitter: Any = ShuffleSplit(1, test_size=HELD_OUT, random_state=seed)
+    if classes is not None:
+        counts = np.bincount(classes)
+        if counts.min() < 2 or round(HELD_OUT * n) < len(counts):
+            return None
+        splitter = StratifiedShuffleSplit(1, test_size=HELD_OUT, random_state=seed)
+    train, held_out = next(splitter.split(np.zeros(n), classes))
+    return train, held_out
 
 
 def _finetune(

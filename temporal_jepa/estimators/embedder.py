@@ -1,4 +1,4 @@
-"""The scikit-learn face: `TemporalJEPAEmbedder().fit(X).transform(X)`."""
+"""The scikit-learn transformer: `TemporalJEPAEmbedder().fit(X).transform(X)`."""
 
 import copy
 import os
@@ -23,39 +23,46 @@ ARCHITECTURE = ("embed_dim", "encoder_depth", "num_heads", "patch_len", "mask_ra
 
 
 class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Learns to embed series without labels. Works in pipelines, grid searches, `clone`, `set_output` and `pickle`.
+    """Learn to embed sequences without labels.
 
-    `X` is an array `(n, channels, time)`, a list of arrays `(channels, time_i)` of any lengths, or a table `(n, time)`
-    (array or DataFrame) of univariate series; NaN is a missing value. Fitted on a table, tables must keep its columns;
-    pass `X[:, None, :]` for other lengths. Scenes are `(n, time, agents, features)`; films are uint8 `(n, time, rows,
-    columns)` or `(n, time, rows, columns, channels)`, uint8 or float in 0..1. What `read` returns will do too.
+    Works in pipelines and grid searches, with `clone`, `set_output` and `pickle`.
+
+    `X` is an array `(n, channels, time)`, a list of arrays `(channels, time_i)` of any lengths or a
+    table `(n, time)` (array or DataFrame) of univariate series; NaN is a missing value. After
+    fitting on a table, tables must have the same columns; pass `X[:, None, :]` for other lengths.
+    Scenes are `(n, time, agents, features)`. Video is uint8 `(n, time, rows, columns)` or
+    `(n, time, rows, columns, channels)`, uint8 or float in 0..1. `Sequences` from `read` work too.
 
     Args:
-        steps: optimizer steps; 0 lets the number of series decide, see `PretrainConfig`.
-        batch_size: series a step.
-        lr: peak learning rate; None: as `PretrainConfig`.
+        steps: optimizer steps; 0: see `PretrainConfig`.
+        batch_size: series per step.
+        lr: peak learning rate; None: see `PretrainConfig`.
         pool: "all", "quantiles" or "mean", see `TemporalJEPA.embed`.
-        embed_dim: width of a token; this and the next five are fields of `TemporalJEPAConfig`, None: `RECIPE`'s value.
+        embed_dim: width of a token. This and the next five are fields of `TemporalJEPAConfig`;
+            None: the value in `RECIPE`.
         encoder_depth: attention blocks.
         num_heads: attention heads.
-        patch_len: timesteps a token.
-        mask_ratio: share of a series to hide in training.
+        patch_len: timesteps per token.
+        mask_ratio: fraction of a series that is masked in training.
         normalize: "none", "dataset" or "instance".
-        init_from: what to start from: "series-small", the general encoder; a run folder or model on the hub; "scratch",
-            weights drawn from the seed. None: "series-small" for series of up to 2048 timesteps, and "scratch" for
-            longer ones, for tracks, scenes and films, and where a field of the architecture is given.
-        random_state: int for the same result every time on the same machine, a RandomState, or None.
+        init_from: initial weights: "series-small" (the general encoder), a run folder, a model on
+            the hub, or "scratch" (random initialization). None: "series-small" for series of up to
+            2048 timesteps; "scratch" for longer ones, for trajectories, scenes and video, and if a
+            field of the architecture is given.
+        random_state: int for reproducible results on one machine, a RandomState, or None.
         device: "cpu", "cuda", ..., or "auto".
 
     Attributes:
         model_: the trained `TemporalJEPA`, on `device`.
-        history_: rows of training metrics; the last holds the collapse `verdict`. Absent after `from_pretrained`.
-        channels_: channels of a series; None for "series-small" as it comes, which takes any.
+        history_: rows of training metrics; the last holds the collapse `verdict`. Absent after
+            `from_pretrained`.
+        channels_: channels of a series; None for "series-small" before fitting, which takes any.
         n_features_in_: columns of a table, else channels.
-        feature_names_in_: names of the columns, when `X` was a DataFrame whose columns are all strings.
+        feature_names_in_: names of the columns, if `X` was a DataFrame whose columns are strings.
 
     >>> X = np.random.default_rng(0).normal(size=(8, 2, 30))
-    >>> TemporalJEPAEmbedder(init_from="scratch", steps=2, pool="mean", random_state=0).fit(X).transform(X).shape
+    >>> embedder = TemporalJEPAEmbedder(init_from="scratch", steps=2, pool="mean", random_state=0)
+    >>> embedder.fit(X).transform(X).shape
     (8, 64)
     """
 
@@ -93,17 +100,16 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         """Train on `X`; `y` is ignored.
 
         Raises:
-            ValueError: for fewer than 2 series, a channel or series without an observed value, infinite values, series
-                shorter than two patches, or parameters out of range.
+            ValueError: for fewer than 2 series, a channel or series without an observed value,
+                infinite values, series shorter than two patches, or parameters out of range.
         """
         sequences = self._read(X, is_fitting=True).check_observed()
         self.channels_: int | None = sequences.n_channels
         seed = as_seed(self.random_state)
         config = PretrainConfig(self.steps, self.batch_size, self.lr, seed=seed, device=self.device)
-        chosen = {
-            name: getattr(self, name) for name in ARCHITECTURE if getattr(self, name) is not None
-        }
-        start = start_of(sequences, self.init_from, chosen)
+        architecture = {name: getattr(self, name) for name in ARCHITECTURE}
+        architecture = {name: value for name, value in architecture.items() if value is not None}
+        start = start_of(sequences, self.init_from, architecture)
         model = start.model(sequences, seed)
         self._count_features_out(model, sequences)
         history: list[dict[str, Any]] = []
@@ -130,9 +136,9 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         return embedding
 
     def transform_timesteps(self, X: Any) -> list[npt.NDArray[np.float32]]:
-        """One embedding per timestep: for each series float32 `(time_i, embed_dim)`, NaN where a patch is unobserved.
+        """One embedding per timestep: float32 `(time_i, embed_dim)` for each series.
 
-        Raises as `transform`.
+        NaN where a patch is unobserved. Raises as `transform`.
         """
         check_is_fitted(self)
         return embed_timesteps(self._as_float64(), self.sequences(X))
@@ -146,10 +152,14 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     def from_pretrained(
         cls, source: str | os.PathLike[str], pool: Pool = "all", device: str = "cpu"
     ) -> Self:
-        """A fitted embedder from a run folder, a folder of `save_pretrained`, or "owner/name" on the hub.
+        """A fitted embedder from a stored model.
 
-        "series-small" comes with the package: an encoder trained on synthetic series, for any number of channels, any
-        length and scale. It embeds each channel by itself, so `transform` gives features for every channel.
+        Args:
+            source: a run folder, a folder of `save_pretrained`, "owner/name" on the hub, or
+                "series-small": the general encoder in the package, trained on synthetic series,
+                for any number of channels, any length and scale.
+            pool: see `TemporalJEPA.embed`.
+            device: device of the model.
 
         Raises:
             FileNotFoundError: if there is no model.
@@ -166,7 +176,7 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         return embedder
 
     def adapt(self, X: Any, steps: int = WARM_STEPS, lr: float = RATE / 10) -> Self:
-        """Train a fitted embedder a little further on `X`, without labels; "series-small" on each channel by itself.
+        """Train a fitted embedder further on `X`, without labels.
 
         Args:
             X: as in `transform`; at least two series.
@@ -263,7 +273,7 @@ def as_seed(state: int | np.random.RandomState | None) -> int:
 
 
 def _is_table(X: list[Any] | tuple[Any, ...]) -> bool:
-    """Whether a list holds rows of a table: not arrays `(channels, time)`, not rows of unequal length."""
+    """Whether a list holds the rows of a table, all of one length."""
     if not X or any(np.ndim(x) > 1 for x in X):
         return False
     return all(np.ndim(x) == 0 for x in X) or len({np.shape(x) for x in X}) == 1

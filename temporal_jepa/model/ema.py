@@ -13,7 +13,7 @@ Params = TypeVar("Params", nn.Module, Tree)
 
 
 def default_momentum() -> float:
-    """The momentum of the target encoder used when none is given: 0.996 (BYOL, arXiv 2006.07733)."""
+    """The default momentum of the target encoder: 0.996 (BYOL, arXiv 2006.07733)."""
     return 0.996
 
 
@@ -28,7 +28,8 @@ def ema_update(context_params: Params, target_params: Params, momentum: float = 
     Args:
         context_params: module or (nested) mapping of tensors to move towards.
         target_params: the same structure, keys and shapes.
-        momentum: fraction of the target that is kept, in [0, 1]; 1 freezes it, 0 copies the context.
+        momentum: fraction of the target that is kept, in [0, 1]; 1 freezes it, 0 copies the
+            context.
 
     Returns:
         The updated target: the same module, or a new mapping.
@@ -76,7 +77,8 @@ def _update_in_place(
     if averaged:
         old = [target[name] for name in averaged]
         new = [context[name].to(target[name]) for name in averaged]
-        get_ema_multi_avg_fn(momentum)(old, new, 0)
+        update = get_ema_multi_avg_fn(momentum)  # type: ignore[no-untyped-call]
+        update(old, new, 0)
 
 
 def _updated_copy(context: Tree, target: Tree, momentum: float, path: str = "") -> dict[str, Any]:
@@ -91,7 +93,8 @@ def _updated_copy(context: Tree, target: Tree, momentum: float, path: str = "") 
             _update_in_place({name: new}, {name: updated[name]}, momentum)
         else:
             raise TypeError(
-                f"{path}{name}: expected two tensors or two mappings, got {type(old)} and {type(new)}"
+                f"{path}{name}: expected two tensors or two mappings, "
+                f"got {type(old)} and {type(new)}"
             )
     return updated
 

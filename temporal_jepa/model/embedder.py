@@ -57,7 +57,7 @@ class Embedder(nn.Module):
         return self._append_moments(pooled, x, observed)
 
     def tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The last layer on the grid: `(B, T, C)` -> `(B, N, D)`, and bool `(B, N)`, True = observed."""
+        """The last layer on the grid, `(B, N, D)`, and which tokens are observed, `(B, N)`."""
         return self.encoder.encode(*self.encoder.prepare(x)).on_grid()
 
     def timesteps(self, x: Tensor) -> Tensor:

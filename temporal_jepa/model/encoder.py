@@ -1,4 +1,6 @@
-"""The context encoder: visible timesteps to tokens to one vector. The target encoder is a copy of it.
+"""The context encoder: visible timesteps to tokens to one vector.
+
+The target encoder is a copy of it.
 
 Legend of shapes: `B` batch, `T` timesteps, `C` channels (input_dim), `P` timesteps per patch, `N`
 tokens, `K` kept tokens, `D` width.
@@ -62,7 +64,7 @@ class Encoded:
 
 
 class ContextEncoder(nn.Module):
-    """Tokens of visible timesteps through bidirectional attention: `(B, T, C)` -> `(B, embed_dim)`."""
+    """A transformer over the tokens of visible timesteps: `(B, T, C)` -> `(B, embed_dim)`."""
 
     def __init__(self, config: TemporalJEPAConfig):
         super().__init__()
@@ -172,9 +174,10 @@ class ContextEncoder(nn.Module):
         normalized = self.normalizer(x, observed)
         tokens = self.tokenizer(normalized, observed, self.normalizer.slope)  # (B, N, D)
         count = tokens.shape[1]
-        valid: Tensor | None = self.tokens_observed(observed)
+        token_observed = self.tokens_observed(observed)  # (B, N)
+        valid: Tensor | None = token_observed
         if drop:
-            positions, valid = kept_positions(valid)  # (B, K)
+            positions, valid = kept_positions(token_observed)  # (B, K)
             if positions.shape[1] < count or valid is not None:
                 tokens = gather_tokens(tokens, positions)  # (B, K, D)
         else:

@@ -22,7 +22,7 @@ from .transformer import Transformer
 
 
 class TokenPredictor(nn.Module):
-    """A narrow transformer that predicts masked tokens: mask tokens at their positions read the context."""
+    """A narrow transformer in which mask tokens at the masked positions read the context."""
 
     def __init__(self, config: TemporalJEPAConfig):
         super().__init__()
@@ -114,12 +114,12 @@ def build(**options: Any) -> tuple[ContextEncoder, PooledPredictor]:
 
 
 def build_context_encoder(**options: Any) -> ContextEncoder:
-    """Visible timesteps `(batch, seq_len, input_dim)` -> `(batch, embed_dim)`; options as `build`."""
+    """`(batch, seq_len, input_dim)` -> `(batch, embed_dim)`; options as `build`."""
     return ContextEncoder(make_config(**options))
 
 
 def build_predictor(**options: Any) -> PooledPredictor:
-    """Context `(batch, embed_dim)` -> predicted target `(batch, embed_dim)`; options as `build`."""
+    """Context `(batch, embed_dim)` -> target `(batch, embed_dim)`; options as `build`."""
     return PooledPredictor(make_config(**options))
 
 
@@ -161,10 +161,12 @@ class TemporalJEPA(nn.Module):
             self.predictor: TokenPredictor | PooledPredictor = TokenPredictor(config)
         else:
             self.predictor = PooledPredictor(config)
-        self.register_load_state_dict_pre_hook(_rename_weights)
+        self.register_load_state_dict_pre_hook(  # type: ignore[no-untyped-call]
+            _rename_weights
+        )
 
     def train(self, mode: bool = True) -> "TemporalJEPA":
-        """Set the training mode; the target encoder stays in evaluation mode: no dropout in targets."""
+        """Set the training mode; the target encoder stays in evaluation mode."""
         super().train(mode)
         self.target_encoder.eval()
         return self
@@ -198,8 +200,8 @@ class TemporalJEPA(nn.Module):
             visible: bool `(V, B, N)` from `draw_masks`: V masks that share one target pass.
 
         Returns:
-            Scalars: `loss` (to minimize), `prediction_loss`, `relative_loss` (divided by the loss of
-            predicting the mean target), `variance_loss`, `covariance_loss`.
+            Scalars: `loss` (to minimize), `prediction_loss`, `relative_loss` (divided by the loss
+            of predicting the mean target), `variance_loss`, `covariance_loss`.
         """
         config = self.config
         encoder = self.context_encoder
@@ -251,7 +253,7 @@ class TemporalJEPA(nn.Module):
 
     @torch.no_grad()
     def targets(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Layer-normed tokens of the target encoder in fp32, `(B, N, D)`, and which are observed, `(B, N)`."""
+        """Layer-normed target tokens in fp32, `(B, N, D)`, and which are observed, `(B, N)`."""
         with torch.autocast(x.device.type, enabled=False):
             tokens, token_observed = self.target_encoder.encode(x.float(), observed).on_grid()
         return F.layer_norm(tokens, tokens.shape[-1:]), token_observed
@@ -306,8 +308,8 @@ class TemporalJEPA(nn.Module):
             x: as `embed`.
 
         Returns:
-            `(B, N, embed_dim)`, 0 where a token has no observed value, and bool `(B, N)`, True where
-            it has. With `resolutions`, the tokens of the highest one, channels added up.
+            `(B, N, embed_dim)`, 0 where a token has no observed value, and bool `(B, N)`, True
+            where it has. With `resolutions`, the tokens of the highest one, channels added up.
         """
         return self.embedder().tokens(x)
 

@@ -162,5 +162,5 @@ def _sum_over_processes(value: Tensor) -> Tensor:
         return value
     from torch.distributed.nn.functional import all_reduce  # builds without it run one process
 
-    total: Tensor = all_reduce(value)
+    total: Tensor = all_reduce(value)  # type: ignore[no-untyped-call]
     return total

@@ -1,4 +1,6 @@
-"""Which tokens the context encoder sees. A mask is bool, True = visible; counts are exact per sample.
+"""Which tokens the context encoder sees.
+
+A mask is bool, True = visible. The number of masked tokens is exact in every sample.
 
 Legend: `B` batch, `N` tokens of the grid (time x row x column, time slowest), `K` kept tokens,
 `D` width.

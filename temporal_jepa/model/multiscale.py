@@ -42,7 +42,7 @@ class MultiResolution(nn.Module):
         self.pool: Pool = "quantiles" if pool == "all" else pool
 
     def forward(self, x: Tensor) -> Tensor:
-        """Series without missing values: `(B, T, C)` -> `(B, R * F + C * (points + 2))`, R resolutions."""
+        """Complete series, `R` resolutions: `(B, T, C)` -> `(B, R * F + C * (p + 2))`."""
         x = x.double()  # in float32 the rounding errors of a constant would be given a shape
         parts = []
         for length in self.resolutions:
@@ -64,22 +64,24 @@ class MultiResolution(nn.Module):
             channels = torch.cat([standardize_at(row, length) for row in series])  # (B, C, L)
             pooled = [
                 pool_tokens(self._encode(rows, True, mask_ratio, generator), self.pool)
-                for rows in channels.flatten(0, 1).split(ROWS)
+                for rows in torch.split(channels.flatten(0, 1), ROWS)
             ]
             parts.append(_add_channels(torch.cat(pooled), x.shape[2]))
         values = torch.cat([raw_values(row) for row in series])
         return torch.cat([*parts, values.float()], dim=1).float()
 
     def tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens of the highest resolution, channels added up: `(B, T, C)` -> `(B, N, D)`, bool `(B, N)`."""
+        """Tokens of the highest resolution, summed over channels: `(B, N, D)`, bool `(B, N)`."""
         length = max(self.resolutions)
         channels = torch.cat([standardize_at(fill_missing(row)[None], length) for row in x])
-        tokens = [self._encode(rows).layers[-1] for rows in channels.flatten(0, 1).split(ROWS)]
+        tokens = [
+            self._encode(rows).layers[-1] for rows in torch.split(channels.flatten(0, 1), ROWS)
+        ]
         added = _add_channels(torch.cat(tokens), x.shape[2]) / x.shape[2] ** 0.5
         return added.float(), torch.ones(added.shape[:2], dtype=torch.bool, device=x.device)
 
     def timesteps(self, x: Tensor) -> Tensor:
-        """Tokens of the highest resolution, interpolated at the timesteps: `(B, T, C)` -> `(B, T, D)`.
+        """Tokens of the highest resolution, interpolated in time: `(B, T, C)` -> `(B, T, D)`.
 
         NaN before the first and after the last observed timestep.
         """
@@ -140,7 +142,7 @@ def resample(x: Tensor, length: int) -> Tensor:
 
 
 def standardize_at(x: Tensor, length: int) -> Tensor:
-    """Resample, then scale to mean 0 and std 1: `(B, T, C)` -> `(B, C, length)`; constants become 0."""
+    """Resample to mean 0 and std 1: `(B, T, C)` -> `(B, C, length)`; constants become 0."""
     out = resample(x, length)
     out = out - out.mean(2, keepdim=True)
     std = out.square().mean(2, keepdim=True).sqrt()
@@ -149,7 +151,7 @@ def standardize_at(x: Tensor, length: int) -> Tensor:
 
 
 def raw_values(x: Tensor) -> Tensor:
-    """Evenly spaced values of each channel, its mean and its std: `(B, T, C)` -> `(B, C * (points + 2))`.
+    """`p` evenly spaced values of each channel, mean and std: `(B, T, C)` -> `(B, C * (p + 2))`.
 
     Mean and std are rounded to three digits of the std: for standardized series the rest is
     rounding error, which a later StandardScaler would amplify.
@@ -184,7 +186,7 @@ def _signs(channels: int, features: int) -> Sequence[Sequence[float]]:
 
 
 def _interpolate_tokens(tokens: Tensor, length: int, patch: int) -> Tensor:
-    """Tokens, which stand for the middles of patches, at `length` timesteps: `(N, D)` -> `(length, D)`."""
+    """Interpolate between the centers of patches: `(N, D)` -> `(length, D)`."""
     count = len(tokens)
     time = torch.arange(length, device=tokens.device, dtype=torch.float64) / max(length - 1, 1)
     position = (time * (count * patch - 1) - (patch - 1) / 2) / patch

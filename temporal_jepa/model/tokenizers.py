@@ -81,7 +81,7 @@ class PatchGrid:
 
 
 class LinearTokenizer(nn.Module):
-    """A linear map of the values of each box, for "linear" and "tubelet": `(B, T, C)` -> `(B, N, D)`."""
+    """A linear map of each box, for "linear" and "tubelet": `(B, T, C)` -> `(B, N, D)`."""
 
     def __init__(self, config: TemporalJEPAConfig):
         super().__init__()
@@ -96,9 +96,9 @@ class LinearTokenizer(nn.Module):
 
 
 class ConvTokenizer(nn.Module):
-    """Convolutions of several receptive fields over value and slope, mean- and max-pooled per patch.
+    """Convolutions of several kernels over value and slope, mean- and max-pooled per patch.
 
-    The mean and standard deviation of the patch are concatenated, so that offset and scale are kept.
+    The mean and standard deviation of the patch are concatenated: offset and scale are kept.
     """
 
     KERNELS: ClassVar = {

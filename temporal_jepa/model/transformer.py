@@ -33,9 +33,10 @@ def grid_coordinates(positions: Tensor, cells: tuple[int, int]) -> Tensor:
 
 
 def angles(coordinates: Tensor, width: int) -> Tensor:
-    """Angles of sinusoids at grid coordinates: `(..., A)` -> `(..., width / 2)`, split over the axes.
+    """Angles of sinusoids at grid coordinates: `(..., A)` -> `(..., width / 2)`.
 
-    Frequencies fall geometrically from 1 to 1/10000 along each axis (arXiv 1706.03762, section 3.5).
+    Each axis gets an equal part of the width; its frequencies fall geometrically from 1 to 1/10000
+    (arXiv 1706.03762, section 3.5).
     """
     axes = coordinates.shape[-1]
     count = width // 2 // axes
@@ -52,7 +53,7 @@ def sincos(coordinates: Tensor, width: int) -> Tensor:
 
 
 def rotate(q: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions (RoFormer, arXiv 2104.09864, eq. 34): q `(B, H, K, d)`, cos `(B, 1, K, d/2)`."""
+    """Rotary positions (arXiv 2104.09864, eq. 34): q `(B, H, K, d)`, cos `(B, 1, K, d / 2)`."""
     a, b = q.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
 

@@ -308,7 +308,9 @@ def _space(run: _Run) -> Row | None:
         first = (
             from_pretrained(BUNDLED / GENERAL) if warm else random_init_like(run.model, run.seed)
         )
-        before, after = (standardize(embed_sequences(model, chosen)) for model in (first, run.model))
+        before, after = (
+            standardize(embed_sequences(model, chosen)) for model in (first, run.model)
+        )
         panels = [
             (f"Before training ({GENERAL if warm else 'random weights'})", before, chosen.labels),
             ("After training", after, chosen.labels),
