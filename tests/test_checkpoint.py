@@ -53,7 +53,7 @@ def test_wrong_folders_are_explained(model: TemporalJEPA, tmp_path: Path) -> Non
         from_pretrained(config)
     text = config.read_text()
     config.write_text(text[:50])
-    with pytest.raises(ValueError, match="no valid JSON"):
+    with pytest.raises(ValueError, match="not valid JSON"):
         from_pretrained(tmp_path)
     config.write_text(text.replace("embed_dim", "embed_dims", 1))
     with pytest.raises(ValueError, match="did you mean 'embed_dim'"):
