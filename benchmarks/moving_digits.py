@@ -59,8 +59,8 @@ def digits(n: int, split: str, seed: int, frames: int = 16, size: int = 32) -> t
     clips = generate_clips(
         images[part].reshape(-1, 8, 8) / 16, n, 2 * seed + (split == "test"), frames, size
     )
-    return clips.films, {
-        "digit": names[part][clips.picture],
+    return clips.videos, {
+        "digit": names[part][clips.image],
         "direction": clips.direction,
         "speed": clips.speed,
     }

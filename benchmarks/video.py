@@ -138,7 +138,7 @@ def real_films(seed: int, options: argparse.Namespace) -> Iterator[tuple[str, st
 def surprises(n: int, seed: int, size: int) -> tuple[Array, Array]:
     """Films of test digits in which one vanishes (the first half) or misses 12 frames (the others), and the frame."""
     images = load_digits().images[FIRST_TEST:] / 16
-    long = generate_clips(images, n, seed=1000 + seed, frames=FRAMES + MISSED, size=size).films
+    long = generate_clips(images, n, seed=1000 + seed, frames=FRAMES + MISSED, size=size).videos
     when = np.random.default_rng(seed).integers(4, FRAMES - 1, n)
     films = long[:, :FRAMES].copy()
     for i, t in enumerate(when):

@@ -30,7 +30,7 @@ def clips(part: str, n: int) -> Sequences:
     digits = digits[:1198] if part == "train" else digits[1198:]
     generated = generate_clips(digits, n, seed=len(part), frames=8, size=24)
     # uint8 (n, time, rows, columns)
-    return Sequences.from_arrays(generated.films, DIRECTIONS[generated.direction])
+    return Sequences.from_arrays(generated.videos, DIRECTIONS[generated.direction])
 
 
 def main(out: str | Path = "runs/example-video", steps: int = 150) -> dict[str, Any]:

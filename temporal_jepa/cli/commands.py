@@ -20,7 +20,7 @@ from .. import checkpoint
 from ..config import PretrainConfig, ReadOptions, in_words
 from ..data import Sequences, read
 from ..data.series_tables import MissingColumnError
-from ..data.video import VIDEO_OPTIONS, is_video
+from ..data.video import VIDEO_OPTIONS, holds_video
 from ..embed import embed_sequences, embed_timesteps
 from ..evaluation.score import score, split
 from ..files import (
@@ -62,7 +62,7 @@ def _given(
     if run is not None:
         data = run.get("data", {})
         same = Path(data.get("path", "")).suffix.lower() == Path(file).suffix.lower()
-        shaping = (*SHAPING, *(VIDEO_OPTIONS if is_video(Path(file)) else ()))
+        shaping = (*SHAPING, *(VIDEO_OPTIONS if holds_video(Path(file)) else ()))
         stored = {
             k: v
             for k, v in data.get("options", {}).items()
@@ -123,8 +123,8 @@ def _as_trained(sequences: Sequences, run: Mapping[str, Any]) -> Sequences:
 
 def announce(file: str) -> None:
     """Say that films are being decoded: long ones take minutes."""
-    if is_video(Path(file)):
-        say(f"{file}: decoding its films, once")
+    if holds_video(Path(file)):
+        say(f"{file}: decoding its videos, once")
 
 
 def pretrain(options: argparse.Namespace) -> None:

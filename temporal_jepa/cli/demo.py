@@ -188,7 +188,7 @@ def _write_films(out: Path, part: str) -> Path:
     clips = generate_clips(pictures, 300 if train else 200, seed=int(train), frames=8, size=24)
     path = out / f"{FILMS}_{part}.npz"
     content = io.BytesIO()
-    np.savez_compressed(content, X=clips.films, y=clips.direction)
+    np.savez_compressed(content, X=clips.videos, y=clips.direction)
     write_atomically(path, content.getvalue())
     return path
 

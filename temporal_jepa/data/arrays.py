@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ..config import ReadOptions
 from .delimited import COLUMN_OPTIONS, is_recording, read_text
 from .sequences import Sequences, listed
-from .video import from_pictures
+from .video import from_frames
 
 DAMAGED = (  # what NumPy and zipfile raise for a broken file
     ValueError,
@@ -134,7 +134,7 @@ def from_array(
     """Arrays ``(n, channels, time)``, ``(n, time)``, one recording ``(time,)`` or ``(time, channels)``, or a list.
 
     A tall and narrow 2-D array is taken as one recording; `options.layout` "wide" or "recording" settles it. For arrays
-    of pictures see `from_pictures`; others with four axes are scenes ``(n, time, agents, features)``.
+    of pictures see `from_frames`; others with four axes are scenes ``(n, time, agents, features)``.
     Raises ValueError for options that arrays cannot have, and what `Sequences.from_arrays` raises.
     """
     if named := [name for name in options.given(*COLUMN_OPTIONS) if name != "layout"]:
@@ -161,7 +161,7 @@ def from_array(
             )
             array = array.reshape(1, len(array), -1).transpose(0, 2, 1)
         if array.size and (len(shape) > 3 or options.layout in ("scene", "video")):
-            array, lines[len(lines) :] = from_pictures(array, options.layout, source)
+            array, lines[len(lines) :] = from_frames(array, options.layout, source)
     try:
         found = Sequences.from_arrays(array, y)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Pictures out of film files through PyAV (FFmpeg): what a film is, and its frames at a steady rate, of one size."""
+"""Video files through PyAV (FFmpeg): their properties, and their frames at one rate and size."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
+from math import floor
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,10 +18,10 @@ import numpy.typing as npt
 from .sequences import Frame
 
 Region = tuple[int, int, int, int]  # width, height, left, top
-STILL = (
-    60.0  # seconds that a picture stays at most: a longer gap between timestamps counts as these
+LONGEST = (
+    60.0  # seconds that a frame is shown at most; a longer gap in the timestamps counts as this
 )
-# The mean over the area of a pixel; without the other two, colours come out 1 % too dark.
+# The mean over the area of a pixel; without the other two flags, colors come out 1 % too dark.
 SCALING = "area+accurate_rnd+full_chroma_int"
 UPRIGHT = {
     90: ("transpose=cclock",),
@@ -28,161 +29,245 @@ UPRIGHT = {
     180: ("hflip", "vflip"),
     -180: ("hflip", "vflip"),
 }
-SAMPLED = 16  # pictures of a folder that are looked at before decoding, or up to twice as many
-GRAY = ("gray", "ya", "mono")  # how FFmpeg's names of such formats begin
+SAMPLED = (
+    16  # image files of a folder whose headers are read before decoding, or up to twice as many
+)
+GRAY = ("gray", "ya", "mono")  # prefixes of FFmpeg's pixel formats with one channel
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a film is, from its headers and timestamps: nothing is decoded for it.
+class VideoSource:
+    """A video file, or a folder of image files that are the frames of one video.
 
-    codec, width, height: as coded, before any rotation. gray: one channel. pictures: how many there are.
-    seconds: from the first picture to the last. missing: how many more the header promises. rate: pictures a second.
-    steady: whether their distances are equal. A folder of pictures has a picture a second.
+    Attributes:
+        path: the file or the folder.
+        name: its name within the data set.
+        label: its class, None without labels.
+        files: the video file, or the image files in order.
+        images: whether `files` are image files.
     """
 
+    path: Path
+    name: str
+    label: str | None
+    files: Sequence[Path]
+    images: bool
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """Properties of a video, from its headers and timestamps; nothing is decoded for them.
+
+    Attributes:
+        source: the files.
+        codec: name of the codec.
+        width: pixels as coded, before any rotation.
+        height: pixels as coded, before any rotation.
+        gray: whether a frame has one channel.
+        frames: number of frames.
+        seconds: from the first frame to the last. Image files count as one per second.
+        missing: seconds of the duration in the header beyond that.
+        rate: frames per second.
+        steady: whether the frames are equally spaced in time.
+    """
+
+    source: VideoSource
     codec: str
     width: int
     height: int
     gray: bool
-    pictures: int
+    frames: int
     seconds: float
-    missing: float
-    rate: float
-    steady: bool
+    missing: float = 0.0
+    rate: float = 1.0
+    steady: bool = True
+
+    def frames_at(self, fps: float) -> int:
+        """How many frames `decode` gives at most."""
+        return self.frames if self.source.images else _moments(self.seconds, fps)
 
 
 @dataclass(frozen=True)
-class Target:
-    """What films become: frames `shape` (height, width, channels), `fps` a second, of the `area` of each picture.
+class FrameFormat:
+    """What each decoded frame is resized to.
 
-    area: "none" (all of it), "center" (the largest middle part of the shape's proportions) or (width, height, left,
-        top) in pixels of the upright picture.
+    Attributes:
+        fps: frames per second.
+        shape: (height, width, channels).
+        region: "none" (the whole frame, stretched), "center" (the largest middle part of the aspect
+            ratio of `shape`) or (width, height, left, top) in pixels of the upright frame.
     """
 
     fps: float
     shape: Frame
-    area: Region | str
+    region: Region | str
+
+    def crop(self, width: int, height: int) -> Region:
+        """The part of a frame of this size that is kept; ValueError when it does not fit."""
+        if self.region == "none":
+            return width, height, 0, 0
+        if isinstance(self.region, tuple):
+            wide, high, left, top = self.region
+            if left + wide > width or top + high > height:
+                raise ValueError(
+                    f"region={wide}x{high}+{left}+{top} (WIDTHxHEIGHT+LEFT+TOP) does not fit into "
+                    f"frames of {width}x{height}"
+                )
+            return self.region
+        rows, columns, _ = self.shape
+        wide = max(min(width, round(height * columns / rows)), min(2, width))
+        high = max(min(height, round(width * rows / columns)), min(2, height))
+        return wide, high, (width - wide) // 2, (height - high) // 2
 
 
 class Clock:
-    """Seconds since the first picture, from timestamps that may be missing, jump or start again: it never runs back."""
+    """Seconds since the first frame, from timestamps that may be missing, jump or start again.
+
+    Time never runs backwards. `period` is the usual time between frames.
+    """
 
     def __init__(self, period: float):
         self.period = period
         self.now = 0.0
-        self.last: float | None = None
+        self.last: float | None = None  # the latest timestamp
 
     def __call__(self, stamp: float | None) -> float:
-        """The time of the next picture, whose timestamp in seconds is `stamp`."""
-        if self.last is None or stamp is None:
-            step = 0.0 if self.last is None else self.period
-        else:
-            step = stamp - self.last
-        if (
-            step < -1 - 16 * self.period
-        ):  # earlier than any order of coding makes it: the stamps start again
+        """The time of the next frame, whose timestamp in seconds is `stamp`."""
+        if self.last is None:
+            self.last = stamp or 0.0
+            return self.now
+        if stamp is None:
+            stamp = self.last + self.period
+        step = stamp - self.last
+        if step < -1 - 16 * self.period:  # further back than reordered frames: a new start
             self.last = stamp
-            step = self.period
-        elif step > 0 or self.last is None:
-            self.last = (self.last or 0.0) + step if stamp is None else stamp
-        self.now += min(max(step, 0.0), STILL)
+            self.now += self.period
+        elif step > 0:
+            self.last = stamp
+            self.now += min(step, LONGEST)
         return self.now
 
 
-def survey(files: Sequence[Path], loose: bool) -> Facts:
-    """The facts of a film: of one video file, or of pictures in one file each (`loose`).
+def read_info(source: VideoSource) -> VideoInfo:
+    """Read the properties of a video without decoding it.
 
-    Raises ValueError, without the name of the file, when it is no film.
+    Raises:
+        ValueError: it is not a video. The message does not name the file.
     """
-    if loose:
-        return _survey_pictures(files)
-    with _opened(files[0]) as (container, stream):
-        what = _heading(stream)
-        base = float(stream.time_base)
-        usual = float(stream.average_rate or 1)
-        promised = (
-            max((stream.duration or 0) * base, stream.frames / usual)
-            or (container.duration or 0) / 1e6
-        )
-        stamps = [stamp * base for stamp in _stamps(container, stream)]
+    if source.images:
+        return _image_info(source)
+    with _opened(source.files[0]) as (container, stream):
+        header = _header(stream)
+        usual_rate = float(stream.average_rate or 1)
+        duration = _duration(container, stream, usual_rate)
+        stamps = [stamp * float(stream.time_base) for stamp in _timestamps(container, stream)]
     if not stamps:
-        raise ValueError("it holds no pictures; is it cut short?")
-    gaps = np.diff(np.unique(stamps)) if min(stamps) < max(stamps) else np.array([1 / usual])
-    period = float(np.median(gaps))
+        raise ValueError("no frames found; is it cut short?")
+    intervals = np.diff(np.unique(stamps))
+    if not len(intervals):
+        intervals = np.array([1 / usual_rate])
+    period = float(np.median(intervals))
     clock = Clock(period)
-    seconds = [clock(stamp) for stamp in stamps][-1]
+    for stamp in stamps:
+        clock(stamp)
+    seconds = clock.now
     mean = seconds / max(len(stamps) - 1, 1) or period
-    low, high = np.percentile(gaps, (5, 95))
+    low, high = np.percentile(intervals, (5, 95))
     steady = bool(high - low < 0.2 * period and abs(mean / period - 1) < 0.05)
-    missing = promised - (max(stamps) - min(stamps) + period)
-    return Facts(*what, len(stamps), seconds, missing, 1 / (mean if steady else period), steady)
-
-
-def _survey_pictures(files: Sequence[Path]) -> Facts:
-    """The facts of pictures in a file each, from the headers of some: gray when all of these are."""
-    found = []
-    reason = ""
-    for file in files[:: 1 + len(files) // SAMPLED]:
-        try:
-            with _opened(file) as (_, stream):
-                found.append(_heading(stream))
-        except ValueError as error:
-            reason = reason or f"{file.name}: {error}"
-    if not found:
-        raise ValueError(reason)
-    return Facts(
-        *found[0][:3], all(what[3] for what in found), len(files), len(files) - 1.0, 0.0, 1.0, True
+    return VideoInfo(
+        source,
+        *header,
+        frames=len(stamps),
+        seconds=seconds,
+        missing=duration - (max(stamps) - min(stamps) + period),
+        rate=1 / (mean if steady else period),
+        steady=steady,
     )
 
 
-def _heading(stream: Any) -> tuple[str, int, int, bool]:
+def _duration(container: Any, stream: Any, rate: float) -> float:
+    """Seconds of a video by its header, 0 if it does not say."""
+    seconds = max((stream.duration or 0) * float(stream.time_base), stream.frames / rate)
+    return seconds or (container.duration or 0) / 1e6
+
+
+def _image_info(source: VideoSource) -> VideoInfo:
+    """Properties of image files, from the headers of some of them."""
+    files = source.files
+    headers = []
+    reasons = []
+    for file in files[:: 1 + len(files) // SAMPLED]:
+        try:
+            with _opened(file) as (_, stream):
+                headers.append(_header(stream))
+        except ValueError as error:
+            reasons.append(f"{file.name}: {error}")
+    if not headers:
+        raise ValueError(reasons[0])
+    codec, width, height, _ = headers[0]
+    gray = all(header[3] for header in headers)
+    return VideoInfo(source, codec, width, height, gray, len(files), len(files) - 1.0)
+
+
+def _header(stream: Any) -> tuple[str, int, int, bool]:
     """Codec, width, height and whether it is gray."""
     context = stream.codec_context
     return context.name, context.width, context.height, (context.pix_fmt or "").startswith(GRAY)
 
 
 def decode(
-    files: Sequence[Path], loose: bool, facts: Facts, target: Target, threads: int, lost: list[str]
+    info: VideoInfo, target: FrameFormat, threads: int, damage: list[str]
 ) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:
-    """Pictures ``(height, width, channels)`` at 0, 1/fps, 2/fps, ... seconds, each with the number of moments it fills.
+    """Frames ``(height, width, channels)`` at 0, 1/fps, 2/fps, ... seconds.
 
-    threads: that FFmpeg may use. lost: gets a reason for each part that is damaged or cannot be decoded; what can, is
-    given. Pictures in files of their own (`loose`) have no time: each is given once.
-    Raises ValueError, with the name of the file, for a region outside the picture.
+    Each comes with the number of these moments that it fills. Image files have no times: each is
+    given once.
+
+    Args:
+        info: the video.
+        target: rate and size of the frames.
+        threads: how many threads FFmpeg may use.
+        damage: a list that gets the reason for each part that is damaged or cannot be decoded.
+
+    Raises:
+        ValueError: the region to crop lies outside the frame.
     """
-    fit = _Fit(target, files[0], lost)
-    if loose:
-        for file in files:
-            yield from (
-                (frame, 1)
-                for picture in _picture(file, lost)
-                if (frame := fit(picture)) is not None
-            )
+    file = info.source.files[0]
+    resize = _Resizer(target, file, damage)
+    if info.source.images:
+        for frame in _image_frames(info.source.files, damage):
+            pixels = resize(frame)
+            if pixels is not None:
+                yield pixels, 1
         return
-    with _opened(files[0]) as (container, stream):
-        alone = (
-            stream.codec_context.name == "ffv1"
-        )  # on several threads, a damaged one is another film each time
+    with _opened(file) as (container, stream):
+        # On several threads, FFV1 decodes a damaged stream differently each time, unnoticed.
+        single = stream.codec_context.name == "ffv1"
         stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = 1 if alone else threads
+        stream.codec_context.thread_count = 1 if single else threads
+        frames = _frames(container, stream, damage)
         last = None
-        owed = 0
-        for picture, times in sampled(
-            _frames(container, stream, lost), Clock(1 / facts.rate), target.fps
-        ):
-            frame = fit(picture)
-            owed = owed + times
-            last = last if frame is None else frame
+        repeats = 0
+        for frame, times in resample(frames, Clock(1 / info.rate), target.fps):
+            repeats += times
+            pixels = resize(frame)
+            if pixels is not None:
+                last = pixels
             if last is not None:
-                yield last, owed
-                owed = 0
+                yield last, repeats
+                repeats = 0
 
 
-def sampled(frames: Iterable[Any], clock: Clock, fps: float) -> Iterator[tuple[Any, int]]:
-    """For the moments 0, 1/fps, 2/fps, ...: the nearest frame in time (the earlier of two), and for how many of them.
+def resample(frames: Iterable[Any], clock: Clock, fps: float) -> Iterator[tuple[Any, int]]:
+    """For the moments 0, 1/fps, 2/fps, ...: the nearest frame in time, and for how many of them.
 
-    frames: things with a `time` in seconds or None.
+    Of two equally near frames it is the earlier. FFmpeg's filter `fps` takes other frames, drops
+    some whose timestamps are rounded, and trusts timestamps that jump: see docs/log.md.
+
+    Args:
+        frames: objects with a `time` in seconds or None.
+        clock: makes times that never run backwards.
+        fps: moments per second.
     """
     held = None
     before = 0.0
@@ -190,91 +275,74 @@ def sampled(frames: Iterable[Any], clock: Clock, fps: float) -> Iterator[tuple[A
     for frame in frames:
         now = clock(frame.time)
         if held is not None:
-            upto = max(int(np.floor((before + now) / 2 * fps + 1e-6)) + 1, moment)
-            if upto > moment:
-                yield held, upto - moment
-            moment = upto
+            end = floor((before + now) / 2 * fps + 1e-6) + 1
+            if end > moment:
+                yield held, end - moment
+                moment = end
         held = frame
         before = now
-    upto = int(np.floor(before * fps + 0.05)) + 1  # rounded stamps may end a little early
-    if held is not None and upto > moment:
-        yield held, upto - moment
+    end = _moments(before, fps)
+    if held is not None and end > moment:
+        yield held, end - moment
 
 
-class _Fit:
-    """Puts a decoded picture upright, crops and scales it, in a chain of FFmpeg's filters."""
+def _moments(seconds: float, fps: float) -> int:
+    """How many moments 0, 1/fps, ... lie in so many seconds; rounded timestamps may end early."""
+    return floor(seconds * fps + 0.05) + 1
 
-    def __init__(self, target: Target, file: Path, lost: list[str]):
+
+class _Resizer:
+    """Rotates a decoded frame upright, crops and scales it, with a chain of FFmpeg's filters."""
+
+    def __init__(self, target: FrameFormat, file: Path, damage: list[str]):
         self.target = target
         self.file = file
-        self.lost = lost
+        self.damage = damage
         self.key: tuple[Any, ...] = ()
         self.graph: Any = None
 
-    def __call__(self, picture: Any) -> npt.NDArray[np.uint8] | None:
-        """The frame, or None for a picture with damaged properties."""
+    def __call__(self, frame: Any) -> npt.NDArray[np.uint8] | None:
+        """The pixels, or None for a frame with damaged properties."""
         import av
 
-        key = (picture.width, picture.height, picture.format.name, picture.rotation)
+        key = (frame.width, frame.height, frame.format.name, frame.rotation)
         try:
             if key != self.key:
                 self.graph = self._chain(*key)
                 self.key = key
-            self.graph.push(picture)
-            array: npt.NDArray[np.uint8] = self.graph.pull().to_ndarray()
+            self.graph.push(frame)
+            pixels: npt.NDArray[np.uint8] = self.graph.pull().to_ndarray()
         except av.error.FFmpegError as error:
             self.key = ()
-            self.lost.append(str(error.strerror))
+            self.damage.append(str(error.strerror))
             return None
-        return array.reshape(self.target.shape)
+        return pixels.reshape(self.target.shape)
 
-    def _chain(self, width: int, height: int, form: str, rotation: int) -> Any:
+    def _chain(self, width: int, height: int, pixel_format: str, rotation: int) -> Any:
         import av
 
         shown = (height, width) if rotation in (90, -90) else (width, height)
         try:
-            region = region_of(*shown, self.target)
+            region = self.target.crop(*shown)
         except ValueError as error:
             raise ValueError(f"{self.file}: {error}") from None
         rows, columns, channels = self.target.shape
-        steps = [
-            *UPRIGHT.get(rotation, ()),
-            f"scale={columns}:{rows}:flags={SCALING}",
-            f"format={'gray' if channels == 1 else 'rgb24'}",
-        ]
+        steps = list(UPRIGHT.get(rotation, ()))
         if region != (*shown, 0, 0):
-            # to whole pixels of colour, perhaps two of brightness: exact=1 spoils deep colours
-            steps.insert(-2, f"crop={':'.join(map(str, region))}")
+            # To whole pixels of color, perhaps two of brightness: exact=1 spoils deep colors.
+            steps.append(f"crop={':'.join(map(str, region))}")
+        steps.append(f"scale={columns}:{rows}:flags={SCALING}")
+        steps.append(f"format={'gray' if channels == 1 else 'rgb24'}")
         graph = av.filter.Graph()
-        source: Any = {"width": width, "height": height, "format": form, "time_base": Fraction(1)}
-        nodes = [graph.add_buffer(**source)]
-        nodes += [graph.add(*step.split("=", 1)) for step in steps]
-        graph.link_nodes(*nodes, graph.add("buffersink")).configure()
+        size: Any = {"width": width, "height": height, "format": pixel_format}
+        source = graph.add_buffer(**size, time_base=Fraction(1))
+        filters = [graph.add(*step.split("=", 1)) for step in steps]
+        graph.link_nodes(source, *filters, graph.add("buffersink")).configure()
         return graph
 
 
-def region_of(width: int, height: int, target: Target) -> Region:
-    """The part of a picture of this size that becomes a frame; ValueError when it does not fit."""
-    if isinstance(target.area, tuple):
-        wide, high, left, top = target.area
-        if left + wide > width or top + high > height:
-            raise ValueError(
-                f"region={wide}x{high}+{left}+{top} (WIDTHxHEIGHT+LEFT+TOP) does not fit into its pictures "
-                f"of {width}x{height}"
-            )
-        return target.area
-    if target.area == "none":
-        return width, height, 0, 0
-    rows, columns, _ = target.shape
-    wide = min(width, round(height * columns / rows))
-    high = min(height, round(width * rows / columns))
-    wide = max(wide, min(2, width))
-    high = max(high, min(2, height))
-    return wide, high, (width - wide) // 2, (height - high) // 2
-
-
-class _Bytes:
-    """A file as FFmpeg reads it: a damaged header may send it to places that do not exist."""
+class _SafeSeek:
+    """A file as FFmpeg reads it: a damaged header may make it seek to places that do not exist."""
 
     def __init__(self, file: IO[bytes]):
         self.file = file
@@ -282,7 +350,7 @@ class _Bytes:
         self.tell = file.tell
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """The new place, -1 where there is none."""
+        """The new position, -1 where there is none."""
         try:
             return self.file.seek(offset, whence)
         except (OSError, ValueError):
@@ -290,43 +358,37 @@ class _Bytes:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[tuple[Any, Any]]:
-    """The container of a file and its stream of pictures."""
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """The container of a file and its video stream."""
     if importlib.util.find_spec("av") is None:
         raise ModuleNotFoundError(
-            f"reading {file.suffix.lower()} needs PyAV: pip install 'temporal-jepa[video]'"
+            f"reading {path.suffix.lower()} needs PyAV: pip install 'temporal-jepa[video]'"
         )
     import av
 
-    if not file.stat().st_size:
+    if not path.stat().st_size:
         raise ValueError("the file is empty")
-    with file.open(
-        "rb"
-    ) as opened:  # not its name, in which FFmpeg would look for protocols and patterns
+    # An open file, because FFmpeg would look for protocols and patterns in a name.
+    with path.open("rb") as file:
         try:
-            container = av.open(_Bytes(opened), metadata_errors="ignore")
+            container = av.open(_SafeSeek(file), metadata_errors="ignore")
         except av.error.FFmpegError as error:
             raise ValueError(
-                f"not a film that FFmpeg can read; is it damaged or cut short? ({error.strerror})"
+                f"FFmpeg cannot read it as a video; is it damaged or cut short? ({error.strerror})"
             ) from None
         with container:
             cover = av.stream.Disposition.attached_pic
-            streams = [
-                stream for stream in container.streams.video if not stream.disposition & cover
-            ]
+            streams = [s for s in container.streams.video if not s.disposition & cover]
             if not streams:
-                raise ValueError(
-                    "it holds sound and no pictures"
-                    if container.streams.audio
-                    else "it holds no pictures"
-                )
+                found = "sound but no frames" if container.streams.audio else "no frames"
+                raise ValueError(f"it contains {found}")
             if streams[0].codec_context is None:
                 raise ValueError("this PyAV has no decoder for it")
             yield container, streams[0]
 
 
-def _stamps(container: Any, stream: Any) -> Iterator[int]:
-    """The timestamps of the packets, in units of the stream; ends where a file is cut."""
+def _timestamps(container: Any, stream: Any) -> Iterator[int]:
+    """The timestamps of the packets, in units of the stream; ends where the file is cut."""
     import av
 
     try:
@@ -334,36 +396,36 @@ def _stamps(container: Any, stream: Any) -> Iterator[int]:
             stamp = packet.dts if packet.pts is None else packet.pts
             if packet.size and stamp is not None:
                 yield stamp
-    except (av.error.FFmpegError, IndexError):  # the latter where damage makes up streams
+    except (av.error.FFmpegError, IndexError):  # IndexError where damage makes up streams
         return
 
 
-def _frames(container: Any, stream: Any, lost: list[str]) -> Iterator[Any]:
-    """The frames that can be decoded, in the order of showing."""
+def _frames(container: Any, stream: Any, damage: list[str]) -> Iterator[Any]:
+    """The frames that can be decoded, in presentation order."""
     import av
 
     packets = container.demux(stream)
     while True:
         try:
-            packet = next(packets)
-            frames = packet.decode()
+            frames = next(packets).decode()
         except (StopIteration, IndexError):
             return
         except av.error.FFmpegError as error:
-            lost.append(str(error.strerror))
+            damage.append(str(error.strerror))
             continue
-        lost += ["damaged picture" for frame in frames if frame.is_corrupt]
-        yield from frames
+        for frame in frames:
+            if frame.is_corrupt:
+                damage.append("damaged frame")
+            yield frame
 
 
-def _picture(file: Path, lost: list[str]) -> list[Any]:
-    """The picture in a file, or nothing."""
-    reasons: list[str] = []
-    found: list[Any] = []
-    try:
-        with _opened(file) as (container, stream):
-            found = list(islice(_frames(container, stream, reasons), 1))
-    except ValueError as error:
-        reasons = [str(error)]
-    lost += [f"{file.name}: {reason}" for reason in reasons]
-    return found
+def _image_frames(files: Sequence[Path], damage: list[str]) -> Iterator[Any]:
+    """The first frame of each image file that can be decoded."""
+    for file in files:
+        reasons: list[str] = []
+        try:
+            with _opened(file) as (container, stream):
+                yield from islice(_frames(container, stream, reasons), 1)
+        except ValueError as error:
+            reasons.append(str(error))
+        damage += [f"{file.name}: {reason}" for reason in reasons]

@@ -19,14 +19,14 @@ import numpy as np
 from ..config import RENAMED_READ_OPTIONS, ReadOptions
 from .arrays import from_array, read_numpy, read_ts
 from .delimited import COLUMN_OPTIONS, read_delimited, read_parquet
-from .geo import from_object, read_geojson, read_gpx
+from .geo import read_geojson, read_gpx
 from .scenes import as_scenes
 from .sequences import Sequences as Sequences
 from .sequences import listed
 from .series_tables import from_frame
 from .trajectories import MOVEMENT_OPTIONS, check_features
 from .trajectory_tables import from_fixes, is_track_table
-from .video import CLIP, VIDEO_OPTIONS, VIDEOS, is_video, read_video
+from .video import CLIP, VIDEO_OPTIONS, VIDEOS, holds_video, read_video
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,13 +40,12 @@ LONG = 1000  # timesteps from which one series is worth a word about windows
 
 
 def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequences:
-    """Read sequences from a file, a folder, a pandas or GeoPandas object, or arrays.
+    """Read sequences from a file, a folder, a pandas object, or arrays.
 
     Args:
         data: path of a .csv .tsv .txt .parquet .gpx .geojson .ts .npy .npz or video file, or of a
-            folder; a DataFrame or Series; a GeoDataFrame or the trajectories of movingpandas; an
-            array (n, channels, time) or (n, time); a list of arrays (channels, time_i); or
-            `Sequences`.
+            folder; a DataFrame or Series; an array (n, channels, time) or (n, time); a list of
+            arrays (channels, time_i); or `Sequences`.
         options: how to read, see `ReadOptions`.
         **keywords: the fields of `ReadOptions`, in place of `options`.
 
@@ -64,7 +63,7 @@ def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequ
         raise ValueError(f"pass options or keywords to read, not both: {listed(keywords)}")
     check_features(options)
     window = options.window
-    films = isinstance(data, (str, Path)) and is_video(Path(data))
+    films = isinstance(data, (str, Path)) and holds_video(Path(data))
     if films:
         found = _films(Path(data), options)
     elif options.layout == "scene" and isinstance(data, (str, Path)) and Path(data).is_dir():
@@ -138,9 +137,6 @@ def _found(data: Any, options: ReadOptions) -> Sequences:
         found = data
     elif isinstance(data, (str, Path)):
         found = _read_path(Path(data), options)
-    elif pandas is not None and (fixes := from_object(data)) is not None:
-        options = replace(options, layout=options.layout or "tracks")
-        found = _from_table(fixes, options, type(data).__name__)
     elif pandas is not None and isinstance(data, (pandas.DataFrame, pandas.Series)):
         frame = data if isinstance(data, pandas.DataFrame) else data.to_frame(data.name or "value")
         found = _from_table(frame, options)

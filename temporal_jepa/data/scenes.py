@@ -1,4 +1,4 @@
-"""Trajectories that share time and place to scenes: all that moves at one moment, side by side, is one timestep."""
+"""Scenes: agents that move at the same time, side by side in one timestep."""
 
 from __future__ import annotations
 
@@ -13,89 +13,113 @@ from .sequences import Sequences, listed, moment
 
 Indices = npt.NDArray[np.int64]
 
-LENGTH = 20  # timesteps of a scene when no window is given: 8 seen and 12 to predict at 2.5 Hz (Pellegrini 2009)
+LENGTH = 20  # default timesteps: 8 seen and 12 to predict at 2.5 Hz (Pellegrini et al. 2009)
 
 
 def as_scenes(tracks: Sequences, options: ReadOptions, agents: int | None = None) -> Sequences:
-    """Scenes of `options.window` timesteps, one every `options.stride`, with `frame = (1, agents, features)`.
+    """Turn tracks into scenes with `frame` (1, agents, features).
 
-    tracks: series with times on a common clock, one an agent. Agents of a scene are in the order in which they come;
-    where one is not there its values are NaN. agents: how many a scene holds (default: `options.agents`, else as many as
-    the fullest one needs); of more than that, those that are there longest are kept. Raises ValueError for times on no common clock.
+    The agents of a scene are in the order of the tracks. The values of an agent are NaN while it is
+    absent.
+
+    Args:
+        tracks: one series per agent, with times on a common clock.
+        options: `window` (timesteps per scene, default 20), `stride` (default: the window) and
+            `agents`.
+        agents: how many agents a scene holds (default: `options.agents`, else as many as the
+            fullest scene needs). Of more, those present longest are kept.
+
+    Raises:
+        ValueError: the tracks have no times or no common clock, or the window is too long.
     """
-    start, step, steps = _clock(tracks)
-    first = np.array([s[0] for s in steps])
-    last = np.array([s[-1] for s in steps])
-    total = int(last.max()) + 1
+    start, tick, steps = _clock(tracks)
+    # The fixes of all tracks in time order, so that those of a window are neighbors.
+    step = np.concatenate(steps)
+    order = np.argsort(step, kind="stable")
+    step = step[order]
+    agent = np.repeat(np.arange(len(tracks)), tracks.lengths)[order]
+    values = np.concatenate(tracks.values)[order]
+
+    window, stride, windows = _windows(step, options, tracks.source)
+    fullest = max(len(np.unique(agent[rows])) for _, rows in windows)
+    width = agents or options.agents or fullest
+    scenes = []
+    times = []
+    for first, rows in windows:
+        scene = _scene(step[rows] - first, agent[rows], values[rows], window, width)
+        if not np.isnan(scene).all():  # dx and dy are missing at the first fix of a track
+            scenes.append(scene.reshape(window, -1))
+            times.append(start + (first + np.arange(window)) * tick)
+    notes = [
+        f"{len(scenes)} scenes of {window} timesteps, one every {stride}, with up to {fullest} "
+        f"agents: {listed(tracks.channels)} of each"
+    ]
+    if fullest > width:
+        notes.append(f"scenes of more than {width} agents keep those present longest")
+    name = Path(tracks.source).stem
+    return Sequences(
+        scenes,
+        ids=[f"{name}@{moment(clock[0])}" for clock in times],
+        channels=[f"{k}:{channel}" for k in range(width) for channel in tracks.channels],
+        times=times,
+        source=tracks.source,
+        notes=(*tracks.notes, *notes),
+        frame=(1, width, tracks.n_channels),
+    )
+
+
+def _clock(tracks: Sequences) -> tuple[Any, Any, list[Indices]]:
+    """The first time of all, the time between timesteps, and the timesteps of each track."""
+    if tracks.times is None:
+        raise ValueError(
+            f"{tracks.source}: layout scene needs times, which say who is present together; name "
+            "their column with time="
+        )
+    start = min(times[0] for times in tracks.times)
+    unit: Any = np.timedelta64(1, "ns") if tracks.times[0].dtype.kind == "M" else 1
+    since = [np.asarray((times - start) / unit, np.float64) for times in tracks.times]
+    tick = float(np.median(np.concatenate([np.diff(s) for s in since])))
+    steps = [np.rint(s / tick).astype(np.int64) for s in since]
+    for exact, rounded in zip(since, steps, strict=True):
+        if np.abs(exact / tick - rounded).max() > 0.01:
+            raise ValueError(
+                f"{tracks.source}: the tracks are not on one clock of equal steps; resample them "
+                "with step=SECONDS"
+            )
+    return start, (round(tick) if tick.is_integer() else tick) * unit, steps
+
+
+def _windows(
+    step: Indices, options: ReadOptions, source: str
+) -> tuple[int, int, list[tuple[int, slice]]]:
+    """The window, the stride, and for each window its first timestep and its fixes."""
+    total = int(step[-1]) + 1
     window = min(LENGTH, total) if options.window is None else options.window
     stride = window if options.stride is None else options.stride
     if not 1 <= window <= total or stride < 1:
         raise ValueError(
-            f"{tracks.source}: expected a window of 1 to {total} timesteps, the whole recording, and a "
+            f"{source}: expected a window of 1 to {total} timesteps, the whole recording, and a "
             f"stride of at least 1, got {window} and {stride}"
         )
-    there = {
-        s: np.flatnonzero((first < s + window) & (last >= s))
-        for s in _filled(steps, window, stride, total)
-    }
-    there = {s: who for s, who in there.items() if len(who)}
-    most = max(map(len, there.values()))
-    width = agents or options.agents or most
-    scenes = []
-    for s, who in there.items():
-        scene = np.full((window, width, tracks.n_channels), np.nan, dtype=np.float32)
-        for place, agent in enumerate(_longest(who, steps, s, window, width)):
-            inside = (steps[agent] >= s) & (steps[agent] < s + window)
-            scene[steps[agent][inside] - s, place] = tracks.values[agent][inside]
-        scenes.append(scene.reshape(window, -1))
-    kept = [k for k, scene in enumerate(scenes) if not np.isnan(scene).all()]
-    clock = [start + (list(there)[k] + np.arange(window)) * step for k in kept]
-    notes = [
-        f"{len(kept)} scenes of {window} timesteps, one every {stride}, with up to {most} agents: "
-        f"{listed(tracks.channels)} of each"
-    ]
-    if most > width:
-        notes.append(f"scenes of more than {width} agents keep those that are there longest")
-    return Sequences(
-        [scenes[k] for k in kept],
-        None,
-        [f"{Path(tracks.source).stem}@{moment(times[0])}" for times in clock],
-        [f"{agent}:{channel}" for agent in range(width) for channel in tracks.channels],
-        clock,
-        tracks.source,
-        (*tracks.notes, *notes),
-        (1, width, tracks.n_channels),
-    )
+    # Only windows that may hold a fix: between two recordings there may be years without.
+    overlapping = np.arange(-(-window // stride))  # windows that hold the same timestep
+    starts = np.unique(np.unique(step // stride)[:, None] - overlapping) * stride
+    starts = starts[(starts >= 0) & (starts <= total - window)]
+    bounds = np.searchsorted(step, [starts, starts + window])
+    windows = [(first, slice(*rows)) for first, rows in zip(starts, bounds.T, strict=True)]
+    return window, stride, windows
 
 
-def _filled(steps: list[Indices], window: int, stride: int, total: int) -> list[int]:
-    """Where the windows start that hold a fix; between two recordings there may be many without."""
-    last = np.unique(np.concatenate(steps) // stride)[:, None] - np.arange(-(-window // stride))
-    starts = np.unique(last) * stride
-    return [int(s) for s in starts[(starts >= 0) & (starts <= total - window)]]
-
-
-def _clock(tracks: Sequences) -> tuple[Any, Any, list[Indices]]:
-    """The first time of all, the step between times, and for each track its timesteps since the first time."""
-    if tracks.times is None:
-        raise ValueError(
-            f"{tracks.source}: layout scene needs times, which say who was there together; name their "
-            "column with time="
-        )
-    start = min(t[0] for t in tracks.times)
-    unit: Any = np.timedelta64(1, "ns") if tracks.times[0].dtype.kind == "M" else 1
-    since = [np.asarray((t - start) / unit, np.float64) for t in tracks.times]
-    step = float(np.median(np.concatenate([np.diff(s) for s in since])))
-    steps = [np.rint(s / step).astype(np.int64) for s in since]
-    if max(np.abs(s / step - k).max() for s, k in zip(since, steps, strict=True)) > 0.01:
-        raise ValueError(
-            f"{tracks.source}: the times of the tracks are not on one clock of equal steps; step=SECONDS "
-            "resamples them"
-        )
-    return start, (round(step) if step.is_integer() else step) * unit, steps
-
-
-def _longest(who: Indices, steps: list[Indices], start: int, window: int, most: int) -> Indices:
-    """Of these agents the `most` that are there at the most timesteps of a window, in their own order."""
-    present = [((steps[a] >= start) & (steps[a] < start + window)).sum() for a in who]
-    return np.sort(who[np.argsort(present, kind="stable")[::-1][:most]]).astype(np.int64)
+def _scene(
+    step: Indices, agent: Indices, values: npt.NDArray[np.float32], window: int, width: int
+) -> npt.NDArray[np.float32]:
+    """A scene ``(window, width, features)`` of these fixes, with the agents present longest."""
+    _, index, counts = np.unique(agent, return_inverse=True, return_counts=True)
+    longest = np.sort(np.argsort(counts, kind="stable")[::-1][:width])
+    slots = np.full(len(counts), -1)
+    slots[longest] = np.arange(len(longest))
+    slot = slots[index]  # the place of each fix in the scene, -1 for none
+    kept = slot >= 0
+    scene = np.full((window, width, values.shape[1]), np.nan, dtype=np.float32)
+    scene[step[kept], slot[kept]] = values[kept]
+    return scene

@@ -1,10 +1,9 @@
-"""Trajectories: who was where when. Cleaned, split, resampled, and described by features of movement."""
+"""Trajectories: clean, split and resample GPS tracks, and compute features of their motion."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,8 @@ from .wgs84 import arc, bearing, to_ecef, to_local, to_lonlat, wrap
 
 Floats = npt.NDArray[np.float64]
 
-DEFAULT = ("dx", "dy", "speed")  # without dt, which tells how the recorder was set: see docs/log.md
-SCENE = ("x", "y")  # by default for agents: where they stand to each other
+DEFAULT = ("dx", "dy", "speed")  # without dt, which reveals the settings of a recorder: docs/log.md
+SCENE = ("x", "y")  # the default of agents, whose relative positions matter
 FEATURES = (
     "x",
     "y",
@@ -34,306 +33,345 @@ FEATURES = (
 )
 MOVEMENT_OPTIONS = ("features", "step", "gap", "max_speed", "agents", "time_unit")
 NEED_TIMES = {"speed", "acceleration", "dt"}
-FAR = 10  # times the usual interval between fixes is a gap, which resampling never bridges
+FAR = 10  # an interval this many times the usual one is a gap, which resampling never bridges
 
 
 def check_features(options: ReadOptions) -> None:
-    """ValueError for an unknown feature, for one named twice, and for an empty list."""
-    if options.features is None:
+    """Raise ValueError for an unknown or repeated feature, or an empty list."""
+    features = options.features
+    if features is None:
         return
-    if wrong := [name for name in options.features if name not in FEATURES]:
+    unknown = {*features} - {*FEATURES}
+    if unknown or not features or len({*features}) < len(features):
         raise ValueError(
-            f"features: expected some of {', '.join(FEATURES)}, got {listed(map(repr, wrong))}; "
-            "further columns of a table are named with values="
-        )
-    if len(set(options.features)) < max(len(options.features), 1):
-        raise ValueError(
-            "features: expected different names, at least one, got "
-            f"{listed(options.features) or 'none'}"
+            f"features: expected one or more different names of {', '.join(FEATURES)}, got "
+            f"{listed(map(repr, features)) or 'none'}; name further columns of a table with values="
         )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Track:
-    """Fixes in the order of time: `seconds (n,)` from the first, `places (n, 2)`, further values `(n, k)`."""
+    """The fixes of one track, in time order.
+
+    Attributes:
+        id: name of the track.
+        label: its class, None without labels.
+        times: ``(n,)`` dates or seconds; 0, 1, 2, ... if unknown.
+        places: ``(n, 2)`` x and y in meters, or longitude and latitude in degrees.
+        values: ``(n, k)`` further columns.
+        timed: whether the times are known.
+        degrees: whether places are longitude and latitude.
+    """
 
     id: str
     label: str | None
-    times: npt.NDArray[Any] | None
+    times: npt.NDArray[Any]
     places: Floats
     values: Floats
+    timed: bool
+    degrees: bool
 
     @property
     def seconds(self) -> Floats:
-        """Times in seconds since the first fix; a fix a second when there are no times."""
-        if self.times is None:
-            return np.arange(len(self.places), dtype=np.float64)
+        """Seconds since the first fix, ``(n,)``."""
         return _seconds(self.times - self.times[0])
 
-    def part(self, at: Any, id: str | None = None) -> Track:
-        """Some of the fixes: a slice or a boolean mask."""
-        times = None if self.times is None else self.times[at]
-        return Track(id or self.id, self.label, times, self.places[at], self.values[at])
+    @property
+    def points(self) -> Floats:
+        """Cartesian coordinates in meters: ``(n, 3)`` ECEF for degrees, else places ``(n, 2)``."""
+        return to_ecef(self.places) if self.degrees else self.places
+
+    def select(self, rows: npt.NDArray[Any], id: str | None = None) -> Track:
+        """Some of the fixes: indices or a boolean mask."""
+        return replace(
+            self,
+            id=id or self.id,
+            times=self.times[rows],
+            places=self.places[rows],
+            values=self.values[rows],
+        )
 
 
-def _seconds(since: npt.NDArray[Any]) -> Floats:
-    return np.asarray(
-        since / np.timedelta64(1, "s") if since.dtype.kind == "m" else since, dtype=np.float64
+def _seconds(duration: npt.NDArray[Any]) -> Floats:
+    if duration.dtype.kind == "m":
+        duration = duration / np.timedelta64(1, "s")
+    return np.asarray(duration, dtype=np.float64)
+
+
+def featurize(
+    tracks: list[Track],
+    columns: list[str],
+    options: ReadOptions,
+    source: str,
+    notes: list[str],
+) -> Sequences:
+    """Clean tracks and compute the features of their motion.
+
+    Channels are the features, then the further columns. With layout "scene", x and y count from the
+    mean of all places, and resampled times are common to all tracks.
+
+    Args:
+        tracks: all with times or all without, all in degrees or all in meters.
+        columns: names of the columns of `values`; the feature z is one of them.
+        options: `layout`, `features`, `step`, `gap` and `max_speed`.
+        source: for messages.
+        notes: of the reader; what is done here is added.
+
+    Raises:
+        ValueError: no track has two fixes, or a feature cannot be computed.
+    """
+    features = _features(tracks[0], options, source)
+    further = _further(columns, features, source)
+    tracks = _clean(tracks, options, source, notes)
+    notes.append(f"features: {', '.join(features)}")
+    if further:
+        notes.append(f"further channels: {listed(further)}")
+    channels = [*features, *further]
+    origin = _middle(tracks) if options.layout == "scene" else None
+    labels = [track.label for track in tracks if track.label is not None]
+    times = [track.times for track in tracks if track.timed]
+    return Sequences(
+        [_channels(track, channels, columns, origin) for track in tracks],
+        np.array(labels) if labels else None,
+        [track.id for track in tracks],
+        channels,
+        times or None,
+        source,
+        (*notes, *_describe(tracks)),
+        places=[track.places for track in tracks],
+        degrees=tracks[0].degrees,
     )
 
 
-def _without_jumps(
-    tracks: list[Track], degrees: bool, max_speed: float, notes: list[str]
-) -> list[Track]:
-    """Tracks without the fixes that cannot be reached at `max_speed` from the fixes around them."""
-    kept = [
-        t.part(_reachable(t.seconds, to_ecef(t.places) if degrees else t.places, max_speed))
-        for t in tracks
-    ]
-    if jumps := sum(len(t.places) for t in tracks) - sum(len(t.places) for t in kept):
-        notes.append(
-            f"{jumps} fixes are left out as jumps: faster than {max_speed:g} m/s from the fixes around them"
-        )
-    return kept
-
-
-def _reachable(seconds: Floats, points: Floats, max_speed: float) -> npt.NDArray[np.bool_]:
-    """The longest run without a fast step, and on both sides of it every fix that the last kept one can reach."""
-    fast = np.linalg.norm(np.diff(points, axis=0), axis=1) > max_speed * np.diff(seconds)
-    keep = np.ones(len(points), bool)
-    if not fast.any():
-        return keep
-    edges = np.r_[0, np.flatnonzero(fast) + 1, len(points)]
-    longest = int(np.argmax(np.diff(edges)))
-    first = edges[longest]
-    end = edges[longest + 1]
-    for last, others in ((end - 1, range(end, len(points))), (first, range(first - 1, -1, -1))):
-        for k in others:
-            near = np.linalg.norm(points[k] - points[last])
-            keep[k] = near <= max_speed * abs(seconds[k] - seconds[last])
-            last = k if keep[k] else last
-    return keep
-
-
-def _gap(tracks: list[Track], options: ReadOptions) -> float:
-    """Seconds from which an interval splits a track; with a step and no gap, ten times the usual interval or step."""
-    if options.gap is not None or options.step is None or tracks[0].times is None:
-        return options.gap or np.inf
-    return FAR * max(options.step, _usual(tracks))
-
-
-def _usual(tracks: list[Track]) -> float:
-    intervals = np.concatenate([np.diff(t.seconds) for t in tracks])
-    return float(np.median(intervals)) if len(intervals) else 0.0
-
-
-def _split(tracks: list[Track], gap: float, notes: list[str]) -> list[Track]:
-    """Tracks cut where there was no fix for `gap` seconds; the parts of "a" are "a#1", "a#2", ..."""
-    out: list[Track] = []
-    for track in tracks:
-        cuts = [0, *(np.flatnonzero(np.diff(track.seconds) >= gap) + 1), len(track.places)]
-        parts = [slice(a, b) for a, b in pairwise(cuts)]
-        out += (
-            [track]
-            if len(parts) == 1
-            else [track.part(p, f"{track.id}#{k}") for k, p in enumerate(parts, 1)]
-        )
-    if len(out) > len(tracks):
-        notes.append(
-            f"{len(tracks)} tracks were split into {len(out)} where no fix came for {gap:g} s"
-        )
-    return out
-
-
-def _resampled(track: Track, step: float, degrees: bool, late: float) -> Track:
-    """Fixes every `step` seconds, from `late` seconds after the first, on straight lines (also through the Earth)."""
-    old = track.seconds
-    new = np.arange(int((old[-1] - late) / step + 1e-9) + 1) * step + late
-    columns = np.concatenate(
-        [to_ecef(track.places) if degrees else track.places, track.values], axis=1
-    )
-    made = np.stack([np.interp(new, old, column) for column in columns.T], axis=1)
-    width = columns.shape[1] - track.values.shape[1]
-    places = to_lonlat(made[:, :width]) if degrees else made[:, :width]
-    start = track.times[0] if track.times is not None else 0
-    offset = (
-        (new * 1e9).round().astype("timedelta64[ns]") if isinstance(start, np.datetime64) else new
-    )
-    return Track(track.id, track.label, start + offset, places, made[:, width:])
+def _channels(
+    track: Track, channels: list[str], columns: list[str], origin: Floats | None
+) -> npt.NDArray[np.float32]:
+    """Features of a track and further columns, ``(n, channels)``."""
+    known = movement(track.places, track.seconds, track.degrees, origin)
+    known.update(zip(columns, track.values.T, strict=True))
+    return np.column_stack([known[name] for name in channels]).astype(np.float32)
 
 
 def movement(
     places: Floats, seconds: Floats, degrees: bool, origin: Floats | None = None
 ) -> dict[str, Floats]:
-    """What can be said of the movement along places ``(n, 2)`` at `seconds (n,)`: name -> ``(n,)``.
+    """Features of the motion along places ``(n, 2)`` at `seconds` ``(n,)``: name -> ``(n,)``.
 
-    x, y: metres east and north of the origin, by default the first place. dx, dy: metres east and north from the place
-    before. speed: m/s from there; acceleration: m/s2. heading: radians clockwise from north. turn: change of the
-    heading at the place before, in [-pi, pi), positive to the right. dt: seconds since the place before. NaN where it
-    is not defined: at the start, and headings where nothing moved.
+    - x, y: meters east and north of the origin, by default the first place
+    - lon, lat: the places
+    - dx, dy: meters east and north of the previous place
+    - dt: seconds since the previous place
+    - speed: m/s since the previous place
+    - acceleration: m/s^2
+    - heading: direction from the previous place, in radians clockwise from north
+    - turn: change of heading at the previous place, in [-pi, pi), positive to the right
+
+    NaN where a feature is not defined: at the first places, and headings where nothing moves.
     """
     local: Callable[[Floats, Floats], Floats] = to_local if degrees else np.subtract
     here = local(places, places[:1] if origin is None else origin)
     steps = local(places[1:], places[:-1])
     length = np.linalg.norm(steps, axis=1)
+    if degrees:
+        length = arc(length)
     dt = np.diff(seconds)
-    speed = (arc(length) if degrees else length) / dt
-    turn = wrap(bearing(steps[1:]) - bearing(local(places[:-2], places[1:-1])) - np.pi)
-    late = {
-        "dx": steps[:, 0],
-        "dy": steps[:, 1],
-        "dt": dt,
-        "speed": speed,
-        "heading": bearing(steps),
-        "acceleration": np.diff(speed) / dt[1:],
-        "turn": turn,
+    speed = length / dt
+    heading = bearing(steps)
+    backward = bearing(local(places[:-2], places[1:-1]))
+
+    def pad(feature: Floats) -> Floats:
+        missing = np.full(len(places) - len(feature), np.nan)
+        return np.concatenate([missing, feature])
+
+    return {
+        "x": here[:, 0],
+        "y": here[:, 1],
+        "lon": places[:, 0],
+        "lat": places[:, 1],
+        "dx": pad(steps[:, 0]),
+        "dy": pad(steps[:, 1]),
+        "dt": pad(dt),
+        "speed": pad(speed),
+        "acceleration": pad(np.diff(speed) / dt[1:]),
+        "heading": pad(heading),
+        "turn": pad(wrap(heading[1:] - backward - np.pi)),
     }
-    n = len(places)
-    out = {name: np.r_[np.full(n - len(x), np.nan), x] for name, x in late.items()}
-    return {**out, "x": here[:, 0], "y": here[:, 1], "lon": places[:, 0], "lat": places[:, 1]}
 
 
-def described(
-    tracks: list[Track],
-    channels: list[str],
-    options: ReadOptions,
-    source: str,
-    notes: list[str],
-    *,
-    degrees: bool,
-    together: bool = False,
-) -> Sequences:
-    """Tracks, cleaned as `options` say, as `Sequences`: its features, then the further values, named by `channels`.
-
-    degrees: places are longitude and latitude, else metres. With the feature z, the first further value is the height.
-    together: agents of one scene, with one origin of x and y (the mean place) and resampled at common times.
-    Raises ValueError when no track has two fixes, or a feature needs times or degrees that are not there.
-    """
-    features = _features(tracks, options, source, degrees, together)
-    further = channels[1:] if "z" in features else channels
-    if twice := {*features} & {*further}:
+def _features(track: Track, options: ReadOptions, source: str) -> tuple[str, ...]:
+    """The requested features, or the default; ValueError for those that are impossible."""
+    features: tuple[str, ...] = DEFAULT if track.timed else DEFAULT[:2]
+    if options.layout == "scene":
+        features = SCENE
+    if options.features is not None:
+        features = options.features
+    timed = {*features} & NEED_TIMES
+    timed.update(options.given(*MOVEMENT_OPTIONS[1:]))
+    if timed and not track.timed:
         raise ValueError(
-            f"{source}: {listed(sorted(twice))} is a feature and a column; rename the column"
+            f"{source}: {listed(sorted(timed))} needs the times of the fixes; name their column "
+            "with time="
         )
-    tracks = _cleaned(tracks, options, source, notes, degrees=degrees, together=together)
-    origin = _middle(tracks, degrees) if together else None
-    values = []
-    for track in tracks:
-        known = movement(track.places, track.seconds, degrees, origin)
-        if "z" in features:
-            known["z"] = track.values[:, 0]
-        own = track.values[:, len(channels) - len(further) :]
-        values.append(
-            np.column_stack([*(known[name] for name in features), own]).astype(np.float32)
-        )
-    notes.append(
-        f"features: {', '.join(features)}"
-        + (f"; further channels: {listed(further)}" if further else "")
-    )
-    return Sequences(
-        values,
-        None if tracks[0].label is None else np.array([t.label for t in tracks]),
-        [t.id for t in tracks],
-        [*features, *further],
-        None if tracks[0].times is None else [t.times for t in tracks if t.times is not None],
-        source,
-        (*notes, *_facts(tracks, degrees)),
-        places=[t.places for t in tracks],
-        degrees=degrees,
-    )
-
-
-def _features(
-    tracks: list[Track], options: ReadOptions, source: str, degrees: bool, together: bool
-) -> tuple[str, ...]:
-    """The features asked for, or the default; ValueError for those that the tracks cannot have."""
-    default = DEFAULT if tracks[0].times is not None else DEFAULT[:2]
-    features = options.features or (SCENE if together else default)
-    if tracks[0].times is None and (
-        asked := sorted(
-            NEED_TIMES & {*features} | {*options.given(*MOVEMENT_OPTIONS)} - {"features"}
-        )
-    ):
+    if not track.degrees and {"lon", "lat"} & {*features}:
         raise ValueError(
-            f"{source}: {listed(asked)} needs the times of the fixes; name their column with time="
-        )
-    if not degrees and {"lon", "lat"} & {*features}:
-        raise ValueError(
-            f"{source}: the places are in metres, and lon and lat are degrees; ask for the features x and "
-            "y, which are metres from the first fix"
+            f"{source}: the features lon and lat are degrees, but the places are in meters; use x "
+            "and y, which are meters from the first fix"
         )
     return features
 
 
-def _middle(tracks: list[Track], degrees: bool) -> Floats:
-    """The mean of all places, `(1, 2)`."""
-    everywhere = np.concatenate([t.places for t in tracks])
-    return (
-        to_lonlat(to_ecef(everywhere).mean(0, keepdims=True))
-        if degrees
-        else everywhere.mean(0, keepdims=True)
-    )
-
-
-def _facts(tracks: list[Track], degrees: bool) -> list[str]:
-    """What the tracks are like: where, how long, how often a fix."""
-    points = [to_ecef(t.places) if degrees else t.places for t in tracks]
-    lengths = [
-        np.linalg.norm(np.diff(p, axis=0), axis=1).sum() / (1000 if degrees else 1) for p in points
-    ]
-    low, high = (f(np.concatenate([t.places for t in tracks]), axis=0) for f in (np.min, np.max))
-    x, y = ("longitude", "latitude") if degrees else ("x", "y")
-    facts = [
-        f"places: {x} {low[0]:.8g} to {high[0]:.8g}, {y} {low[1]:.8g} to {high[1]:.8g}",
-        f"length of a track: {_span(lengths)} {'km' if degrees else 'm'}",
-    ]
-    if tracks[0].times is None:
-        return facts
-    between = np.concatenate([np.diff(t.seconds) for t in tracks])
-    limit = FAR * _usual(tracks)
-    gaps = f"; {(between > limit).sum()} intervals are over {FAR} times the median (gap={limit:g} splits there)"
-    facts.append(f"duration of a track: {_span([t.seconds[-1] for t in tracks])} s")
-    facts.append(f"seconds between fixes: {_span(between)}" + gaps * bool((between > limit).any()))
-    return facts
-
-
-def _span(values: Any) -> str:
-    return f"{np.min(values):.5g} / {np.median(values):.5g} / {np.max(values):.5g} (min / median / max)"
-
-
-def _cleaned(
-    tracks: list[Track],
-    options: ReadOptions,
-    source: str,
-    notes: list[str],
-    *,
-    degrees: bool,
-    together: bool,
-) -> list[Track]:
-    """Without jumps, split at gaps, resampled; tracks of a single fix are left out."""
-    if options.max_speed is not None:
-        tracks = _without_jumps(tracks, degrees, options.max_speed, notes)
-    tracks = _split(tracks, _gap(tracks, options), notes)
-    if options.step is not None:
-        offsets = _offsets(tracks) if together else np.zeros(len(tracks))
-        late = -offsets % options.step
-        tracks = [
-            _resampled(t, options.step, degrees, s) for t, s in zip(tracks, late, strict=True)
-        ]
-        notes.append(
-            f"resampled to a fix every {options.step:g} s, along straight lines between fixes"
+def _further(columns: list[str], features: tuple[str, ...], source: str) -> list[str]:
+    """The columns that are channels of their own; the column z may be a feature."""
+    further = [name for name in columns if name != "z" or "z" not in features]
+    both = {*features} & {*further}
+    if both:
+        raise ValueError(
+            f"{source}: {listed(sorted(both))} is a feature and a column; rename the column"
         )
-    kept = [t for t in tracks if len(t.places) > 1]
-    if len(kept) < len(tracks):
-        notes.append(f"{len(tracks) - len(kept)} tracks of a single fix are left out")
+    return further
+
+
+def _clean(tracks: list[Track], options: ReadOptions, source: str, notes: list[str]) -> list[Track]:
+    """Drop jumps, split at gaps, resample, and drop tracks of a single fix."""
+    if options.max_speed is not None:
+        tracks = _drop_jumps(tracks, options.max_speed, notes)
+    tracks = _split(tracks, _gap(tracks, options), notes)
+    step = options.step
+    if step is not None:
+        delays = np.zeros(len(tracks))
+        if options.layout == "scene":  # so that all tracks have fixes at the same times
+            starts = np.array([track.times[0] for track in tracks])
+            delays = -_seconds(starts - starts.min()) % step
+        tracks = [_resample(track, step, d) for track, d in zip(tracks, delays, strict=True)]
+        notes.append(f"resampled to one fix every {step:g} s, on straight lines between fixes")
+    kept = [track for track in tracks if len(track.places) > 1]
     if not kept:
         raise ValueError(
-            f"{source}: no track has two fixes or more; is the column that names the tracks right (id=)?"
+            f"{source}: no track has two fixes or more; does id= name the column of the tracks?"
+        )
+    if len(kept) < len(tracks):
+        notes.append(f"{len(tracks) - len(kept)} tracks of a single fix are left out")
+    return kept
+
+
+def _drop_jumps(tracks: list[Track], max_speed: float, notes: list[str]) -> list[Track]:
+    """Drop the fixes that cannot be reached at `max_speed` from the fixes around them."""
+    kept = []
+    jumps = 0
+    for track in tracks:
+        reachable = _reachable(track.seconds, track.points, max_speed)
+        kept.append(track.select(reachable))
+        jumps += int((~reachable).sum())
+    if jumps:
+        notes.append(
+            f"{jumps} fixes are left out as jumps: faster than {max_speed:g} m/s from the fixes "
+            "around them"
         )
     return kept
 
 
-def _offsets(tracks: list[Track]) -> Floats:
-    """Seconds from the first fix of all to the first of each track, `(tracks,)`."""
-    starts = np.array([t.times[0] for t in tracks if t.times is not None])
-    return _seconds(starts - starts.min())
+def _reachable(seconds: Floats, points: Floats, max_speed: float) -> npt.NDArray[np.bool_]:
+    """The longest run without a fast step, and around it what the last kept fix can reach."""
+    n = len(points)
+    keep = np.ones(n, bool)
+    fast = np.linalg.norm(np.diff(points, axis=0), axis=1) > max_speed * np.diff(seconds)
+    edges = np.r_[0, np.flatnonzero(fast) + 1, n]
+    longest = np.argmax(np.diff(edges))
+    first, end = edges[longest : longest + 2]
+    for last, others in ((end - 1, range(end, n)), (first, range(first - 1, -1, -1))):
+        for k in others:
+            distance = np.linalg.norm(points[k] - points[last])
+            keep[k] = distance <= max_speed * abs(seconds[k] - seconds[last])
+            if keep[k]:
+                last = k
+    return keep
+
+
+def _gap(tracks: list[Track], options: ReadOptions) -> float:
+    """Seconds without a fix that split a track."""
+    if options.gap is not None:
+        return options.gap or np.inf
+    if options.step is None:
+        return np.inf
+    return FAR * max(options.step, float(np.median(_intervals(tracks))))
+
+
+def _intervals(tracks: list[Track]) -> Floats:
+    """Seconds between the fixes of all tracks; 0 if no track has two."""
+    intervals = np.concatenate([np.diff(track.seconds) for track in tracks])
+    return intervals if len(intervals) else np.zeros(1)
+
+
+def _split(tracks: list[Track], gap: float, notes: list[str]) -> list[Track]:
+    """Split tracks where no fix comes for `gap` seconds; the parts of "a" are "a#1", "a#2", ..."""
+    split: list[Track] = []
+    for track in tracks:
+        cuts = np.flatnonzero(np.diff(track.seconds) >= gap) + 1
+        if not len(cuts):
+            split.append(track)
+            continue
+        parts = np.split(np.arange(len(track.places)), cuts)
+        split += [track.select(rows, f"{track.id}#{k}") for k, rows in enumerate(parts, 1)]
+    if len(split) > len(tracks):
+        notes.append(
+            f"{len(tracks)} tracks were split into {len(split)} where no fix came for {gap:g} s"
+        )
+    return split
+
+
+def _resample(track: Track, step: float, delay: float) -> Track:
+    """Fixes every `step` seconds, from `delay` seconds after the first, on straight lines.
+
+    Lines between longitudes and latitudes are straight through the Earth.
+    """
+    old = track.seconds
+    new = np.arange(int((old[-1] - delay) / step + 1e-9) + 1) * step + delay
+    points = track.points
+    known = np.concatenate([points, track.values], axis=1)
+    made = np.stack([np.interp(new, old, column) for column in known.T], axis=1)
+    places, values = np.split(made, [points.shape[1]], axis=1)
+    since: npt.NDArray[Any] = new
+    if track.times.dtype.kind == "M":
+        since = (new * 1e9).round().astype("timedelta64[ns]")
+    return replace(
+        track,
+        times=track.times[0] + since,
+        places=to_lonlat(places) if track.degrees else places,
+        values=values,
+    )
+
+
+def _middle(tracks: list[Track]) -> Floats:
+    """The mean of all places, ``(1, 2)``."""
+    mean: Floats = np.concatenate([track.points for track in tracks]).mean(0, keepdims=True)
+    return to_lonlat(mean) if tracks[0].degrees else mean
+
+
+def _describe(tracks: list[Track]) -> list[str]:
+    """Notes on where the tracks are, how long they are and how often a fix comes."""
+    places = np.concatenate([track.places for track in tracks])
+    lengths = [np.linalg.norm(np.diff(track.points, axis=0), axis=1).sum() for track in tracks]
+    axes = ("x", "y")
+    length = f"{_span(lengths)} m"
+    if tracks[0].degrees:
+        axes = ("longitude", "latitude")
+        length = f"{_span(np.divide(lengths, 1000))} km"
+    spans = [
+        f"{axis} {values.min():.8g} to {values.max():.8g}"
+        for axis, values in zip(axes, places.T, strict=True)
+    ]
+    notes = [f"places: {', '.join(spans)}", f"length of a track: {length}"]
+    if tracks[0].timed:
+        intervals = _intervals(tracks)
+        limit = FAR * np.median(intervals)
+        gaps = (intervals > limit).sum()
+        notes.append(f"duration of a track: {_span([track.seconds[-1] for track in tracks])} s")
+        notes.append(f"seconds between fixes: {_span(intervals)}")
+        if gaps:
+            notes.append(f"{gaps} intervals are over {FAR} times the median (gap={limit:g} splits)")
+    return notes
+
+
+def _span(values: Any) -> str:
+    low, middle, high = np.percentile(values, (0, 50, 100))
+    return f"{low:.5g} / {middle:.5g} / {high:.5g} (min / median / max)"

@@ -1,6 +1,7 @@
-"""Tables of fixes to trajectories: which columns say who was where when, and which rows can be believed.
+"""Tables of GPS fixes: find the columns of track, time and place, and turn the rows into tracks.
 
-A fix is a row: an id, a time and a place, which is longitude and latitude in degrees or x and y in metres.
+A fix is a row with a track, a time and a place: longitude and latitude in degrees, or x and y in
+meters.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,45 +27,50 @@ from .series_tables import (
     series_labels,
     tidy,
 )
-from .trajectories import MOVEMENT_OPTIONS, Floats, Track, described
+from .trajectories import MOVEMENT_OPTIONS, Floats, Track, featurize
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DEGREES = re.compile(
-    r"(?P<prefix>.*[\s_.:-])?(?P<axis>lon|lng|long|longitude|lat|latitude)", re.IGNORECASE
-)
-METRES = (("x", "y"), ("easting", "northing"), ("east", "north"))
+LONGITUDE = re.compile(r"(.*[\s_.:-])?(lon|lng|long|longitude)", re.IGNORECASE)
+LATITUDE = re.compile(r"(.*[\s_.:-])?(lat|latitude)", re.IGNORECASE)
+METERS = (("x", "y"), ("easting", "northing"), ("east", "north"))
 HEIGHTS = ("z", "ele", "elevation", "alt", "altitude", "height")
 OWNERS = re.compile(
-    r"(?i:trip|user|person|animal|vehicle|vessel|ship|mmsi|imo|icao24|flight|callsign|imei|taxi|bus|driver|device|name|"
-    r"(individual|tag)[_-]local[_-]identifier)"
+    r"trip|user|person|animal|vehicle|vessel|ship|mmsi|imo|icao24|flight|callsign|imei|taxi|bus|"
+    r"driver|device|name|(individual|tag)[_-]local[_-]identifier",
+    re.IGNORECASE,
 )
-KINDS = (
-    "mode",
-    "transport_mode",
-    "activity",
-    "species",
-    "behaviour",
-    "behavior",
-    "kind",
-    "type",
-    "vehicle_type",
-)
-FARTHEST = 1e12  # metres, beyond Saturn
-CALENDAR = {"year", "month", "day", "hour", "minute", "second"}  # parts of a time, no measurements
+NOT_MEASURED = (*HEIGHTS, "year", "month", "day", "hour", "minute", "second")
+FARTHEST = 1e12  # meters, beyond Saturn
 NUMBER = r"[+-]?\d+\.?\d*(?:[eE][+-]?\d+)?"
+AXES = {"lat": ("lat", "lon"), "lon": ("lon", "lat"), "lng": ("lon", "lat")}
 POINT = re.compile(
     rf"\s*(?:POINT\s*Z?\s*\()?\s*({NUMBER})[\s,;]+({NUMBER})(?:[\s,;]+{NUMBER})?\s*\)?\s*"
 )
 
 
-@dataclass
-class _Roles:
-    """What each column of a table of fixes is for; `degrees`: places are longitude and latitude."""
+class Places(NamedTuple):
+    """The columns of longitude and latitude (`degrees`), or of x and y in meters."""
 
-    places: tuple[str, str]
+    x: str
+    y: str
     degrees: bool
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What each column of a table of fixes is for.
+
+    Attributes:
+        places: the two columns of the places.
+        id: the column that names the track, None for a single track.
+        time: the column of the time, None if there is none.
+        label: the column of the label, None if there is none.
+        values: further columns of numbers.
+    """
+
+    places: Places
     id: str | None
     time: str | None
     label: str | None
@@ -72,25 +78,27 @@ class _Roles:
 
 
 def is_track_table(frame: pd.DataFrame, options: ReadOptions) -> bool:
-    """Whether a table holds fixes: its layout says so, or it has longitude and latitude that change along a series.
+    """Whether a table holds fixes: by its layout, or because longitude and latitude change.
 
-    A table with x and y is one when a feature, step, gap or max_speed is asked for: x and y alone can be anything.
+    x and y can be anything, so they are places only if an option of tracks is given, such as
+    `features` or `step`.
     """
     if options.layout is not None:
         return options.layout in ("tracks", "scene")
-    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
-    found = _find_places(frame, options)
-    if found is None or not frame.columns.is_unique or set(found[0]) & set(options.values or ()):
+    frame = frame.set_axis(frame.columns.map(str), axis=1)
+    if not frame.columns.is_unique:
         return False
-    names, degrees = found
-    if not degrees and len(set(names)) == 2:
+    table = _split_points(frame, options, "", [])
+    places = _find_places(table, options)
+    if places is None or {places.x, places.y} & {*(options.values or ())}:
+        return False
+    if not places.degrees and table is frame:
         return bool(options.given(*MOVEMENT_OPTIONS))
-    ids = _owners(frame, None) if not options.id else [options.id]
-    repeated = bool(ids) and ids[0] in frame and bool(frame[ids[0]].duplicated().any())
-    alone = set(names) >= {*frame.columns}
-    timed = bool(options.time) or (options.time is None and find_time(frame) is not None)
-    owners = frame[ids[0]].nunique() if repeated else 1
-    return (repeated or alone or timed) and len(frame[list(set(names))].drop_duplicates()) > owners
+    track = _find_track(table, options)
+    if track is None and _find_time(table, options) is None and table.shape[1] > 2:
+        return False
+    n_tracks = 1 if track is None else table[track].nunique()
+    return len(table[[places.x, places.y]].drop_duplicates()) > n_tracks
 
 
 def from_fixes(
@@ -99,233 +107,249 @@ def from_fixes(
     source: str = "frame",
     notes: Iterable[str] = (),
 ) -> Sequences:
-    """The tracks of a table of fixes, one series each, with the features of `options` as channels.
+    """Read the tracks of a table of fixes, one series each.
 
-    Then come the further columns of numbers, or those that `options.values` names. What was repaired or left out is a
-    note. Raises ValueError for impossible places and times, a label that changes, features that need times, columns
-    that do not exist, and when no track has two fixes.
+    Channels are the features of `options`, then the further columns of numbers, or those that
+    `options.values` names. Notes say what was inferred, repaired or left out.
+
+    Raises:
+        ValueError: a place or a time is impossible, a label changes within a track, a feature
+            needs times that are missing, a column does not exist, or no track has two fixes.
     """
-    lines = [note for note in notes if not note.endswith("if they are the labels")]
+    lines = list(notes)
     frame, options = tidy(frame, options, source, lines)
-    frame, roles = _roles(frame, options, source, lines)
-    tracks = _tracks(frame, roles, options.time_unit, source, lines)
-    together = options.layout == "scene"
-    return described(
-        tracks, roles.values, options, source, lines, degrees=roles.degrees, together=together
-    )
-
-
-def _roles(
-    frame: pd.DataFrame, options: ReadOptions, source: str, notes: list[str]
-) -> tuple[pd.DataFrame, _Roles]:
-    """Decide the part of each column; a column of text points becomes two of numbers."""
-    if [*frame.columns] == ["0", "1", "2", "3"] and options.id is None and options.time is None:
+    frame = _split_points(frame, options, source, lines)
+    if list(frame.columns) == ["0", "1", "2", "3"] and not options.given("id", "time"):
         options = replace(options, id="1", time="0")
-        notes.append("four columns without names are time, id, x and y")
-    ident, time, label, spent = _named(frame, options, notes)
-    found = _find_places(frame, options)
-    if found is None:
-        rest = list(
-            options.values or numeric_only(frame, [n for n in frame.columns if n not in spent])
-        )
-        if len(rest) < 2:
+        lines.append("four columns without names are time, id, x and y")
+    roles = _find_roles(frame, options, source, lines)
+    if "z" in (options.features or ()):
+        frame = frame.assign(z=frame[_find_height(frame, source)])
+        roles = replace(roles, values=["z", *(name for name in roles.values if name != "z")])
+    tracks = _tracks(frame, roles, options.time_unit, source, lines)
+    return featurize(tracks, roles.values, options, source, lines)
+
+
+def _find_roles(frame: pd.DataFrame, options: ReadOptions, source: str, notes: list[str]) -> Roles:
+    """Decide what each column is for; what `options` leave open is inferred and noted."""
+    time = _find_time(frame, options)
+    track = _find_track(frame, options)
+    label = _find_label(frame, options, time, notes)
+    places = _find_places(frame, options)
+    values = list(filter(None, options.values or ()))
+    if options.values is None:
+        spent = {track, time, label, find_time(frame), *_track_like(frame, time)}
+        spent |= {*(places or ()), *(options.features or ())}
+        rest = [n for n in frame.columns if n not in spent and n.lower() not in NOT_MEASURED]
+        values = numeric_only(frame, rest)
+    if places is None:
+        if len(values) < 2:
             raise ValueError(
                 f"{source}: expected columns of places, lon and lat or x and y, got "
                 f"{listed(frame.columns)}; name two with values=A,B"
             )
-        found = (rest[0], rest[1]), False
-        options = replace(options, values=tuple(rest[2:]) if options.values else None)
-    places, degrees = found
-    if places[0] == places[1]:
-        frame, places = _split_points(frame, places[0], degrees, source, notes)
-    spent |= {*places, *(options.features or ())}
-    others = [n for n in frame.columns if n not in spent and n.lower() not in {*CALENDAR, *HEIGHTS}]
-    values = (
-        numeric_only(frame, others) if options.values is None else [n for n in options.values if n]
-    )
-    if "z" in (options.features or ()):
-        values = [_height(frame, source), *values]
-    what = "longitude and latitude in degrees" if degrees else "x and y in metres"
-    owner = f"{ident!r} names the track" if ident else "one track"
-    clock = f", {time!r} is the time" * bool(time)
-    notes.append(
-        f"layout {options.layout or 'tracks'}: {what} are the columns {places[0]!r} and {places[1]!r}, {owner}"
-        + clock
-    )
-    if unused := [n for n in frame.columns if n not in (ident, time, label, *places, *values)]:
+        places = Places(values.pop(0), values.pop(0), degrees=False)
+    roles = Roles(places, track, time, label, values)
+    _note_roles(roles, list(frame.columns), options.layout or "tracks", notes)
+    return roles
+
+
+def _note_roles(roles: Roles, names: list[str], layout: str, notes: list[str]) -> None:
+    x, y, degrees = roles.places
+    what = "longitude and latitude in degrees" if degrees else "x and y in meters"
+    owner = f"{roles.id!r} names the track" if roles.id else "one track"
+    clock = f", {roles.time!r} is the time" if roles.time else ""
+    notes.append(f"layout {layout}: {what} are the columns {x!r} and {y!r}, {owner}{clock}")
+    used = (x, y, roles.id, roles.time, roles.label, *roles.values)
+    unused = [name for name in names if name not in used]
+    if unused:
         notes.append(f"columns left out: {listed(unused)}")
-    return frame, _Roles(places, degrees, ident, time, label, values)
 
 
-def _named(
-    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
-) -> tuple[str | None, str | None, str | None, set[str | None]]:
-    """The columns of id, time and label, and those that are no values: these, further ids, and what was ruled out."""
-    time = find_time(frame) if options.time is None else options.time or None
-    label = (
-        find_label([str(n) for n in frame.columns], time)
-        if options.label is None
-        else options.label or None
-    )
-    if label is not None and options.label is None and frame[label].isna().any():
-        notes.append(f"column {label!r} is not filled in every row: it is no label")
-        label = None
-    ids = _owners(frame, time)
-    several = (n for n in ids if frame[n].duplicated().any())  # another id counts the rows
-    ident = next(several, None) if options.id is None else options.id or None
-    if label is None and options.label is None and ident is not None:
-        kinds = (
-            n
-            for n in frame.columns
-            if n.lower() in KINDS and n not in (ident, time) and frame[n].notna().all()
-        )
-        label = next((n for n in kinds if (frame.groupby(ident)[n].nunique() == 1).all()), None)
-    spent = {ident, time, label, *ids}
-    if options.time == "":
-        spent.add(find_time(frame))
-    return ident, time, label, spent
+def _find_time(frame: pd.DataFrame, options: ReadOptions) -> str | None:
+    """The column of times, unless it is empty."""
+    time = find_time(frame) if options.time is None else options.time
+    if not time or (time in frame and frame[time].isna().all()):
+        return None
+    return time
 
 
-def _owners(frame: pd.DataFrame, time: str | None) -> list[str]:
-    """Columns named like ids, else like what moves."""
-    return find_ids(frame, time) or [n for n in frame.columns if OWNERS.fullmatch(n)]
+def _find_label(
+    frame: pd.DataFrame, options: ReadOptions, time: str | None, notes: list[str]
+) -> str | None:
+    if options.label is not None:
+        return options.label or None
+    label = find_label(list(frame.columns), time)
+    if label is not None and frame[label].isna().any():
+        notes.append(f"column {label!r} is not filled in every row, so it is not the label")
+        return None
+    return label
 
 
-def _height(frame: pd.DataFrame, source: str) -> str:
-    height = next((n for want in HEIGHTS for n in frame.columns if n.lower() == want), None)
-    if height is None:
-        raise ValueError(
-            f"{source}: the feature z needs a column of heights ({', '.join(HEIGHTS)}), got "
-            f"{listed(frame.columns)}"
-        )
-    return str(height)
-
-
-def _find_places(frame: pd.DataFrame, options: ReadOptions) -> tuple[tuple[str, str], bool] | None:
-    """Two columns of places and whether they are degrees; one column twice when it holds both numbers as text."""
-    names = [str(n) for n in frame.columns if n not in (options.id, options.time, options.label)]
-    pairs: dict[str, dict[str, str]] = {}
-    for name in names:
-        if match := DEGREES.fullmatch(name):
-            pairs.setdefault(match["prefix"] or "", {})[
-                ["lon", "lat"][match["axis"].lower().startswith("lat")]
-            ] = name
-    whole = {prefix: pair for prefix, pair in pairs.items() if len(pair) == 2}
-    if "" in whole or len(whole) == 1:
-        pair = whole.get("") or next(iter(whole.values()))
-        return (pair["lon"], pair["lat"]), True
-    lower = {n.lower(): n for n in reversed(names)}
-    for x, y in METRES:
-        if x in lower and y in lower:
-            return (lower[x], lower[y]), False
-    for name in names:
-        some = frame[name].dropna().head(20)
-        if len(some) and all(isinstance(v, str) and POINT.fullmatch(v) for v in some):
-            return (name, name), name.lower().startswith(("lat", "lon", "lng"))
+def _find_track(frame: pd.DataFrame, options: ReadOptions) -> str | None:
+    """The column that names the track; an id that never repeats counts the rows."""
+    if options.id is not None:
+        return options.id if options.id in frame else None
+    for name in _track_like(frame, _find_time(frame, options)):
+        if frame[name].duplicated().any():
+            return name
     return None
 
 
+def _track_like(frame: pd.DataFrame, time: str | None) -> list[str]:
+    """Columns named like ids, else like what moves."""
+    return find_ids(frame, time) or [name for name in frame.columns if OWNERS.fullmatch(name)]
+
+
+def _find_height(frame: pd.DataFrame, source: str) -> str:
+    names = {name.lower(): name for name in frame.columns}
+    for height in HEIGHTS:
+        if height in names:
+            return names[height]
+    raise ValueError(
+        f"{source}: the feature z needs a column of heights ({', '.join(HEIGHTS)}), got "
+        f"{listed(frame.columns)}"
+    )
+
+
+def _may_be_places(frame: pd.DataFrame, options: ReadOptions) -> list[str]:
+    return [n for n in frame.columns if n not in (options.id, options.time, options.label)]
+
+
+def _find_places(frame: pd.DataFrame, options: ReadOptions) -> Places | None:
+    """The columns of lon and lat (also location-long and location-lat), else of x and y."""
+    names = _may_be_places(frame, options)
+    lon = _by_prefix(LONGITUDE, names)
+    lat = _by_prefix(LATITUDE, names)
+    prefixes = lon.keys() & lat.keys()
+    if "" in prefixes or len(prefixes) == 1:  # of several pairs, only plain lon and lat are clear
+        prefix = min(prefixes)
+        return Places(lon[prefix], lat[prefix], degrees=True)
+    lower = {name.lower(): name for name in reversed(names)}
+    for x, y in METERS:
+        if x in lower and y in lower:
+            return Places(lower[x], lower[y], degrees=False)
+    return None
+
+
+def _by_prefix(pattern: re.Pattern[str], names: list[str]) -> dict[str, str]:
+    """The names that match a pattern, by their part before lon or lat."""
+    return {match[1] or "": match[0] for match in map(pattern.fullmatch, names) if match}
+
+
 def _split_points(
-    frame: pd.DataFrame, name: str, degrees: bool, source: str, notes: list[str]
-) -> tuple[pd.DataFrame, tuple[str, str]]:
-    """A column of text such as "1.5 2.5" or "POINT (1.5 2.5)" as two columns of numbers."""
-    parts = frame[name].astype("object").str.extract(POINT).astype(np.float64)
-    wrong = np.flatnonzero(parts[0].isna() & frame[name].notna())
-    if wrong.size:
-        raise ValueError(
-            f"{source}: expected two numbers in each field of column {name!r}, got "
-            f"{frame[name].iloc[wrong[0]]!r} in data row {wrong[0] + 1}"
-        )
-    new = ("lon", "lat") if degrees else ("x", "y")
-    first = new[::-1] if name.lower().startswith("lat") else new
-    notes.append(f"column {name!r} holds two numbers: {first[0]} and {first[1]}")
-    return frame.drop(columns=name).assign(**{first[0]: parts[0], first[1]: parts[1]}), new
+    frame: pd.DataFrame, options: ReadOptions, source: str, notes: list[str]
+) -> pd.DataFrame:
+    """A table with a column of points such as "1.5 2.5" or "POINT (1.5 2.5)" split in two.
+
+    The new columns are lon and lat if the name of the column starts so, else x and y. A table that
+    has columns of places already, or no points, is returned itself.
+    """
+    if _find_places(frame, options) is not None:
+        return frame
+    for name in _may_be_places(frame.select_dtypes(exclude="number"), options):
+        filled = frame[name].notna()
+        texts = frame[name].astype(str)
+        points = texts.str.fullmatch(POINT)
+        if not filled.any() or not points[filled].head(20).all():
+            continue
+        wrong = texts[filled & ~points]
+        if len(wrong):
+            raise ValueError(
+                f"{source}: expected two numbers in each field of column {name!r}, got "
+                f"{wrong.iloc[0]!r} ({len(wrong)} such rows)"
+            )
+        first, second = AXES.get(name.lower()[:3], ("x", "y"))
+        numbers = texts.str.extract(POINT).astype(np.float64)
+        notes.append(f"column {name!r} holds two numbers: {first} and {second}")
+        return frame.drop(columns=name).assign(**{first: numbers[0], second: numbers[1]})
+    return frame
 
 
 def _tracks(
-    frame: pd.DataFrame, roles: _Roles, unit: float | None, source: str, notes: list[str]
+    frame: pd.DataFrame, roles: Roles, unit: float | None, source: str, notes: list[str]
 ) -> list[Track]:
-    """The fixes of each track in the order of time, without those that have no place, no time or a time twice."""
+    """The fixes of each track in time order, without those that lack a place or repeat a time."""
     import pandas as pd
 
-    places = as_matrix(frame, list(roles.places), source)
-    _check_places(places, roles, source)
-    if roles.degrees:
-        places[:, 0] = (places[:, 0] + 180) % 360 - 180
-    has_place = ~np.isnan(places).any(axis=1)
-    has_time = np.ones(len(frame), bool)
-    if roles.time is not None:
-        has_time = frame[roles.time].notna().to_numpy()
-        if not has_time.any():
-            roles.time = None
-            has_time = ~has_time
-    for missing, what in ((~has_place, "place"), (~has_time, "time")):
-        if missing.any():
-            notes.append(f"{missing.sum()} fixes without a {what} are left out")
-    frame = frame[has_place & has_time]
-    places = places[has_place & has_time]
-    if not len(frame):
-        raise ValueError(f"{source}: no row has a place" + " and a time" * (roles.time is not None))
-    codes = np.zeros(len(frame), np.int64)
-    names = ["track"]
+    frame, places = _complete_fixes(frame, roles, source, notes)
+    ids = ["track"] * len(frame)
     if roles.id is not None:
-        codes, uniques = pd.factorize(
-            np.array(as_texts(frame, roles.id, "id", source), dtype=object)
-        )
-        names = [str(name) for name in uniques]
-    labels = (
-        None if roles.label is None else series_labels(frame, codes, names, roles.label, source)
-    )
+        ids = as_texts(frame, roles.id, "id", source)
+    codes, names = pd.factorize(np.array(ids, dtype=object))
+    labels = [None] * len(names)
+    if roles.label is not None:
+        labels = series_labels(frame, codes, list(names), roles.label, source).tolist()
+    order = np.argsort(codes, kind="stable")
+    times = None
+    if roles.time is not None:
+        times = _read_times(frame[roles.time], unit, source, notes)
+        order = _time_order(times, codes, notes)
     values = as_matrix(frame, roles.values, source)
-    times = None if roles.time is None else _clock(frame[roles.time], unit, notes, source)
-    order = _in_time(times, codes, notes)
-    cuts = np.flatnonzero(np.diff(codes[order])) + 1
-    return [
-        Track(
-            names[codes[rows[0]]],
-            None if labels is None else str(labels[codes[rows[0]]]),
-            None if times is None else times[rows],
-            places[rows],
-            values[rows],
+    tracks = []
+    for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
+        code = codes[rows[0]]
+        track = Track(
+            id=names[code],
+            label=labels[code],
+            times=np.arange(len(rows)) if times is None else times[rows],
+            places=places[rows],
+            values=values[rows],
+            timed=times is not None,
+            degrees=roles.places.degrees,
         )
-        for rows in np.split(order, cuts)
-    ]
+        tracks.append(track)
+    return tracks
 
 
-def _check_places(places: Floats, roles: _Roles, source: str) -> None:
-    limits = ((-180, 360), (-90, 90)) if roles.degrees else ((-FARTHEST, FARTHEST),) * 2
-    names = ("longitude", "latitude") if roles.degrees else ("number of metres",) * 2
-    for k, (name, (low, high)) in enumerate(zip(names, limits, strict=True)):
-        wrong = np.flatnonzero((places[:, k] < low) | (places[:, k] > high))
+def _complete_fixes(
+    frame: pd.DataFrame, roles: Roles, source: str, notes: list[str]
+) -> tuple[pd.DataFrame, Floats]:
+    """The rows with a place and a time, and their places ``(n, 2)``."""
+    x, y, degrees = roles.places
+    places = as_matrix(frame, [x, y], source)
+    _check_places(places, roles.places, source)
+    if degrees:
+        places[:, 0] = (places[:, 0] + 180) % 360 - 180
+    missing = {"place": np.isnan(places).any(axis=1)}
+    if roles.time is not None:
+        missing["time"] = frame[roles.time].isna().to_numpy()
+    for what, rows in missing.items():
+        if rows.any():
+            notes.append(f"{rows.sum()} fixes without a {what} are left out")
+    complete = ~np.any(list(missing.values()), axis=0)
+    if not complete.any():
+        raise ValueError(f"{source}: no row has a {' and a '.join(missing)}")
+    return frame.loc[complete], places[complete]
+
+
+def _check_places(places: Floats, columns: Places, source: str) -> None:
+    limits = [("number of meters", -FARTHEST, FARTHEST)] * 2
+    hint = "leave the field empty where it is missing"
+    if columns.degrees:
+        limits = [("longitude", -180, 360), ("latitude", -90, 90)]
+        hint += ", and name the columns x and y if they are meters"
+        if np.abs(places[:, 0]).max() <= 90 < np.abs(places[:, 1]).max() <= 360:
+            hint = "are latitude and longitude swapped?"
+    for column, numbers, (what, low, high) in zip(columns, places.T, limits, strict=False):
+        wrong = np.flatnonzero((numbers < low) | (numbers > high))
         if wrong.size:
-            swapped = (
-                roles.degrees
-                and k
-                and np.abs(places[wrong, 1]).max() <= 360
-                and np.abs(places[:, 0]).max() <= 90
-            )
-            hint = (
-                "are latitude and longitude swapped?"
-                if swapped
-                else "leave the field empty where it is missing"
-            )
             raise ValueError(
-                f"{source}: expected a {name} from {low:g} to {high:g} in column {roles.places[k]!r}, got "
-                f"{places[wrong[0], k]:g} in data row {wrong[0] + 1} ({wrong.size} such rows); {hint}"
-                + "; call metres x and y"
-                * roles.degrees
+                f"{source}: expected a {what} from {low:g} to {high:g} in column {column!r}, got "
+                f"{numbers[wrong[0]]:g} in data row {wrong[0] + 1} ({wrong.size} such rows); {hint}"
             )
 
 
-def _clock(
-    column: pd.Series[Any], unit: float | None, notes: list[str], source: str
+def _read_times(
+    column: pd.Series[Any], unit: float | None, source: str, notes: list[str]
 ) -> npt.NDArray[Any]:
-    """Times as datetime64 or numbers of seconds; numbers too large for seconds count from 1970 in smaller units."""
+    """Times as datetime64 or seconds; large numbers count ms, us or ns from 1970."""
     times = read_times(column, notes, source)
     if times.dtype.kind == "M":
         if unit is not None:
             raise ValueError(
-                f"{source}: column {column.name!r} holds dates, which need no time_unit=; leave it out"
+                f"{source}: column {column.name!r} holds dates, which need no time_unit=; leave it "
+                "out"
             )
         return times
     if not np.isfinite(times).all():
@@ -344,20 +368,20 @@ def _clock(
     return times
 
 
-def _in_time(
-    times: npt.NDArray[Any] | None, codes: npt.NDArray[np.int64], notes: list[str]
+def _time_order(
+    times: npt.NDArray[Any], codes: npt.NDArray[np.int64], notes: list[str]
 ) -> npt.NDArray[np.int64]:
-    """Row numbers by track and time, the first row alone where a track has several at one time."""
-    order = np.argsort(codes, kind="stable")
-    if times is None:
-        return order
-    in_time = np.lexsort((times, codes))
-    if moved := int((in_time != order).sum()):
-        notes.append(f"{moved} fixes were not in the order of time and were sorted")
-    again = (np.diff(codes[in_time]) == 0) & (times[in_time][1:] == times[in_time][:-1])
-    if again.any():
+    """Row numbers sorted by track and time; of several fixes of a track at one time, the first."""
+    order = np.lexsort((times, codes))
+    moved = (order != np.argsort(codes, kind="stable")).sum()
+    if moved:
+        notes.append(f"{moved} fixes were not in time order and were sorted")
+    same_track = np.diff(codes[order]) == 0
+    times = times[order]
+    repeated = np.r_[False, same_track & (times[1:] == times[:-1])]
+    if repeated.any():
         notes.append(
-            f"{again.sum()} fixes at the time of another fix of the same track are left out"
+            f"{repeated.sum()} fixes at the time of another fix of the same track are left out"
         )
-    kept: npt.NDArray[np.int64] = in_time[np.r_[True, ~again]]
+    kept: npt.NDArray[np.int64] = order[~repeated]
     return kept

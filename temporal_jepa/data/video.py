@@ -1,4 +1,4 @@
-"""Films: video files and folders of pictures, decoded once into a file of bytes that training reads through a map."""
+"""Video files and folders of image files, decoded once into a file that training maps to memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
-from math import floor, prod
+from math import prod
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..config import ReadOptions
-from .ffmpeg import Facts, Region, Target, decode, survey
-from .sequences import AGENTS, SOME, Frame, Sequences, listed
+from .ffmpeg import FrameFormat, Region, VideoInfo, VideoSource, decode, read_info
+from .sequences import AGENTS, SOME, Sequences, listed
 
 VIDEOS = (
     ".mp4",
@@ -39,18 +39,84 @@ VIDEOS = (
     ".3gp",
     ".gif",
 )
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+ARRAYS = {
+    "scene": ("scenes (n, time, agents, features)", (4,)),
+    "video": ("clips (n, frames, rows, columns, channels)", (3, 4, 5)),
+}
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 VIDEO_OPTIONS = ("fps", "resize", "region")
-CLIP = 16  # frames of a clip, the default window
-RATE = 8.0  # frames a second, where the films have as many
+CLIP = 16  # frames per clip, the default window
+RATE = 8.0  # frames per second, unless the videos have fewer
+SIDE = 64  # pixels, the default height and width of a frame
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def frame_shape(options: ReadOptions) -> tuple[int, int]:
-    """Rows and columns of a frame, from `options.resize`."""
-    text = "64" if options.resize is None else str(options.resize)
+def holds_video(path: Path) -> bool:
+    """Whether a path is a video file, or a folder with mostly videos or images, at any depth."""
+    if not path.is_dir():
+        return _is(VIDEOS, path)
+    matches = [_is(VIDEOS + IMAGES, file) for file in _walk(path)]
+    return 2 * sum(matches) > len(matches)
+
+
+def read_video(path: Path, options: ReadOptions) -> Sequences:
+    """Read videos as uint8 sequences ``(frames, height * width * channels)``, not yet cut.
+
+    The frames lie in a nameless temporary file, which is deleted when the last array that maps it
+    is freed. `times` are seconds from the start of a video; image files have none.
+
+    Args:
+        path: a video file; a folder of videos, whose inner folders are labels; a folder of image
+            files, which is one video; or a folder of such folders, with or without labels.
+        options: `fps`, `resize` and `region`.
+
+    Raises:
+        ValueError: an option is malformed, or no video can be decoded; the message names the first.
+        ModuleNotFoundError: PyAV is not installed.
+    """
+    sources = find_videos(path)
+    infos, damaged = _read_infos(sources)
+    target = _frame_format(infos, options)
+    notes = [_describe_videos(infos), _describe_frames(target, options, infos[0])]
+    infos, values, reasons = _decode_all(infos, target)
+    damaged += reasons
+    if not infos:
+        raise ValueError(damaged[0])
+    if damaged:
+        notes.append(f"damaged: {listed(damaged)}")
+    if len(infos) < len(sources):
+        notes.append(f"{len(sources) - len(infos)} of {len(sources)} videos are left out")
+    labels = None
+    if sources[0].label is not None:
+        labels = np.array([info.source.label for info in infos])
+        notes.append("labels are the names of the inner folders")
+    times = (
+        None if sources[0].images else [np.arange(len(frames)) / target.fps for frames in values]
+    )
+    return Sequences(
+        values,
+        labels,
+        [info.source.name for info in infos],
+        times=times,
+        source=str(path),
+        notes=tuple(notes),
+        frame=target.shape,
+    )
+
+
+def _frame_format(infos: list[VideoInfo], options: ReadOptions) -> FrameFormat:
+    """The rate and size of all frames; with one video in color, all have three channels."""
+    height, width = frame_shape(options.resize)
+    fps = options.fps or min(RATE, float(np.median([info.rate for info in infos])))
+    channels = 1 if all(info.gray for info in infos) else 3
+    return FrameFormat(fps, (height, width, channels), crop_region(options.region))
+
+
+def frame_shape(resize: str | int | None) -> tuple[int, int]:
+    """Rows and columns of a frame, from "64" or "WIDTHxHEIGHT"."""
+    text = str(SIDE if resize is None else resize)
     found = re.fullmatch(r"([1-9]\d{0,3})(?:x([1-9]\d{0,3}))?", text.strip())
     if found is None:
         raise ValueError(
@@ -59,9 +125,9 @@ def frame_shape(options: ReadOptions) -> tuple[int, int]:
     return int(found[2] or found[1]), int(found[1])
 
 
-def crop_region(options: ReadOptions) -> Region | str:
-    """The part of a frame to keep, from `options.region`: "none", "center" or (width, height, left, top)."""
-    text = "center" if options.region is None else str(options.region).strip()
+def crop_region(region: str | None) -> Region | str:
+    """The part of a frame to keep: "none", "center" or (width, height, left, top)."""
+    text = "center" if region is None else region.strip()
     if text in ("none", "center"):
         return text
     found = re.fullmatch(r"([2-9]|[1-9]\d+)x([2-9]|[1-9]\d+)\+(\d+)\+(\d+)", text)
@@ -73,188 +139,129 @@ def crop_region(options: ReadOptions) -> Region | str:
     return width, height, left, top
 
 
-@dataclass(frozen=True)
-class Film:
-    """One film: a video file, or a folder of pictures in files of their own (`loose`), in the order of their names."""
-
-    place: Path
-    name: str
-    label: str | None
-    files: list[Path]
-    loose: bool
-
-
-def is_video(path: Path) -> bool:
-    """Whether a path is a video file, or a folder (of folders, of folders) with mostly videos or pictures in it."""
-    if path.is_dir():
-        kinds = [file.suffix.lower() in (*VIDEOS, *PICTURES) for file in _below(path)]
-        return 2 * sum(kinds) > len(kinds)
-    return path.suffix.lower() in VIDEOS
-
-
-def read_video(path: Path, options: ReadOptions) -> Sequences:
-    """Films as sequences of frames in bytes: values ``(frames, height * width * channels)`` of uint8, not cut yet.
-
-    path: a video file; a folder of videos, whose inner folders are labels; a folder of pictures, which is one film; or
-        a folder of such folders, in inner folders that are labels, or not.
-    The frames lie in a temporary file without a name, which is gone when nobody maps it any longer, and `values` are
-    views of its map. `times` are seconds from the start of a film; pictures in a folder have none.
-    Raises ValueError when no film can be decoded, naming the first; ModuleNotFoundError without PyAV.
-    """
-    rows_columns = frame_shape(options)
-    region = crop_region(options)
-    films = _films(path)
-    found = _each(_survey, films, threading.Event())
-    damaged = [text for text in found if isinstance(text, str)]
-    known = [
-        (film, facts) for film, facts in zip(films, found, strict=True) if isinstance(facts, Facts)
-    ]
-    if not known:
-        raise ValueError(damaged[0])
-    fps = options.fps or min(RATE, float(np.median([facts.rate for _, facts in known])))
-    shape = (*rows_columns, 1 if all(facts.gray for _, facts in known) else 3)
-    decoded = _decoded(known, Target(fps, shape, region))
-    damaged += [text for _, text in decoded if text]
-    kept: list[tuple[Film, Any]] = [
-        (film, x) for (film, _), (x, _) in zip(known, decoded, strict=True) if len(x)
-    ]
-    if not kept:
-        raise ValueError(damaged[0])
-    notes = [
-        _described([facts for _, facts in known], films[0].loose),
-        _taken(fps, shape, options, films[0].loose),
-    ]
-    if damaged:
-        notes.append(f"damaged: {listed(damaged)}")
-    if len(kept) < len(films):
-        notes.append(f"{len(films) - len(kept)} of {len(films)} films are left out")
-    labels = [film.label for film, _ in kept if film.label is not None]
-    if labels:
-        notes.append("labels are the names of the inner folders")
-    return Sequences(
-        [x for _, x in kept],
-        np.array(labels) if labels else None,
-        [film.name for film, _ in kept],
-        times=None if films[0].loose else [np.arange(len(x)) / fps for _, x in kept],
-        source=str(path),
-        notes=tuple(notes),
-        frame=shape,
-    )
-
-
-def from_pictures(
+def from_frames(
     array: npt.NDArray[Any], layout: str | None, source: str
 ) -> tuple[npt.NDArray[Any], list[str]]:
-    """An array of pictures as clips ``(n, frames, rows, columns, channels)``, and notes; a scene stays as it is.
+    """Turn an array of frames into clips ``(n, frames, rows, columns, channels)``, with notes.
 
-    array: the same with five axes; four axes are gray clips when they hold bytes or the last is longer than `AGENTS`,
-        or one film ``(frames, rows, columns, channels)``; three are one gray film if `layout` is "video".
-    Bytes stay as they are, numbers in 0..1 too; numbers in 0..255 become bytes.
+    uint8 and numbers in 0..1 stay as they are; numbers in 0..255 become uint8. A scene
+    ``(n, time, agents, features)`` becomes float32.
+
+    Args:
+        array: five axes are clips. Four are gray clips if they are uint8 or the last is longer than
+            `AGENTS`, one video ``(frames, rows, columns, channels)`` if the last has 1, 3 or 4, and
+            a scene otherwise. Three are one gray video.
+        layout: "video" or "scene" to settle which, or None.
+        source: for messages.
     """
-    shape = array.shape
-    scene = (
-        len(shape) == 4 and array.dtype != np.uint8 and shape[3] <= AGENTS
-        if layout is None
-        else layout == "scene"
-    )
-    if len(shape) not in ((4,) if scene else (4, 5) if layout is None else (3, 4, 5)):
-        wanted = (
-            "a scene (n, time, agents, features)"
-            if scene
-            else "clips (n, frames, rows, columns[, channels])"
-        )
-        raise ValueError(f"{source}: expected {wanted}, got an array of shape {shape}")
-    if scene:
-        note = f"{shape[0]} scenes of {shape[2]} agents with {shape[3]} features (layout=video: pictures)"
+    if layout is None:
+        agents = array.ndim == 4 and array.dtype != np.uint8 and array.shape[3] <= AGENTS
+        layout = "scene" if agents else "video"
+    axes, allowed = ARRAYS[layout]
+    if array.ndim not in allowed:
+        raise ValueError(f"{source}: expected {axes}, got an array of shape {array.shape}")
+    if layout == "scene":
+        note = f"array {array.shape}: {axes} (layout=video if these are frames)"
         return array.astype(np.float32, copy=False), [note]
-    if len(shape) == 3:
+    if array.ndim == 3:
         array = array[None, ..., None]
-    elif len(shape) == 4 and shape[3] in (1, 3, 4) and min(shape[1:3]) > 4:
-        array = array[None]
-    elif len(shape) == 4:
-        array = array[..., None]
-    n, frames, rows, columns, channels = array.shape
-    notes = [
-        f"{n} clips of {frames} pictures, {rows} x {columns} pixels (rows x columns), {channels} channels"
-    ]
+    elif array.ndim == 4:
+        in_color = array.shape[3] in (1, 3, 4) and min(array.shape[1:3]) > 4
+        array = array[None] if in_color else array[..., None]
+    note = f"array {array.shape}: {axes}"
     if array.dtype == np.uint8:
-        return array, notes
-    # NaN when there is one
-    low = array.min()
+        return array, [note]
+    array, range_note = _understand_range(array)
+    return array, [note, range_note]
+
+
+def _understand_range(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], str]:
+    """Numbers in 0..255 as uint8, others as they are, and a note."""
+    low = array.min()  # NaN if there is one
     high = array.max()
+    taken = "as they are; frames have 0..1 or 0..255"
     if 0 <= low <= high <= 1:
-        return array, [*notes, f"its numbers are {low:g} to {high:g}: taken as brightness, 0..1"]
-    if 0 <= low <= high <= 255:
-        whole = np.empty(array.shape, np.uint8)
-        for clip, numbers in zip(whole, array, strict=True):
-            clip[:] = np.rint(numbers)
-        return whole, [*notes, f"its numbers are {low:g} to {high:g}: taken as bytes, 0..255"]
-    return array, [
-        *notes,
-        f"its numbers are {low:g} to {high:g}: taken as they are (pictures have 0..1 or 0..255)",
-    ]
+        taken = "brightness, 0..1"
+    elif 0 <= low <= high <= 255:
+        taken = "bytes, 0..255"
+        array = np.rint(array).astype(np.uint8)
+    return array, f"values are {low:g} to {high:g}: taken as {taken}"
 
 
-def shrunk(sequences: Sequences, most: int = 8) -> Sequences:
-    """Films with each picture averaged over a grid of at most `most` x `most` cells, for simple features of them.
+def pool_frames(sequences: Sequences, grid: int = 8) -> Sequences:
+    """Average each video frame over a grid of at most `grid` x `grid` cells, as simple features.
 
-    Values become float32 ``(frames, cells * channels)``, bytes as 0..1; series that are no films stay as they are.
+    Values become float32 ``(frames, cells * channels)``, with bytes as 0..1. Series without frames
+    are returned unchanged.
     """
     if sequences.frame is None or sequences.frame[0] == 1:
         return sequences
     rows, columns, channels = sequences.frame
-    (down, high), (across, wide) = (_cells(extent, most) for extent in (rows, columns))
+    top, heights = _cells(rows, grid)
+    left, widths = _cells(columns, grid)
+    sizes = heights[:, None, None] * widths[:, None]  # (rows, columns, 1) of the grid
     values = []
     for x in sequences.values:
+        frames = x.reshape(-1, rows, columns, channels)
+        sums = np.add.reduceat(frames, top, axis=1, dtype=np.float32)
+        sums = np.add.reduceat(sums, left, axis=2)
         scale = 255 if x.dtype == np.uint8 else 1
-        sums = np.add.reduceat(
-            x.reshape(-1, rows, columns, channels), down, axis=1, dtype=np.float32
-        )
-        cells = np.add.reduceat(sums, across, axis=2) / (
-            scale * high[:, None, None] * wide[:, None]
-        )
-        values.append(cells.reshape(len(x), -1))
-    return replace(sequences, values=values, channels=[], frame=(len(high), len(wide), channels))
+        values.append((sums / (scale * sizes)).reshape(len(x), -1))
+    frame = (len(heights), len(widths), channels)
+    return replace(sequences, values=values, channels=[], frame=frame)
 
 
-def _cells(extent: int, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where each of at most `most` equal parts of `extent` pixels begins, and how many pixels it has."""
-    edges = np.linspace(0, extent, min(extent, most) + 1).astype(np.int64)
+def _cells(extent: int, grid: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where each of at most `grid` equal parts of `extent` pixels begins, and its size."""
+    edges = np.linspace(0, extent, min(extent, grid) + 1).astype(np.int64)
     return edges[:-1], np.diff(edges)
 
 
-def _films(path: Path) -> list[Film]:
-    """The films of a path, in order; ValueError where videos, pictures and other files are mixed."""
+def find_videos(path: Path) -> list[VideoSource]:
+    """The videos of a file or folder, in order.
+
+    Raises:
+        ValueError: a folder mixes videos, images and other files, or labels are at unequal depths.
+    """
     if path.is_file():
-        return [Film(path, path.name, None, [path], False)]
-    files = sorted(_below(path), key=lambda file: _natural(file.relative_to(path)))
-    loose = 2 * sum(file.suffix.lower() in PICTURES for file in files) > len(files)
-    kinds = PICTURES if loose else VIDEOS
-    if strays := [file.relative_to(path) for file in files if file.suffix.lower() not in kinds]:
-        raise ValueError(
-            f"{path}: expected only {'pictures' if loose else 'videos'}, but found {listed(strays)}; move "
-            f"them away"
-        )
+        return [VideoSource(path, path.name, None, [path], images=False)]
+    files = sorted(_walk(path), key=lambda file: _natural_key(file.relative_to(path)))
+    images = 2 * sum(_is(IMAGES, file) for file in files) > len(files)
+    _refuse_others(files, IMAGES if images else VIDEOS, path)
     groups: dict[Path, list[Path]] = {}
     for file in files:
-        groups.setdefault(file.parent if loose else file, []).append(file)
-    inner = {place.relative_to(path).parts[:-1] for place in groups}
-    if len({len(parts) for parts in inner}) > 1 or any(len(parts) > 1 for parts in inner):
+        groups.setdefault(file.parent if images else file, []).append(file)
+    sources = [_source(place, own, path, images) for place, own in groups.items()]
+    folders = {place.relative_to(path).parent for place in groups}
+    if {len(folder.parts) for folder in folders} not in ({0}, {1}):
         raise ValueError(
-            f"{path}: expected films in this folder, or all of them in inner folders that are labels, got "
-            f"some in {listed(sorted('/'.join(parts) or '.' for parts in inner))}"
+            f"{path}: expected videos in this folder, or all of them in inner folders that are "
+            f"labels, got some in {listed(sorted(map(str, folders)))}"
         )
-    names = {
-        place: place.relative_to(path) if place != path else Path(path.name) for place in groups
-    }
-    return [
-        Film(place, str(names[place]), (*names[place].parts[:-1], None)[0], own, loose)
-        for place, own in groups.items()
-    ]
+    return sources
 
 
-def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """All files in a folder and its inner folders, without the hidden ones; a link back to a folder above is left."""
+def _source(place: Path, files: list[Path], root: Path, images: bool) -> VideoSource:
+    name = place.relative_to(root)  # "." for the folder itself
+    label = name.parent.name or None
+    return VideoSource(place, str(name) if name.name else root.name, label, files, images)
+
+
+def _refuse_others(files: list[Path], suffixes: tuple[str, ...], folder: Path) -> None:
+    others = [file.relative_to(folder) for file in files if not _is(suffixes, file)]
+    if others:
+        raise ValueError(
+            f"{folder}: expected only files of one kind ({' '.join(suffixes)}), but found "
+            f"{listed(others)}; move them away"
+        )
+
+
+def _is(suffixes: tuple[str, ...], file: Path) -> bool:
+    return file.suffix.lower() in suffixes
+
+
+def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """All files in a folder and below, without hidden ones and links back to a folder above."""
     above = (*above, folder.resolve())
     for entry in folder.iterdir():
         if entry.name.startswith("."):
@@ -262,18 +269,18 @@ def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
         if not entry.is_dir():
             yield entry
         elif entry.resolve() not in above:
-            yield from _below(entry, above)
+            yield from _walk(entry, above)
 
 
-def _natural(name: Path) -> list[tuple[str, int]]:
-    """A key that sorts frame2 before frame10."""
+def _natural_key(name: Path) -> list[tuple[str, int]]:
+    """A sort key that puts frame2 before frame10."""
     return [(text, int(number or -1)) for text, number in re.findall(r"(\D*)(\d*)", str(name))]
 
 
-def _each(work: Callable[[T], R], items: Iterable[T], stop: threading.Event) -> list[R]:
-    """What `work` makes of each item, in order; on all cores, for FFmpeg works outside Python's lock.
+def _in_parallel(work: Callable[[T], R], items: Iterable[T], stop: threading.Event) -> list[R]:
+    """``[work(item) for item in items]`` on all cores; FFmpeg runs outside Python's lock.
 
-    When one raises, or the user interrupts, `stop` asks the others to end.
+    When one raises, or the user interrupts, `stop` tells the others to end.
     """
     with ThreadPoolExecutor(CORES) as pool:
         try:
@@ -283,119 +290,130 @@ def _each(work: Callable[[T], R], items: Iterable[T], stop: threading.Event) -> 
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _survey(film: Film) -> Facts | str:
-    try:
-        return survey(film.files, film.loose)
-    except ValueError as error:
-        return f"{film.place}: {error}"
+def _read_infos(sources: list[VideoSource]) -> tuple[list[VideoInfo], list[str]]:
+    """The properties of the videos that can be read, and why the others cannot."""
+
+    def work(source: VideoSource) -> VideoInfo | str:
+        try:
+            return read_info(source)
+        except ValueError as error:
+            return f"{source.path}: {error}"
+
+    found = _in_parallel(work, sources, threading.Event())
+    infos = [info for info in found if isinstance(info, VideoInfo)]
+    damaged = [reason for reason in found if isinstance(reason, str)]
+    if not infos:
+        raise ValueError(damaged[0])
+    return infos, damaged
 
 
-def _decoded(
-    known: list[tuple[Film, Facts]], target: Target
-) -> list[tuple[npt.NDArray[np.uint8], str]]:
-    """The frames of each film, ``(frames, height * width * channels)``, and what is damaged in it, "" for nothing."""
-    width = prod(target.shape)
-    stop = threading.Event()
-    lock = threading.Lock()
-    counts = [
-        facts.pictures if film.loose else floor(facts.seconds * target.fps + 0.05) + 1
-        for film, facts in known
-    ]
+def _decode_all(
+    infos: list[VideoInfo], target: FrameFormat
+) -> tuple[list[VideoInfo], list[npt.NDArray[Any]], list[str]]:
+    """The videos that can be decoded, their frames ``(frames, pixels)``, and all damage."""
+    counts = [info.frames_at(target.fps) for info in infos]
     starts = [0, *accumulate(counts)]
-    share = max(1, CORES // len(known))
+    shape = (starts[-1], prod(target.shape))
+    with _temporary_file(prod(shape)) as file:  # it lives as long as its map
+        frames = np.asarray(np.memmap(file, np.uint8, "r+", shape=shape))
+    threads = max(1, CORES // len(infos))
+    stop = threading.Event()
 
-    def fill(film: Film, facts: Facts, at: int, end: int, threads: int, lost: list[str]) -> int:
-        """Write the frames of a film at their place and say where they end."""
-        for picture, times in decode(film.files, film.loose, facts, target, threads, lost):
-            times = min(times, end - at)
-            data = picture.tobytes()
-            with lock:
-                file.seek(at * width)
-                for _ in range(times):
-                    file.write(data)
-            at += times
-            if stop.is_set() or (lost and threads > 1):
-                break
-        return at
+    def work(k: int) -> tuple[int, str]:
+        space = frames[starts[k] : starts[k + 1]]
+        damage: list[str] = []
+        n = _fill(space, infos[k], target, threads, damage, stop)
+        if damage and threads > 1:
+            # FFmpeg conceals damage differently each time on several threads, but not on one.
+            damage.clear()
+            n = _fill(space, infos[k], target, 1, damage, stop)
+        return n, _describe_damage(infos[k], n, target.fps, damage)
 
-    def work(job: tuple[Film, Facts, int, int]) -> tuple[int, str]:
-        lost: list[str] = []
-        ends = fill(*job, share, lost)
-        if (
-            lost and share > 1
-        ):  # FFmpeg's threads mend a damaged film in another way each time, one always in the same
-            lost.clear()
-            ends = fill(*job, 1, lost)
-        return ends, _damage(*job[:2], ends - job[2], target.fps, lost)
-
-    jobs = [
-        (*pair, start, start + count)
-        for pair, start, count in zip(known, starts, counts, strict=False)
-    ]
-    with _space(starts[-1] * width) as file:  # closed, it lives as long as its map
-        done = _each(work, jobs, stop)
-        file.flush()
-        frames = np.asarray(np.memmap(file, np.uint8, "r", shape=(starts[-1], width)))
-    return [(frames[start:end], text) for start, (end, text) in zip(starts, done, strict=False)]
+    results = _in_parallel(work, range(len(infos)), stop)
+    frames.flags.writeable = False
+    kept = [k for k, (n, _) in enumerate(results) if n]
+    values = [frames[starts[k] : starts[k] + results[k][0]] for k in kept]
+    return [infos[k] for k in kept], values, [damage for _, damage in results if damage]
 
 
-def _space(size: int) -> IO[bytes]:
-    """A temporary file of `size` bytes without a name; ValueError where the disk is too small."""
-    place = tempfile.gettempdir()
-    if size > (free := shutil.disk_usage(place).free):
+def _fill(
+    space: npt.NDArray[np.uint8],
+    info: VideoInfo,
+    target: FrameFormat,
+    threads: int,
+    damage: list[str],
+    stop: threading.Event,
+) -> int:
+    """Decode a video into ``(frames, height * width * channels)``; returns the number of frames."""
+    n = 0
+    for frame, repeats in decode(info, target, threads, damage):
+        space[n : n + repeats] = frame.reshape(-1)
+        n += repeats
+        if stop.is_set() or (damage and threads > 1):
+            break
+    return min(n, len(space))
+
+
+def _temporary_file(size: int) -> IO[bytes]:
+    """A nameless temporary file of `size` bytes; ValueError when the disk is too small."""
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    if size > free:
         raise ValueError(
-            f"the frames need {size / 1e9:.1f} GB in {place}, where {free / 1e9:.1f} GB are free; choose "
-            f"a smaller resize= or fps=, or another folder: TMPDIR=FOLDER"
+            f"the frames need {size / 1e9:.1f} GB in {folder}, which has {free / 1e9:.1f} GB free; "
+            "choose a smaller resize= or fps=, or another folder with TMPDIR=FOLDER"
         )
     file = tempfile.TemporaryFile()  # noqa: SIM115
-    file.truncate(size)
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(
+            file.fileno(), 0, size
+        )  # writing to the map could not report a full disk
+    else:
+        file.truncate(size)
     return file
 
 
-def _damage(film: Film, facts: Facts, frames: int, fps: float, lost: list[str]) -> str:
-    """What is damaged in a film that gave so many frames, "" for nothing."""
-    texts = [f"{count} x {reason}" for reason, count in Counter(lost).most_common(SOME)]
+def _describe_damage(info: VideoInfo, frames: int, fps: float, damage: list[str]) -> str:
+    """What is damaged in a video that gave so many frames, "" for nothing."""
+    texts = [f"{count} x {reason}" for reason, count in Counter(damage).most_common(SOME)]
     if not frames:
-        return f"{film.place}: no picture can be decoded ({', '.join(texts) or 'there is none'})"
-    ends = (frames - 1) / fps
-    missing = facts.missing + facts.seconds - ends
-    if not film.loose and missing > max(1.0, 1 / fps, 0.02 * ends):
-        texts.append(f"{missing:.1f} s are missing after {ends:.1f} s; is it cut short?")
-    return f"{film.place}: {', '.join(texts)}" if texts else ""
+        return f"{info.source.path}: no frame can be decoded ({', '.join(texts) or 'none found'})"
+    end = (frames - 1) / fps
+    missing = info.missing + info.seconds - end
+    if not info.source.images and missing > max(1.0, 1 / fps, 0.02 * end):
+        texts.append(f"{missing:.1f} s are missing after {end:.1f} s; is it cut short?")
+    return f"{info.source.path}: {', '.join(texts)}" if texts else ""
 
 
-def _described(facts: list[Facts], loose: bool) -> str:
-    """What the films are, in a line."""
-    codecs = Counter(f.codec for f in facts)
-    sizes = Counter(f"{f.width}x{f.height}" for f in facts)
-    rows = [
-        f"{len(facts)} film{'s' * (len(facts) > 1)}",
-        f"{_span([f.pictures for f in facts])} pictures",
-        *(listed(name for name, _ in counts.most_common()) for counts in (sizes, codecs)),
+def _describe_videos(infos: list[VideoInfo]) -> str:
+    """What the videos are, in one line."""
+    facts = [
+        "1 video" if len(infos) == 1 else f"{len(infos)} videos",
+        f"{_span(info.frames for info in infos)} frames",
+        listed(sorted({f"{info.width}x{info.height}" for info in infos})),
+        listed(sorted({info.codec for info in infos})),
     ]
-    if not loose:
-        rates = _span([round(f.rate, 2) for f in facts])
-        rows += [
-            f"{rates} a second" + ", unsteady" * (not all(f.steady for f in facts)),
-            f"{sum(f.seconds + 1 / f.rate for f in facts):.1f} s",
-        ]
-    return ", ".join(rows)
+    if not infos[0].source.images:
+        facts.append(f"{_span(round(info.rate, 2) for info in infos)} frames per second")
+        if not all(info.steady for info in infos):
+            facts.append("unsteady")
+        facts.append(f"{sum(info.seconds + 1 / info.rate for info in infos):.1f} s")
+    return ", ".join(facts)
 
 
-def _taken(fps: float, shape: Frame, options: ReadOptions, loose: bool) -> str:
-    """How the films became frames, in a line."""
-    names = {"none": "the whole picture", "center": "the middle of each picture"}
-    area = names.get(str(crop_region(options)), options.region)
-    rate = "every picture" + " (they have no time: fps is not used)" * (options.fps is not None)
-    return (
-        f"{rate if loose else f'{fps:g} pictures a second'}, {area} at {shape[1]}x{shape[0]}, "
-        f"{'gray' if shape[2] == 1 else 'colour'}: fps, resize and region choose others"
-    )
+def _describe_frames(target: FrameFormat, options: ReadOptions, info: VideoInfo) -> str:
+    """How the videos became frames, in one line."""
+    rate = f"{target.fps:g} frames per second"
+    if info.source.images:
+        rate = "every image"
+        if options.fps is not None:
+            rate += " (image files have no times: fps is not used)"
+    height, width, channels = target.shape
+    region = {None: "center", "none": "whole frame"}.get(options.region, options.region)
+    color = "gray" if channels == 1 else "color"
+    return f"{rate}, {region} at {width}x{height}, {color}; change with fps, resize and region"
 
 
-def _span(numbers: list[float] | list[int]) -> str:
-    return (
-        f"{min(numbers):g}"
-        if min(numbers) == max(numbers)
-        else f"{min(numbers):g} to {max(numbers):g}"
-    )
+def _span(numbers: Iterable[float]) -> str:
+    ends = sorted({*numbers})
+    return f"{ends[0]:g}" if len(ends) == 1 else f"{ends[0]:g} to {ends[-1]:g}"

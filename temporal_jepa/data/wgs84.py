@@ -1,7 +1,7 @@
-"""Places on Earth: degrees to metres on the WGS84 ellipsoid, right across the antimeridian and at the poles.
+"""Places on Earth: degrees to meters on the WGS84 ellipsoid.
 
-Everything goes through Cartesian coordinates of the whole Earth (ECEF), where neither is special. Heights are left out:
-a place lies on the ellipsoid.
+Everything goes through Earth-centered Cartesian coordinates (ECEF), so the antimeridian and the
+poles need no special case. Heights are ignored: a place lies on the ellipsoid.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-EQUATOR = 6378137.0  # metres, semi-major axis of WGS84 (NIMA TR8350.2)
+EQUATOR = 6378137.0  # meters, semi-major axis of WGS84 (NIMA TR8350.2)
 FLATTENING = 1 / 298.257223563
+POLAR = EQUATOR * (1 - FLATTENING)  # meters, semi-minor axis
 ECCENTRICITY2 = FLATTENING * (2 - FLATTENING)
-RADIUS = 6371008.8  # metres, mean radius (2a + b) / 3
+SECOND_ECCENTRICITY2 = ECCENTRICITY2 / (1 - ECCENTRICITY2)
+RADIUS = 6371008.8  # meters, mean radius (2a + b) / 3
 
 
 def to_ecef(lonlat: Floats) -> Floats:
-    """Longitude and latitude ``(..., 2)`` in degrees to ECEF ``(..., 3)`` in metres."""
-    lon = np.deg2rad(lonlat[..., 0])
-    lat = np.deg2rad(lonlat[..., 1])
+    """Longitude and latitude ``(..., 2)`` in degrees to ECEF ``(..., 3)`` in meters."""
+    lon, lat = np.moveaxis(np.deg2rad(lonlat), -1, 0)
     normal = EQUATOR / np.sqrt(1 - ECCENTRICITY2 * np.sin(lat) ** 2)
     across = normal * np.cos(lat)
     up = normal * (1 - ECCENTRICITY2) * np.sin(lat)
@@ -28,46 +29,54 @@ def to_ecef(lonlat: Floats) -> Floats:
 
 
 def to_lonlat(ecef: Floats) -> Floats:
-    """ECEF ``(..., 3)`` in metres to longitude and latitude ``(..., 2)`` in degrees (Bowring 1976, one step)."""
-    x = ecef[..., 0]
-    y = ecef[..., 1]
-    z = ecef[..., 2]
+    """ECEF ``(..., 3)`` in meters to longitude and latitude ``(..., 2)`` in degrees.
+
+    One step of Bowring's method (1976).
+    """
+    x, y, z = np.moveaxis(ecef, -1, 0)
     across = np.hypot(x, y)
-    polar = EQUATOR * (1 - FLATTENING)
-    reduced = np.arctan2(z * EQUATOR, across * polar)
-    second = ECCENTRICITY2 / (1 - ECCENTRICITY2)
+    reduced = np.arctan2(z * EQUATOR, across * POLAR)
     lat = np.arctan2(
-        z + second * polar * np.sin(reduced) ** 3,
+        z + SECOND_ECCENTRICITY2 * POLAR * np.sin(reduced) ** 3,
         across - ECCENTRICITY2 * EQUATOR * np.cos(reduced) ** 3,
     )
     return np.stack([np.rad2deg(np.arctan2(y, x)), np.rad2deg(lat)], axis=-1)
 
 
 def to_local(lonlat: Floats, origin: Floats) -> Floats:
-    """Where places are seen from `origin`: metres ``(..., 3)`` to the east, to the north and up, on its tangent plane.
+    """Meters east, north and up ``(..., 3)`` of places, on the tangent plane at `origin`.
 
-    lonlat, origin: ``(..., 2)`` in degrees; they broadcast. On the plane, distances from the origin are short by 4 m at
-    100 km and by 4 km at 1000 km; `arc` of the length of all three metres is right.
+    Args:
+        lonlat: ``(..., 2)`` in degrees.
+        origin: ``(..., 2)`` in degrees; broadcasts with `lonlat`.
+
+    On the plane, distances from the origin are short by 4 m at 100 km and by 4 km at 1000 km; `arc`
+    of the length of all three components corrects this.
     """
     x, y, z = np.moveaxis(to_ecef(lonlat) - to_ecef(origin), -1, 0)
-    lon = np.deg2rad(origin[..., 0])
-    lat = np.deg2rad(origin[..., 1])
+    lon, lat = np.moveaxis(np.deg2rad(origin), -1, 0)
     outward = x * np.cos(lon) + y * np.sin(lon)
     east = y * np.cos(lon) - x * np.sin(lon)
     north = z * np.cos(lat) - outward * np.sin(lat)
-    return np.stack([east, north, outward * np.cos(lat) + z * np.sin(lat)], axis=-1)
+    up = outward * np.cos(lat) + z * np.sin(lat)
+    return np.stack([east, north, up], axis=-1)
 
 
 def arc(chord: Floats) -> Floats:
-    """Distance in metres along the ground for straight lines through the Earth, also in metres."""
+    """Distance along the ground for straight lines through the Earth, both in meters."""
     half: Floats = np.arcsin(np.minimum(chord / (2 * RADIUS), 1))
     return 2 * RADIUS * half
 
 
 def bearing(local: Floats) -> Floats:
-    """Direction of ``(..., 2 or 3)`` metres (east, north): radians clockwise from north, NaN for no movement."""
-    still = (local[..., 0] == 0) & (local[..., 1] == 0)
-    return np.where(still, np.nan, np.arctan2(local[..., 0], local[..., 1]))
+    """Direction of ``(..., 2 or 3)`` meters (east, north, ...): radians clockwise from north.
+
+    NaN where nothing moves.
+    """
+    east = local[..., 0]
+    north = local[..., 1]
+    still = (east == 0) & (north == 0)
+    return np.where(still, np.nan, np.arctan2(east, north))
 
 
 def wrap(angle: Floats) -> Floats:

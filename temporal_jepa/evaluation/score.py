@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..checkpoint import from_pretrained
 from ..config import Pool
 from ..data.sequences import Sequences
-from ..data.video import shrunk
+from ..data.video import pool_frames
 from ..embed import check_channels, embed_sequences, embed_tokens
 from ..files import BUNDLED, GENERAL, folder_of, read_config
 from ..model.jepa import TemporalJEPA, random_init_like
@@ -77,7 +77,7 @@ def score(
     if kind == "attentive":
         result["scores"] = _attentive_scores(encoders, train, test, seed)
         return result
-    features = probes.controls(shrunk(train).values, shrunk(test).values, seed)
+    features = probes.controls(pool_frames(train).values, pool_frames(test).values, seed)
     minirocket = features.pop("MiniRocket", None)
     for name, encoder in encoders.items():
         features[name] = (
@@ -176,5 +176,5 @@ def _attentive_scores(
 
 def _value_tokens(sequences: Sequences) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     """Timesteps as tokens: values `(n, N, channels)`, 0 where missing, and observed `(n, N)`."""
-    values = shrunk(sequences).batch(range(len(sequences)))
+    values = pool_frames(sequences).batch(range(len(sequences)))
     return np.nan_to_num(values), np.asarray(~np.isnan(values).all(-1))

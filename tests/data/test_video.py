@@ -1,4 +1,4 @@
-"""Video files, folders of pictures and arrays of frames."""
+"""Video files, folders of image files and arrays of frames."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ import numpy.typing as npt
 import pytest
 
 from temporal_jepa.cli import main as cli
-from temporal_jepa.data import Sequences, ffmpeg, read, video
-from temporal_jepa.data.ffmpeg import Clock, Target, region_of, sampled
-from temporal_jepa.data.video import shrunk
+from temporal_jepa.data import Sequences, read, video
+from temporal_jepa.data.ffmpeg import Clock, FrameFormat, read_info, resample
+from temporal_jepa.data.video import find_videos, pool_frames
 from temporal_jepa.training import run as runs
 from temporal_jepa.training.initial import channel_statistics
 
 av = pytest.importorskip("av")
 
-Pictures = npt.NDArray[np.uint8]
+Frames = npt.NDArray[np.uint8]
 Moment = namedtuple("Moment", "time")
-STEP = 8  # picture k of `ramp` has k times this brightness: which one was taken can be read off
+STEP = 8  # frame k of `ramp` has k times this brightness, so values tell which one was taken
 
 
-def ramp(n: int, height: int = 32, width: int = 48) -> Pictures:
-    """Pictures of one brightness each, ``(n, height, width, 3)``."""
+def ramp(n: int, height: int = 32, width: int = 48) -> Frames:
+    """Frames of one brightness each, ``(n, height, width, 3)``."""
     levels = (np.arange(n) * STEP % 256).astype(np.uint8)
     return np.broadcast_to(levels[:, None, None, None], (n, height, width, 3)).copy()
 
 
-def film(
+def write_video(
     path: Path,
-    pictures: Pictures,
+    frames: Frames,
     fps: int = 8,
     stamps: list[int] | None = None,
     codec: str = "ffv1",
     form: str = "bgr0",
 ) -> Path:
-    """A film of RGB or gray pictures, lossless by default. stamps: when each is shown, in thousandths of a second."""
+    """Write a video of RGB or gray frames, lossless by default; `stamps` are in milliseconds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=fps)
-        stream.height, stream.width, stream.pix_fmt = *pictures.shape[1:3], form
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], form
         stream.codec_context.time_base = Fraction(1, 1000 if stamps else fps)
-        for k, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, "rgb24" if picture.ndim == 3 else "gray")
+        for k, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(pixels, "rgb24" if pixels.ndim == 3 else "gray")
             frame.pts = stamps[k] if stamps else k
             frame.time_base = stream.codec_context.time_base
             container.mux(stream.encode(frame))
@@ -60,8 +60,8 @@ def film(
     return path
 
 
-def picture(path: Path, pixels: Pictures) -> Path:
-    """A PNG file."""
+def write_image(path: Path, pixels: Frames) -> Path:
+    """Write a PNG file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     form = "rgb24" if pixels.ndim == 3 else "gray"
     coder: Any = av.CodecContext.create("png", "w")
@@ -73,7 +73,7 @@ def picture(path: Path, pixels: Pictures) -> Path:
     return path
 
 
-def sound(path: Path) -> Path:
+def sound(path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("aac", rate=44100)
         for k in range(8):
@@ -82,23 +82,22 @@ def sound(path: Path) -> Path:
             frame.pts = 1024 * k
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    return path
 
 
 def levels(sequences: Sequences, i: int = 0) -> list[int]:
-    """Which picture of `ramp` each frame shows."""
+    """Which frame of `ramp` each frame shows."""
     return [round(float(x.mean()) / STEP) for x in sequences.values[i]]
 
 
-def noise(*shape: int) -> Pictures:
+def noise(*shape: int) -> Frames:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-# What a film becomes.
+# What a video becomes.
 
 
-def test_a_film_is_clips_of_sixteen_frames_in_bytes(tmp_path: Path) -> None:
-    found = read(film(tmp_path / "a.mkv", ramp(30)))
+def test_a_video_is_clips_of_sixteen_frames_in_uint8(tmp_path: Path) -> None:
+    found = read(write_video(tmp_path / "a.mkv", ramp(30)))
     assert found.frame == (64, 64, 3)
     assert found.ids == ["a.mkv@0"]
     assert found.values[0].shape == (16, 64 * 64 * 3)
@@ -107,11 +106,11 @@ def test_a_film_is_clips_of_sixteen_frames_in_bytes(tmp_path: Path) -> None:
     assert found.times is not None
     assert found.times[0][:3].tolist() == [0.0, 0.125, 0.25]
     assert found.batch([0]).max() == pytest.approx(15 * STEP / 255)
-    assert "1 film, 30 pictures, 48x32, ffv1, 8 a second, 3.8 s" in found.notes
+    assert "1 video, 30 frames, 48x32, ffv1, 8 frames per second, 3.8 s" in found.notes
 
 
 def test_window_and_stride_cut_clips(tmp_path: Path) -> None:
-    found = read(film(tmp_path / "a.mkv", ramp(10)), window=4, stride=3)
+    found = read(write_video(tmp_path / "a.mkv", ramp(10)), window=4, stride=3)
     assert found.ids == ["a.mkv@0", "a.mkv@3", "a.mkv@6"]
     assert levels(found, 1) == [3, 4, 5, 6]
 
@@ -132,32 +131,29 @@ def test_window_and_stride_cut_clips(tmp_path: Path) -> None:
 def test_frames_come_at_a_rate(
     tmp_path: Path, rate: int, fps: float | None, taken: list[int]
 ) -> None:
-    found = read(film(tmp_path / "a.mkv", ramp(24), rate), fps=fps, window=len(taken))
+    found = read(write_video(tmp_path / "a.mkv", ramp(24), rate), fps=fps, window=len(taken))
     assert levels(found) == taken
 
 
-def test_an_unsteady_film_goes_by_its_timestamps(tmp_path: Path) -> None:
+def test_an_unsteady_video_goes_by_its_timestamps(tmp_path: Path) -> None:
     stamps = [0, 100, 200, 300, 400, 1000, 1100, 1700]
-    found = read(film(tmp_path / "a.mkv", ramp(8), stamps=stamps), fps=5, window=9)
+    found = read(write_video(tmp_path / "a.mkv", ramp(8), stamps=stamps), fps=5, window=9)
     assert levels(found) == [0, 2, 4, 4, 5, 5, 6, 6, 7]
     assert "unsteady" in found.notes[0]
 
 
-def test_sampling_takes_the_nearest_frame_in_time() -> None:
+def test_resample_takes_the_nearest_frame_in_time() -> None:
     moments = [Moment(t) for t in (0.0, 0.34, 0.66, 1.0, 1.34)]  # rounded thirds
-    taken = [(frame.time, times) for frame, times in sampled(moments, Clock(1 / 3), fps=3.0)]
-    assert taken == [(0.0, 1), (0.34, 1), (0.66, 1), (1.0, 1), (1.34, 1)]
-    assert [times for _, times in sampled(moments, Clock(1 / 3), fps=6.0)] == [
-        2,
-        2,
-        1,
-        3,
-        1,
-    ]  # of two, the earlier
-    assert [frame.time for frame, _ in sampled(moments, Clock(1 / 3), fps=1.0)] == [0.0, 1.0]
+
+    def taken(fps: float) -> list[tuple[float, int]]:
+        return [(frame.time, n) for frame, n in resample(moments, Clock(1 / 3), fps)]
+
+    assert taken(3.0) == [(0.0, 1), (0.34, 1), (0.66, 1), (1.0, 1), (1.34, 1)]
+    assert [n for _, n in taken(6.0)] == [2, 2, 1, 3, 1]  # of two equally near, the earlier
+    assert taken(1.0) == [(0.0, 1), (1.0, 1)]
 
 
-def test_a_clock_never_runs_back() -> None:
+def test_a_clock_never_runs_backwards() -> None:
     clock = Clock(0.1)
     assert [round(clock(t), 3) for t in (5.0, 5.1, 5.3, 5.2, None, 5.5)] == [
         0,
@@ -169,7 +165,7 @@ def test_a_clock_never_runs_back() -> None:
     ]
     assert round(clock(1.0), 3) == 0.6  # the stamps start again
     assert round(clock(1.1), 3) == 0.7
-    assert clock(1e9) == pytest.approx(60.7)  # a picture stays for a minute at most
+    assert clock(1e9) == pytest.approx(60.7)  # a frame is shown for a minute at most
 
 
 @pytest.mark.parametrize(
@@ -182,12 +178,12 @@ def test_a_clock_never_runs_back() -> None:
     ],
 )
 def test_region(region: Any, shape: tuple[int, int, int], expected: tuple[int, ...]) -> None:
-    assert region_of(640, 480, Target(8.0, shape, region)) == expected
+    assert FrameFormat(8.0, shape, region).crop(640, 480) == expected
 
 
 def test_resize_and_region_by_name(tmp_path: Path) -> None:
     pixels = noise(16, 24, 40, 3)
-    path = film(tmp_path / "a.mkv", pixels)
+    path = write_video(tmp_path / "a.mkv", pixels)
     exact = read(path, resize="10x6", region="10x6+3+8")
     assert exact.frame == (6, 10, 3)
     assert (exact.values[0].reshape(16, 6, 10, 3) == pixels[:, 8:14, 3:13]).all()
@@ -203,21 +199,21 @@ def test_resize_and_region_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "form", ["yuv420p", "yuv420p10le", "yuv422p12le", "yuv444p16le", "gbrp10le", "bgra"]
 )
-def test_colours_of_every_depth(tmp_path: Path, form: str) -> None:
+def test_colors_of_every_depth(tmp_path: Path, form: str) -> None:
     pixels = np.broadcast_to(
         np.array([200, 100, 50], np.uint8), (16, 30, 44, 3)
     ).copy()  # cut at an odd place: 7
-    found = read(film(tmp_path / "a.mkv", pixels, form=form))
+    found = read(write_video(tmp_path / "a.mkv", pixels, form=form))
     assert abs(found.values[0].reshape(-1, 3).astype(int) - [200, 100, 50]).max() <= 2
 
 
 def test_gray_stays_gray(tmp_path: Path) -> None:
-    film(tmp_path / "c" / "a.mkv", ramp(16)[..., 0], form="gray")
+    write_video(tmp_path / "c" / "a.mkv", ramp(16)[..., 0], form="gray")
     found = read(tmp_path / "c")
     assert found.frame == (64, 64, 1)
     assert levels(found) == list(range(16))
-    film(tmp_path / "c" / "b.mkv", ramp(16))
-    assert read(tmp_path / "c").frame == (64, 64, 3)  # one with colours: all have three channels
+    write_video(tmp_path / "c" / "b.mkv", ramp(16))
+    assert read(tmp_path / "c").frame == (64, 64, 3)  # one in color: all have three channels
 
 
 def turned(path: Path, degrees: int) -> None:
@@ -232,10 +228,10 @@ def turned(path: Path, degrees: int) -> None:
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_a_film_is_put_upright(tmp_path: Path, degrees: int) -> None:
+def test_a_rotated_video_is_put_upright(tmp_path: Path, degrees: int) -> None:
     pixels = np.zeros((16, 32, 64, 3), np.uint8)
     pixels[:, :16, :32] = 255  # the upper left quarter
-    path = film(tmp_path / "a.mp4", pixels, codec="mpeg4", form="yuv420p")
+    path = write_video(tmp_path / "a.mp4", pixels, codec="mpeg4", form="yuv420p")
     turned(path, degrees)
     upright = read(path, resize="2x4" if degrees != 180 else "4x2", region="none")
     assert upright.frame is not None
@@ -256,7 +252,7 @@ def test_a_film_is_put_upright(tmp_path: Path, degrees: int) -> None:
     ],
 )
 def test_kinds_of_files(tmp_path: Path, name: str, codec: str, form: str) -> None:
-    found = read(film(tmp_path / name, ramp(50), fps=25, codec=codec, form=form))
+    found = read(write_video(tmp_path / name, ramp(50), fps=25, codec=codec, form=form))
     assert found.ids == [f"{name}@0"]
     assert (
         np.diff(found.values[0].mean(axis=1)[:10].astype(float)) > STEP
@@ -266,9 +262,9 @@ def test_kinds_of_files(tmp_path: Path, name: str, codec: str, form: str) -> Non
 # Folders and arrays.
 
 
-def test_a_folder_of_films_with_labels(tmp_path: Path) -> None:
+def test_a_folder_of_videos_with_labels(tmp_path: Path) -> None:
     for name, size in {"walk/b10.mkv": 32, "walk/b2.mkv": 40, "run/a.avi": 48}.items():
-        film(tmp_path / name, ramp(16, size, size))
+        write_video(tmp_path / name, ramp(16, size, size))
     (tmp_path / ".hidden").write_text("x")
     found = read(tmp_path)
     assert found.ids == ["run/a.avi@0", "walk/b2.mkv@0", "walk/b10.mkv@0"]
@@ -278,10 +274,9 @@ def test_a_folder_of_films_with_labels(tmp_path: Path) -> None:
     assert "labels are the names of the inner folders" in found.notes
 
 
-def test_pictures_are_a_film_in_the_order_of_their_numbers(tmp_path: Path) -> None:
-    pictures = ramp(12)
-    for k, pixels in enumerate(pictures):
-        picture(tmp_path / "clip" / f"frame{k}.png", pixels)
+def test_image_files_are_a_video_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for k, pixels in enumerate(ramp(12)):
+        write_image(tmp_path / "clip" / f"frame{k}.png", pixels)
     found = read(tmp_path / "clip")
     assert found.ids == ["clip@0"]
     assert levels(found) == list(range(12))
@@ -289,19 +284,19 @@ def test_pictures_are_a_film_in_the_order_of_their_numbers(tmp_path: Path) -> No
     assert any("fps is not used" in note for note in read(tmp_path / "clip", fps=2).notes)
 
 
-def test_folders_of_folders_of_pictures(tmp_path: Path) -> None:
+def test_folders_of_folders_of_images(tmp_path: Path) -> None:
     for name in ("up/one", "up/two", "down/three"):
         for k in range(3):
-            picture(tmp_path / name / f"{k}.png", ramp(3)[k, ..., 0])
-    films = read(tmp_path / "up")
-    assert (films.ids, films.labels, films.frame) == (["one@0", "two@0"], None, (64, 64, 1))
+            write_image(tmp_path / name / f"{k}.png", ramp(3)[k, ..., 0])
+    plain = read(tmp_path / "up")
+    assert (plain.ids, plain.labels, plain.frame) == (["one@0", "two@0"], None, (64, 64, 1))
     labelled = read(tmp_path)
     assert labelled.ids == ["down/three@0", "up/one@0", "up/two@0"]
     assert labelled.labels is not None
     assert labelled.labels.tolist() == ["down", "up", "up"]
 
 
-def test_arrays_of_pictures(tmp_path: Path) -> None:
+def test_arrays_of_frames(tmp_path: Path) -> None:
     clips = noise(3, 20, 8, 10, 3)
     np.savez(tmp_path / "a.npz", X=clips, y=["a", "b", "a"])
     found = read(tmp_path / "a.npz")
@@ -313,16 +308,13 @@ def test_arrays_of_pictures(tmp_path: Path) -> None:
     gray = read(clips[..., 0])
     assert gray.frame == (8, 10, 1)
     one = read(clips[0])
-    assert (one.frame, len(one), one.lengths[0]) == (
-        (8, 10, 3),
-        1,
-        16,
-    )  # a film (time, rows, columns, channels) is cut
+    assert (one.frame, len(one)) == ((8, 10, 3), 1)
+    assert one.lengths[0] == 16  # one video (time, rows, columns, channels) is cut
     assert read(clips[0, ..., 0], layout="video").frame == (8, 10, 1)
     assert read(clips[0, :, :, :, 0].astype(float), layout="video").values[0].dtype == np.uint8
 
 
-def test_numbers_of_pictures_are_understood() -> None:
+def test_the_range_of_frames_is_understood() -> None:
     clips = noise(2, 6, 8, 10, 3)
     bright = read(clips / 255)
     assert bright.values[0].dtype == np.float32
@@ -359,7 +351,7 @@ def test_frames_lie_in_a_map_that_leaves_no_file(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    clips = read(film(tmp_path / "a.mkv", noise(40, 32, 48, 3)), resize=16, window=4)
+    clips = read(write_video(tmp_path / "a.mkv", noise(40, 32, 48, 3)), resize=16, window=4)
     assert not list((tmp_path / "temporary").iterdir())
     base = clips.values[0]
     parts = clips.windows(2).select([3, 0]).values
@@ -375,7 +367,7 @@ def test_frames_lie_in_a_map_that_leaves_no_file(
     assert (clips.values[0] == before).all()
 
 
-def test_no_consumer_copies_a_whole_set_of_films_to_numbers(
+def test_no_consumer_copies_a_whole_set_of_videos_to_float(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import tracemalloc
@@ -396,11 +388,13 @@ def test_no_consumer_copies_a_whole_set_of_films_to_numbers(
     assert peak < 2**23, f"{peak / 2**20:.0f} MB"
 
 
-def test_the_same_film_gives_the_same_frames(
+def test_the_same_video_gives_the_same_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for k in range(3):
-        film(tmp_path / "c" / f"{k}.mp4", noise(40, 64, 64, 3), 24, codec="mpeg4", form="yuv420p")
+        write_video(
+            tmp_path / "c" / f"{k}.mp4", noise(40, 64, 64, 3), 24, codec="mpeg4", form="yuv420p"
+        )
     once = read(tmp_path / "c", resize=16)
     monkeypatch.setattr(video, "CORES", 1)
     again = read(tmp_path / "c", resize=16)
@@ -409,14 +403,14 @@ def test_the_same_film_gives_the_same_frames(
     assert once.notes == again.notes
 
 
-def test_pictures_shrink_to_the_mean_of_their_parts() -> None:
+def test_frames_are_averaged_over_a_grid() -> None:
     clips = Sequences([*noise(2, 5, 16 * 24 * 3)], frame=(16, 24, 3))  # type: ignore[list-item]
-    small = shrunk(clips)
+    small = pool_frames(clips)
     assert small.frame == (8, 8, 3)
     expected = clips.values[1].reshape(5, 8, 2, 8, 3, 3).mean((2, 4)) / 255
     assert np.allclose(small.values[1].reshape(5, 8, 8, 3), expected, atol=1e-6)
     plain = Sequences([np.zeros((4, 2), np.float32)])
-    assert shrunk(plain) is plain
+    assert pool_frames(plain) is plain
 
 
 # What is refused, and what is read in part.
@@ -431,7 +425,7 @@ def empty(path: Path) -> None:
 
 
 def text(path: Path) -> None:
-    path.write_text("no film\n" * 500)
+    path.write_text("no video\n" * 500)
 
 
 def cut_in_half(path: Path) -> None:
@@ -443,31 +437,33 @@ def cut_in_half(path: Path) -> None:
     ("spoil", "message"),
     [
         (empty, "the file is empty"),
-        (text, "not a film that FFmpeg can read"),
-        (spoil_header, "not a film that FFmpeg can read"),
+        (text, "FFmpeg cannot read it as a video"),
+        (spoil_header, "FFmpeg cannot read it as a video"),
         (cut_in_half, "is it damaged or cut short?"),
-        (sound, "it holds sound and no pictures"),
+        (sound, "it contains sound but no frames"),
     ],
 )
-def test_what_is_no_film_says_so(
+def test_a_file_that_is_not_a_video_is_refused(
     tmp_path: Path, spoil: Callable[[Path], object], message: str
 ) -> None:
-    path = film(tmp_path / "c" / "bad.mp4", noise(30, 64, 64, 3), codec="mpeg4", form="yuv420p")
+    path = write_video(
+        tmp_path / "c" / "bad.mp4", noise(30, 64, 64, 3), codec="mpeg4", form="yuv420p"
+    )
     spoil(path)
     with pytest.raises(ValueError, match=message) as caught:
         read(path)
     assert str(caught.value).startswith(f"{path}: ")
     with pytest.raises(ValueError, match=message):
         read(tmp_path / "c")
-    film(tmp_path / "c" / "good.mkv", ramp(16))
+    write_video(tmp_path / "c" / "good.mkv", ramp(16))
     found = read(tmp_path / "c")
     assert found.ids == ["good.mkv@0"]
     assert any(note.startswith("damaged: ") and message in note for note in found.notes)
-    assert "1 of 2 films are left out" in found.notes
+    assert "1 of 2 videos are left out" in found.notes
 
 
-def test_what_decodes_of_a_film_cut_short_is_kept(tmp_path: Path) -> None:
-    path = film(tmp_path / "a.mkv", noise(48, 32, 32, 3))
+def test_what_decodes_of_a_video_cut_short_is_kept(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mkv", noise(48, 32, 32, 3))
     whole = read(path, window=1)
     cut_in_half(path)
     part = read(path, window=1)
@@ -476,8 +472,8 @@ def test_what_decodes_of_a_film_cut_short_is_kept(tmp_path: Path) -> None:
     assert any("s are missing after" in note and "is it cut short?" in note for note in part.notes)
 
 
-def test_damage_in_the_middle_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = film(tmp_path / "a.avi", noise(60, 64, 64, 3), codec="mpeg4", form="yuv420p")
+def test_damage_in_the_middle_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "a.avi", noise(60, 64, 64, 3), codec="mpeg4", form="yuv420p")
     data = bytearray(path.read_bytes())
     rng = np.random.default_rng(0)
     for place in rng.integers(len(data) // 4, len(data) * 3 // 4, 300):
@@ -486,13 +482,13 @@ def test_damage_in_the_middle_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     found = [read(path) for _ in range(4)]
     monkeypatch.setattr(video, "CORES", 1)
     found.append(read(path))
-    assert any("x damaged picture" in note for note in found[0].notes)
+    assert any("x damaged frame" in note for note in found[0].notes)
     assert len({runs.facts(sequences)["digest"] for sequences in found}) == 1
 
 
-def test_a_damaged_picture_is_passed_over(tmp_path: Path) -> None:
+def test_a_damaged_image_is_left_out(tmp_path: Path) -> None:
     for k, pixels in enumerate(ramp(6)):
-        picture(tmp_path / "c" / f"{k}.png", pixels)
+        write_image(tmp_path / "c" / f"{k}.png", pixels)
     empty(tmp_path / "c" / "0.png")
     text(tmp_path / "c" / "3.png")
     found = read(tmp_path / "c")
@@ -509,59 +505,57 @@ def test_a_damaged_picture_is_passed_over(tmp_path: Path) -> None:
         ({"fps": float("nan")}, "fps must be"),
         ({"region": "1x5+0+0"}, "region='1x5"),
         ({"region": "left"}, "region='left': expected none, center or WIDTHxHEIGHT"),
-        ({"region": "40x40+0+0"}, r"region=40x40\+0\+0 .* does not fit into its pictures of 48x32"),
+        ({"region": "40x40+0+0"}, r"region=40x40\+0\+0 .* does not fit .* 48x32"),
         ({"id": "track"}, "id: for tables only"),
         ({"layout": "wide"}, "layout: for tables only"),
         ({"stride": 3}, "stride=3 needs window="),
     ],
 )
 def test_wrong_options(tmp_path: Path, options: dict[str, Any], message: str) -> None:
-    path = film(tmp_path / "a.mkv", ramp(20))
+    path = write_video(tmp_path / "a.mkv", ramp(20))
     with pytest.raises(ValueError, match=message):
         read(path, **options)
 
 
-def test_options_of_films_are_for_films() -> None:
-    with pytest.raises(
-        ValueError, match="fps, resize: for video files and folders of pictures only"
-    ):
+def test_options_of_video_are_for_video() -> None:
+    with pytest.raises(ValueError, match="fps, resize: for video"):
         read(np.zeros((4, 100)), fps=3, resize=32)
 
 
 def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
-    film(tmp_path / "a.mkv", ramp(16))
+    write_video(tmp_path / "a.mkv", ramp(16))
     for name in ("one", "two", "three"):  # were they followed, there would be 3 ** 40 files
         (tmp_path / name).symlink_to(tmp_path, target_is_directory=True)
     assert read(tmp_path).ids == ["a.mkv@0"]
 
 
 def test_folders_that_mix(tmp_path: Path) -> None:
-    film(tmp_path / "a.mkv", ramp(16))
-    film(tmp_path / "z.mkv", ramp(16))
-    picture(tmp_path / "b.png", ramp(1)[0])
-    with pytest.raises(ValueError, match=r"expected only videos, but found b\.png; move them away"):
+    write_video(tmp_path / "a.mkv", ramp(16))
+    write_video(tmp_path / "z.mkv", ramp(16))
+    write_image(tmp_path / "b.png", ramp(1)[0])
+    with pytest.raises(ValueError, match=r"of one kind .* found b\.png"):
         read(tmp_path)
     (tmp_path / "b.png").unlink()
-    film(tmp_path / "walk" / "c.mkv", ramp(16))
+    write_video(tmp_path / "walk" / "c.mkv", ramp(16))
     with pytest.raises(
         ValueError, match="all of them in inner folders that are labels, got some in"
     ):
         read(tmp_path)
 
 
-def test_a_picture_among_tables_makes_no_film(tmp_path: Path) -> None:
+def test_an_image_among_tables_makes_no_video(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / f"{name}.csv").write_text("v\n1\n2\n")
     assert len(read(tmp_path)) == 2
-    picture(tmp_path / "plot.png", ramp(1)[0])
+    write_image(tmp_path / "plot.png", ramp(1)[0])
     with pytest.raises(ValueError, match=r"only files with one series each .*found plot.png"):
         read(tmp_path)
 
 
-def test_a_full_disk_is_told_before_decoding(
+def test_a_full_disk_is_noticed_before_decoding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = film(tmp_path / "a.mkv", ramp(16))
+    path = write_video(tmp_path / "a.mkv", ramp(16))
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
     with pytest.raises(
@@ -572,7 +566,7 @@ def test_a_full_disk_is_told_before_decoding(
 
 
 def test_without_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = film(tmp_path / "a.mp4", ramp(16), codec="mpeg4", form="yuv420p")
+    path = write_video(tmp_path / "a.mp4", ramp(16), codec="mpeg4", form="yuv420p")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
         ModuleNotFoundError, match=r"reading .mp4 needs PyAV: pip install 'temporal-jepa\[video\]'"
@@ -580,11 +574,11 @@ def test_without_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read(path)
 
 
-def test_one_film_that_fails_stops_the_others(
+def test_one_video_that_fails_stops_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for k in range(3):
-        film(tmp_path / f"{k}.mkv", ramp(16, 32 + 16 * (k == 1)))
+        write_video(tmp_path / f"{k}.mkv", ramp(16, 32 + 16 * (k == 1)))
     with pytest.raises(ValueError, match=r"0.mkv: region=48x48"):
         read(tmp_path, region="48x48+0+0")
     asked: list[str] = []
@@ -600,25 +594,26 @@ def test_one_film_that_fails_stops_the_others(
     assert asked == ["once"]
 
 
-def test_a_film_of_changing_size(tmp_path: Path) -> None:
+def test_a_video_of_changing_size(tmp_path: Path) -> None:
     both = b""
     for size in (32, 64):
-        path = film(
+        path = write_video(
             tmp_path / f"{size}.mpg", ramp(64, size, size), 25, codec="mpeg2video", form="yuv420p"
         )
         both += path.read_bytes()
     (tmp_path / "both.mpg").write_bytes(both)
     found = read(tmp_path / "both.mpg", fps=25, window=128)
     assert found.values[0].shape == (128, 64 * 64 * 3)
-    assert ffmpeg.survey([tmp_path / "both.mpg"], False).pictures == 128
+    (source,) = find_videos(tmp_path / "both.mpg")
+    assert read_info(source).frames == 128
 
 
-def test_a_run_on_films_reads_later_films_in_its_way(
+def test_a_run_on_videos_reads_later_videos_in_its_way(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("walk/a.mkv", "run/b.mkv"):
-        film(tmp_path / "clips" / name, noise(48, 24, 24, 3))
-    other = film(tmp_path / "other.mkv", noise(16, 24, 24, 3))
+        write_video(tmp_path / "clips" / name, noise(48, 24, 24, 3))
+    other = write_video(tmp_path / "other.mkv", noise(16, 24, 24, 3))
     tiny = [
         "--steps",
         "2",
@@ -636,12 +631,12 @@ def test_a_run_on_films_reads_later_films_in_its_way(
     folder = str(tmp_path / "clips")
     run = str(tmp_path / "run")
     assert cli.main(["pretrain", "--data", folder, "--resize", "16", "--out", run, *tiny]) == 0
-    assert f"{folder}: decoding its films, once" in capsys.readouterr().out
+    assert f"{folder}: decoding its videos, once" in capsys.readouterr().out
     stored = json.loads((tmp_path / "run" / "config.json").read_text("utf-8"))
     assert stored["data"]["options"] == {
         "resize": "16",
         "fps": 8.0,
-    }  # so that later films are read at this rate
+    }  # so that later videos are read at this rate
     assert stored["data"]["channels"] == []  # not the names of 768 pixels
     assert stored["model"]["frame"] == [16, 16, 3]
     assert cli.main(["embed", run, str(other)]) == 0
