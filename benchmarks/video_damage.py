@@ -1,9 +1,10 @@
-"""Does a damaged film give the same frames at every reading, and never a crash?
+"""Does a damaged video give the same frames at every reading, and never a crash?
 
 python benchmarks/video_damage.py [--files 240] [--seed 0]
 
-Makes a film of each of twelve kinds of file, changes up to 200 random bytes of each copy (of every second one in the
-header too), cuts every fifth short, and reads it with one core, with two, and with two again.
+Makes a video of each of twelve kinds of file, changes up to 200 random bytes of each copy (of every
+second one in the header too), cuts every fifth short, and reads it with one core, with two, and
+with two again.
 """
 
 import argparse
@@ -37,7 +38,7 @@ KINDS = {
 
 
 def make(path: Path, codec: str, form: str) -> bytes:
-    """120 pictures of noise that drifts."""
+    """120 frames of noise that drifts."""
     noise = np.random.default_rng(0).integers(0, 256, (96, 400, 3), dtype=np.uint8)
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=24)
@@ -88,18 +89,18 @@ def main() -> None:
     counts = {"read": 0, "refused": 0, "differ": 0}
     longest = 0.0
     with tempfile.TemporaryDirectory() as folder:
-        films = {name: make(Path(folder, name), *kind) for name, kind in KINDS.items()}
+        videos = {name: make(Path(folder, name), *kind) for name, kind in KINDS.items()}
         for k in range(options.files):
             path = Path(folder, "damaged").with_suffix(Path(names[k % len(names)]).suffix)
-            path.write_bytes(damaged(films[names[k % len(names)]], k, rng))
+            path.write_bytes(damaged(videos[names[k % len(names)]], k, rng))
             began = time.perf_counter()
             outcomes = [outcome(path, cores) for cores in (1, 2, 2)]
             longest = max(longest, time.perf_counter() - began)
             counts["refused" if outcomes[0].startswith("refused") else "read"] += 1
             counts["differ"] += len(set(outcomes)) > 1
     print(
-        f"{counts['read']} read, {counts['refused']} refused, {counts['differ']} differ between readings; "
-        f"the longest three readings took {longest:.1f} s"
+        f"{counts['read']} read, {counts['refused']} refused, {counts['differ']} differ between "
+        f"readings; the longest three readings took {longest:.1f} s"
     )
 
 

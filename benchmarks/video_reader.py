@@ -1,15 +1,16 @@
-"""How much memory and time does a long film take, and how fast are its clips fed to training?
+"""How much memory and time does a long video take, and how fast are its clips fed to training?
 
-python benchmarks/video_reader.py [--hours 2] [--film FILE] [--workers]
+python benchmarks/video_reader.py [--hours 2] [--video FILE] [--workers]
 
-Makes a film of drifting noise (24 pictures a second, 160 x 120, H.264, a key picture every 250), or takes --film. A
-fresh process reads it with the defaults and draws every clip twice in random order, in batches of 32: once from the
-map, as training does; and 100 clips by decoding each at its access (open, seek, decode, scale), which is what the map
-is instead of. Memory is the process's own (RssAnon, sampled) and with the pages of the map (VmHWM), which the system
-may take back.
+Makes a video of drifting noise (24 frames per second, 160 x 120, H.264, a key frame every 250), or
+takes --video. A fresh process reads it with the defaults and draws every clip twice in random
+order, in batches of 32, from the memory map as training does. For comparison it draws 100 clips by
+decoding each at its access (open, seek, decode, scale). Memory is the process's own (RssAnon,
+polled) and with the pages of the map (VmHWM), which the system may take back.
 
---workers makes 12 films of 100 seconds instead and reads them with one thread, with two (what the reader does on two
-cores) and with two processes of one thread each, started beforehand; rounds are interleaved.
+--workers makes 12 videos of 100 seconds instead and reads them with one thread, with two (what the
+reader does on two cores) and with two processes of one thread each, started beforehand; rounds are
+interleaved.
 """
 
 import argparse
@@ -33,7 +34,7 @@ WIDTH = 160
 
 
 def make(path: Path, hours: float) -> None:
-    """Noise that drifts over the picture, another one every ten seconds."""
+    """Noise that drifts over the frame, another one every ten seconds."""
     rng = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(
@@ -47,8 +48,8 @@ def make(path: Path, hours: float) -> None:
                 coarse = rng.integers(0, 256, (HEIGHT // 8, WIDTH // 8 + 60, 3), dtype=np.uint8)
                 scene = coarse.repeat(8, axis=0).repeat(8, axis=1)
             left = 2 * (k % 240)
-            picture = np.ascontiguousarray(scene[:, left : left + WIDTH])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+            pixels = np.ascontiguousarray(scene[:, left : left + WIDTH])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
         container.mux(stream.encode())
 
 
@@ -59,18 +60,18 @@ def memory(name: str) -> float:
 
 
 def accessed(path: str, start: float, frames: int, fps: float) -> int:
-    """Decode the clip that starts at `start` seconds: what a reader without a map does for each sample."""
-    from temporal_jepa.data.ffmpeg import Clock, Target, _Fit, sampled
+    """Decode the clip that starts at `start` seconds, as a reader without a map would."""
+    from temporal_jepa.data.ffmpeg import Clock, FrameFormat, _Resizer, resample
 
-    fit = _Fit(Target(fps, (64, 64, 3), "center"), Path(path), [])
+    resize = _Resizer(FrameFormat(fps, (64, 64, 3), "center"), Path(path), [])
     count = 0
     with av.open(path) as container:
         stream = container.streams.video[0]
         container.seek(int(start / stream.time_base), stream=stream)
         wanted = (frame for frame in container.decode(stream) if frame.time >= start - 1e-6)
-        for picture, times in sampled(wanted, Clock(1 / RATE), fps):
-            fit(picture)
-            count += times
+        for frame, repeats in resample(wanted, Clock(1 / RATE), fps):
+            resize(frame)
+            count += repeats
             if count >= frames:
                 break
     return count
@@ -119,7 +120,7 @@ def measure(path: str) -> dict[str, float]:
 
 
 def read_alone(paths: list[Path]) -> int:
-    """Read films one after the other on one thread."""
+    """Read videos one after the other on one thread."""
     from temporal_jepa.data import read, video
 
     video.CORES = 1
@@ -132,17 +133,17 @@ def compare_workers(folder: Path, rounds: int = 7) -> None:
 
     for k in range(12):
         make(folder / f"{k}.mp4", 100 / 3600)
-    films = sorted(folder.iterdir())
+    videos = sorted(folder.iterdir())
     seconds = np.zeros((rounds, 3))
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-        list(pool.map(read_alone, [films[:1], films[1:2]]))
+        list(pool.map(read_alone, [videos[:1], videos[1:2]]))
         for row in seconds:
             for place, cores in enumerate((1, 2)):
                 video.CORES, began = cores, time.perf_counter()
                 read(folder)
                 row[place] = time.perf_counter() - began
             began = time.perf_counter()
-            list(pool.map(read_alone, [films[::2], films[1::2]]))
+            list(pool.map(read_alone, [videos[::2], videos[1::2]]))
             row[2] = time.perf_counter() - began
     print(
         "| workers | seconds, median | times as fast as one thread, median (quartiles) |",
@@ -159,7 +160,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--hours", type=float, default=2.0)
-    parser.add_argument("--film", type=Path)
+    parser.add_argument("--video", type=Path)
     parser.add_argument("--workers", action="store_true")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -170,14 +171,15 @@ def main() -> None:
         if options.workers:
             compare_workers(Path(folder))
             return
-        film = options.film or Path(folder, "film.mp4")
-        if options.film is None:
+        path = options.video or Path(folder, "video.mp4")
+        if options.video is None:
             began = time.perf_counter()
-            make(film, options.hours)
+            make(path, options.hours)
             print(
-                f"film made in {time.perf_counter() - began:.0f} s, {film.stat().st_size / 1e6:.0f} MB\n"
+                f"video made in {time.perf_counter() - began:.0f} s, "
+                f"{path.stat().st_size / 1e6:.0f} MB\n"
             )
-        words = [sys.executable, __file__, "--measure", str(film)]
+        words = [sys.executable, __file__, "--measure", str(path)]
         found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
     print(
         "| what | measured |",
