@@ -121,7 +121,13 @@ def test_split_keeps_parts_of_a_track_together() -> None:
     time = [10 * k + 1000 * (k >= 8) for k in range(16)]
     frames = [
         pd.DataFrame(
-            {"id": f"t{k}", "time": time, "lon": np.arange(16) / 1e3, "lat": k, "kind": "ab"[k % 2]}
+            {
+                "id": f"t{k}",
+                "time": time,
+                "lon": np.arange(16) / 1e3,
+                "lat": k,
+                "label": "ab"[k % 2],
+            }
         )
         for k in range(8)
     ]
