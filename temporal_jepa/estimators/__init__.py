@@ -1,1 +1,6 @@
-"""scikit-learn and aeon estimators."""
+"""scikit-learn estimators; the aeon transformer is in `temporal_jepa.estimators.aeon`."""
+
+from .classifier import TemporalJEPAClassifier as TemporalJEPAClassifier
+from .classifier import TemporalJEPARegressor as TemporalJEPARegressor
+from .classifier import finetune as finetune
+from .embedder import TemporalJEPAEmbedder as TemporalJEPAEmbedder

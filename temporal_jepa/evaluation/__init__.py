@@ -1,1 +1,5 @@
-"""Probes, controls and neighbour search on frozen embeddings."""
+"""Probes, controls and neighbor search on frozen embeddings."""
+
+from .neighbors import Index as Index
+from .probes import probe as probe
+from .score import score as score

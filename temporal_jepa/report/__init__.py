@@ -1,1 +1,3 @@
 """The HTML report and its plots."""
+
+from .report import write_report as write_report
