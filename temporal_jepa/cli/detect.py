@@ -12,7 +12,7 @@ import pandas as pd
 from ..config import flags
 from ..data import Sequences, read
 from ..data.sequences import listed, moment
-from ..estimators.anomaly import SurpriseDetector
+from ..estimators.anomaly import AnomalyDetector, peaks
 from ..files import read_config, write_atomically
 from ..report import svg as figures
 from ..report.report import page as written
@@ -22,8 +22,7 @@ from .main import READING
 
 Array = npt.NDArray[Any]
 Row = dict[str, Any]
-# moments listed; series drawn whole; channels of each
-SHOWN = 12
+# series drawn whole; channels of each
 DRAWN = 6
 DRAWN_CHANNELS = 3
 
@@ -45,22 +44,16 @@ def surprise(options: argparse.Namespace) -> None:
         options.data, argparse.Namespace(**{**vars(options), "window": None, "stride": None}), run
     )
     known, how = _known(series, options.clean, run)
-    detector = SurpriseDetector(
-        options.run,
-        options.window,
-        options.method,
-        options.quantile,
-        random_state=0,
-        device=options.device,
-    ).fit(known)
+    detector = AnomalyDetector(options.run, options.window, options.quantile, options.device)
+    detector.fit(known)
     scores: list[Array] = [*detector.score_each(series)]
-    top = moments(scores, detector.window_)
+    top = peaks(scores, detector.window_)
     write_atomically(out, _table(out, series, scores))
     again = command("surprise", options.run, options.data, *_flags(options))
     told = {
         "known": how,
         "window": detector.window_,
-        "method": options.method,
+        "method": "distance",
         "quantile": options.quantile,
     }
     write_atomically(page, write_page(series, scores, top, told, again))
@@ -116,30 +109,6 @@ def _known(series: Sequences, clean: str | None, run: Mapping[str, Any]) -> tupl
     return known, f"what the run was trained on, {Path(data['path']).name}"
 
 
-def moments(scores: list[Array], apart: int) -> list[tuple[int, int, int, int]]:
-    """The highest peaks, best first: (series, peak, start, end), the score being above 1 from start to before end.
-
-    Peaks of a series are at least `apart` timesteps from one another. Without a score above 1, the highest peak alone.
-    """
-    found: list[tuple[float, tuple[int, int, int, int]]] = []
-    for i, score in enumerate(scores):
-        left = np.nan_to_num(score.astype(np.float64), nan=-np.inf)
-        for _ in range(SHOWN):
-            peak = int(left.argmax())
-            height = float(left[peak])
-            start = peak
-            end = peak + 1
-            if height > 1:
-                start, end = next((a, b) for a, b in figures.runs(score > 1) if a <= peak < b)
-            found.append((height, (i, peak, start, end)))
-            left[max(0, min(start, peak - apart)) : max(end, peak + apart)] = -np.inf
-            if left.max() <= 1:
-                break
-    found.sort(key=lambda moment: -moment[0])
-    high = [place for height, place in found[:SHOWN] if height > 1]
-    return high or [found[0][1]]
-
-
 def _where(series: Sequences, i: int, step: int) -> str:
     """A timestep in words: series if there are several, and its time if there is one."""
     when = str(step) if series.times is None else f"{step} ({moment(series.times[i][step])})"
@@ -165,13 +134,12 @@ def _flags(options: argparse.Namespace) -> list[str]:
         "out",
         "window",
         "clean",
-        "method",
         "quantile",
         *(name for name in READING if name != "window"),
     )
     return flags(
         {name: getattr(options, name, None) for name in names},
-        {"method": "distance", "quantile": 0.99},
+        {"quantile": 0.99},
     )
 
 

@@ -204,12 +204,6 @@ def _surprise(form: Form) -> None:
         "N",
     )
     form.flag(
-        "method",
-        Literal["distance", "error", "both"],
-        "distance",
-        "distance to known windows, error of prediction, or the mean of both",
-    )
-    form.flag(
         "window",
         int | None,
         None,

@@ -1,67 +1,64 @@
-"""How surprising is each moment of a long series: far from what is known, or not what the rest of it lets expect."""
+"""Anomaly scores for every timestep of long series, from distances between windows."""
 
 import os
-from typing import Any, Literal, Self, cast
+import warnings
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 import numpy.typing as npt
-import torch
+from scipy.signal import find_peaks
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..checkpoint import from_pretrained
-from ..config import PretrainConfig
 from ..data.sequences import Sequences
 from ..embed import check_channels, embed_sequences
+from ..files import GENERAL
 from ..model.jepa import TemporalJEPA
-from ..training.initial import channel_statistics, initial_model
-from ..training.trainer import pick_device, train
+from ..training.initial import channel_statistics
+from ..training.trainer import pick_device
 
 Array = npt.NDArray[Any]
-Kind = Literal["distance", "error"]
-# timesteps of a window that the data choose
+
+# Timesteps of a window that the data choose.
 SHORTEST = 16
+USUAL = 256
 LONGEST = 512
-PERIOD_FROM = 2**16  # the period is looked for in at most so many timesteps, the first
-TOKENS = 16  # of a window, when an encoder is trained here: a tenth of the time of 64, and no worse
-LAPS = 8  # windows that cover a timestep when distances are taken; half as many when errors are
-PAIRS = 2  # masks drawn for a window, each followed by its complement: every token is predicted so many times
-NEIGHBOURS = 20  # known windows whose mean distance counts, at most a tenth of them: what is odd twice is still odd
-FLAT = 1e-3  # of a channel's deviation: what varies less in a window is not blown up to deviation 1
-REFERENCES = 10_000  # known windows that are kept to compare with, evenly spaced
+PERIOD_FROM = 2**16  # the period is looked for in the first timesteps only
+OVERLAP = 8  # windows that cover a timestep
+NEIGHBORS = 20  # reference windows whose mean distance is the score, at most a tenth of them
+FLAT = 1e-3  # of a channel's deviation: a window that varies less is not scaled up to deviation 1
+REFERENCES = 10_000  # reference windows that are kept, evenly spaced
 CHUNK = 512  # rows of a table of distances, a bound on memory
 
 
-class SurpriseDetector(BaseEstimator):
-    """Scores every timestep of a long series, without labels.
+class AnomalyDetector(BaseEstimator):
+    """Scores every timestep of a long series by its distance to reference data, without labels.
 
-    Two questions are asked of windows that overlap. `distance`: how far is the window from the nearest known
-    windows (nearest-neighbour outliers, Angiulli and Pizzuti 2002)? A window is described by the embedding of its shape
-    (each channel with mean 0 and deviation 1) and, with the same weight, by its values without their mean: an encoder
-    tells shapes apart, the values tell how large they are. `error`: how far is the encoder's view of a hidden part from
-    what was predicted from the rest of the window? A timestep gets the mean over the windows that cover it.
+    The score of a window is its mean distance to the nearest reference windows that do not overlap
+    it (nearest-neighbor outliers, Angiulli and Pizzuti 2002). A window is described by the
+    embedding of its shape (each channel with mean 0 and deviation 1) and, with the same weight, by
+    its values without their mean: the encoder compares shapes, the values compare sizes. A timestep
+    gets the mean over the windows that cover it. Averaging over 20 neighbors keeps the score of a
+    repeated anomaly high.
 
-    What is known is the series given to `fit`: a part that is known to be clean, or the whole recording where what is
-    odd is rare, for a window is never compared with one that overlaps it.
+    The reference is the series given to `fit`: data known to be normal, or the whole recording if
+    anomalies are rare.
 
-    Scores are calibrated on the series of `fit`: 0 is their median, 1 the `quantile` of them, and an alarm is a score
-    above 1. So scores of different kinds, channels and recordings compare.
+    Scores are calibrated on the reference: 0 is the median, 1 the `quantile`, and a score above 1
+    is an anomaly. Scores of different channels and recordings are therefore comparable.
 
-    A series is an array `(time,)` or `(channels, time)`; a list holds several, of any lengths; `Sequences` will do.
-    NaN is a missing value; the score is NaN where whole windows are missing.
+    A series is an array `(time,)` or `(channels, time)`; a list or `Sequences` holds several, of
+    any lengths. NaN is a missing value; the score is NaN where whole windows are missing.
 
     Args:
-        model: what embeds: a `TemporalJEPA`, a fitted `TemporalJEPAEmbedder`, or a name for `from_pretrained` (a run
-            folder, "series-small"). None: an encoder of its own, see `steps`.
-        window: timesteps of a window. None: whole periods of the series (`period`) that last at least 256; at most an
-            eighth of the longest series, and what the model was trained on.
-        method: "distance", "error", or "both", the mean of the two scores.
-        quantile: share of the series of `fit` that scores below 1.
-        steps: optimizer steps when no model is given; 0 leaves the encoder as drawn. None: 0 for `distance`, for which
-            training on the windows of one series was measured to change nothing, and 300 for what needs a predictor.
-        random_state: int for the same result every time on the same machine, a RandomState, or None.
-        device: "cpu", "cuda", ..., or "auto".
+        model: the encoder: a name for `from_pretrained` ("series-small", a run folder), a
+            `TemporalJEPA`, or a fitted `TemporalJEPAEmbedder`.
+        window: timesteps of a window. None: whole periods of the series (see `period`) that last at
+            least 256 timesteps, but at most an eighth of the longest series and the length the
+            model was trained on.
+        quantile: share of the reference that scores below 1.
+        device: "cpu", "cuda", ..., or "auto"; only used to load a model by name.
 
     Attributes:
         model_: the encoder, in evaluation mode.
@@ -69,286 +66,292 @@ class SurpriseDetector(BaseEstimator):
 
     >>> x = np.sin(np.arange(400) / 5)
     >>> x[300:310] = 0
-    >>> detector = SurpriseDetector(window=32, random_state=0).fit(x[:200])
+    >>> detector = AnomalyDetector(window=32).fit(x[:200])
     >>> 290 < int(detector.score(x).argmax()) < 320
     True
     """
 
     def __init__(
         self,
-        model: TemporalJEPA | BaseEstimator | str | os.PathLike[str] | None = None,
+        model: TemporalJEPA | BaseEstimator | str | os.PathLike[str] = GENERAL,
         window: int | None = None,
-        method: Literal["distance", "error", "both"] = "distance",
         quantile: float = 0.99,
-        steps: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
         device: str = "cpu",
     ):
         self.model = model
         self.window = window
-        self.method = method
         self.quantile = quantile
-        self.steps = steps
-        self.random_state = random_state
         self.device = device
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn what is known; `y` is ignored.
+        """Embed the windows of the reference and calibrate the scores; `y` is ignored.
 
         Raises:
-            ValueError: for parameters out of range, other channels than the model's, infinite values, a channel
-                without an observed value, or series too short for two windows that do not overlap.
+            ValueError: for parameters out of range, other channels than the model's, infinite
+                values, a channel without an observed value, or series too short for two windows
+                that do not overlap.
         """
-        known = _series(X).check_observed()
-        kinds: tuple[Kind, ...] = ("distance", "error") if self.method == "both" else (self.method,)
-        if not set(kinds) <= {"distance", "error"}:
-            raise ValueError(f"method must be 'distance', 'error' or 'both', got {self.method!r}")
+        reference = _as_series(X).check_observed()
         if not 0 < self.quantile < 1:
             raise ValueError(f"quantile must lie strictly between 0 and 1, got {self.quantile}")
-        self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        given = self._given()
-        if given is not None and given.config.channel_independent and "error" in kinds:
-            raise ValueError(
-                f"method {self.method!r} needs a model of the channels together; this one sees each alone"
-            )
-        if (
-            given is not None and not given.config.channel_independent
-        ):  # an encoder with views takes any channels
-            check_channels(given, known)
-        self.unit_ = channel_statistics(known)[1]
-        self.window_ = self._window(known, given)
-        self.model_ = (given or self._own(known)).eval()
-        self.known_ = known
-        if "distance" in kinds:
-            self._remember(known)
-        self.scale_: dict[Kind, tuple[float, float]] = {}
-        for kind in kinds:
-            raw = np.concatenate(self._raw(kind, known.values))
-            low, high = np.nanquantile(raw, [0.5, self.quantile]).tolist()
-            self.scale_[kind] = low, max(high - low, 1e-3 * abs(low), 1e-6)
+        self.model_ = self._load_model().eval()
+        check_channels(self.model_, reference)
+        self.reference_ = reference
+        self.unit_ = channel_statistics(reference)[1]
+        self.window_ = self._choose_window()
+
+        places = self._places(reference.values)
+        embeddings, values = self._describe(reference.values, places)
+        kept = np.unique(np.linspace(0, len(places) - 1, REFERENCES).astype(int))
+        self.places_ = places[kept]
+        self.scales_ = _total_deviation(embeddings[kept]), _total_deviation(values[kept])
+        vectors = self._weighted(embeddings, values)
+        self.vectors_ = vectors[kept]
+
+        distances = np.concatenate(self._distances(reference.values, places, vectors))
+        self.median_, high = np.nanquantile(distances, [0.5, self.quantile]).tolist()
+        self.range_ = max(high - self.median_, 1e-3 * abs(self.median_), 1e-6)
         return self
 
     def score(self, X: Any, y: Any = None) -> npt.NDArray[np.float32]:
-        """How surprising each timestep of one series is: float32 `(time,)`; `y` is ignored.
+        """The anomaly score of each timestep of one series: float32 `(time,)`; `y` is ignored.
 
-        Where `X` begins with a series of `fit` (as in `fit(x[:1000]).score(x)`), that part is not compared with itself.
+        If `X` begins with a series of `fit`, as in `fit(x[:1000]).score(x)`, the windows of that
+        part are not compared with themselves.
 
         Raises:
-            ValueError: for several series, other channels than in `fit`, or a series without an observed value.
+            ValueError: for several series, other channels than in `fit`, or a series without an
+                observed value.
             NotFittedError: before `fit`.
         """
-        series = _series(X)
+        series = _as_series(X)
         if len(series) != 1:
             raise ValueError(f"score takes one series, got {len(series)}; score_each takes several")
         return self.score_each(series)[0]
 
     def score_each(self, X: Any) -> list[npt.NDArray[np.float32]]:
-        """`score` of several series: a list of float32 `(time_i,)`; faster than one at a time. Raises as `score`."""
+        """`score` for several series: a list of float32 `(time_i,)`. Raises as `score`."""
         check_is_fitted(self)
-        series = _series(X)
-        if series.n_channels != self.known_.n_channels:
-            raise ValueError(
-                f"expected {self.known_.n_channels} channels, as in fit, got {series.n_channels}"
-            )
-        if empty := [
-            name for name, x in zip(series.ids, series.values, strict=True) if np.isnan(x).all()
-        ]:
-            raise ValueError(f"series {empty[0]} has no observed value: all of it is missing (NaN)")
-        total = [np.zeros(n) for n in series.lengths]
-        for kind, (low, unit) in self.scale_.items():
-            for sum_, raw in zip(total, self._raw(kind, series.values), strict=True):
-                sum_ += (raw - low) / unit / len(self.scale_)
-        return [each.astype(np.float32) for each in total]
+        series = _as_series(X)
+        channels = self.reference_.n_channels
+        if series.n_channels != channels:
+            raise ValueError(f"expected {channels} channels, as in fit, got {series.n_channels}")
+        for name, x in zip(series.ids, series.values, strict=True):
+            if np.isnan(x).all():
+                raise ValueError(f"series {name} has no observed value: all of it is missing (NaN)")
+        places = self._places(series.values)
+        vectors = self._weighted(*self._describe(series.values, places))
+        return [
+            ((distance - self.median_) / self.range_).astype(np.float32)
+            for distance in self._distances(series.values, places, vectors)
+        ]
 
     def predict(self, X: Any) -> npt.NDArray[np.bool_]:
-        """Which timesteps are alarms, a score above 1: bool `(time,)`. Raises as `score`."""
+        """Which timesteps are anomalies, a score above 1: bool `(time,)`. Raises as `score`."""
         return np.asarray(self.score(X) > 1)
 
-    def _given(self) -> TemporalJEPA | None:
+    def _load_model(self) -> TemporalJEPA:
+        if isinstance(self.model, TemporalJEPA):
+            return self.model
         if isinstance(self.model, BaseEstimator):
             check_is_fitted(self.model, "model_")
             return cast(TemporalJEPA, self.model.model_)
-        if self.model is None or isinstance(self.model, TemporalJEPA):
-            return self.model
-        return from_pretrained(self.model, self.device)
+        return from_pretrained(self.model, str(pick_device(self.device)))
 
-    def _window(self, known: Sequences, model: TemporalJEPA | None) -> int:
-        longest = int(known.lengths.max())
-        if self.window is None:
-            usual = _whole_periods(max(map(period, known.values)))
-            most = (
-                model.config.seq_len if model and not model.config.channel_independent else LONGEST
-            )
-            usual = min(usual, most, longest // 8)
-            window = max(usual, min(SHORTEST, longest // 2))
-        else:
+    def _choose_window(self) -> int:
+        longest = int(self.reference_.lengths.max())
+        if self.window is not None:
             window = int(self.window)
+        else:
+            config = self.model_.config
+            window = min(
+                _whole_periods(max(map(period, self.reference_.values))),
+                LONGEST if config.channel_independent else config.seq_len,
+                longest // 8,
+            )
+            window = max(window, min(SHORTEST, longest // 2))
         if window < 4 or longest < 2 * window:
             raise ValueError(
-                f"{known.source}: the longest series to learn from has {longest} timesteps, but two windows of at "
-                f"least 4 are needed that do not overlap, and a window is {window}; give a longer series or a smaller "
-                "window"
+                f"{self.reference_.source}: the longest reference series has {longest} timesteps, "
+                f"but two windows of at least 4 that do not overlap are needed, and a window is "
+                f"{window}; give a longer series or a smaller window"
             )
         return window
 
-    def _own(self, known: Sequences) -> TemporalJEPA:
-        shapes = Sequences(self._windows(known.values, self._places(known.values, LAPS))[1])
-        model = initial_model(shapes, self.seed_, patch_len=max(1, self.window_ // TOKENS))
-        steps = (0 if self.method == "distance" else 300) if self.steps is None else self.steps
-        if not steps:
-            return model.to(pick_device(self.device))
-        return train(model, shapes, PretrainConfig(steps, seed=self.seed_, device=self.device))
+    def _places(self, series: list[Array]) -> Array:
+        """Windows that cover the series, as (series, start), int `(m, 2)`; the last is at the end.
 
-    def _places(self, series: list[Array], laps: int) -> Array:
-        """Where windows start, so that each timestep is in `laps` of them; the last is at the end: (which, where)."""
+        Windows without an observed value are left out.
+        """
         places = []
         for i, x in enumerate(series):
             last = max(len(x) - self.window_, 0)
-            starts = np.unique(
-                np.append(np.arange(0, last + 1, max(1, self.window_ // laps)), last)
-            ).tolist()
-            places += [(i, s) for s in starts if not np.isnan(x[s : s + self.window_]).all()]
-        return np.array(places, dtype=np.int64)  # (m, 2)
+            starts = np.arange(0, last + 1, max(1, self.window_ // OVERLAP))
+            for start in np.unique(np.append(starts, last)).tolist():
+                if not np.isnan(x[start : start + self.window_]).all():
+                    places.append((i, start))
+        return np.array(places, dtype=np.int64)
 
-    def _windows(self, series: list[Array], places: Array) -> tuple[list[Array], list[Array]]:
-        """Windows `(window, channels)` without their mean, in units of the channels; then also with deviation 1."""
-        values = []
-        shapes = []
-        for i, start in places.tolist():
-            w = series[i][start : start + self.window_] / self.unit_
-            count = np.maximum((~np.isnan(w)).sum(0), 1)
-            w = w - np.nansum(w, axis=0) / count
-            values.append(w)
-            shapes.append(w / np.maximum(np.sqrt(np.nansum(w**2, axis=0) / count), FLAT))
-        return values, shapes
+    def _describe(self, series: list[Array], places: Array) -> tuple[Array, Array]:
+        """Windows as embeddings of their shapes `(m, F)` and as values `(m, window * channels)`.
 
-    def _raw(self, kind: Kind, series: list[Array]) -> list[Array]:
-        """Distance or error before calibration, for each timestep: a list of float64 `(time_i,)`."""
-        places = self._places(series, LAPS if kind == "distance" else LAPS // 2)
-        rows = (
-            self._distances(series, places) if kind == "distance" else self._errors(series, places)
-        )
-        total, count = ([np.zeros(len(x)) for x in series] for _ in range(2))
-        for (i, start), row in zip(places.tolist(), rows, strict=True):
-            total[i][start : start + self.window_] += np.nan_to_num(row[: len(series[i]) - start])
-            count[i][start : start + self.window_] += ~np.isnan(row[: len(series[i]) - start])
-        return [
-            np.where(c > 0, t / np.maximum(c, 1), np.nan) for t, c in zip(total, count, strict=True)
-        ]
-
-    def _encodable(self, shapes: list[Array]) -> Sequences:
-        """Shapes in the units that the encoder is used to."""
-        norm = self.model_.target_encoder.normalizer
-        mean = norm.mean.cpu().numpy()
-        std = norm.std.cpu().numpy()
-        return Sequences([shape * std + mean for shape in shapes])
-
-    def _described(self, series: list[Array], places: Array) -> tuple[Array, Array]:
-        """Windows as the embeddings of their shapes, and as their values: `(m, D)` each."""
-        windows, shapes = self._windows(series, places)
+        Values are in units of the reference, without the mean of the window; 0 where missing.
+        """
+        normalizer = self.model_.target_encoder.normalizer
+        mean = normalizer.mean.cpu().numpy()
+        std = normalizer.std.cpu().numpy()
         values = np.zeros((len(places), self.window_, series[0].shape[1]), dtype=np.float32)
-        for row, w in zip(values, windows, strict=True):
-            row[: len(w)] = np.nan_to_num(w)
-        return embed_sequences(self.model_, self._encodable(shapes)), values.reshape(
-            len(places), -1
-        )
+        shapes = []
+        for row, (i, start) in zip(values, places.tolist(), strict=True):
+            window = series[i][start : start + self.window_] / self.unit_
+            observed = np.maximum((~np.isnan(window)).sum(0), 1)
+            window = window - np.nansum(window, axis=0) / observed
+            deviation = np.sqrt(np.nansum(window**2, axis=0) / observed)
+            row[: len(window)] = np.nan_to_num(window)
+            # In the units of the model's training data.
+            shapes.append(window / np.maximum(deviation, FLAT) * std + mean)
+        embeddings = embed_sequences(self.model_, Sequences(shapes))
+        return embeddings, values.reshape(len(places), -1)
 
-    def _remember(self, known: Sequences) -> None:
-        """Describe the windows of the known series; the two parts of a description get the same total variance."""
-        places = self._places(known.values, LAPS)
-        self.places_ = places[np.unique(np.linspace(0, len(places) - 1, REFERENCES).astype(int))]
-        parts = self._described(known.values, self.places_)
-        self.sizes_ = [max(float(np.sqrt(part.var(0).sum())), 1e-6) for part in parts]
-        self.references_ = self._weighed(*parts)
+    def _weighted(self, embeddings: Array, values: Array) -> Array:
+        """Both parts of the description, with the same total variance over the reference."""
+        return np.concatenate([embeddings / self.scales_[0], values / self.scales_[1]], axis=1)
 
-    def _weighed(self, embeddings: Array, values: Array) -> Array:
-        return np.concatenate([embeddings / self.sizes_[0], values / self.sizes_[1]], axis=1)
+    def _distances(self, series: list[Array], places: Array, vectors: Array) -> list[Array]:
+        """Distance to the reference for each timestep, float64 `(time_i,)`; NaN if not covered."""
+        totals = [np.zeros(len(x)) for x in series]
+        counts = [np.zeros(len(x)) for x in series]
+        distances = self._nearest(series, places, vectors)
+        for (i, start), distance in zip(places.tolist(), distances, strict=True):
+            if not np.isnan(distance):
+                totals[i][start : start + self.window_] += distance
+                counts[i][start : start + self.window_] += 1
+        with np.errstate(invalid="ignore"):  # 0 / 0 is NaN
+            return [total / count for total, count in zip(totals, counts, strict=True)]
 
-    def _distances(self, series: list[Array], places: Array) -> Array:
-        """Mean distance of windows to the nearest known ones that do not overlap them, `(m, window)`."""
-        Z = self._weighed(*self._described(series, places))
-        square = (self.references_**2).sum(1)
-        own = np.array(
+    def _nearest(self, series: list[Array], places: Array, vectors: Array) -> Array:
+        """Mean distance of windows to the nearest reference windows, float64 `(m,)`.
+
+        Reference windows that overlap a window are left out; NaN if none remains.
+        """
+        begins_with = np.array(  # (series, reference series)
             [
-                [np.array_equal(x[: len(k)], k, equal_nan=True) for k in self.known_.values]
+                [np.array_equal(x[: len(r)], r, equal_nan=True) for r in self.reference_.values]
                 for x in series
             ]
         )
-        count = max(1, min(NEIGHBOURS, len(square) // 10))
-        out = np.empty(len(Z))
-        for rows in np.array_split(np.arange(len(Z)), -(-len(Z) // CHUNK)):
-            table = (Z[rows] ** 2).sum(1)[:, None] + square - 2 * Z[rows] @ self.references_.T
+        square = (self.vectors_**2).sum(1)
+        neighbors = max(1, min(NEIGHBORS, len(square) // 10))
+        out = np.empty(len(vectors))
+        for rows in np.array_split(np.arange(len(vectors)), -(-len(vectors) // CHUNK)):
+            Z = vectors[rows]
+            table = (Z**2).sum(1)[:, None] + square - 2 * Z @ self.vectors_.T
             which, start = places[rows].T
-            overlap = np.abs(start[:, None] - self.places_[:, 1]) < self.window_
-            table[overlap & own[which][:, self.places_[:, 0]]] = np.inf
-            nearest = np.partition(table, count - 1, axis=1)[:, :count]
-            there = np.isfinite(nearest)
-            total = np.sqrt(np.where(there, np.maximum(nearest, 0), 0)).sum(1)
-            out[rows] = np.where(there.any(1), total / np.maximum(there.sum(1), 1), np.nan)
-        return np.broadcast_to(out[:, None], (len(out), self.window_))
+            overlaps = np.abs(start[:, None] - self.places_[:, 1]) < self.window_
+            table[overlaps & begins_with[which][:, self.places_[:, 0]]] = np.inf
+            nearest = np.partition(table, neighbors - 1, axis=1)[:, :neighbors]
+            usable = np.isfinite(nearest)
+            total = np.sqrt(np.where(usable, np.maximum(nearest, 0), 0)).sum(1)
+            out[rows] = np.where(usable.any(1), total / np.maximum(usable.sum(1), 1), np.nan)
+        return out
 
-    @torch.no_grad()
-    def _errors(self, series: list[Array], places: Array) -> Array:
-        """Mean prediction error of each timestep over masks that hide all of it, `(m, window)`."""
-        windows = self._encodable(self._windows(series, places)[1])
-        generator = torch.Generator().manual_seed(self.seed_)
-        model = self.model_
-        device = next(self.model_.parameters()).device
-        out = []
-        for rows in np.array_split(np.arange(len(windows)), -(-len(windows) // 64)):
-            x = torch.from_numpy(windows.batch(rows)).to(device)
-            seen = model.context_encoder.tokens_observed(model.context_encoder.prepare(x)[1])
-            errors = []
-            for _ in range(PAIRS):
-                visible = model.draw_masks(x, generator)[0]
-                rest = seen & ~visible
-                rest = torch.where(
-                    rest.any(1, keepdim=True), rest, visible
-                )  # a lone token is always visible
-                errors += [model.prediction_error(x, visible), model.prediction_error(x, rest)]
-            mean = torch.stack(errors).nanmean(0)  # (B, N)
-            steps = mean.repeat_interleave(model.config.patch, dim=1)[:, : x.shape[1]]
-            out.append(
-                np.pad(
-                    steps.cpu().numpy(),
-                    ((0, 0), (0, self.window_ - x.shape[1])),
-                    constant_values=np.nan,
-                )
-            )
-        return np.concatenate(out)
+
+class SurpriseDetector(AnomalyDetector):
+    """Deprecated name of `AnomalyDetector`.
+
+    `removed` takes the old arguments `method="distance"`, `steps` and `random_state`; they have no
+    effect.
+    """
+
+    def __init__(
+        self,
+        model: TemporalJEPA | BaseEstimator | str | os.PathLike[str] = GENERAL,
+        window: int | None = None,
+        quantile: float = 0.99,
+        device: str = "cpu",
+        **removed: Any,
+    ):
+        warnings.warn("SurpriseDetector is now AnomalyDetector", DeprecationWarning, stacklevel=2)
+        if removed.pop("method", "distance") != "distance":
+            raise ValueError("method was removed; scores are distances to the reference")
+        super().__init__(model, window, quantile, device)
+
+
+class Peak(NamedTuple):
+    """The highest score of a region above 1, from timestep `start` to before `end`."""
+
+    series: int
+    timestep: int
+    start: int
+    end: int
+
+
+def peaks(scores: list[npt.NDArray[np.float32]], apart: int, count: int = 12) -> list[Peak]:
+    """The highest peaks of anomaly scores, highest first, one per region above 1.
+
+    Without a score above 1, the highest peak alone.
+
+    Args:
+        scores: one array `(time_i,)` per series, NaN where missing.
+        apart: timesteps between two peaks of a series, at least.
+        count: peaks to return, at most.
+    """
+    found = []
+    for i, score in enumerate(scores):
+        # The ends count as valleys, so that the first and the last timestep can be a peak.
+        padded = np.pad(np.nan_to_num(score, nan=-np.inf), 1, constant_values=-np.inf)
+        below = np.flatnonzero(padded <= 1)
+        for timestep in (find_peaks(padded, distance=apart)[0] - 1).tolist():
+            after = np.searchsorted(below, timestep + 1)
+            start = int(below[after - 1])
+            end = max(int(below[after]) - 1, timestep + 1)
+            found.append((float(score[timestep]), Peak(i, timestep, start, end)))
+    found.sort(key=lambda entry: -entry[0])
+    regions: dict[tuple[int, int], Peak] = {}
+    for height, peak in found:
+        if height > 1 or not regions:
+            regions.setdefault((peak.series, peak.start), peak)
+    return list(regions.values())[:count]
 
 
 def period(x: Array) -> int:
-    """The dominant period of x `(time, channels)`, in timesteps, up to 512; 0 where there is none.
+    """The dominant period of x `(time, channels)`, in timesteps, up to 512; 0 if there is none.
 
-    It is the lag of the highest peak of the autocorrelation (mean over channels, missing values count as the mean)
-    after that has first fallen below 0, if the peak is above a tenth.
+    It is the lag of the highest peak of the autocorrelation (mean over channels, missing values
+    count as the mean) after that has first fallen below 0, if the peak is above a tenth.
     """
     x = x[:PERIOD_FROM].astype(np.float64)
     x = np.nan_to_num(x - np.nanmean(x, axis=0))
     power = np.abs(np.fft.rfft(x, 2 * len(x), axis=0)) ** 2
     products = np.fft.irfft(power, axis=0)[: min(len(x) // 2, LONGEST + 1)]  # (lag, channels)
     correlation = (products / np.maximum(products[0], 1e-12)).mean(1)
-    fell = np.flatnonzero(correlation < 0)
-    if not len(fell):
+    negative = np.flatnonzero(correlation < 0)
+    if len(negative) == 0:
         return 0
-    lag = int(fell[0] + correlation[fell[0] :].argmax())
+    first = negative[0]
+    lag = int(first + correlation[first:].argmax())
     return lag if correlation[lag] > 0.1 else 0
 
 
 def _whole_periods(lag: int) -> int:
-    """The fewest whole periods that last at least 256 timesteps; 256 timesteps where there is no period."""
-    return min(lag * -(-256 // lag), LONGEST) if lag else 256
+    """The fewest whole periods that last at least 256 timesteps; 256 without a period."""
+    if lag == 0:
+        return USUAL
+    return min(lag * -(-USUAL // lag), LONGEST)
 
 
-def _series(X: Any) -> Sequences:
-    """One or several long series: an array `(time,)` or `(channels, time)`, a list of such, or `Sequences`."""
-    if isinstance(X, Sequences):
-        if X.frame is not None:
-            raise ValueError(
-                f"{X.source}: expected series, got frames of {X.frame} (rows, columns, channels)"
-            )
-        return X
-    return Sequences.from_arrays(
-        X if isinstance(X, (list, tuple)) and (not X or np.ndim(X[0])) else [X]
-    )
+def _total_deviation(part: Array) -> float:
+    """Root of the total variance of vectors `(m, F)`."""
+    return max(float(np.sqrt(part.var(0).sum())), 1e-6)
+
+
+def _as_series(X: Any) -> Sequences:
+    """Long series: an array `(time,)` or `(channels, time)`, a list of such, or `Sequences`."""
+    if not isinstance(X, Sequences):
+        several = isinstance(X, (list, tuple)) and (len(X) == 0 or np.ndim(X[0]) > 0)
+        return Sequences.from_arrays(X if several else [X])
+    if X.frame is not None:
+        raise ValueError(
+            f"{X.source}: expected series, got frames of {X.frame} (rows, columns, channels)"
+        )
+    return X
