@@ -1,26 +1,27 @@
-"""Which moments of a long series are anomalies? VUS-PR of `SurpriseDetector` beside controls, without labels.
+"""Anomalies of long series without labels: VUS-PR of `AnomalyDetector` beside controls.
 
 python benchmarks/anomaly.py FOLDER --seeds 0 1 2 --out anomaly.csv
 python benchmarks/anomaly.py --summary anomaly.csv
 
-FOLDER is the Numenta Anomaly Benchmark (`data/` and `labels/combined_windows.json`); the test part of the UCR anomaly
-series that ships with aeon is added where aeon is installed. Scorers, all with the windows that the detector chooses
-and all compared with the whole of the series or, with --known clean, with its first part, which has no anomaly:
+FOLDER is the Numenta Anomaly Benchmark (`data/` and `labels/combined_windows.json`). The test part
+of the UCR anomaly series that ships with aeon is added if aeon is installed. All scorers use the
+windows that the detector chooses. The reference is the whole series or, with --reference normal,
+its first part, which has no anomaly. Scorers:
 
 random     a random number for each timestep
-value      how far a value is from the median of the first part
-kmeans     distance of a window's values to the nearest of 20 centres (k-means on sub-sequences)
+value      distance of a value to the median of the first part
+kmeans     distance of a window's values to the nearest of 20 centers (k-means on sub-sequences)
 profile    distance of a window's values to those of the nearest other window (matrix profile)
-kmeans_z, profile_z   the same of windows with mean 0 and deviation 1
-values     distance of a window's values to the 20 nearest: `distance` without the embedding
-distance   `SurpriseDetector()`: the values, and the embedding of the shape by an encoder as drawn from the seed
-trained, error, both   `SurpriseDetector(steps=100)` with method distance, error, both: one training for the three
-series-small   `SurpriseDetector("series-small")`: the encoder that comes with the library
+kmeans_z, profile_z   the same for windows with mean 0 and deviation 1
+values     distance of a window's values to the 20 nearest: the detector without its embedding
+untrained  `AnomalyDetector` with an encoder of random weights
+series-small   `AnomalyDetector()`: the encoder that comes with the library
 
-Settings are chosen on every second series by name ("dev"), the others are only reported. The first part (15 %, at most
-750 timesteps, Numenta's probationary period) is not scored. VUS-PR is that of Paparrizos et al. 2022 with buffers up to
-500 timesteps, the value of aeon's `range_pr_vus_score` 50 times as fast. The CSV gets a row as soon as it is known;
-what is there is not computed again.
+Settings were selected on every second series by name ("dev"); the others are only reported. The
+first part (15 %, at most 750 timesteps, Numenta's probationary period) is not scored. VUS-PR is
+that of Paparrizos et al. 2022 with buffers up to 500 timesteps, the value of aeon's
+`range_pr_vus_score` 50 times as fast. Rows of the CSV are written as soon as they are known and are
+not computed again.
 """
 
 import argparse
@@ -37,11 +38,13 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.cluster import KMeans
 
-from temporal_jepa.estimators.anomaly import SurpriseDetector
+from temporal_jepa import Sequences
+from temporal_jepa.estimators.anomaly import AnomalyDetector
+from temporal_jepa.training.initial import initial_model
 
 Array = npt.NDArray[Any]
-COLUMNS = ("series", "half", "length", "window", "scorer", "known", "seed", "vus_pr", "seconds")
-JOBS = (
+COLUMNS = ("series", "half", "length", "window", "scorer", "reference", "seed", "vus_pr", "seconds")
+SCORERS = (
     "random",
     "value",
     "kmeans",
@@ -49,17 +52,15 @@ JOBS = (
     "profile",
     "profile_z",
     "values",
-    "distance",
-    "trained",
+    "untrained",
     "series-small",
 )
-SCORERS = (*JOBS[:-1], "error", "both", "series-small")
-WITH_CHANCE = ("random", "kmeans", "kmeans_z", "distance", "trained")
+WITH_CHANCE = ("random", "kmeans", "kmeans_z", "untrained")
 UCR = "135_UCR_Anomaly_InternalBleeding16"
 
 
 def nab(folder: Path) -> Iterator[tuple[str, Array, Array, int]]:
-    """(name, values `(time,)`, labels `(time,)`, length of the first part) of each series with an anomaly."""
+    """Series with an anomaly: name, values and labels `(time,)`, length of the first part."""
     windows = json.loads((folder / "labels/combined_windows.json").read_text("utf-8"))
     for name in sorted(name for name, spans in windows.items() if spans):
         table = pd.read_csv(folder / "data" / name)
@@ -80,7 +81,10 @@ def ucr() -> Iterator[tuple[str, Array, Array, int]]:
 
 
 def vus_pr(labels: Array, score: Array, buffers: int = 500, thresholds: int = 250) -> float:
-    """Volume under the precision-recall surface; labels and score `(time,)`. All buffers share one sorting."""
+    """Volume under the precision-recall surface; labels and score `(time,)`.
+
+    All buffers share one sorting.
+    """
     n = len(labels)
     order = np.argsort(-score, kind="stable")
     falling = score[order]
@@ -119,10 +123,10 @@ def regions(labels: Array) -> Array:
     )
 
 
-def windows_of(x: Array, window: int, normalise: bool) -> Array:
+def windows_of(x: Array, window: int, normalize: bool) -> Array:
     """Every window of x, `(time - window + 1, window)`; with mean 0 and deviation 1 where asked."""
     views = np.lib.stride_tricks.sliding_window_view(x, window)
-    if not normalise:
+    if not normalize:
         return views.astype(np.float32)
     spread = views.std(1, keepdims=True)
     flat = spread < 1e-6 * x.std()
@@ -131,16 +135,16 @@ def windows_of(x: Array, window: int, normalise: bool) -> Array:
     ).astype(np.float32)
 
 
-def kmeans(views: Array, starts: Array, known: Array, seed: int) -> Array:
-    """Distance of each window to the nearest centre of the known windows."""
-    fitted = KMeans(min(20, int(known.sum())), n_init=1, random_state=seed).fit(views[known])
+def kmeans(views: Array, starts: Array, usable: Array, seed: int) -> Array:
+    """Distance of each window to the nearest center of the reference windows."""
+    fitted = KMeans(min(20, int(usable.sum())), n_init=1, random_state=seed).fit(views[usable])
     return np.asarray(fitted.transform(views).min(1))
 
 
-def profile(views: Array, starts: Array, known: Array, count: int) -> Array:
-    """Mean distance of each window to the `count` nearest known windows that do not overlap it."""
+def profile(views: Array, starts: Array, usable: Array, count: int) -> Array:
+    """Mean distance of windows to the `count` nearest reference windows without overlap."""
     square = (views**2).sum(1)
-    places = np.flatnonzero(known)
+    places = np.flatnonzero(usable)
     out = np.zeros(len(views))
     count = min(count, len(places))
     for rows in np.array_split(np.arange(len(views)), -(-len(views) // 256)):
@@ -164,18 +168,18 @@ def spread(values: Array, starts: Array, n: int, window: int) -> Array:
     return np.asarray(total.cumsum()[:n] / np.maximum(count.cumsum()[:n], 1))
 
 
-def control(scorer: str, x: Array, clean: int, known: str, window: int, seed: int) -> Array:
+def control(scorer: str, x: Array, prefix: int, reference: str, window: int, seed: int) -> Array:
     """The score of each timestep of x `(time,)` by something simple."""
     if scorer == "random":
         return np.random.default_rng(seed).random(len(x))
     if scorer == "value":
-        return np.abs(x - np.median(x[: clean or None]))
+        return np.abs(x - np.median(x[: prefix or None]))
     views = windows_of(x, window, scorer.endswith("_z"))
     starts = np.arange(len(views))
     if scorer == "values":
         starts = np.unique(np.append(starts[:: max(1, window // 8)], starts[-1]))
         views = views[starts] - views[starts].mean(1, keepdims=True)
-    usable = (starts + window <= clean) | (known == "all")
+    usable = (starts + window <= prefix) | (reference == "all")
     if scorer.startswith("kmeans"):
         distances = kmeans(views, starts, usable, seed)
     else:
@@ -183,28 +187,16 @@ def control(scorer: str, x: Array, clean: int, known: str, window: int, seed: in
     return spread(distances, starts, len(x), window)
 
 
-def scores(job: str, x: Array, clean: int, known: str, window: int, seed: int) -> dict[str, Array]:
-    """Scores of each timestep of x `(time,)` by each scorer of a job."""
-    seen = x if known == "all" else x[:clean]
-    if job == "distance":
-        return {job: SurpriseDetector(window=window, random_state=seed).fit(seen).score(x)}
-    if job == "series-small":
-        return {job: SurpriseDetector(job, window=window, random_state=seed).fit(seen).score(x)}
-    if job != "trained":
-        return {job: control(job, x, clean, known, window, seed)}
-    detector = SurpriseDetector(window=window, method="both", steps=100, random_state=seed).fit(
-        seen
-    )
-    scales = detector.scale_
-    found = {}
-    for name, kinds in (
-        ("trained", ["distance"]),
-        ("error", ["error"]),
-        ("both", ["distance", "error"]),
-    ):
-        detector.scale_ = {kind: scales[kind] for kind in kinds}
-        found[name] = detector.score(x)
-    return found
+def score(scorer: str, x: Array, prefix: int, reference: str, window: int, seed: int) -> Array:
+    """The score of each timestep of x `(time,)`."""
+    seen = x if reference == "all" else x[:prefix]
+    if scorer == "series-small":
+        return AnomalyDetector(window=window).fit(seen).score(x)
+    if scorer == "untrained":
+        shapes = windows_of(x, window, normalize=True)[:: max(1, window // 8), :, None]
+        model = initial_model(Sequences([*shapes]), seed, patch_len=max(1, window // 16))
+        return AnomalyDetector(model, window).fit(seen).score(x)
+    return control(scorer, x, prefix, reference, window, seed)
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -214,52 +206,41 @@ def measure(options: argparse.Namespace) -> None:
     done = (
         set()
         if table is None
-        else set(zip(table.series, table.scorer, table.known, table.seed, strict=True))
+        else set(zip(table.series, table.scorer, table.reference, table.seed, strict=True))
     )
     with path.open("a", newline="") as file:
         rows = csv.writer(file)
         if new:
             rows.writerow(COLUMNS)
-        for place, (name, x, labels, clean) in enumerate(
-            [*nab(Path(options.folder)), *(ucr() if options.known == "all" else ())]
+        for place, (name, x, labels, prefix) in enumerate(
+            [*nab(Path(options.folder)), *(ucr() if options.reference == "all" else ())]
         ):
             window = (
                 options.window
-                or SurpriseDetector().fit(x if options.known == "all" else x[:clean]).window_
+                or AnomalyDetector().fit(x if options.reference == "all" else x[:prefix]).window_
             )
             half = "ucr" if name == UCR else ("dev", "other")[place % 2]
-            for job in options.jobs:
-                for seed in options.seeds if job in WITH_CHANCE else options.seeds[:1]:
-                    if (name, job, options.known, seed) in done:
+            for scorer in options.scorers:
+                for seed in options.seeds if scorer in WITH_CHANCE else options.seeds[:1]:
+                    if (name, scorer, options.reference, seed) in done:
                         continue
                     began = time.perf_counter()
-                    found = scores(job, x, clean, options.known, window, seed)
+                    found = score(scorer, x, prefix, options.reference, window, seed)
                     seconds = round(time.perf_counter() - began, 2)
-                    for scorer, score in found.items():
-                        value = round(vus_pr(labels[clean:], score[clean:]), 5)
-                        rows.writerow(
-                            [
-                                name,
-                                half,
-                                len(x),
-                                window,
-                                scorer,
-                                options.known,
-                                seed,
-                                value,
-                                seconds,
-                            ]
-                        )
+                    value = round(vus_pr(labels[prefix:], found[prefix:]), 5)
+                    row = (name, half, len(x), window, scorer, options.reference, seed)
+                    rows.writerow([*row, value, seconds])
                     file.flush()
             print(f"{place + 1:3} {name}", flush=True)
 
 
-def summarise(path: str) -> None:
+def summarize(path: str) -> None:
     table = pd.read_csv(path)
-    for known, part in table.groupby("known"):
-        print(f"\nVUS-PR, mean over series of the mean over seeds; compared with: {known}\n")
+    for reference, part in table.groupby("reference"):
+        print(f"\nVUS-PR, mean over series of the mean over seeds; reference: {reference}\n")
         print(
-            "| scorer | seeds | NAB, dev half | NAB, other half | NAB, all | std over seeds | UCR 135 | seconds |"
+            "| scorer | seeds | NAB, dev half | NAB, other half | NAB, all | std over seeds "
+            "| UCR 135 | seconds |"
         )
         print("|---|---|---|---|---|---|---|---|")
         for scorer in (s for s in SCORERS if s in set(part.scorer)):
@@ -276,7 +257,7 @@ def summarise(path: str) -> None:
 
 
 def compare(part: pd.DataFrame) -> None:
-    """`distance` against each other scorer, paired over the series of NAB."""
+    """`series-small` against each other scorer, paired over the series of NAB."""
     from scipy.stats import wilcoxon
 
     wide = (
@@ -284,17 +265,17 @@ def compare(part: pd.DataFrame) -> None:
         .pivot_table(index="series", columns="scorer", values="vus_pr")
         .dropna()
     )
-    if "distance" not in wide:
+    if "series-small" not in wide:
         return
     print(
-        f"\n`distance` against each, paired over {len(wide)} series (p: Wilcoxon signed-rank, two-sided):\n"
+        f"\n`series-small` against each, paired over {len(wide)} series "
+        "(p: Wilcoxon signed-rank, two-sided):\n"
     )
     print("| against | wins / losses | mean difference | p |\n|---|---|---|---|")
-    for scorer in (s for s in SCORERS if s in wide and s != "distance"):
-        gain = wide["distance"] - wide[scorer]
-        print(
-            f"| {scorer} | {(gain > 0).sum()} / {(gain < 0).sum()} | {gain.mean():+.3f} | {wilcoxon(gain).pvalue:.2g} |"
-        )
+    for scorer in (s for s in SCORERS if s in wide and s != "series-small"):
+        gain = wide["series-small"] - wide[scorer]
+        wins = f"{(gain > 0).sum()} / {(gain < 0).sum()}"
+        print(f"| {scorer} | {wins} | {gain.mean():+.3f} | {wilcoxon(gain).pvalue:.2g} |")
 
 
 if __name__ == "__main__":
@@ -303,14 +284,8 @@ if __name__ == "__main__":
     )
     parser.add_argument("folder", nargs="?", help="folder of the Numenta Anomaly Benchmark")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument(
-        "--jobs",
-        nargs="+",
-        choices=JOBS,
-        default=JOBS[:-1],
-        help="scorers; trained brings error and both",
-    )
-    parser.add_argument("--known", choices=("all", "clean"), default="all")
+    parser.add_argument("--scorers", nargs="+", choices=SCORERS, default=SCORERS)
+    parser.add_argument("--reference", choices=("all", "normal"), default="all")
     parser.add_argument(
         "--window",
         type=int,
@@ -320,9 +295,9 @@ if __name__ == "__main__":
     parser.add_argument("--summary", metavar="CSV", help="print the tables of a run")
     arguments = parser.parse_args()
     if arguments.summary:
-        summarise(arguments.summary)
+        summarize(arguments.summary)
     elif arguments.folder:
         measure(arguments)
-        summarise(arguments.out)
+        summarize(arguments.out)
     else:
         parser.error("name the data, or a file of results with --summary")
