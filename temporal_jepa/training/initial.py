@@ -132,18 +132,10 @@ def initial_model(sequences: Sequences, seed: int = 0, **overrides: Any) -> Temp
         overrides: fields of `TemporalJEPAConfig`.
 
     Raises:
-        ValueError: for an unknown option, or if every series is shorter than two patches.
+        ValueError: for an unknown option, or values that do not fit the data.
     """
-    config = _recommended_config(sequences, overrides)
-    longest = int(sequences.lengths.max())
-    if longest < 2 * config.patch:
-        raise ValueError(
-            f"the longest series has {longest} timesteps, but a masked and a visible patch need "
-            f"{2 * config.patch} (patch_len {config.patch}); choose a smaller patch_len or longer "
-            "windows"
-        )
-    model = draw_model(config, seed)
-    if config.normalize != "none":
+    model = draw_model(_recommended_config(sequences, overrides), seed)
+    if model.config.normalize != "none":
         mean, std, slope = map(torch.from_numpy, channel_statistics(sequences))
         model.set_normalizer(mean, std, slope)
     return model

@@ -203,7 +203,7 @@ def execute(plan: Plan, on_row: Callable[[Row], None] = lambda row: None) -> Pat
         if state is not None:
             trainer.restore(state)
         with recorder:
-            trainer.run(on_row=recorder.row, on_step=recorder.step)
+            trainer.run(on_row=recorder.row, stop_after=recorder.step)
             if _is_first():
                 save_pretrained(plan.model, folder, plan.details)
         recorder.exit_if_stopped()

@@ -145,8 +145,17 @@ class Trainer:
         if config.compile:
             self.parallel = torch.compile(self.parallel)  # type: ignore[assignment]
 
-    def run(self, on_row: Callable[[Row], None], on_step: Callable[["Trainer"], bool]) -> None:
-        """Train to the last step, or until `on_step` returns True; see `train`."""
+    def run(
+        self,
+        on_row: Callable[[Row], None],
+        stop_after: Callable[["Trainer"], bool] = lambda trainer: False,
+    ) -> None:
+        """Train to the last step.
+
+        Args:
+            on_row: called with each row of metrics.
+            stop_after: called after each step; returning True stops the training.
+        """
         began = time.perf_counter()
         since = began
         counted = self.step
@@ -164,7 +173,7 @@ class Trainer:
                     since = time.perf_counter()
                     counted = self.step
                     on_row(row)
-                if on_step(self):
+                if stop_after(self):
                     break
         self.model.eval()
 
@@ -327,7 +336,6 @@ def train(
     *,
     pretrained: bool = False,
     on_row: Callable[[Row], None] = lambda row: None,
-    on_step: Callable[[Trainer], bool] = lambda trainer: False,
 ) -> TemporalJEPA:
     """Train in memory, in place.
 
@@ -337,7 +345,6 @@ def train(
         config: default `PretrainConfig()`.
         pretrained: whether the model is trained already, for the defaults of `steps` and `lr`.
         on_row: called with each row of metrics (see `docs/cli.md`, metrics.jsonl).
-        on_step: called after each step; returning True stops the training.
 
     Returns:
         The same model, in evaluation mode on its device.
@@ -348,5 +355,5 @@ def train(
     """
     config = (config or PretrainConfig()).resolved(len(sequences), pretrained)
     batches = plan_batches(model, sequences, config)
-    Trainer(model, batches, config).run(on_row, on_step)
+    Trainer(model, batches, config).run(on_row)
     return model

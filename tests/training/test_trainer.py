@@ -318,15 +318,15 @@ def test_data_that_cannot_be_trained_on(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": -1}, "steps must be at least 1, or 0"),
-        ({"crop": 0.0}, "crop must be above 0"),
-        ({"lr": -1.0}, "lr must be above 0"),
-        ({"precision": "fp16"}, "'auto', 'fp32' or 'bf16'"),
-        ({"warmup": 1.0}, "warmup must lie"),
-        ({"steps": 2.5}, "steps must be a whole number, got 2.5"),
-        ({"steps": "3"}, "steps must be a whole number, got '3'"),
-        ({"lr": float("inf")}, "lr must be a finite number"),
-        ({"seed": -1}, "seed must be in"),
+        ({"steps": -1}, "steps .*-1"),
+        ({"steps": 2.5}, "steps .*2.5"),
+        ({"steps": "3"}, "steps .*'3'"),
+        ({"crop": 0.0}, "crop .*0"),
+        ({"lr": -1.0}, "lr .*-1"),
+        ({"lr": float("inf")}, "lr .*inf"),
+        ({"precision": "fp16"}, "precision .*bf16.*'fp16'"),
+        ({"warmup": 1.0}, "warmup .*1"),
+        ({"seed": -1}, "seed .*-1"),
     ],
 )
 def test_wrong_training_settings(change: dict[str, object], message: str) -> None:
