@@ -1,15 +1,16 @@
-"""Files of rows and columns: delimited text and Parquet to a pandas frame; every guess is noted."""
+"""Delimited text and Parquet files to a pandas frame; each inference becomes a note."""
 
 from __future__ import annotations
 
 import csv
 import importlib.util
 import io
+import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..config import ReadOptions
 
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}
 MISSING = {"", "nan", "na", "n/a", "null", "none", "?"}
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+DATE = re.compile(r"\d[-/.:T]\d")
+HEAD = 20  # lines from which the separator, the header and the decimal comma are inferred
 IDS = re.compile(
-    r"(.*[_\s.-])?[iI][dD]|ID|.*[a-z]I[dD]|(?i:tid|series|track|trajectory|sample|case|item|subject|session)"
+    r"(.*[_\s.-])?[iI][dD]|ID|.*[a-z]I[dD]"
+    r"|(?i:tid|series|track|trajectory|sample|case|item|subject|session)"
 )
 TIMES = (
     "time",
@@ -40,128 +44,81 @@ COLUMN_OPTIONS = ("layout", "id", "time", "label", "values")  # of `ReadOptions`
 
 
 def read_text(path: Path) -> tuple[str, list[str]]:
-    """The text of a file and notes on its encoding; ValueError when it is empty or binary."""
+    """The text of a file with line feeds as line ends, and notes on its encoding.
+
+    Raises:
+        ValueError: when the file is empty or binary.
+    """
     raw = path.read_bytes()
     if not raw.strip():
-        raise ValueError(f"{path}: the file is empty")
+        raise ValueError("the file is empty")
     if any(byte < 9 or 13 < byte < 27 for byte in raw[:4096]):
-        raise ValueError(
-            f"{path}: holds binary data, expected {path.suffix} text; does the extension fit the file?"
-        )
+        raise ValueError(f"expected {path.suffix} text, got binary data; check the extension")
     raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     try:
         return raw.decode("utf-8-sig"), []
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        note = f"line {line} is not UTF-8 (byte 0x{raw[error.start]:02x}): the text was read as Windows-1252"
+        byte = raw[error.start]
+        note = f"line {line} is not UTF-8 (byte 0x{byte:02x}): the text was read as Windows-1252"
         return raw.decode("cp1252", errors="replace"), [note]
 
 
 def read_delimited(path: Path, options: ReadOptions) -> tuple[pd.DataFrame, ReadOptions, list[str]]:
-    """A .csv, .tsv or .txt file as a frame; columns without a header line are named "0", "1", ....
+    """A .csv, .tsv or .txt file as a frame.
 
-    A .tsv or .txt without a header is a file of the UCR archive: the label first, then the values of one series.
-    Raises ValueError for ragged rows, an empty file, binary data, two columns of one name.
+    Columns without a header line are named "0", "1", .... A .tsv or .txt file without a header is
+    a file of the UCR archive: the label, then the values of one series.
+
+    Returns:
+        The frame, the options with the roles that the absence of a header decides, and notes.
+
+    Raises:
+        ValueError: for an empty or binary file, rows of unequal length, columns of the same name.
     """
     import pandas as pd
 
     text, notes = read_text(path)
-    lines = [line for line in text.splitlines() if line.strip()]
-    sep = _separator(lines[:20])
-    first = _fields(lines[0], sep)
-    header = _has_header(first, [_fields(line, sep) for line in lines[1:20]])
-    width = _check_rectangle(path, text, sep, header)
-    comma = _decimal_comma(lines[1:20], sep) if sep != "," else ""
-    if sep != ("\t" if path.suffix.lower() == ".tsv" else ",") and width > 1:
-        decimals = (
-            f", decimals are commas: {comma} is {float(comma.replace(',', '.')):g}" if comma else ""
-        )
-        notes.append(f"columns are separated by {SEPARATORS.get(sep, 'spaces')}{decimals}")
-    if header:
-        _check_header(path, first, len(lines), notes)
-    how: dict[str, Any] = {"sep": sep, "header": 0 if header else None, "skipinitialspace": True}
+    sep, text = _separator(text)
+    head = _checked_head(text, sep)
+    has_header = _has_header(head[0], head[1:])
+    names = [str(k) for k in range(len(head[0]))]
+    if has_header:
+        names = _names_in_header(head, notes)
+    comma = "" if sep == "," else _decimal_comma(head[1:])
+    notes += _dialect_note(path, sep, comma, len(names))
+    # As numbers, the ids 01 and 1 would be one; so would two ids of more digits than a float has.
+    is_id = re.compile(re.escape(options.id)) if options.id else IDS
+    ids = [name for name in names if is_id.fullmatch(name)]
     try:
         frame = pd.read_csv(
             io.StringIO(text),
+            sep=sep,
+            names=names,
+            header=0 if has_header else None,
+            dtype=dict.fromkeys(ids, str),
             decimal="," if comma else ".",
             na_values=["?"],
+            skipinitialspace=True,
             low_memory=False,
-            **how,
         )
     except ValueError as error:  # pandas.errors.ParserError
-        raise ValueError(f"{path}: not read: {error}; is a quotation mark left open?") from error
-    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
-    _keep_id_texts(frame, text, options, how)
-    if not header:
-        notes.append(f"no header line: columns are numbered 0 to {width - 1}")
-        options, frame = _without_header(path, frame, options, _texts_at(first), notes)
+        raise ValueError(f"not read: {error}; is a quotation mark left open?") from error
+    frame[ids] = frame[ids].apply(lambda column: column.str.strip())
+    if not has_header:
+        last = len(names) - 1
+        notes.append(f"no header line: columns are numbered 0 to {last} (label=0: the first)")
+        options = _roles_without_header(path, frame, head[0], options, notes)
     return frame, options, notes
 
 
-def _check_header(path: Path, names: list[str], lines: int, notes: list[str]) -> None:
-    names = [name.strip() for name in names]
-    if lines == 1:
-        raise ValueError(f"{path}: the file holds a header line and no data")
-    if twice := sorted({name for name in names if name and names.count(name) > 1}):
-        raise ValueError(
-            f"{path}: several columns have the same name: {', '.join(twice)}; rename them in the header "
-            f"line (channels of a wide table: x_0, x_1, ..., y_0, y_1, ...)"
-        )
-    numbers, named = (
-        sum(1 for name in names if name and _is_number(name) is is_number)
-        for is_number in (True, False)
-    )
-    if numbers and named < 2:
-        notes.append("the first line counts up: taken as the header")
-
-
-def _keep_id_texts(
-    frame: pd.DataFrame, text: str, options: ReadOptions, how: dict[str, Any]
-) -> None:
-    """Put back the text of ids that numbers would merge: 01 and 1, 1e3 and 1000, or more digits than a float has."""
-    import pandas as pd
-
-    names = [str(name) for name in frame.columns]
-    wanted = [options.id] if options.id else [name for name in names if IDS.fullmatch(name)]
-    for name in wanted:
-        if name in names and frame[name].dtype.kind in "iuf":
-            texts = (
-                pd.read_csv(io.StringIO(text), usecols=[names.index(name)], dtype=str, **how)
-                .iloc[:, 0]
-                .str.strip()
-            )
-            if texts.str.fullmatch(r"[+-]?0\d+|\d+[eE]\d+|\d{16,}").any():
-                frame[name] = texts
-
-
-def _without_header(
-    path: Path, frame: pd.DataFrame, options: ReadOptions, texts: list[int], notes: list[str]
-) -> tuple[ReadOptions, pd.DataFrame]:
-    """The label of a table without a header: its one column of text, or the first of a file of the UCR archive."""
-    free = (
-        options.label is None
-        and options.layout in (None, "wide")
-        and not options.id
-        and not options.time
-    )
-    if len(texts) == 1 and free and frame.shape[1] > 2:
-        notes.append(
-            f"column {texts[0]} is the only one of text: taken as the label (id={texts[0]} if it names the series)"
-        )
-        return replace(options, label=str(texts[0])), frame
-    if path.suffix.lower() in (".tsv", ".txt") and set(options.given(*COLUMN_OPTIONS)) <= {"label"}:
-        return _ucr(path, frame, options, notes)
-    if (
-        options.label is None
-        and frame.dtypes.iloc[0].kind in "iu"
-        and 2 * frame["0"].nunique() <= len(frame)
-    ):
-        notes.append("column 0 holds few different whole numbers: label=0 if they are the labels")
-    return options, frame
-
-
 def read_parquet(path: Path) -> pd.DataFrame:
-    """A Parquet file as a frame; ModuleNotFoundError without pyarrow, ValueError for a damaged file."""
+    """A Parquet file as a frame.
+
+    Raises:
+        ModuleNotFoundError: without pyarrow.
+        ValueError: for an empty or damaged file.
+    """
     import pandas as pd
 
     if importlib.util.find_spec("pyarrow") is None:
@@ -169,124 +126,163 @@ def read_parquet(path: Path) -> pd.DataFrame:
             "reading .parquet needs pyarrow: pip install 'temporal-jepa[parquet]'"
         )
     if not path.stat().st_size:
-        raise ValueError(f"{path}: the file is empty")
+        raise ValueError("the file is empty")
     try:
         return pd.read_parquet(path, engine="pyarrow")
     except (ValueError, OSError) as error:  # pyarrow's own errors are subclasses of these
         reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"{path}: not a readable Parquet file; is it cut short? ({reason})"
-        ) from error
+        raise ValueError(f"not a readable Parquet file; is it cut short? ({reason})") from error
 
 
 def is_recording(rows: int, columns: int) -> bool:
-    """Whether a bare table is tall enough to be one recording, rows are time, and not one series a row."""
+    """Whether a table without names is tall and narrow: rows are time, not one series each."""
     return columns <= 16 and rows >= 64 * columns
 
 
-def _ucr(
-    path: Path, frame: pd.DataFrame, options: ReadOptions, notes: list[str]
-) -> tuple[ReadOptions, pd.DataFrame]:
-    rows, width = frame.shape
-    if is_recording(rows, width):
-        raise ValueError(
-            f"{path}: {rows} rows of {width} numbers is not the UCR layout (a label, then the values of one series); "
-            f"for a table name its columns by number, such as id=1, time=0, or say layout=recording (rows are time), "
-            "tracks (rows are fixes) or scene"
-        )
-    if options.label is None:
-        frame = frame.rename(columns={frame.columns[0]: "label"})
-        notes.append(
-            "UCR layout: the first column is the label, the others are the values of one series"
-        )
-        return replace(options, layout="wide", label="label"), frame
-    return replace(options, layout="wide"), frame
-
-
-def _separator(lines: list[str]) -> str:
-    for sep in SEPARATORS:  # the same number of them in every line
-        if len({line.count(sep) for line in lines}) == 1 and sep in lines[0]:
-            return sep
+def _separator(text: str) -> tuple[str, str]:
+    """The separator of a text, and the text, in which one space is left where spaces separate."""
+    lines = list(itertools.islice(filter(str.strip, io.StringIO(text)), HEAD))
     for sep in SEPARATORS:
-        if sep in lines[0] or all(sep in line for line in lines[1:] or lines):
-            return sep
-    return r"\s+" if all(len(line.split()) > 1 for line in lines) else ","
+        counts = {line.count(sep) for line in lines}
+        if len(counts) == 1 and counts != {0}:
+            return sep, text
+    for sep in SEPARATORS:  # rows of unequal length, or separators within quotation marks
+        if sep in lines[0]:
+            return sep, text
+    if all(len(line.split()) > 1 for line in lines):
+        return " ", "\n".join(" ".join(line.split()) for line in text.splitlines())
+    return ",", text
 
 
-def _fields(line: str, sep: str) -> list[str]:
-    return line.split() if sep == r"\s+" else next(csv.reader([line], delimiter=sep))
-
-
-def _is_number(text: str) -> bool:
+def _checked_head(text: str, sep: str) -> list[list[str]]:
+    """The cells of the first lines; ValueError for a line with another number of cells."""
+    head: list[list[str]] = []
+    reader = csv.reader(io.StringIO(text), delimiter=sep, skipinitialspace=True)
     try:
-        float(text.strip().replace(",", "."))
+        for cells in reader:
+            if not any(cells) and len(cells) < 2:  # a blank line
+                continue
+            if head and len(cells) != len(head[0]):
+                raise ValueError(
+                    f"expected {len(head[0])} fields as in the first row, got "
+                    f"{len(cells)} in line {reader.line_num}; write a missing value as an empty "
+                    "field, and check that the file is not cut short"
+                )
+            if len(head) < HEAD:
+                head.append([cell.strip() for cell in cells])
+    except csv.Error as error:
+        raise ValueError(
+            f"not read: {error}, line {reader.line_num}; is a quotation mark left open?"
+        ) from error
+    return head
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.replace(",", "."))
     except ValueError:
-        return text.strip().lower() in MISSING
+        return cell.lower() in MISSING
     return True
 
 
-def _texts_at(cells: list[str]) -> list[int]:
-    """Where a line holds neither a number nor a date."""
-    return [
-        k
-        for k, cell in enumerate(cells)
-        if not _is_number(cell) and not re.search(r"\d[-/.:T]\d", cell)
-    ]
+def _counts_up(cells: list[str]) -> bool:
+    """Whether cells are consecutive whole numbers: 0, 1, 2, ... or 1, 2, 3, ...."""
+    if not cells or not all(cell.isdigit() for cell in cells):
+        return False
+    start = int(cells[0])
+    return [int(cell) for cell in cells] == list(range(start, start + len(cells)))
 
 
 def _has_header(cells: list[str], below: list[list[str]]) -> bool:
-    """A first line of numbers is data, unless it counts (0, 1, 2, ...); one of its cells may be a label or a date.
+    """Whether a first line names the columns.
 
-    Beside a label that no column is usually called, or that names rows too, a short count from 1 is a series: up,1,2,3.
+    Two or more words are names. Numbers are data, also beside one label or date, unless they count
+    up. Beside a word that no column is usually called, a short count from 1 is data: up,1,2,3.
     """
-    cells = [cell.strip() for cell in cells]
-    names = [k for k, cell in enumerate(cells) if not _is_number(cell)]
-    rest = [
-        cell for k, cell in enumerate(cells) if k not in names and (k or cell)
-    ]  # an index has no name
-    if len(names) > 1 or not rest:
-        return bool(names)
-    whole = [int(cell) for cell in rest if cell.isdigit()]
-    counts = len(whole) == len(rest) and whole == list(range(whole[0], whole[0] + len(whole)))
-    if names and counts:
-        name = cells[names[0]]
-        usual = name.lower() in (*LABELS, *TIMES) or IDS.fullmatch(name) is not None
-        again = any(len(row) > names[0] and row[names[0]].strip() == name for row in below)
-        return (usual or whole[0] == 0 or len(whole) > 5) and not again and bool(_texts_at([name]))
-    return counts and len(cells) > 1 and (whole[0] in (0, 1) or len(whole) > 2)
+    if not cells[0]:  # the index that pandas writes has no name
+        cells = cells[1:]
+    words = [cell for cell in cells if not _is_number(cell)]
+    numbers = list(filter(_is_number, cells))
+    if len(words) > 1 or not numbers:
+        return bool(words)
+    if not _counts_up(numbers):
+        return False
+    if not words:
+        return len(numbers) > 2 or numbers in (["0", "1"], ["1", "2"])
+    repeated = any(words[0] in row for row in below)
+    return not repeated and _names_rows(words[0], numbers)
 
 
-def _check_rectangle(path: Path, text: str, sep: str, header: bool) -> int:
-    """The number of fields, the same in every line; ValueError naming the first line that differs."""
-    lines = io.StringIO(text)
-    reader = (line.split() for line in lines) if sep == r"\s+" else csv.reader(lines, delimiter=sep)
-    width = 0
-    number = 0
-    for number, fields in enumerate(_rows(path, reader), 1):
-        if not fields or (len(fields) == 1 and not fields[0].strip()):
-            continue
-        width = width or len(fields)
-        if len(fields) != width:
-            raise ValueError(
-                f"{path}: expected {width} fields in every row as in the {'header' if header else 'first row'}, got "
-                f"{len(fields)} in line {number}; write missing values and the ends of short series as empty fields "
-                f"(or is the file cut short?)"
-            )
-    return width
+def _names_rows(word: str, numbers: list[str]) -> bool:
+    """Whether a word beside numbers that count up is the name of a column."""
+    if DATE.search(word):
+        return False
+    usual = word.lower() in (*LABELS, *TIMES) or IDS.fullmatch(word) is not None
+    return usual or numbers[0] == "0" or len(numbers) > 5
 
 
-def _rows(path: Path, reader: Iterable[list[str]]) -> Iterator[list[str]]:
-    try:
-        yield from reader
-    except csv.Error as error:
-        line = getattr(reader, "line_num", 1)
+def _names_in_header(head: list[list[str]], notes: list[str]) -> list[str]:
+    """The names of the columns; ValueError where two are equal, or where no data follows."""
+    names = head[0]
+    if len(head) == 1:
+        raise ValueError("the file holds a header line and no data")
+    repeated = [name for name, count in Counter(names).items() if name and count > 1]
+    if repeated:
         raise ValueError(
-            f"{path}: not read: {error}, line {line}; is a quotation mark left open?"
-        ) from error
+            f"several columns have the same name: {', '.join(repeated)}; rename them in the header "
+            "line (channels of a wide table: x_0, x_1, ..., y_0, y_1, ...)"
+        )
+    if _counts_up(names[1:]):
+        notes.append("the first line counts up: taken as the header")
+    return [name or f"Unnamed: {k}" for k, name in enumerate(names)]
 
 
-def _decimal_comma(lines: list[str], sep: str) -> str:
-    """The first number with a decimal comma, "" when there is none or others have a decimal point."""
-    cells = [cell.strip() for line in lines for cell in _fields(line, sep)]
-    point = any("." in cell and _is_number(cell) for cell in cells)
-    return next((cell for cell in cells if DECIMAL_COMMA.fullmatch(cell) and not point), "")
+def _decimal_comma(rows: list[list[str]]) -> str:
+    """The first number with a decimal comma; "" if there is none, or if others have a point."""
+    cells = list(itertools.chain.from_iterable(rows))
+    if any("." in cell and _is_number(cell) for cell in cells):
+        return ""
+    return next(filter(DECIMAL_COMMA.fullmatch, cells), "")
+
+
+def _dialect_note(path: Path, sep: str, comma: str, width: int) -> list[str]:
+    usual = "\t" if path.suffix.lower() == ".tsv" else ","
+    if sep == usual or width == 1:
+        return []
+    note = f"columns are separated by {SEPARATORS.get(sep, 'spaces')}"
+    if comma:
+        note += f", decimals are commas: {comma} is {float(comma.replace(',', '.')):g}"
+    return [note]
+
+
+def _roles_without_header(
+    path: Path, frame: pd.DataFrame, first: list[str], options: ReadOptions, notes: list[str]
+) -> ReadOptions:
+    """The label of a table without a header: its one column of text, or the first of a UCR file."""
+    if options.layout not in (None, "wide") or options.id or options.time:
+        return options
+    texts = [k for k, cell in enumerate(first) if not (_is_number(cell) or DATE.search(cell))]
+    if options.label is None and len(texts) == 1 and len(first) > 2:
+        column = texts[0]
+        notes.append(
+            f"column {column} is the only one of text: taken as the label "
+            f"(id={column} if it names the series)"
+        )
+        return replace(options, label=str(column))
+    if path.suffix.lower() == ".csv" or options.given("layout", "values"):
+        return options
+    return _ucr_roles(frame, options, notes)
+
+
+def _ucr_roles(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> ReadOptions:
+    """The label and the values of a file of the UCR archive; ValueError for a table of times."""
+    if is_recording(*frame.shape):
+        raise ValueError(
+            "expected the UCR layout (a label, then the values of one series), got "
+            f"{len(frame)} rows of {frame.shape[1]} numbers; choose layout=recording (rows are "
+            "time), tracks (rows are fixes) or scene, or name columns by number: id=1, time=0"
+        )
+    if options.label is None:
+        options = replace(options, label="0")
+        notes.append("UCR layout: the first column is the label, the others are one series")
+    return replace(options, layout="wide")

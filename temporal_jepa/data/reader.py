@@ -1,4 +1,4 @@
-"""Files, frames and arrays in, `Sequences` out: `read` is the one door.
+"""Files, frames and arrays in, `Sequences` out: `read` is the one entry point.
 
 from temporal_jepa.data import read
 sequences = read("data.csv", id="track", values=["x", "y"], window=60)
@@ -7,9 +7,10 @@ sequences = read("data.csv", id="track", values=["x", "y"], window=60)
 from __future__ import annotations
 
 import difflib
+import itertools
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,7 @@ from .arrays import from_array, read_numpy, read_ts
 from .delimited import COLUMN_OPTIONS, read_delimited, read_parquet
 from .geo import read_geojson, read_gpx
 from .scenes import as_scenes
-from .sequences import Sequences as Sequences
-from .sequences import listed
+from .sequences import Sequences, listed, located
 from .series_tables import from_frame
 from .trajectories import MOVEMENT_OPTIONS, check_features
 from .trajectory_tables import from_fixes, is_track_table
@@ -31,12 +31,10 @@ from .video import CLIP, VIDEO_OPTIONS, VIDEOS, holds_video, read_video
 if TYPE_CHECKING:
     import pandas as pd
 
-    _Table = tuple[pd.DataFrame, ReadOptions, list[str]]
-
-ROUTES = (".gpx", ".geojson", ".json")
-TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
-FILES = (*TABLES, *ROUTES, ".ts", ".npy", ".npz", *VIDEOS)
-LONG = 1000  # timesteps from which one series is worth a word about windows
+GEOGRAPHIC = (".gpx", ".geojson", ".json")
+TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq", *GEOGRAPHIC)
+FILES = (*TABLES, ".ts", ".npy", ".npz", *VIDEOS)
+LONG = 1000  # timesteps from which a note on a single series names the option window
 
 
 def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequences:
@@ -57,240 +55,277 @@ def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequ
         FileNotFoundError: when there is no such file.
         ModuleNotFoundError: when a format needs a package that is not installed.
     """
-    if options is None:
-        options = _options_from(keywords)
-    elif keywords:
-        raise ValueError(f"pass options or keywords to read, not both: {listed(keywords)}")
+    options = _options_from(options, keywords)
     check_features(options)
-    window = options.window
-    films = isinstance(data, (str, Path)) and holds_video(Path(data))
-    if films:
-        found = _films(Path(data), options)
-    elif options.layout == "scene" and isinstance(data, (str, Path)) and Path(data).is_dir():
-        found = _scenes(Path(data), options)
-        window = None
+    is_video = isinstance(data, (str, Path)) and holds_video(Path(data))
+    if is_video:
+        found = _read_video(Path(data), options)
+    elif isinstance(data, (str, Path)):
+        found = _from_path(Path(data), options)
     else:
-        found = _found(data, options)
-        if options.layout == "scene" and found.places is not None:
-            found = as_scenes(found, options)
-            window = None
-    if (
-        window is None
-        and found.frame is not None
-        and found.frame[0] > 1
-        and (films or len(found) == 1)
-    ):
-        window = min(CLIP, int(found.lengths.max()))
-    found = _checked(found, window is None)
+        found = _from_memory(data, options)
+    found.check_observed()
+    notes = []
+    constant = found.constant()
+    if constant:
+        count = f"{len(constant)} of {len(found)} series"
+        notes.append(f"constant throughout: {count} ({listed(constant)})")
+    window = _window(found, options, is_video)
+    if window is None and len(found) == 1 and found.lengths[0] >= LONG:
+        notes.append(f"one series of {found.lengths[0]} timesteps: window=LENGTH cuts it into many")
+    found = replace(found, notes=(*found.notes, *notes))
     return found if window is None else found.windows(window, options.stride)
 
 
-def _options_from(keywords: dict[str, Any]) -> ReadOptions:
+def _options_from(options: ReadOptions | None, keywords: dict[str, Any]) -> ReadOptions:
+    """The options, or those that the keywords of `read` make."""
+    if options is not None:
+        if keywords:
+            raise ValueError(f"pass options or keywords to read, not both: {listed(keywords)}")
+        return options
     for old, name in RENAMED_READ_OPTIONS.items():
         if old in keywords:
             warnings.warn(f"{old}= of read is now {name}=", DeprecationWarning, stacklevel=3)
     return ReadOptions.from_dict(keywords)
 
 
-def _scenes(folder: Path, options: ReadOptions) -> Sequences:
-    """Scenes of the files of a folder, each with a clock of its own, all with room for as many agents."""
-    files = sorted(f for f in folder.iterdir() if not f.name.startswith("."))
-    if not files:
-        raise ValueError(f"{folder}: expected files with scenes, found none")
-    tracks = [_found(file, options) for file in files]
-    parts = [as_scenes(part, options) for part in tracks]
-    widest = max(part.frame[1] for part in parts if part.frame is not None)
-    for k, part in enumerate(parts):
-        if part.frame is not None and part.frame[1] < widest:
-            parts[k] = as_scenes(tracks[k], options, widest)
-    return _joined(folder, files, parts, labelled=False)
-
-
-def _checked(found: Sequences, whole: bool) -> Sequences:
-    """The same with notes on what may surprise; ValueError for a series or a channel without values."""
-    found.check_observed()
-    notes = []
-    if flat := found.constant():
-        notes.append(f"constant throughout: {len(flat)} of {len(found)} series ({listed(flat)})")
-    if whole and len(found) == 1 and found.lengths[0] >= LONG:
-        notes.append(f"one series of {found.lengths[0]} timesteps: window=LENGTH cuts it into many")
-    return replace(found, notes=(*found.notes, *notes))
-
-
-def _films(path: Path, options: ReadOptions) -> Sequences:
-    given = options.given(*COLUMN_OPTIONS, *MOVEMENT_OPTIONS)
-    if options.layout in ("video", "folder"):
-        given.remove("layout")
+def _refuse(options: ReadOptions, names: Iterable[str], reason: str) -> None:
+    """ValueError when one of the options is set."""
+    given = options.given(*names)
     if given:
-        raise ValueError(f"{path}: {listed(given)}: for tables only; leave it out")
-    return read_video(path, options)
+        raise ValueError(f"{reason}; leave out {listed(given)}")
 
 
-def _found(data: Any, options: ReadOptions) -> Sequences:
-    """What is no film."""
-    if given := options.given(*VIDEO_OPTIONS):
-        raise ValueError(
-            f"{listed(given)}: for video files and folders of pictures only; leave it out"
-        )
+def _window(found: Sequences, options: ReadOptions, is_video: bool) -> int | None:
+    """Timesteps of the windows to cut, None for none."""
+    if _are_scenes(found, options):  # `as_scenes` has cut them
+        return None
+    single_video = len(found) == 1 and found.frame is not None and found.frame[0] > 1
+    if options.window is None and (is_video or single_video):
+        return min(CLIP, int(found.lengths.max()))
+    return options.window
+
+
+def _are_scenes(found: Sequences, options: ReadOptions) -> bool:
+    """Whether tracks became scenes; scenes that come as an array have no times."""
+    return options.layout == "scene" and found.times is not None
+
+
+def _read_video(path: Path, options: ReadOptions) -> Sequences:
+    names = [*COLUMN_OPTIONS, *MOVEMENT_OPTIONS]
+    if options.layout in ("video", "folder"):
+        names.remove("layout")
+    with located(path):
+        _refuse(options, names, "options of tables and tracks do not apply to video")
+        return read_video(path, options)
+
+
+def _from_path(path: Path, options: ReadOptions) -> Sequences:
+    """The sequences of a file, or of a folder with one series a file."""
+    if not path.exists():
+        names = [other.name for other in path.parent.glob("*")]
+        near = difflib.get_close_matches(path.name, names, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise FileNotFoundError(f"no file or folder {path}{hint}")
+    with located(path):
+        if path.is_dir():
+            found = _read_folder(path, options)
+        elif options.layout == "folder":
+            raise ValueError("layout folder expects a folder with one series a file")
+        else:
+            found = _read_file(path, options)
+        return _checked(found, options)
+
+
+def _from_memory(data: Any, options: ReadOptions) -> Sequences:
+    """The sequences of a pandas object or of arrays."""
     pandas = sys.modules.get("pandas")  # a pandas object can only come from an imported pandas
     if isinstance(data, Sequences):
         found = data
-    elif isinstance(data, (str, Path)):
-        found = _read_path(Path(data), options)
-    elif pandas is not None and isinstance(data, (pandas.DataFrame, pandas.Series)):
-        frame = data if isinstance(data, pandas.DataFrame) else data.to_frame(data.name or "value")
-        found = _from_table(frame, options)
+    elif pandas is not None and isinstance(data, pandas.Series):
+        found = _from_table(data.to_frame(data.name or "value"), options)
+    elif pandas is not None and isinstance(data, pandas.DataFrame):
+        found = _from_table(data, options)
     else:
-        found = from_array(data, options)
-    if options.given(*MOVEMENT_OPTIONS) and found.places is None:
-        raise ValueError(
-            f"{found.source}: {listed(options.given(*MOVEMENT_OPTIONS))} describe movement, and these series have no "
-            "places; say layout=tracks, and values=A,B for the columns of the places"
-        )
+        with located("arrays"):
+            found = from_array(data, options)
+    return _checked(found, options)
+
+
+def _checked(found: Sequences, options: ReadOptions) -> Sequences:
+    """The same; ValueError for options that had no effect on it."""
+    _refuse(options, VIDEO_OPTIONS, "options of video apply to video files and folders of images")
+    if found.places is None and not _are_scenes(found, options):
+        reason = "movement needs places, from layout=tracks and values=A,B for their columns"
+        _refuse(options, MOVEMENT_OPTIONS, reason)
     return found
 
 
-def _from_table(
-    frame: pd.DataFrame,
-    options: ReadOptions,
-    source: str = "frame",
-    notes: Sequence[str] = (),
-) -> Sequences:
-    if is_track_table(frame, options):
-        return from_fixes(frame, options, source, notes)
-    return from_frame(frame, options, source, notes)
-
-
-def _read_path(path: Path, options: ReadOptions) -> Sequences:
-    if path.is_dir():
-        return _read_folder(path, options)
-    if not path.exists():
-        near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        close = difflib.get_close_matches(path.name, near, 1)
-        raise FileNotFoundError(
-            f"no file or folder {path}" + (f"; did you mean {close[0]!r}?" if close else "")
-        )
-    if options.layout == "folder":
-        raise ValueError(
-            f"{path}: layout folder expects a folder with one series a file, got a file"
-        )
+def _read_file(path: Path, options: ReadOptions) -> Sequences:
     kind = path.suffix.lower()
     if kind not in FILES:
         raise ValueError(
             f"{path}: unknown extension {kind or '(none)'!r}; expected one of {' '.join(FILES)}"
         )
-    if kind == ".ts":
-        if given := options.given(*COLUMN_OPTIONS):
-            raise ValueError(
-                f"{path}: a .ts file says itself what it holds; leave out {listed(given)}"
-            )
+    if kind in TABLES:
+        return _from_table(*_read_table(path, options), source=str(path))
+    with located(path):
+        if kind != ".ts":
+            return read_numpy(path, options)
+        _refuse(options, COLUMN_OPTIONS, "a .ts file describes its own columns")
         return read_ts(path)
-    if kind in (".npy", ".npz"):
-        return read_numpy(path, options)
-    frame, options, notes = _read_table(path, options)
-    return _from_table(frame, options, str(path), notes)
 
 
-def _read_table(path: Path, options: ReadOptions) -> _Table:
-    """A file of rows as a frame, what is known of its columns, and notes."""
+def _read_table(path: Path, options: ReadOptions) -> tuple[pd.DataFrame, ReadOptions, list[str]]:
+    """A file of rows as a frame, the options with what is known of its columns, and notes."""
     kind = path.suffix.lower()
-    if kind in ROUTES:
-        frame = read_gpx(path) if kind == ".gpx" else read_geojson(path)
-        return (
-            frame,
-            replace(options, layout=options.layout or "tracks", values=options.values or ()),
-            [],
-        )
-    if kind in (".parquet", ".pq"):
-        return read_parquet(path), options, []
-    return read_delimited(path, options)
+    with located(path):
+        if kind in GEOGRAPHIC:
+            frame = read_gpx(path) if kind == ".gpx" else read_geojson(path)
+            layout = options.layout or "tracks"
+            return frame, replace(options, layout=layout, values=options.values or ()), []
+        if kind in (".parquet", ".pq"):
+            return read_parquet(path), options, []
+        return read_delimited(path, options)
+
+
+def _from_table(
+    frame: pd.DataFrame,
+    options: ReadOptions,
+    notes: list[str] | None = None,
+    source: str = "frame",
+) -> Sequences:
+    """The series, tracks or scenes of a table."""
+    with located(source):
+        if not is_track_table(frame, options):
+            return from_frame(frame, options, source, notes or [])
+        tracks = from_fixes(frame, options, source, notes or [])
+        return as_scenes(tracks, options) if options.layout == "scene" else tracks
 
 
 def _read_folder(folder: Path, options: ReadOptions) -> Sequences:
     """One series a file, all of one type; in a folder of folders the inner ones are the labels."""
-    if options.layout not in (None, "folder", "tracks"):
+    if options.layout not in (None, "folder", "tracks", "scene"):
         raise ValueError(
-            f"{folder}: a folder has the layout folder (one series a file), got {options.layout!r}; for "
-            f"another layout name one of its files"
+            f"{folder}: expected layout folder (one series a file), tracks or scene for a folder, "
+            f"got {options.layout!r}; for another layout name one of its files"
         )
-    entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
-    inner = [p for p in entries if p.is_dir()]
-    labelled = bool(inner) and len(inner) == len(entries)
-    files = (
-        [f for p in inner for f in sorted(p.iterdir()) if not f.name.startswith(".")]
-        if labelled
-        else entries
-    )
-    if splits := [f.name for f in files if f.stem.upper().endswith(("_TRAIN", "_TEST"))]:
+    files = _visible(folder)
+    labelled = bool(files) and all(file.is_dir() for file in files)
+    if labelled:
+        files = [file for inner in files for file in _visible(inner)]
+    _check_files(folder, files)
+    if options.layout == "scene":
+        parts = _scenes(files, options)
+    elif files[0].suffix.lower() == ".npy":
+        options = replace(options, layout="recording")
+        parts = {file: _read_file(file, options) for file in files}
+    else:
+        parts = _series_or_tracks(files, options)
+    if not parts:
+        raise ValueError(f"{folder}: no track has two fixes or more")
+    found = _joined(folder, parts, labelled)
+    if len(parts) == len(files):
+        return found
+    note = f"{len(files) - len(parts)} files of a single fix are left out"
+    return replace(found, notes=(*found.notes, note))
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _check_files(folder: Path, files: list[Path]) -> None:
+    """ValueError unless the files are of one type that can hold a series each."""
+    splits = [file.name for file in files if file.stem.upper().endswith(("_TRAIN", "_TEST"))]
+    if splits:
         raise ValueError(
             f"{folder}: holds the splits {listed(splits)} of a set; name one of these files"
         )
-    allowed = (*TABLES, *ROUTES, ".npy")
-    kinds = {f.suffix.lower() for f in files if f.suffix.lower() in allowed}
-    if strays := [
-        f.relative_to(folder) for f in files if f.is_dir() or f.suffix.lower() not in kinds
-    ]:
+    allowed = (*TABLES, ".npy")
+    kinds = {file.suffix.lower() for file in files}
+    strays = [file for file in files if file.suffix.lower() not in allowed]
+    if strays or len(kinds) != 1:
+        names = listed(file.relative_to(folder) for file in strays)
         raise ValueError(
-            f"{folder}: expected only files with one series each ({' '.join(allowed)}), but "
-            f"found {listed(strays)}; move them away, or name one file"
+            f"{folder}: expected files of one type with one series each ({' '.join(allowed)}), got "
+            f"{names or listed(sorted(kinds)) or 'none'}; move others away, or name one file"
         )
-    if len(kinds) != 1:
-        raise ValueError(
-            f"{folder}: expected files of one type, got {listed(sorted(kinds)) or 'none'}"
-        )
-    if kinds != {".npy"}:
-        layout = "tracks" if kinds <= {*ROUTES} or options.layout == "tracks" else None
-        first, known, _ = _read_table(files[0], replace(options, layout="recording"))
-        if is_track_table(first, replace(known, layout=layout)):
-            return _joined_tracks(folder, files, labelled, options)
-    options = replace(options, layout="recording")
-    return _joined(folder, files, [_read_path(f, options) for f in files], labelled)
 
 
-def _joined_tracks(
-    folder: Path, files: list[Path], labelled: bool, options: ReadOptions
-) -> Sequences:
-    """Files of fixes, with one track each or several; a file of a single fix is left out."""
-    tables = {file: _read_table(file, replace(options, layout="tracks")) for file in files}
-    kept = {file: table for file, table in tables.items() if len(table[0]) > 1}
-    if not kept:
-        raise ValueError(f"{folder}: no track has two fixes or more")
-    parts = [from_fixes(frame, own, str(file), notes) for file, (frame, own, notes) in kept.items()]
-    found = _joined(folder, list(kept), parts, labelled)
-    left = len(files) - len(kept)
-    return (
-        replace(found, notes=(*found.notes, f"{left} files of a single fix are left out"))
-        if left
-        else found
-    )
+def _series_or_tracks(files: list[Path], options: ReadOptions) -> dict[Path, Sequences]:
+    """Tracks from each file if the first holds some, else one series. Single fixes are left out."""
+    geographic = files[0].suffix.lower() in GEOGRAPHIC
+    layout = "tracks" if geographic or options.layout == "tracks" else "recording"
+    tables = [_read_table(file, replace(options, layout=layout)) for file in files]
+    frame, own, _ = tables[0]
+    if layout == "recording" and is_track_table(frame, replace(own, layout=None)):
+        layout = "tracks"
+    parts = {}
+    for file, (frame, own, notes) in zip(files, tables, strict=True):
+        if layout == "recording" or len(frame) > 1:
+            parts[file] = _from_table(frame, replace(own, layout=layout), notes, str(file))
+    return parts
 
 
-def _joined(folder: Path, files: list[Path], parts: list[Sequences], labelled: bool) -> Sequences:
-    first = parts[0]
-    for part in parts:
-        alike = (part.times is None) == (first.times is None) and part.degrees == first.degrees
-        if part.channels != first.channels or not alike:
+def _scenes(files: list[Path], options: ReadOptions) -> dict[Path, Sequences]:
+    """The scenes of each file, which has a clock of its own; all have room for as many agents."""
+    parts = {file: _read_file(file, options) for file in files}
+    widest = max(parts.values(), key=lambda part: part.n_channels).frame
+    assert widest is not None
+    options = replace(options, agents=widest[1])
+    for file, part in parts.items():
+        if part.frame != widest:
+            parts[file] = _read_file(file, options)
+    return parts
+
+
+def _joined(folder: Path, parts: dict[Path, Sequences], labelled: bool) -> Sequences:
+    """The series of all files; ValueError when the columns of one differ from the first's."""
+    name, first = next((file.name, part) for file, part in parts.items())
+    ids: list[str] = []
+    labels: list[str] = []
+    for file, part in parts.items():
+        if _columns(part) != _columns(first):
             raise ValueError(
-                f"{part.source}: expected the columns of {files[0].name} ({listed(first.channels)}), got "
+                f"{part.source}: expected the columns of {name} ({listed(first.channels)}), got "
                 f"{listed(part.channels)}; name the columns to read with values=, time="
             )
-    own = [label for p in parts if p.labels is not None for label in p.labels]
-    ids = [(f.relative_to(folder), p, i) for f, p in zip(files, parts, strict=True) for i in p.ids]
-    labels = [f.parent.name for f, *_ in ids] if labelled else own if len(own) == len(ids) else None
-    notes = [f"layout folder: {len(files)} files, {len(ids)} series; all read like {files[0].name}"]
+        ids += _ids(str(file.relative_to(folder)), part)
+        if labelled:
+            labels += [file.parent.name] * len(part)
+        elif part.labels is not None:
+            labels += part.labels.tolist()
+    notes = [f"layout folder: {len(parts)} files, {len(ids)} series; all read like {name}"]
     if labelled:
         notes.append("labels are the names of the inner folders")
-    elif 0 < len(own) < len(ids):
+    elif 0 < len(labels) < len(ids):
         notes.append("some files have no labels: there are none")
-    return Sequences(
-        [x for p in parts for x in p.values],
-        None if labels is None else np.array(labels),
-        [str(f) if len(p) == 1 else f"{f}:{i}" for f, p, i in ids],
-        first.channels,
-        None if first.times is None else [t for p in parts for t in p.times or ()],
-        str(folder),
-        (*notes, *first.notes),
-        first.frame,
-        None if first.places is None else [place for p in parts for place in p.places or ()],
-        first.degrees,
+
+    def joined(field: str) -> Any:
+        if getattr(first, field) is None:
+            return None
+        return list(itertools.chain.from_iterable(getattr(p, field) for p in parts.values()))
+
+    return replace(
+        first,
+        values=joined("values"),
+        labels=np.array(labels) if len(labels) == len(ids) else None,
+        ids=ids,
+        times=joined("times"),
+        source=str(folder),
+        notes=(*notes, *first.notes),
+        places=joined("places"),
     )
+
+
+def _columns(part: Sequences) -> tuple[list[str], bool, bool]:
+    """What the files of a folder share: the channels, and the kind of their times and places."""
+    return part.channels, part.times is None, part.degrees
+
+
+def _ids(file: str, part: Sequences) -> list[str]:
+    """The name of the file, with the name of the series where it holds several."""
+    if len(part) == 1:
+        return [file]
+    return [f"{file}:{name}" for name in part.ids]

@@ -1,21 +1,21 @@
-"""The one container between files and models: a list of series of any length, with labels, names and times."""
+"""The container between files and models: series of any length, with labels, names and times."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 Frame = tuple[int, int, int]
-AGENTS = (
-    16  # most features of an agent: with more, the last axis of four is the columns of a picture
-)
-SOME = 8  # how many names a message lists before "..."
+AGENTS = 16  # most features of an agent; a longer last axis holds the columns of a video frame
+SOME = 8  # names that a message lists before "..."
 
 
 def listed(names: Iterable[Any]) -> str:
@@ -24,32 +24,47 @@ def listed(names: Iterable[Any]) -> str:
     return ", ".join(texts[:SOME]) + (", ..." if len(texts) > SOME else "")
 
 
+@contextmanager
+def located(source: object) -> Iterator[None]:
+    """Put `source` in front of the message of a ValueError that does not begin with it."""
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith(str(source)):
+            error.args = (f"{source}: {error}",)
+        raise
+
+
 @dataclass(frozen=True, eq=False)
 class Sequences:
     """Series of any length that share their channels; NaN is a missing value.
 
-    values: one float32 array ``(time_i, channels)`` a series, time at least 1, no inf. With a frame, uint8 stays as
-        it is, without a copy: 0..255 stands for 0..1.
+    Args:
+        values: one float32 array ``(time_i, channels)`` per series, time at least 1, no inf. With a
+            frame, uint8 stays as it is, without a copy: 0..255 stands for 0..1.
+        labels: ``(n,)`` text, or None.
+        ids: names of the series (default: "0".."n-1").
+        channels: names of the channels (default: "0".."channels-1").
+        times: one ``(time_i,)`` array per series, int64, float64 or datetime64[ns]; None for
+            equally spaced timesteps.
+        source: where the values come from, for messages.
+        notes: one line for each thing that the reader inferred.
+        frame: (rows, columns, channels) of a timestep that is a video frame, or (1, agents,
+            features) of a scene; the channels are these three, flattened, the last fastest. None: a
+            timestep is a point.
+        places: one float64 ``(time_i, 2)`` per series, where each timestep was: (x, y), or
+            (longitude, latitude).
+        degrees: whether places are longitude and latitude, in degrees.
 
-    labels: ``(n,)`` array of str, or None. ids: names of the series, "0".."n-1" when not given.
-    channels: names of the channels, "0".."channels-1" when not given.
-    times: one ``(time_i,)`` array a series, int64, float64 or datetime64[ns], or None: equally spaced.
-    source: where the values come from, for messages. notes: one line for each thing the reader inferred.
-
-    frame: (rows, columns, channels) of a timestep that is a picture, or (1, agents, features) of a scene; the channels
-        are these three, flattened, the last fastest. None: a timestep is a point.
-
-    places: one float64 ``(time_i, 2)`` a series, where each timestep was: (x, y), or (longitude, latitude).
-    degrees: whether places are longitude and latitude, in degrees.
-
-    Raises ValueError when a series is empty or holds inf, or when shapes do not agree.
+    Raises:
+        ValueError: when a series is empty or holds inf, or when shapes do not agree.
     """
 
     values: list[FloatArray]
     labels: npt.NDArray[np.str_] | None = None
     ids: list[str] = field(default_factory=list)
     channels: list[str] = field(default_factory=list)
-    times: list[npt.NDArray[Any]] | None = None
+    times: list[Array] | None = None
     source: str = "arrays"
     notes: tuple[str, ...] = ()
     frame: Frame | None = None
@@ -57,61 +72,62 @@ class Sequences:
     degrees: bool = False
 
     def __post_init__(self) -> None:
-        if not len(self.values):
-            raise ValueError(f"{self.source}: expected at least one series, got none")
-        ids = [str(i) for i in self.ids] or [str(i) for i in range(len(self.values))]
-        beside_values = {
+        with located(self.source):
+            self._normalize()
+            self._check()
+
+    def _normalize(self) -> None:
+        """Text for names and labels, float32 (or bytes) for values, and default names."""
+        count = len(self.values)
+        if not count:
+            raise ValueError("expected at least one series, got none")
+        ids = [str(name) for name in self.ids or range(count)]
+        per_series = {
             "ids": ids,
             "labels": self.labels,
             "times": self.times,
             "places": self.places,
         }
-        for name, beside in beside_values.items():
-            if beside is not None and len(beside) != len(self.values):
-                raise ValueError(
-                    f"{self.source}: expected {len(self.values)} {name}, one for each series, got "
-                    f"{len(beside)}"
-                )
-        kept = (np.uint8,) if self.frame is not None else ()
+        for what, entries in per_series.items():
+            if entries is not None and len(entries) != count:
+                raise ValueError(f"expected {count} {what}, one per series, got {len(entries)}")
+        kept = () if self.frame is None else (np.uint8,)
         values = [
-            _as_float32(v, f"{self.source}: series {i!r}", kept)
-            for v, i in zip(self.values, ids, strict=True)
+            _as_float32(x, f"series {name!r}", kept)
+            for name, x in zip(ids, self.values, strict=True)
         ]
-        channels = [str(c) for c in self.channels] or [str(c) for c in range(values[0].shape[1])]
-        labels = None if self.labels is None else as_labels(self.labels)
-        for name, value in {
-            "values": values,
-            "ids": ids,
-            "channels": channels,
-            "labels": labels,
-        }.items():
-            object.__setattr__(self, name, value)
-        self._check()
+        channels = [str(name) for name in self.channels or range(values[0].shape[1])]
+        object.__setattr__(self, "ids", ids)
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "channels", channels)
+        if self.labels is not None:
+            object.__setattr__(self, "labels", as_labels(self.labels))
 
     def _check(self) -> None:
-        where = self.source
+        """ValueError when the fields do not fit each other, or a value is infinite."""
         if self.frame is not None and math.prod(self.frame) != self.n_channels:
             raise ValueError(
-                f"{where}: a frame of {' x '.join(map(str, self.frame))} (rows, columns, channels) has "
+                f"a frame of {' x '.join(map(str, self.frame))} (rows, columns, channels) has "
                 f"{math.prod(self.frame)} values, but a timestep has {self.n_channels}"
             )
-        for i, (name, x) in enumerate(zip(self.ids, self.values, strict=True)):
+        for name, x in zip(self.ids, self.values, strict=True):
             if x.shape[1] != self.n_channels:
                 raise ValueError(
-                    f"{where}: expected {self.n_channels} channels ({listed(self.channels)}) in every "
+                    f"expected {self.n_channels} channels ({listed(self.channels)}) in every "
                     f"series, got {x.shape[1]} in {name!r}; arrays are (time, channels)"
                 )
-            for what, beside in (("times", self.times), ("places", self.places)):
-                if beside is not None and len(beside[i]) != len(x):
-                    raise ValueError(
-                        f"{where}: series {name!r} has {len(x)} timesteps but {len(beside[i])} {what}"
-                    )
             if x.dtype != np.uint8 and np.isinf(x).any():
                 step, channel = np.argwhere(np.isinf(x))[0]
                 raise ValueError(
-                    f"{where}: {np.isinf(x).sum()} values of series {name!r} are infinite in float32, the "
-                    f"first at timestep {step} of channel {self.channels[channel]!r}; write NaN where a "
-                    f"value is missing"
+                    f"{np.isinf(x).sum()} values of series {name!r} are infinite in float32, the "
+                    f"first at timestep {step} of channel {self.channels[channel]!r}; write NaN "
+                    "where a value is missing"
+                )
+        for what, arrays in (("times", self.times), ("places", self.places)):
+            if arrays is not None and [len(x) for x in arrays] != self.lengths.tolist():
+                raise ValueError(
+                    f"expected {what} for each timestep, {listed(self.lengths)}, got "
+                    f"{listed(map(len, arrays))}"
                 )
 
     def __len__(self) -> int:
@@ -128,23 +144,22 @@ class Sequences:
         return np.array([len(x) for x in self.values], dtype=np.int64)
 
     def select(self, indices: npt.ArrayLike) -> Sequences:
-        """The series at these indices (integers or a boolean mask), in this order; values are not copied."""
-        chosen = np.arange(len(self))[np.asarray(indices)].reshape(-1)
-        return replace(
-            self,
-            values=[self.values[i] for i in chosen],
-            labels=None if self.labels is None else self.labels[chosen],
-            ids=[self.ids[i] for i in chosen],
-            times=None if self.times is None else [self.times[i] for i in chosen],
-            places=None if self.places is None else [self.places[i] for i in chosen],
-        )
+        """The series at these indices (integers or a boolean mask), in this order, as views."""
+        chosen = np.arange(len(self))[np.asarray(indices)].reshape(-1).tolist()
+        return self._pieces([(i, slice(None)) for i in chosen], [self.ids[i] for i in chosen])
 
     def windows(self, length: int, stride: int | None = None) -> Sequences:
-        """Each series cut into windows of `length` timesteps, one every `stride` (default: `length`), as views.
+        """Each series cut into windows of `length` timesteps, one every `stride`, as views.
 
-        The window that starts at timestep 40 of series "a" is named "a@40". A series shorter than `length` is kept
-        whole, a window without one observed value is left out; the notes count both.
-        Raises ValueError when `length` is longer than every series or not positive.
+        The window that starts at timestep 40 of series "a" is named "a@40". A series shorter than
+        `length` is kept whole, a window without an observed value is left out; notes count both.
+
+        Args:
+            length: timesteps of a window.
+            stride: timesteps between the starts of windows (default: `length`).
+
+        Raises:
+            ValueError: when `length` is longer than every series, or not positive.
         """
         stride = length if stride is None else stride
         if length < 1 or stride < 1:
@@ -157,34 +172,43 @@ class Sequences:
                 f"{self.source}: a window of {length} timesteps is longer than the longest series "
                 f"({longest}); choose at most {longest}"
             )
-        cuts = [
-            (i, s)
-            for i, x in enumerate(self.values)
-            for s in range(0, max(len(x) - length, 0) + 1, stride)
-        ]
-        kept = [(i, s) for i, s in cuts if not missing(self.values[i][s : s + length])]
+        kept = []
+        blank = 0
+        for i, x in enumerate(self.values):
+            for start in range(0, max(len(x) - length, 0) + 1, stride):
+                span = slice(start, start + length)
+                if missing(x[span]):
+                    blank += 1
+                else:
+                    kept.append((i, span))
         if not kept:
             raise ValueError(
                 f"{self.source}: every window of {length} timesteps is missing throughout (all NaN)"
             )
+        unused = int((np.maximum(self.lengths - length, 0) % stride).sum())
+        counts = {
+            "timesteps at the ends that fill no window are left out": unused,
+            "series shorter than the window are kept whole": int((self.lengths < length).sum()),
+            "windows without one observed value are left out": blank,
+        }
         notes = [f"cut into {len(kept)} windows of {length} timesteps, one every {stride}"]
-        if rest := sum(max(n - length, 0) % stride for n in self.lengths.tolist()):
-            notes.append(f"{rest} timesteps at the ends that fill no window are left out")
-        if short := int((self.lengths < length).sum()):
-            notes.append(f"{short} series shorter than the window are kept whole")
-        if len(kept) < len(cuts):
-            notes.append(f"{len(cuts) - len(kept)} windows without one observed value are left out")
-        owner = [i for i, _ in kept]
+        notes += [f"{count} {what}" for what, count in counts.items() if count]
+        ids = [f"{self.ids[i]}@{span.start}" for i, span in kept]
+        return replace(self._pieces(kept, ids), notes=(*self.notes, *notes))
+
+    def _pieces(self, spans: list[tuple[int, slice]], ids: list[str]) -> Sequences:
+        """Slices of timesteps of these series, as series named `ids`; no copies."""
+
+        def cut(arrays: list[Array]) -> list[Array]:
+            return [arrays[i][span] for i, span in spans]
+
         return replace(
             self,
-            values=[self.values[i][s : s + length] for i, s in kept],
-            labels=None if self.labels is None else self.labels[owner],
-            ids=[f"{self.ids[i]}@{s}" for i, s in kept],
-            times=None if self.times is None else [self.times[i][s : s + length] for i, s in kept],
-            places=None
-            if self.places is None
-            else [self.places[i][s : s + length] for i, s in kept],
-            notes=(*self.notes, *notes),
+            values=cut(self.values),
+            labels=None if self.labels is None else self.labels[[i for i, _ in spans]],
+            ids=ids,
+            times=None if self.times is None else cut(self.times),
+            places=None if self.places is None else cut(self.places),
         )
 
     def batch(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> FloatArray:
@@ -192,126 +216,115 @@ class Sequences:
         return stack([self.values[i] for i in indices])
 
     def check_observed(self) -> Sequences:
-        """These sequences, when each series and each channel has an observed value somewhere; else ValueError."""
+        """These sequences; ValueError when a series or a channel has no observed value."""
         if all(x.dtype == np.uint8 for x in self.values):
             return self
-        seen = np.array([~np.isnan(x).all(axis=0) for x in self.values])  # (n, channels)
-        cells = (
-            1 if self.frame is None else self.frame[0] * self.frame[1]
-        )  # a scene may have room for more agents
-        somewhere = np.tile(seen.any(axis=0).reshape(cells, -1).any(axis=0), cells)
-        if empty := [self.channels[k] for k in np.flatnonzero(~somewhere)]:
+        observed = np.array([~np.isnan(x).all(axis=0) for x in self.values])  # (n, channels)
+        somewhere = observed.any(axis=0)
+        if self.frame is not None:  # a scene may have room for more agents
+            somewhere = somewhere.reshape(-1, self.frame[2]).any(axis=0)
+        empty = [self.channels[k] for k in np.flatnonzero(~somewhere)]
+        if empty:
+            others = ",".join(name for name in self.channels if name not in empty)
             raise ValueError(
-                f"{self.source}: channel {listed(map(repr, empty))} has no observed value in any series (all NaN); "
-                f"leave it out (the others: {','.join(c for c in self.channels if c not in empty) or 'none'})"
+                f"{self.source}: channel {listed(map(repr, empty))} has no observed value in any "
+                f"series (all NaN); leave it out (the others: {others or 'none'})"
             )
-        if blank := [self.ids[k] for k in np.flatnonzero(~seen.any(axis=1))]:
+        blank = [self.ids[k] for k in np.flatnonzero(~observed.any(axis=1))]
+        if blank:
             raise ValueError(
-                f"{self.source}: {len(blank)} series have no observed value (length zero or all NaN): "
-                f"{listed(map(repr, blank))}; leave them out"
+                f"{self.source}: {len(blank)} series have no observed value (length zero or all "
+                f"NaN): {listed(map(repr, blank))}; leave them out"
             )
         return self
 
     def constant(self) -> list[str]:
         """Ids of the series in which no channel ever changes."""
-        return [i for i, x in zip(self.ids, self.values, strict=True) if not _moves(x)]
+        return [name for name, x in zip(self.ids, self.values, strict=True) if not _moves(x)]
 
     @classmethod
-    def from_arrays(cls, X: Any, y: Any = None) -> Sequences:
-        """Series from the scikit-learn and aeon faces; NaN is a missing value.
+    def from_arrays(cls, X: Any, y: Any = None, source: str = "arrays") -> Sequences:
+        """Series from arrays as scikit-learn and aeon have them; NaN is a missing value.
 
-        X: ``(n, channels, time)``, ``(n, time)`` or a list of ``(channels, time_i)`` or ``(time_i,)``; scenes
-            ``(n, time, agents, features)``, at most 16 features; films ``(n, time, rows, columns, channels)`` or
-            ``(n, time, rows, columns)``, uint8 or float in 0..1.
-        y: ``(n,)`` labels of any type, or None.
-        Raises ValueError when the axes are surely in another order, a series is empty, or values are no numbers.
+        Args:
+            X: ``(n, channels, time)``, ``(n, time)`` or a list of ``(channels, time_i)`` or
+                ``(time_i,)``; scenes ``(n, time, agents, features)``, at most 16 features; video
+                ``(n, time, rows, columns, channels)`` or ``(n, time, rows, columns)``, uint8 or
+                float in 0..1.
+            y: ``(n,)`` labels of any type, or None.
+            source: where the arrays come from, for messages.
+
+        Raises:
+            ValueError: when the axes are surely in another order, a series is empty, or values are
+                no numbers.
         """
-        if isinstance(X, (list, tuple)):
-            series = [_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
-            if wrong := [i for i, x in enumerate(series) if x.ndim not in (1, 2)]:
-                raise ValueError(
-                    f"expected arrays (channels, time) in the list, got shape {series[wrong[0]].shape} "
-                    f"at X[{wrong[0]}]"
-                )
-            series = [x.reshape(1, -1) if x.ndim == 1 else x for x in series]
-        else:
-            array = _numbers(X, "X")
-            if array.ndim in (4, 5) and array.size:
-                scene = array.ndim == 4 and array.dtype != np.uint8 and array.shape[3] <= AGENTS
-                rows = (1,) if scene else ()  # agents stand in one row
-                frame = (*rows, *array.shape[2:], 1)[:3]
-                if array.ndim == 5 and array.shape[2] in (1, 3) and array.shape[4] > 4:
-                    raise ValueError(
-                        f"expected films (n, time, rows, columns, channels), got {array.shape}: the axes "
-                        "look like PyTorch's; pass X.transpose(0, 1, 3, 4, 2)"
-                    )
-                if (
-                    not scene
-                    and array.dtype != np.uint8
-                    and array.min() >= 0
-                    and 2 < array.max() <= 255
-                ):
-                    raise ValueError(
-                        f"expected a film as bytes (uint8, 0..255) or as numbers in 0..1, got {array.dtype} up to "
-                        f"{array.max():g}; pass X.astype(np.uint8), or X / 255"
-                    )
-                flat = array.reshape(*array.shape[:2], -1)
-                return cls(list(flat), None if y is None else as_labels(y), frame=frame)
-            if array.ndim not in (2, 3):
-                raise ValueError(
-                    f"expected X of shape (n, channels, time) or (n, time), got {array.shape}"
-                    + ("; for one series write X[None]" if array.ndim == 1 else "")
-                )
-            series = list(array[:, None, :] if array.ndim == 2 else array)
-        if not series:
-            raise ValueError("expected at least one series in X, got none")
+        labels = None if y is None else as_labels(y)
+        if not isinstance(X, (list, tuple)):
+            X = _numbers(X, "X")
+            if X.ndim in (4, 5) and X.size:
+                frames = _as_frames(X)
+                flat = frames.reshape(*frames.shape[:2], -1)
+                return cls(list(flat), labels, source=source, frame=frames.shape[2:])
+        series = [_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
+        shapes = [x.shape for x in series if x.ndim not in (1, 2)]
+        if shapes:
+            raise ValueError(
+                "expected X of shape (n, channels, time) or (n, time), or a list of arrays "
+                f"(channels, time_i), got {listed(shapes)}; for one series write X[None]"
+            )
+        series = [np.atleast_2d(x) for x in series]
         notes = _check_axes([x.shape for x in series])
-        return cls([x.T for x in series], labels=None if y is None else as_labels(y), notes=notes)
+        return cls([x.T for x in series], labels, source=source, notes=notes)
 
     def summary(self) -> list[tuple[str, str]]:
         """What was understood, as (name, text) rows for ``inspect``."""
-        lengths = self.lengths
-        total = sum(x.size for x in self.values)
-        missing = sum(int(np.isnan(x).sum()) for x in self.values if x.dtype != np.uint8)
-        span = f"{lengths.min()} / {int(np.median(lengths))} / {lengths.max()}"
-        rows = [
-            ("source", self.source),
-            ("series", str(len(self))),
-            (
-                "timesteps",
-                f"{lengths[0]}"
-                if lengths.min() == lengths.max()
-                else f"{span} (min / median / max)",
-            ),
-            ("channels", f"{self.n_channels}: {listed(self.channels)}")
-            if self.frame is None
-            else ("frame", " x ".join(map(str, self.frame)) + " (rows, columns, channels)"),
-            ("missing", f"{100 * missing / total:.2f} %" if missing else "none"),
-        ]
-        if self.labels is None:
-            rows.append(("labels", "none"))
-        else:
-            names, counts = np.unique(self.labels, return_counts=True)
-            counted = (f"{name} ({count})" for name, count in zip(names, counts, strict=True))
-            rows.append(("labels", f"{len(names)}: {listed(counted)}"))
-        if self.times is not None:
-            first = min(t[0] for t in self.times)
-            last = max(t[-1] for t in self.times)
-            rows.append(("times", f"{moment(first)} to {moment(last)}"))
+        low = self.lengths.min()
+        high = self.lengths.max()
+        middle = int(np.median(self.lengths))
+        timesteps = f"{low} / {middle} / {high} (min / median / max)" if low < high else f"{low}"
+        rows = {"source": self.source, "series": f"{len(self)}", "timesteps": timesteps}
         if self.frame is None:
-            changing = np.logical_or.reduce([_changes(x) for x in self.values])  # (channels,)
-            if still := [self.channels[k] for k in np.flatnonzero(~changing)]:
-                rows.append(("constant channels", f"{len(still)}: {listed(still)}"))
-        if flat := self.constant():
-            rows.append(("constant series", f"{len(flat)}: {listed(flat)}"))
-        return rows
+            rows["channels"] = f"{self.n_channels}: {listed(self.channels)}"
+        else:
+            rows["frame"] = f"{' x '.join(map(str, self.frame))} (rows, columns, channels)"
+        observed = [x for x in self.values if x.dtype != np.uint8]
+        absent = sum(np.isnan(x).sum() for x in observed)
+        share = 100 * absent / sum(x.size for x in self.values)
+        rows["missing"] = f"{share:.2f} %" if absent else "none"
+        rows["labels"] = _counted(self.labels)
+        if self.times is not None:
+            first = min(times[0] for times in self.times)
+            last = max(times[-1] for times in self.times)
+            rows["times"] = f"{moment(first)} to {moment(last)}"
+        constant = self._constant_channels()
+        if constant:
+            rows["constant channels"] = f"{len(constant)}: {listed(constant)}"
+        return list(rows.items())
+
+    def _constant_channels(self) -> list[str]:
+        """Names of the channels that never change in any series, none for video and scenes."""
+        if self.frame is not None:
+            return []
+        changing = np.any([_changes(x) for x in self.values], axis=0)  # (channels,)
+        return [self.channels[k] for k in np.flatnonzero(~changing)]
 
 
-def stack(values: Sequence[npt.NDArray[Any]]) -> FloatArray:
-    """Arrays ``(time_i, channels)`` as one ``(b, longest, channels)``, NaN after a short one; 0..255 becomes 0..1."""
-    out = np.full(
-        (len(values), max(map(len, values)), values[0].shape[1]), np.nan, dtype=np.float32
-    )
+def _counted(labels: npt.NDArray[np.str_] | None) -> str:
+    """The classes, with the number of series of each."""
+    if labels is None:
+        return "none"
+    names, counts = np.unique(labels, return_counts=True)
+    entries = [f"{name} ({count})" for name, count in zip(names, counts, strict=True)]
+    return f"{len(names)}: {listed(entries)}"
+
+
+def stack(values: Sequence[Array]) -> FloatArray:
+    """Arrays ``(time_i, channels)`` as ``(b, longest, channels)`` float32, bytes as 0..1.
+
+    NaN stands after the end of a short one.
+    """
+    longest = max(map(len, values))
+    out = np.full((len(values), longest, values[0].shape[1]), np.nan, dtype=np.float32)
     for row, x in zip(out, values, strict=True):
         row[: len(x)] = x
         if x.dtype == np.uint8:
@@ -319,24 +332,29 @@ def stack(values: Sequence[npt.NDArray[Any]]) -> FloatArray:
     return out
 
 
-def as_labels(y: Any) -> npt.NDArray[np.str_]:
-    """Labels ``(n,)`` as text; whole floats lose their ".0", so that 1, 1.0 and "1" are the same class.
+def as_text(name: Any) -> str:
+    """An id or label as text; whole floats lose their ".0", so that 1, 1.0 and "1" are the same."""
+    if isinstance(name, float) and name.is_integer():
+        return str(int(name))
+    return str(name)
 
-    Raises ValueError when a label is missing or `y` is not one-dimensional.
+
+def as_labels(y: Any) -> npt.NDArray[np.str_]:
+    """Labels ``(n,)`` as text, see `as_text`.
+
+    Raises:
+        ValueError: when a label is missing or `y` is not one-dimensional.
     """
-    array = np.asanyarray(y)  # a masked label becomes None
+    array = np.asanyarray(y)
     if array.ndim != 1:
         raise ValueError(f"expected labels of shape (n,), got {array.shape}")
-    out: list[str] = []
-    for i, label in enumerate(array.tolist()):
+    labels = array.tolist()  # a masked label becomes None
+    for i, label in enumerate(labels):
         if label is None or label != label:
             raise ValueError(
                 f"the label of series {i} is missing; give every series a label, or none"
             )
-        out.append(
-            str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
-        )
-    return np.array(out, dtype=np.str_)
+    return np.array([as_text(label) for label in labels], dtype=np.str_)
 
 
 def moment(when: Any) -> str:
@@ -346,13 +364,16 @@ def moment(when: Any) -> str:
     return f"{when:d}" if isinstance(when, (int, np.integer)) else f"{when:g}"
 
 
-def missing(x: npt.NDArray[Any]) -> bool:
-    """Whether nothing of an array is observed; bytes always are."""
+def missing(x: Array) -> bool:
+    """Whether an array has no observed value; bytes are always observed."""
     return x.dtype != np.uint8 and bool(np.isnan(x).all())
 
 
-def _moves(x: npt.NDArray[Any]) -> bool:
-    """Whether any channel of ``(time, channels)`` changes; of bytes, which may lie on disk, it reads few timesteps."""
+def _moves(x: Array) -> bool:
+    """Whether a channel of ``(time, channels)`` changes.
+
+    Bytes may lie on disk: reading stops at the first timestep that differs.
+    """
     if x.dtype == np.uint8:
         return any(not np.array_equal(step, x[0]) for step in x[1:])
     return bool(_changes(x).any())
@@ -363,7 +384,8 @@ def _changes(x: FloatArray) -> npt.NDArray[np.bool_]:
     return np.asarray(np.fmin.reduce(x) < np.fmax.reduce(x))  # these pass over NaN
 
 
-def _numbers(x: Any, name: str) -> npt.NDArray[Any]:
+def _numbers(x: Any, name: str) -> Array:
+    """An array of numbers, NaN where a masked array is masked."""
     try:
         array = np.asanyarray(x)
     except ValueError as error:  # ragged nested lists
@@ -373,12 +395,13 @@ def _numbers(x: Any, name: str) -> npt.NDArray[Any]:
         ) from error
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name}: expected numbers, got dtype {array.dtype}")
-    if isinstance(array, np.ma.MaskedArray):  # what is masked is missing
+    if isinstance(array, np.ma.MaskedArray):
         array = np.ma.filled(array.astype(np.result_type(array.dtype, np.float32)), np.nan)
     return np.asarray(array)
 
 
 def _as_float32(x: Any, name: str, kept: tuple[type, ...]) -> FloatArray:
+    """A series ``(time, channels)`` as float32, or as it is if its type is among `kept`."""
     array = _numbers(x, name)
     if array.ndim != 2 or not array.shape[1]:
         raise ValueError(f"{name}: expected shape (time, channels), got {array.shape}")
@@ -386,36 +409,57 @@ def _as_float32(x: Any, name: str, kept: tuple[type, ...]) -> FloatArray:
         raise ValueError(f"{name}: expected at least one timestep, got a series of length zero")
     if array.dtype in kept:
         return array
-    with np.errstate(
-        over="ignore"
-    ):  # what does not fit float32 becomes inf and is reported as such
+    with np.errstate(over="ignore"):  # what does not fit becomes inf, which is then refused
         return array.astype(np.float32, copy=False)
 
 
-def _check_axes(shapes: list[tuple[int, ...]]) -> tuple[str, ...]:
-    """Refuse series that are surely (time, channels) instead of (channels, time); a note when it only looks so."""
-    channels = {s[0] for s in shapes}
-    times = {s[1] for s in shapes}
-    if len(channels) > 1:
-        swapped = len(times) == 1 and max(times) < min(channels)
+def _as_frames(array: Array) -> Array:
+    """Scenes or video as ``(n, time, rows, columns, channels)``.
+
+    Raises:
+        ValueError: for axes in another order, and numbers in another unit.
+    """
+    bytes_ = array.dtype == np.uint8
+    if array.ndim == 4 and not bytes_ and array.shape[3] <= AGENTS:
+        return array[:, :, None]  # agents stand in one row
+    if array.ndim == 4:
+        array = array[..., None]
+    elif array.shape[2] in (1, 3) and array.shape[4] > 4:
         raise ValueError(
-            f"expected arrays (channels, time_i) with one number of channels, got {listed(sorted(channels))} channels "
-            f"(shapes {listed(shapes)}); "
-            + (
-                "they look like (time, channels): pass [x.T for x in X]"
-                if swapped
-                else "give every series the same"
-            )
+            f"expected video (n, time, rows, columns, channels), got {array.shape}: the axes look "
+            "like PyTorch's; pass X.transpose(0, 1, 3, 4, 2)"
         )
-    c = shapes[0][0]
-    t = max(times)
+    if not bytes_ and array.min() >= 0 and 2 < array.max() <= 255:
+        raise ValueError(
+            f"expected video as bytes (uint8, 0..255) or as numbers in 0..1, got {array.dtype} up "
+            f"to {array.max():g}; pass X.astype(np.uint8), or X / 255"
+        )
+    return array
+
+
+def _check_axes(shapes: list[tuple[int, ...]]) -> tuple[str, ...]:
+    """A note when series look like (time, channels) instead of (channels, time).
+
+    Raises:
+        ValueError: when they surely are, or when their numbers of channels differ.
+    """
+    if not shapes:
+        raise ValueError("expected at least one series in X, got none")
+    channels = sorted({shape[0] for shape in shapes})
+    if len(channels) > 1:
+        raise ValueError(
+            f"expected arrays (channels, time_i) with one number of channels, got "
+            f"{listed(channels)} channels (shapes {listed(shapes)}); if they are (time, channels), "
+            "pass [x.T for x in X]"
+        )
+    c = channels[0]
+    t = max(shape[1] for shape in shapes)
     if t <= 8 and c >= 8 * max(t, 4):
         raise ValueError(
-            f"expected (channels, time), got series of {c} channels and only {t} timesteps: the axes look swapped; "
-            f"pass X.transpose(0, 2, 1), or Sequences([x.T for x in X]) if they are right"
+            f"expected (channels, time), got series of {c} channels and only {t} timesteps: the "
+            "axes look swapped; pass X.transpose(0, 2, 1), or Sequences([x.T for x in X]) if they "
+            "are right"
         )
-    return (
-        (f"more channels ({c}) than timesteps ({t}): check that X is (n, channels, time)",)
-        if c > t
-        else ()
-    )
+    if c > t:
+        return (f"more channels ({c}) than timesteps ({t}): check that X is (n, channels, time)",)
+    return ()

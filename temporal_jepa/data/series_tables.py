@@ -1,22 +1,26 @@
-"""Tables to series: wide (a row is a series), long (a row is a timestep of a named series), or one recording."""
+"""Tables to series.
+
+Three layouts: wide (one series per row), long (one timestep per row of a named series), recording
+(all rows are one series).
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..config import ReadOptions
 from .arrays import trim
-from .delimited import IDS, LABELS, TIMES, is_recording
-from .sequences import Sequences, listed, moment
+from .delimited import DATE, IDS, LABELS, TIMES, is_recording
+from .sequences import Array, Sequences, as_text, listed, moment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +29,8 @@ LAYOUTS = ("wide", "long", "recording", "tracks", "scene")
 VALUE_LIKE = ("target", "y")  # forecasting tables call their value so
 NUMBERED = re.compile(r"(.*?)[\s_.-]?(\d+)")
 CHANNEL_LIKE = {"ch", "channel", "sensor", "feature", "var", "dim", "x", "y", "z", "v", "signal"}
-PLAIN = {"", "t", "time", "step", "timestep", "value", "v"}
+PLAIN = {"", "t", "time", "step", "timestep", "value"}
+UTC_OFFSET = r":\d\d.*(?:Z|[+-]\d\d:?\d\d)$"
 
 
 class MissingColumnError(ValueError):
@@ -42,293 +47,259 @@ class MissingColumnError(ValueError):
 
 
 @dataclass
-class _Plan:
-    """What each column is for; `steps` are the columns of each channel in time order (wide only)."""
+class _Roles:
+    """The columns of id, time and label, and all columns that hold no values (`reserved`)."""
 
-    layout: str
     id: str | None
     time: str | None
     label: str | None
-    values: list[str]
-    steps: dict[str, list[str]]
-    notes: list[str]
+    reserved: set[str | None]
 
 
 def from_frame(
     frame: pd.DataFrame, options: ReadOptions, source: str = "frame", notes: Iterable[str] = ()
 ) -> Sequences:
-    """The series of a table; what `options` leave open is inferred, and each inference is a note.
+    """The series of a table. What `options` leave open is inferred, and each inference is a note.
 
-    A frame with a (id, time) row index is long, one with (channel, time) column names is wide.
-    Raises ValueError for text among values, duplicate or missing times, labels that change within a series, columns
-    that do not exist, and a table without rows or without a column of numbers.
+    A frame with a row index (id, time) is long, one with column names (channel, time) is wide.
+
+    Raises:
+        ValueError: for text among values, duplicate or missing times, a label that changes within
+            a series, columns that do not exist, and a table without rows or columns of numbers.
     """
     lines = list(notes)
-    frame, options = tidy(frame, options, source, lines)
-    plan = _plan(frame, options, source, lines)
-    return (_wide if plan.layout == "wide" else _long)(frame, plan, source)
+    frame, options = tidy(frame, options, lines)
+    roles = _roles(frame, options)
+    layout = options.layout or _layout(frame, options, roles)
+    if layout == "wide":
+        return _wide(frame, options, roles, source, lines)
+    if layout == "recording":
+        roles.id = options.id or None
+    elif roles.id is None:
+        raise ValueError(
+            "layout long needs a column that names the series; choose id=COLUMN, one of "
+            f"{listed(frame.columns)}"
+        )
+    return _long(frame, options, roles, source, lines)
 
 
 def tidy(
-    frame: pd.DataFrame, options: ReadOptions, source: str, notes: list[str]
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
 ) -> tuple[pd.DataFrame, ReadOptions]:
-    """The frame with text column names, its index a column if it means something; ValueError for absent columns."""
-    frame, options = _flat(frame, options, notes)
+    """A frame whose columns have text names, and the options that its levels of names imply.
+
+    A row index that is more than a count becomes columns; unnamed columns that hold nothing go.
+
+    Raises:
+        ValueError: for an empty table, two columns of the same name, and columns that do not exist.
+    """
+    frame, options = _index_to_columns(frame, options, notes)
+    if frame.columns.nlevels == 2:
+        frame = _one_level_of_names(frame)
+        options = replace(options, layout=options.layout or "wide")
+        notes.append("column names with two levels: channel, then time")
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     if not frame.size:
-        raise ValueError(f"{source}: the table has no {'columns' if len(frame) else 'rows'}")
-    frame = _without_unnamed(frame, options, notes)
-    _check_columns(frame, options, source)
+        raise ValueError(f"the table has no {'columns' if len(frame) else 'rows'}")
+    _check_columns(frame, options)
+    return _without_fillers(frame, options, notes), options
+
+
+def _index_to_columns(
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+) -> tuple[pd.DataFrame, ReadOptions]:
+    """The row index as columns, unless it only counts: two levels are id and time."""
+    index = frame.index
+    if index.nlevels == 2:
+        id = str(index.names[0] or "id")
+        time = str(index.names[1] or "time")
+        notes.append(f"row index with two levels: {id!r} names the series, {time!r} is the time")
+        options = replace(options, layout=options.layout or "long", id=options.id or id)
+        if options.time is None:
+            options = replace(options, time=time)
+        return frame.reset_index(names=[id, time]), options
+    if index.name is None and index.dtype.kind in "iu":
+        return frame, options
+    name = str(index.name or ("time" if index.dtype.kind == "M" else "id"))
+    if name not in frame.columns:
+        frame = frame.reset_index(names=name)
     return frame, options
 
 
-def _flat(
-    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
-) -> tuple[pd.DataFrame, ReadOptions]:
-    """The frame with plain text column names, its index moved into columns when it means something."""
-    import pandas as pd
-
-    index = frame.index
-    if index.nlevels == 2 and frame.columns.nlevels == 1:
-        names = [
-            str(n) if n is not None else d for n, d in zip(index.names, ("id", "time"), strict=True)
-        ]
-        frame = frame.reset_index(names=names)
-        time = names[1] if options.time is None else options.time
-        options = replace(
-            options, layout=options.layout or "long", id=options.id or names[0], time=time
-        )
-        notes.append(
-            f"row index with two levels: {names[0]!r} names the series, {names[1]!r} is the time"
-        )
-    elif (
-        isinstance(index, pd.DatetimeIndex)
-        or index.name is not None
-        or index.dtype.kind not in "iu"
-    ):
-        name = (
-            str(index.name)
-            if index.name is not None
-            else "time"
-            if isinstance(index, pd.DatetimeIndex)
-            else "id"
-        )
-        if name not in frame.columns:
-            frame = frame.reset_index(names=name)
-    if frame.columns.nlevels == 2:
-        tops, subs = (frame.columns.get_level_values(level) for level in (0, 1))
-        at = (
-            tops.to_series().groupby(tops, sort=False).cumcount()
-        )  # the order in the table is the order in time
-        names = [
-            str(top) if sub == "" else f"{top}_{k}"
-            for top, sub, k in zip(tops, subs, at, strict=True)
-        ]
-        options = replace(options, layout=options.layout or "wide")
-        notes.append("column names with two levels: channel, then time")
-        frame = frame.set_axis(names, axis=1)
-    return frame.set_axis([str(name) for name in frame.columns], axis=1), options
+def _one_level_of_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns (channel, time) as channel_0, channel_1, ..., in the order of the table."""
+    counts: Counter[Any] = Counter()
+    names = []
+    for channel, time in frame.columns.to_flat_index().tolist():
+        names.append(str(channel) if time == "" else f"{channel}_{counts[channel]}")
+        counts[channel] += 1
+    return frame.set_axis(names, axis=1)
 
 
-def _without_unnamed(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> pd.DataFrame:
-    """Without unnamed columns that are empty (a separator at the end of each line) or count the rows (an index)."""
-    unnamed = [
-        n for n in frame.columns if n.startswith("Unnamed: ") and n not in vars(options).values()
-    ]
-    counts = [
-        n
-        for n in unnamed
-        if frame[n].dtype.kind in "iu" and (np.diff(frame[n].to_numpy()) == 1).all()
-    ]
-    empty = [n for n in unnamed if frame[n].isna().all()]
-    if empty or (counts and frame.shape[1] > 1):
+def _without_fillers(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> pd.DataFrame:
+    """Without unnamed columns that are empty (a separator ends each line) or count the rows."""
+    named = {options.id, options.time, options.label, *(options.values or ())}
+    fillers = []
+    for name in frame.columns:
+        if name.startswith("Unnamed: ") and name not in named and _holds_nothing(frame[name]):
+            fillers.append(name)
+    if fillers and len(fillers) < frame.shape[1]:
         notes.append("left out unnamed columns that are empty or only count the rows")
-        return frame.drop(columns=[*counts, *empty])
+        return frame.drop(columns=fillers)
     return frame
 
 
-def _check_columns(frame: pd.DataFrame, options: ReadOptions, source: str) -> None:
+def _holds_nothing(column: pd.Series[Any]) -> bool:
+    if column.isna().all():
+        return True
+    return column.dtype.kind in "iu" and bool((np.diff(column.to_numpy()) == 1).all())
+
+
+def _check_columns(frame: pd.DataFrame, options: ReadOptions) -> None:
     if not frame.columns.is_unique:
-        twice = listed(frame.columns[frame.columns.duplicated()])
-        raise ValueError(f"{source}: several columns have the same name: {twice}")
+        repeated = listed(frame.columns[frame.columns.duplicated()])
+        raise ValueError(f"several columns have the same name: {repeated}")
     if options.layout not in (None, *LAYOUTS):
         raise ValueError(
-            f"{source}: expected layout {', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]} for a table, got {options.layout!r}"
+            f"expected layout {', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]} for a table, got "
+            f"{options.layout!r}"
         )
-    named = {"id": options.id, "time": options.time, "label": options.label}
-    for role, name in [*named.items(), *(("values", v) for v in options.values or ())]:
+    named = [("id", options.id), ("time", options.time), ("label", options.label)]
+    named += [("values", name) for name in options.values or ()]
+    for option, name in named:
         if name and name not in frame.columns:
-            near = difflib.get_close_matches(name, map(str, frame.columns), 1)
+            near = difflib.get_close_matches(name, frame.columns, 1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise MissingColumnError(
-                f"{source}: {role} names a column {name!r} that does not exist; {hint}the columns "
-                f"are {listed(frame.columns)}",
-                role,
+                f"{option} names a column {name!r} that does not exist; {hint}the "
+                f"columns are {listed(frame.columns)}",
+                option,
             )
 
 
-def _plan(frame: pd.DataFrame, options: ReadOptions, source: str, notes: list[str]) -> _Plan:
-    """Decide the layout and the part of each column."""
-    names = [str(name) for name in frame.columns]
-    guessed = {"time": find_time(frame)}
-    time = guessed["time"] if options.time is None else options.time or None
-    guessed["label"] = find_label(names, time)
-    label = guessed["label"] if options.label is None else options.label or None
+def _roles(frame: pd.DataFrame, options: ReadOptions) -> _Roles:
+    """The part of each column. An option that is "" reserves the column that would be inferred."""
+    names = list(frame.columns)
+    likely_time = find_time(frame)
+    time = likely_time if options.time is None else options.time or None
+    likely_label = find_label(names, time)
+    if likely_label in (options.values or ()):
+        likely_label = None
+    label = likely_label if options.label is None else options.label or None
     ids = find_ids(frame, time)
-    guessed["id"] = ids[0] if ids else None
-    ident = guessed["id"] if options.id is None else options.id or None
-    repeated = ident is not None and bool(frame[ident].duplicated().any())
-    numbered = _steps([n for n in names if n not in (ident, time, label)], options.values)
-    layout = options.layout or _layout(frame, options, time, numbered, repeated)
-    if layout == "long" and ident is None:
-        raise ValueError(
-            f"{source}: layout long needs a column that names the series; say id=COLUMN, one of "
-            f"{listed(names)}"
-        )
-    spent = {ident, time, label} | {
-        name for role, name in guessed.items() if vars(options)[role] == ""
-    }
-    if layout == "recording" or (layout == "wide" and repeated and options.id is None):
-        ident = options.id or None
-    rest = [n for n in names if n not in spent] if options.values is None else list(options.values)
-    if layout == "wide":
-        steps = _steps(rest, options.values, wide=True) or {
-            "value": rest if options.values else numeric_only(frame, rest)
-        }
-        plan = _Plan(
-            layout, ident, None, label, [n for group in steps.values() for n in group], steps, notes
-        )
-    else:
-        if options.values is None:  # other ids, and counters of rows, are no measurements
-            rest = numeric_only(frame, [n for n in rest if n not in ids] or rest)
-        plan = _Plan(layout, ident, time, label, rest, {}, notes)
-        if options.label is None and label is not None and label not in rest:
-            _settle_label(frame, plan, label)
-    if not plan.values:
-        texts = [f"{n} ({frame[n].iloc[0]!r})" for n in names if n not in spent]
-        raise ValueError(
-            f"{source}: expected at least one column of numbers to learn from, got only "
-            f"{listed(texts) or 'id, time and label columns'}; name them with values=A,B"
-        )
-    _explain(plan, names)
-    return plan
+    ident = options.id or None
+    if options.id is None and ids:
+        ident = ids[0]
+    reserved = {ident, time, label, *ids}
+    if options.time == "":
+        reserved.add(likely_time)
+    if options.label == "":
+        reserved.add(likely_label)
+    return _Roles(ident, time, label, reserved)
 
 
-def _layout(
-    frame: pd.DataFrame,
-    options: ReadOptions,
-    time: str | None,
-    steps: dict[str, list[str]],
-    repeated: bool,
-) -> str:
-    if repeated:
+def _layout(frame: pd.DataFrame, options: ReadOptions, roles: _Roles) -> str:
+    """Long when an id repeats, wide when most columns of numbers are numbered, else recording."""
+    if roles.id is not None and frame[roles.id].duplicated().any():
         return "long"
-    many = sum(map(len, steps.values()))
-    if time is not None or many < 2 or 2 * many < sum(_is_numeric(frame[n]) for n in frame.columns):
+    steps = _numbered(_candidates(frame, options, roles))
+    count = sum(map(len, steps.values()))
+    numeric = frame.select_dtypes(["number", "bool"]).shape[1]
+    if roles.time is not None or count < 2 or 2 * count < numeric:
         return "recording"
-    told = (
-        many < frame.shape[1]
-        or len(steps) > 1
-        or ("value" in steps and not str(frame.columns[0]).isdigit())
-    )
-    return (
-        "wide"
-        if told or options.label is not None or not is_recording(*frame.shape)
-        else "recording"
-    )
+    return "wide" if _is_wide(frame, options, steps) else "recording"
 
 
-def _settle_label(frame: pd.DataFrame, plan: _Plan, label: str) -> None:
-    """A guessed label that changes in time is a value if its name allows (target, y), else left out of recordings."""
-    owner = np.zeros(len(frame)) if plan.id is None else frame[plan.id]
-    changes = bool((frame[label].groupby(owner).nunique(dropna=False) > 1).any())
-    if label.lower() in VALUE_LIKE and _is_numeric(frame[label]) and (changes or not plan.values):
-        plan.values.append(label)
-        plan.notes.append(
-            f"column {label!r} is a channel, not a label (label={label} if it is one)"
-        )
-        plan.label = None
-    elif changes and plan.id is None:
-        plan.notes.append(f"column {label!r} changes along the recording and is left out")
-        plan.label = None
+def _is_wide(frame: pd.DataFrame, options: ReadOptions, steps: dict[str, list[str]]) -> bool:
+    """Whether numbered columns are the timesteps of series, not the channels of a recording."""
+    channel = next(iter(steps))
+    count = sum(map(len, steps.values()))
+    if len(steps) == 1 and count < 5 and channel.lower() in CHANNEL_LIKE:  # ch1, ch2, ch3
+        return False
+    if options.label is not None or count < frame.shape[1] or len(steps) > 1:
+        return True
+    if channel == "value" and not frame.columns[0].isdigit():  # t0, t1, ...
+        return True
+    return not is_recording(*frame.shape)
 
 
-def _explain(plan: _Plan, names: list[str]) -> None:
-    steps = len(next(iter(plan.steps.values()), ()))
-    line = {
-        "wide": f"each row is a series of {steps} timesteps",
-        "recording": "one recording, rows are time"
-        if plan.id is None
-        else f"one recording for each {plan.id!r}",
-        "long": f"column {plan.id!r} names the series",
-    }[plan.layout]
-    plan.notes.append(
-        f"layout {plan.layout}: {line}"
-        + (f", column {plan.time!r} is the time" if plan.time else "")
-    )
-    if plan.label is not None:
-        plan.notes.append(f"label: column {plan.label!r}")
-    plan.notes.append(f"channels: {listed(list(plan.steps) or plan.values)}")
-    if unused := [n for n in names if n not in (plan.id, plan.time, plan.label, *plan.values)]:
-        plan.notes.append(f"columns left out: {listed(unused)}")
+def _candidates(frame: pd.DataFrame, options: ReadOptions, roles: _Roles) -> list[str]:
+    """The columns that may hold values: those that `options` name, else all but the reserved."""
+    if options.values:
+        return list(options.values)
+    return [name for name in frame.columns if name not in roles.reserved]
 
 
 def find_time(frame: pd.DataFrame) -> str | None:
     """The column of times: by its name, else the first of dates."""
-    names = [str(n) for n in frame.columns]
-    known = [n for want in TIMES for n in names if n.lower() == want]
-    dates = [n for n in names if frame[n].dtype.kind == "M"]
-    texts = (
-        n
-        for n in names
-        if not _is_numeric(frame[n]) and n.lower() not in LABELS and _is_dates(frame[n])
-    )
-    return next(iter([*known, *dates]), None) or next(texts, None)
+    names = [str(name) for name in frame.columns]
+    for usual in TIMES:
+        for name in names:
+            if name.lower() == usual:
+                return name
+    for name in names:
+        if frame[name].dtype.kind == "M":
+            return name
+    for name in names:
+        if name.lower() not in LABELS and _is_dates(frame[name]):
+            return name
+    return None
 
 
 def _is_dates(column: pd.Series[Any]) -> bool:
+    """Whether a column of text begins with dates."""
     some = column.dropna().head(20)
-    if not len(some) or not all(isinstance(v, str) and re.search(r"\d[-/.:T]\d", v) for v in some):
+    if not len(some) or _parsed(some).notna().any():
+        return False
+    if not all(isinstance(value, str) and DATE.search(value) for value in some):
         return False
     return bool(_dates(some)[0].notna().all())
 
 
 def find_label(names: list[str], time: str | None) -> str | None:
-    """The column that is named like a label."""
-    lower = {n.lower(): n for n in names if n != time}
-    return next(
-        (lower[n] for n in LABELS if n in lower and not (n == "y" and "x" in lower)), None
-    )  # x, y: a place
+    """The column that is named like a label; y beside x is a coordinate."""
+    by_lower = {name.lower(): name for name in names if name != time}
+    for usual in LABELS:
+        if usual in by_lower and not (usual == "y" and "x" in by_lower):
+            return by_lower[usual]
+    return None
 
 
 def find_ids(frame: pd.DataFrame, time: str | None) -> list[str]:
-    """Columns named like ids; first those whose times never repeat, then those that name several rows."""
+    """Columns named like ids.
+
+    First those whose times never repeat, then those that name several rows, then the others.
+    """
     names = [str(n) for n in frame.columns if n != time and IDS.fullmatch(str(n))]
-    many = [n for n in names if frame[n].duplicated().any()]
-    clean = [n for n in many if time is not None and not frame.duplicated([n, time]).any()]
-    return list(dict.fromkeys([*clean, *many, *names]))
+
+    def rank(name: str) -> int:
+        if not frame[name].duplicated().any():
+            return 2
+        unique = time is not None and not frame.duplicated([name, time]).any()
+        return 0 if unique else 1
+
+    return sorted(names, key=rank)
 
 
-def _steps(
-    names: list[str], values: tuple[str, ...] | None, wide: bool = False
-) -> dict[str, list[str]]:
-    """Numbered columns by channel, in the order of their numbers: t0, t1, ... or x_0, x_1, ..., y_0, y_1, ..."""
+def _numbered(names: Iterable[str]) -> dict[str, list[str]]:
+    """Numbered columns by channel, in the order of their numbers: t0, t1, ... or x_0, x_1, y_0, ...
+
+    The channels are those that have as many numbers as any; none if these are fewer than two.
+    """
     groups: dict[str, dict[int, str]] = {}
-    for name in names if values is None else values:
-        if match := NUMBERED.fullmatch(name):
+    for name in names:
+        match = NUMBERED.fullmatch(name)
+        if match:
             groups.setdefault(match[1], {})[int(match[2])] = name
-    numbers = next(
-        (set(g) for g in groups.values() if len(g) == max(map(len, groups.values()))), set()
-    )
-    kept = {prefix: group for prefix, group in groups.items() if set(group) == numbers}
-    if len(numbers) < 2 or (
-        not wide and len(numbers) < 5 and len(kept) == 1 and {*map(str.lower, kept)} < CHANNEL_LIKE
-    ):
-        return {}  # ch1, ch2, ch3 are channels of a recording
-    plain = len(kept) == 1 and next(iter(kept)).lower() in PLAIN
-    return {
-        "value" if plain else prefix or "value": [group[k] for k in sorted(group)]
-        for prefix, group in kept.items()
-    }
+    largest = max(groups.values(), key=len, default={})
+    if len(largest) < 2:
+        return {}
+    alike = {prefix: group for prefix, group in groups.items() if group.keys() == largest.keys()}
+    steps = {}
+    for prefix, group in alike.items():
+        plain = not prefix or (len(alike) == 1 and prefix.lower() in PLAIN)
+        steps["value" if plain else prefix] = [group[number] for number in sorted(group)]
+    return steps
 
 
 def _is_numeric(column: pd.Series[Any]) -> bool:
@@ -336,122 +307,213 @@ def _is_numeric(column: pd.Series[Any]) -> bool:
 
 
 def _parsed(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column as numbers, NaN where it holds text."""
     import pandas as pd
 
-    return column if _is_numeric(column) else pd.to_numeric(column.astype(str), errors="coerce")
+    if _is_numeric(column):
+        return column
+    return pd.to_numeric(column.astype(str), errors="coerce")
 
 
 def numeric_only(frame: pd.DataFrame, names: list[str]) -> list[str]:
-    """These columns without text and dates; a column with more numbers than text stays, to be reported."""
-    known = {n: int(frame[n].notna().sum()) for n in names if frame[n].dtype.kind not in "mM"}
-    return [
-        n for n, count in known.items() if not count or 2 * _parsed(frame[n]).notna().sum() > count
-    ]
+    """These columns without those of text and dates.
+
+    A column with more numbers than text stays, so that the text in it is reported.
+    """
+    kept = []
+    for name in names:
+        column = frame[name]
+        if column.dtype.kind in "mM":
+            continue
+        count = column.notna().sum()
+        if not count or 2 * _parsed(column).notna().sum() > count:
+            kept.append(name)
+    return kept
 
 
-def as_matrix(frame: pd.DataFrame, names: list[str], source: str) -> npt.NDArray[np.float64]:
-    """The columns as ``(rows, columns)`` float64; ValueError for the first cell that is no number."""
+def as_matrix(frame: pd.DataFrame, names: list[str]) -> Array:
+    """The columns as ``(rows, columns)`` float64; ValueError for a cell that is no number."""
     out = np.empty((len(frame), len(names)))
     for k, name in enumerate(names):
         column = frame[name]
         parsed = _parsed(column)
-        if (wrong := np.flatnonzero(parsed.isna() & column.notna())).size:
+        wrong = np.flatnonzero(parsed.isna() & column.notna())
+        if wrong.size:
             raise ValueError(
-                f"{source}: column {name!r} holds {wrong.size} values that are no numbers, the first "
-                f"{column.iloc[wrong[0]]!r} in data row {wrong[0] + 1}; leave the field empty where "
-                f"it is missing, or leave the column out with values="
+                f"column {name!r} holds {wrong.size} values that are no numbers, the first "
+                f"{column.iloc[wrong[0]]!r} in data row {wrong[0] + 1}; leave the field "
+                "empty where it is missing, or leave the column out with values="
             )
         out[:, k] = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
     return out
 
 
-def _wide(frame: pd.DataFrame, plan: _Plan, source: str) -> Sequences:
-    steps = len(next(iter(plan.steps.values())))
-    cube = as_matrix(frame, plan.values, source).reshape(len(frame), len(plan.steps), steps)
-    if (blank := np.flatnonzero(np.isnan(cube).all(axis=(1, 2)))).size:
-        raise ValueError(
-            f"{source}: {blank.size} rows hold no value, a series of length zero; the first is data row "
-            f"{blank[0] + 1}"
-        )
-    ids = [] if plan.id is None else as_texts(frame, plan.id, "id", source)
-    labels = None if plan.label is None else np.array(as_texts(frame, plan.label, "label", source))
-    with np.errstate(over="ignore"):  # what does not fit becomes inf, which Sequences reports
-        values, trimmed = trim([x.T for x in cube.astype(np.float32)])
+def _wide(
+    frame: pd.DataFrame, options: ReadOptions, roles: _Roles, source: str, notes: list[str]
+) -> Sequences:
+    """A series from each row."""
+    if roles.id is not None and not options.id and frame[roles.id].duplicated().any():
+        roles.id = None
+    candidates = _candidates(frame, options, roles)
+    steps = _numbered(candidates)
+    if not steps:
+        steps = {"value": candidates if options.values else numeric_only(frame, candidates)}
+    values = [name for columns in steps.values() for name in columns]
+    length = len(values) // len(steps)
+    notes.append(f"layout wide: each row is a series of {length} timesteps")
+    roles.time = None
+    _explain(frame, roles, list(steps), values, notes)
+    cube = as_matrix(frame, values).reshape(len(frame), len(steps), length)
+    series, trimmed = trim([x.T for x in cube])
+    labels = None
+    if roles.label is not None:
+        labels = np.array(as_texts(frame, roles.label, "label"))
     return Sequences(
-        values, labels, ids, list(plan.steps), source=source, notes=(*plan.notes, *trimmed)
+        series,
+        labels=labels,
+        ids=[] if roles.id is None else as_texts(frame, roles.id, "id"),
+        channels=list(steps),
+        source=source,
+        notes=(*notes, *trimmed),
     )
 
 
-def _long(frame: pd.DataFrame, plan: _Plan, source: str) -> Sequences:
+def _long(
+    frame: pd.DataFrame, options: ReadOptions, roles: _Roles, source: str, notes: list[str]
+) -> Sequences:
     """Rows to series by id, in the order in which the ids first appear, each sorted by time."""
-    import pandas as pd
-
-    matrix = as_matrix(frame, plan.values, source)
-    names = [Path(source).stem]
-    codes = np.zeros(len(frame), dtype=np.int64)
-    if plan.id is not None:
-        codes, uniques = pd.factorize(
-            np.array(as_texts(frame, plan.id, "id", source), dtype=object)
-        )
-        names = [str(name) for name in uniques]
+    values = _candidates(frame, options, roles)
+    if not options.values:
+        values = numeric_only(frame, values)
+    if roles.label is not None and options.label is None:
+        _settle_label(frame, roles, values, notes)
+    line = "layout recording: one recording, rows are time"
+    if roles.id is not None:
+        line = f"layout long: column {roles.id!r} names the series"
+    if roles.time is not None:
+        line += f", column {roles.time!r} is the time"
+    notes.append(line)
+    _explain(frame, roles, values, values, notes)
+    matrix = as_matrix(frame, values)
+    codes, names = series_codes(frame, roles.id, Path(source).stem)
+    labels = None
+    if roles.label is not None:
+        labels = series_labels(frame, codes, names, roles.label)
     order = np.argsort(codes, kind="stable")
     times = None
-    if plan.time is not None:
-        clock = read_times(frame[plan.time], plan.notes, source)
-        in_time = np.lexsort((clock, codes))
-        if moved := int((in_time != order).sum()):
-            plan.notes.append(
-                f"{moved} rows were not in the order of {plan.time!r} and were sorted"
-            )
-        order = in_time
-        times = clock[in_time]
-        _check_times(times, codes[order], order, names, plan, source)
-    labels = None if plan.label is None else series_labels(frame, codes, names, plan.label, source)
+    if roles.time is not None:
+        clock = read_times(frame[roles.time], notes)
+        by_time = np.lexsort((clock, codes))
+        moved = int((by_time != order).sum())
+        if moved:
+            notes.append(f"{moved} rows were not in the order of {roles.time!r} and were sorted")
+        order = by_time
+        times = clock[order]
+        _check_times(times, codes[order], order, names, notes)
     cuts = np.flatnonzero(np.diff(codes[order])) + 1
-    with np.errstate(over="ignore"):
-        values = np.split(matrix[order].astype(np.float32), cuts)
-    clocks = None if times is None else np.split(times, cuts)
-    return Sequences(values, labels, names, plan.values, clocks, source, tuple(plan.notes))
+    return Sequences(
+        np.split(matrix[order], cuts),
+        labels=labels,
+        ids=names,
+        channels=values,
+        times=None if times is None else np.split(times, cuts),
+        source=source,
+        notes=tuple(notes),
+    )
 
 
-def as_texts(frame: pd.DataFrame, name: str, option: str, source: str) -> list[str]:
+def _settle_label(frame: pd.DataFrame, roles: _Roles, values: list[str], notes: list[str]) -> None:
+    """A label that was inferred and changes in time is a channel if it is named so (target, y).
+
+    Others that change along a recording are left out.
+    """
+    label = roles.label
+    owner = np.zeros(len(frame)) if roles.id is None else frame[roles.id]
+    changes = bool((frame[label].groupby(owner).nunique(dropna=False) > 1).any())
+    is_value = str(label).lower() in VALUE_LIKE and _is_numeric(frame[label])
+    if is_value and changes:
+        values.append(str(label))
+        notes.append(f"column {label!r} is a channel, not a label (label={label} if it is one)")
+        roles.label = None
+    elif changes and roles.id is None:
+        notes.append(f"column {label!r} changes along the recording and is left out")
+        roles.label = None
+
+
+def _explain(
+    frame: pd.DataFrame,
+    roles: _Roles,
+    channels: list[str],
+    values: list[str],
+    notes: list[str],
+) -> None:
+    """Notes on the part of each column; ValueError when no column holds values."""
+    if not values:
+        raise ValueError(
+            "expected a column of numbers besides id, time and label, got "
+            f"{listed(frame.columns)}; name the columns to learn from with values=A,B"
+        )
+    if roles.label is not None:
+        notes.append(f"label: column {roles.label!r}")
+    notes.append(f"channels: {listed(channels)}")
+    used = {roles.id, roles.time, roles.label, *values}
+    unused = [name for name in frame.columns if name not in used]
+    if unused:
+        notes.append(f"columns left out: {listed(unused)}")
+
+
+def series_codes(frame: pd.DataFrame, id: str | None, alone: str) -> tuple[Array, list[str]]:
+    """The number of the series of each row, in order of appearance, and the names of the series.
+
+    Without a column `id` all rows are one series, named `alone`.
+    """
+    import pandas as pd
+
+    if id is None:
+        return np.zeros(len(frame), dtype=np.int64), [alone]
+    codes, names = pd.factorize(np.array(as_texts(frame, id, "id"), dtype=object))
+    return codes, names.tolist()
+
+
+def as_texts(frame: pd.DataFrame, name: str, option: str) -> list[str]:
     """An id or label column as text, "3" for 3.0; ValueError where it is empty."""
     column = frame[name]
-    if (empty := np.flatnonzero(column.isna())).size:
+    empty = np.flatnonzero(column.isna())
+    if empty.size:
         raise ValueError(
-            f"{source}: column {name!r} is empty (or reads NA, None, ...) in {empty.size} rows, the first "
-            f"is data row {empty[0] + 1}; fill it, or say {option}='' to do without"
+            f"column {name!r} is empty (or reads NA, None, ...) in {empty.size} rows, the first "
+            f"is data row {empty[0] + 1}; fill it, or choose {option}='' for none"
         )
-    return [
-        str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in column.tolist()
-    ]
+    return [as_text(value) for value in column.tolist()]
 
 
-def series_labels(
-    frame: pd.DataFrame, codes: npt.NDArray[Any], names: list[str], label: str, source: str
-) -> npt.NDArray[np.str_]:
-    """The label of each series `(n,)`; ValueError when it changes within one. codes: the series of each row."""
-    texts = np.array(as_texts(frame, label, "label", source))
-    first = texts[np.unique(codes, return_index=True)[1]]  # codes count up in order of appearance
-    if (wrong := np.flatnonzero(texts != first[codes])).size:
-        i = codes[wrong[0]]
+def series_labels(frame: pd.DataFrame, codes: Array, names: list[str], label: str) -> Array:
+    """The label of each series ``(n,)``; ValueError when it changes within one.
+
+    codes: the number of the series of each row, counted up in order of appearance.
+    """
+    texts = np.array(as_texts(frame, label, "label"))
+    first = texts[np.unique(codes, return_index=True)[1]]
+    wrong = np.flatnonzero(texts != first[codes])
+    if wrong.size:
+        row = wrong[0]
+        series = codes[row]
         raise ValueError(
-            f"{source}: expected one label in each series, but column {label!r} changes within series "
-            f"{names[i]!r}: {str(first[i])!r}, then {str(texts[wrong[0]])!r} in data row {wrong[0] + 1}; "
-            f"name another column with label=, or say label='' for none"
+            f"expected one label in each series, but column {label!r} changes within "
+            f"series {names[series]!r}: {str(first[series])!r}, then {str(texts[row])!r} in data "
+            f"row {row + 1}; name another column with label=, or choose label='' for none"
         )
     return first
 
 
 def _dates(column: pd.Series[Any]) -> tuple[pd.Series[Any], str]:
-    """Times (UTC) in the reading that understands the most rows, NaT where it fails; and which part came first."""
+    """Times (UTC) in the reading that parses the most rows, NaT elsewhere, and its first part."""
     import pandas as pd
 
     readings: list[dict[str, Any]] = [{"format": "ISO8601"}, {}, {"dayfirst": True}]
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", UserWarning
-        )  # pandas: the format could not be inferred, or dayfirst is ignored
+        # pandas warns when it cannot infer one format, and when dayfirst does not apply.
+        warnings.simplefilter("ignore", UserWarning)
         parsed = [
             pd.to_datetime(column, errors="coerce", utc=True, **how).dt.tz_localize(None)
             for how in readings
@@ -460,58 +522,69 @@ def _dates(column: pd.Series[Any]) -> tuple[pd.Series[Any], str]:
     return parsed[best], ("year", "month", "day")[best]
 
 
-def read_times(column: pd.Series[Any], notes: list[str], source: str) -> npt.NDArray[Any]:
-    """A time column as int64, float64 or datetime64[ns] (UTC); ValueError where it is missing or no time."""
+def read_times(column: pd.Series[Any], notes: list[str]) -> Array:
+    """A time column as int64, float64 or datetime64[ns] (UTC).
+
+    Raises:
+        ValueError: where a row has no time, or holds something else.
+    """
     if column.dtype.kind == "m":
         column = column.dt.total_seconds()
-    times, first = (column, "") if _is_numeric(column) else _dates(column)
-    offset = r":\d\d.*(?:Z|[+-]\d\d:?\d\d)$"
-    offsets = (
-        int(column.astype(str).str.contains(offset).sum())
-        if first and column.dtype.kind == "O"
-        else 0
-    )
-    if 0 < offsets < len(column):
-        notes.append(
-            f"{len(column) - offsets} times in {column.name!r} have no offset from UTC: taken as UTC"
-        )
-    if first and re.match(r"\d{1,2}[-/. ]\d", str(column.iloc[0])):
-        notes.append(f"dates in {column.name!r} are read with the {first} first")
-    if (wrong := np.flatnonzero(times.isna())).size:
+    times = column
+    if not _is_numeric(column):
+        times, first = _dates(column)
+        _note_dates(column, first, notes)
+    wrong = np.flatnonzero(times.isna())
+    if wrong.size:
         raise ValueError(
-            f"{source}: column {column.name!r} holds {wrong.size} rows that are no time, the first "
-            f"{column.iloc[wrong[0]]!r} in data row {wrong[0] + 1}; say time='' to go by the order of the "
-            f"rows"
+            f"column {column.name!r} holds {wrong.size} rows that are no time, the first "
+            f"{column.iloc[wrong[0]]!r} in data row {wrong[0] + 1}; choose time='' to go by the "
+            "order of the rows"
         )
-    if (
-        times.dtype.kind in "iu" and times.max() < 2**63
-    ):  # nanoseconds since 1970 do not fit float64
-        return times.to_numpy(dtype=np.int64)
-    return times.to_numpy(dtype=np.float64 if _is_numeric(times) else "datetime64[ns]")
+    if not _is_numeric(times):
+        return times.to_numpy(dtype="datetime64[ns]")
+    # Nanoseconds since 1970 do not fit float64.
+    whole = times.dtype.kind in "iu" and times.max() < 2**63
+    return times.to_numpy(dtype=np.int64 if whole else np.float64)
+
+
+def _note_dates(column: pd.Series[Any], first: str, notes: list[str]) -> None:
+    """Notes on what dates in text leave open: the offset from UTC, and the order of their parts."""
+    if column.dtype.kind != "O":
+        return
+    texts = column.astype(str)
+    offsets = int(texts.str.contains(UTC_OFFSET).sum())
+    if 0 < offsets < len(column):
+        without = len(column) - offsets
+        notes.append(f"{without} times in {column.name!r} have no offset from UTC: taken as UTC")
+    if re.match(r"\d{1,2}[-/. ]\d", texts.iloc[0]):
+        notes.append(f"dates in {column.name!r} are read with the {first} first")
 
 
 def _check_times(
-    times: npt.NDArray[Any],
-    codes: npt.NDArray[Any],
-    rows: npt.NDArray[Any],
+    times: Array,
+    codes: Array,
+    rows: Array,
     names: list[str],
-    plan: _Plan,
-    source: str,
+    notes: list[str],
 ) -> None:
-    """ValueError for two rows at one time; a note when steps are not equal. Everything is in sorted order."""
+    """ValueError for two rows at one time; a note when steps are not equal. All are in order."""
     same = codes[1:] == codes[:-1]
     steps = np.diff(times).astype(np.float64)
-    if (twice := np.flatnonzero(same & (steps == 0))).size:
-        k = twice[0]
+    repeated = np.flatnonzero(same & (steps == 0))
+    if repeated.size:
+        k = repeated[0]
         raise ValueError(
-            f"{source}: {twice.size} duplicate timestamps, the first is {moment(times[k])} in series "
-            f"{names[codes[k]]!r} (data rows {rows[k] + 1} and {rows[k + 1] + 1}); drop one of them, or say time='' to "
-            f"go by the order of the rows"
-            + ("" if plan.id else ", or id=COLUMN if the table holds several series")
+            f"{repeated.size} duplicate timestamps, the first is {moment(times[k])} in "
+            f"series {names[codes[k]]!r} (data rows {rows[k] + 1} and {rows[k + 1] + 1}); drop one "
+            "of them, choose time='' to go by the order of the rows, or id=COLUMN if the table "
+            "holds several series"
         )
     usual = np.median(steps[same]) if same.any() else 0.0
     odd = np.abs(steps - usual) > 0.01 * usual
-    if uneven := len(set(codes[1:][same & odd].tolist())):
-        plan.notes.append(
-            f"{uneven} of {len(names)} series are not equally spaced in time: each row is one timestep"
+    uneven = len(np.unique(codes[1:][same & odd]))
+    if uneven:
+        notes.append(
+            f"{uneven} of {len(names)} series are not equally spaced in time: each row is one "
+            "timestep"
         )

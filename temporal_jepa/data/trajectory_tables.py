@@ -117,7 +117,7 @@ def from_fixes(
             needs times that are missing, a column does not exist, or no track has two fixes.
     """
     lines = list(notes)
-    frame, options = tidy(frame, options, source, lines)
+    frame, options = tidy(frame, options, lines)
     frame = _split_points(frame, options, source, lines)
     if list(frame.columns) == ["0", "1", "2", "3"] and not options.given("id", "time"):
         options = replace(options, id="1", time="0")
@@ -275,17 +275,17 @@ def _tracks(
     frame, places = _complete_fixes(frame, roles, source, notes)
     ids = ["track"] * len(frame)
     if roles.id is not None:
-        ids = as_texts(frame, roles.id, "id", source)
+        ids = as_texts(frame, roles.id, "id")
     codes, names = pd.factorize(np.array(ids, dtype=object))
     labels = [None] * len(names)
     if roles.label is not None:
-        labels = series_labels(frame, codes, list(names), roles.label, source).tolist()
+        labels = series_labels(frame, codes, list(names), roles.label).tolist()
     order = np.argsort(codes, kind="stable")
     times = None
     if roles.time is not None:
         times = _read_times(frame[roles.time], unit, source, notes)
         order = _time_order(times, codes, notes)
-    values = as_matrix(frame, roles.values, source)
+    values = as_matrix(frame, roles.values)
     tracks = []
     for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
         code = codes[rows[0]]
@@ -307,7 +307,7 @@ def _complete_fixes(
 ) -> tuple[pd.DataFrame, Floats]:
     """The rows with a place and a time, and their places ``(n, 2)``."""
     x, y, degrees = roles.places
-    places = as_matrix(frame, [x, y], source)
+    places = as_matrix(frame, [x, y])
     _check_places(places, roles.places, source)
     if degrees:
         places[:, 0] = (places[:, 0] + 180) % 360 - 180
@@ -344,7 +344,7 @@ def _read_times(
     column: pd.Series[Any], unit: float | None, source: str, notes: list[str]
 ) -> npt.NDArray[Any]:
     """Times as datetime64 or seconds; large numbers count ms, us or ns from 1970."""
-    times = read_times(column, notes, source)
+    times = read_times(column, notes)
     if times.dtype.kind == "M":
         if unit is not None:
             raise ValueError(

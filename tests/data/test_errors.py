@@ -11,18 +11,21 @@ import pytest
 
 from temporal_jepa.data import read
 
-TS = "@problemName P\n@dimensions 2\n@equalLength true\n@seriesLength 3\n@classLabel true up down\n@data\n"
+TS = (
+    "@problemName P\n@dimensions 2\n@equalLength true\n@seriesLength 3\n"
+    "@classLabel true up down\n@data\n"
+)
 
 CASES = {  # name, content, options, message
     "empty csv": ("a.csv", "", {}, "a.csv: the file is empty"),
     "blank csv": ("a.csv", " \n\n", {}, "the file is empty"),
     "header only": ("a.csv", "time,v\n", {}, "a header line and no data"),
-    "binary csv": ("a.csv", bytes(range(256)) * 9, {}, "holds binary data, expected .csv text"),
+    "binary csv": ("a.csv", bytes(range(256)) * 9, {}, "expected .csv text, got binary data"),
     "ragged wide": (
         "a.csv",
         "t0,t1,t2\n1,2,3\n1,2\n",
         {},
-        "expected 3 fields in every row as in the header, got 2 in line 3",
+        "expected 3 fields .* got 2 in line 3",
     ),
     "ragged long": ("a.csv", "time,v\n1,2\n1,2,3\n", {}, "expected 2 fields .* got 3 in line 3"),
     "text in values": (
@@ -41,7 +44,7 @@ CASES = {  # name, content, options, message
         "a.csv",
         "name,space\na,1 2\nb,3 4\n",
         {},
-        r"at least one column of numbers .* space \('1 2'\)",
+        "expected a column of numbers .* got name, space",
     ),
     "duplicate times": (
         "a.csv",
@@ -90,7 +93,7 @@ CASES = {  # name, content, options, message
         "a.csv",
         "t0,t1,t2\n1,2,3\n,,\n",
         {},
-        "1 rows hold no value, a series of length zero; .* data row 2",
+        "no observed value .*: '1'",
     ),
     "nan channel": (
         "a.csv",
@@ -126,7 +129,7 @@ CASES = {  # name, content, options, message
         "a.txt",
         "".join(f"{t}.5 1 2\n" for t in range(300)),
         {},
-        "300 rows of 3 numbers is not the UCR",
+        "expected the UCR layout .* got 300 rows of 3 numbers; .*layout=recording",
     ),
     "stride alone": ("a.csv", "time,v\n0,1\n1,2\n", {"stride": 3}, "stride=3 needs window="),
     "long window": (
@@ -137,18 +140,13 @@ CASES = {  # name, content, options, message
     ),
     "file as folder": ("a.csv", "time,v\n0,1\n", {"layout": "folder"}, "expects a folder"),
     "unknown extension": ("a.xlsx", "x", {}, "unknown extension '.xlsx'; expected one of .csv"),
-    "ts: no data": (
-        "a.ts",
-        "@problemName P\n",
-        {},
-        "no @data line; it is not a .ts file, or cut short",
-    ),
-    "ts: no series": ("a.ts", TS, {}, "no series after @data"),
+    "ts: no data": ("a.ts", "@problemName P\n", {}, "expected series after a line @data"),
+    "ts: no series": ("a.ts", TS, {}, "expected series after a line @data"),
     "ts: cut in a series": (
         "a.ts",
         TS + "1,2,3:4,5,6:up\n1,2,3:4",
         {},
-        "line 8: expected 2 channels and a label, got 1",
+        "line 8: .* is the file cut short",
     ),
     "ts: cut in a channel": (
         "a.ts",
@@ -175,10 +173,10 @@ CASES = {  # name, content, options, message
         ".ts files with timestamps are not read",
     ),
     "ts: options": ("a.ts", TS + "1,2,3:4,5,6:up\n", {"id": "x"}, "leave out id"),
-    "npy: empty": ("a.npy", "", {}, "a.npy: not read: .* is it empty, cut short"),
-    "npy: five bytes": ("a.npy", "hello", {}, "a.npy: not read: it is no .npy file, or cut short"),
-    "npy: text": ("a.npy", "1,2,3\n" * 9, {}, "a.npy: not read: it is no .npy file, or cut short"),
-    "npz: garbage": ("a.npz", "garbage", {}, "a.npz: not read: it is no .npz file, or cut short"),
+    "npy: empty": ("a.npy", "", {}, "a.npy: not read: expected arrays .* empty, cut short"),
+    "npy: five bytes": ("a.npy", "hello", {}, "a.npy: not read: expected arrays"),
+    "npy: text": ("a.npy", "1,2,3\n" * 9, {}, "a.npy: not read: expected arrays"),
+    "npz: garbage": ("a.npz", "garbage", {}, "a.npz: not read: expected arrays"),
     "two columns of a name": (
         "a.csv",
         "time,v, v\n0,1,2\n1,3,4\n",
@@ -236,7 +234,7 @@ def test_pickles_are_never_loaded(tmp_path):
     np.save(
         tmp_path / "a.npy", np.array([np.zeros(3), np.zeros(4)], dtype=object), allow_pickle=True
     )
-    with pytest.raises(ValueError, match=r"holds Python objects.* pad unequal lengths with NaN"):
+    with pytest.raises(ValueError, match=r"Python objects, which are never loaded"):
         read(tmp_path / "a.npy")
 
 
@@ -291,16 +289,16 @@ def test_missing_pyarrow(tmp_path, monkeypatch):
 
 
 def test_folders(tmp_path):
-    with pytest.raises(ValueError, match="expected files of one type, got none"):
+    with pytest.raises(ValueError, match=r"expected files of one type .* got none"):
         read(tmp_path)
     (tmp_path / "a.csv").write_text("time,v\n0,1\n1,2\n")
-    with pytest.raises(ValueError, match="has the layout folder"):
+    with pytest.raises(ValueError, match=r"expected layout folder .* got 'wide'"):
         read(tmp_path, layout="wide")
     (tmp_path / "b.csv").write_text("time,w\n0,1\n1,2\n")
     with pytest.raises(ValueError, match=r"b.csv: expected the columns of a.csv \(v\), got w"):
         read(tmp_path)
     (tmp_path / "notes.md").write_text("hello")
-    with pytest.raises(ValueError, match=r"only files with one series each .* but found notes.md"):
+    with pytest.raises(ValueError, match=r"expected files of one type .* got notes.md"):
         read(tmp_path)
     (tmp_path / "X_TRAIN.tsv").write_text("1\t2.5\t3\n")
     with pytest.raises(

@@ -304,7 +304,7 @@ def test_tables_that_are_no_tracks_stay_series() -> None:
     )
     assert read(plane, features="dx,dy").channels == ["dx", "dy"]  # a feature makes x and y places
     with pytest.raises(
-        ValueError, match=r"features, gap describe movement, .* no places; say layout=tracks"
+        ValueError, match=r"movement needs places, from layout=tracks .* features, gap"
     ):
         read(np.zeros((3, 2, 9)), features="speed", gap=3)
 
@@ -774,5 +774,5 @@ def test_scenes_of_a_folder_whose_names_hold_colons(tmp_path: Path) -> None:
     assert len(scenes) == 2
     assert scenes.frame[:2] == (1, 3)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="found none"):
+    with pytest.raises(ValueError, match="got none"):
         read(tmp_path / "empty", layout="scene")

@@ -506,8 +506,8 @@ def test_a_damaged_image_is_left_out(tmp_path: Path) -> None:
         ({"region": "1x5+0+0"}, "region='1x5"),
         ({"region": "left"}, "region='left': expected none, center or WIDTHxHEIGHT"),
         ({"region": "40x40+0+0"}, r"region=40x40\+0\+0 .* does not fit .* 48x32"),
-        ({"id": "track"}, "id: for tables only"),
-        ({"layout": "wide"}, "layout: for tables only"),
+        ({"id": "track"}, "do not apply to video; leave out id"),
+        ({"layout": "wide"}, "do not apply to video; leave out layout"),
         ({"stride": 3}, "stride=3 needs window="),
     ],
 )
@@ -518,7 +518,7 @@ def test_wrong_options(tmp_path: Path, options: dict[str, Any], message: str) ->
 
 
 def test_options_of_video_are_for_video() -> None:
-    with pytest.raises(ValueError, match="fps, resize: for video"):
+    with pytest.raises(ValueError, match=r"options of video .* fps, resize"):
         read(np.zeros((4, 100)), fps=3, resize=32)
 
 
@@ -548,7 +548,7 @@ def test_an_image_among_tables_makes_no_video(tmp_path: Path) -> None:
         (tmp_path / f"{name}.csv").write_text("v\n1\n2\n")
     assert len(read(tmp_path)) == 2
     write_image(tmp_path / "plot.png", ramp(1)[0])
-    with pytest.raises(ValueError, match=r"only files with one series each .*found plot.png"):
+    with pytest.raises(ValueError, match=r"expected files of one type .* got plot.png"):
         read(tmp_path)
 
 
