@@ -130,7 +130,8 @@ def _one_level_of_names(frame: pd.DataFrame) -> pd.DataFrame:
     """Columns (channel, time) as channel_0, channel_1, ..., in the order of the table."""
     counts: Counter[Any] = Counter()
     names = []
-    for channel, time in frame.columns.to_flat_index().tolist():
+    for name in frame.columns:
+        channel, time = tuple(name)
         names.append(str(channel) if time == "" else f"{channel}_{counts[channel]}")
         counts[channel] += 1
     return frame.set_axis(names, axis=1)
