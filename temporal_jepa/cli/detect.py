@@ -11,20 +11,15 @@ import pandas as pd
 
 from ..config import flags
 from ..data import Sequences, read
-from ..data.sequences import listed, moment
+from ..data.sequences import listed
 from ..estimators.anomaly import AnomalyDetector, peaks
 from ..files import read_config, write_atomically
-from ..report import svg as figures
-from ..report.report import page as written
+from ..report.pages import anomaly_page, describe_timestep
 from .commands import read_as_trained
 from .console import check_out, command, facts
 from .main import READING
 
 Array = npt.NDArray[Any]
-Row = dict[str, Any]
-# series drawn whole; channels of each
-DRAWN = 6
-DRAWN_CHANNELS = 3
 
 
 def surprise(options: argparse.Namespace) -> None:
@@ -50,13 +45,16 @@ def surprise(options: argparse.Namespace) -> None:
     top = peaks(scores, detector.window_)
     write_atomically(out, _table(out, series, scores))
     again = command("surprise", options.run, options.data, *_flags(options))
-    told = {
-        "known": how,
-        "window": detector.window_,
-        "method": "distance",
-        "quantile": options.quantile,
-    }
-    write_atomically(page, write_page(series, scores, top, told, again))
+    content = anomaly_page(
+        series,
+        scores,
+        top,
+        window=detector.window_,
+        quantile=options.quantile,
+        reference=how,
+        command=again,
+    )
+    write_atomically(page, content)
     count = sum(int((s > 1).sum()) for s in scores)
     facts(
         [
@@ -65,7 +63,10 @@ def surprise(options: argparse.Namespace) -> None:
             ("alarms", f"{count} of {sum(map(len, scores))} timesteps, scores above 1"),
             ("table", out),
             ("page", page),
-            ("look first at", listed(_where(series, i, peak) for i, peak, *_ in top[:3])),
+            (
+                "look first at",
+                listed(describe_timestep(series, i, peak) for i, peak, *_ in top[:3]),
+            ),
         ]
     )
 
@@ -109,12 +110,6 @@ def _known(series: Sequences, clean: str | None, run: Mapping[str, Any]) -> tupl
     return known, f"what the run was trained on, {Path(data['path']).name}"
 
 
-def _where(series: Sequences, i: int, step: int) -> str:
-    """A timestep in words: series if there are several, and its time if there is one."""
-    when = str(step) if series.times is None else f"{step} ({moment(series.times[i][step])})"
-    return when if len(series) == 1 else f"{series.ids[i]}: {when}"
-
-
 def _table(path: Path, series: Sequences, scores: list[Array]) -> bytes:
     """A row a timestep: id, timestep, time if there is one, score, alarm."""
     columns: dict[str, Any] = {"id": np.repeat(np.array(series.ids), series.lengths)}
@@ -140,57 +135,4 @@ def _flags(options: argparse.Namespace) -> list[str]:
     return flags(
         {name: getattr(options, name, None) for name in names},
         {"quantile": 0.99},
-    )
-
-
-def write_page(
-    series: Sequences, scores: list[Array], top: list[Any], told: Row, again: str
-) -> bytes:
-    """The page: the series with their scores, and the highest moments from near."""
-    spans = [figures.runs(score > 1) for score in scores]
-    order = list(dict.fromkeys([i for i, *_ in top] + list(range(len(series)))))[:DRAWN]
-    whole = [
-        {
-            "id": series.ids[i],
-            "svg": figures.scored(
-                f"whole{i}", series.values[i][:, :DRAWN_CHANNELS], scores[i], spans[i], wide=True
-            ),
-        }
-        for i in order
-    ]
-    near = []
-    for place, (i, peak, start, end) in enumerate(top):
-        margin = 2 * told["window"]
-        first = max(0, start - margin)
-        last = min(len(scores[i]), end + margin)
-        x = series.values[i][first:last, :DRAWN_CHANNELS]
-        svg = figures.scored(f"near{place}", x, scores[i][first:last], spans[i], first)
-        near.append(
-            {
-                "where": _where(series, i, peak),
-                "score": f"{scores[i][peak]:.1f}",
-                "svg": svg,
-                "span": f"{start} to {end - 1}" if end > start + 1 else str(start),
-            }
-        )
-    alarms = sum(int((s > 1).sum()) for s in scores)
-    total = sum(map(len, scores))
-    drawn = {
-        "shown": figures.legend(series.channels[:DRAWN_CHANNELS]),
-        "total": series.n_channels,
-        "map": False,
-        "film": False,
-    }
-    return written(
-        "surprise.html",
-        source=Path(series.source).name,
-        n=len(series),
-        total=total,
-        alarms=alarms,
-        whole=whole,
-        near=near,
-        regions=sum(map(len, spans)),
-        drawn=drawn,
-        again=again,
-        **told,
     )

@@ -13,8 +13,7 @@ from ..data.sequences import listed
 from ..embed import embed_sequences
 from ..evaluation.neighbors import Index
 from ..files import folder_of, read_config, write_atomically
-from ..report import plots as drawings
-from ..report.report import page
+from ..report.pages import neighbors_page
 from .commands import read_as_trained
 from .console import check_out, say, show
 
@@ -54,21 +53,14 @@ def nearest(options: argparse.Namespace) -> None:
     if len(queries) > SHOWN:
         say(f"the first {SHOWN} of {len(queries)} queries")
     if out is not None:
-        gallery = [
-            drawings.row(f"q{q}", queries.select([q]), among.select(near[q]), distance[q])
-            for q in range(min(len(queries), SHOWN))
-        ]
-        context: dict[str, Any] = {
-            "run": Path(options.run).resolve().name,
-            "among": Path(file).name,
-            "n": len(among),
-        }
-        text = page(
-            "nearest.html",
-            rows=gallery,
-            asked=len(queries),
-            drawn=drawings.legend(among),
-            **context,
+        few = np.arange(min(len(queries), SHOWN))
+        text = neighbors_page(
+            queries.select(few),
+            among,
+            near,
+            distance,
+            run=Path(options.run).resolve().name,
+            total=len(queries),
         )
         write_atomically(out, text)
         say(str(out))

@@ -1,282 +1,336 @@
-"""How a sequence is drawn, small in a gallery and large with its mask: a path on a map, a strip of film, or curves."""
+"""How sequences are drawn: as frames of a video, as paths on a map, or as curves.
+
+A sequence is drawn small beside its nearest neighbors, and large with its mask or anomaly scores.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from ..data.sequences import Sequences
 from ..data.wgs84 import to_ecef, to_local, to_lonlat
-from . import svg as figures
-from .svg import COLOURS, Array
+from .svg import COLORS, DASHED, INK, STYLE, Array, bare, legend, panel, render, spread
 
-CHANNELS = 3  # of a sequence without places: the first are drawn
-AGENTS = 40  # of a scene: the first are drawn
-# of a film: drawn in a gallery, and with its mask
-TILE_FRAMES = 3
-STRIP_FRAMES = 8
-# of what is hidden in a film: its colour, and how much of the picture it covers
-GREY = 128
-COVER = 0.8
-NAMES = ("x", "y")
+MAX_CHANNELS = 3  # drawn as curves: the first ones
+MAX_AGENTS = 40  # of a scene that are drawn: the first ones
+TILE_FRAMES = 3  # of a video in a row of neighbors
+MASK_FRAMES = 8  # of a video with its mask
+MASK_OPACITY = 0.8
+MID_GRAY = 128
+WARM = COLORS[4]  # of errors and anomalies
+
 Row = dict[str, Any]
+Member = tuple[Sequences, int]  # one sequence and where it stands
 
 
-def paths(sequences: Sequences) -> list[Array] | None:
-    """Where each sequence went: `(time_i, agents, 2)` on a plane with one scale for all directions; None if unknown.
+def is_video(sequences: Sequences) -> bool:
+    """Whether a timestep is a frame of a video; the one row of a scene's frame holds its agents."""
+    return sequences.frame is not None and sequences.frame[0] > 1
 
-    It is where `places` says, else where channels named x and y say, of each agent of a scene. Degrees become metres
-    east and north of the middle of the track: a sketch, for tracks that are small against the Earth.
+
+def path_of(sequences: Sequences, i: int) -> Array | None:
+    """Where sequence i was, on a plane with the same scale in all directions.
+
+    Returns:
+        float `(time, agents, 2)` from `places`, else from channels named x and y (one pair for
+        each agent of a scene); None without either. Degrees become meters east and north of the
+        middle of the track, which suits tracks that are small against the Earth.
     """
     if sequences.places is not None:
-        return [
-            (_metres(p) if sequences.degrees else np.asarray(p))[:, None] for p in sequences.places
-        ]
+        places = np.asarray(sequences.places[i])
+        if sequences.degrees:
+            places = _meters(places)
+        return places[:, None]
     rows, agents, width = sequences.frame or (1, 1, sequences.n_channels)
     names = [name.lower().rpartition(":")[2] for name in sequences.channels[:width]]
-    if rows > 1 or not {*NAMES} <= {*names}:
+    if rows > 1 or "x" not in names or "y" not in names:
         return None
-    columns = [names.index(name) for name in NAMES]
-    return [
-        x.reshape(len(x), agents, width)[..., columns].astype(np.float64) for x in sequences.values
-    ]
+    x = sequences.values[i].astype(np.float64).reshape(-1, agents, width)
+    return x[..., [names.index("x"), names.index("y")]]
 
 
-def _metres(degrees: Array) -> Array:
-    """Longitude and latitude `(n, 2)` as metres `(n, 2)` east and north of their middle, on its tangent plane."""
+def _meters(degrees: Array) -> Array:
+    """(longitude, latitude) `(n, 2)` as meters `(n, 2)` east and north of their middle."""
     middle = to_lonlat(to_ecef(degrees).mean(0, keepdims=True))
     return to_local(degrees, middle)[:, :2]
 
 
 def _box(path: Array) -> Array:
-    """West, south and east, north of a path `(time, agents, 2)`: `(2, 2)`; zeros of one that is nowhere."""
-    seen = path[np.isfinite(path).all(axis=2)]
-    return np.stack([seen.min(0), seen.max(0)]) if len(seen) else np.zeros((2, 2))
+    """Lowest and highest x and y of a path `(time, agents, 2)`: `(2, 2)`; 0 without any fix."""
+    fixes = path[np.isfinite(path).all(axis=2)]
+    if not len(fixes):
+        return np.zeros((2, 2))
+    return np.stack([fixes.min(0), fixes.max(0)])
 
 
-def _across(path: Array) -> str:
-    size = float(np.ptp(_box(path), axis=0).max())
-    return (
-        f"{size / 1000:,.{0 if size >= 1e5 else 1}f} km across"
-        if size >= 1000
-        else f"{size:.3g} m across"
-    )
+def _size(path: Array) -> float:
+    """The longer side of the box around a path."""
+    return float(np.ptp(_box(path), axis=0).max())
 
 
-def _is_film(sequences: Sequences) -> bool:
-    return sequences.frame is not None and sequences.frame[0] > 1
-
-
-def legend(sequences: Sequences) -> Row:
-    """What the colours of the drawings mean: the channels drawn, of how many, and whether they are maps or films."""
-    shown = figures.legend(sequences.channels[:CHANNELS])
-    mapped = paths(sequences.select([0])) is not None
+def channel_legend(sequences: Sequences) -> Row:
+    """How to read the drawings of these sequences, for `gallery.html`."""
     return {
-        "shown": shown,
+        "shown": legend(sequences.channels[:MAX_CHANNELS]),
         "total": sequences.n_channels,
-        "map": mapped,
-        "film": _is_film(sequences),
+        "video": is_video(sequences),
+        "map": path_of(sequences, 0) is not None,
     }
 
 
-def row(name: str, query: Sequences, near: Sequences, distance: Array) -> list[Row]:
-    """A query and its neighbours, nearest first: the drawing of each, all on one scale, and what to write below it."""
-    parts = (query, near)
-    labels = [
-        x
-        for part in parts
-        for x in (part.labels if part.labels is not None else [None] * len(part))
-    ]
-    sizes = [
-        _across(path) for part in parts if part.places is not None for path in paths(part) or ()
-    ]
-    captions = zip(
-        _gallery(name, parts),
-        [id for part in parts for id in part.ids],
-        labels,
-        sizes if len(sizes) == len(labels) else [""] * len(labels),
-        ["", *(f"{far:.1f}" for far in distance)],
-        strict=True,
-    )
-    return [
-        {
-            "svg": svg,
-            "id": id,
-            "label": label,
-            "size": size,
-            "distance": far,
-            "query": not far,
-            "same": label == labels[0],
+def neighbor_row(name: str, query: Sequences, near: Sequences, distance: Array) -> list[Row]:
+    """Draw a query and its nearest neighbors on one scale.
+
+    Args:
+        name: unique on the page.
+        query: a single sequence.
+        near: its neighbors, nearest first.
+        distance: of each neighbor, `(len(near),)`.
+
+    Returns:
+        The tiles of the row for `gallery.html`, the query first.
+    """
+    members = [(query, 0)] + [(near, i) for i in range(len(near))]
+    distances = [None, *distance]
+    tiles = []
+    for k, figure in enumerate(_tiles(members)):
+        part, i = members[k]
+        path = None if part.places is None else path_of(part, i)
+        tile = {
+            "svg": render(figure, f"{name}-{k}"),
+            "id": part.ids[i],
+            "label": None if part.labels is None else part.labels[i],
+            "meters": None if path is None else _size(path),
+            "distance": distances[k],
         }
-        for svg, id, label, size, far in captions
-    ]
+        tiles.append(tile)
+    return tiles
 
 
-def _gallery(name: str, parts: Sequence[Sequences]) -> list[Markup]:
-    """Small drawings of all sequences of the parts, on one scale; each map is centred on its own path."""
-    found = [paths(part) for part in parts]
-    if all(map(_is_film, parts)):
-        films = [_pictures(part, i) for part in parts for i in range(len(part))]
-        return [
-            _strip(f"{name}-{k}", film[_evenly(len(film), TILE_FRAMES)])
-            for k, film in enumerate(films)
-        ]
-    if None in found:
-        shown = [x[:, :CHANNELS] for part in parts for x in part.values]
-        limits = figures.bound(shown)
-        longest = max(map(len, shown))
-        return [figures.tile(f"{name}-{k}", x, longest, limits) for k, x in enumerate(shown)]
-    chosen = [path for several in found for path in several or ()]
-    side = max(float(np.ptp(_box(path), axis=0).max()) for path in chosen)
-    return [_map(f"{name}-{k}", path, side) for k, path in enumerate(chosen)]
+def _tiles(members: Sequence[Member]) -> list[Figure]:
+    if all(is_video(part) for part, _ in members):
+        return [_video_tile(video_frames(part, i)) for part, i in members]
+    paths = [path_of(part, i) for part, i in members]
+    known = [path for path in paths if path is not None]
+    if len(known) == len(members):
+        return _map_tiles(known)
+    return _curve_tiles([part.values[i] for part, i in members])
 
 
-def _map(name: str, path: Array, side: float) -> Markup:
-    """A small map of `side` x `side` around the middle of a path."""
-    figure = Figure(figsize=(2.2, 1.6))
-    figure.patch.set_visible(False)
-    ax = figure.add_axes((0.02, 0.02, 0.96, 0.96))
-    ax.set_axis_off()
-    _draw(ax, path, 1.2)
-    middle = _box(path).mean(0)
-    half = 0.54 * side or 1.0
-    ax.set_ylim(middle[1] - half, middle[1] + half)
-    ax.set_xlim(middle[0] - half * 2.2 / 1.6, middle[0] + half * 2.2 / 1.6)
-    return figures.render(figure, name)
+def _curve_tiles(values: list[Array]) -> list[Figure]:
+    """Curves of arrays `(time_i, channels)`, on the axes of the longest and the highest."""
+    tiles = [bare(1.1) for _ in values]
+    for (_, ax), x in zip(tiles, values, strict=True):
+        _draw_curves(ax, x)
+    low = min(ax.get_ylim()[0] for _, ax in tiles)
+    high = max(ax.get_ylim()[1] for _, ax in tiles)
+    end = max(max(map(len, values)) - 1, 1)
+    for _, ax in tiles:
+        ax.set_xlim(0, end)
+        ax.set_ylim(low, high)
+    return [figure for figure, _ in tiles]
 
 
-def _draw(ax: Axes, path: Array, width: float) -> None:
-    """Draw paths `(time, agents, 2)`, each with a dot where it starts."""
-    for k, walk in enumerate(path.transpose(1, 0, 2)[:AGENTS]):
-        seen = walk[np.isfinite(walk).all(axis=1)]
-        colour = COLOURS[k % len(COLOURS)]
-        ax.plot(*seen.T, color=colour, linewidth=width)
+def _map_tiles(paths: list[Array]) -> list[Figure]:
+    """Maps of one scale, each around the middle of its path."""
+    half = 0.54 * max(map(_size, paths)) or 1.0
+    figures = []
+    for path in paths:
+        figure, ax = bare(1.6)
+        _draw_paths(ax, path)
+        x, y = _box(path).mean(0)
+        ax.set_xlim(x - half, x + half)
+        ax.set_ylim(y - half, y + half)
+        ax.set_aspect("equal")
+        figures.append(figure)
+    return figures
+
+
+def _video_tile(frames: Array) -> Figure:
+    strip = _side_by_side(frames[spread(len(frames), TILE_FRAMES)])
+    figure, ax = bare(2.2 * strip.shape[0] / strip.shape[1])
+    ax.imshow(strip, interpolation="none", aspect="auto")
+    return figure
+
+
+def _draw_curves(ax: Axes, x: Array, first: int = 0, width: float = 1.2) -> None:
+    """Draw the first channels of x `(time, channels)`; its first timestep is number `first`."""
+    steps = first + np.arange(len(x))
+    for color, y in zip(COLORS, x.T[:MAX_CHANNELS], strict=False):
+        observed = np.pad(np.isfinite(y), 1)
+        alone = observed[1:-1] & ~observed[:-2] & ~observed[2:]  # a line does not show these
+        with rc_context(STYLE):
+            ax.plot(
+                steps,
+                y,
+                color=color,
+                linewidth=width,
+                marker="o",
+                markersize=2 * width,
+                markeredgewidth=0,
+                markevery=np.flatnonzero(alone),
+            )
+
+
+def _draw_paths(ax: Axes, path: Array) -> None:
+    """Draw the paths of agents `(time, agents, 2)`, each with a dot where it starts."""
+    for k, agent in enumerate(path.transpose(1, 0, 2)[:MAX_AGENTS]):
+        fixes = agent[np.isfinite(agent).all(axis=1)]
+        if not len(fixes):
+            continue
         ax.plot(
-            *seen[:1].T,
-            linestyle="",
+            *fixes.T,
+            color=COLORS[k % len(COLORS)],
+            linewidth=1.2,
             marker="o",
-            markersize=3 * width,
-            color=colour,
+            markersize=3.6,
             markeredgewidth=0,
+            markevery=[0],
         )
 
 
-def _evenly(n: int, most: int) -> Array:
-    """At most `most` of the indices 0..n-1, each in the middle of its share."""
-    count = min(n, most)
-    return ((np.arange(count) + 0.5) * n / count).astype(int)
+def video_frames(sequences: Sequences, i: int) -> Array:
+    """Video i as uint8 `(time, rows, columns, 1 or 3)`; missing values are black."""
+    assert sequences.frame is not None
+    x = sequences.values[i].reshape(-1, *sequences.frame)
+    x = x[..., : 3 if x.shape[-1] >= 3 else 1]
+    if x.dtype == np.uint8:
+        return x
+    return (255 * np.nan_to_num(x).clip(0, 1)).round().astype(np.uint8)
 
 
-def _pictures(sequences: Sequences, i: int) -> Array:
-    """Film `i` as uint8 `(time, rows, columns, 1 or 3)`; what is missing is black."""
-    rows, columns, width = sequences.frame or (1, 1, 1)
-    x = sequences.values[i].reshape(-1, rows, columns, width)[..., : 3 if width >= 3 else 1]
-    return (
-        x if x.dtype == np.uint8 else (np.nan_to_num(x).clip(0, 1) * 255).round().astype(np.uint8)
-    )
-
-
-def _row(frames: Array) -> Array:
-    """Pictures `(n, rows, columns, 1 or 3)` side by side, gaps between them: RGBA `(rows, wide, 4)`."""
+def _side_by_side(frames: Array) -> Array:
+    """Frames `(n, rows, columns, 1 or 3)` in one image with gaps: RGBA `(rows, width, 4)`."""
     n, rows, columns, _ = frames.shape
     gap = max(columns // 16, 1)
-    out = np.zeros((n, rows, columns + gap, 4), dtype=np.uint8)
-    out[:, :, :columns, :3] = frames
-    out[:, :, :columns, 3] = 255
-    return out.transpose(1, 0, 2, 3).reshape(rows, -1, 4)[:, :-gap]
+    image = np.zeros((rows, n, columns + gap, 4), dtype=np.uint8)
+    image[:, :, :columns, :3] = frames.transpose(1, 0, 2, 3)
+    image[:, :, :columns, 3] = 255
+    return image.reshape(rows, -1, 4)[:, :-gap]
 
 
-def _strip(name: str, frames: Array) -> Markup:
-    """A small strip of film without axes."""
-    picture = _row(frames)
-    figure = Figure(figsize=(2.2, 2.2 * picture.shape[0] / picture.shape[1]))
-    figure.patch.set_visible(False)
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set_axis_off()
-    ax.imshow(picture, interpolation="none", aspect="auto")
-    return figures.render(figure, name)
+def masked_frames(frames: Array, masked: Array, patch: int, side: int) -> Array:
+    """Frames of a video, evenly spaced, with the masked tokens in gray.
 
+    Args:
+        frames: uint8 `(time, rows, columns, 1 or 3)`.
+        masked: bool `(tokens in time, cells of a frame)`.
+        patch: timesteps of a token.
+        side: rows and columns of a token.
 
-def covered(film: Array, hidden: Array, box: tuple[int, int]) -> Array:
-    """Frames of a film, evenly spaced, what is hidden in grey: uint8 `(n, rows, columns, 1 or 3)`, n at most 8.
-
-    film: uint8 `(time, rows, columns, 1 or 3)`. hidden: bool `(tokens, cells)`. box: timesteps and side of a token.
+    Returns:
+        uint8 `(n, rows, columns, 1 or 3)`, n at most `MASK_FRAMES`.
     """
-    (patch, side) = box
-    (rows, columns) = film.shape[1:3]
-    times = _evenly(len(hidden), STRIP_FRAMES)
-    cells = hidden[times].reshape(len(times), -(-rows // side), -(-columns // side))
-    cover = cells.repeat(side, 1).repeat(side, 2)[:, :rows, :columns, None]
-    frames = film[times * patch]
-    return np.where(cover, COVER * GREY + (1 - COVER) * frames, frames).astype(np.uint8)
-
-
-def _masked_film(
-    name: str, frames: Array, steps: int, patch: int, bars: Array | None, limit: float
-) -> Markup:
-    """A strip of film of `steps` timesteps, and below it the error of each time."""
-    figure, axes = figures.panel(
-        4.6, 0.8 if bars is None else 1.9, (1,) if bars is None else (2, 3), sharex=False
-    )
-    axes[0].imshow(_row(frames), interpolation="none", aspect="equal")
-    axes[0].set_axis_off()
-    if bars is not None:
-        figures.bars(axes[1], bars, patch, limit)
-        axes[1].set_xlim(-0.5, max(steps - 0.5, 0.5))
-        axes[1].set_xlabel("frame", fontsize=9)
-    return figures.render(figure, name)
+    rows, columns = frames.shape[1:3]
+    times = spread(len(masked), MASK_FRAMES)
+    cells = masked[times].reshape(len(times), -(-rows // side), -(-columns // side))
+    pixels = cells.repeat(side, 1).repeat(side, 2)[:, :rows, :columns, None]
+    shown = frames[times * patch]
+    gray = MASK_OPACITY * MID_GRAY + (1 - MASK_OPACITY) * shown
+    return np.where(pixels, gray, shown).astype(np.uint8)
 
 
 def masked(
     name: str,
     sequences: Sequences,
     i: int,
-    hidden: Array,
-    box: tuple[int, int],
-    error: Array | None,
+    *,
+    mask: Array,
+    error: Array,
     limit: float,
+    token: tuple[int, int],
 ) -> Markup:
-    """One sequence with its hidden tokens in grey and, below, their error: bool and float `(tokens, cells)`.
+    """Draw sequence i with its masked tokens in gray and, below, the error of predicting them.
 
-    A token is a box of (timesteps, side in pixels). Bars share the scale 0..`limit`, mean over cells; without an error
-    there are none.
+    Args:
+        name: unique on the page.
+        sequences: where the sequence is from.
+        i: its index.
+        mask: bool `(tokens in time, cells of a timestep)`, True where masked.
+        error: mean error of the masked cells `(tokens in time,)`, NaN without any.
+        limit: top of the scale of the error.
+        token: timesteps of a token, and its rows and columns in a video frame.
     """
-    patch = box[0]
-    bars = None if error is None else _mean(error)
-    if _is_film(sequences):
-        frames = covered(_pictures(sequences, i), hidden, box)
-        return _masked_film(name, frames, len(hidden) * patch, patch, bars, limit)
-    found = paths(sequences.select([i]))
-    if found is None:
-        width = min(CHANNELS, (sequences.frame or (1, 1, CHANNELS))[2])
-        x = sequences.values[i][: len(hidden) * patch, :width]
-        return figures.masked(name, x, hidden[:, 0], patch, bars, limit)
-    path = found[0][: len(hidden) * patch]
-    figure, axes = figures.panel(
-        4.6, 3.0 if bars is None else 3.7, (1,) if bars is None else (4, 1), sharex=False
-    )
-    for agent, column in enumerate(hidden.T[: min(path.shape[1], AGENTS)]):
-        spans = [
-            path[max(a * patch - 1, 0) : b * patch + 1, agent] for a, b in figures.runs(column)
-        ]
-        axes[0].add_collection(
-            LineCollection(spans, color=figures.INK, alpha=0.25, linewidth=8, capstyle="butt")
+    patch, side = token
+    steps = min(len(sequences.values[i]), len(mask) * patch)
+    path = path_of(sequences, i)
+    if is_video(sequences):
+        figure, axes = panel(0.8, 0.9)
+        frames = masked_frames(video_frames(sequences, i), mask, patch, side)
+        axes[0].imshow(_side_by_side(frames), interpolation="none", aspect="equal")
+        axes[0].set_axis_off()
+    elif path is not None:
+        figure, axes = panel(3.0, 0.9)
+        _draw_masked_paths(axes[0], path[:steps], mask, patch)
+    else:
+        figure, axes = panel(2.2, 0.9, sharex=True)
+        width = sequences.frame[2] if sequences.frame else None  # channels of the first agent
+        _draw_curves(axes[0], sequences.values[i][:steps, :width])
+        for start, end in runs(mask[:, 0]):
+            span = (start * patch - 0.5, min(end * patch, steps) - 0.5)
+            axes[0].axvspan(*span, color=INK, alpha=0.13, linewidth=0)
+    middle = np.arange(len(error)) * patch + (patch - 1) / 2
+    axes[1].bar(middle, np.nan_to_num(error), width=0.92 * patch, color=WARM, linewidth=0)
+    axes[1].set_xlim(-0.5, steps - 0.5)
+    axes[1].set_ylim(0, limit)
+    axes[1].set_xlabel("frame" if is_video(sequences) else "timestep")
+    axes[1].set_ylabel("error")
+    return render(figure, name)
+
+
+def _draw_masked_paths(ax: Axes, path: Array, mask: Array, patch: int) -> None:
+    """Paths `(time, agents, 2)` over a wide gray line where their tokens are masked."""
+    for agent, column in enumerate(mask.T[: min(path.shape[1], MAX_AGENTS)]):
+        spans = []
+        for start, end in runs(column):
+            # one timestep more on either side: the line reaches the tokens next to it
+            spans.append(path[max(start * patch - 1, 0) : end * patch + 1, agent])
+        ax.add_collection(
+            LineCollection(spans, color=INK, alpha=0.25, linewidth=8, capstyle="butt")
         )
-    _draw(axes[0], path, 1.2)
-    axes[0].set_aspect("equal", adjustable="datalim")
-    axes[0].set_axis_off()
-    if bars is not None:
-        figures.bars(axes[1], bars, patch, limit)
-        axes[1].set_xlim(-0.5, max(len(path) - 0.5, 0.5))
-        axes[1].set_xlabel("timestep", fontsize=9)
-    return figures.render(figure, name)
+    _draw_paths(ax, path)
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.set_axis_off()
 
 
-def _mean(error: Array) -> Array:
-    """The mean over cells of `(tokens, cells)`, NaN where no cell has an error."""
-    count = np.isfinite(error).sum(1)
-    return np.where(count > 0, np.nansum(error, axis=1) / np.maximum(count, 1), np.nan)
+def scored(name: str, x: Array, score: Array, first: int = 0, wide: bool = False) -> Markup:
+    """Draw a series above its anomaly score, and shade where the score is above 1.
+
+    Args:
+        name: unique on the page.
+        x: float `(time, channels)`.
+        score: float `(time,)`.
+        first: number of the first timestep.
+        wide: as wide as the page, not half of it.
+    """
+    if wide:
+        figure, axes = panel(2.2, 1.2, width=9.6, sharex=True)
+    else:
+        figure, axes = panel(1.9, 1.0, sharex=True)
+    for start, end in runs(score > 1):
+        for ax in axes:
+            ax.axvspan(first + start - 0.5, first + end - 0.5, color=WARM, alpha=0.18, linewidth=0)
+    _draw_curves(axes[0], x, first, width=1.0 if wide else 1.2)
+    _draw_curves(axes[1], score[:, None], first)
+    axes[1].lines[0].set_color(WARM)
+    axes[1].axhline(1, **DASHED)
+    axes[1].set_xlim(first - 0.5, first + len(x) - 0.5)
+    axes[1].set_xlabel("timestep")
+    axes[1].set_ylabel("score")
+    return render(figure, name)
+
+
+def runs(flags: Array) -> list[tuple[int, int]]:
+    """Runs of True in `(n,)`: the first index of each, and one past its last.
+
+    >>> runs(np.array([False, True, True, False, True]))
+    [(1, 3), (4, 5)]
+    """
+    edges = np.flatnonzero(np.diff(np.pad(flags.astype(int), 1)))
+    return [(start, end) for start, end in edges.reshape(-1, 2).tolist()]

@@ -1,27 +1,38 @@
-"""One self-contained HTML file from a run folder: what was trained, whether it is healthy, what it is good for.
+"""The report of a run: one self-contained HTML file about training, collapse and usefulness.
 
-Files are the interface: config.json, metrics.jsonl, model.safetensors, embeddings.npz and probe.json of the run folder,
-and the data, read again from where the run found it. What is missing is named, and its section is left out.
+It is made from the files of the run folder (config.json, metrics.jsonl, model.safetensors,
+probe.json) and from the training data, which is read again. A file that is missing leaves out its
+section and is named in the report. Here the numbers are computed and the figures are drawn; the
+sentences are in `templates/report.html`.
 """
 
 import json
 import math
+import re
 import shlex
 import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from sklearn.decomposition import PCA
 
 from ..checkpoint import from_pretrained
-from ..config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig, flags, in_words
+from ..config import (
+    RECIPE,
+    VIDEO,
+    PretrainConfig,
+    ReadOptions,
+    TemporalJEPAConfig,
+    flags,
+    in_words,
+)
 from ..data import Sequences, read
 from ..embed import as_training_data, check_channels, embed_sequences
 from ..evaluation.neighbors import Index, standardize
@@ -30,41 +41,61 @@ from ..model.jepa import TemporalJEPA, random_init_like
 from ..model.losses import mean_predictor_loss
 from ..training.initial import Start
 from ..training.run import facts
-from ..version import __version__
-from . import plots as drawings
-from . import svg as figures
+from . import plots, svg
+from .pages import render_page
+from .svg import Array
 
-Array = npt.NDArray[Any]
 Row = dict[str, Any]
 
-POINTS = 2000  # sequences in the map of embeddings and in the search for neighbours, evenly spaced over the data
-CLASSES = len(figures.COLOURS) * len(
-    figures.MARKS
-)  # classes with a mark of their own; the rarer ones are grey
+MAX_POINTS = 2000  # sequences that are embedded, evenly spaced over the data
+MAX_CLASSES = len(svg.COLORS) * len(svg.MARKERS)  # with a marker of their own; the rest are gray
+MAX_LOGGED = 200  # columns of a heat map of metrics
 QUERIES = 4
-NEIGHBOURS = 5
-# masks drawn, and sequences they are drawn on, for the error along the series
-DRAWS = 8
-DRAWN_ON = 64
+NEIGHBORS = 5
+MASKED_SEQUENCES = 64  # whose prediction error is averaged, over this many masks each:
+MASKS = 8
+MASKS_DRAWN = 4
+
+CONTROLS = {"untrained encoder": "the untrained encoder", "raw values": "raw values"}
+LEVELS = ("unknown", "healthy", "weak", "collapsed")  # of a verdict, by severity
+_LEVEL = re.compile(r"(?:^|(?<=; ))(unknown|healthy|weak|collapsed): ")
 
 
 @dataclass(frozen=True)
 class _Run:
-    """A run folder in memory; `missing` says in a line each what could not be read."""
+    """A run folder in memory. `missing` holds a line for each thing that could not be read."""
 
     folder: Path
     config: Mapping[str, Any]
     rows: list[Row]
-    probe: Mapping[str, Any] | None
-    vectors: Mapping[str, Array] | None
+    probe: Mapping[str, Any]
     model: TemporalJEPA | None
     sequences: Sequences | None
     missing: list[str]
 
     @property
     def seed(self) -> int:
-        """Of the weights and of the masks that are drawn."""
+        """Seed of the initial weights; the masks of the report are drawn from it too."""
         return int(self.config.get("pretrain", {}).get("seed", 0))
+
+    @property
+    def start(self) -> str:
+        """Where training started: "scratch", "series-small", a folder or a model on the hub."""
+        return Start.stored(self.config).source
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    """Standardized embeddings `(n, F)` of the same sequences after training and by a control.
+
+    The control is series-small if training started from it, else the same encoder with random
+    weights.
+    """
+
+    sequences: Sequences
+    control: str
+    before: Array
+    after: Array
 
 
 def write_report(
@@ -74,97 +105,89 @@ def write_report(
     out: str | Path | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write the report of a run folder; the same inputs give the same bytes.
+    """Write the report of a run folder. The same inputs give the same bytes.
 
     Args:
-        folder: the run folder that `pretrain` wrote; an interrupted run will do.
-        sequences: the data to show, default what config.json says the run was trained on.
-        out: the file to write, default `report.html` in the folder.
-        overwrite: replace the file if it is there.
+        folder: the run folder that `pretrain` wrote; the run may be unfinished.
+        sequences: data to draw (default: the training data, read again).
+        out: file to write (default: `report.html` in the folder).
+        overwrite: replace an existing file.
 
     Returns:
         The path of the report.
 
     Raises:
-        FileNotFoundError: if there is no run in the folder.
-        FileExistsError: if the report is there already and `overwrite` is False.
-        ValueError: if a JSON file of the run is damaged, or `sequences` have other channels than the model.
+        FileNotFoundError: if the folder holds no run.
+        FileExistsError: if the file exists and `overwrite` is False.
+        ValueError: if a JSON file of the run is damaged, or the channels of `sequences` are not
+            those of the model.
     """
     folder = Path(folder)
     path = Path(out) if out is not None else folder / "report.html"
     if path.exists() and not overwrite:
         raise FileExistsError(
-            f"{path} is there already; ask to overwrite it (--overwrite), or choose another file"
+            f"{path} already exists; pass overwrite (--overwrite) to replace it or choose another "
+            "file (--out)"
         )
     run = _load(folder, sequences)
-    parts = (_headline, _training, _positions, _space, _masks, _scores, _settings, _commands)
-    context = {part.__name__.lstrip("_"): part(run) for part in parts}
-    write_atomically(path, page("report.html", missing=run.missing, **context))
-    return path
-
-
-def page(template: str, **context: Any) -> bytes:
-    """A page that stands alone, from a template of the package."""
-    pages = Environment(
-        loader=PackageLoader("temporal_jepa.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    scores = _scores(run.probe)
+    embedded = _embed(run)
+    page = render_page(
+        "report.html",
+        headline=_headline(run, scores),
+        missing=run.missing,
+        scores=scores,
+        training=_training(run),
+        positions=_positions(run),
+        space=_space(run, embedded),
+        neighbors=_neighbors(embedded),
+        masks=_masks(run),
+        commands=_commands(run),
+        settings=_settings(run),
     )
-    return pages.get_template(template).render(context, version=__version__).encode()
+    write_atomically(path, page)
+    return path
 
 
 def _load(folder: Path, given: Sequences | None) -> _Run:
     config = read_config(folder)
-    missing = []
+    missing: list[str] = []
     model: TemporalJEPA | None = None
     try:
         model = from_pretrained(folder)
     except (FileNotFoundError, ValueError) as error:
-        missing.append(f"No trained weights, so nothing is drawn that needs the model: {error}")
-    sequences = given
-    data = config.get("data", {})
+        missing.append(f"The trained weights could not be read: {error}")
     if given is None:
-        try:
-            sequences = read(data["path"], **data.get("options", {})) if "path" in data else None
-            if sequences is not None and model is not None:
-                check_channels(model, sequences)
-        except (OSError, ValueError, ImportError) as error:
-            sequences = None
-            missing.append(f"The data could not be read again, so no series are drawn: {error}")
-        if sequences is not None and len(sequences) != data.get("n", len(sequences)):
-            missing.append(
-                f"The data has changed: trained on {data['n']} series, there are {len(sequences)} now."
-            )
-        elif sequences is not None and data.get("digest") not in (None, facts(sequences)["digest"]):
-            missing.append(
-                "The data has changed: it holds other values than those the run was trained on."
-            )
-    elif model is not None:
-        check_channels(model, given)
+        sequences = _read_again(config.get("data", {}), model, missing)
+    else:
+        sequences = given
+        if model is not None:
+            check_channels(model, given)
     rows = _metrics(folder / "metrics.jsonl", missing)
     probe = folder / "probe.json"
-    scores = _json(probe.read_text("utf-8"), probe) if probe.is_file() else None
-    vectors = _vectors(folder / "embeddings.npz", missing)
-    return _Run(folder, config, rows, scores, vectors, model, sequences, missing)
+    scores = _json(probe.read_text("utf-8"), probe) if probe.is_file() else {}
+    return _Run(folder, config, rows, scores, model, sequences, missing)
 
 
-def _vectors(path: Path, missing: list[str]) -> dict[str, Array] | None:
-    """The arrays of embeddings.npz, or None."""
-    if not path.is_file():
+def _read_again(
+    data: Mapping[str, Any], model: TemporalJEPA | None, missing: list[str]
+) -> Sequences | None:
+    """The training data, from the path and the options that the run stored."""
+    if "path" not in data:
         return None
     try:
-        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("embeddings", "labels") if name in file}
-        numbers = "embeddings" in arrays and arrays["embeddings"].dtype.kind in "fiu"
-        if numbers and len({len(array) for array in arrays.values()}) == 1:
-            return arrays
-        reason = "expected an array 'embeddings' of numbers, and as many labels if there are any"
-    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        reason = str(error)
-    missing.append(f"The vectors of {path.name} could not be read, so they are not drawn: {reason}")
-    return None
+        sequences = read(data["path"], ReadOptions.from_dict(data.get("options", {})))
+        if model is not None:
+            check_channels(model, sequences)
+    except (OSError, ValueError, ImportError) as error:
+        missing.append(f"The data could not be read again: {error}")
+        return None
+    count = data.get("n", len(sequences))
+    if len(sequences) != count:
+        missing.append(f"The data has changed: {count} sequences then, {len(sequences)} now.")
+    elif data.get("digest", "") not in ("", facts(sequences)["digest"]):
+        missing.append("The data has changed: its values are not those of the training data.")
+    return sequences
 
 
 def _json(text: str, path: Path) -> Any:
@@ -172,392 +195,355 @@ def _json(text: str, path: Path) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(
-            f"{path} is no valid JSON ({error}); write it again, or remove it"
+            f"{path} is not valid JSON ({error}); write it again or delete it"
         ) from None
 
 
 def _metrics(path: Path, missing: list[str]) -> list[Row]:
-    """The rows of metrics.jsonl in order of their step; a last line cut short by a crash is left out."""
+    """The rows of metrics.jsonl by step; a last line cut short by a crash is left out."""
     lines = path.read_text("utf-8").splitlines() if path.is_file() else []
     if lines and not lines[-1].rstrip().endswith("}"):
-        del lines[-1]
+        lines.pop()
     rows: dict[int, Row] = {}
-    strays = 0
     for line in lines:
         row = _json(line, path)
-        if isinstance(row, dict) and isinstance(row.get("step"), int):
-            rows[row["step"]] = row  # a resumed run may log a step again
-        else:
-            strays += 1
-    if strays:
-        missing.append(f"{strays} rows of {path.name} have no step and are left out.")
+        rows[row["step"]] = row  # a resumed run may log a step again
     if not rows:
-        missing.append(f"No rows of training metrics in {path.name}, so no curves are drawn.")
+        missing.append(f"{path.name} holds no training metrics.")
     return [rows[step] for step in sorted(rows)]
 
 
+def _logged(rows: list[Row], name: str) -> list[tuple[int, Any]]:
+    """The (step, value) pairs of a metric, without the rows that do not hold it."""
+    return [(row["step"], row[name]) for row in rows if row.get(name)]
+
+
 def _column(rows: list[Row], name: str) -> Array:
-    return np.array([math.nan if row.get(name) is None else row[name] for row in rows], dtype=float)
+    """A metric `(rows,)`, NaN in rows that do not hold it."""
+    return np.array([row.get(name) for row in rows], dtype=float)
 
 
-def _headline(run: _Run) -> Row:
+def _headline(run: _Run, scores: Row | None) -> Row:
     data = run.config.get("data", {})
-    wanted = run.config.get("pretrain", {}).get("steps")
-    done = run.rows[-1]["step"] if run.rows else 0
-    verdicts = [row["verdict"] for row in run.rows if row.get("verdict")]
-    finished = run.model is not None and wanted is not None and done >= wanted
-    verdict = verdicts[-1] if verdicts else "unknown: no statistics of collapse were logged"
-    relative = _column(run.rows, "relative_loss")
-    rank = [row["rank"] for row in run.rows if row.get("rank") is not None]
-    facts = []
-    if np.isfinite(relative).any():
-        low = int(np.nanargmin(relative))
-        facts.append(
-            (
-                "Relative loss",
-                f"{relative[-1]:.3f}",
-                f"1 is guessing the mean; lowest {relative[low]:.3f} at "
-                f"step {run.rows[low]['step']}",
-            )
-        )
-    if rank:
-        facts.append(
-            (
-                "Effective rank",
-                f"{rank[-1]:.1f}",
-                f"of {run.config['model'].get('embed_dim')} directions",
-            )
-        )
-    if (scores := _scores(run)) and scores["ours"] is not None:
-        note = (
-            ""
-            if scores["gain"] is None
-            else f"{100 * scores['gain']:+.1f} points on the untrained encoder"
-        )
-        facts.append(("Accuracy", f"{scores['ours']:.1%}", note))
-    if run.rows and (seconds := run.rows[-1].get("elapsed_s")):
-        speed = float(np.median([row.get("samples_per_s", 0.0) for row in run.rows]))
-        took = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
-        facts.append(("Training time", took, f"{speed:,.0f} series a second"))
+    steps = run.config.get("pretrain", {}).get("steps")
+    step = run.rows[-1]["step"] if run.rows else 0
+    losses = _logged(run.rows, "relative_loss")
+    ranks = _logged(run.rows, "rank")
+    speeds = [speed for _, speed in _logged(run.rows, "samples_per_s")]
+    level, reason = _verdict(run.rows, scores)
     return {
         "name": run.folder.resolve().name,
         "source": Path(str(data.get("path", "arrays in memory"))).name,
         "count": data.get("n"),
         "timestep": in_words(run.config["model"], data.get("channels")),
         "lengths": data.get("lengths"),
-        "steps": done,
-        "wanted": wanted,
-        "finished": finished,
-        "start": _start(run),
-        "mood": verdict.split(":")[0],
-        "verdict": verdict,
-        "facts": facts,
+        "start": run.start,
+        "step": step,
+        "steps": steps,
+        "finished": run.model is not None and steps is not None and step >= steps,
+        "level": level,
+        "reason": reason,
+        "relative_loss": losses[-1][1] if losses else None,
+        "lowest": min(losses, key=lambda logged: logged[1], default=None),
+        "rank": ranks[-1][1] if ranks else None,
+        "width": run.config["model"].get("embed_dim"),
+        "seconds": run.rows[-1].get("elapsed_s") if run.rows else None,
+        "speed": float(np.median(speeds)) if speeds else None,
     }
 
 
-def _start(run: _Run) -> str:
-    return Start.stored(run.config).source
+def _verdict(rows: list[Row], scores: Row | None) -> tuple[str, str]:
+    """The level of the headline, one of `LEVELS`, and the reasons for it.
+
+    It is the last verdict of training, but at most "weak" if pretraining cost accuracy. Version 0.1
+    could log two levels in one line ("weak: ...; healthy: ..."): the more severe one holds.
+    """
+    logged = _logged(rows, "verdict")
+    sentence = logged[-1][1] if logged else "unknown: no collapse statistics were logged"
+    level = max(_LEVEL.findall(sentence), key=LEVELS.index, default="unknown")
+    reason = _LEVEL.sub("", sentence)
+    if scores is None or not scores["behind"]:
+        return level, reason
+    points = [f"{100 * loss:.1f} points below {name}" for name, loss in scores["behind"].items()]
+    cost = f"the pretrained encoder scores {' and '.join(points)}"
+    return max(level, "weak", key=LEVELS.index), f"{cost}; {reason}"
+
+
+def _scores(probe: Mapping[str, Any]) -> Row | None:
+    """What probe.json holds, and how the pretrained encoder compares with its controls."""
+    if not probe:
+        return None
+    accuracy = {row["features"]: row["accuracy"] for row in probe["scores"]}
+    ours = accuracy["pretrained encoder"]
+    behind = {}
+    for features, name in CONTROLS.items():
+        if accuracy[features] > ours:
+            behind[name] = accuracy[features] - ours
+    n = probe["n_test"]
+    share = (ours * n + 1) / (n + 2)  # smoothed: 40 of 40 is not certainty
+    return {
+        **probe,
+        "accuracy": accuracy,
+        "ours": ours,
+        "gain": ours - accuracy["untrained encoder"],
+        "noise": 2 * math.sqrt(2 * share * (1 - share) / n),
+        "behind": behind,
+    }
 
 
 def _training(run: _Run) -> Row | None:
     if not run.rows:
         return None
     step = _column(run.rows, "step")
-    model = run.config["model"]
+    # The parts of the loss are drawn with the weights that they have in it.
     weights = {
         "loss": 1.0,
         "prediction_loss": 1.0,
-        "variance_loss": model.get("variance_weight", 0.0),
-        "covariance_loss": model.get("covariance_weight", 0.0),
+        "variance_loss": run.config["model"].get("variance_weight", 0.0),
+        "covariance_loss": run.config["model"].get("covariance_weight", 0.0),
     }
-    curves = {
-        name: weight * _column(run.rows, name) for name, weight in weights.items()
-    }  # as they enter the loss
+    curves = {name: weight * _column(run.rows, name) for name, weight in weights.items()}
     relative = {"relative loss": _column(run.rows, "relative_loss")}
     return {
-        "loss": figures.lines("loss", step, curves, "step"),
-        "legend": figures.legend(weights),
-        "relative": figures.lines("relative", step, relative, "step", level=1.0),
+        "loss": svg.lines("loss", step, curves, "step"),
+        "legend": svg.legend(weights),
+        "relative": svg.lines("relative", step, relative, "step", level=1.0),
     }
 
 
 def _positions(run: _Run) -> Row | None:
+    """Heat maps of the collapse statistics: position by step."""
     rows = [row for row in run.rows if row.get("std_per_position") and row.get("rank_per_position")]
     if not rows:
         return None
-    rows = [rows[i] for i in _spread(len(rows), 200)]
-    step = _column(rows, "step")
+    rows = [rows[i] for i in svg.spread(len(rows), MAX_LOGGED)]
     lengths = run.config.get("data", {}).get("lengths") or [0]
     maps: Row = {"unequal": lengths[0] != lengths[-1]}
     for kind in ("rank", "std"):
-        lists = [row[f"{kind}_per_position"] for row in rows]
-        grid = np.full((len(rows), max(map(len, lists))), np.nan)
-        for target, values in zip(grid, lists, strict=True):
-            target[: len(values)] = values
-        maps[kind] = figures.heat(kind, step, grid, "step", "place in the series")
+        columns = [row[f"{kind}_per_position"] for row in rows]
+        values = np.array([*zip_longest(*columns, fillvalue=math.nan)], dtype=float)
+        maps[kind] = svg.heat(kind, _column(rows, "step"), values, "step", "position")
     return maps
 
 
-def _space(run: _Run) -> Row | None:
-    """Maps of the embeddings and nearest neighbours. Neighbours need the data; the map can use embeddings.npz."""
-    panels: list[tuple[str, Array, Array | None]] = []
-    near = None
-    if run.model is not None and run.sequences is not None:
-        chosen = run.sequences.select(_spread(len(run.sequences), POINTS))
-        warm = _start(run) == GENERAL
-        first = (
-            from_pretrained(BUNDLED / GENERAL) if warm else random_init_like(run.model, run.seed)
-        )
-        before, after = (
-            standardize(embed_sequences(model, chosen)) for model in (first, run.model)
-        )
-        panels = [
-            (f"Before training ({GENERAL if warm else 'random weights'})", before, chosen.labels),
-            ("After training", after, chosen.labels),
-        ]
-        near = _neighbours(chosen, before, after) if len(chosen) > 2 else None
-    if run.vectors is not None and run.vectors["embeddings"].ndim == 2:
-        rows = _spread(len(run.vectors["embeddings"]), POINTS)
-        stored = standardize(run.vectors["embeddings"][rows])
-        labels = run.vectors["labels"][rows] if "labels" in run.vectors else None
-        if (
-            not panels
-            or stored.shape != panels[1][1].shape
-            or not np.allclose(stored, panels[1][1], atol=1e-2)
-        ):
-            panels.append(("The vectors of embeddings.npz", stored, labels))
-    panels = [panel for panel in panels if len(panel[1]) > 2]
-    if not panels:
+def _embed(run: _Run) -> _Embedded | None:
+    if run.model is None or run.sequences is None or len(run.sequences) < 3:
         return None
-    names, rest = _classes([labels for _, _, labels in panels if labels is not None])
-    drawn = []
-    for i, (title, Z, labels) in enumerate(panels):
-        codes = np.array(
-            [0 if labels is None else names.get(str(labels[k]), -1) for k in range(len(Z))]
+    chosen = run.sequences.select(svg.spread(len(run.sequences), MAX_POINTS))
+    if run.start == GENERAL:
+        control = GENERAL
+        first = from_pretrained(BUNDLED / GENERAL)
+    else:
+        control = "random weights"
+        first = random_init_like(run.model, run.seed)
+    before = standardize(embed_sequences(first, chosen))
+    after = standardize(embed_sequences(run.model, chosen))
+    return _Embedded(chosen, control, before, after)
+
+
+def _space(run: _Run, embedded: _Embedded | None) -> Row | None:
+    """PCA of the embeddings before and after training; without the data, of embeddings.npz."""
+    if embedded is not None:
+        maps = {f"Control: {embedded.control}": embedded.before, "After training": embedded.after}
+        labels = embedded.sequences.labels
+    else:
+        stored = _stored_embeddings(run.folder / "embeddings.npz", run.missing)
+        if stored is None:
+            return None
+        Z, labels = stored
+        maps = {"embeddings.npz": Z}
+    n = len(next(iter(maps.values())))
+    codes, legend = _classes(np.zeros(n) if labels is None else labels)
+    panels = []
+    for i, (title, Z) in enumerate(maps.items()):
+        pca = PCA(2, random_state=0)
+        with np.errstate(invalid="ignore"):  # no variance if all embeddings are the same
+            xy = pca.fit_transform(Z)
+        shares = np.nan_to_num(pca.explained_variance_ratio_)
+        panels.append((title, svg.scatter(f"space{i}", xy, shares, codes)))
+    return {"panels": panels, "n": n, "legend": [] if labels is None else legend}
+
+
+def _stored_embeddings(path: Path, missing: list[str]) -> tuple[Array, Array | None] | None:
+    """Standardized embeddings `(n, F)` and labels `(n,)` of embeddings.npz, evenly spaced."""
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
+            Z = file["embeddings"].astype(np.float64)
+            labels = file.get("labels")
+        if Z.ndim != 2 or min(Z.shape) < 3:
+            raise ValueError(f"expected embeddings (n, features), got shape {Z.shape}")
+        rows = svg.spread(len(Z), MAX_POINTS)
+        return standardize(Z[rows]), None if labels is None else labels[rows]
+    except (OSError, EOFError, LookupError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        missing.append(f"{path.name} could not be drawn: {error}")
+        return None
+
+
+def _classes(labels: Array) -> tuple[Array, list[tuple[Markup, str]]]:
+    """A code for the marker of each label, -1 for all but the most frequent; and their legend."""
+    names, index, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    frequent = np.sort(np.argsort(-counts, kind="stable")[:MAX_CLASSES])
+    code_of = np.full(len(names), -1)
+    code_of[frequent] = np.arange(len(frequent))
+    legend = [(svg.marker(code), str(names[i])) for code, i in enumerate(frequent)]
+    rare = len(names) - len(frequent)
+    if rare:
+        legend.append((svg.marker(-1), f"{rare} rarer classes"))
+    return code_of[index], legend
+
+
+def _neighbors(embedded: _Embedded | None) -> Row | None:
+    """Rows of nearest neighbors, and how often neighbors share their label."""
+    if embedded is None:
+        return None
+    sequences = embedded.sequences
+    n = len(sequences)
+    k = min(NEIGHBORS, n - 1)
+    near, distance = Index(embedded.after).neighbors(k)
+    queries = svg.spread(n, QUERIES)
+    agreement = None
+    if sequences.labels is not None:
+        _, first, index, counts = np.unique(
+            sequences.labels, return_index=True, return_inverse=True, return_counts=True
         )
-        drawn.append(
-            {
-                "title": title,
-                "n": len(Z),
-                "svg": figures.scatter(f"space{i}", *figures.plane(Z), codes),
-            }
-        )
-    legend = [(figures.mark(code), name) for name, code in names.items()]
-    if rest:
-        legend.append((figures.mark(-1), f"{rest} rarer classes"))
-    return {"panels": drawn, "legend": legend, "near": near}
-
-
-def _spread(n: int, most: int) -> npt.NDArray[np.int64]:
-    """At most `most` of the indices 0..n-1, evenly spaced."""
-    return np.unique(np.linspace(0, n - 1, most).astype(np.int64))
-
-
-def _classes(labels: list[Array]) -> tuple[dict[str, int], int]:
-    """A code for each of the most frequent classes, in order of their names, and how many classes have none."""
-    if not labels:
-        return {}, 0
-    names, counts = np.unique(np.concatenate(labels).astype(str), return_counts=True)
-    common = np.sort(np.argsort(-counts, kind="stable")[:CLASSES])
-    return {str(names[i]): code for code, i in enumerate(common)}, len(names) - len(common)
-
-
-def _neighbours(chosen: Sequences, before: Array, after: Array) -> Row:
-    k = min(NEIGHBOURS, len(chosen) - 1)
-    near, distance = Index(after).neighbors(k)
-    labels = chosen.labels
-    rows = []
-    agree = None
-    queries: Array = _spread(len(chosen), QUERIES)
-    counts: Array = np.zeros(0)
-    if labels is not None:
-        _, queries, codes, counts = np.unique(
-            labels, return_index=True, return_inverse=True, return_counts=True
-        )
-        queries = np.sort(
-            queries[np.argsort(-counts, kind="stable")[:QUERIES]]
-        )  # the first of the largest classes
-    for q in queries.tolist():
-        rows.append(
-            drawings.row(f"near{q}", chosen.select([q]), chosen.select(near[q]), distance[q])
-        )
-    if len(counts) > 1:
-        agree = {
-            "after": float((codes[near] == codes[:, None]).mean()),
-            "before": float((codes[Index(before).neighbors(k)[0]] == codes[:, None]).mean()),
-            "chance": float(((counts[codes] - 1) / (len(codes) - 1)).mean()),
+        largest = np.argsort(-counts, kind="stable")[:QUERIES]
+        queries = np.sort(first[largest])
+        near_control, _ = Index(embedded.before).neighbors(k)
+        agreement = {
+            "after": np.mean(index[near] == index[:, None]),
+            "control": np.mean(index[near_control] == index[:, None]),
+            "chance": np.mean((counts[index] - 1) / (n - 1)),
         }
+    rows = []
+    for q in queries.tolist():
+        query = sequences.select([q])
+        rows.append(plots.neighbor_row(f"near{q}", query, sequences.select(near[q]), distance[q]))
+    channels = plots.channel_legend(sequences)
     return {
         "rows": rows,
-        "agree": agree,
-        "n": len(chosen),
+        "agreement": agreement,
+        "control": embedded.control,
+        "n": n,
         "k": k,
-        "channels": drawings.legend(chosen),
+        "channels": channels,
     }
 
 
 def _masks(run: _Run) -> Row | None:
+    """Masked sequences with the error of each prediction, and the mean error along the sequence."""
     model = run.model
-    sequences = run.sequences
-    if model is None or sequences is None:
+    if model is None or run.sequences is None:
         return None
     config = model.config
-    patch = model.config.patch
-    cells = math.prod(model.config.cells)
-    few = sequences.select(_spread(len(sequences), DRAWN_ON))
-    few = as_training_data(run.model, few)
-    few = few.select(_spread(len(few), DRAWN_ON))
-    x = torch.from_numpy(few.batch(np.arange(len(few)))[:, : config.seq_len])
-    generator = torch.Generator().manual_seed(run.seed)
-    draws = [model.draw_masks(x, generator)[0] for _ in range(DRAWS)]
-    target, seen = model.targets(*model.context_encoder.prepare(x))
-    hidden = (seen & ~draws[0]).numpy().reshape(len(few), -1, cells)
-    error = None
-    along = None
-    top = 1.0
-    shown = np.flatnonzero(hidden.any((1, 2)))
-    shown = shown[_spread(len(shown), 4)] if len(shown) else shown
-    if config.predict == "tokens":
-        unit = max(float(mean_predictor_loss(target, seen)), 1e-9)
-        errors = (
-            torch.stack([model.prediction_error(x, visible) for visible in draws]).numpy() / unit
-        )
-        errors = errors.reshape(DRAWS, len(few), -1, cells)
-        error = errors[0]
-        along = _along(errors, patch)
-        top = 1.05 * float(np.nanmax(error[shown], initial=1.0))
+    if config.predict == "pooled":
+        run.missing.append("predict = pooled: there is no prediction error of single timesteps.")
+        return None
+    sample = run.sequences.select(svg.spread(len(run.sequences), MASKED_SEQUENCES))
+    sample = as_training_data(model, sample)
+    sample = sample.select(svg.spread(len(sample), MASKED_SEQUENCES))
+    error = _prediction_error(model, sample, run.seed)
+    masked = error[0].isfinite().numpy()
+    bars = error[0].nanmean(-1).numpy()  # (sequence, time)
+    drawn = np.flatnonzero(masked.any((1, 2)))
+    drawn = drawn[svg.spread(len(drawn), MASKS_DRAWN)]
+    limit = 1.05 * float(np.nanmax(bars[drawn], initial=1.0))
     panels = []
-    for i in shown.tolist():
-        n = -(-min(len(few.values[i]), config.seq_len) // patch)
-        bars = None if error is None else error[i, :n]
-        svg = drawings.masked(f"mask{i}", few, i, hidden[i, :n], (patch, config.side), bars, top)
-        panels.append(
-            {"svg": svg, "id": few.ids[i], "label": None if few.labels is None else few.labels[i]}
+    for i in drawn.tolist():
+        tokens = -(-min(len(sample.values[i]), config.seq_len) // config.patch)
+        figure = plots.masked(
+            f"mask{i}",
+            sample,
+            i,
+            mask=masked[i, :tokens],
+            error=bars[i, :tokens],
+            limit=limit,
+            token=(config.patch, config.side),
         )
+        label = None if sample.labels is None else sample.labels[i]
+        panels.append({"svg": figure, "id": sample.ids[i], "label": label})
+    mean = error.nanmean((0, 1, 3)).numpy()
+    middle = np.arange(len(mean)) * config.patch + (config.patch - 1) / 2
     return {
         "panels": panels,
-        "along": along,
-        "patch": patch,
-        "side": config.side,
-        "kind": config.mask,
-        "ratio": config.mask_ratio,
-        "resolutions": config.resolutions,
-        "n": len(few),
-        "draws": DRAWS,
-        "channels": drawings.legend(few),
+        "along": svg.lines("along", middle, {"error": mean}, "timestep", level=1.0),
+        "config": config,
+        "n": len(sample),
+        "draws": MASKS,
+        "channels": plots.channel_legend(sample),
     }
 
 
-def _along(errors: Array, patch: int) -> Markup:
-    """The mean error of each time, over masks, series and cells: `errors` is (draws, series, time, cells)."""
-    count = np.isfinite(errors).sum((0, 1, 3))
-    mean = np.where(count > 0, np.nansum(errors, axis=(0, 1, 3)) / np.maximum(count, 1), np.nan)
-    middle = np.arange(len(mean)) * patch + (patch - 1) / 2
-    return figures.lines("along", middle, {"error": mean}, "timestep", level=1.0)
+def _prediction_error(model: TemporalJEPA, sequences: Sequences, seed: int) -> torch.Tensor:
+    """Error of each masked token over the loss of predicting the mean target, NaN if not masked.
+
+    Returns:
+        float `(MASKS, sequences, tokens in time, cells of a timestep)`.
+    """
+    config = model.config
+    batch = sequences.batch(np.arange(len(sequences)))
+    x = torch.from_numpy(batch[:, : config.seq_len])  # (B, T, C)
+    generator = torch.Generator().manual_seed(seed)
+    errors = []
+    for _ in range(MASKS):
+        visible = model.draw_masks(x, generator)[0]
+        errors.append(model.prediction_error(x, visible))  # (B, N)
+    target, observed = model.targets(*model.context_encoder.prepare(x))
+    unit = max(float(mean_predictor_loss(target, observed)), 1e-9)
+    grid = (MASKS, len(sequences), -1, math.prod(config.cells))
+    return torch.stack(errors).reshape(grid) / unit
 
 
-def _scores(run: _Run) -> Row | None:
-    if not run.probe or not run.probe.get("scores"):
-        return None
-    scores = run.probe["scores"]
-    n = run.probe.get("n_test")
-    value = {row["features"]: row["accuracy"] for row in scores}
-    ours = value.get("pretrained encoder")
-    base = value.get("untrained encoder")
-    gain = None if ours is None or base is None else ours - base
-    share = (
-        (ours * n + 1) / (n + 2) if ours is not None and n else None
-    )  # smoothed: 40 of 40 is not certainty
-    noise = None if share is None else 2 * math.sqrt(2 * share * (1 - share) / n)
-    facts = {
-        name: run.probe.get(name)
-        for name in ("probe", "n_train", "n_test", "n_classes", "commonest", "majority")
+def _settings(run: _Run) -> dict[str, Row]:
+    """Tables of name and value: what config.json stores."""
+    model = dict(run.config["model"])
+    if run.model is not None:
+        count = sum(weight.numel() for weight in run.model.context_encoder.parameters())
+        model["encoder parameters"] = f"{count:,}"
+    return {
+        "Model": model,
+        "Training": run.config.get("pretrain", {}),
+        "Data": run.config.get("data", {}),
+        "Environment": {
+            "temporal-jepa": run.config.get("version", "unknown"),
+            **run.config.get("environment", {}),
+        },
     }
-    rows = [
-        (row["features"], row["accuracy"], row["features"] == "pretrained encoder")
-        for row in scores
-    ]
-    return {"rows": rows, "ours": ours, "gain": gain, "noise": noise, **facts}
 
 
-def _settings(run: _Run) -> list[tuple[str, list[tuple[str, str]]]]:
-    tables = []
-    for title, name in (
-        ("Model", "model"),
-        ("Training", "pretrain"),
-        ("Data", "data"),
-        ("Environment", "environment"),
-    ):
-        rows = [
-            (key, _text(value))
-            for key, value in run.config.get(name, {}).items()
-            if value not in (None, {}, [])
-        ]
-        if name == "model" and run.model is not None:
-            count = sum(p.numel() for p in run.model.context_encoder.parameters())
-            rows.append(("encoder parameters", f"{count:,}"))
-        if name == "environment":
-            rows.insert(0, ("temporal-jepa", str(run.config.get("version", "unknown"))))
-        if rows:
-            tables.append((title, rows))
-    return tables
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} = {_text(part)}" for key, part in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(str, value[:12])) + (
-            f", ... ({len(value)})" if len(value) > 12 else ""
-        )
-    return str(value)
-
-
-def _commands(run: _Run) -> list[tuple[str, str]]:
-    """The shell lines that make this run and its files again; defaults are left out."""
-    data = run.config.get("data", {})
-    probe = run.probe or {}
+def _commands(run: _Run) -> dict[str, str]:
+    """The command lines that make this run and its files again; defaults are left out."""
     folder = str(run.folder)
+    data = run.config.get("data", {})
     path = str(data.get("path", "DATA"))
-    test = str(probe.get("test", "TEST"))
-    model = {
-        key: value
-        for key, value in run.config["model"].items()
-        if key not in ("input_dim", "frame", "resolutions")
-    }
-    film = VIDEO if model.get("tokenizer") == "tubelet" else {}
-    usual = {
-        **asdict(TemporalJEPAConfig(input_dim=1)),
-        **RECIPE,
-        **film,
-        "patch_len": None,
-        "patch_size": 1,
-    }
-    train = [
-        "pretrain",
-        "--data",
-        path,
-        "--out",
-        folder,
-        *flags(data.get("options", {}), {}),
-        *flags(run.config.get("pretrain", {}), asdict(PretrainConfig())),
-        "--init-from",
-        _start(run),
-        *flags(model if _start(run) == SCRATCH else {}, usual),
-    ]
-    scored = {
-        "train": probe.get("train", path),
-        "test": None if test.startswith("held out of ") else test,
-        "kind": probe.get("probe"),
-        "pool": probe.get("pool"),
-        "seed": probe.get("seed"),
-    }
-    steps = {
-        "Train": train,
-        "Embed": ["embed", folder, path],
-        "Report": ["report", folder],
-        "Probe": ["probe", folder, *flags(scored, {"kind": "ridge", "pool": "all", "seed": 0})],
-    }
-    unlabelled = run.probe is None and run.sequences is not None and run.sequences.labels is None
-    shown = ("Train", "Embed", *(() if unlabelled else ("Probe",)), "Report")
-    return [(title, shlex.join(["temporal-jepa", *steps[title]])) for title in shown]
+    train = ["pretrain", "--data", path, "--out", folder]
+    train += flags(data.get("options", {}), {})
+    train += flags(run.config.get("pretrain", {}), asdict(PretrainConfig()))
+    train += ["--init-from", run.start]
+    if run.start == SCRATCH:
+        train += _model_flags(run.config["model"])
+    probe = ["probe", folder]
+    if run.probe:
+        names = {"train": "train", "test": "test", "probe": "kind", "pool": "pool", "seed": "seed"}
+        given = {flag: run.probe.get(name) for name, flag in names.items()}
+        if str(given["test"]).startswith("held out of "):
+            given["test"] = None
+        probe += flags(given, {})
+    words = {"Pretrain": train, "Embed": ["embed", folder, path], "Probe": probe}
+    if not run.probe and run.sequences is not None and run.sequences.labels is None:
+        del words["Probe"]
+    words["Report"] = ["report", folder]
+    return {title: shlex.join(["temporal-jepa", *line]) for title, line in words.items()}
+
+
+def _model_flags(model: Mapping[str, Any]) -> list[str]:
+    """The flags of the settings that differ from the recommended ones; the data decide the rest."""
+    defaults = {**asdict(TemporalJEPAConfig(input_dim=1)), **RECIPE}
+    if model.get("tokenizer") == "tubelet":
+        defaults |= VIDEO
+    defaults |= {"patch_len": None, "patch_size": 1}
+    chosen = dict(model)
+    for name in ("input_dim", "frame", "resolutions"):
+        chosen.pop(name, None)
+    return flags(chosen, defaults)

@@ -721,10 +721,10 @@ def test_demo(tj: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "--data FILE",
     ):
         assert part in out
-    assert "Each path starts at its dot." in (
+    assert "A dot marks the start of each path." in (
         tmp_path / "d" / "WristTracks" / "report.html"
     ).read_text("utf-8")
-    assert "Frames of each film" in (tmp_path / "d" / "MovingDigits" / "report.html").read_text(
+    assert "Frames of each video" in (tmp_path / "d" / "MovingDigits" / "report.html").read_text(
         "utf-8"
     )
     files = {path.name for path in (tmp_path / "d" / "GunPoint").iterdir()}

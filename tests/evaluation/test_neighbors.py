@@ -96,7 +96,7 @@ def test_the_verb_prints_and_draws(
     assert "t3" not in {row[-3] for row in rows[2:5]}
     text = out.read_text("utf-8")
     assert text.count("<figure") == 4
-    assert "Each path starts at its dot." in text
+    assert "A dot marks the start of each path." in text
     assert "m across" in text
     assert "<script" not in text
     assert cli.main(["nearest", str(run), "t3", "--out", str(out)]) == 1  # it is there already

@@ -1,4 +1,4 @@
-"""The report: one file that stands alone, the same every time, whatever is missing from the run."""
+"""The report stands alone, is the same every time, and copes with whatever a run lacks."""
 
 import json
 import re
@@ -12,23 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from factories import TINY
 
 from temporal_jepa.cli import main as cli
 from temporal_jepa.config import RECIPE, PretrainConfig, TemporalJEPAConfig
 from temporal_jepa.data import Sequences
-from temporal_jepa.evaluation.neighbors import standardize
-from temporal_jepa.report import plots as drawings
-from temporal_jepa.report import svg as figures
+from temporal_jepa.report import plots, svg
 from temporal_jepa.report.report import write_report
 from temporal_jepa.training.run import pretrain
 
-SMALL = {
-    "embed_dim": 16,
-    "predictor_embed_dim": 16,
-    "encoder_depth": 1,
-    "predictor_depth": 1,
-    "num_heads": 2,
-}
 CONFIG = PretrainConfig(steps=4, batch_size=8, log_every=1, watch_every=2, seed=3, device="cpu")
 EVIL = "<script>alert('$x$')</script>"
 SCORES = {
@@ -65,7 +57,7 @@ def make(
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on a long table of two channels, three classes, unequal lengths and gaps, with scores."""
+    """A scored run: two channels, three classes, unequal lengths, missing values."""
     folder = tmp_path_factory.mktemp("a report")
     lines = ["track,t,x,y,kind"]
     for i, series in enumerate(make(length=30, labels=["a"]).values):
@@ -77,7 +69,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path.write_text("\n".join(lines) + "\n", "utf-8")
     options = {"id": "track", "time": "t", "label": "kind", "values": ["x", "y"]}
     run = pretrain(
-        str(path), folder / "run", CONFIG, {**SMALL, "mask": "random"}, data_options=options
+        str(path), folder / "run", CONFIG, {**TINY, "mask": "random"}, data_options=options
     )
     (run / "probe.json").write_text(json.dumps(SCORES), "utf-8")
     return run
@@ -143,7 +135,7 @@ def test_the_page_stands_alone_and_shows_every_part(run: Path) -> None:
         "training",
         "positions",
         "space",
-        "neighbours",
+        "neighbors",
         "masks",
         "commands",
         "settings",
@@ -155,8 +147,8 @@ def test_the_page_stands_alone_and_shows_every_part(run: Path) -> None:
     assert {link[1:] for link in shown.links if link.startswith("#")} <= set(shown.ids)
     assert len(shown.ids) == len(set(shown.ids))
     assert "@import" not in path.read_text("utf-8")
-    assert "12 series of 2 channels, 18 to 29 timesteps" in shown.text
-    assert "adds 10.0 points" in shown.text
+    assert "12 sequences of 2 channels, 18 to 29 timesteps" in shown.text
+    assert "10.0 points" in shown.text
     assert "Not finished" not in shown.text
 
 
@@ -168,7 +160,7 @@ def test_the_same_inputs_give_the_same_bytes(run: Path, tmp_path: Path) -> None:
 
 def test_nothing_is_overwritten_unasked(run: Path) -> None:
     write_report(run).write_text("mine", "utf-8")
-    with pytest.raises(FileExistsError, match=r"report\.html is there already.*--overwrite"):
+    with pytest.raises(FileExistsError, match=r"report\.html.*--overwrite"):
         write_report(run)
     assert (run / "report.html").read_text("utf-8") == "mine"
 
@@ -206,70 +198,105 @@ def test_commands_give_the_settings_of_the_run(run: Path) -> None:
     )
 
 
-def test_without_the_data_vectors_are_still_shown(run: Path) -> None:
-    config = json.loads((run / "config.json").read_text("utf-8"))
-    config["data"]["path"] = "gone.csv"
-    (run / "config.json").write_text(json.dumps(config), "utf-8")
-    vectors = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
-    np.savez(
-        run / "embeddings.npz",
-        ids=np.arange(9).astype(str),
-        embeddings=vectors,
-        labels=np.array(list("abc") * 3),
-    )
+def edit(path: Path, change: Callable[[Any], Any]) -> None:
+    """Rewrite a JSON file."""
+    content = json.loads(path.read_text("utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), "utf-8")
+
+
+def forget_data(run: Path) -> None:
+    edit(run / "config.json", lambda config: config["data"].update(path="gone.csv"))
+
+
+def test_stored_embeddings_are_drawn_if_the_data_are_gone(run: Path) -> None:
+    forget_data(run)
+    embeddings = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
+    np.savez(run / "embeddings.npz", embeddings=embeddings, labels=np.array(list("abc") * 3))
     shown = page(run)
-    assert (
-        "The data could not be read again, so no series are drawn: no file or folder gone.csv"
-        in shown.text
-    )
-    assert "The vectors of embeddings.npz" in shown.text
+    assert "The data could not be read again" in shown.text
+    assert "gone.csv" in shown.text
     assert {"training", "space", "scores"} <= set(shown.ids)
-    assert not {"neighbours", "masks"} & set(shown.ids)
+    assert not {"neighbors", "masks"} & set(shown.ids)
 
 
 @pytest.mark.parametrize(
-    ("content", "part"),
+    "content",
     [
-        (
-            None,
-            "The vectors of embeddings.npz could not be read, so they are not drawn: File is not a zip file",
-        ),
-        ({"X": np.zeros((3, 2))}, "expected an array 'embeddings' of numbers"),
-        ({"embeddings": np.zeros((3, 2)), "labels": np.array(["a"])}, "and as many labels"),
-        ({"embeddings": np.array(["a"])}, "expected an array 'embeddings' of numbers"),
+        {"X": np.zeros((3, 5))},
+        {"embeddings": np.zeros((3, 5, 2))},
+        {"embeddings": np.zeros((3, 5)), "labels": np.array(["a"])},
+        {"embeddings": np.array(["a"])},
     ],
 )
-def test_vectors_that_cannot_be_read_are_left_out(
-    run: Path, content: dict[str, Any] | None, part: str
-) -> None:
-    np.savez(run / "embeddings.npz", **(content or {"embeddings": np.zeros((3, 2))}))
-    if content is None:
-        (run / "embeddings.npz").write_bytes((run / "embeddings.npz").read_bytes()[:-40])
+def test_unusable_embeddings_are_named_and_left_out(run: Path, content: dict[str, Any]) -> None:
+    forget_data(run)
+    np.savez(run / "embeddings.npz", **content)
     shown = page(run)
-    assert part in shown.text
-    assert "The vectors of embeddings.npz" not in shown.text.replace(
-        "The vectors of embeddings.npz could not", ""
-    )
+    assert "embeddings.npz could not be drawn" in shown.text
+    assert "space" not in shown.ids
 
 
-def test_rows_of_metrics_without_a_step_are_left_out(run: Path) -> None:
-    with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
-        file.write('{"loss": 1.0}\n{"step": 4, "std_per_position": [1.0]}\n')
-    assert "1 rows of metrics.jsonl have no step and are left out" in page(run).text
+def test_truncated_embeddings_are_named_and_left_out(run: Path) -> None:
+    forget_data(run)
+    np.savez(run / "embeddings.npz", embeddings=np.zeros((3, 5)))
+    file = run / "embeddings.npz"
+    file.write_bytes(file.read_bytes()[:-40])
+    assert "embeddings.npz could not be drawn" in page(run).text
 
 
-def test_own_vectors_are_not_shown_twice(run: Path) -> None:
-    assert (
-        cli.main(
-            [
-                "embed",
-                str(run),
-                json.loads((run / "config.json").read_text("utf-8"))["data"]["path"],
-            ]
-        )
-        == 0
-    )
-    assert "The vectors of" not in page(run).text
+def test_constant_embeddings_are_drawn(run: Path) -> None:
+    forget_data(run)
+    np.savez(run / "embeddings.npz", embeddings=np.ones((9, 5)))
+    assert "space" in page(run).ids
+
+
+def log(run: Path, verdict: str) -> None:
+    """Set the verdict of the last row of metrics."""
+    rows = (run / "metrics.jsonl").read_text("utf-8").splitlines()
+    last = {**json.loads(rows[-1]), "verdict": verdict}
+    (run / "metrics.jsonl").write_text("\n".join([*rows[:-1], json.dumps(last)]) + "\n", "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("logged", "level", "reason"),
+    [
+        ("healthy: no sign of collapse", "healthy", "no sign of collapse"),
+        ("weak: train longer; healthy: no collapse", "weak", "train longer; no collapse"),
+        ("weak: train longer; collapsed: all alike", "collapsed", "train longer; all alike"),
+    ],
+)
+def test_a_verdict_has_one_level(run: Path, logged: str, level: str, reason: str) -> None:
+    log(run, logged)
+    text = write_report(run).read_text("utf-8")
+    assert f'<p class="verdict {level}"><b>{level}:</b> {reason}.</p>' in text
+    assert text.count('class="verdict') == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "untrained", "logged", "level"),
+    [
+        (0.5, 0.85, "healthy: no sign of collapse", "healthy"),
+        (0.5, 0.9, "healthy: no sign of collapse", "weak"),
+        (0.9, 0.5, "healthy: no sign of collapse", "weak"),
+        (0.9, 0.9, "weak: train longer", "weak"),
+        (0.9, 0.9, "collapsed: all alike", "collapsed"),
+        (0.9, 0.5, "unknown: not finite", "weak"),
+    ],
+)
+def test_the_verdict_is_not_green_if_pretraining_costs_accuracy(
+    run: Path, raw: float, untrained: float, logged: str, level: str
+) -> None:
+    log(run, logged)
+    scores = {"raw values": raw, "untrained encoder": untrained, "pretrained encoder": 0.85}
+    rows = [{"features": name, "accuracy": value} for name, value in scores.items()]
+    edit(run / "probe.json", lambda probe: probe.update(scores=rows))
+    text = write_report(run).read_text("utf-8")
+    (verdict,) = re.findall(r'<p class="verdict (\w+)">(.*?)</p>', text)
+    assert verdict[0] == level
+    assert ("5.0 points below the untrained encoder" in verdict[1]) == (untrained > 0.85)
+    assert ("5.0 points below raw values" in verdict[1]) == (raw > 0.85)
+    assert ("costs <b>5.0 points</b>" in text) == (untrained > 0.85)
 
 
 def test_a_run_that_was_killed_shows_what_there_is(run: Path) -> None:
@@ -280,8 +307,8 @@ def test_a_run_that_was_killed_shows_what_there_is(run: Path) -> None:
         rows[0] + "\n" + rows[1][:40], "utf-8"
     )  # one row and a line cut short
     shown = page(run)
-    assert "The run stands at step 1 of 4" in shown.text
-    assert "unknown : no statistics of collapse were logged" in shown.text
+    assert "The run is at step 1 of 4" in shown.text
+    assert "unknown: no collapse statistics were logged" in shown.text
     assert "model.safetensors is missing" in shown.text
     assert "training" in shown.ids
     assert not {"positions", "space", "masks", "scores"} & set(shown.ids)
@@ -296,18 +323,15 @@ def test_changed_data_is_noticed(run: Path) -> None:
         "".join(line for line in path.read_text("utf-8").splitlines(True) if "s3," not in line),
         "utf-8",
     )
-    config = json.loads((run / "config.json").read_text("utf-8"))
-    config["data"]["path"] = str(fewer)
-    (run / "config.json").write_text(json.dumps(config), "utf-8")
-    assert "trained on 12 series, there are 11 now" in page(run).text
-    fewer.write_text(
-        path.read_text("utf-8").replace("s3,1,", "s3,1.5,"), "utf-8"
-    )  # the time is no value
+    edit(run / "config.json", lambda config: config["data"].update(path=str(fewer)))
+    assert "12 sequences then, 11 now" in page(run).text
+    other_time = path.read_text("utf-8").replace("s3,1,", "s3,1.5,")
+    fewer.write_text(other_time, "utf-8")
     assert "has changed" not in page(run).text
     head, first, *rest = path.read_text("utf-8").splitlines()
     series, time, x, _, kind = first.split(",")
     fewer.write_text("\n".join([head, f"{series},{time},{x},9.5,{kind}", *rest]), "utf-8")
-    assert "it holds other values than those" in page(run).text
+    assert "its values are not those of the training data" in page(run).text
 
 
 @pytest.mark.parametrize(
@@ -317,12 +341,12 @@ def test_changed_data_is_noticed(run: Path) -> None:
         (
             lambda run: (run / "probe.json").write_text("{"),
             ValueError,
-            r"probe\.json is no valid JSON",
+            r"probe\.json.*JSON",
         ),
         (
             lambda run: (run / "metrics.jsonl").write_text("{]}\n"),
             ValueError,
-            r"metrics\.jsonl is no valid JSON",
+            r"metrics\.jsonl.*JSON",
         ),
     ],
 )
@@ -347,21 +371,21 @@ def test_many_channels_without_labels_and_with_gaps(tmp_path: Path) -> None:
         sequences,
         tmp_path / "run",
         replace(CONFIG, steps=1, batch_size=2),
-        {**SMALL, "patch_len": 32},
+        {**TINY, "patch_len": 32},
     )
     shown = page(run, sequences=sequences)
     assert "the first 3 of 24 channels" in shown.text
-    assert "share their label" not in shown.text
-    assert {"neighbours", "masks", "positions"} <= set(shown.ids)
+    assert "its label after training" not in shown.text
+    assert {"neighbors", "masks", "positions"} <= set(shown.ids)
     assert run.joinpath("report.html").stat().st_size < 1_000_000
 
 
-def test_pooled_prediction_has_no_error_for_each_timestep(tmp_path: Path) -> None:
-    data = make(n=2, channels=1)
-    run = pretrain(data, tmp_path / "run", CONFIG, {**SMALL, "predict": "pooled"})
+def test_pooled_prediction_has_no_error_of_single_timesteps(tmp_path: Path) -> None:
+    data = make(n=3, channels=1)
+    run = pretrain(data, tmp_path / "run", CONFIG, {**TINY, "predict": "pooled"})
     shown = page(run, sequences=data)
-    assert "so there is no error for each timestep" in shown.text
-    assert "Error along the series" not in shown.text
+    assert "predict = pooled" in shown.text
+    assert "masks" not in shown.ids
 
 
 def test_thousands_of_series_of_hundreds_of_classes_stay_small(run: Path) -> None:
@@ -372,14 +396,26 @@ def test_thousands_of_series_of_hundreds_of_classes_stay_small(run: Path) -> Non
     assert "277 rarer classes" in shown.text
 
 
-def test_a_long_series_keeps_its_peak_and_lone_samples() -> None:
-    x = np.zeros((5000, 1), dtype=np.float32)
-    x[1234] = 7.0
-    flat, peak = (figures.tile("a", values, 5000, (-1, 8)) for values in (np.zeros_like(x), x))
-    assert len(peak) > len(flat)  # a line without corners is written as two points
-    lonely = np.full((9, 1), np.nan, dtype=np.float32)
+def tile(values: np.ndarray) -> str:
+    """A series as it is drawn beside its neighbors."""
+    series = Sequences([values.astype(np.float32)])
+    (shown, _) = plots.neighbor_row("a", series, series, np.zeros(1))
+    return str(shown["svg"])
+
+
+def test_a_long_series_is_small_and_keeps_its_peak() -> None:
+    flat = np.zeros((100_000, 1))
+    peak = flat.copy()
+    peak[1234] = 7.0
+    noise = np.random.default_rng(0).normal(size=flat.shape)
+    assert tile(peak).count("L ") > tile(flat).count("L ")
+    assert len(tile(noise)) < 20_000
+
+
+def test_a_sample_between_missing_values_is_a_dot() -> None:
+    lonely = np.full((9, 1), np.nan)
     lonely[[2, 6]] = 1.0
-    assert figures.tile("a", lonely, 9, (0, 2)).count("<use") == 2
+    assert tile(lonely).count("<use") == 2
 
 
 def tracks() -> Sequences:
@@ -391,72 +427,64 @@ def tracks() -> Sequences:
 
 
 def test_tracks_are_maps_in_the_gallery_and_under_the_masks(tmp_path: Path) -> None:
-    run = pretrain(tracks(), tmp_path / "run", CONFIG, {**SMALL, "patch_len": 4})
+    run = pretrain(tracks(), tmp_path / "run", CONFIG, {**TINY, "patch_len": 4})
     shown = page(run, sequences=tracks())
-    assert "Each path starts at its dot." in shown.text
+    assert "A dot marks the start of each path." in shown.text
     assert "Channel:" not in shown.text
     assert re.search(r"\d km across, distance \d", shown.text)
-    assert {"neighbours", "masks"} <= set(shown.ids)
+    assert {"neighbors", "masks"} <= set(shown.ids)
 
 
 def test_a_map_keeps_directions_and_crosses_the_antimeridian() -> None:
     corner = np.array([[179.99, 60], [-179.99, 60], [-179.99, 60.01]])
-    (there,) = drawings.paths(Sequences([np.zeros((3, 1))], places=[corner], degrees=True)) or []
-    east, north = np.diff(there[:, 0], axis=0)
-    np.testing.assert_allclose(
-        east, [0.02 * 55_800, 0], atol=1
-    )  # metres a degree of WGS84 at 60 degrees north
+    path = plots.path_of(Sequences([np.zeros((3, 1))], places=[corner], degrees=True), 0)
+    assert path is not None
+    east, north = np.diff(path[:, 0], axis=0)
+    # meters per degree on WGS84 at 60 degrees north
+    np.testing.assert_allclose(east, [0.02 * 55_800, 0], atol=1)
     np.testing.assert_allclose(north, [0, 0.01 * 111_412], atol=1)
-    plain = Sequences([np.arange(6.0).reshape(3, 2)], channels=["y", "X"])
-    (path,) = drawings.paths(plain) or []
-    np.testing.assert_array_equal(path[:, 0], plain.values[0][:, ::-1])
-    assert drawings.paths(Sequences([np.zeros((3, 2))])) is None
 
 
-def test_agents_of_a_scene_are_paths_and_hidden_ones_are_grey(tmp_path: Path) -> None:
+def test_channels_named_x_and_y_are_a_path() -> None:
+    values = np.arange(6.0).reshape(3, 2)
+    path = plots.path_of(Sequences([values], channels=["y", "X"]), 0)
+    assert path is not None
+    np.testing.assert_array_equal(path[:, 0], values[:, ::-1])
+    assert plots.path_of(Sequences([values]), 0) is None
+
+
+def test_agents_of_a_scene_are_paths_with_their_masks_in_gray(tmp_path: Path) -> None:
     walks = np.random.default_rng(0).normal(size=(6, 12, 3, 2)).cumsum(1)
-    walks[:, 6:, 2] = np.nan  # one who leaves
-    scenes = replace(
-        Sequences.from_arrays(walks), channels=[f"{k}:{name}" for k in range(3) for name in "xy"]
-    )
-    svg = drawings.masked("a", scenes, 0, np.array([[True, False, False]] * 3), (4, 1), None, 1.0)
-    assert svg.count("opacity: 0.25") == 1
-    for colour in figures.COLOURS[:3]:
-        assert colour.lower() in svg
-    run = pretrain(scenes, tmp_path / "run", CONFIG, {**SMALL, "patch_len": 4, "mask": "tube"})
+    walks[:, 6:, 2] = np.nan  # one agent leaves
+    names = [f"{k}:{name}" for k in range(3) for name in "xy"]
+    scenes = replace(Sequences.from_arrays(walks), channels=names)
+    mask = np.array([[True, False, False]] * 3)
+    drawn = plots.masked("a", scenes, 0, mask=mask, error=np.ones(3), limit=1.0, token=(4, 1))
+    assert drawn.count("opacity: 0.25") == 1
+    for color in svg.COLORS[:3]:
+        assert color.lower() in drawn
+    run = pretrain(scenes, tmp_path / "run", CONFIG, {**TINY, "patch_len": 4, "mask": "tube"})
     shown = page(run, sequences=scenes)
-    assert {"neighbours", "masks"} <= set(shown.ids)
-    assert "Error along the series" in shown.text
+    assert {"neighbors", "masks"} <= set(shown.ids)
 
 
-def test_films_are_strips_with_their_masks_in_grey(tmp_path: Path) -> None:
-    films = np.random.default_rng(0).integers(0, 256, (4, 6, 10, 12, 3), dtype=np.uint8)
-    hidden = np.zeros((3, 6), dtype=bool)
-    hidden[1, 5] = True  # of a grid of 2 x 3 boxes, the last
-    frames = drawings.covered(films[0], hidden, (2, 5))
-    changed = (frames != films[0, ::2]).any(-1)
+def test_videos_are_frames_with_their_masks_in_gray(tmp_path: Path) -> None:
+    videos = np.random.default_rng(0).integers(0, 256, (4, 6, 10, 12, 3), dtype=np.uint8)
+    mask = np.zeros((3, 6), dtype=bool)
+    mask[1, 5] = True  # the last cell of a grid of 2 x 3
+    frames = plots.masked_frames(videos[0], mask, patch=2, side=5)
+    changed = (frames != videos[0, ::2]).any(-1)
     assert changed[1, 5:, 10:].mean() > 0.9
     assert not changed[[0, 2]].any()
     assert not changed[1, :5].any()
     assert not changed[1, :, :10].any()
-    whole = Sequences.from_arrays(films)
-    run = pretrain(whole, tmp_path / "run", CONFIG, {**SMALL, "patch_size": 5})
+    whole = Sequences.from_arrays(videos)
+    run = pretrain(whole, tmp_path / "run", CONFIG, {**TINY, "patch_size": 5})
     shown = page(run, sequences=whole)
-    assert "Frames of each film, evenly spaced." in shown.text
-    assert "2 timesteps of 5 x 5 pixels each" in shown.text
-    assert {"neighbours", "masks"} <= set(shown.ids)
+    assert "Frames of each video, evenly spaced." in shown.text
+    assert "2 timesteps of 5 x 5 pixels" in shown.text
+    assert {"neighbors", "masks"} <= set(shown.ids)
     assert shown.tags.count("image") >= 16 + 4
-
-
-def test_plane_keeps_what_varies_and_has_fixed_signs() -> None:
-    random = np.random.default_rng(0)
-    for shape in ((30, 5), (5, 30), (4, 1)):
-        Z = standardize(random.normal(size=shape))
-        xy, shares = figures.plane(Z)
-        assert xy.shape == (shape[0], 2)
-        assert 0 <= shares[1] <= shares[0] <= 1.0 + 1e-9
-        np.testing.assert_allclose(xy, figures.plane(Z[:, ::-1])[0], atol=1e-6)
-    assert not standardize(np.ones((3, 2))).any()
 
 
 @pytest.mark.parametrize("labels", [None, ["a", "b"]])
@@ -464,6 +492,6 @@ def test_a_probe_is_proposed_where_there_are_labels(
     tmp_path: Path, labels: list[str] | None
 ) -> None:
     data = make(labels=labels)
-    shown = page(pretrain(data, tmp_path / "run", CONFIG, SMALL), sequences=data)
+    shown = page(pretrain(data, tmp_path / "run", CONFIG, TINY), sequences=data)
     assert ("temporal-jepa probe" in shown.text) == (labels is not None)
     assert "temporal-jepa embed" in shown.text

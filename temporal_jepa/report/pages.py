@@ -1,0 +1,129 @@
+"""Self-contained HTML pages from templates, and the pages of the verbs `detect` and `nearest`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ..data.sequences import Sequences, moment
+from ..version import __version__
+from . import plots
+from .svg import Array
+
+SERIES_DRAWN = 6
+Peak = tuple[int, int, int, int]
+"""An anomaly: (series, timestep of the highest score, first timestep, one past the last)."""
+
+
+def render_page(template: str, **context: Any) -> bytes:
+    """An HTML page that loads nothing, from a template in `templates/`."""
+    environment = Environment(
+        loader=PackageLoader("temporal_jepa.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(context, version=__version__).encode()
+
+
+def anomaly_page(
+    series: Sequences,
+    scores: Sequence[Array],
+    peaks: Sequence[Peak],
+    *,
+    window: int,
+    quantile: float,
+    reference: str,
+    command: str,
+) -> bytes:
+    """The page of `detect`: series above their anomaly scores, and a close view of each peak.
+
+    Args:
+        series: what was scored.
+        scores: one `(time_i,)` for each series; above 1 is an anomaly.
+        peaks: the highest scores, best first.
+        window: timesteps of the windows that were compared.
+        quantile: of the reference scores that maps to 1.
+        reference: what the scores are calibrated on, in words.
+        command: the command line that makes the page again.
+    """
+    closeups = []
+    for rank, (i, peak, start, end) in enumerate(peaks):
+        first = max(0, start - 2 * window)
+        part = slice(first, end + 2 * window)
+        x = series.values[i][part]
+        closeup = {
+            "svg": plots.scored(f"peak{rank}", x, scores[i][part], first),
+            "title": describe_timestep(series, i, peak),
+            "score": scores[i][peak],
+            "first": start,
+            "last": end - 1,
+        }
+        closeups.append(closeup)
+    # the series with the highest scores first, each once
+    order = dict.fromkeys([i for i, *_ in peaks] + list(range(len(series))))
+    drawn = []
+    for i in list(order)[:SERIES_DRAWN]:
+        figure = plots.scored(f"series{i}", series.values[i], scores[i], wide=True)
+        drawn.append((series.ids[i], figure))
+    return render_page(
+        "anomalies.html",
+        source=Path(series.source).name,
+        n=len(series),
+        timesteps=sum(map(len, scores)),
+        anomalous=sum(int((score > 1).sum()) for score in scores),
+        intervals=sum(len(plots.runs(score > 1)) for score in scores),
+        drawn=drawn,
+        closeups=closeups,
+        legend={**plots.channel_legend(series), "map": False},  # always curves
+        window=window,
+        quantile=quantile,
+        reference=reference,
+        command=command,
+    )
+
+
+def describe_timestep(series: Sequences, i: int, step: int) -> str:
+    """A timestep in words: the id of series i if there are several, and its time if it has one."""
+    text = str(step)
+    if series.times is not None:
+        time = moment(series.times[i][step])
+        if time != text:
+            text = f"{text} ({time})"
+    return text if len(series) == 1 else f"{series.ids[i]}: {text}"
+
+
+def neighbors_page(
+    queries: Sequences,
+    among: Sequences,
+    near: Array,
+    distance: Array,
+    *,
+    run: str,
+    total: int,
+) -> bytes:
+    """The page of `nearest`: each query beside its nearest neighbors.
+
+    Args:
+        queries: sequences to draw, one a row.
+        among: the sequences that were searched.
+        near: rows of `among`, int `(queries, k)`, nearest first.
+        distance: of each neighbor, `(queries, k)`.
+        run: name of the encoder.
+        total: number of queries, drawn or not.
+    """
+    rows = []
+    for q in range(len(queries)):
+        query = queries.select([q])
+        rows.append(plots.neighbor_row(f"q{q}", query, among.select(near[q]), distance[q]))
+    return render_page(
+        "nearest.html",
+        run=run,
+        source=Path(among.source).name,
+        n=len(among),
+        total=total,
+        rows=rows,
+        legend=plots.channel_legend(among),
+    )
