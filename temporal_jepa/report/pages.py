@@ -7,13 +7,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..data.sequences import Sequences, moment
+from ..estimators.anomaly import Peak
 from ..version import __version__
 from . import plots
 from .svg import Array
 
 SERIES_DRAWN = 6
-Peak = tuple[int, int, int, int]
-"""An anomaly: (series, timestep of the highest score, first timestep, one past the last)."""
 
 
 def render_page(template: str, **context: Any) -> bytes:
@@ -50,20 +49,20 @@ def anomaly_page(
         command: the command line that makes the page again.
     """
     closeups = []
-    for rank, (i, peak, start, end) in enumerate(peaks):
-        first = max(0, start - 2 * window)
-        part = slice(first, end + 2 * window)
-        x = series.values[i][part]
+    for rank, peak in enumerate(peaks):
+        i = peak.series
+        first = max(0, peak.start - 2 * window)
+        part = slice(first, peak.end + 2 * window)
         closeup = {
-            "svg": plots.scored(f"peak{rank}", x, scores[i][part], first),
-            "title": describe_timestep(series, i, peak),
-            "score": scores[i][peak],
-            "first": start,
-            "last": end - 1,
+            "svg": plots.scored(f"peak{rank}", series.values[i][part], scores[i][part], first),
+            "title": describe_timestep(series, i, peak.timestep),
+            "score": scores[i][peak.timestep],
+            "first": peak.start,
+            "last": peak.end - 1,
         }
         closeups.append(closeup)
     # the series with the highest scores first, each once
-    order = dict.fromkeys([i for i, *_ in peaks] + list(range(len(series))))
+    order = dict.fromkeys([peak.series for peak in peaks] + list(range(len(series))))
     drawn = []
     for i in list(order)[:SERIES_DRAWN]:
         figure = plots.scored(f"series{i}", series.values[i], scores[i], wide=True)
