@@ -2,10 +2,11 @@
 
 python benchmarks/series_small.py --out runs/series-small
 
-The objective has two parts. Tokens: on one series of each pair, predict the hidden tokens, with the regulariser, as in
-`TemporalJEPA.forward`. Twins: two series of one random process, cut at different places, must find each other in the
-batch (InfoNCE, arXiv 1807.03748) by a projection of what all layers of the context encoder say on the mean.
-`objectives.py` asks what each part adds, with the loop of this script.
+The objective has two parts. Tokens: on one series of each pair, predict the masked tokens, with the
+regularizer, as in `TemporalJEPA.forward`. Positive pairs ("twins"): two series of one random process,
+cut at different places, must find each other in the batch (InfoNCE, arXiv 1807.03748), by a projection
+of statistics of all layers of the context encoder. `objectives.py` measures what each part adds, with
+the loop of this script.
 """
 
 import argparse
@@ -19,73 +20,83 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from results import parser_of
 from synthetic_series import synthetic_pairs
 from torch import Tensor, nn
 
 from temporal_jepa.checkpoint import save_pretrained
 from temporal_jepa.config import RECIPE, TemporalJEPAConfig
 from temporal_jepa.model.ema import momentum_at
-from temporal_jepa.model.encoder import Encoded
 from temporal_jepa.model.jepa import TemporalJEPA
-from temporal_jepa.model.multiscale import standardised
+from temporal_jepa.model.multiscale import standardize_at
 
-VIEWS = (128, 256, 512)
+RESOLUTIONS = (128, 256, 512)
 SHORTEST = 0.8  # of a series that is left by cutting
 TEMPERATURE = 0.15
+STOCK = 8  # steps for which pairs are drawn together
 
 
-def build(options: argparse.Namespace, **changed: Any) -> TemporalJEPA:
+def build(options: argparse.Namespace, **changes: Any) -> TemporalJEPA:
+    """The model before the first step, with random weights."""
     settings = {
         **RECIPE,
+        "input_dim": 1,
+        "seq_len": 256,
+        "patch_len": 8,
         "embed_dim": options.width,
         "predictor_embed_dim": 64,
         "encoder_depth": options.depth,
+        "tokenizer": "dilated",
+        "normalize": "instance",
+        "resolutions": RESOLUTIONS,
     }
-    settings |= {"tokenizer": "dilated", "normalize": "instance", **changed}
     torch.manual_seed(options.seed)
-    model = TemporalJEPA(
-        TemporalJEPAConfig(input_dim=1, seq_len=256, patch_len=8, **settings, resolutions=VIEWS)
-    )
+    model = TemporalJEPA(TemporalJEPAConfig(**{**settings, **changes}))
     model.set_normalizer(torch.zeros(1), torch.ones(1), torch.full((1,), 0.2))
     return model
 
 
 def batches(options: argparse.Namespace) -> Iterator[Tensor]:
-    """`(2 * pairs, L, 1)`, twins side by side; L goes through the views. No pair is seen twice."""
+    """`(2 * pairs, L, 1)`, the series of a pair one after the other.
+
+    L alternates between the resolutions. No pair is drawn twice.
+    """
     rng = np.random.default_rng([options.seed, 1])
     for step in range(options.steps):
-        if step % 8 == 0:
-            stock = synthetic_pairs(
-                8 * options.pairs, seed=options.seed, start=step * options.pairs
-            )
-        rows = stock[(step % 8) * options.pairs :][: options.pairs].reshape(-1, stock.shape[2])
-        cut = []
+        if step % STOCK == 0:
+            first = step * options.pairs
+            stock = synthetic_pairs(STOCK * options.pairs, seed=options.seed, start=first)
+        rows = stock[(step % STOCK) * options.pairs :][: options.pairs].reshape(-1, stock.shape[2])
+        length = RESOLUTIONS[step % len(RESOLUTIONS)]
+        series = []
         for row in rows:
             width = int(len(row) * rng.uniform(SHORTEST, 1))
-            first = rng.integers(len(row) - width + 1)
-            cut.append(standardised(row[first : first + width, None], VIEWS[step % len(VIEWS)]))
-        yield torch.from_numpy(np.concatenate(cut)).float()[:, :, None]
+            start = rng.integers(len(row) - width + 1)
+            x = torch.from_numpy(row[None, start : start + width, None]).double()
+            series.append(standardize_at(x, length).float())  # (1, 1, L)
+        yield torch.cat(series).transpose(1, 2)
 
 
-def gist(encoded: Encoded) -> Tensor:
-    """Mean, spread and maximum over the tokens of each layer."""
-    parts = [
-        (h.mean(1), (h.var(1, unbiased=False) + 1e-5).sqrt(), h.amax(1)) for h in encoded.layers
-    ]
-    return torch.cat([feature for part in parts for feature in part], dim=1)
+def token_statistics(tokens: Tensor) -> Tensor:
+    """Mean, standard deviation and maximum over the tokens: `(B, N, D)` -> `(B, 3 D)`."""
+    std = (tokens.var(1, unbiased=False) + 1e-5).sqrt()
+    return torch.cat([tokens.mean(1), std, tokens.amax(1)], dim=1)
 
 
-def twins_head(options: argparse.Namespace) -> nn.Module:
+def pair_head(options: argparse.Namespace) -> nn.Module:
+    """The projection in which pairs are compared."""
     width = 3 * options.width * (options.depth + 1)
     return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 256), nn.GELU(), nn.Linear(256, 128))
 
 
-def twins_loss(model: TemporalJEPA, head: nn.Module, x: Tensor) -> Tensor:
-    z = F.normalize(
-        head(gist(model.context_encoder.encode(*model.context_encoder.prepare(x)))), dim=1
-    )
-    likeness = (z @ z.T / TEMPERATURE).fill_diagonal_(-1e9)
-    return F.cross_entropy(likeness, torch.arange(len(z)) ^ 1)
+def pair_loss(model: TemporalJEPA, head: nn.Module, x: Tensor) -> Tensor:
+    """InfoNCE: row 2i must find row 2i + 1 in the batch, and the other way round."""
+    encoder = model.context_encoder
+    layers = encoder.encode(*encoder.prepare(x)).layers
+    z = head(torch.cat([token_statistics(tokens) for tokens in layers], dim=1))
+    z = F.normalize(z, dim=1)
+    similarity = (z @ z.T / TEMPERATURE).fill_diagonal_(-1e9)
+    return F.cross_entropy(similarity, torch.arange(len(z)) ^ 1)
 
 
 def train(
@@ -94,50 +105,45 @@ def train(
     terms_of: Callable[[Tensor, torch.Generator], dict[str, Tensor]],
     options: argparse.Namespace,
 ) -> TemporalJEPA:
-    """Minimise the sum of the terms of each batch over the weights of the model and the heads."""
-    learnt = [p for part in (model, *heads) for p in part.parameters() if p.requires_grad]
-    matrices = [p for p in learnt if p.ndim > 1]
-    plain = [p for p in learnt if p.ndim <= 1]
+    """Minimize the sum of the terms of each batch over the weights of the model and the heads."""
+    trainable = [p for part in (model, *heads) for p in part.parameters() if p.requires_grad]
+    matrices = [p for p in trainable if p.ndim > 1]
+    vectors = [p for p in trainable if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}],
+        [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}],
         lr=options.lr,
         betas=(0.9, 0.95),
         fused=True,
     )
     warm = max(1, options.steps // 10)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda step: min(
-            (step + 1) / warm,
-            0.5 + 0.5 * math.cos(math.pi * max(0, step - warm) / max(1, options.steps - warm)),
-        ),
-    )
+
+    def rate(step: int) -> float:
+        progress = max(0, step - warm) / max(1, options.steps - warm)
+        return min((step + 1) / warm, 0.5 + 0.5 * math.cos(math.pi * progress))
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     generator = torch.Generator().manual_seed(options.seed)
     began = time.process_time()
     for step, x in enumerate(batches(options), 1):
         terms = terms_of(x, generator)
         sum(terms.values(), torch.zeros(())).backward()
-        nn.utils.clip_grad_norm_(learnt, 1.0)
+        nn.utils.clip_grad_norm_(trainable, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         schedule.step()
         model.update_target(momentum_at(step, options.steps, model.config.momentum))
         if step % 100 == 0 or step == options.steps:
             values = {name: round(float(value.detach()), 4) for name, value in terms.items()}
-            print(
-                json.dumps({"step": step, **values, "cpu_s": round(time.process_time() - began)}),
-                flush=True,
-            )
+            seconds = round(time.process_time() - began)
+            print(json.dumps({"step": step, **values, "cpu_s": seconds}), flush=True)
     return model.eval()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the model")
     parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--pairs", type=int, default=32, help="pairs of series a step")
+    parser.add_argument("--pairs", type=int, default=32, help="pairs of series per step")
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--depth", type=int, default=2)
     parser.add_argument("--lr", type=float, default=1e-3)
@@ -146,12 +152,12 @@ def main() -> None:
     torch.set_num_threads(1)
     began = time.process_time()
     model = build(options)
-    head = twins_head(options)
+    head = pair_head(options)
 
     def terms(x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         half = x[::2]
         return {
-            "twins": twins_loss(model, head, x),
+            "twins": pair_loss(model, head, x),
             "tokens": model(half, model.draw_masks(half, generator))["loss"],
         }
 
@@ -161,9 +167,8 @@ def main() -> None:
         "data": {"path": "synthetic_pairs", "n": 2 * options.steps * options.pairs},
         "cpu_seconds": round(time.process_time() - began),
     }
-    save_pretrained(
-        model.half(), options.out, details
-    )  # half the size; loading makes it float32 again
+    # In half precision; loading makes it float32 again.
+    save_pretrained(model.half(), options.out, details)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""Seconds to start: the import beside torch's own, and the command line's help.
+"""Seconds to start: the import beside torch's own, and `--help` of the command line.
 
 python benchmarks/startup.py [--rounds 11]
 
-Each command is a fresh process; rounds are interleaved. CPU seconds (of the process) are printed beside wall seconds:
-they are the steadier ones on a busy machine.
+Each command is a fresh process; rounds are interleaved. CPU seconds of the process are printed
+beside wall seconds: they vary less on a busy machine.
 """
 
-import argparse
 import resource
 import subprocess
 import sys
@@ -15,8 +14,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+from results import markdown_table, parser_of
 
 PYTHON = [sys.executable, "-P"]
+MODULE = [*PYTHON, "-m", "temporal_jepa"]
 SCRIPT = Path(sys.executable).with_name("temporal-jepa")
 COMMANDS = {
     "import torch": [*PYTHON, "-c", "import torch"],
@@ -26,10 +27,8 @@ COMMANDS = {
         "-c",
         "from temporal_jepa import TemporalJEPA",
     ],
-    "temporal-jepa --help": [str(SCRIPT), "--help"]
-    if SCRIPT.exists()
-    else [*PYTHON, "-m", "temporal_jepa", "--help"],
-    "temporal-jepa pretrain --help": [*PYTHON, "-m", "temporal_jepa", "pretrain", "--help"],
+    "temporal-jepa --help": [str(SCRIPT), "--help"] if SCRIPT.exists() else [*MODULE, "--help"],
+    "temporal-jepa pretrain --help": [*MODULE, "pretrain", "--help"],
 }
 
 
@@ -44,27 +43,30 @@ def measure(command: list[str], folder: str) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--rounds", type=int, default=11)
     options = parser.parse_args()
-    names = list(COMMANDS)
     with tempfile.TemporaryDirectory() as folder:
         for command in COMMANDS.values():  # files into the page cache, byte code written
             measure(command, folder)
-        found = np.array(
-            [[measure(COMMANDS[name], folder) for name in names] for _ in range(options.rounds)]
-        )
-    base = found[:, :1]  # (rounds, 1, 2)
-    print(
-        "| command | wall seconds, median | CPU seconds, median | x import torch, wall | x import torch, CPU |"
-    )
-    print("|---|---|---|---|---|")
-    for place, name in enumerate(names):
-        wall, cpu = np.median(found[:, place], axis=0)
-        times_wall, times_cpu = np.median(found[:, place] / base[:, 0], axis=0)
-        print(f"| `{name}` | {wall:.2f} | {cpu:.2f} | {times_wall:.2f} | {times_cpu:.2f} |")
+        rounds = [
+            [measure(command, folder) for command in COMMANDS.values()]
+            for _ in range(options.rounds)
+        ]
+    seconds = np.array(rounds)  # (rounds, commands, wall and CPU)
+    ratio = seconds / seconds[:, :1]
+    rows = []
+    for i, name in enumerate(COMMANDS):
+        values = [*np.median(seconds[:, i], axis=0), *np.median(ratio[:, i], axis=0)]
+        rows.append([f"`{name}`", *(f"{value:.2f}" for value in values)])
+    header = [
+        "command",
+        "wall seconds, median",
+        "CPU seconds, median",
+        "x import torch, wall",
+        "x import torch, CPU",
+    ]
+    print(markdown_table(header, rows))
 
 
 if __name__ == "__main__":
