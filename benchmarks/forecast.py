@@ -5,8 +5,8 @@ python benchmarks/forecast.py --summary forecast.csv
 
 A table has a row per timestep and a column per variable, after a column of dates. Splits are the
 usual ones: 12, 4 and 4 months of ETT, 70, 10 and 20 % of others; values are standardized by the
-train split; MSE and MAE are over all variables, horizons and test windows (every fifth, `--stride`).
-Each variable is a series of its own; the input is the last 336 timesteps.
+train split; MSE and MAE are over all variables, horizons and test windows (every fifth,
+`--stride`). Each variable is a series of its own; the input is the last 336 timesteps.
 
 naive, seasonal   the last value; the last day (if not ETT, the last value is the better one)
 dlinear    moving average of 25 and remainder, a linear map of each (Zeng et al. 2023), by ridge

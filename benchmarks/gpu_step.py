@@ -4,12 +4,12 @@ python benchmarks/gpu_step.py [--batch 16] [--rounds 20] [--peak 989]   on a GPU
 python benchmarks/gpu_step.py --toy                                     seconds on a CPU: a check
 
 "ours" is the whole step of `temporal_jepa.training`: masks, target pass over all tokens, context
-pass over the visible ones, predictor, regularizer if any, backward, clip, AdamW, EMA. "plain" is the
-least a JEPA of this size has to do: pre-norm blocks on scaled_dot_product_attention without positions
-or masks, all tokens forward without gradients, the visible share forward and backward, a narrow
-transformer over all tokens, smooth L1, fused AdamW. Samples per second are medians over rounds; the
-share of peak is the floating-point operations of the plain step (torch's own counter) over --peak,
-the device's dense TFLOP/s in bf16.
+pass over the visible ones, predictor, regularizer if any, backward, clip, AdamW, EMA. "plain" is
+the least a JEPA of this size has to do: pre-norm blocks on scaled_dot_product_attention without
+positions or masks, all tokens forward without gradients, the visible share forward and backward,
+a narrow transformer over all tokens, smooth L1, fused AdamW. Samples per second are medians over
+rounds; the share of peak is the floating-point operations of the plain step (torch's own counter)
+over --peak, the device's dense TFLOP/s in bf16.
 """
 
 import time

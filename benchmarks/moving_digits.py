@@ -2,12 +2,12 @@
 
 python benchmarks/moving_digits.py --seeds 0 1 2 --out digits.csv [--attentive] [--set mask=block]
 
-Each clip shows one of scikit-learn's 8 x 8 digits, scaled to .44 of the frame's side. It moves in a
-straight line and never touches the edge; its path is drawn so that the reverse is as likely: only the
-order of the frames tells the direction. Train and test clips show disjoint digit images (the last
-third is by other writers). Every embedder is fitted on the pixels of the train clips and embeds all
-clips; the labels are for the probe, ridge on standardized features: digit (10 classes) and direction
-(8 of 45 degrees), accuracy; speed, R squared. Embedders:
+Each clip shows one of scikit-learn's 8 x 8 digits, scaled to .44 of the frame's side. It moves in
+a straight line and never touches the edge; its path is drawn so that the reverse is as likely:
+only the order of the frames tells the direction. Train and test clips show disjoint digit images
+(the last third is by other writers). Every embedder is fitted on the pixels of the train clips
+and embeds all clips; the labels are for the probe, ridge on standardized features: digit (10
+classes) and direction (8 of 45 degrees), accuracy; speed, R squared. Embedders:
 
 pca, frames      pixels of each frame to 64 principal components, the 16 frames concatenated
 pca, pooled      the same components, their mean, standard deviation and maximum over the frames
@@ -149,7 +149,7 @@ def query_scores(
 
 
 def embedders(seed: int, options: argparse.Namespace) -> Iterator[tuple[str, list[float], float]]:
-    """(embedder, scores, CPU seconds of fitting) of every embedder, on clips drawn from the seed."""
+    """Yield (embedder, scores, CPU seconds of fitting), on clips drawn from the seed."""
     train_clips, train_y = digits(options.clips, "train", seed, options.frames, options.size)
     test_clips, test_y = digits(options.clips // 2, "test", seed, options.frames, options.size)
     for name in ("frames", "pooled"):

@@ -3,10 +3,10 @@
 python benchmarks/objectives.py FOLDER/ucr FOLDER/uea --seeds 0 1 2 3 4 --half --most 150
 python benchmarks/objectives.py --summary objectives.csv
 
-Each objective trains the encoder of `series_small.py` (half as wide by default) from the same weights
-on the same series, then a ridge classifier reads its frozen features on every set: "shipped", the
-embedding of `series-small` with raw values, and "last", mean, standard deviation and maximum of the
-last layer alone. An existing CSV is continued.
+Each objective trains the encoder of `series_small.py` (half as wide by default) from the same
+weights on the same series, then a ridge classifier reads its frozen features on every set:
+"shipped", the embedding of `series-small` with raw values, and "last", mean, standard deviation
+and maximum of the last layer alone. An existing CSV is continued.
 """
 
 import argparse
@@ -156,7 +156,7 @@ def token_terms(
 
 
 def distance_weights(visible: Tensor, scale: float) -> Tensor:
-    """1 for masked tokens, `scale / sqrt(distance from a masked token)` for visible ones: `(B, N)`."""
+    """1 for masked tokens, `scale / sqrt(distance to masked)` for visible ones: `(B, N)`."""
     time = torch.arange(visible.shape[1])
     distance = (time[:, None] - time).abs() + 10_000 * visible[:, None]  # (B, N, N)
     return torch.where(visible, scale / distance.amin(2).clamp(min=1).sqrt(), 1.0)

@@ -2,11 +2,11 @@
 
 python benchmarks/series_small.py --out runs/series-small
 
-The objective has two parts. Tokens: on one series of each pair, predict the masked tokens, with the
-regularizer, as in `TemporalJEPA.forward`. Positive pairs ("twins"): two series of one random process,
-cut at different places, must find each other in the batch (InfoNCE, arXiv 1807.03748), by a projection
-of statistics of all layers of the context encoder. `objectives.py` measures what each part adds, with
-the loop of this script.
+The objective has two parts. Tokens: on one series of each pair, predict the masked tokens, with
+the regularizer, as in `TemporalJEPA.forward`. Positive pairs ("twins"): two series of one random
+process, cut at different places, must find each other in the batch (InfoNCE, arXiv 1807.03748),
+by a projection of statistics of all layers of the context encoder. `objectives.py` measures what
+each part adds, with the loop of this script.
 """
 
 import argparse

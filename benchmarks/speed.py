@@ -3,10 +3,10 @@
 python benchmarks/speed.py [--rounds 15] [--threads 1] [--batch 64] [--profile]
 
 The step is the same for all: encode the visible half of the tokens, predict the other half with a
-narrow transformer of the same kind of blocks, smooth L1 to the layer-normed tokens of the EMA encoder,
-backward, clip, fused AdamW, EMA. Ours is the library as it is, with its checks for missing values and
-unequal lengths; the others are written by hand around the blocks and handle neither. Rounds are
-interleaved (A B C, B C A, ...), so that a slow moment affects all.
+narrow transformer of the same kind of blocks, smooth L1 to the layer-normed tokens of the EMA
+encoder, backward, clip, fused AdamW, EMA. Ours is the library as it is, with its checks for
+missing values and unequal lengths; the others are written by hand around the blocks and handle
+neither. Rounds are interleaved (A B C, B C A, ...), so that a slow moment affects all.
 """
 
 import copy

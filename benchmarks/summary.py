@@ -69,7 +69,7 @@ def summarize(path: Path, of: str, published: Path | None = None, plot: Path | N
 
 
 def load_rows(path: Path) -> pd.DataFrame:
-    """The last row of each task; where budgets differ, the steps are part of the embedder's name."""
+    """The last row of each task; if budgets differ, the steps are part of an embedder's name."""
     text = {"dataset": str, "embedder": str, "pool": str}
     table = pd.read_csv(path, dtype=text, keep_default_na=True)
     table["pool"] = table["pool"].fillna("")

@@ -1,7 +1,10 @@
-"""Series drawn from random processes: training data without any licence question, as many as wanted, from a seed.
+"""Series drawn from random processes: training data without a license question, from a seed.
 
-A series comes from one of nine families of processes, or from the sum of two, each with parameters of its own; then it
-is cut, warped in time, disturbed and scaled. Legend of shapes: `n` series, `T` timesteps; parameters are `(n, 1)`.
+A series comes from one of nine families of processes, or from the sum of two, each with its own
+parameters; then it is cut, warped in time, disturbed and scaled. Changing the order of the random
+draws changes the data that `series-small` was trained on.
+
+Legend of shapes: `n` series, `T` timesteps; parameters are `(n, 1)`.
 """
 
 from collections.abc import Callable
@@ -12,16 +15,18 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-CHUNK = 512  # series drawn together: series i depends on the seed and i alone, not on how many are asked for
+# Series that are drawn together: series i depends on the seed and i, not on how many are requested.
+CHUNK = 512
 BURN_IN = 64  # timesteps before a dynamical system is recorded
-SHARED = 0.9  # of the variance of a random curve is common to twins
+SHARED = 0.9  # share of the variance of a random curve that a pair has in common
 
 
-class _Twins:
-    """Draws parameters in equal pairs and noise for every row: rows 2i and 2i+1 become two series of one process.
+class _PairSource:
+    """A generator whose rows 2i and 2i + 1 become two series of one process.
 
-    What is drawn as `(..., n, 1)` or `(n,)` is a parameter; `(2, n, T)` are the waves of `_smooth`, most of which is
-    shared; anything else is noise.
+    It draws parameters once per pair and noise for every row. What is drawn as `(..., n, 1)` or
+    `(n,)` is a parameter; `(2, n, T)` are the waves of `_smooth`, most of which is shared; anything
+    else is noise.
     """
 
     def __init__(self, rng: np.random.Generator):
@@ -31,12 +36,16 @@ class _Twins:
         self, draw: Callable[[tuple[int, ...]], npt.NDArray[Any]], size: tuple[int, ...] | int
     ) -> Array:
         size = (size,) if isinstance(size, int) else size
-        curve = len(size) == 3 and size[0] == 2
-        if size[-1] > 1 and len(size) > 1 and not curve:
+        is_curve = len(size) == 3 and size[0] == 2
+        is_noise = len(size) > 1 and size[-1] > 1 and not is_curve
+        if is_noise:
             return draw(size)
         axis = max(len(size) - 2, 0)
-        common: Array = np.repeat(draw((*size[:axis], size[axis] // 2, *size[axis + 1 :])), 2, axis)
-        return SHARED**0.5 * common + (1 - SHARED) ** 0.5 * draw(size) if curve else common
+        half = (*size[:axis], size[axis] // 2, *size[axis + 1 :])
+        common: Array = np.repeat(draw(half), 2, axis)
+        if not is_curve:
+            return common
+        return SHARED**0.5 * common + (1 - SHARED) ** 0.5 * draw(size)
 
     def normal(self, *, size: tuple[int, ...]) -> Array:
         """As numpy's."""
@@ -57,7 +66,7 @@ class _Twins:
         )
 
 
-Source = np.random.Generator | _Twins  # what parameters and noise are drawn from
+Source = np.random.Generator | _PairSource  # what parameters and noise are drawn from
 Family = Callable[[Source, int, int], Array]  # (source, n, length) -> (n, length)
 
 
@@ -70,7 +79,8 @@ def synthetic_series(
         n: number of series.
         length: timesteps of each, at least 32.
         seed: of everything; the same seed gives the same series.
-        start: index of the first series; `synthetic_series(10)[4:]` is `synthetic_series(6, start=4)`.
+        start: index of the first series: `synthetic_series(6, start=4)` equals
+            `synthetic_series(10)[4:]`.
 
     Returns:
         float32 `(n, length)`.
@@ -87,7 +97,9 @@ def synthetic_series(
 def synthetic_pairs(
     n: int, length: int = 512, seed: int = 0, start: int = 0
 ) -> npt.NDArray[np.float32]:
-    """Draw pairs of series of one process: the same parameters, other noise, places and warps. As `synthetic_series`.
+    """Draw positive pairs: series of one process with other noise, positions and warps.
+
+    Arguments and errors as `synthetic_series`.
 
     Returns:
         float32 `(n, 2, length)`.
@@ -99,7 +111,7 @@ def synthetic_pairs(
 
 
 def _drawn(n: int, length: int, seed: int, start: int, alike: int) -> npt.NDArray[np.float32]:
-    """`n` groups of `alike` series: `(n, alike, length)`, whole chunks of them drawn and cut."""
+    """`n` groups of `alike` series: `(n, alike, length)`, cut from whole chunks."""
     if n < 0 or start < 0 or length < 32:
         raise ValueError(
             f"expected n and start >= 0 and length >= 32, got {n}, {start} and {length}"
@@ -109,16 +121,14 @@ def _drawn(n: int, length: int, seed: int, start: int, alike: int) -> npt.NDArra
     for chunk in range(start // size, -(-(start + n) // size)):
         low = max(start, chunk * size)
         high = min(start + n, (chunk + 1) * size)
-        rng = np.random.default_rng([seed, alike, chunk])
-        out[low - start : high - start] = _chunk(rng, length, alike)[
-            low - chunk * size : high - chunk * size
-        ]
+        drawn = _chunk(np.random.default_rng([seed, alike, chunk]), length, alike)
+        out[low - start : high - start] = drawn[low - chunk * size : high - chunk * size]
     return out
 
 
 def _chunk(rng: np.random.Generator, length: int, alike: int) -> Array:
-    """`CHUNK // alike` groups in random order: a family each, one third of them with another one added."""
-    source = rng if alike == 1 else _Twins(rng)
+    """`CHUNK // alike` groups in random order, one family each; a third has another one added."""
+    source = rng if alike == 1 else _PairSource(rng)
     groups = CHUNK // alike
     sizes = [len(range(k, groups, len(FAMILIES))) * alike for k in range(len(FAMILIES))]
     drawn = [
@@ -126,13 +136,11 @@ def _chunk(rng: np.random.Generator, length: int, alike: int) -> Array:
         for family, size in zip(FAMILIES, sizes, strict=True)
     ]
     x = rng.permutation(np.concatenate(drawn).reshape(groups, alike, length))
-    x += (_some(rng, groups, 0.33) * rng.uniform(0.1, 1.0, (groups, 1)))[
-        :, :, None
-    ] * rng.permutation(x)
+    share = _some(rng, groups, 0.33) * rng.uniform(0.1, 1.0, (groups, 1))
+    x += share[:, :, None] * rng.permutation(x)
     x = _disturbed(source, x.reshape(CHUNK, length))
-    x = np.where(
-        x.std(1, keepdims=True) > 1e-3, x, rng.normal(size=x.shape)
-    )  # where nothing happened: noise
+    is_constant = x.std(1, keepdims=True) <= 1e-3
+    x = np.where(is_constant, rng.normal(size=x.shape), x)
     return _standard(x).reshape(groups, alike, length)
 
 
@@ -144,7 +152,7 @@ def _standard(x: Array) -> Array:
 
 
 def _some(rng: Source, n: int, share: float) -> Array:
-    """1 for the rows that something happens to, else 0: `(n, 1)`."""
+    """1 for a random share of the rows, else 0: `(n, 1)`."""
     return (rng.random((n, 1)) < share).astype(float)
 
 
@@ -154,32 +162,31 @@ def _scale(rng: Source, n: int, low: float, high: float) -> Array:
 
 
 def _smooth(rng: Source, n: int, length: int, detail: float) -> Array:
-    """Smooth random functions with about `detail` bends, standardised."""
+    """Smooth random functions with about `detail` bends, standardized."""
     frequency = np.arange(length + 1) / 2
     waves = rng.normal(size=(2, n, length + 1)) * np.exp(-((frequency / detail) ** 2) / 2)
     return _standard(np.fft.irfft(waves[0] + 1j * waves[1], axis=1)[:, :length])
 
 
-def _read(x: Array, places: Array) -> Array:
-    """Values of the rows at fractional places `(n, m)`, linear in between."""
-    places = np.clip(places, 0, x.shape[1] - 1.001)
-    left = places.astype(int)
-    share = places - left
-    value: Array = (
-        np.take_along_axis(x, left, 1) * (1 - share) + np.take_along_axis(x, left + 1, 1) * share
-    )
+def _interpolated(x: Array, position: Array) -> Array:
+    """Values of the rows at fractional positions `(n, m)`, linear in between."""
+    position = np.clip(position, 0, x.shape[1] - 1.001)
+    left = position.astype(int)
+    share = position - left
+    before = np.take_along_axis(x, left, 1)
+    after = np.take_along_axis(x, left + 1, 1)
+    value: Array = before * (1 - share) + after * share
     return value
 
 
 def _disturbed(rng: Source, x: Array) -> Array:
     """Cut, warp in time, modulate, clip, reverse and add noise: each to some of the rows."""
     n, length = x.shape
-    steps = np.exp(
-        _some(rng, n, 0.5) * rng.uniform(0, 0.8, (n, 1)) * _smooth(rng, n, length, 3)
-    ).cumsum(1)
+    speed = _some(rng, n, 0.5) * rng.uniform(0, 0.8, (n, 1)) * _smooth(rng, n, length, 3)
+    steps = np.exp(speed).cumsum(1)
     width = np.where(_some(rng, n, 0.5), rng.uniform(0.3, 1.0, (n, 1)), 1.0)
     first = rng.uniform(0, 1, (n, 1)) * (1 - width)
-    x = _standard(_read(x, (first + width * steps / steps[:, -1:]) * (length - 1)))
+    x = _standard(_interpolated(x, (first + width * steps / steps[:, -1:]) * (length - 1)))
     x = x * np.exp(_some(rng, n, 0.2) * rng.uniform(0, 1, (n, 1)) * _smooth(rng, n, length, 2))
     limit = np.where(_some(rng, n, 0.05), rng.uniform(0.5, 2, (n, 1)), np.inf)
     x = np.clip(x, -limit, limit) * (1 - 2 * _some(rng, n, 0.2))
@@ -187,26 +194,24 @@ def _disturbed(rng: Source, x: Array) -> Array:
     return _standard(x) + _some(rng, n, 0.5) * _scale(rng, n, 0.01, 0.5) * rng.normal(size=x.shape)
 
 
-def _coloured(rng: Source, n: int, length: int) -> Array:
-    """Gaussian, heavy-tailed or sparse noise through a random filter: Gaussian processes, ARMA, resonances."""
+def _colored(rng: Source, n: int, length: int) -> Array:
+    """Gaussian, heavy-tailed or sparse noise through a random filter: ARMA, resonances."""
     frequency = np.fft.rfftfreq(2 * length) + 1 / (4 * length)
     gain = frequency ** -rng.uniform(0, 2.5, (n, 1))
     for _ in range(3):
-        centre = _scale(rng, n, 1 / length, 0.4)
+        center = _scale(rng, n, 1 / length, 0.4)
         width = _scale(rng, n, 0.2 / length, 0.1)
-        peak = _scale(rng, n, 1, 100) / np.hypot(1, (frequency - centre) / width)
+        peak = _scale(rng, n, 1, 100) / np.hypot(1, (frequency - center) / width)
         gain = gain * (1 + _some(rng, n, 0.4) * peak)
-    gain *= np.exp(
-        -((frequency / np.where(_some(rng, n, 0.5), _scale(rng, n, 2 / length, 0.3), 9.0)) ** 2)
-    )
+    cutoff = np.where(_some(rng, n, 0.5), _scale(rng, n, 2 / length, 0.3), 9.0)
+    gain *= np.exp(-((frequency / cutoff) ** 2))
     noise = rng.normal(size=(n, 2 * length))
     heavy = _some(rng, n, 0.3)
     sparse = _some(rng, n, 0.2)
     noise = np.sign(noise) * np.abs(noise) ** (1 + 2 * heavy)
     noise *= np.where(sparse, rng.random(noise.shape) < _scale(rng, n, 2 / length, 0.1), 1.0)
-    return np.fft.irfft(np.fft.rfft(noise) * gain, n=2 * length)[
-        :, length // 2 : length // 2 + length
-    ]
+    x = np.fft.irfft(np.fft.rfft(noise) * gain, n=2 * length)
+    return x[:, length // 2 : length // 2 + length]
 
 
 def _seasonal(rng: Source, n: int, length: int) -> Array:
@@ -214,41 +219,35 @@ def _seasonal(rng: Source, n: int, length: int) -> Array:
     time = np.linspace(0, 1, length)[None]
     x = rng.normal(size=(n, 1)) * time * 2 + _some(rng, n, 0.3) * _steps(rng, n, length)
     for share in (1.0, 0.5):
-        phase = (
-            time * _scale(rng, n, 0.7, length / 8)
-            + rng.random((n, 1))
-            + 0.02 * _smooth(rng, n, length, 4)
-        )
-        harmonics = rng.normal(size=(6, n, 1)) / np.arange(1, 7)[:, None, None] ** rng.uniform(
-            0, 2, (n, 1)
-        )
+        phase = time * _scale(rng, n, 0.7, length / 8) + rng.random((n, 1))
+        phase = phase + 0.02 * _smooth(rng, n, length, 4)
+        height = rng.normal(size=(6, n, 1))
+        decay = np.arange(1, 7)[:, None, None] ** rng.uniform(0, 2, (n, 1))
+        harmonics = height / decay
         wave = sum(
             h * np.cos(2 * np.pi * (k + 1) * phase + rng.uniform(0, 6, (n, 1)))
             for k, h in enumerate(harmonics)
         )
         square = np.tanh(_standard(wave) * _scale(rng, n, 0.5, 10))
-        x = x + _some(rng, n, share) * rng.normal(size=(n, 1)) * np.where(
-            _some(rng, n, 0.4), square, _standard(wave)
-        )
+        scale = _some(rng, n, share) * rng.normal(size=(n, 1))
+        x = x + scale * np.where(_some(rng, n, 0.4), square, _standard(wave))
     return x + _scale(rng, n, 0.01, 0.5) * rng.normal(size=(n, length))
 
 
 def _steps(rng: Source, n: int, length: int) -> Array:
     """Levels that jump at random times, some with slopes: on and off, regimes."""
-    jumps = (rng.random((n, length)) < _scale(rng, n, 1 / length, 20 / length)) * rng.normal(
-        size=(n, length)
-    )
+    when = rng.random((n, length)) < _scale(rng, n, 1 / length, 20 / length)
+    jumps = when * rng.normal(size=(n, length))
     level = jumps.cumsum(1) - rng.normal(size=(n, 1)) * np.linspace(0, 1, length)
     level = np.where(_some(rng, n, 0.3), level.cumsum(1), level)
     return np.where(_some(rng, n, 0.3), np.sign(_standard(level)), _standard(level))
 
 
 def _shapes(rng: Source, n: int, length: int) -> Array:
-    """A few smooth shapes somewhere on noise or on a walk: what tells classes of series apart is often local."""
+    """A few smooth shapes on noise or on a random walk: classes often differ locally."""
     ground = rng.normal(size=(n, length))
-    ground = np.where(_some(rng, n, 0.5), _standard(ground.cumsum(1)), ground) * _scale(
-        rng, n, 0.02, 0.7
-    )
+    ground = np.where(_some(rng, n, 0.5), _standard(ground.cumsum(1)), ground)
+    ground = ground * _scale(rng, n, 0.02, 0.7)
     shape = _smooth(rng, n, length, 4) + _some(rng, n, 0.3) * _steps(rng, n, length)
     time = np.arange(length)[None]
     for share in (1.0, 0.7, 0.4, 0.2):
@@ -256,55 +255,47 @@ def _shapes(rng: Source, n: int, length: int) -> Array:
         first = rng.uniform(-0.1, 0.9, (n, 1)) * length
         inside = np.clip((time - first) / width, 0, 1)
         fade = np.sin(np.pi * inside) ** rng.uniform(0.2, 2, (n, 1))
-        ground = ground + _some(rng, n, share) * rng.normal(size=(n, 1)) * fade * _read(
-            shape, inside * (length - 1)
-        )
+        height = _some(rng, n, share) * rng.normal(size=(n, 1))
+        ground = ground + height * fade * _interpolated(shape, inside * (length - 1))
     return ground
 
 
 def _pulses(rng: Source, n: int, length: int) -> Array:
-    """A pulse that comes again, regularly or not: heart beats, spikes with a decay, events."""
+    """A pulse that recurs, regularly or not: heart beats, spikes with a decay, events."""
     time = np.linspace(-1, 1, 2 * length)[None]
     pulse = np.zeros((n, 2 * length))
     for _ in range(4):
-        centre = rng.uniform(-0.15, 0.15, (n, 1))
+        center = rng.uniform(-0.15, 0.15, (n, 1))
         width = _scale(rng, n, 0.003, 0.06)
-        bump = np.exp(-(((time - centre) / width) ** 2) / 2)
-        decay = np.where(time > centre, np.exp(-np.maximum(time - centre, 0) / width), 0.0)
-        pulse += (
-            _some(rng, n, 0.7) * rng.normal(size=(n, 1)) * np.where(_some(rng, n, 0.3), decay, bump)
-        )
+        bump = np.exp(-(((time - center) / width) ** 2) / 2)
+        decay = np.where(time > center, np.exp(-np.maximum(time - center, 0) / width), 0.0)
+        height = _some(rng, n, 0.7) * rng.normal(size=(n, 1))
+        pulse += height * np.where(_some(rng, n, 0.3), decay, bump)
     period = _scale(rng, n, 0.03, 0.7) * length
     beat = np.arange(length)[None] / period + rng.random((n, 1)) + 0.1 * _smooth(rng, n, length, 10)
     regular = np.diff(np.floor(beat), axis=1, prepend=np.floor(beat[:, :1])) > 0
     events = np.where(_some(rng, n, 0.5), regular, rng.random((n, length)) < 1 / period)
     height = events * np.exp(rng.normal(size=(n, length)) * _scale(rng, n, 0.01, 0.7))
     spectrum = np.fft.rfft(height, 2 * length) * np.fft.rfft(np.fft.ifftshift(pulse, axes=1))
-    return np.fft.irfft(spectrum)[:, :length] + _scale(rng, n, 0.001, 0.05) * rng.normal(
-        size=(n, length)
-    )
+    noise = _scale(rng, n, 0.001, 0.05) * rng.normal(size=(n, length))
+    return np.fft.irfft(spectrum)[:, :length] + noise
 
 
 def _chirps(rng: Source, n: int, length: int) -> Array:
     """Oscillations whose frequency and amplitude wander or jump: sweeps, bursts, speech, motion."""
     x = np.zeros((n, length))
     for share in (1.0, 0.5, 0.3):
-        wander = rng.uniform(0, 1.5, (n, 1)) * _smooth(rng, n, length, 2) + _some(
-            rng, n, 0.2
-        ) * _steps(rng, n, length)
+        wander = rng.uniform(0, 1.5, (n, 1)) * _smooth(rng, n, length, 2)
+        wander = wander + _some(rng, n, 0.2) * _steps(rng, n, length)
         speed = np.minimum(_scale(rng, n, 1 / length, 0.15) * np.exp(wander), 0.45)
         envelope = np.exp(rng.uniform(0, 2, (n, 1)) * _smooth(rng, n, length, 4))
-        x += (
-            _some(rng, n, share)
-            * rng.normal(size=(n, 1))
-            * envelope
-            * np.sin(2 * np.pi * speed.cumsum(1))
-        )
+        height = _some(rng, n, share) * rng.normal(size=(n, 1))
+        x += height * envelope * np.sin(2 * np.pi * speed.cumsum(1))
     return x
 
 
 def _outlines(rng: Source, n: int, length: int) -> Array:
-    """Smooth profiles with peaks, corners and valleys: outlines of things, spectra, loads of a day."""
+    """Smooth profiles with peaks, corners and valleys: outlines, spectra, daily loads."""
     time = np.linspace(0, 1, length)[None]
     x = _smooth(rng, n, length, 2) + rng.normal(size=(n, 1)) * 0.5 * _smooth(rng, n, length, 8)
     for _ in range(6):
@@ -316,7 +307,7 @@ def _outlines(rng: Source, n: int, length: int) -> Array:
 
 
 def _dynamics(rng: Source, n: int, length: int) -> Array:
-    """Chaotic and limit-cycle flows: Lorenz, Rössler and van der Pol, driven; one coordinate, Euler steps."""
+    """Chaotic and limit-cycle flows, driven: one coordinate of Lorenz, Rössler or van der Pol."""
     a, b, c = (rng.uniform(0.8, 1.2, n) for _ in range(3))
     step = _scale(rng, n, 0.002, 0.02)[:, 0]
     drive = rng.uniform(0, 1, n) * (rng.random(n) < 0.5)
@@ -334,34 +325,31 @@ def _dynamics(rng: Source, n: int, length: int) -> Array:
             )
             dz = np.choose(which, [x * y - 8 / 3 * c * z, 0.2 * b + z * (x - 5.7 * c), 0 * z])
             push = drive * np.sin(speed * t * step)
-            x, y, z = (
-                np.clip(v + step * d, -60, 60) for v, d in ((x, dx + push), (y, dy + push), (z, dz))
-            )
+            x = np.clip(x + step * (dx + push), -60, 60)
+            y = np.clip(y + step * (dy + push), -60, 60)
+            z = np.clip(z + step * dz, -60, 60)
         rows[t] = x
     return rows[BURN_IN:].T
 
 
 def _networks(rng: Source, n: int, length: int) -> Array:
-    """Noise through random convolutions with kinks between them: structure that no formula above has."""
-    x = np.where(
-        _some(rng, n, 0.5),
-        rng.normal(size=(n, 2 * length)).cumsum(1),
-        rng.normal(size=(n, 2 * length)),
-    )
+    """Noise through random convolutions with nonlinearities: structure of no formula above."""
+    is_walk = _some(rng, n, 0.5)
+    walk = rng.normal(size=(n, 2 * length)).cumsum(1)
+    noise = rng.normal(size=(n, 2 * length))
+    x = np.where(is_walk, walk, noise)
     for _ in range(3):
         kernel = np.zeros((n, 2 * length))
         kernel[:, :64] = rng.normal(size=(n, 64)) * np.exp(-np.arange(64) / _scale(rng, n, 1, 30))
-        x = (
-            _standard(np.fft.irfft(np.fft.rfft(x) * np.fft.rfft(kernel)))
-            + rng.normal(size=(n, 1)) * 0.7
-        )
+        x = _standard(np.fft.irfft(np.fft.rfft(x) * np.fft.rfft(kernel)))
+        x = x + rng.normal(size=(n, 1)) * 0.7
         bent = np.where(_some(rng, n, 0.5), np.maximum(x, 0), np.sin(x * _scale(rng, n, 0.5, 4)))
         x = np.where(_some(rng, n, 0.7), bent, x)
     return x[:, -length:]
 
 
 FAMILIES: list[Family] = [
-    _coloured,
+    _colored,
     _seasonal,
     _steps,
     _shapes,

@@ -7,9 +7,10 @@ FOLDER holds gotrack/go_track_trackspoints.csv and go_track_tracks.csv (UCI GPS 
 vehicles/vehicles.parquet (chorochronos: trucks and school buses), animals/animals.parquet (Starkey:
 elk, deer, cattle) and hurricanes/Hurricanes_1944_to_2013.csv (HURDAT2).
 
-Tracks of fewer than 8 fixes and exact copies are left out. Every seed has its own split: 70 % train,
-30 % test, stratified; for gotrack whole users are held out (the best balanced of 30 draws). Encoders
-are pretrained on the train tracks with the default settings, and all probes are fitted on them:
+Tracks of fewer than 8 fixes and exact copies are left out. Every seed has its own split: 70 %
+train, 30 % test, stratified; for gotrack whole users are held out (the best balanced of 30
+draws). Encoders are pretrained on the train tracks with the default settings, and all probes are
+fitted on them:
 
 raw values         the channels resampled to one length, ridge
 untrained encoder  weights drawn from the seed, ridge
@@ -20,10 +21,10 @@ statistics         moments and quantiles of speed, acceleration, turn (and dt), 
 MiniRocket         of the path from its first fix, or of the channels, resampled to the longest of
                    train, ridge
 
-Retrieval: the odd fixes of every test track are searched among the even fixes of all tracks (T-JEPA,
-arXiv 2406.12913; TrajCL, arXiv 2210.05155), both with a share of fixes dropped or with noise, in
-units of the median step. `rank` is the mean place of the right track, 1 at best. No method sees
-where on Earth a track lies.
+Retrieval: the odd fixes of every test track are searched among the even fixes of all tracks
+(T-JEPA, arXiv 2406.12913; TrajCL, arXiv 2210.05155), both with a share of fixes dropped or with
+noise, in units of the median step. `rank` is the mean place of the right track, 1 at best. No
+method sees where on Earth a track lies.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
 python benchmarks/video.py FOLDER --seeds 0 1 2 --out video.csv
 
-FOLDER holds video files. Each is read at 8 frames per second of --size x --size and cut into clips
-of 16 frames. The first 60 % of each video is for training (no labels), the last 30 % for testing, so
-no train clip overlaps a test clip. Scores, each beside its controls:
+FOLDER holds video files. Each is read at 8 frames per second of --size x --size and cut into
+clips of 16 frames. The first 60 % of each video is for training (no labels), the last 30 % for
+testing, so no train clip overlaps a test clip. Scores, each beside its controls:
 
 retrieval   of a changed test clip, is the nearest train clip of the same video? Mean over videos;
             each change alone: none, hue (color channels rotated), crop (the middle 70 %), speed
@@ -154,7 +154,7 @@ def anomalous_clips(n: int, seed: int, size: int) -> tuple[Array, Array]:
 
 
 def errors(model: TemporalJEPA, clips: Array) -> Array:
-    """Error of predicting each time from all before it, largest over the frame: `(n, times - 1)`."""
+    """Error of predicting each time from all before it, the frame's maximum: `(n, times - 1)`."""
     x = torch.from_numpy(Sequences.from_arrays(clips).batch(range(len(clips))))
     cells = int(np.prod(model.config.cells))
     time = torch.arange(-(-x.shape[1] // model.config.patch) * cells) // cells
