@@ -11,7 +11,7 @@ retrieval   of a changed test clip, is the nearest train clip of the same video?
             (every other frame)
 order       ridge on frozen embeddings tells clips from the same clips with shuffled frames;
             accuracy, chance is .5
-surprise    in 200 clips of moving digits (see moving_digits.py) the digit vanishes, or 12 frames are
+surprise    in 200 clips of moving digits (moving_digits.py) the digit vanishes, or 12 frames are
             missing, at a random frame. The score of a time is the error of predicting it from all
             before it, largest over the frame, over its mean in train clips. AUROC of that moment
             among all times; control: change of the pixels

@@ -1,4 +1,4 @@
-"""Rules of the repository: floors, what an import loads, what README, Makefile and wheel promise."""
+"""Rules of the repository: floors, imports, what README, Makefile and wheel promise."""
 
 import ast
 import importlib
