@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from factories import ragged_walks, random_walks
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import RidgeClassifier
@@ -20,24 +21,16 @@ from temporal_jepa.estimators.embedder import ARCHITECTURE, TemporalJEPAEmbedder
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.trainer import train
 
-SMALL = {"steps": 2, "embed_dim": 8, "num_heads": 2, "encoder_depth": 1}
+ESTIMATOR = {"steps": 2, "embed_dim": 8, "num_heads": 2, "encoder_depth": 1}
 WIDTH = 3 * 8 * 2  # pool="all": mean, std and max of the tokenizer and of one layer
 
 
 def small(**parameters: object) -> TemporalJEPAEmbedder:
-    return TemporalJEPAEmbedder(**{**SMALL, "random_state": 0, **parameters})
-
-
-def tracks(n: int = 8, channels: int = 2, time: int = 20, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(n, channels, time)).cumsum(2)
-
-
-def ragged(n: int = 8, channels: int = 2) -> list[np.ndarray]:
-    return [x[:, : 8 + 3 * i] for i, x in enumerate(tracks(n, channels, 40))]
+    return TemporalJEPAEmbedder(**{**ESTIMATOR, "random_state": 0, **parameters})
 
 
 # check_array_api_input skips itself unless SCIPY_ARRAY_API=1; no check is expected to fail.
-@parametrize_with_checks([TemporalJEPAEmbedder(**SMALL)])
+@parametrize_with_checks([TemporalJEPAEmbedder(**ESTIMATOR)])
 def test_scikit_learn_checks(estimator: TemporalJEPAEmbedder, check) -> None:
     check(estimator)
 
@@ -50,7 +43,7 @@ def test_aeon_checks() -> None:
 
     results = check_estimator(TemporalJEPACollectionTransformer, raise_exceptions=True)
     assert len(results) >= 20
-    X = ragged()
+    X = ragged_walks()
     embedder = small()
     Z = TemporalJEPACollectionTransformer(embedder).fit_transform(X)
     assert not hasattr(embedder, "model_")
@@ -58,7 +51,10 @@ def test_aeon_checks() -> None:
 
 
 def test_import_does_not_load_aeon() -> None:
-    code = "import sys, temporal_jepa.estimators.embedder, temporal_jepa.probes; assert 'aeon' not in sys.modules"
+    code = (
+        "import sys, temporal_jepa.estimators.embedder, temporal_jepa.evaluation.probes; "
+        "assert 'aeon' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
@@ -69,21 +65,20 @@ def test_defaults_are_the_configurations() -> None:
         assert parameters[name] == getattr(defaults, name)
     config = (
         TemporalJEPAEmbedder(steps=1, random_state=0, init_from="scratch")
-        .fit(tracks())
+        .fit(random_walks())
         .model_.config
     )
     assert {name: getattr(config, name) for name in RECIPE} == dict(RECIPE)
     chosen = dict(zip(ARCHITECTURE, (32, 1, 2, 4, 0.4, "instance"), strict=True))
-    config = TemporalJEPAEmbedder(steps=1, **chosen).fit(tracks()).model_.config
+    config = TemporalJEPAEmbedder(steps=1, **chosen).fit(random_walks()).model_.config
     assert {name: getattr(config, name) for name in ARCHITECTURE} == chosen
 
 
 def test_it_is_the_library_and_nothing_else() -> None:
-    X = tracks()
+    X = random_walks()
     sequences = Sequences.from_arrays(X)
-    model = initial_model(
-        sequences, 3, **{name: SMALL[name] for name in ("embed_dim", "num_heads", "encoder_depth")}
-    )
+    architecture = {name: value for name, value in ESTIMATOR.items() if name != "steps"}
+    model = initial_model(sequences, 3, **architecture)
     train(model, sequences, PretrainConfig(steps=2, seed=3, device="cpu"))
     estimator = small(random_state=3)
     np.testing.assert_allclose(
@@ -94,7 +89,7 @@ def test_it_is_the_library_and_nothing_else() -> None:
 
 
 def test_same_seed_same_bits_and_labels_do_not_matter() -> None:
-    X = tracks()
+    X = random_walks()
     first = small().fit(X).transform(X)
     np.testing.assert_array_equal(first, small().fit(X, np.arange(8)).transform(X))
     assert not np.array_equal(first, small(random_state=1).fit(X).transform(X))
@@ -106,7 +101,7 @@ def test_same_seed_same_bits_and_labels_do_not_matter() -> None:
 
 @pytest.mark.parametrize("normalize", ["dataset", "instance"])
 def test_company_does_not_change_a_bit(normalize: str) -> None:
-    X = [*ragged(12), *tracks(12, seed=1)]
+    X = [*ragged_walks(12), *random_walks(12, seed=1)]
     estimator = small(normalize=normalize).fit(X)
     whole = estimator.transform(X)
     order = np.random.default_rng(0).permutation(len(X))
@@ -120,7 +115,7 @@ def test_company_does_not_change_a_bit(normalize: str) -> None:
 
 
 def test_every_face_of_the_same_series_agrees() -> None:
-    X = tracks(channels=1)
+    X = random_walks(channels=1)
     Z = small().fit(X).transform(X)
     table = X[:, 0]
     frame = pd.DataFrame(table, columns=[f"t{i}" for i in range(20)])
@@ -146,12 +141,12 @@ def test_every_face_of_the_same_series_agrees() -> None:
     ):
         small().fit(table).transform(table[:, :13])
     assert small().fit(X).n_features_in_ == 1
-    assert small().fit(ragged()).n_features_in_ == 2
-    assert small().fit([x[0] for x in ragged()]).n_features_in_ == 1
+    assert small().fit(ragged_walks()).n_features_in_ == 2
+    assert small().fit([x[0] for x in ragged_walks()]).n_features_in_ == 1
 
 
 def test_missing_values_and_padding() -> None:
-    X = ragged()
+    X = ragged_walks()
     padded = np.full((8, 2, 29), np.nan)
     for row, x in zip(padded, X, strict=True):
         row[:, : x.shape[1]] = x
@@ -162,7 +157,7 @@ def test_missing_values_and_padding() -> None:
 
 
 def test_output_names_and_containers() -> None:
-    X = tracks()
+    X = random_walks()
     for pool, width in (("mean", 8), ("all", WIDTH)):
         estimator = small(pool=pool).fit(X)
         assert estimator.transform(X).shape == (8, width)
@@ -176,7 +171,7 @@ def test_output_names_and_containers() -> None:
 
 
 def test_clone_pickle_pipeline_and_grid_search() -> None:
-    X = tracks(12)
+    X = random_walks(12)
     y = np.arange(12) % 2
     estimator = small(lr=1e-4).fit(X)
     assert clone(estimator).get_params() == estimator.get_params()
@@ -192,7 +187,7 @@ def test_clone_pickle_pipeline_and_grid_search() -> None:
 
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
-    X = tracks()
+    X = random_walks()
     estimator = small(normalize="instance").fit(X)
     estimator.save_pretrained(tmp_path / "model")
     loaded = TemporalJEPAEmbedder.from_pretrained(tmp_path / "model")
@@ -209,7 +204,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
 def test_before_fit_it_says_so() -> None:
     for method in ("transform", "transform_timesteps"):
         with pytest.raises(NotFittedError, match="not fitted yet"):
-            getattr(small(), method)(tracks())
+            getattr(small(), method)(random_walks())
     with pytest.raises(NotFittedError, match="not fitted yet"):
         small().save_pretrained("nowhere")
 
@@ -217,20 +212,20 @@ def test_before_fit_it_says_so() -> None:
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (tracks(1), "1 sample"),
-        (ragged(1), "1 sample"),
-        (tracks(1)[0], None),  # two univariate series, a guess that cannot be told apart
-        (tracks()[:, :, :1], "1 timesteps"),
-        (tracks(4, 1)[:, 0, :1], r"1 feature\(s\)"),
-        (np.where(tracks() > 3, np.inf, tracks()), "infinity"),
-        ([np.where(x > 3, np.inf, x) for x in ragged()], "infinite in float32"),
+        (random_walks(1), "1 sample"),
+        (ragged_walks(1), "1 sample"),
+        (random_walks(1)[0], None),  # two univariate series, a guess that cannot be told apart
+        (random_walks()[:, :, :1], "1 timesteps"),
+        (random_walks(4, 1)[:, 0, :1], r"1 feature\(s\)"),
+        (np.where(random_walks() > 3, np.inf, random_walks()), "infinity"),
+        ([np.where(x > 3, np.inf, x) for x in ragged_walks()], "infinite in float32"),
         (
-            np.stack([tracks(8, 1)[:, 0], np.full((8, 20), np.nan)], axis=1),
+            np.stack([random_walks(8, 1)[:, 0], np.full((8, 20), np.nan)], axis=1),
             "channel '1' has no observed value",
         ),
-        ([*ragged(3), np.full((2, 9), np.nan)], "1 series have no observed value"),
-        ([*ragged(3), tracks(1, 3)[0]], "one number of channels"),
-        ([x.T for x in ragged()], "one number of channels"),
+        ([*ragged_walks(3), np.full((2, 9), np.nan)], "1 series have no observed value"),
+        ([*ragged_walks(3), random_walks(1, 3)[0]], "one number of channels"),
+        ([x.T for x in ragged_walks()], "one number of channels"),
         (np.zeros((0, 2, 20)), r"0 sample\(s\)"),
         ([], "at least one series in X, got none"),
         (np.array([["a", "b"], ["c", "d"]]), "could not convert string"),
@@ -258,12 +253,12 @@ def test_bad_series_are_named(X: object, message: str | None) -> None:
 )
 def test_bad_parameters_are_named(parameters: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        small(**parameters).fit(tracks())
+        small(**parameters).fit(random_walks())
 
 
 def test_other_channels_than_in_fit() -> None:
-    estimator = small().fit(tracks())
-    for X in (tracks(channels=3), tracks(channels=1)[:, 0]):
+    estimator = small().fit(random_walks())
+    for X in (random_walks(channels=3), random_walks(channels=1)[:, 0]):
         with pytest.raises(ValueError, match="the model expects 2 channels, got"):
             estimator.transform(X)
 
