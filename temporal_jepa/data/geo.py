@@ -37,7 +37,7 @@ def read_gpx(path: Path) -> pd.DataFrame:
     forbidden = re.search(r"<!(DOCTYPE|ENTITY)", text, re.IGNORECASE)
     if forbidden:
         raise ValueError(
-            f"{path}: contains {forbidden[0]}. GPX files need none, and entities can exhaust the "
+            f"contains {forbidden[0]}. GPX files need none, and entities can exhaust the "
             "memory; remove it"
         )
     # The text is already decoded, so the encoding in the XML declaration no longer holds.
@@ -48,14 +48,14 @@ def read_gpx(path: Path) -> pd.DataFrame:
         for _, element in ET.iterparse(io.BytesIO(content), events=("end",)):
             if _tag(element) in GPX_TRACKS:
                 n_tracks += 1
-                rows += _gpx_rows(element, n_tracks, path)
+                rows += _gpx_rows(element, n_tracks)
                 element.clear()
     except ET.ParseError as error:
-        raise ValueError(f"{path}: not valid GPX: {error}; is the file cut short?") from error
-    return _table(rows, path, "a track or route with points (trkpt or rtept)")
+        raise ValueError(f"not valid GPX: {error}; is the file cut short?") from error
+    return _table(rows, "a track or route with points (trkpt or rtept)")
 
 
-def _gpx_rows(track: ET.Element, number: int, path: Path) -> list[Row]:
+def _gpx_rows(track: ET.Element, number: int) -> list[Row]:
     """The points of a track or route, with the id "NUMBER NAME#SEGMENT"."""
     fields = {_tag(child): (child.text or "").strip() for child in track}
     name = f"{number} {fields.get('name', '')}".strip()
@@ -68,14 +68,14 @@ def _gpx_rows(track: ET.Element, number: int, path: Path) -> list[Row]:
     for k, points in enumerate(segments, 1):
         owner = name if len(segments) == 1 else f"{name}#{k}"
         for point in points:
-            row = _gpx_point(point, path)
+            row = _gpx_point(point)
             row["id"] = owner
             row["label"] = fields.get("type") or None
             rows.append(row)
     return rows
 
 
-def _gpx_point(point: ET.Element, path: Path) -> Row:
+def _gpx_point(point: ET.Element) -> Row:
     row: Row = {"time": None}
     try:
         row["lon"] = float(point.attrib["lon"])
@@ -93,8 +93,7 @@ def _gpx_point(point: ET.Element, path: Path) -> Row:
                 row.setdefault(name, float(text))
     except (KeyError, ValueError) as error:
         raise ValueError(
-            f"{path}: expected numbers in lat, lon and ele of each point, got {point.attrib} "
-            f"({error})"
+            f"expected numbers in lat, lon and ele of each point, got {point.attrib} ({error})"
         ) from error
     return row
 
@@ -119,12 +118,10 @@ def read_geojson(path: Path) -> pd.DataFrame:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not valid JSON: {error}; is the file cut short?") from error
+        raise ValueError(f"not valid JSON: {error}; is the file cut short?") from error
     features = data.get("features", [data]) if isinstance(data, dict) else []
     if not isinstance(features, list):
-        raise ValueError(
-            f"{path}: expected a list of features (GeoJSON), got {type(features).__name__}"
-        )
+        raise ValueError(f"expected a list of features (GeoJSON), got {type(features).__name__}")
     points: list[Row] = []
     lines: list[Row] = []
     names: set[str] = set()
@@ -139,12 +136,12 @@ def read_geojson(path: Path) -> pd.DataFrame:
                 lines += _line_rows(feature, geometry, number, names)
         except (TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
             raise ValueError(
-                f"{path}: feature {number} is not valid GeoJSON (RFC 7946): {error!r}"
+                f"feature {number} is not valid GeoJSON (RFC 7946): {error!r}"
             ) from error
         except ValueError as error:
-            raise ValueError(f"{path}: feature {number}: {error}") from error
+            raise ValueError(f"feature {number}: {error}") from error
     wanted = "a LineString, MultiLineString, MultiPoint or Points (GeoJSON)"
-    return _table(lines or points, path, wanted)
+    return _table(lines or points, wanted)
 
 
 def _point_row(feature: dict[str, Any], geometry: dict[str, Any]) -> Row:
@@ -213,11 +210,11 @@ def _coordinates(position: list[Any]) -> dict[str, float]:
     return {name: float(x) for name, x in zip(("lon", "lat", "z"), position, strict=False)}
 
 
-def _table(rows: list[Row], path: Path, wanted: str) -> pd.DataFrame:
+def _table(rows: list[Row], wanted: str) -> pd.DataFrame:
     import pandas as pd
 
     if not rows:
-        raise ValueError(f"{path}: expected {wanted}, found none")
+        raise ValueError(f"expected {wanted}, found none")
     frame = pd.DataFrame(rows)
     empty = [name for name in ("label", "time") if name in frame and frame[name].isna().all()]
     return frame.drop(columns=empty)

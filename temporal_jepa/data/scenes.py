@@ -40,7 +40,7 @@ def as_scenes(tracks: Sequences, options: ReadOptions, agents: int | None = None
     agent = np.repeat(np.arange(len(tracks)), tracks.lengths)[order]
     values = np.concatenate(tracks.values)[order]
 
-    window, stride, windows = _windows(step, options, tracks.source)
+    window, stride, windows = _windows(step, options)
     fullest = max(len(np.unique(agent[rows])) for _, rows in windows)
     width = agents or options.agents or fullest
     scenes = []
@@ -72,7 +72,7 @@ def _clock(tracks: Sequences) -> tuple[Any, Any, list[Indices]]:
     """The first time of all, the time between timesteps, and the timesteps of each track."""
     if tracks.times is None:
         raise ValueError(
-            f"{tracks.source}: layout scene needs times, which say who is present together; name "
+            "layout scene needs times, which say who is present together; name "
             "their column with time="
         )
     start = min(times[0] for times in tracks.times)
@@ -83,22 +83,19 @@ def _clock(tracks: Sequences) -> tuple[Any, Any, list[Indices]]:
     for exact, rounded in zip(since, steps, strict=True):
         if np.abs(exact / tick - rounded).max() > 0.01:
             raise ValueError(
-                f"{tracks.source}: the tracks are not on one clock of equal steps; resample them "
-                "with step=SECONDS"
+                "the tracks are not on one clock of equal steps; resample them with step=SECONDS"
             )
     return start, (round(tick) if tick.is_integer() else tick) * unit, steps
 
 
-def _windows(
-    step: Indices, options: ReadOptions, source: str
-) -> tuple[int, int, list[tuple[int, slice]]]:
+def _windows(step: Indices, options: ReadOptions) -> tuple[int, int, list[tuple[int, slice]]]:
     """The window, the stride, and for each window its first timestep and its fixes."""
     total = int(step[-1]) + 1
     window = min(LENGTH, total) if options.window is None else options.window
     stride = window if options.stride is None else options.stride
     if not 1 <= window <= total or stride < 1:
         raise ValueError(
-            f"{source}: expected a window of 1 to {total} timesteps, the whole recording, and a "
+            f"expected a window of 1 to {total} timesteps, the whole recording, and a "
             f"stride of at least 1, got {window} and {stride}"
         )
     # Only windows that may hold a fix: between two recordings there may be years without.

@@ -114,15 +114,15 @@ def featurize(
         tracks: all with times or all without, all in degrees or all in meters.
         columns: names of the columns of `values`; the feature z is one of them.
         options: `layout`, `features`, `step`, `gap` and `max_speed`.
-        source: for messages.
+        source: where the tracks come from.
         notes: of the reader; what is done here is added.
 
     Raises:
         ValueError: no track has two fixes, or a feature cannot be computed.
     """
-    features = _features(tracks[0], options, source)
-    further = _further(columns, features, source)
-    tracks = _clean(tracks, options, source, notes)
+    features = _features(tracks[0], options)
+    further = _further(columns, features)
+    tracks = _clean(tracks, options, notes)
     notes.append(f"features: {', '.join(features)}")
     if further:
         notes.append(f"further channels: {listed(further)}")
@@ -198,7 +198,7 @@ def movement(
     }
 
 
-def _features(track: Track, options: ReadOptions, source: str) -> tuple[str, ...]:
+def _features(track: Track, options: ReadOptions) -> tuple[str, ...]:
     """The requested features, or the default; ValueError for those that are impossible."""
     features: tuple[str, ...] = DEFAULT if track.timed else DEFAULT[:2]
     if options.layout == "scene":
@@ -209,29 +209,26 @@ def _features(track: Track, options: ReadOptions, source: str) -> tuple[str, ...
     timed.update(options.given(*MOVEMENT_OPTIONS[1:]))
     if timed and not track.timed:
         raise ValueError(
-            f"{source}: {listed(sorted(timed))} needs the times of the fixes; name their column "
-            "with time="
+            f"{listed(sorted(timed))} needs the times of the fixes; name their column with time="
         )
     if not track.degrees and {"lon", "lat"} & {*features}:
         raise ValueError(
-            f"{source}: the features lon and lat are degrees, but the places are in meters; use x "
+            "the features lon and lat are degrees, but the places are in meters; use x "
             "and y, which are meters from the first fix"
         )
     return features
 
 
-def _further(columns: list[str], features: tuple[str, ...], source: str) -> list[str]:
+def _further(columns: list[str], features: tuple[str, ...]) -> list[str]:
     """The columns that are channels of their own; the column z may be a feature."""
     further = [name for name in columns if name != "z" or "z" not in features]
     both = {*features} & {*further}
     if both:
-        raise ValueError(
-            f"{source}: {listed(sorted(both))} is a feature and a column; rename the column"
-        )
+        raise ValueError(f"{listed(sorted(both))} is a feature and a column; rename the column")
     return further
 
 
-def _clean(tracks: list[Track], options: ReadOptions, source: str, notes: list[str]) -> list[Track]:
+def _clean(tracks: list[Track], options: ReadOptions, notes: list[str]) -> list[Track]:
     """Drop jumps, split at gaps, resample, and drop tracks of a single fix."""
     if options.max_speed is not None:
         tracks = _drop_jumps(tracks, options.max_speed, notes)
@@ -246,9 +243,7 @@ def _clean(tracks: list[Track], options: ReadOptions, source: str, notes: list[s
         notes.append(f"resampled to one fix every {step:g} s, on straight lines between fixes")
     kept = [track for track in tracks if len(track.places) > 1]
     if not kept:
-        raise ValueError(
-            f"{source}: no track has two fixes or more; does id= name the column of the tracks?"
-        )
+        raise ValueError("no track has two fixes or more; does id= name the column of the tracks?")
     if len(kept) < len(tracks):
         notes.append(f"{len(tracks) - len(kept)} tracks of a single fix are left out")
     return kept

@@ -88,7 +88,7 @@ def is_track_table(frame: pd.DataFrame, options: ReadOptions) -> bool:
     frame = frame.set_axis(frame.columns.map(str), axis=1)
     if not frame.columns.is_unique:
         return False
-    table = _split_points(frame, options, "", [])
+    table = _split_points(frame, options, [])
     places = _find_places(table, options)
     if places is None or {places.x, places.y} & {*(options.values or ())}:
         return False
@@ -118,19 +118,19 @@ def from_fixes(
     """
     lines = list(notes)
     frame, options = tidy(frame, options, lines)
-    frame = _split_points(frame, options, source, lines)
+    frame = _split_points(frame, options, lines)
     if list(frame.columns) == ["0", "1", "2", "3"] and not options.given("id", "time"):
         options = replace(options, id="1", time="0")
         lines.append("four columns without names are time, id, x and y")
-    roles = _find_roles(frame, options, source, lines)
+    roles = _find_roles(frame, options, lines)
     if "z" in (options.features or ()):
-        frame = frame.assign(z=frame[_find_height(frame, source)])
+        frame = frame.assign(z=frame[_find_height(frame)])
         roles = replace(roles, values=["z", *(name for name in roles.values if name != "z")])
-    tracks = _tracks(frame, roles, options.time_unit, source, lines)
+    tracks = _tracks(frame, roles, options.time_unit, lines)
     return featurize(tracks, roles.values, options, source, lines)
 
 
-def _find_roles(frame: pd.DataFrame, options: ReadOptions, source: str, notes: list[str]) -> Roles:
+def _find_roles(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> Roles:
     """Decide what each column is for; what `options` leave open is inferred and noted."""
     time = _find_time(frame, options)
     track = _find_track(frame, options)
@@ -145,7 +145,7 @@ def _find_roles(frame: pd.DataFrame, options: ReadOptions, source: str, notes: l
     if places is None:
         if len(values) < 2:
             raise ValueError(
-                f"{source}: expected columns of places, lon and lat or x and y, got "
+                f"expected columns of places, lon and lat or x and y, got "
                 f"{listed(frame.columns)}; name two with values=A,B"
             )
         places = Places(values.pop(0), values.pop(0), degrees=False)
@@ -201,13 +201,13 @@ def _track_like(frame: pd.DataFrame, time: str | None) -> list[str]:
     return find_ids(frame, time) or [name for name in frame.columns if OWNERS.fullmatch(name)]
 
 
-def _find_height(frame: pd.DataFrame, source: str) -> str:
+def _find_height(frame: pd.DataFrame) -> str:
     names = {name.lower(): name for name in frame.columns}
     for height in HEIGHTS:
         if height in names:
             return names[height]
     raise ValueError(
-        f"{source}: the feature z needs a column of heights ({', '.join(HEIGHTS)}), got "
+        f"the feature z needs a column of heights ({', '.join(HEIGHTS)}), got "
         f"{listed(frame.columns)}"
     )
 
@@ -237,9 +237,7 @@ def _by_prefix(pattern: re.Pattern[str], names: list[str]) -> dict[str, str]:
     return {match[1] or "": match[0] for match in map(pattern.fullmatch, names) if match}
 
 
-def _split_points(
-    frame: pd.DataFrame, options: ReadOptions, source: str, notes: list[str]
-) -> pd.DataFrame:
+def _split_points(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> pd.DataFrame:
     """A table with a column of points such as "1.5 2.5" or "POINT (1.5 2.5)" split in two.
 
     The new columns are lon and lat if the name of the column starts so, else x and y. A table that
@@ -256,7 +254,7 @@ def _split_points(
         wrong = texts[filled & ~points]
         if len(wrong):
             raise ValueError(
-                f"{source}: expected two numbers in each field of column {name!r}, got "
+                f"expected two numbers in each field of column {name!r}, got "
                 f"{wrong.iloc[0]!r} ({len(wrong)} such rows)"
             )
         first, second = AXES.get(name.lower()[:3], ("x", "y"))
@@ -266,13 +264,11 @@ def _split_points(
     return frame
 
 
-def _tracks(
-    frame: pd.DataFrame, roles: Roles, unit: float | None, source: str, notes: list[str]
-) -> list[Track]:
+def _tracks(frame: pd.DataFrame, roles: Roles, unit: float | None, notes: list[str]) -> list[Track]:
     """The fixes of each track in time order, without those that lack a place or repeat a time."""
     import pandas as pd
 
-    frame, places = _complete_fixes(frame, roles, source, notes)
+    frame, places = _complete_fixes(frame, roles, notes)
     ids = ["track"] * len(frame)
     if roles.id is not None:
         ids = as_texts(frame, roles.id, "id")
@@ -283,7 +279,7 @@ def _tracks(
     order = np.argsort(codes, kind="stable")
     times = None
     if roles.time is not None:
-        times = _read_times(frame[roles.time], unit, source, notes)
+        times = _read_times(frame[roles.time], unit, notes)
         order = _time_order(times, codes, notes)
     values = as_matrix(frame, roles.values)
     tracks = []
@@ -303,12 +299,12 @@ def _tracks(
 
 
 def _complete_fixes(
-    frame: pd.DataFrame, roles: Roles, source: str, notes: list[str]
+    frame: pd.DataFrame, roles: Roles, notes: list[str]
 ) -> tuple[pd.DataFrame, Floats]:
     """The rows with a place and a time, and their places ``(n, 2)``."""
     x, y, degrees = roles.places
     places = as_matrix(frame, [x, y])
-    _check_places(places, roles.places, source)
+    _check_places(places, roles.places)
     if degrees:
         places[:, 0] = (places[:, 0] + 180) % 360 - 180
     missing = {"place": np.isnan(places).any(axis=1)}
@@ -319,11 +315,11 @@ def _complete_fixes(
             notes.append(f"{rows.sum()} fixes without a {what} are left out")
     complete = ~np.any(list(missing.values()), axis=0)
     if not complete.any():
-        raise ValueError(f"{source}: no row has a {' and a '.join(missing)}")
+        raise ValueError(f"no row has a {' and a '.join(missing)}")
     return frame.loc[complete], places[complete]
 
 
-def _check_places(places: Floats, columns: Places, source: str) -> None:
+def _check_places(places: Floats, columns: Places) -> None:
     limits = [("number of meters", -FARTHEST, FARTHEST)] * 2
     hint = "leave the field empty where it is missing"
     if columns.degrees:
@@ -335,25 +331,22 @@ def _check_places(places: Floats, columns: Places, source: str) -> None:
         wrong = np.flatnonzero((numbers < low) | (numbers > high))
         if wrong.size:
             raise ValueError(
-                f"{source}: expected a {what} from {low:g} to {high:g} in column {column!r}, got "
+                f"expected a {what} from {low:g} to {high:g} in column {column!r}, got "
                 f"{numbers[wrong[0]]:g} in data row {wrong[0] + 1} ({wrong.size} such rows); {hint}"
             )
 
 
-def _read_times(
-    column: pd.Series[Any], unit: float | None, source: str, notes: list[str]
-) -> npt.NDArray[Any]:
+def _read_times(column: pd.Series[Any], unit: float | None, notes: list[str]) -> npt.NDArray[Any]:
     """Times as datetime64 or seconds; large numbers count ms, us or ns from 1970."""
     times = read_times(column, notes)
     if times.dtype.kind == "M":
         if unit is not None:
             raise ValueError(
-                f"{source}: column {column.name!r} holds dates, which need no time_unit=; leave it "
-                "out"
+                f"column {column.name!r} holds dates, which need no time_unit=; leave it out"
             )
         return times
     if not np.isfinite(times).all():
-        raise ValueError(f"{source}: column {column.name!r} holds infinite times; leave them empty")
+        raise ValueError(f"column {column.name!r} holds infinite times; leave them empty")
     if unit is not None:
         notes.append(f"numbers in {column.name!r} count {unit:g} seconds each")
         return times * unit

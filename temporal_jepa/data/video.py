@@ -139,9 +139,7 @@ def crop_region(region: str | None) -> Region | str:
     return width, height, left, top
 
 
-def from_frames(
-    array: npt.NDArray[Any], layout: str | None, source: str
-) -> tuple[npt.NDArray[Any], list[str]]:
+def from_frames(array: npt.NDArray[Any], layout: str | None) -> tuple[npt.NDArray[Any], list[str]]:
     """Turn an array of frames into clips ``(n, frames, rows, columns, channels)``, with notes.
 
     uint8 and numbers in 0..1 stay as they are; numbers in 0..255 become uint8. A scene
@@ -152,14 +150,13 @@ def from_frames(
             `AGENTS`, one video ``(frames, rows, columns, channels)`` if the last has 1, 3 or 4, and
             a scene otherwise. Three are one gray video.
         layout: "video" or "scene" to settle which, or None.
-        source: for messages.
     """
     if layout is None:
         agents = array.ndim == 4 and array.dtype != np.uint8 and array.shape[3] <= AGENTS
         layout = "scene" if agents else "video"
     axes, allowed = ARRAYS[layout]
     if array.ndim not in allowed:
-        raise ValueError(f"{source}: expected {axes}, got an array of shape {array.shape}")
+        raise ValueError(f"expected {axes}, got an array of shape {array.shape}")
     if layout == "scene":
         note = f"array {array.shape}: {axes} (layout=video if these are frames)"
         return array.astype(np.float32, copy=False), [note]
@@ -235,7 +232,7 @@ def find_videos(path: Path) -> list[VideoSource]:
     folders = {place.relative_to(path).parent for place in groups}
     if {len(folder.parts) for folder in folders} not in ({0}, {1}):
         raise ValueError(
-            f"{path}: expected videos in this folder, or all of them in inner folders that are "
+            f"expected videos in this folder, or all of them in inner folders that are "
             f"labels, got some in {listed(sorted(map(str, folders)))}"
         )
     return sources
@@ -251,7 +248,7 @@ def _refuse_others(files: list[Path], suffixes: tuple[str, ...], folder: Path) -
     others = [file.relative_to(folder) for file in files if not _is(suffixes, file)]
     if others:
         raise ValueError(
-            f"{folder}: expected only files of one kind ({' '.join(suffixes)}), but found "
+            f"expected only files of one kind ({' '.join(suffixes)}), but found "
             f"{listed(others)}; move them away"
         )
 
