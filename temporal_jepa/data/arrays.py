@@ -201,7 +201,7 @@ def from_array(
     if not isinstance(array, (list, tuple)):
         array = np.asanyarray(array)
         if array.size and (array.ndim > 3 or layout in ("scene", "video")):
-            array, more = from_frames(array, layout, source)
+            array, more = from_frames(array, layout)
             lines += more
         elif array.size and _is_one_series(array, layout, y is not None):
             lines.append(

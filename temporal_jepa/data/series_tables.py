@@ -47,7 +47,7 @@ class MissingColumnError(ValueError):
 
 
 @dataclass
-class _Roles:
+class Roles:
     """The columns of id, time and label, and all columns that hold no values (`reserved`)."""
 
     id: str | None
@@ -69,7 +69,7 @@ def from_frame(
     """
     lines = list(notes)
     frame, options = tidy(frame, options, lines)
-    roles = _roles(frame, options)
+    roles = find_roles(frame, options)
     layout = options.layout or _layout(frame, options, roles)
     if layout == "wide":
         return _wide(frame, options, roles, source, lines)
@@ -178,7 +178,7 @@ def _check_columns(frame: pd.DataFrame, options: ReadOptions) -> None:
             )
 
 
-def _roles(frame: pd.DataFrame, options: ReadOptions) -> _Roles:
+def find_roles(frame: pd.DataFrame, options: ReadOptions) -> Roles:
     """The part of each column. An option that is "" reserves the column that would be inferred."""
     names = list(frame.columns)
     likely_time = find_time(frame)
@@ -196,10 +196,10 @@ def _roles(frame: pd.DataFrame, options: ReadOptions) -> _Roles:
         reserved.add(likely_time)
     if options.label == "":
         reserved.add(likely_label)
-    return _Roles(ident, time, label, reserved)
+    return Roles(ident, time, label, reserved)
 
 
-def _layout(frame: pd.DataFrame, options: ReadOptions, roles: _Roles) -> str:
+def _layout(frame: pd.DataFrame, options: ReadOptions, roles: Roles) -> str:
     """Long when an id repeats, wide when most columns of numbers are numbered, else recording."""
     if roles.id is not None and frame[roles.id].duplicated().any():
         return "long"
@@ -224,7 +224,7 @@ def _is_wide(frame: pd.DataFrame, options: ReadOptions, steps: dict[str, list[st
     return not is_recording(*frame.shape)
 
 
-def _candidates(frame: pd.DataFrame, options: ReadOptions, roles: _Roles) -> list[str]:
+def _candidates(frame: pd.DataFrame, options: ReadOptions, roles: Roles) -> list[str]:
     """The columns that may hold values: those that `options` name, else all but the reserved."""
     if options.values:
         return list(options.values)
@@ -350,7 +350,7 @@ def as_matrix(frame: pd.DataFrame, names: list[str]) -> Array:
 
 
 def _wide(
-    frame: pd.DataFrame, options: ReadOptions, roles: _Roles, source: str, notes: list[str]
+    frame: pd.DataFrame, options: ReadOptions, roles: Roles, source: str, notes: list[str]
 ) -> Sequences:
     """A series from each row."""
     if roles.id is not None and not options.id and frame[roles.id].duplicated().any():
@@ -380,7 +380,7 @@ def _wide(
 
 
 def _long(
-    frame: pd.DataFrame, options: ReadOptions, roles: _Roles, source: str, notes: list[str]
+    frame: pd.DataFrame, options: ReadOptions, roles: Roles, source: str, notes: list[str]
 ) -> Sequences:
     """Rows to series by id, in the order in which the ids first appear, each sorted by time."""
     values = _candidates(frame, options, roles)
@@ -423,7 +423,7 @@ def _long(
     )
 
 
-def _settle_label(frame: pd.DataFrame, roles: _Roles, values: list[str], notes: list[str]) -> None:
+def _settle_label(frame: pd.DataFrame, roles: Roles, values: list[str], notes: list[str]) -> None:
     """A label that was inferred and changes in time is a channel if it is named so (target, y).
 
     Others that change along a recording are left out.
@@ -443,7 +443,7 @@ def _settle_label(frame: pd.DataFrame, roles: _Roles, values: list[str], notes: 
 
 def _explain(
     frame: pd.DataFrame,
-    roles: _Roles,
+    roles: Roles,
     channels: list[str],
     values: list[str],
     notes: list[str],

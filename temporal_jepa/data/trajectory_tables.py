@@ -17,13 +17,12 @@ import numpy.typing as npt
 from ..config import ReadOptions
 from .sequences import Sequences, listed
 from .series_tables import (
+    Roles,
     as_matrix,
-    as_texts,
-    find_ids,
-    find_label,
-    find_time,
+    find_roles,
     numeric_only,
     read_times,
+    series_codes,
     series_labels,
     tidy,
 )
@@ -59,7 +58,7 @@ class Places(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Roles:
+class FixColumns:
     """What each column of a table of fixes is for.
 
     Attributes:
@@ -85,19 +84,17 @@ def is_track_table(frame: pd.DataFrame, options: ReadOptions) -> bool:
     """
     if options.layout is not None:
         return options.layout in ("tracks", "scene")
-    frame = frame.set_axis(frame.columns.map(str), axis=1)
-    if not frame.columns.is_unique:
-        return False
+    frame, options = tidy(frame, options, [])
     table = _split_points(frame, options, [])
     places = _find_places(table, options)
     if places is None or {places.x, places.y} & {*(options.values or ())}:
         return False
     if not places.degrees and table is frame:
         return bool(options.given(*MOVEMENT_OPTIONS))
-    track = _find_track(table, options)
-    if track is None and _find_time(table, options) is None and table.shape[1] > 2:
+    roles = _find_track_roles(table, options, [])
+    if roles.id is None and roles.time is None and table.shape[1] > 2:
         return False
-    n_tracks = 1 if track is None else table[track].nunique()
+    n_tracks = 1 if roles.id is None else table[roles.id].nunique()
     return len(table[[places.x, places.y]].drop_duplicates()) > n_tracks
 
 
@@ -122,83 +119,64 @@ def from_fixes(
     if list(frame.columns) == ["0", "1", "2", "3"] and not options.given("id", "time"):
         options = replace(options, id="1", time="0")
         lines.append("four columns without names are time, id, x and y")
-    roles = _find_roles(frame, options, lines)
+    columns = _find_columns(frame, options, lines)
     if "z" in (options.features or ()):
         frame = frame.assign(z=frame[_find_height(frame)])
-        roles = replace(roles, values=["z", *(name for name in roles.values if name != "z")])
-    tracks = _tracks(frame, roles, options.time_unit, lines)
-    return featurize(tracks, roles.values, options, source, lines)
+        columns = replace(columns, values=["z", *(n for n in columns.values if n != "z")])
+    tracks = _tracks(frame, columns, options.time_unit, lines)
+    return featurize(tracks, columns.values, options, source, lines)
 
 
-def _find_roles(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> Roles:
+def _find_columns(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> FixColumns:
     """Decide what each column is for; what `options` leave open is inferred and noted."""
-    time = _find_time(frame, options)
-    track = _find_track(frame, options)
-    label = _find_label(frame, options, time, notes)
+    roles = _find_track_roles(frame, options, notes)
     places = _find_places(frame, options)
     values = list(filter(None, options.values or ()))
     if options.values is None:
-        spent = {track, time, label, find_time(frame), *_track_like(frame, time)}
-        spent |= {*(places or ()), *(options.features or ())}
+        spent = {*roles.reserved, *(places or ()), *(options.features or ())}
         rest = [n for n in frame.columns if n not in spent and n.lower() not in NOT_MEASURED]
         values = numeric_only(frame, rest)
     if places is None:
         if len(values) < 2:
             raise ValueError(
-                f"expected columns of places, lon and lat or x and y, got "
+                "expected columns of places, lon and lat or x and y, got "
                 f"{listed(frame.columns)}; name two with values=A,B"
             )
         places = Places(values.pop(0), values.pop(0), degrees=False)
-    roles = Roles(places, track, time, label, values)
-    _note_roles(roles, list(frame.columns), options.layout or "tracks", notes)
-    return roles
+    columns = FixColumns(places, roles.id, roles.time, roles.label, values)
+    _note_columns(columns, list(frame.columns), options, notes)
+    return columns
 
 
-def _note_roles(roles: Roles, names: list[str], layout: str, notes: list[str]) -> None:
-    x, y, degrees = roles.places
+def _note_columns(
+    columns: FixColumns, names: list[str], options: ReadOptions, notes: list[str]
+) -> None:
+    x, y, degrees = columns.places
+    layout = "scene" if options.layout == "scene" else "tracks"
     what = "longitude and latitude in degrees" if degrees else "x and y in meters"
-    owner = f"{roles.id!r} names the track" if roles.id else "one track"
-    clock = f", {roles.time!r} is the time" if roles.time else ""
+    owner = f"{columns.id!r} names the track" if columns.id else "one track"
+    clock = f", {columns.time!r} is the time" if columns.time else ""
     notes.append(f"layout {layout}: {what} are the columns {x!r} and {y!r}, {owner}{clock}")
-    used = (x, y, roles.id, roles.time, roles.label, *roles.values)
+    used = (x, y, columns.id, columns.time, columns.label, *columns.values)
     unused = [name for name in names if name not in used]
     if unused:
         notes.append(f"columns left out: {listed(unused)}")
 
 
-def _find_time(frame: pd.DataFrame, options: ReadOptions) -> str | None:
-    """The column of times, unless it is empty."""
-    time = find_time(frame) if options.time is None else options.time
-    if not time or (time in frame and frame[time].isna().all()):
-        return None
-    return time
-
-
-def _find_label(
-    frame: pd.DataFrame, options: ReadOptions, time: str | None, notes: list[str]
-) -> str | None:
-    if options.label is not None:
-        return options.label or None
-    label = find_label(list(frame.columns), time)
-    if label is not None and frame[label].isna().any():
-        notes.append(f"column {label!r} is not filled in every row, so it is not the label")
-        return None
-    return label
-
-
-def _find_track(frame: pd.DataFrame, options: ReadOptions) -> str | None:
-    """The column that names the track; an id that never repeats counts the rows."""
-    if options.id is not None:
-        return options.id if options.id in frame else None
-    for name in _track_like(frame, _find_time(frame, options)):
-        if frame[name].duplicated().any():
-            return name
-    return None
-
-
-def _track_like(frame: pd.DataFrame, time: str | None) -> list[str]:
-    """Columns named like ids, else like what moves."""
-    return find_ids(frame, time) or [name for name in frame.columns if OWNERS.fullmatch(name)]
+def _find_track_roles(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> Roles:
+    """The columns of id, time and label, as far as they fit a table of fixes."""
+    roles = find_roles(frame, options)
+    if roles.time is not None and frame[roles.time].isna().all():
+        roles.time = None
+    if options.label is None and roles.label is not None and frame[roles.label].isna().any():
+        notes.append(f"column {roles.label!r} is not filled in every row, so it is not the label")
+        roles.label = None
+    owners = [roles.id] if roles.id else [n for n in frame.columns if OWNERS.fullmatch(n)]
+    roles.reserved.update(owners)
+    if options.id is None:  # an id that never repeats counts the rows
+        repeating = (name for name in owners if frame[name].duplicated().any())
+        roles.id = next(repeating, None)
+    return roles
 
 
 def _find_height(frame: pd.DataFrame) -> str:
@@ -264,24 +242,21 @@ def _split_points(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -
     return frame
 
 
-def _tracks(frame: pd.DataFrame, roles: Roles, unit: float | None, notes: list[str]) -> list[Track]:
+def _tracks(
+    frame: pd.DataFrame, columns: FixColumns, unit: float | None, notes: list[str]
+) -> list[Track]:
     """The fixes of each track in time order, without those that lack a place or repeat a time."""
-    import pandas as pd
-
-    frame, places = _complete_fixes(frame, roles, notes)
-    ids = ["track"] * len(frame)
-    if roles.id is not None:
-        ids = as_texts(frame, roles.id, "id")
-    codes, names = pd.factorize(np.array(ids, dtype=object))
+    frame, places = _complete_fixes(frame, columns, notes)
+    codes, names = series_codes(frame, columns.id, "track")
     labels = [None] * len(names)
-    if roles.label is not None:
-        labels = series_labels(frame, codes, list(names), roles.label).tolist()
+    if columns.label is not None:
+        labels = series_labels(frame, codes, names, columns.label).tolist()
     order = np.argsort(codes, kind="stable")
     times = None
-    if roles.time is not None:
-        times = _read_times(frame[roles.time], unit, notes)
+    if columns.time is not None:
+        times = _read_times(frame[columns.time], unit, notes)
         order = _time_order(times, codes, notes)
-    values = as_matrix(frame, roles.values)
+    values = as_matrix(frame, columns.values)
     tracks = []
     for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
         code = codes[rows[0]]
@@ -292,24 +267,24 @@ def _tracks(frame: pd.DataFrame, roles: Roles, unit: float | None, notes: list[s
             places=places[rows],
             values=values[rows],
             timed=times is not None,
-            degrees=roles.places.degrees,
+            degrees=columns.places.degrees,
         )
         tracks.append(track)
     return tracks
 
 
 def _complete_fixes(
-    frame: pd.DataFrame, roles: Roles, notes: list[str]
+    frame: pd.DataFrame, columns: FixColumns, notes: list[str]
 ) -> tuple[pd.DataFrame, Floats]:
     """The rows with a place and a time, and their places ``(n, 2)``."""
-    x, y, degrees = roles.places
+    x, y, degrees = columns.places
     places = as_matrix(frame, [x, y])
-    _check_places(places, roles.places)
+    _check_places(places, columns.places)
     if degrees:
         places[:, 0] = (places[:, 0] + 180) % 360 - 180
     missing = {"place": np.isnan(places).any(axis=1)}
-    if roles.time is not None:
-        missing["time"] = frame[roles.time].isna().to_numpy()
+    if columns.time is not None:
+        missing["time"] = frame[columns.time].isna().to_numpy()
     for what, rows in missing.items():
         if rows.any():
             notes.append(f"{rows.sum()} fixes without a {what} are left out")
