@@ -1,138 +1,211 @@
-"""The verb `surprise`: a table with the score of every timestep, and a page that draws the most surprising moments."""
+"""`temporal-jepa detect`: score every timestep of long series, and draw the highest anomalies."""
 
-import argparse
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
+from ..config import ReadOptions
+from ..files import folder_of, read_config, write_atomically
+from .console import command, show_facts
+from .options import as_words
+from .reading import read_as_trained, training_file
+from .writing import check_output, output_path, write_table
 
-from ..config import flags
-from ..data import Sequences, read
-from ..data.sequences import listed
-from ..estimators.anomaly import AnomalyDetector, peaks
-from ..files import read_config, write_atomically
-from ..report.pages import anomaly_page, describe_timestep
-from .commands import read_as_trained
-from .console import check_out, command, facts
-from .main import READING
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
 
-Array = npt.NDArray[Any]
+    from ..data import Sequences
+
+    Scores = list[npt.NDArray[np.float32]]
 
 
-def surprise(options: argparse.Namespace) -> None:
-    """Score each timestep of each series, write the table and the page, and say where to look."""
-    local = Path(options.run).is_dir()
-    out = Path(options.out or (Path(options.run) if local else Path()) / "surprise.csv")
-    page = out.with_suffix(".html")
-    check_out(out, options.overwrite, (".csv", ".parquet"))
-    check_out(page, options.overwrite)
-    run = _uncut(read_config(Path(options.run))) if local else {}
-    if frame := run.get("model", {}).get("frame"):
-        what = "scenes of agents" if frame[0] == 1 else "films"
-        raise ValueError(
-            f"{options.run} was trained on {what}, and surprise scores the timesteps of series and tracks"
-        )
-    series = read_as_trained(
-        options.data, argparse.Namespace(**{**vars(options), "window": None, "stride": None}), run
-    )
-    known, how = _known(series, options.clean, run)
-    detector = AnomalyDetector(options.run, options.window, options.quantile, options.device)
-    detector.fit(known)
-    scores: list[Array] = [*detector.score_each(series)]
+def detect(
+    run: str,
+    data: str,
+    *,
+    out: str | None = None,
+    normal_prefix: str | None = None,
+    window: int | None = None,
+    quantile: float = 0.99,
+    overwrite: bool = False,
+    device: str = "cpu",
+    reading: ReadOptions,
+) -> None:
+    """Score every timestep of long series for anomalies.
+
+    Examples:
+        temporal-jepa detect runs/a new.csv
+        temporal-jepa detect series-small recording.csv --normal-prefix 0.2 --out scores.csv
+
+    Args:
+        run: run folder, series-small, or a model on the Hugging Face hub.
+        data: file or folder of long sequences.
+        out: .csv or .parquet; an HTML page is written beside it (default: RUN/anomalies.csv).
+        normal_prefix: the start of each series that is known to be normal: timesteps, or a share
+            such as 0.2 (default: the run's own data is the reference).
+        window: timesteps compared at a time (default: as in training, fewer for short series).
+        quantile: share of the reference that scores below 1; anomalies score above 1.
+        overwrite: replace the files.
+        device: where to compute.
+        reading: how the data is read (default: as the run's own data was read)
+    """
+    from ..data.sequences import Sequences, listed
+    from ..estimators.anomaly import AnomalyDetector, peaks
+
+    path = output_path(out, run, "anomalies.csv", overwrite, (".csv", ".parquet"))
+    page = path.with_suffix(".html")
+    check_output(page, overwrite)
+    config = _without_windows(read_config(folder_of(run)))
+    frame = config["model"].get("frame")
+    if frame:
+        what = "scenes of agents" if frame[0] == 1 else "videos"
+        raise ValueError(f"{run} was trained on {what}; detect scores series and trajectories")
+    series = read_as_trained(data, reading, config)
+    if normal_prefix is not None:
+        starts = [x[: _prefix_length(normal_prefix, len(x))] for x in series.values]
+        reference = Sequences(starts, source=series.source)
+        about = f"the start of each series, {normal_prefix}"
+    else:
+        advice = f"state with --normal-prefix how much of {data} is normal"
+        file = training_file(run, config, advice)
+        reference = read_as_trained(file, ReadOptions(), config)
+        about = f"the training data, {Path(file).name}"
+    detector = AnomalyDetector(run, window, quantile, device)
+    scores = [*detector.fit(reference).score_each(series)]
     top = peaks(scores, detector.window_)
-    write_atomically(out, _table(out, series, scores))
-    again = command("surprise", options.run, options.data, *_flags(options))
-    content = anomaly_page(
+    write_table(path, _table(series, scores))
+    options = {"out": out, "normal_prefix": normal_prefix, "quantile": quantile}
+    options |= {**vars(reading), "window": window}
+    html = write_page(
         series,
         scores,
         top,
+        known=about,
         window=detector.window_,
-        quantile=options.quantile,
-        reference=how,
-        command=again,
+        quantile=quantile,
+        again=command("detect", run, data, *as_words(options)),
     )
-    write_atomically(page, content)
-    count = sum(int((s > 1).sum()) for s in scores)
-    facts(
+    write_atomically(page, html)
+    count = sum(int((score > 1).sum()) for score in scores)
+    total = sum(map(len, scores))
+    show_facts(
         [
-            ("known", how),
+            ("reference", about),
             ("window", f"{detector.window_} timesteps"),
-            ("alarms", f"{count} of {sum(map(len, scores))} timesteps, scores above 1"),
-            ("table", out),
+            ("anomalies", f"{count} of {total} timesteps score above 1"),
+            ("table", path),
             ("page", page),
-            (
-                "look first at",
-                listed(describe_timestep(series, i, peak) for i, peak, *_ in top[:3]),
-            ),
+            ("highest", listed(_where(series, i, step) for i, step, *_ in top[:3])),
         ]
     )
 
 
-def _uncut(run: Mapping[str, Any]) -> dict[str, Any]:
-    """What config.json says, without the windows into which the run's data was cut."""
-    data = run.get("data", {})
-    whole = {
-        name: value
-        for name, value in data.get("options", {}).items()
-        if name not in ("window", "stride")
-    }
-    return {**run, "data": {**data, "options": whole}}
+def _without_windows(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config.json of a run, without the windows into which its data was cut."""
+    data = dict(config.get("data", {}))
+    options = dict(data.get("options", {}))
+    options.pop("window", None)
+    options.pop("stride", None)
+    return {**config, "data": {**data, "options": options}}
 
 
-def _known(series: Sequences, clean: str | None, run: Mapping[str, Any]) -> tuple[Sequences, str]:
-    """What the scores are measured against: the first part of each series, or the data of the run."""
-    if clean is not None:
-        share = clean.endswith("%") or "." in clean
-        try:
-            wanted = float(clean.rstrip("%")) / (100 if clean.endswith("%") else 1)
-        except ValueError:
-            wanted = -1.0
-        if not (0 < wanted <= 1 if share else wanted >= 1 and wanted == int(wanted)):
-            raise ValueError(
-                f"--clean {clean}: expected a number of timesteps, or a share such as 0.2 or 20%"
-            )
-        first = [round(wanted * len(x)) if share else int(wanted) for x in series.values]
-        known = Sequences(
-            [x[: max(n, 1)] for x, n in zip(series.values, first, strict=True)],
-            source=series.source,
-        )
-        return known, f"the first {clean if share else f'{clean} timesteps'} of each series"
-    data = run.get("data", {})
-    if "path" not in data:
+def _prefix_length(prefix: str, length: int) -> int:
+    """Timesteps of a normal start: a number of timesteps, or a share such as 0.2 or 20%."""
+    if re.fullmatch(r"[1-9]\d*", prefix):
+        return int(prefix)
+    share = 0.0
+    if re.fullmatch(r"\d+(\.\d*)?%", prefix):
+        share = float(prefix.removesuffix("%")) / 100
+    elif re.fullmatch(r"\d*\.\d+", prefix):
+        share = float(prefix)
+    if not 0 < share <= 1:
         raise ValueError(
-            f"the run does not say what it was trained on; say with --clean how much of {series.source} "
-            "is known to be normal"
+            f"--normal-prefix {prefix}: expected a number of timesteps, or a share such as 0.2"
         )
-    known = read(data["path"], **data["options"])
-    return known, f"what the run was trained on, {Path(data['path']).name}"
+    return max(round(share * length), 1)
 
 
-def _table(path: Path, series: Sequences, scores: list[Array]) -> bytes:
-    """A row a timestep: id, timestep, time if there is one, score, alarm."""
-    columns: dict[str, Any] = {"id": np.repeat(np.array(series.ids), series.lengths)}
-    columns["timestep"] = np.concatenate([np.arange(n) for n in series.lengths])
-    columns |= {} if series.times is None else {"time": np.concatenate(series.times)}
+def _where(series: "Sequences", i: int, step: int) -> str:
+    """A timestep in words: with the series if there are several, with the time if it is known."""
+    from ..data.sequences import moment
+
+    text = str(step)
+    if series.times is not None:
+        text += f" ({moment(series.times[i][step])})"
+    return text if len(series) == 1 else f"{series.ids[i]}: {text}"
+
+
+def _table(series: "Sequences", scores: "Scores") -> "pd.DataFrame":
+    """One row per timestep: id, timestep, time if it is known, score, anomaly."""
+    import numpy as np
+    import pandas as pd
+
+    columns: dict[str, Any] = {
+        "id": np.repeat(np.array(series.ids), series.lengths),
+        "timestep": np.concatenate([np.arange(length) for length in series.lengths]),
+    }
+    if series.times is not None:
+        columns["time"] = np.concatenate(series.times)
     score = np.concatenate(scores)
-    frame = pd.DataFrame({**columns, "score": score, "alarm": score > 1})
-    return (
-        frame.to_csv(index=False).encode()
-        if path.suffix == ".csv"
-        else bytes(frame.to_parquet(index=False))
-    )
+    return pd.DataFrame({**columns, "score": score, "anomaly": score > 1})
 
 
-def _flags(options: argparse.Namespace) -> list[str]:
-    names = (
-        "out",
-        "window",
-        "clean",
-        "quantile",
-        *(name for name in READING if name != "window"),
-    )
-    return flags(
-        {name: getattr(options, name, None) for name in names},
-        {"quantile": 0.99},
+def write_page(
+    series: "Sequences",
+    scores: "Scores",
+    peaks: list[tuple[int, int, int, int]],
+    again: str,
+    **about: Any,
+) -> bytes:
+    """The page: the series with their scores, and the highest anomalies in detail."""
+    from ..report import svg as figures
+    from ..report.report import page
+
+    spans = [figures.runs(score > 1) for score in scores]
+    order = list(dict.fromkeys([i for i, *_ in peaks] + list(range(len(series)))))[:6]
+    whole = [
+        {
+            "id": series.ids[i],
+            "svg": figures.scored(
+                f"whole{i}", series.values[i][:, :3], scores[i], spans[i], wide=True
+            ),
+        }
+        for i in order
+    ]
+    near = []
+    for place, (i, peak, start, end) in enumerate(peaks):
+        margin = 2 * about["window"]
+        first = max(0, start - margin)
+        last = min(len(scores[i]), end + margin)
+        x = series.values[i][first:last, :3]
+        svg = figures.scored(f"near{place}", x, scores[i][first:last], spans[i], first)
+        near.append(
+            {
+                "where": _where(series, i, peak),
+                "score": f"{scores[i][peak]:.1f}",
+                "svg": svg,
+                "span": f"{start} to {end - 1}" if end > start + 1 else str(start),
+            }
+        )
+    return page(
+        "surprise.html",
+        source=Path(series.source).name,
+        n=len(series),
+        total=sum(map(len, scores)),
+        alarms=sum(int((s > 1).sum()) for s in scores),
+        whole=whole,
+        near=near,
+        regions=sum(map(len, spans)),
+        drawn={
+            "shown": figures.legend(series.channels[:3]),
+            "total": series.n_channels,
+            "map": False,
+            "film": False,
+        },
+        again=again,
+        method="distance",
+        **about,
     )

@@ -1,86 +1,122 @@
-"""`temporal-jepa nearest`: which sequences does the encoder find most like this one?"""
+"""`temporal-jepa nearest`: the sequences whose embeddings are closest to those of a query."""
 
-import argparse
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from .. import checkpoint
-from ..data import Sequences
-from ..data.sequences import listed
-from ..embed import embed_sequences
-from ..evaluation.neighbors import Index
+from ..config import Pool, ReadOptions
 from ..files import folder_of, read_config, write_atomically
-from ..report.pages import neighbors_page
-from .commands import read_as_trained
-from .console import check_out, say, show
+from .console import say, show_table
+from .reading import read_as_trained, training_file
+from .writing import check_output
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from ..data import Sequences
 
 SHOWN = 12  # queries in the table and on the page
 
 
-def nearest(options: argparse.Namespace) -> None:
-    """Print the nearest sequences of each query, and draw them if asked."""
-    out = Path(options.out) if options.out else None
+def nearest(
+    run: str,
+    query: str,
+    *,
+    among: str | None = None,
+    k: int = 5,
+    out: str | None = None,
+    overwrite: bool = False,
+    pool: Pool = "all",
+    reading: ReadOptions,
+) -> None:
+    """Find the sequences with the most similar embeddings.
+
+    Examples:
+        temporal-jepa nearest runs/a new.csv
+        temporal-jepa nearest runs/a 17 --k 10 --out nearest.html
+
+    Args:
+        run: run folder, series-small, or a model on the Hugging Face hub.
+        query: file of sequences, or the name of one of the searched sequences.
+        among: sequences to search (default: the run's own data).
+        k: number of neighbors.
+        out: HTML page to write, with drawings of the neighbors.
+        overwrite: replace the page.
+        pool: mean of the tokens; "all": mean, std and max of every layer; quantiles of all layers.
+        reading: how the data is read (default: as the run's own data was read)
+    """
+    from ..checkpoint import from_pretrained
+    from ..embed import embed_sequences
+    from ..evaluation.neighbors import Index
+
     if out is not None:
-        check_out(out, options.overwrite, (".html",))
-    model = checkpoint.from_pretrained(options.run)
-    config = read_config(folder_of(options.run))
-    trained_on = config.get("data", {}).get("path") if Path(options.run).is_dir() else None
-    file = options.among or trained_on
-    if file is None:
-        raise ValueError(
-            f"{options.run} does not say what it was trained on; name sequences to search with --among"
-        )
-    among = read_as_trained(file, options, config)
-    queries, own = _queries(file, among, options, config)
-    vectors = embed_sequences(model, among, options.pool)
-    asked = embed_sequences(model, queries, options.pool) if own is None else vectors[own]
-    near, distance = Index(vectors).nearest(asked, options.k, own)
-    rows = [
-        (
-            queries.ids[q] if k == 0 else "",
-            among.ids[i],
-            *(() if among.labels is None else (str(among.labels[i]),)),
-            f"{distance[q, k]:.2f}",
-        )
-        for q in range(min(len(queries), SHOWN))
-        for k, i in enumerate(near[q])
-    ]
-    header = ["query", "nearest", *(() if among.labels is None else ("label",)), "distance"]
-    show(f"nearest of {len(among)} sequences of {file}", header, rows)
+        check_output(Path(out), overwrite, (".html",))
+    model = from_pretrained(run)
+    config = read_config(folder_of(run))
+    file = among or training_file(run, config, "name sequences to search with --among")
+    searched = read_as_trained(file, reading, config)
+    queries, own = _queries(query, file, searched, reading, config)
+    vectors = embed_sequences(model, searched, pool)
+    query_vectors = embed_sequences(model, queries, pool) if own is None else vectors[own]
+    near, distance = Index(vectors).nearest(query_vectors, k, own)
+    shown = range(min(len(queries), SHOWN))
+    rows = []
+    for q in shown:
+        for rank, i in enumerate(near[q]):
+            row = [queries.ids[q] if rank == 0 else "", searched.ids[i]]
+            if searched.labels is not None:
+                row.append(str(searched.labels[i]))
+            rows.append((*row, f"{distance[q, rank]:.2f}"))
+    labels = [] if searched.labels is None else ["label"]
+    header = ["query", "nearest", *labels, "distance"]
+    show_table(f"nearest of {len(searched)} sequences of {file}", header, rows)
     if len(queries) > SHOWN:
         say(f"the first {SHOWN} of {len(queries)} queries")
     if out is not None:
-        few = np.arange(min(len(queries), SHOWN))
-        text = neighbors_page(
-            queries.select(few),
-            among,
-            near,
-            distance,
-            run=Path(options.run).resolve().name,
-            total=len(queries),
+        from ..report import plots
+        from ..report.report import page
+
+        gallery = [
+            plots.row(f"q{q}", queries.select([q]), searched.select(near[q]), distance[q])
+            for q in shown
+        ]
+        text = page(
+            "nearest.html",
+            rows=gallery,
+            asked=len(queries),
+            drawn=plots.legend(searched),
+            run=Path(run).resolve().name,
+            among=Path(file).name,
+            n=len(searched),
         )
-        write_atomically(out, text)
-        say(str(out))
+        write_atomically(Path(out), text)
+        say(out)
 
 
 def _queries(
-    file: str, among: Sequences, options: argparse.Namespace, config: dict[str, Any]
-) -> tuple[Sequences, npt.NDArray[np.int64] | None]:
-    """The sequences asked for: of a file, or one of those that are searched, by its name.
+    query: str,
+    file: str,
+    searched: "Sequences",
+    reading: ReadOptions,
+    config: Mapping[str, Any],
+) -> "tuple[Sequences, npt.NDArray[np.int64] | None]":
+    """The sequences of a file, or the searched one of that name.
 
-    Of those that are searched also where they stand, so that none is found as its own neighbour.
+    For searched sequences also their indices, so that none is found as its own neighbor.
     """
-    if Path(options.query).exists():
-        if Path(options.query).resolve() == Path(file).resolve():
-            return among, np.arange(len(among))
-        return read_as_trained(options.query, options, config), None
-    if options.query not in among.ids:
+    import numpy as np
+
+    from ..data.sequences import listed
+
+    if Path(query).exists():
+        if Path(query).resolve() == Path(file).resolve():
+            return searched, np.arange(len(searched))
+        return read_as_trained(query, reading, config), None
+    if query not in searched.ids:
         raise ValueError(
-            f"{options.query}: no such file, and no sequence of {file} has this name; they are called "
-            f"{listed(among.ids)}"
+            f"{query}: no such file, and no sequence of {file} has this name; "
+            f"its names are {listed(searched.ids)}"
         )
-    own = np.array([among.ids.index(options.query)])
-    return among.select(own), own
+    own = np.array([searched.ids.index(query)])
+    return searched.select(own), own

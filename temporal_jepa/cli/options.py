@@ -1,180 +1,278 @@
-"""Flags declared from dataclasses, and messages of the parser turned into one line for a person. No torch here."""
+"""Flags from signatures.
+
+A verb is a function: its parameters are its arguments and flags, its docstring is its help. A
+parameter named in `GROUPS` stands for the fields of a configuration, which become flags too.
+No torch and no pandas here, so that `--help` answers at once.
+"""
 
 import argparse
 import difflib
+import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
-from jsonargparse import ArgumentParser, DefaultHelpFormatter
+from ..config import (
+    RECIPE,
+    RENAMED_READ_OPTIONS,
+    VIDEO,
+    PretrainConfig,
+    ReadOptions,
+    TemporalJEPAConfig,
+)
+from ..files import CONFIG, read_config
 
-EXAMPLES = {
-    "data": "data.csv",
-    "out": "runs/a",
-    "init-from": "runs/a",
-    "train": "train.csv",
-    "test": "test.csv",
-    "id": "subject",
-    "time": "t",
-    "label": "activity",
-    "values": "x,y,z",
-    "steps": "500",
-    "lr": "0.002",
-    "resize": "64",
-    "region": "center",
-    "fps": "8",
+GROUPS: Mapping[str, type] = {
+    "reading": ReadOptions,
+    "training": PretrainConfig,
+    "model": TemporalJEPAConfig,
 }
+"""Parameter of a verb -> the configuration it stands for; "model" is a dict of the given fields."""
 
+FROM_DATA = ("input_dim", "frame", "resolutions")  # fields of the model that are no flags
+FITTED = ("seq_len", "patch_len", "patch_size")  # flags whose default depends on the data
+RENAMED = {**RENAMED_READ_OPTIONS, "clean": "normal_prefix"}  # old flag -> flag
 
-_NO: Mapping[str, str] = {}
+METAVARS = {
+    "data": "FILE",
+    "train": "FILE",
+    "test": "FILE",
+    "among": "FILE",
+    "config": "FILE",
+    "run": "RUN",
+    "init_from": "RUN",
+    "id": "COLUMN",
+    "time": "COLUMN",
+    "label": "COLUMN",
+    "values": "A,B,C",
+    "features": "A,B,C",
+}
+EXAMPLES = {"steps": 500, "lr": 0.002}
 
 
 class UsageError(Exception):
     """The command line itself is wrong: exit code 2."""
 
 
-class _Help(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the lines of the examples, and leaves out types (the metavar says them) and empty defaults."""
-
-    def _expand_help(self, action: argparse.Action) -> str:
-        text = re.sub(
-            r"\((?:required, )?type: .*?(?:, (default: .*))?\)$",
-            r"(\1)",
-            super()._expand_help(action),
-        )
-        return re.sub(r" *\((?:default: (?:null|False))?\)$", "", text)
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Raise, where argparse prints the usage and exits."""
+        hint = "" if ";" in message else f"; see {self.prog} --help"
+        raise UsageError(message.removeprefix("argument ") + hint)
 
 
-@dataclass(frozen=True)
-class Verb:
-    """A command: what its help says and how its arguments are declared. The function is found by name in `home`."""
+def parse(verb: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
+    """The arguments with which to call a verb.
 
-    home: str
-    usage: str
-    summary: str
-    examples: tuple[str, ...]
-    declare: Callable[["Form"], None]
+    Args:
+        verb: the function.
+        words: what follows the verb on the command line. Underscores in flags count as dashes.
 
+    Returns:
+        The values that were given, by parameter; each group of options as its configuration.
 
-class Form:
-    """The arguments of one verb, and what each of them expects, for messages."""
-
-    def __init__(self, name: str, verb: Verb):
-        lines = "\n".join(f"  temporal-jepa {line}" for line in verb.examples)
-        self.parser = ArgumentParser(
-            prog=f"temporal-jepa {name}",
-            usage=f"temporal-jepa {name} {verb.usage}",
-            exit_on_error=False,
-            description=f"{verb.summary}.\n\nexamples:\n{lines}\n",
-            formatter_class=_Help,
-        )
-        self.where: Any = self.parser
-        self.kinds: dict[str, tuple[Any, Any]] = {}
-        verb.declare(self)
-
-    def group(self, title: str) -> None:
-        """Arguments added from here on stand under this title."""
-        self.where = self.parser.add_argument_group(title)
-
-    def positional(self, name: str, metavar: str, text: str) -> None:
-        """A required word."""
-        self.where.add_argument(name, type=str, metavar=metavar, help=text)
-
-    def flag(
-        self, name: str, kind: Any, default: Any, text: str, metavar: str | None = None
-    ) -> None:
-        """A `--flag VALUE`; of kind bool, a `--flag` alone."""
-        name = name.replace("_", "-")
-        self.kinds[name] = kind, default
-        if kind is bool:
-            self.where.add_argument(f"--{name}", action="store_true", default=default, help=text)
-        else:
-            usual = (
-                "|".join(get_args(_kind(kind))) if get_origin(_kind(kind)) is Literal else "TEXT"
-            )
-            metavar = metavar or {int: "N", float: "X"}.get(_kind(kind), usual)
-            self.where.add_argument(
-                f"--{name}", type=kind, default=default, metavar=metavar, help=text
-            )
-
-    def settings(
-        self, kind: type, skip: Sequence[str] = (), notes: Mapping[str, str] = _NO, **defaults: Any
-    ) -> None:
-        """A flag for each field of a dataclass, explained by its docstring and, after it, its note."""
-        import docstring_parser
-
-        texts = {
-            p.arg_name: p.description or ""
-            for p in docstring_parser.parse(kind.__doc__ or "").params
-        }
-        for field in fields(kind):
-            if field.name not in skip:
-                default = defaults.get(field.name, field.default)
-                form = field.type if default is not None else field.type | None  # type: ignore[operator]
-                self.flag(
-                    field.name,
-                    form,
-                    default,
-                    " ".join(texts[field.name].split()).rstrip(".") + notes.get(field.name, ""),
-                )
-
-    def explain(self, message: str, file: str) -> str:
-        """A message of the parser as one line that names key, value, what is expected and an example that works."""
-        one = " ".join(message.split())
-        if found := re.match(
-            r"(?:(?:Problems parsing|Unexpected) config: *|(?='utf-8' codec))(.*)", one
-        ):
-            what = found[1].replace('"<unicode string>", ', "") or "the file is empty"
-            return f"--config {file}: expected YAML with lines such as 'steps: 500': {what}"
-        if found := re.match(r'Parser key "([\w-]+)": (.*)', one):
-            name = found[1].replace("_", "-")
-            if name in self.kinds and (value := re.search(r"(?:Got|Given) value: (.*)", one)):
-                kind, default = self.kinds[name]
-                example = f"--{name} {_example(name, kind, default)}"
-                return f"--{name} expects {_words(kind)}, got {value[1].strip()!r}; for example {example}"
-            return f"--{name}: {found[2]}"
-        if found := re.match(r"unrecognized arguments: (\S+)", one):
-            word = found[1].split("=")[0]
-            if word.startswith("--"):
-                return f"unknown option {word}{nearest(word[2:], [*self.kinds, 'config'], '--', self.parser.prog)}"
-            return f"unexpected argument {word!r}; see {self.parser.prog} --help"
-        if found := re.match(r"Option '([^']+)' is not accepted", one):
-            known = [name.replace("-", "_") for name in self.kinds]
-            return f"--config: unknown key {found[1]!r}{nearest(found[1], known, '', self.parser.prog)}"
-        if found := re.match(r"the following arguments are required: (.*)", one):
-            return f"{found[1]} is missing; usage: {self.parser.usage}"
-        one = re.sub(r"^argument (\S+): expected one argument$", r"\1 expects a value", one)
-        return f"{one}; see {self.parser.prog} --help"
+    Raises:
+        UsageError: for an unknown flag, or a value that cannot be converted.
+        SystemExit: after the help was printed for `--help`.
+    """
+    parameters = inspect.signature(verb).parameters
+    if "config" in parameters:
+        words = _with_stored(words)
+    words = [_current(word) for word in words]
+    parser, names = _parser(verb)
+    # Before argparse reports a missing flag: that is often the same one, misspelled.
+    _refuse_unknown_flags(words, ["help", *names], parser.prog)
+    given = vars(parser.parse_args(words))
+    arguments = {name: given.pop(name) for name in parameters if name in given}
+    for name, kind in GROUPS.items():
+        if name in parameters:
+            options = {f.name: given[f.name] for f in fields(kind) if f.name in given}
+            arguments[name] = options if name == "model" else kind(**options)
+    return arguments
 
 
-def _kind(kind: Any) -> Any:
-    """The type behind `X | None`."""
-    return (
-        next(k for k in get_args(kind) if k is not NoneType) if NoneType in get_args(kind) else kind
+def _refuse_unknown_flags(words: Sequence[str], names: Sequence[str], program: str) -> None:
+    known = [_flag(name) for name in names]
+    for word in words:
+        flag = word.partition("=")[0]
+        if flag.startswith("--") and flag not in known:
+            raise UsageError(f"unknown option {flag}{did_you_mean(flag, known, program)}")
+
+
+def did_you_mean(word: str, known: Sequence[str], program: str) -> str:
+    """The end of a message about an unknown word: the closest known word, or where to find all."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.55)
+    return f"; did you mean {close[0]}?" if close else f"; see {program} --help"
+
+
+def as_flags(text: str) -> str:
+    """A message for Python, `name it with time=''`, in flags: `name it with --time ''`."""
+    names = "|".join(field.name for field in fields(ReadOptions))
+    return re.sub(
+        rf"(?<![\w.'\"-])({names})=(?=(['\w.]?))",
+        lambda match: _flag(match[1]) + (" " if match[2] else ""),
+        text,
     )
 
 
-def _words(kind: Any) -> str:
-    if get_origin(_kind(kind)) is Literal:
-        return f"one of {', '.join(get_args(_kind(kind)))}"
-    return {int: "a whole number", float: "a number", bool: "true or false"}.get(
-        _kind(kind), "text"
+def _with_stored(words: Sequence[str]) -> list[str]:
+    """The flags of a resumed run and of --config, then those of the command line, which win."""
+    parser = _Parser(prog="temporal-jepa pretrain", add_help=False, allow_abbrev=False)
+    parser.add_argument("--config")
+    parser.add_argument("--out")
+    parser.add_argument("--resume", action="store_true")
+    file = parser.parse_known_args(words)[0].config
+    if file is not None:
+        words = [*as_words(_read_yaml(Path(file))), *words]
+    known = parser.parse_known_args(words)[0]
+    if known.resume and known.out is not None:
+        words = [*as_words(_settings_of(Path(known.out))), *words]
+    return list(words)
+
+
+def as_words(options: Mapping[str, Any]) -> list[str]:
+    """`--name=value` for each option that is set."""
+    words = []
+    for name, value in options.items():
+        if value is True:
+            words.append(_flag(name))
+        elif isinstance(value, list | tuple):
+            words.append(f"{_flag(name)}={','.join(map(str, value))}")
+        elif value is not None and value is not False:
+            words.append(f"{_flag(name)}={value}")
+    return words
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    import yaml
+
+    expected = f"--config {file}: expected YAML such as 'steps: 500'"
+    try:
+        options = yaml.safe_load(file.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{expected}; {' '.join(str(error).split())}") from error
+    if not isinstance(options, dict):
+        raise UsageError(f"{expected}, got {options!r}")
+    return options
+
+
+def _settings_of(run: Path) -> dict[str, Any]:
+    """All settings that a run stored in its config.json."""
+    if not (run / CONFIG).is_file():
+        raise FileNotFoundError(f"{run} holds no run to resume; start one without --resume")
+    config = read_config(run)
+    data = config.get("data", {})
+    model = {name: value for name, value in config["model"].items() if name not in FROM_DATA}
+    training = config.get("pretrain", {})
+    return {"data": data.get("path"), **data.get("options", {}), **training, **model}
+
+
+def _current(word: str) -> str:
+    """The word with dashes in its flag; a flag that has been renamed under its new name."""
+    flag, equals, value = word.partition("=")
+    if not flag.startswith("--"):
+        return word
+    name = flag[2:].replace("-", "_")
+    if name in RENAMED:
+        print(f"note: {flag} is now {_flag(RENAMED[name])}", file=sys.stderr)
+    return _flag(RENAMED.get(name, name)) + equals + value
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _parser(verb: Callable[..., None]) -> tuple[_Parser, list[str]]:
+    """The parser of a verb, and the names of its arguments and flags."""
+    usage = [f"temporal-jepa {verb.__name__}"]
+    for parameter in inspect.signature(verb).parameters.values():
+        if parameter.name in GROUPS or parameter.default is not parameter.empty:
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            usage.append(_flag(parameter.name))
+        usage.append(METAVARS.get(parameter.name, parameter.name.upper()))
+    parser = _Parser(
+        prog=usage[0],
+        usage=" ".join([*usage, "[options]"]),
+        description=(inspect.getdoc(verb) or "").partition("\nArgs:")[0],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
     )
+    names: list[str] = []
+    _declare(parser, verb, names)
+    return parser, names
 
 
-def _example(name: str, kind: Any, default: Any) -> str:
-    if name in EXAMPLES:
-        return EXAMPLES[name]
-    if isinstance(default, str | int | float) and not isinstance(default, bool):
-        return str(default)
-    if get_origin(_kind(kind)) is Literal:
-        return str(get_args(_kind(kind))[0])
-    return {int: "64", float: "0.1", bool: ""}.get(_kind(kind), "NAME")
+def _declare(target: Any, function: Callable[..., Any], names: list[str]) -> None:
+    """Add each parameter of a verb, or field of a configuration, that is not in `names` yet."""
+    import docstring_parser
+
+    entries = docstring_parser.parse(inspect.getdoc(function) or "").params
+    texts = {entry.arg_name: " ".join((entry.description or "").split()) for entry in entries}
+    for parameter in inspect.signature(function).parameters.values():
+        name = parameter.name
+        text = texts.get(name, "").rstrip(".")
+        if name in GROUPS:
+            _declare(target.add_argument_group(text), GROUPS[name], names)
+        elif name not in names and name not in FROM_DATA:
+            names.append(name)
+            default = parameter.default
+            if function is TemporalJEPAConfig:
+                default = _model_default(name, default)
+            if default not in (None, "", False, parameter.empty) and "(default" not in text:
+                text += f" (default: {default})"
+            _add(target, parameter, text.replace("%", "%%"))
 
 
-def nearest(word: str, known: Sequence[str], prefix: str, program: str) -> str:
-    """What to say after an unknown word: the known one it is nearest to, else where the known ones stand."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.55)
-    return f"; did you mean {prefix}{near[0]}?" if near else f"; see {program} --help"
+def _model_default(name: str, default: Any) -> str | None:
+    if name in FITTED:
+        return None
+    text = str(RECIPE.get(name, default))
+    return f"{text}; for video {VIDEO[name]}" if name in VIDEO else text
+
+
+def _add(target: Any, parameter: inspect.Parameter, text: str) -> None:
+    """Add one positional argument, switch or flag with a value."""
+    name = parameter.name
+    kinds = get_args(parameter.annotation)
+    kind = kinds[0] if NoneType in kinds else parameter.annotation  # of `int | None`, int
+    if kind is bool:
+        target.add_argument(_flag(name), action="store_true", help=text)
+        return
+    required = parameter.default is parameter.empty
+    metavar = {int: "N", float: "X"}.get(kind, METAVARS.get(name, name.upper()))
+    if get_origin(kind) is Literal:
+        metavar = "|".join(get_args(kind))
+    convert = _converter(kind, EXAMPLES.get(name, parameter.default))
+    if required and parameter.kind is not parameter.KEYWORD_ONLY:
+        target.add_argument(name, type=convert, metavar=metavar, help=text)
+    else:
+        target.add_argument(
+            _flag(name), type=convert, metavar=metavar, required=required, help=text
+        )
+
+
+def _converter(kind: Any, example: Any) -> Callable[[str], Any]:
+    """What makes a value of a word, and says what was expected if it cannot."""
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    expected = {int: "a whole number", float: "a number"}.get(kind)
+    if choices:
+        expected = f"one of {', '.join(choices)}"
+
+    def convert(word: str) -> Any:
+        if expected is None or word in choices:
+            return word
+        try:
+            if not choices:
+                return kind(word)
+        except ValueError:
+            pass
+        hint = f"; for example {example}" if example else ""
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {word!r}{hint}")
+
+    return convert

@@ -3,12 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from temporal_jepa import PretrainConfig, Sequences, TemporalJEPA, pretrain
-from temporal_jepa.cli.main import main
+from temporal_jepa import Sequences, TemporalJEPA
 from temporal_jepa.estimators.anomaly import AnomalyDetector, SurpriseDetector, peaks, period
 from temporal_jepa.estimators.embedder import TemporalJEPAEmbedder
 from temporal_jepa.training.initial import initial_model
@@ -214,78 +212,3 @@ def test_peaks_without_an_anomaly_and_at_the_ends() -> None:
     assert peaks([np.full(9, np.nan), calm], apart=5) == [(1, 50, 50, 51)]
     edges = np.array([3, 2, 0, np.nan, 0, 4])
     assert peaks([edges], apart=1) == [(0, 5, 5, 6), (0, 0, 0, 2)]
-
-
-def run_of(folder: Path, x: np.ndarray) -> Path:
-    frame = pd.DataFrame(
-        {"when": pd.date_range("2026-01-01", periods=x.shape[1], freq="h"), "a<b>": x[0], "c": x[1]}
-    )
-    frame[:600].to_csv(folder / "normal.csv", index=False)
-    frame.to_csv(folder / "all.csv", index=False)
-    return pretrain(
-        folder / "normal.csv", folder / "run", PretrainConfig(steps=2), data_options={"window": 60}
-    )
-
-
-def test_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    x = wave(2)
-    run = run_of(tmp_path, x)
-    file = tmp_path / "all.csv"
-    assert main(["surprise", str(run), str(file), "--window", "40"]) == 0
-    said = capsys.readouterr().out
-    table = pd.read_csv(run / "surprise.csv")
-    assert list(table) == ["id", "timestep", "time", "score", "alarm"]
-    assert len(table) == 1200
-    assert roc_auc_score(odd(), table.score) > 0.97
-    assert ((table.score > 1) == table.alarm).all()
-    assert f"{table.alarm.sum()} of 1200 timesteps" in said
-    page = (run / "surprise.html").read_text("utf-8")
-    assert "a&lt;b&gt;" in page
-    assert "<script" not in page
-    assert "http" not in page.replace("http://www.w3.org", "")
-    assert page.count("<svg") == 1 + len(peaks([table.score.to_numpy()], 40))
-    assert main(["surprise", str(run), str(file)]) == 1
-    assert "--overwrite" in capsys.readouterr().err
-
-
-def test_verb_with_a_clean_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = run_of(tmp_path, wave(2))
-    file = tmp_path / "all.csv"
-    scores = []
-    for clean in ("600", "50%"):
-        out = tmp_path / "a new folder" / f"{clean.rstrip('%')}.csv"
-        assert (
-            main(
-                [
-                    "surprise",
-                    str(run),
-                    str(file),
-                    "--clean",
-                    clean,
-                    "--out",
-                    str(out),
-                    "--window",
-                    "40",
-                ]
-            )
-            == 0
-        )
-        scores.append(pd.read_csv(out).score)
-    assert scores[0].equals(scores[1])
-    assert scores[0].notna().all()
-    assert scores[0].max() > 1
-    for wrong in ("0", "much", "1.5", "2.0.0", "-3"):
-        assert (
-            main(
-                [
-                    "surprise",
-                    str(run),
-                    str(file),
-                    f"--clean={wrong}",
-                    "--out",
-                    str(tmp_path / "x.csv"),
-                ]
-            )
-            == 1
-        )
-        assert "expected a number of timesteps, or a share" in capsys.readouterr().err

@@ -15,6 +15,7 @@ import pytest
 from factories import TINY
 
 from temporal_jepa.cli import main as cli
+from temporal_jepa.cli.options import parse
 from temporal_jepa.config import RECIPE, PretrainConfig, TemporalJEPAConfig
 from temporal_jepa.data import Sequences
 from temporal_jepa.report import plots, svg
@@ -172,13 +173,13 @@ def test_commands_give_the_settings_of_the_run(run: Path) -> None:
     lines = re.findall(r"<pre>(.*?)</pre>", write_report(run).read_text("utf-8"))
     commands = {words[1]: words for words in (shlex.split(Page(line).text) for line in lines)}
     assert list(commands) == ["pretrain", "embed", "probe", "report"]
-    options = {verb: vars(cli.parse(verb, words[2:])) for verb, words in commands.items()}
+    options = {verb: parse(cli.VERBS[verb], words[2:]) for verb, words in commands.items()}
     settings = {
         **config["model"],
         **config["pretrain"],
         "data": config["data"]["path"],
         "out": str(run),
-        "values": "x,y",
+        "values": ("x", "y"),
     }
     for name in ("input_dim", "frame", "patch_size", "resolutions"):  # the data decide
         del settings[name]
@@ -186,16 +187,18 @@ def test_commands_give_the_settings_of_the_run(run: Path) -> None:
         name: RECIPE.get(name, field.default)
         for name, field in TemporalJEPAConfig.__dataclass_fields__.items()
     }
+    arguments = options["pretrain"]
+    reading = vars(arguments["reading"])
     given = {
-        name: defaults.get(name) if value is None else value
-        for name, value in options["pretrain"].items()
+        **defaults,
+        **arguments,
+        **vars(arguments["training"]),
+        **reading,
+        **arguments["model"],
     }
     assert given.items() >= {**settings, "id": "track", "time": "t", "label": "kind"}.items()
     assert given["init_from"] == "scratch"
-    assert (
-        options["probe"].items()
-        >= {"train": "train.csv", "test": None, "kind": "knn", "seed": 1}.items()
-    )
+    assert options["probe"].items() >= {"train": "train.csv", "kind": "knn", "seed": 1}.items()
 
 
 def edit(path: Path, change: Callable[[Any], Any]) -> None:

@@ -1,0 +1,49 @@
+"""`temporal-jepa export`: write the embedding as a graph."""
+
+import logging
+import warnings
+from typing import Literal
+
+from ..config import Pool
+from ..files import channels_of, folder_of, read_config
+from .console import say
+from .writing import output_path
+
+
+def export(
+    run: str,
+    *,
+    format: Literal["onnx", "torch"] = "onnx",
+    out: str | None = None,
+    pool: Pool = "all",
+    overwrite: bool = False,
+) -> None:
+    """Write the embedding as a graph that runs without this library.
+
+    Examples:
+        temporal-jepa export runs/a --format onnx --out model.onnx
+
+    Args:
+        run: run folder, series-small, or a model on the Hugging Face hub.
+        format: ONNX, or a torch.export program.
+        out: file to write (default: RUN/model.onnx or RUN/model.pt2).
+        pool: mean of the tokens; "all": mean, std and max of every layer; quantiles of all layers.
+        overwrite: replace the file.
+    """
+    from ..checkpoint import from_pretrained
+    from ..model.export import export as write_graph
+
+    model = from_pretrained(run)
+    channels = channels_of(read_config(folder_of(run))) or 1
+    name = "model.onnx" if format == "onnx" else "model.pt2"
+    path = output_path(out, run, name, overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's exporters warn about their own internals
+        logging.disable(logging.WARNING)
+        try:
+            write_graph(model, path, format, pool, channels)
+        finally:
+            logging.disable(logging.NOTSET)
+    missing = "no missing values" if model.config.resolutions else "NaN where missing"
+    say(f"{path}: x (batch, time, {channels}) float32, {missing} -> (batch, features)")

@@ -1,0 +1,143 @@
+"""`temporal-jepa inspect`: how a file is read, or the facts of a run; `doctor`: versions."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from ..config import ReadOptions, in_words
+from ..files import CONFIG, read_config
+from ..version import __version__
+from .console import command, say, show_facts
+from .options import as_flags, as_words
+from .reading import announce_decoding
+
+EXTRAS = {
+    "parquet": ("pyarrow",),
+    "video": ("av",),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "tensorboard": ("tensorboard",),
+    "hub": ("huggingface_hub",),
+    "aeon": ("aeon",),
+}
+
+
+def inspect(data: str, *, reading: ReadOptions) -> None:
+    """Show how a file is read, or the facts of a run.
+
+    Examples:
+        temporal-jepa inspect data.csv
+        temporal-jepa inspect data.csv --id track --values x,y
+        temporal-jepa inspect runs/a
+
+    Args:
+        data: file or folder of sequences, or a run folder.
+        reading: how the data is read (default: inferred, see docs/data.md)
+    """
+    path = Path(data)
+    if (path / CONFIG).is_file():
+        _inspect_run(path)
+        return
+    from ..data import read
+    from ..training.run import load
+
+    announce_decoding(data)
+    sequences = read(path, reading)
+    show_facts(sequences.summary())
+    say(*(f"note: {as_flags(note)}" for note in sequences.notes))
+    window = load(sequences, reading)[1].window
+    if window != reading.window:
+        say(f"note: pretrain cuts this one series into windows of {window} timesteps; see --window")
+    out = f"runs/{path.stem or 'a'}"
+    say("", f"next: {command('pretrain', '--data', data, *as_words(vars(reading)), '--out', out)}")
+
+
+def _inspect_run(run: Path) -> None:
+    from ..training.run import METRICS
+
+    config = read_config(run)
+    data = config.get("data", {})
+    steps = config.get("pretrain", {}).get("steps") or 0
+    last = _last_row(run / METRICS)
+    what = in_words(config["model"], data.get("channels"))
+    step = last.get("step", 0)
+    loss = f"{last['relative_loss']:.3f}" if "relative_loss" in last else "none yet"
+    files = sorted(p.name for p in run.iterdir() if p.is_file() and not p.name.startswith("."))
+    model = [f"{name} {value}" for name, value in config["model"].items() if value or value == 0]
+    show_facts(
+        [
+            ("run", run),
+            ("data", f"{data.get('path')}: {data.get('n')} sequences of {what}"),
+            ("step", f"{step} of {steps}"),
+            ("relative loss", loss),
+            ("verdict", last.get("verdict", "none yet")),
+            ("files", ", ".join(files)),
+            ("model", ", ".join(model)),
+        ]
+    )
+    if step < steps:
+        say(f"next: {command('pretrain', '--out', run, '--resume')}")
+    else:
+        say(f"next: {command('report', run)}")
+
+
+def _last_row(metrics: Path) -> dict[str, Any]:
+    """The last row of metrics.jsonl; empty if there is none, or a killed run left half a row."""
+    if not metrics.is_file():
+        return {}
+    lines = metrics.read_text("utf-8").splitlines()
+    if not lines or not lines[-1].endswith("}"):
+        return {}
+    return dict(json.loads(lines[-1]))
+
+
+def doctor() -> None:
+    """Print versions, devices and missing extras.
+
+    Examples:
+        temporal-jepa doctor
+    """
+    import importlib.metadata
+    import importlib.util
+    import platform
+
+    import torch
+
+    devices = []
+    if torch.cuda.is_available():
+        devices += [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    show_facts(
+        [
+            ("temporal-jepa", __version__),
+            ("python", platform.python_version()),
+            ("platform", platform.platform()),
+            *((name, importlib.metadata.version(name)) for name in _required_packages()),
+            ("devices", ", ".join([*devices, "cpu"])),
+            ("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores"),
+        ]
+    )
+    missing = []
+    for extra, modules in EXTRAS.items():
+        absent = [name for name in modules if importlib.util.find_spec(name) is None]
+        if absent:
+            missing.append(extra)
+        state = f"missing {', '.join(absent)}" if absent else "installed"
+        say(f"{f'[{extra}]':<15}{state}")
+    if missing:
+        say(f"to add them: pip install 'temporal-jepa[{','.join(missing)}]'")
+    else:
+        say("all extras are installed")
+
+
+def _required_packages() -> list[str]:
+    """Packages that the library requires, from its metadata; the main ones in a bare checkout."""
+    import importlib.metadata
+
+    try:
+        requirements = importlib.metadata.requires("temporal-jepa") or []
+    except importlib.metadata.PackageNotFoundError:
+        requirements = ["torch", "numpy", "pandas", "scikit-learn", "safetensors"]
+    return [re.split(r"[^\w-]", text)[0] for text in requirements if "extra ==" not in text]

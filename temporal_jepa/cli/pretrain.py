@@ -1,0 +1,141 @@
+"""`temporal-jepa pretrain`: train an encoder on sequences, without labels."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import PretrainConfig, ReadOptions, in_words
+from ..files import WEIGHTS
+from .console import Progress, command, say, show_facts
+from .options import UsageError, as_flags
+from .reading import announce_decoding
+from .writing import check_folder
+
+if TYPE_CHECKING:
+    from ..data import Sequences
+    from ..training.run import Plan
+
+
+def pretrain(
+    *,
+    config: str | None = None,
+    data: str,
+    out: str | None = None,
+    resume: bool = False,
+    init_from: str | None = None,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    print_config: bool = False,
+    reading: ReadOptions,
+    training: PretrainConfig,
+    model: dict[str, Any],
+) -> None:
+    """Train an encoder on sequences, without labels.
+
+    Examples:
+        temporal-jepa pretrain --data data.csv --out runs/a
+        temporal-jepa pretrain --data data.csv --out runs/a --dry-run
+        temporal-jepa pretrain --data data.csv --out runs/a --steps 2000 --batch-size 64
+        temporal-jepa pretrain --out runs/a --resume
+
+    Args:
+        config: YAML file with any of these options; those of the command line override it.
+        data: file or folder of sequences.
+        out: run folder to write.
+        resume: continue the run in --out, with the settings stored there.
+        init_from: weights to start from: a run, series-small, or scratch (default: series-small for
+            series of up to 2048 timesteps unless an option below shapes the model, else scratch).
+        overwrite: replace the run in --out.
+        dry_run: print settings, size and memory, and write nothing.
+        print_config: print all options as a file for --config, and stop.
+        reading: how the data is read (default: inferred, see docs/data.md)
+        training: training
+        model: model, when training starts from scratch (the default of patch_len, patch_size and
+            seq_len depends on the data)
+    """
+    if print_config:
+        import yaml
+
+        options = {"data": data, "out": out, "init_from": init_from}
+        options |= {**vars(reading), **vars(training), **model}
+        say(yaml.safe_dump(options, sort_keys=False).rstrip())
+        return
+    if out is None and not dry_run:
+        raise UsageError("--out is missing; for example --out runs/a")
+    if out is not None:
+        check_folder(Path(out))
+    from ..training.run import execute, plan
+
+    announce_decoding(data)
+    planned = plan(
+        data,
+        out if resume or not dry_run else None,
+        training,
+        model,
+        resume=resume,
+        init_from=init_from,
+        overwrite=overwrite,
+        options=reading,
+    )
+    say(f"{data}: {_size(planned.sequences)}")
+    for note in planned.sequences.notes:
+        say(f"  {as_flags(note)}")
+    say(f"  starts from {planned.start}")
+    if dry_run:
+        _show(planned)
+        return
+    with Progress(planned.config) as progress:
+        run = execute(planned, progress.row)
+    say(
+        "",
+        progress.verdict or "already trained to the last step",
+        f"checkpoint  {run / WEIGHTS}",
+        "next",
+        f"  {command('embed', run, data)}",
+        f"  {command('report', run)}",
+    )
+
+
+def _size(sequences: "Sequences") -> str:
+    low = int(sequences.lengths.min())
+    high = int(sequences.lengths.max())
+    span = f"{low}" if low == high else f"{low} to {high}"
+    what = in_words({"input_dim": sequences.n_channels, "frame": sequences.frame})
+    return f"{len(sequences)} sequences of {what}, {span} timesteps"
+
+
+def _show(planned: "Plan") -> None:
+    """Print what a dry run decides: settings, parameters, steps, tokens, memory."""
+    import yaml
+
+    training = planned.config
+    network = planned.model
+    config = network.config
+    size = planned.batches.size
+    sequences = planned.batches.sequences  # single channels where the model sees one at a time
+    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in network.parameters())
+    longest = min(int(sequences.lengths.max()), config.seq_len)
+    tokens = math.ceil(longest / config.patch) * math.prod(config.cells)
+    visible = round((1 - config.mask_ratio) * tokens)
+    # Weights of both encoders, gradients and two moments; then about 16 saved activations of the
+    # width of a token per block.
+    state = 4 * (total + 3 * trained)
+    widths = config.encoder_depth * visible * config.embed_dim
+    widths += config.predictor_depth * tokens * config.predictor_embed_dim
+    activations = 4 * 16 * widths * size * config.num_masks // training.accumulate
+    settings = {"model": vars(config), "training": vars(training)}
+    say(yaml.safe_dump(settings, sort_keys=False).rstrip(), "")
+    epochs = training.steps * size / len(sequences)
+    show_facts(
+        [
+            ("parameters", f"{trained:,} trained, {total:,} with the target encoder"),
+            ("steps", f"{training.steps} of {size} sequences, {epochs:.1f} epochs"),
+            (
+                "tokens",
+                f"{tokens} per sequence of {longest} timesteps, {visible} visible to the encoder",
+            ),
+            ("memory", f"about {(state + activations) / 2**20:.0f} MiB, without data and torch"),
+            ("written", "nothing: this is a dry run"),
+        ]
+    )

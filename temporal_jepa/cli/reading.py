@@ -1,0 +1,108 @@
+"""Read a file in the way that the data of a run was read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import ReadOptions, in_words
+from .console import say, warn
+
+if TYPE_CHECKING:
+    from ..data import Sequences
+
+OF_COLUMNS = ("layout", "id", "time", "label", "values")
+"""Options about the columns of a file; they hold for files of one kind only."""
+OF_VIDEO = ("fps", "resize", "region")
+
+
+def read_as_trained(file: str, reading: ReadOptions, run: Mapping[str, Any]) -> "Sequences":
+    """Read a file as the command line requests, and otherwise as the data of the run was read.
+
+    A column of ids, times or labels that only the run names may be missing. Channels are put in
+    the order of training.
+
+    Args:
+        file: path of the data.
+        reading: options of the command line.
+        run: the config.json of the run; empty for none.
+    """
+    from ..data import read
+    from ..data.series_tables import MissingColumnError
+
+    options = _combined(reading, run, Path(file))
+    announce_decoding(file)
+    while True:
+        try:
+            return _in_order_of_training(read(file, options), run)
+        except MissingColumnError as error:
+            name = error.option
+            if name == "values" or reading.given(name):
+                raise
+            column = getattr(options, name)
+            say(f"note: {file} has no column {column!r}, the {name} of the training data")
+            options = replace(options, **{name: None})
+
+
+def announce_decoding(file: str) -> None:
+    """Say that a video is being decoded, which can take minutes."""
+    from ..data.video import holds_video
+
+    if holds_video(Path(file)):
+        say(f"{file}: decoding its videos, once")
+
+
+def _combined(reading: ReadOptions, run: Mapping[str, Any], file: Path) -> ReadOptions:
+    """Options of the command line over those stored with the run."""
+    from ..data.video import holds_video
+
+    data = run.get("data", {})
+    options = dict(data.get("options", {}))
+    if file.suffix.lower() != Path(data.get("path", "")).suffix.lower():
+        is_scene = options.get("layout") == "scene"
+        for name in OF_COLUMNS:
+            options.pop(name, None)
+        if is_scene:
+            options["layout"] = "scene"
+        if not holds_video(file):
+            for name in OF_VIDEO:
+                options.pop(name, None)
+    for name in reading.given():
+        options[name] = getattr(reading, name)
+    return ReadOptions.from_dict(options)
+
+
+def _in_order_of_training(sequences: "Sequences", run: Mapping[str, Any]) -> "Sequences":
+    """Channels in the order of training, if their names are known; a warning if names differ."""
+    trained = run.get("data", {}).get("channels", [])
+    channels = sequences.channels
+    if trained and run["model"].get("resolutions") and len(channels) != len(trained):
+        raise ValueError(
+            f"{sequences.source} has {in_words({'input_dim': len(channels)})}, the run was trained "
+            f"on {in_words({'input_dim': len(trained)})} ({', '.join(trained[:8])})"
+        )
+    if channels == trained or len(channels) != len(trained):
+        return sequences
+    if _are_numbers(channels) or _are_numbers(trained):
+        return sequences
+    if sorted(channels) != sorted(trained):
+        warn(
+            f"{sequences.source} has the channels {', '.join(channels)}, but the run was trained "
+            f"on {', '.join(trained)}; they are used in the order of the file"
+        )
+        return sequences
+    say(f"note: channels of {sequences.source} reordered as in training: {', '.join(trained)}")
+    order = [channels.index(name) for name in trained]
+    return replace(sequences, values=[x[:, order] for x in sequences.values], channels=trained)
+
+
+def _are_numbers(names: Sequence[str]) -> bool:
+    return all(name.isdigit() for name in names)
+
+
+def training_file(run: str, config: Mapping[str, Any], advice: str) -> str:
+    """Path of the data that a run was trained on; ValueError with advice if none is stored."""
+    path = config.get("data", {}).get("path")
+    if path is None or not Path(run).is_dir():
+        raise ValueError(f"{run} does not store the path of its training data; {advice}")
+    return str(path)

@@ -1,0 +1,38 @@
+"""`temporal-jepa report`: one HTML page about a run."""
+
+from pathlib import Path
+
+from ..config import ReadOptions
+from ..files import read_config
+from .console import say
+from .reading import read_as_trained
+from .writing import check_folder
+
+
+def report(
+    run: str,
+    *,
+    out: str | None = None,
+    overwrite: bool = False,
+    data: str | None = None,
+    reading: ReadOptions,
+) -> None:
+    """Write one HTML page about a run: training, embedding, scores.
+
+    Examples:
+        temporal-jepa report runs/a
+
+    Args:
+        run: run folder.
+        out: file to write (default: RUN/report.html).
+        overwrite: replace the file.
+        data: sequences to show (default: the run's own data).
+        reading: how the data is read (default: as the run's own data was read)
+    """
+    from ..report.report import write_report
+
+    check_folder(Path(out).parent if out else Path(run))
+    sequences = None
+    if data is not None:
+        sequences = read_as_trained(data, reading, read_config(Path(run)))
+    say(str(write_report(Path(run), sequences=sequences, out=out, overwrite=overwrite)))

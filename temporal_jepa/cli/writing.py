@@ -1,0 +1,60 @@
+"""Files that a verb writes: where they go, what may be replaced, tables."""
+
+import importlib.util
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..files import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def output_path(
+    out: str | None, run: str, name: str, overwrite: bool, suffixes: tuple[str, ...] = ()
+) -> Path:
+    """Where to write: `out`, or `name` in the run folder (for a bundled model, the current folder).
+
+    Raises:
+        ValueError: for a name that does not end in one of `suffixes`.
+        FileExistsError: if the file exists and may not be overwritten.
+        NotADirectoryError: if a folder of the path is a file.
+        ModuleNotFoundError: for .parquet without pyarrow.
+    """
+    folder = Path(run) if Path(run).is_dir() else Path()
+    path = Path(out or folder / name)
+    check_output(path, overwrite, suffixes)
+    return path
+
+
+def check_output(path: Path, overwrite: bool, suffixes: tuple[str, ...] = ()) -> None:
+    """Raise as `output_path` unless a file can be written here."""
+    if suffixes and path.suffix not in suffixes:
+        raise ValueError(f"--out {path}: expected a name that ends in {', '.join(suffixes)}")
+    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise ModuleNotFoundError(
+            "writing .parquet needs pyarrow: pip install 'temporal-jepa[parquet]'"
+        )
+    check_folder(path.parent)
+    if path.exists() and not overwrite:
+        raise FileExistsError(
+            f"{path} exists; replace it with --overwrite, or choose another --out"
+        )
+
+
+def check_folder(path: Path) -> None:
+    """NotADirectoryError if the folder, or one above it, is a file."""
+    for part in (path, *path.parents):
+        if part.exists() and not part.is_dir():
+            raise NotADirectoryError(f"--out: {part} is a file, expected a folder")
+
+
+def write_table(path: Path, table: "pd.DataFrame") -> None:
+    """Write a table as .csv or .parquet."""
+    content = io.BytesIO()
+    if path.suffix == ".csv":
+        table.to_csv(content, index=False)
+    else:
+        table.to_parquet(content, index=False)
+    write_atomically(path, content.getvalue())

@@ -1,0 +1,155 @@
+"""Exit codes, errors as one line, help, and standard streams."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from terminal import FAST, READ, Terminal
+
+from temporal_jepa import data as data_room
+from temporal_jepa.cli import main as cli
+from temporal_jepa.training import run as runs
+
+HELPS = """
+import sys, time
+from temporal_jepa.cli import main as cli
+seconds = []
+for words in [["--help"], *([verb, "--help"] for verb in cli.VERBS)]:
+    began = time.process_time()
+    assert cli.main(words) == 0
+    seconds.append(time.process_time() - began)
+heavy = {"torch", "pandas", "sklearn", "numpy", "matplotlib", "rich", "aeon"} & set(sys.modules)
+print(time.process_time() - sum(seconds) + max(seconds), *heavy, file=sys.stderr)
+"""
+
+
+def test_help_of_every_verb_is_quick_and_loads_nothing_heavy() -> None:
+    done = subprocess.run([sys.executable, "-c", HELPS], capture_output=True, text=True, check=True)
+    seconds, *heavy = done.stderr.split()
+    assert not heavy
+    assert float(seconds) < 0.2 * 2, "start and slowest help; twice what an idle machine may take"
+    for verb, function in cli.VERBS.items():
+        assert (function.__doc__ or "").splitlines()[0] in done.stdout
+        assert f"usage: temporal-jepa {verb}" in done.stdout
+
+
+def test_no_verb_shows_the_overview(tj: Terminal) -> None:
+    assert tj()[::2] == (2, cli.overview() + "\n")
+    assert tj("--help")[:2] == (0, cli.overview() + "\n")
+    assert tj("--version")[0] == 0
+
+
+def test_an_unknown_verb(tj: Terminal) -> None:
+    assert "'pretrian'; did you mean pretrain?" in tj.refuses("pretrian", code=2)
+
+
+def test_bad_data_and_damaged_runs_are_one_line(
+    tj: Terminal, data: Path, run: Path, tmp_path: Path
+) -> None:
+    out = ["--out", tmp_path / "r"]
+    assert "none.csv" in tj.refuses("pretrain", "--data", tmp_path / "none.csv", *out)
+    assert "steps" in tj.refuses("pretrain", "--data", data, *READ, *out, "--steps=-1")
+    lines = [f"{t},{t % 3}" for t in range(40)]
+    (tmp_path / "one.csv").write_text("\n".join(["t,x", *lines]), "utf-8")
+    assert "--window" in tj.refuses("pretrain", "--data", tmp_path / "one.csv", *out, *FAST)
+    assert "config.json" in tj.refuses("report", tmp_path)
+    assert "without --resume" in tj.refuses("pretrain", "--resume", "--out", tmp_path)
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_bytes((run / "config.json").read_bytes())
+    (broken / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes()[:1000])
+    assert "damaged" in tj.refuses("embed", broken, data)
+    (broken / "config.json").write_text("{", "utf-8")
+    assert "JSON" in tj.refuses("inspect", broken)
+
+
+@pytest.mark.parametrize(
+    ("error", "part"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "r/model"),
+            "r/model: no space left on device; free some",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "/r"), "/r: permission denied; choose"),
+        (FloatingPointError("the loss is not finite"), "the loss is not finite"),
+        (ModuleNotFoundError("needs pyarrow: pip install x"), "needs pyarrow: pip install x"),
+        (ValueError("two\nlines"), "two lines"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_errors_of_the_machine(
+    tj: Terminal,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    part: str,
+) -> None:
+    def fail(*given: Any, **options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(runs, "execute", fail)
+    words = ["pretrain", "--data", data, "--out", tmp_path / "r", *READ, *FAST]
+    assert part in tj.refuses(*words)
+    with pytest.raises(type(error)):
+        tj(*words, "--traceback")
+    monkeypatch.setenv(cli.TRACEBACK, "1")
+    with pytest.raises(type(error)):
+        tj(*words)
+
+
+def test_a_defect_keeps_its_traceback(tj: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: Any, **options: Any) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(data_room, "read", fail)
+    with pytest.raises(RuntimeError, match="a defect"):
+        tj("inspect", "f.csv")
+
+
+def test_interrupted(tj: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*given: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(data_room, "read", stop)
+    assert tj("inspect", "f.csv")[::2] == (143, "interrupted\n")
+
+
+def test_a_closed_pipe_is_quiet(data: Path) -> None:
+    command = [sys.executable, "-m", "temporal_jepa", "inspect", str(data)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_standard_output_that_is_closed_or_full(data: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    words = ["-m", "temporal_jepa", "inspect", str(data)]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, *words], stderr=subprocess.PIPE
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, *words], stdout=full, stderr=subprocess.PIPE)
+    message = b"error: standard output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, message)
+
+
+def test_without_a_home_matplotlib_is_quiet(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MPL", "XDG"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "temporal_jepa", "report", str(run), "--out", tmp_path / "r.html"],
+        env={**environment, "HOME": str(tmp_path / "home")},
+        stderr=subprocess.PIPE,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -1,0 +1,161 @@
+"""`temporal-jepa pretrain`: what it leaves, prints and refuses; `inspect` of its data and run."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from terminal import FAST, READ, TINY, Terminal
+
+from temporal_jepa import checkpoint
+from temporal_jepa.cli.console import Progress
+from temporal_jepa.cli.reading import read_as_trained
+from temporal_jepa.config import PretrainConfig, ReadOptions
+from temporal_jepa.files import read_config
+
+
+def test_pretrain_leaves_a_run_and_says_what_is_next(
+    tj: Terminal, data: Path, tmp_path: Path
+) -> None:
+    words = ["pretrain", "--data", data, "--out", tmp_path / "a run", *READ, *FAST]
+    out = tj.succeeds(*words)
+    assert "12 sequences of 2 channels, 12 to 16 timesteps" in out
+    assert "step 4/4  loss" in out
+    assert "relative loss" in out
+    assert any(word in out for word in ("healthy", "weak", "collapsed"))
+    assert f"temporal-jepa report '{tmp_path / 'a run'}'" in out
+    config = json.loads((tmp_path / "a run" / "config.json").read_text("utf-8"))
+    assert config["data"]["options"] == {"id": "track", "time": "t", "label": "kind"}
+    assert config["model"]["embed_dim"] == 16
+    assert config["pretrain"]["batch_size"] == 4
+    assert "--overwrite" in tj.refuses(*words)
+    tj.succeeds(*words, "--overwrite")
+
+
+def test_dry_run_writes_nothing(tj: Terminal, data: Path, tmp_path: Path) -> None:
+    words = ["pretrain", "--data", data, "--dry-run", *READ, *FAST]
+    out = tj.succeeds(*words, "--out", tmp_path / "r")
+    for part in ("embed_dim: 16", "parameters", "4 of 4 sequences, 1.3 epochs", "memory"):
+        assert part in out
+    assert "16 per sequence" in out
+    assert not (tmp_path / "r").exists()
+    assert "dry run" in tj.succeeds(*words)  # without --out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_resumes_to_the_same_weights(
+    tj: Terminal,
+    data: Path,
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    code: int,
+) -> None:
+    folder = tmp_path / "r"
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "row", lambda self, row: os.kill(os.getpid(), number))
+        got, _, error = tj("pretrain", "--data", data, "--out", folder, *READ, *FAST)
+    assert got == code
+    resume = ["pretrain", "--out", folder, "--resume"]  # data and settings come from the run
+    assert error == f"interrupted; continue with: temporal-jepa {' '.join(map(str, resume))}\n"
+    tj.succeeds(*resume)
+    assert (folder / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
+    assert "already trained" in tj.succeeds(*resume)
+    assert "pretrain.lr" in tj.refuses(*resume, "--lr", "0.5")
+
+
+def test_init_from_takes_weights_and_architecture(
+    tj: Terminal, data: Path, run: Path, tmp_path: Path
+) -> None:
+    words = ["pretrain", "--data", data, "--steps", "2", *READ]
+    started = [*words, "--out", tmp_path / "r", "--init-from", run]
+    assert "embed_dim" in tj.refuses(*started, "--embed-dim", 32)
+    assert "embed_dim: 16" in tj.succeeds(*started, "--embed-dim", 16, "--dry-run")
+    tj.succeeds(*started)
+    stored = checkpoint.from_pretrained(tmp_path / "r").config
+    assert stored == checkpoint.from_pretrained(run).config
+    missing = tmp_path / "no"
+    assert str(missing) in tj.refuses(*words, "--out", tmp_path / "s", "--init-from", missing)
+
+
+def test_inspect(tj: Terminal, data: Path, run: Path) -> None:
+    out = tj.succeeds("inspect", data, *READ)
+    for part in ("2: x0, x1", "a (6), b (6)", "12 / 16 / 16"):
+        assert part in out
+    assert f"pretrain --data {data} --id=track --time=t --label=kind --out runs/data" in out
+    out = tj.succeeds("inspect", run)
+    for part in ("4 of 4", "12 sequences of 2 channels", "embed_dim 16"):
+        assert part in out
+
+
+def test_inspect_says_that_pretrain_cuts_a_lone_recording(tj: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "one.csv"
+    file.write_text("\n".join(["t,x", *(f"{t},{t % 3}" for t in range(400))]), "utf-8")
+    assert "windows of 50 timesteps" in tj.succeeds("inspect", file)
+    assert "pretrain cuts" not in tj.succeeds("inspect", file, "--window", "20")
+
+
+def test_progress_is_live_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {
+        "step": 10,
+        "loss": 0.5,
+        "relative_loss": 0.9,
+        "samples_per_s": 32.0,
+        "rank": 7.0,
+        "verdict": "healthy",
+    }
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with Progress(PretrainConfig(steps=4000)) as progress:
+        progress.row(row)
+        assert progress.live is not None
+        shown = progress.live.tasks[0]
+    assert shown.completed == 10
+    text = "loss 0.5000  relative loss 0.900  rank 7.0  32 samples/s  1:06:30 left"
+    assert shown.fields["facts"] == text
+    assert progress.verdict == "healthy"
+
+
+def test_a_run_on_scenes_reads_later_files_with_as_many_agents(
+    tj: Terminal, tmp_path: Path
+) -> None:
+    def scene(name: str, agents: range, separator: str = "\t", header: str = "") -> Path:
+        rows = []
+        for t in range(40):
+            for a in agents:
+                rows.append(separator.join(map(str, (10 * t, a, a + 0.1 * t, 0.2 * t))))
+        (tmp_path / name).write_text(header + "\n".join(rows) + "\n", "utf-8")
+        return tmp_path / name
+
+    run = tmp_path / "run"
+    three = scene("three.txt", range(1, 4))
+    words = ["pretrain", "--data", three, "--layout", "scene", "--window", "10", "--steps", "2"]
+    tj.succeeds(*words, "--out", run, *TINY)
+    assert read_config(run)["data"]["options"] == {"layout": "scene", "window": 10, "agents": 3}
+    for later in (
+        scene("two.txt", range(1, 3)),
+        scene("five.txt", range(1, 6)),
+        scene("two.csv", range(1, 3), ",", "time,id,x,y\n"),
+    ):
+        tj.succeeds("embed", run, later, "--out", tmp_path / "e.npy", "--overwrite")
+        assert len(np.load(tmp_path / "e.npy")) == 4
+    refused = tj.refuses("detect", run, tmp_path / "no-such-file.txt")  # before any data is read
+    assert "scenes" in refused
+    assert not (run / "anomalies.csv").exists()
+
+
+def test_the_unit_of_time_is_a_flag_and_stays_with_the_run(tj: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "h.csv"
+    run = tmp_path / "run"
+    rows = [f"t{i},{t},{3600 * t * (i + 1)},{t * i % 3}" for i in range(4) for t in range(20)]
+    file.write_text("\n".join(["id,time,x,y", *rows]) + "\n", "utf-8")
+    words = ["pretrain", "--data", file, "--layout", "tracks", "--features", "speed"]
+    tj.succeeds(*words, "--time-unit", "3600", "--out", run, "--steps", "2", *TINY)
+    stored = read_config(run)
+    options = {"layout": "tracks", "features": ["speed"], "time_unit": 3600.0}
+    assert stored["data"]["options"] == options
+    again = read_as_trained(str(file), ReadOptions(), stored)
+    assert again.values[0][1, 0] == pytest.approx(1.0, abs=1e-3)

@@ -1,0 +1,212 @@
+"""The verbs that use a run: embed, probe, report, export, detect; doctor and demo."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from terminal import FAST, READ, Terminal, write_csv
+
+from temporal_jepa.cli import demo
+from temporal_jepa.evaluation import attentive
+from temporal_jepa.files import read_config
+
+
+def test_embed_writes_what_the_name_says(
+    tj: Terminal, data: Path, run: Path, tmp_path: Path
+) -> None:
+    assert "12 sequences" in tj.succeeds("embed", run, data, "--overwrite")
+    with np.load(run / "embeddings.npz") as stored:
+        vectors = stored["embeddings"]
+        ids = stored["ids"]
+        labels = stored["labels"]
+    assert vectors.dtype == np.float32
+    assert len(vectors) == 12
+    assert ids[1] == "s1"
+    assert labels[1] == "b"
+    assert "--overwrite" in tj.refuses("embed", run, data)
+    tj.succeeds("embed", run, data, "--out", tmp_path / "e.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "e.npy"), vectors)
+    tj.succeeds("embed", run, data, "--out", tmp_path / "new" / "e.csv")
+    frame = pd.read_csv(tmp_path / "new" / "e.csv")
+    assert list(frame)[:3] == ["id", "label", "e0"]
+    np.testing.assert_allclose(frame.iloc[:, 2:], vectors, rtol=1e-5)
+    tj.succeeds("embed", run, data, "--out", tmp_path / "e.npz", "--pool", "mean")
+    assert np.load(tmp_path / "e.npz")["embeddings"].shape == (12, 16)
+    assert ".npz" in tj.refuses("embed", run, data, "--out", tmp_path / "e.txt")
+    pytest.importorskip("pyarrow")
+    tj.succeeds("embed", run, data, "--out", tmp_path / "e.parquet")
+    assert pd.read_parquet(tmp_path / "e.parquet").shape == frame.shape
+
+
+def test_embed_timesteps_of_unequal_lengths(
+    tj: Terminal, data: Path, run: Path, tmp_path: Path
+) -> None:
+    tj.succeeds("embed", run, data, "--timesteps", "--out", tmp_path / "e.npz")
+    with np.load(tmp_path / "e.npz") as stored:
+        assert stored["embeddings"].shape == (12, 16, 16)
+        assert stored["lengths"].tolist() == [12] + [16] * 11
+        assert np.isnan(stored["embeddings"][0, 12:]).all()
+    tj.succeeds("embed", run, data, "--timesteps", "--out", tmp_path / "e.csv")
+    table = pd.read_csv(tmp_path / "e.csv")
+    assert list(table)[:3] == ["id", "label", "timestep"]
+    assert len(table) == 12 + 11 * 16
+
+
+def test_embed_reads_new_data_without_the_columns_it_lacks(
+    tj: Terminal, run: Path, tmp_path: Path
+) -> None:
+    bare = write_csv(tmp_path / "bare.csv", labels=False)
+    out = tj.succeeds("embed", run, bare, "--out", tmp_path / "e.npz")
+    assert f"{bare} has no column 'kind'" in out
+    assert "labels" not in np.load(tmp_path / "e.npz")
+    words = ["embed", run, bare, "--out", tmp_path / "f.npz"]
+    assert "'kind'" in tj.refuses(*words, "--label", "kind")
+
+
+def test_embed_takes_channels_by_name(tj: Terminal, data: Path, run: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(data)
+    frame[["track", "t", "x1", "x0", "kind"]].to_csv(tmp_path / "swapped.csv", index=False)
+    frame.rename(columns={"x1": "y"}).to_csv(tmp_path / "other.csv", index=False)
+    for name in ("data", "swapped", "other"):
+        file = data if name == "data" else tmp_path / f"{name}.csv"
+        code, out, error = tj("embed", run, file, "--out", tmp_path / f"{name}.npy")
+        assert code == 0, error
+        assert ("reordered as in training: x0, x1" in out) == (name == "swapped")
+        assert ("channels x0, y, but the run was trained on x0, x1" in error) == (name == "other")
+        np.testing.assert_array_equal(
+            np.load(tmp_path / f"{name}.npy"), np.load(tmp_path / "data.npy")
+        )
+
+
+def test_embed_refuses_a_device_that_is_not_there(
+    tj: Terminal, data: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    words = ["embed", run, data, "--out", tmp_path / "e.npz", "--device"]
+    assert "'cuda'" in tj.refuses(*words, "cuda")
+    assert "'banana'" in tj.refuses(*words, "banana")
+
+
+def test_out_that_passes_through_a_file(
+    tj: Terminal, data: Path, run: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "afile"
+    file.touch()
+    part = f"--out: {file} is a file, expected a folder"
+    for out in (file, file / "x"):
+        assert part in tj.refuses("pretrain", "--data", data, "--out", out, *READ, *FAST)
+    assert part in tj.refuses("embed", run, data, "--out", file / "e.npz")
+    assert part in tj.refuses("report", run, "--out", file / "r.html")
+    if importlib.util.find_spec("aeon") is not None:
+        assert part in tj.refuses("demo", "--out", file / "d")
+
+
+@pytest.mark.usefixtures("no_minirocket")
+def test_probe_scores_the_encoder_beside_its_controls(
+    tj: Terminal, data: Path, run: Path, tmp_path: Path
+) -> None:
+    test = write_csv(tmp_path / "test.csv", n=10, seed=1)
+    out = tj.succeeds("probe", run, "--test", test, "--overwrite")
+    result = json.loads((run / "probe.json").read_text("utf-8"))
+    names = [row["features"] for row in result["scores"]]
+    assert names == ["raw values", "mean/std/min/max", "untrained encoder", "pretrained encoder"]
+    assert (result["train"], result["test"]) == (str(data), str(test))
+    assert (result["n_test"], result["n_classes"]) == (10, 2)
+    assert (result["commonest"], result["majority"]) == ("a", 0.5)
+    assert "predicting 'a', the most frequent class: 0.500" in out
+    for name in names:
+        assert name in out
+    assert "--overwrite" in tj.refuses("probe", run, "--test", test)
+    code, out, error = tj("probe", run, "--kind", "knn", "--out", tmp_path / "p.json")
+    assert code == 0
+    assert "has changed" not in error
+    assert "no --test: scored on 4 sequences" in out
+    assert "not from pretraining" in out
+
+
+def test_probe_with_a_query_on_tokens(
+    tj: Terminal, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attentive, "STEPS", (20, 20))
+    words = ["probe", run, "--kind", "attentive", "--out", tmp_path / "p.json"]
+    assert "attentive on" in tj.succeeds(*words)
+    scores = json.loads((tmp_path / "p.json").read_text("utf-8"))["scores"]
+    names = [row["features"] for row in scores]
+    assert names == ["raw values", "untrained encoder", "pretrained encoder"]
+    assert {row["probe"] for row in scores} == {"attentive"}
+    assert "--pool" in tj.refuses(*words, "--pool", "mean", "--overwrite")
+
+
+@pytest.mark.usefixtures("no_minirocket")
+def test_probe_refuses_what_cannot_be_scored(tj: Terminal, run: Path, tmp_path: Path) -> None:
+    bare = write_csv(tmp_path / "bare.csv", labels=False)
+    words = ["probe", run, "--out", tmp_path / "p.json", "--test"]
+    assert "--label COL" in tj.refuses(*words, bare, "--label", "")
+    wide = write_csv(tmp_path / "wide.csv", channels=3)
+    assert "expects 2 channels, got 3" in tj.refuses(*words, wide)
+    assert not (tmp_path / "p.json").exists()
+
+
+@pytest.mark.usefixtures("no_minirocket")
+def test_probe_says_when_its_data_has_changed(tj: Terminal, run: Path, tmp_path: Path) -> None:
+    config = read_config(run)
+    config["data"]["path"] = str(write_csv(tmp_path / "data.csv", seed=1))
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    (tmp_path / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
+    code, _, error = tj("probe", tmp_path)
+    assert code == 0, error
+    assert "data.csv has changed" in error
+
+
+def test_a_bundled_model_has_no_data_of_its_own(tj: Terminal, run: Path, data: Path) -> None:
+    assert "--train" in tj.refuses("probe", "series-small", "--out", run / "x.json")
+    assert "--among" in tj.refuses("nearest", "series-small", run)
+    assert "--normal-prefix" in tj.refuses("detect", "series-small", data, "--out", run / "x.csv")
+
+
+def test_report_and_export(tj: Terminal, run: Path, tmp_path: Path) -> None:
+    page = tmp_path / "r.html"
+    assert tj.succeeds("report", run, "--out", page).strip() == str(page)
+    assert "--overwrite" in tj.refuses("report", run, "--out", page)
+    words = ["export", run, "--format", "torch", "--out", tmp_path / "m.pt2"]
+    tj.succeeds(*words)
+    assert (tmp_path / "m.pt2").stat().st_size > 0
+    assert "--overwrite" in tj.refuses(*words)
+
+
+def test_doctor(tj: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "pyarrow" else real(name)
+    )
+    out = tj.succeeds("doctor")
+    for part in ("torch", "devices", "threads", "[parquet]      missing pyarrow"):
+        assert part in out
+    assert "pip install 'temporal-jepa[parquet" in out
+
+
+@pytest.mark.usefixtures("no_minirocket")
+def test_demo(tj: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("aeon") is None:
+        pytest.skip("aeon is not installed")
+    monkeypatch.setattr(demo, "SETS", {"GunPoint": "one channel"})
+    out = ""
+    for _ in range(2):  # its own folder is replaced
+        out = tj.succeeds("demo", "--out", tmp_path / "d", "--steps", "2")
+    for part in ("GunPoint (one channel)", "WristTracks (", " pretrained", "--data FILE"):
+        assert part in out
+    for name in ("WristTracks", "MovingDigits"):
+        assert "<svg" in (tmp_path / "d" / name / "report.html").read_text("utf-8")
+    files = {path.name for path in (tmp_path / "d" / "GunPoint").iterdir()}
+    assert {"model.safetensors", "embeddings.npz", "embeddings-test.npz", "probe.json"} <= files
+    (tmp_path / "mine.txt").touch()
+    assert "not from a demo" in tj.refuses("demo", "--out", tmp_path)
+
+
+def test_demo_without_aeon(tj: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert "pip install 'temporal-jepa[aeon]'" in tj.refuses("demo", "--out", tmp_path / "d")
+    assert not (tmp_path / "d").exists()
