@@ -45,5 +45,5 @@ def export(
             write_graph(model, path, format, pool, channels)
         finally:
             logging.disable(logging.NOTSET)
-    missing = "no missing values" if model.config.resolutions else "NaN where missing"
+    missing = "no missing values" if model.config.channel_independent else "NaN where missing"
     say(f"{path}: x (batch, time, {channels}) float32, {missing} -> (batch, features)")

@@ -644,7 +644,7 @@ def test_a_run_on_videos_reads_later_videos_in_its_way(
     shown = capsys.readouterr().out
     assert "embeddings.npz: 1 sequences" in shown
     assert "64 x 64 x 3 (rows, columns, channels)" in shown
-    assert f"next: temporal-jepa pretrain --data {other} --fps 4.0 --out runs/other" in shown
+    assert f"next: temporal-jepa pretrain --data {other} --fps=4.0 --out runs/other" in shown
 
 
 def test_pytorch_axes_are_refused(tmp_path: Path) -> None:
