@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..data import Sequences
+    from ..estimators.anomaly import Peak
 
     Scores = list[npt.NDArray[np.float32]]
 
