@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..data import Sequences
-    from ..estimators.anomaly import Peak
 
     Scores = list[npt.NDArray[np.float32]]
 
@@ -53,8 +52,9 @@ def detect(
         device: where to compute.
         reading: how the data is read (default: as the run's own data was read)
     """
-    from ..data.sequences import Sequences, listed
+    from ..data.sequences import listed
     from ..estimators.anomaly import AnomalyDetector, peaks
+    from ..report.pages import anomaly_page, describe_timestep
 
     path = output_path(out, run, "anomalies.csv", overwrite, (".csv", ".parquet"))
     page = path.with_suffix(".html")
@@ -65,29 +65,21 @@ def detect(
         what = "scenes of agents" if frame[0] == 1 else "videos"
         raise ValueError(f"{run} was trained on {what}; detect scores series and trajectories")
     series = read_as_trained(data, reading, config)
-    if normal_prefix is not None:
-        starts = [x[: _prefix_length(normal_prefix, len(x))] for x in series.values]
-        reference = Sequences(starts, source=series.source)
-        about = f"the start of each series, {normal_prefix}"
-    else:
-        advice = f"state with --normal-prefix how much of {data} is normal"
-        file = training_file(run, config, advice)
-        reference = read_as_trained(file, ReadOptions(), config)
-        about = f"the training data, {Path(file).name}"
+    reference, about = _reference(run, config, series, normal_prefix)
     detector = AnomalyDetector(run, window, quantile, device)
     scores = [*detector.fit(reference).score_each(series)]
     top = peaks(scores, detector.window_)
     write_table(path, _table(series, scores))
     options = {"out": out, "normal_prefix": normal_prefix, "quantile": quantile}
     options |= {**vars(reading), "window": window}
-    html = write_page(
+    html = anomaly_page(
         series,
         scores,
         top,
-        known=about,
         window=detector.window_,
         quantile=quantile,
-        again=command("detect", run, data, *as_words(options)),
+        reference=about,
+        command=command("detect", run, data, *as_words(options)),
     )
     write_atomically(page, html)
     count = sum(int((score > 1).sum()) for score in scores)
@@ -99,9 +91,23 @@ def detect(
             ("anomalies", f"{count} of {total} timesteps score above 1"),
             ("table", path),
             ("page", page),
-            ("highest", listed(_where(series, i, step) for i, step, *_ in top[:3])),
+            ("highest", listed(describe_timestep(series, i, step) for i, step, *_ in top[:3])),
         ]
     )
+
+
+def _reference(
+    run: str, config: Mapping[str, Any], series: "Sequences", prefix: str | None
+) -> "tuple[Sequences, str]":
+    """What scores are measured against, and the same in words."""
+    from ..data.sequences import Sequences
+
+    if prefix is not None:
+        starts = [x[: _prefix_length(prefix, len(x))] for x in series.values]
+        return Sequences(starts, source=series.source), f"the start of each series, {prefix}"
+    advice = f"state with --normal-prefix how much of {series.source} is normal"
+    file = training_file(run, config, advice)
+    return read_as_trained(file, ReadOptions(), config), f"the training data, {Path(file).name}"
 
 
 def _without_windows(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,16 +135,6 @@ def _prefix_length(prefix: str, length: int) -> int:
     return max(round(share * length), 1)
 
 
-def _where(series: "Sequences", i: int, step: int) -> str:
-    """A timestep in words: with the series if there are several, with the time if it is known."""
-    from ..data.sequences import moment
-
-    text = str(step)
-    if series.times is not None:
-        text += f" ({moment(series.times[i][step])})"
-    return text if len(series) == 1 else f"{series.ids[i]}: {text}"
-
-
 def _table(series: "Sequences", scores: "Scores") -> "pd.DataFrame":
     """One row per timestep: id, timestep, time if it is known, score, anomaly."""
     import numpy as np
@@ -152,61 +148,3 @@ def _table(series: "Sequences", scores: "Scores") -> "pd.DataFrame":
         columns["time"] = np.concatenate(series.times)
     score = np.concatenate(scores)
     return pd.DataFrame({**columns, "score": score, "anomaly": score > 1})
-
-
-def write_page(
-    series: "Sequences",
-    scores: "Scores",
-    peaks: list[tuple[int, int, int, int]],
-    again: str,
-    **about: Any,
-) -> bytes:
-    """The page: the series with their scores, and the highest anomalies in detail."""
-    from ..report import svg as figures
-    from ..report.report import page
-
-    spans = [figures.runs(score > 1) for score in scores]
-    order = list(dict.fromkeys([i for i, *_ in peaks] + list(range(len(series)))))[:6]
-    whole = [
-        {
-            "id": series.ids[i],
-            "svg": figures.scored(
-                f"whole{i}", series.values[i][:, :3], scores[i], spans[i], wide=True
-            ),
-        }
-        for i in order
-    ]
-    near = []
-    for place, (i, peak, start, end) in enumerate(peaks):
-        margin = 2 * about["window"]
-        first = max(0, start - margin)
-        last = min(len(scores[i]), end + margin)
-        x = series.values[i][first:last, :3]
-        svg = figures.scored(f"near{place}", x, scores[i][first:last], spans[i], first)
-        near.append(
-            {
-                "where": _where(series, i, peak),
-                "score": f"{scores[i][peak]:.1f}",
-                "svg": svg,
-                "span": f"{start} to {end - 1}" if end > start + 1 else str(start),
-            }
-        )
-    return page(
-        "surprise.html",
-        source=Path(series.source).name,
-        n=len(series),
-        total=sum(map(len, scores)),
-        alarms=sum(int((s > 1).sum()) for s in scores),
-        whole=whole,
-        near=near,
-        regions=sum(map(len, spans)),
-        drawn={
-            "shown": figures.legend(series.channels[:3]),
-            "total": series.n_channels,
-            "map": False,
-            "film": False,
-        },
-        again=again,
-        method="distance",
-        **about,
-    )

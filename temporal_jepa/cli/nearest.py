@@ -46,6 +46,8 @@ def nearest(
         pool: mean of the tokens; "all": mean, std and max of every layer; quantiles of all layers.
         reading: how the data is read (default: as the run's own data was read)
     """
+    import numpy as np
+
     from ..checkpoint import from_pretrained
     from ..embed import embed_sequences
     from ..evaluation.neighbors import Index
@@ -60,7 +62,7 @@ def nearest(
     vectors = embed_sequences(model, searched, pool)
     query_vectors = embed_sequences(model, queries, pool) if own is None else vectors[own]
     near, distance = Index(vectors).nearest(query_vectors, k, own)
-    shown = range(min(len(queries), SHOWN))
+    shown = np.arange(min(len(queries), SHOWN))
     rows = []
     for q in shown:
         for rank, i in enumerate(near[q]):
@@ -68,29 +70,19 @@ def nearest(
             if searched.labels is not None:
                 row.append(str(searched.labels[i]))
             rows.append((*row, f"{distance[q, rank]:.2f}"))
-    labels = [] if searched.labels is None else ["label"]
-    header = ["query", "nearest", *labels, "distance"]
+    header = ["query", "nearest", "label", "distance"]
+    if searched.labels is None:
+        header.remove("label")
     show_table(f"nearest of {len(searched)} sequences of {file}", header, rows)
     if len(queries) > SHOWN:
         say(f"the first {SHOWN} of {len(queries)} queries")
     if out is not None:
-        from ..report import plots
-        from ..report.report import page
+        from ..report.pages import neighbors_page
 
-        gallery = [
-            plots.row(f"q{q}", queries.select([q]), searched.select(near[q]), distance[q])
-            for q in shown
-        ]
-        text = page(
-            "nearest.html",
-            rows=gallery,
-            asked=len(queries),
-            drawn=plots.legend(searched),
-            run=Path(run).resolve().name,
-            among=Path(file).name,
-            n=len(searched),
-        )
-        write_atomically(Path(out), text)
+        name = Path(run).resolve().name
+        drawn = queries.select(shown)
+        html = neighbors_page(drawn, searched, near, distance, run=name, total=len(queries))
+        write_atomically(Path(out), html)
         say(out)
 
 
