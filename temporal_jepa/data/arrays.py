@@ -200,7 +200,8 @@ def from_array(
     lines = list(notes)
     if not isinstance(array, (list, tuple)):
         array = np.asanyarray(array)
-        if array.size and (array.ndim > 3 or layout in ("scene", "video")):
+        holds_frames = layout in ("scene", "video") or (layout is None and array.ndim > 3)
+        if array.size and holds_frames:
             array, more = from_frames(array, layout)
             lines += more
         elif array.size and _is_one_series(array, layout, y is not None):

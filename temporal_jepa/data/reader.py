@@ -6,7 +6,6 @@ sequences = read("data.csv", id="track", values=["x", "y"], window=60)
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import sys
 import warnings
@@ -22,7 +21,7 @@ from .arrays import from_array, read_numpy, read_ts
 from .delimited import COLUMN_OPTIONS, read_delimited, read_parquet
 from .geo import read_geojson, read_gpx
 from .scenes import as_scenes
-from .sequences import Sequences, listed, located
+from .sequences import Sequences, did_you_mean, listed, located
 from .series_tables import from_frame
 from .trajectories import MOVEMENT_OPTIONS, check_features
 from .trajectory_tables import from_fixes, is_track_table
@@ -123,9 +122,7 @@ def _read_video(path: Path, options: ReadOptions) -> Sequences:
 def _from_path(path: Path, options: ReadOptions) -> Sequences:
     """The sequences of a file, or of a folder with one series a file."""
     if not path.exists():
-        names = [other.name for other in path.parent.glob("*")]
-        near = difflib.get_close_matches(path.name, names, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(path.name, (other.name for other in path.parent.glob("*")))
         raise FileNotFoundError(f"no file or folder {path}{hint}")
     with located(path):
         if path.is_dir():

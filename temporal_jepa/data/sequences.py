@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,12 @@ def listed(names: Iterable[Any]) -> str:
     """The first few names, for a message: ``a, b, c, ...``."""
     texts = [str(name) for name in names]
     return ", ".join(texts[:SOME]) + (", ..." if len(texts) > SOME else "")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question for a message: "; did you mean 'speed'?", "" if no known name is near."""
+    near = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 @contextmanager

@@ -6,7 +6,6 @@ Three layouts: wide (one series per row), long (one timestep per row of a named 
 
 from __future__ import annotations
 
-import difflib
 import re
 import warnings
 from collections import Counter
@@ -20,7 +19,7 @@ import numpy as np
 from ..config import ReadOptions
 from .arrays import trim
 from .delimited import DATE, IDS, LABELS, TIMES, is_recording
-from .sequences import Array, Sequences, as_text, listed, moment
+from .sequences import Array, Sequences, as_text, did_you_mean, listed, moment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,34 +168,32 @@ def _check_columns(frame: pd.DataFrame, options: ReadOptions) -> None:
     named += [("values", name) for name in options.values or ()]
     for option, name in named:
         if name and name not in frame.columns:
-            near = difflib.get_close_matches(name, frame.columns, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
             raise MissingColumnError(
-                f"{option} names a column {name!r} that does not exist; {hint}the "
-                f"columns are {listed(frame.columns)}",
+                f"{option} names a column {name!r} that does not exist, got the columns "
+                f"{listed(frame.columns)}{did_you_mean(name, frame.columns)}",
                 option,
             )
 
 
 def find_roles(frame: pd.DataFrame, options: ReadOptions) -> Roles:
-    """The part of each column. An option that is "" reserves the column that would be inferred."""
-    names = list(frame.columns)
+    """The part of each column: what `options` name, else what its name and values suggest."""
     likely_time = find_time(frame)
-    time = likely_time if options.time is None else options.time or None
-    likely_label = find_label(names, time)
+    time = _chosen(options.time, likely_time)
+    likely_label = find_label(list(frame.columns), time)
     if likely_label in (options.values or ()):
         likely_label = None
-    label = likely_label if options.label is None else options.label or None
+    label = _chosen(options.label, likely_label)
     ids = find_ids(frame, time)
-    ident = options.id or None
-    if options.id is None and ids:
-        ident = ids[0]
-    reserved = {ident, time, label, *ids}
-    if options.time == "":
-        reserved.add(likely_time)
+    ident = _chosen(options.id, next(iter(ids), None))
+    reserved = {ident, time, label, likely_time, *ids}
     if options.label == "":
         reserved.add(likely_label)
     return Roles(ident, time, label, reserved)
+
+
+def _chosen(option: str | None, likely: str | None) -> str | None:
+    """The column that an option names, None where it is "", the likely one where it is not set."""
+    return likely if option is None else option or None
 
 
 def _layout(frame: pd.DataFrame, options: ReadOptions, roles: Roles) -> str:
@@ -233,7 +230,7 @@ def _candidates(frame: pd.DataFrame, options: ReadOptions, roles: Roles) -> list
 
 def find_time(frame: pd.DataFrame) -> str | None:
     """The column of times: by its name, else the first of dates."""
-    names = [str(name) for name in frame.columns]
+    names = list(frame.columns)
     for usual in TIMES:
         for name in names:
             if name.lower() == usual:
@@ -271,7 +268,7 @@ def find_ids(frame: pd.DataFrame, time: str | None) -> list[str]:
 
     First those whose times never repeat, then those that name several rows, then the others.
     """
-    names = [str(n) for n in frame.columns if n != time and IDS.fullmatch(str(n))]
+    names = [n for n in frame.columns if n != time and IDS.fullmatch(n)]
 
     def rank(name: str) -> int:
         if not frame[name].duplicated().any():
