@@ -245,7 +245,12 @@ def _decimal_comma(rows: list[list[str]]) -> str:
     return next(filter(DECIMAL_COMMA.fullmatch, cells), "")
 
 
-def _dialect_note(path: Path, sep: str, comma: str, width: int) -> list[str]:
+def _dialect_note(
+    path: Path,
+    sep: str,
+    comma: str,
+    width: int,
+) -> list[str]:
     usual = "\t" if path.suffix.lower() == ".tsv" else ","
     if sep == usual or width == 1:
         return []
@@ -256,7 +261,11 @@ def _dialect_note(path: Path, sep: str, comma: str, width: int) -> list[str]:
 
 
 def _roles_without_header(
-    path: Path, frame: pd.DataFrame, first: list[str], options: ReadOptions, notes: list[str]
+    path: Path,
+    frame: pd.DataFrame,
+    first: list[str],
+    options: ReadOptions,
+    notes: list[str],
 ) -> ReadOptions:
     """The label of a table without a header: its one column of text, or the first of a UCR file."""
     if options.layout not in (None, "wide") or options.id or options.time:

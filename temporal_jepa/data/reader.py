@@ -99,10 +99,12 @@ def _window(found: Sequences, options: ReadOptions, is_video: bool) -> int | Non
     """Timesteps of the windows to cut, None for none."""
     if _are_scenes(found, options):  # `as_scenes` has cut them
         return None
-    single_video = len(found) == 1 and found.frame is not None and found.frame[0] > 1
-    if options.window is None and (is_video or single_video):
+    if options.window is not None:
+        return options.window
+    rows = 1 if found.frame is None else found.frame[0]
+    if is_video or (rows > 1 and len(found) == 1):
         return min(CLIP, int(found.lengths.max()))
-    return options.window
+    return None
 
 
 def _are_scenes(found: Sequences, options: ReadOptions) -> bool:
@@ -204,7 +206,7 @@ def _read_folder(folder: Path, options: ReadOptions) -> Sequences:
     """One series a file, all of one type; in a folder of folders the inner ones are the labels."""
     if options.layout not in (None, "folder", "tracks", "scene"):
         raise ValueError(
-            f"{folder}: expected layout folder (one series a file), tracks or scene for a folder, "
+            "expected layout folder (one series a file), tracks or scene for a folder, "
             f"got {options.layout!r}; for another layout name one of its files"
         )
     files = _visible(folder)
@@ -220,7 +222,7 @@ def _read_folder(folder: Path, options: ReadOptions) -> Sequences:
     else:
         parts = _series_or_tracks(files, options)
     if not parts:
-        raise ValueError(f"{folder}: no track has two fixes or more")
+        raise ValueError("no track has two fixes or more")
     found = _joined(folder, parts, labelled)
     if len(parts) == len(files):
         return found
@@ -236,16 +238,14 @@ def _check_files(folder: Path, files: list[Path]) -> None:
     """ValueError unless the files are of one type that can hold a series each."""
     splits = [file.name for file in files if file.stem.upper().endswith(("_TRAIN", "_TEST"))]
     if splits:
-        raise ValueError(
-            f"{folder}: holds the splits {listed(splits)} of a set; name one of these files"
-        )
+        raise ValueError(f"holds the splits {listed(splits)} of a set; name one of these files")
     allowed = (*TABLES, ".npy")
     kinds = {file.suffix.lower() for file in files}
     strays = [file for file in files if file.suffix.lower() not in allowed]
     if strays or len(kinds) != 1:
         names = listed(file.relative_to(folder) for file in strays)
         raise ValueError(
-            f"{folder}: expected files of one type with one series each ({' '.join(allowed)}), got "
+            f"expected files of one type with one series each ({' '.join(allowed)}), got "
             f"{names or listed(sorted(kinds)) or 'none'}; move others away, or name one file"
         )
 
@@ -279,7 +279,8 @@ def _scenes(files: list[Path], options: ReadOptions) -> dict[Path, Sequences]:
 
 def _joined(folder: Path, parts: dict[Path, Sequences], labelled: bool) -> Sequences:
     """The series of all files; ValueError when the columns of one differ from the first's."""
-    name, first = next((file.name, part) for file, part in parts.items())
+    name = next(iter(parts)).name
+    first = next(iter(parts.values()))
     ids: list[str] = []
     labels: list[str] = []
     for file, part in parts.items():

@@ -22,7 +22,9 @@ SOME = 8  # names that a message lists before "..."
 def listed(names: Iterable[Any]) -> str:
     """The first few names, for a message: ``a, b, c, ...``."""
     texts = [str(name) for name in names]
-    return ", ".join(texts[:SOME]) + (", ..." if len(texts) > SOME else "")
+    if len(texts) > SOME:
+        texts = [*texts[:SOME], "..."]
+    return ", ".join(texts)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -152,8 +154,9 @@ class Sequences:
 
     def select(self, indices: npt.ArrayLike) -> Sequences:
         """The series at these indices (integers or a boolean mask), in this order, as views."""
-        chosen = np.arange(len(self))[np.asarray(indices)].reshape(-1).tolist()
-        return self._pieces([(i, slice(None)) for i in chosen], [self.ids[i] for i in chosen])
+        chosen = np.arange(len(self))[np.asarray(indices)]
+        spans = [(int(i), slice(None)) for i in np.atleast_1d(chosen)]
+        return self._pieces(spans, [self.ids[i] for i, _ in spans])
 
     def windows(self, length: int, stride: int | None = None) -> Sequences:
         """Each series cut into windows of `length` timesteps, one every `stride`, as views.
@@ -250,7 +253,12 @@ class Sequences:
         return [name for name, x in zip(self.ids, self.values, strict=True) if not _moves(x)]
 
     @classmethod
-    def from_arrays(cls, X: Any, y: Any = None, source: str = "arrays") -> Sequences:
+    def from_arrays(
+        cls,
+        X: Any,
+        y: Any = None,
+        source: str = "arrays",
+    ) -> Sequences:
         """Series from arrays as scikit-learn and aeon have them; NaN is a missing value.
 
         Args:
@@ -288,8 +296,14 @@ class Sequences:
         low = self.lengths.min()
         high = self.lengths.max()
         middle = int(np.median(self.lengths))
-        timesteps = f"{low} / {middle} / {high} (min / median / max)" if low < high else f"{low}"
-        rows = {"source": self.source, "series": f"{len(self)}", "timesteps": timesteps}
+        timesteps = f"{low} / {middle} / {high} (min / median / max)"
+        if low == high:
+            timesteps = f"{low}"
+        rows = {
+            "source": self.source,
+            "series": f"{len(self)}",
+            "timesteps": timesteps,
+        }
         if self.frame is None:
             rows["channels"] = f"{self.n_channels}: {listed(self.channels)}"
         else:
@@ -331,7 +345,8 @@ def stack(values: Sequence[Array]) -> FloatArray:
     NaN stands after the end of a short one.
     """
     longest = max(map(len, values))
-    out = np.full((len(values), longest, values[0].shape[1]), np.nan, dtype=np.float32)
+    shape = (len(values), longest, values[0].shape[1])
+    out = np.full(shape, np.nan, dtype=np.float32)
     for row, x in zip(out, values, strict=True):
         row[: len(x)] = x
         if x.dtype == np.uint8:
@@ -368,7 +383,9 @@ def moment(when: Any) -> str:
     """A time for a message, without the zeros of its nanoseconds."""
     if isinstance(when, np.datetime64):
         return str(np.datetime_as_string(when, unit="auto"))
-    return f"{when:d}" if isinstance(when, (int, np.integer)) else f"{when:g}"
+    if isinstance(when, (int, np.integer)):
+        return str(when)
+    return f"{when:g}"
 
 
 def missing(x: Array) -> bool:
@@ -403,7 +420,8 @@ def _numbers(x: Any, name: str) -> Array:
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name}: expected numbers, got dtype {array.dtype}")
     if isinstance(array, np.ma.MaskedArray):
-        array = np.ma.filled(array.astype(np.result_type(array.dtype, np.float32)), np.nan)
+        real = np.result_type(array.dtype, np.float32)  # integers have no NaN
+        array = np.ma.filled(array.astype(real), np.nan)
     return np.asarray(array)
 
 

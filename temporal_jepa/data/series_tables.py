@@ -28,7 +28,7 @@ LAYOUTS = ("wide", "long", "recording", "tracks", "scene")
 VALUE_LIKE = ("target", "y")  # forecasting tables call their value so
 NUMBERED = re.compile(r"(.*?)[\s_.-]?(\d+)")
 CHANNEL_LIKE = {"ch", "channel", "sensor", "feature", "var", "dim", "x", "y", "z", "v", "signal"}
-PLAIN = {"", "t", "time", "step", "timestep", "value"}
+PLAIN = {"t", "time", "step", "timestep", "value"}
 UTC_OFFSET = r":\d\d.*(?:Z|[+-]\d\d:?\d\d)$"
 
 
@@ -56,7 +56,10 @@ class Roles:
 
 
 def from_frame(
-    frame: pd.DataFrame, options: ReadOptions, source: str = "frame", notes: Iterable[str] = ()
+    frame: pd.DataFrame,
+    options: ReadOptions,
+    source: str = "frame",
+    notes: Iterable[str] = (),
 ) -> Sequences:
     """The series of a table. What `options` leave open is inferred, and each inference is a note.
 
@@ -152,7 +155,9 @@ def _without_fillers(frame: pd.DataFrame, options: ReadOptions, notes: list[str]
 def _holds_nothing(column: pd.Series[Any]) -> bool:
     if column.isna().all():
         return True
-    return column.dtype.kind in "iu" and bool((np.diff(column.to_numpy()) == 1).all())
+    if column.dtype.kind not in "iu":
+        return False
+    return bool((np.diff(column.to_numpy()) == 1).all())
 
 
 def _check_columns(frame: pd.DataFrame, options: ReadOptions) -> None:
@@ -161,8 +166,7 @@ def _check_columns(frame: pd.DataFrame, options: ReadOptions) -> None:
         raise ValueError(f"several columns have the same name: {repeated}")
     if options.layout not in (None, *LAYOUTS):
         raise ValueError(
-            f"expected layout {', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]} for a table, got "
-            f"{options.layout!r}"
+            f"expected one of the layouts {', '.join(LAYOUTS)} for a table, got {options.layout!r}"
         )
     named = [("id", options.id), ("time", options.time), ("label", options.label)]
     named += [("values", name) for name in options.values or ()]
@@ -292,11 +296,12 @@ def _numbered(names: Iterable[str]) -> dict[str, list[str]]:
     largest = max(groups.values(), key=len, default={})
     if len(largest) < 2:
         return {}
-    alike = {prefix: group for prefix, group in groups.items() if group.keys() == largest.keys()}
     steps = {}
-    for prefix, group in alike.items():
-        plain = not prefix or (len(alike) == 1 and prefix.lower() in PLAIN)
-        steps["value" if plain else prefix] = [group[number] for number in sorted(group)]
+    for prefix, group in groups.items():
+        if group.keys() == largest.keys():
+            steps[prefix or "value"] = [group[number] for number in sorted(group)]
+    if len(steps) == 1 and next(iter(steps)).lower() in PLAIN:
+        return {"value": next(iter(steps.values()))}
     return steps
 
 
@@ -347,7 +352,11 @@ def as_matrix(frame: pd.DataFrame, names: list[str]) -> Array:
 
 
 def _wide(
-    frame: pd.DataFrame, options: ReadOptions, roles: Roles, source: str, notes: list[str]
+    frame: pd.DataFrame,
+    options: ReadOptions,
+    roles: Roles,
+    source: str,
+    notes: list[str],
 ) -> Sequences:
     """A series from each row."""
     if roles.id is not None and not options.id and frame[roles.id].duplicated().any():
@@ -377,7 +386,11 @@ def _wide(
 
 
 def _long(
-    frame: pd.DataFrame, options: ReadOptions, roles: Roles, source: str, notes: list[str]
+    frame: pd.DataFrame,
+    options: ReadOptions,
+    roles: Roles,
+    source: str,
+    notes: list[str],
 ) -> Sequences:
     """Rows to series by id, in the order in which the ids first appear, each sorted by time."""
     values = _candidates(frame, options, roles)
@@ -420,14 +433,20 @@ def _long(
     )
 
 
-def _settle_label(frame: pd.DataFrame, roles: Roles, values: list[str], notes: list[str]) -> None:
+def _settle_label(
+    frame: pd.DataFrame,
+    roles: Roles,
+    values: list[str],
+    notes: list[str],
+) -> None:
     """A label that was inferred and changes in time is a channel if it is named so (target, y).
 
     Others that change along a recording are left out.
     """
     label = roles.label
-    owner = np.zeros(len(frame)) if roles.id is None else frame[roles.id]
-    changes = bool((frame[label].groupby(owner).nunique(dropna=False) > 1).any())
+    codes, _ = series_codes(frame, roles.id, "")
+    classes = frame[label].groupby(codes).nunique(dropna=False)
+    changes = bool((classes > 1).any())
     is_value = str(label).lower() in VALUE_LIKE and _is_numeric(frame[label])
     if is_value and changes:
         values.append(str(label))
@@ -485,7 +504,12 @@ def as_texts(frame: pd.DataFrame, name: str, option: str) -> list[str]:
     return [as_text(value) for value in column.tolist()]
 
 
-def series_labels(frame: pd.DataFrame, codes: Array, names: list[str], label: str) -> Array:
+def series_labels(
+    frame: pd.DataFrame,
+    codes: Array,
+    names: list[str],
+    label: str,
+) -> Array:
     """The label of each series ``(n,)``; ValueError when it changes within one.
 
     codes: the number of the series of each row, counted up in order of appearance.

@@ -111,13 +111,13 @@ CASES = {  # name, content, options, message
         "a.csv",
         "time,speed\n0,1\n1,2\n",
         {"values": "sped"},
-        "'sped' that does not exist; did you mean 'sp",
+        "'sped' that does not exist, .* did you mean 'speed'",
     ),
     "no such layout": (
         "a.csv",
         "time,v\n0,1\n",
         {"layout": "tall"},
-        "expected layout wide, long, recording, tracks or scene .*'tall'",
+        "expected one of the layouts wide, long, recording, tracks, scene .*'tall'",
     ),
     "long without id": (
         "a.csv",
