@@ -10,8 +10,6 @@ import json
 import math
 import re
 import shlex
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
@@ -86,16 +84,16 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Embedded:
-    """Standardized embeddings `(n, F)` of the same sequences after training and by a control.
+    """Standardized embeddings `(n, F)` of the same sequences by a control and after training.
 
     The control is series-small if training started from it, else the same encoder with random
     weights.
     """
 
     sequences: Sequences
-    control: str
-    before: Array
-    after: Array
+    control_name: str
+    control: Array
+    trained: Array
 
 
 def write_report(
@@ -134,12 +132,13 @@ def write_report(
     embedded = _embed(run)
     page = render_page(
         "report.html",
+        config=run.config,
         headline=_headline(run, scores),
         missing=run.missing,
         scores=scores,
         training=_training(run),
         positions=_positions(run),
-        space=_space(run, embedded),
+        space=_space(embedded),
         neighbors=_neighbors(embedded),
         masks=_masks(run),
         commands=_commands(run),
@@ -215,7 +214,7 @@ def _metrics(path: Path, missing: list[str]) -> list[Row]:
 
 def _logged(rows: list[Row], name: str) -> list[tuple[int, Any]]:
     """The (step, value) pairs of a metric, without the rows that do not hold it."""
-    return [(row["step"], row[name]) for row in rows if row.get(name)]
+    return [(row["step"], row[name]) for row in rows if row.get(name) is not None]
 
 
 def _column(rows: list[Row], name: str) -> Array:
@@ -225,37 +224,27 @@ def _column(rows: list[Row], name: str) -> Array:
 
 def _headline(run: _Run, scores: Row | None) -> Row:
     data = run.config.get("data", {})
-    steps = run.config.get("pretrain", {}).get("steps")
     step = run.rows[-1]["step"] if run.rows else 0
-    losses = _logged(run.rows, "relative_loss")
-    ranks = _logged(run.rows, "rank")
-    speeds = [speed for _, speed in _logged(run.rows, "samples_per_s")]
+    steps = run.config.get("pretrain", {}).get("steps", math.inf)
     level, reason = _verdict(run.rows, scores)
     return {
         "name": run.folder.resolve().name,
         "source": Path(str(data.get("path", "arrays in memory"))).name,
-        "count": data.get("n"),
         "timestep": in_words(run.config["model"], data.get("channels")),
-        "lengths": data.get("lengths"),
         "start": run.start,
         "step": step,
-        "steps": steps,
-        "finished": run.model is not None and steps is not None and step >= steps,
+        "finished": run.model is not None and step >= steps,
         "level": level,
         "reason": reason,
-        "relative_loss": losses[-1][1] if losses else None,
-        "lowest": min(losses, key=lambda logged: logged[1], default=None),
-        "rank": ranks[-1][1] if ranks else None,
-        "width": run.config["model"].get("embed_dim"),
-        "seconds": run.rows[-1].get("elapsed_s") if run.rows else None,
-        "speed": float(np.median(speeds)) if speeds else None,
+        "losses": _logged(run.rows, "relative_loss"),
+        "ranks": _logged(run.rows, "rank"),
     }
 
 
 def _verdict(rows: list[Row], scores: Row | None) -> tuple[str, str]:
     """The level of the headline, one of `LEVELS`, and the reasons for it.
 
-    It is the last verdict of training, but at most "weak" if pretraining cost accuracy. Version 0.1
+    It is the last verdict of training, but at best "weak" if pretraining cost accuracy. Version 0.1
     could log two levels in one line ("weak: ...; healthy: ..."): the more severe one holds.
     """
     logged = _logged(rows, "verdict")
@@ -277,7 +266,7 @@ def _scores(probe: Mapping[str, Any]) -> Row | None:
     ours = accuracy["pretrained encoder"]
     behind = {}
     for features, name in CONTROLS.items():
-        if accuracy[features] > ours:
+        if accuracy.get(features, 0.0) > ours:
             behind[name] = accuracy[features] - ours
     n = probe["n_test"]
     share = (ours * n + 1) / (n + 2)  # smoothed: 40 of 40 is not certainty
@@ -305,6 +294,8 @@ def _training(run: _Run) -> Row | None:
     curves = {name: weight * _column(run.rows, name) for name, weight in weights.items()}
     relative = {"relative loss": _column(run.rows, "relative_loss")}
     return {
+        "seconds": run.rows[-1]["elapsed_s"],
+        "speed": np.median(_column(run.rows, "samples_per_s")),
         "loss": svg.lines("loss", step, curves, "step"),
         "legend": svg.legend(weights),
         "relative": svg.lines("relative", step, relative, "step", level=1.0),
@@ -331,29 +322,26 @@ def _embed(run: _Run) -> _Embedded | None:
         return None
     chosen = run.sequences.select(svg.spread(len(run.sequences), MAX_POINTS))
     if run.start == GENERAL:
-        control = GENERAL
-        first = from_pretrained(BUNDLED / GENERAL)
+        name = GENERAL
+        control = from_pretrained(BUNDLED / GENERAL)
     else:
-        control = "random weights"
-        first = random_init_like(run.model, run.seed)
-    before = standardize(embed_sequences(first, chosen))
-    after = standardize(embed_sequences(run.model, chosen))
-    return _Embedded(chosen, control, before, after)
+        name = "random weights"
+        control = random_init_like(run.model, run.seed)
+    embeddings = [standardize(embed_sequences(model, chosen)) for model in (control, run.model)]
+    return _Embedded(chosen, name, *embeddings)
 
 
-def _space(run: _Run, embedded: _Embedded | None) -> Row | None:
-    """PCA of the embeddings before and after training; without the data, of embeddings.npz."""
-    if embedded is not None:
-        maps = {f"Control: {embedded.control}": embedded.before, "After training": embedded.after}
-        labels = embedded.sequences.labels
-    else:
-        stored = _stored_embeddings(run.folder / "embeddings.npz", run.missing)
-        if stored is None:
-            return None
-        Z, labels = stored
-        maps = {"embeddings.npz": Z}
-    n = len(next(iter(maps.values())))
+def _space(embedded: _Embedded | None) -> Row | None:
+    """Scatter plots of the first two principal components of the embeddings."""
+    if embedded is None:
+        return None
+    labels = embedded.sequences.labels
+    n = len(embedded.sequences)
     codes, legend = _classes(np.zeros(n) if labels is None else labels)
+    maps = {
+        f"Control: {embedded.control_name}": embedded.control,
+        "After training": embedded.trained,
+    }
     panels = []
     for i, (title, Z) in enumerate(maps.items()):
         pca = PCA(2, random_state=0)
@@ -362,23 +350,6 @@ def _space(run: _Run, embedded: _Embedded | None) -> Row | None:
         shares = np.nan_to_num(pca.explained_variance_ratio_)
         panels.append((title, svg.scatter(f"space{i}", xy, shares, codes)))
     return {"panels": panels, "n": n, "legend": [] if labels is None else legend}
-
-
-def _stored_embeddings(path: Path, missing: list[str]) -> tuple[Array, Array | None] | None:
-    """Standardized embeddings `(n, F)` and labels `(n,)` of embeddings.npz, evenly spaced."""
-    if not path.is_file():
-        return None
-    try:
-        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
-            Z = file["embeddings"].astype(np.float64)
-            labels = file.get("labels")
-        if Z.ndim != 2 or min(Z.shape) < 3:
-            raise ValueError(f"expected embeddings (n, features), got shape {Z.shape}")
-        rows = svg.spread(len(Z), MAX_POINTS)
-        return standardize(Z[rows]), None if labels is None else labels[rows]
-    except (OSError, EOFError, LookupError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        missing.append(f"{path.name} could not be drawn: {error}")
-        return None
 
 
 def _classes(labels: Array) -> tuple[Array, list[tuple[Markup, str]]]:
@@ -401,7 +372,7 @@ def _neighbors(embedded: _Embedded | None) -> Row | None:
     sequences = embedded.sequences
     n = len(sequences)
     k = min(NEIGHBORS, n - 1)
-    near, distance = Index(embedded.after).neighbors(k)
+    near, distance = Index(embedded.trained).neighbors(k)
     queries = svg.spread(n, QUERIES)
     agreement = None
     if sequences.labels is not None:
@@ -410,7 +381,7 @@ def _neighbors(embedded: _Embedded | None) -> Row | None:
         )
         largest = np.argsort(-counts, kind="stable")[:QUERIES]
         queries = np.sort(first[largest])
-        near_control, _ = Index(embedded.before).neighbors(k)
+        near_control, _ = Index(embedded.control).neighbors(k)
         agreement = {
             "after": np.mean(index[near] == index[:, None]),
             "control": np.mean(index[near_control] == index[:, None]),
@@ -424,7 +395,7 @@ def _neighbors(embedded: _Embedded | None) -> Row | None:
     return {
         "rows": rows,
         "agreement": agreement,
-        "control": embedded.control,
+        "control": embedded.control_name,
         "n": n,
         "k": k,
         "channels": channels,

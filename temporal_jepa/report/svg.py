@@ -41,7 +41,7 @@ STYLE: Any = {  # when axes and curves are made
     "ytick.color": INK,
     "ytick.labelsize": 9,
     "ytick.major.size": 3,
-    "path.simplify_threshold": 0.8,  # bounds the size: 10 kB for a small curve of any length
+    "path.simplify_threshold": 0.4,  # in points; bounds the size of a curve of any length
 }
 DASHED: dict[str, Any] = {"color": INK, "alpha": 0.6, "linewidth": 1, "linestyle": (0, (4, 3))}
 _MARKED = re.compile(r'<g( clip-path="[^"]*")?>\s*((?:<use [^>]*/>\s*){2,})</g>')

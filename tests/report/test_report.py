@@ -208,50 +208,13 @@ def edit(path: Path, change: Callable[[Any], Any]) -> None:
     path.write_text(json.dumps(content), "utf-8")
 
 
-def forget_data(run: Path) -> None:
+def test_without_the_data_no_series_are_drawn(run: Path) -> None:
     edit(run / "config.json", lambda config: config["data"].update(path="gone.csv"))
-
-
-def test_stored_embeddings_are_drawn_if_the_data_are_gone(run: Path) -> None:
-    forget_data(run)
-    embeddings = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
-    np.savez(run / "embeddings.npz", embeddings=embeddings, labels=np.array(list("abc") * 3))
     shown = page(run)
     assert "The data could not be read again" in shown.text
     assert "gone.csv" in shown.text
-    assert {"training", "space", "scores"} <= set(shown.ids)
-    assert not {"neighbors", "masks"} & set(shown.ids)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        {"X": np.zeros((3, 5))},
-        {"embeddings": np.zeros((3, 5, 2))},
-        {"embeddings": np.zeros((3, 5)), "labels": np.array(["a"])},
-        {"embeddings": np.array(["a"])},
-    ],
-)
-def test_unusable_embeddings_are_named_and_left_out(run: Path, content: dict[str, Any]) -> None:
-    forget_data(run)
-    np.savez(run / "embeddings.npz", **content)
-    shown = page(run)
-    assert "embeddings.npz could not be drawn" in shown.text
-    assert "space" not in shown.ids
-
-
-def test_truncated_embeddings_are_named_and_left_out(run: Path) -> None:
-    forget_data(run)
-    np.savez(run / "embeddings.npz", embeddings=np.zeros((3, 5)))
-    file = run / "embeddings.npz"
-    file.write_bytes(file.read_bytes()[:-40])
-    assert "embeddings.npz could not be drawn" in page(run).text
-
-
-def test_constant_embeddings_are_drawn(run: Path) -> None:
-    forget_data(run)
-    np.savez(run / "embeddings.npz", embeddings=np.ones((9, 5)))
-    assert "space" in page(run).ids
+    assert {"training", "positions", "scores"} <= set(shown.ids)
+    assert not {"space", "neighbors", "masks"} & set(shown.ids)
 
 
 def log(run: Path, verdict: str) -> None:
@@ -397,6 +360,11 @@ def test_thousands_of_series_of_hundreds_of_classes_stay_small(run: Path) -> Non
     assert (run / "report.html").stat().st_size < 1_000_000
     assert shown.tags.count("use") >= 4000  # 2000 before training and 2000 after
     assert "277 rarer classes" in shown.text
+
+
+def test_equal_sequences_are_drawn(run: Path) -> None:
+    shown = page(run, sequences=Sequences(make(n=1).values * 4))
+    assert {"space", "neighbors"} <= set(shown.ids)
 
 
 def tile(values: np.ndarray) -> str:
