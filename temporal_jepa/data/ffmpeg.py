@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from .sequences import Frame
+from .sequences import Array, Frame
 
 Region = tuple[int, int, int, int]  # width, height, left, top
 LONGEST = (
@@ -217,7 +216,7 @@ def _header(stream: Any) -> tuple[str, int, int, bool]:
 
 def decode(
     info: VideoInfo, target: FrameFormat, threads: int, damage: list[str]
-) -> Iterator[tuple[npt.NDArray[np.uint8], int]]:
+) -> Iterator[tuple[Array, int]]:
     """Frames ``(height, width, channels)`` at 0, 1/fps, 2/fps, ... seconds.
 
     Each comes with the number of these moments that it fills. Image files have no times: each is
@@ -301,7 +300,7 @@ class _Resizer:
         self.key: tuple[Any, ...] = ()
         self.graph: Any = None
 
-    def __call__(self, frame: Any) -> npt.NDArray[np.uint8] | None:
+    def __call__(self, frame: Any) -> Array | None:
         """The pixels, or None for a frame with damaged properties."""
         import av
 
@@ -311,7 +310,7 @@ class _Resizer:
                 self.graph = self._chain(*key)
                 self.key = key
             self.graph.push(frame)
-            pixels: npt.NDArray[np.uint8] = self.graph.pull().to_ndarray()
+            pixels: Array = self.graph.pull().to_ndarray()
         except av.error.FFmpegError as error:
             self.key = ()
             self.damage.append(str(error.strerror))

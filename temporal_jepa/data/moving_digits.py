@@ -4,12 +4,11 @@ Like Moving MNIST (Srivastava et al. 2015), but with one image per clip and with
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from .sequences import Array
+
 SHARE = 0.44  # side of the image, as a share of the side of the frame
 
 
@@ -24,7 +23,7 @@ class Clips:
         speed: ``(n,)`` pixels per frame.
     """
 
-    videos: npt.NDArray[np.uint8]
+    videos: Array
     image: Array
     direction: Array
     speed: Array
@@ -63,7 +62,7 @@ def generate_clips(images: Array, n: int, seed: int = 0, frames: int = 16, size:
     )
 
 
-def draw(images: Array, places: Array, size: int) -> npt.NDArray[np.uint8]:
+def draw(images: Array, places: Array, size: int) -> Array:
     """Draw images ``(n, rows, columns)`` at places ``(n, frames, 2)``: ``(n, frames, size, size)``.
 
     Places are (down, right) of the center, in pixels. Interpolation is linear; what lies outside

@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..config import ReadOptions
-from .sequences import Sequences, listed, moment
-
-Indices = npt.NDArray[np.int64]
+from .sequences import Array, Sequences, listed, moment
 
 LENGTH = 20  # default timesteps: 8 seen and 12 to predict at 2.5 Hz (Pellegrini et al. 2009)
 
@@ -68,7 +65,7 @@ def as_scenes(tracks: Sequences, options: ReadOptions, agents: int | None = None
     )
 
 
-def _clock(tracks: Sequences) -> tuple[Any, Any, list[Indices]]:
+def _clock(tracks: Sequences) -> tuple[Any, Any, list[Array]]:
     """The first time of all, the time between timesteps, and the timesteps of each track."""
     if tracks.times is None:
         raise ValueError(
@@ -88,7 +85,7 @@ def _clock(tracks: Sequences) -> tuple[Any, Any, list[Indices]]:
     return start, (round(tick) if tick.is_integer() else tick) * unit, steps
 
 
-def _windows(step: Indices, options: ReadOptions) -> tuple[int, int, list[tuple[int, slice]]]:
+def _windows(step: Array, options: ReadOptions) -> tuple[int, int, list[tuple[int, slice]]]:
     """The window, the stride, and for each window its first timestep and its fixes."""
     total = int(step[-1]) + 1
     window = min(LENGTH, total) if options.window is None else options.window
@@ -107,9 +104,7 @@ def _windows(step: Indices, options: ReadOptions) -> tuple[int, int, list[tuple[
     return window, stride, windows
 
 
-def _scene(
-    step: Indices, agent: Indices, values: npt.NDArray[np.float32], window: int, width: int
-) -> npt.NDArray[np.float32]:
+def _scene(step: Array, agent: Array, values: Array, window: int, width: int) -> Array:
     """A scene ``(window, width, features)`` of these fixes, with the agents present longest."""
     _, index, counts = np.unique(agent, return_inverse=True, return_counts=True)
     longest = np.sort(np.argsort(counts, kind="stable")[::-1][:width])

@@ -7,13 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..config import ReadOptions
-from .sequences import Sequences, listed
+from .sequences import Array, Sequences, listed
 from .wgs84 import arc, bearing, to_ecef, to_local, to_lonlat, wrap
-
-Floats = npt.NDArray[np.float64]
 
 DEFAULT = ("dx", "dy", "speed")  # without dt, which reveals the settings of a recorder: docs/log.md
 SCENE = ("x", "y")  # the default of agents, whose relative positions matter
@@ -65,23 +62,23 @@ class Track:
 
     id: str
     label: str | None
-    times: npt.NDArray[Any]
-    places: Floats
-    values: Floats
+    times: Array
+    places: Array
+    values: Array
     timed: bool
     degrees: bool
 
     @property
-    def seconds(self) -> Floats:
+    def seconds(self) -> Array:
         """Seconds since the first fix, ``(n,)``."""
         return _seconds(self.times - self.times[0])
 
     @property
-    def points(self) -> Floats:
+    def points(self) -> Array:
         """Cartesian coordinates in meters: ``(n, 3)`` ECEF for degrees, else places ``(n, 2)``."""
         return to_ecef(self.places) if self.degrees else self.places
 
-    def select(self, rows: npt.NDArray[Any], id: str | None = None) -> Track:
+    def select(self, rows: Array, id: str | None = None) -> Track:
         """Some of the fixes: indices or a boolean mask."""
         return replace(
             self,
@@ -92,7 +89,7 @@ class Track:
         )
 
 
-def _seconds(duration: npt.NDArray[Any]) -> Floats:
+def _seconds(duration: Array) -> Array:
     if duration.dtype.kind == "m":
         duration = duration / np.timedelta64(1, "s")
     return np.asarray(duration, dtype=np.float64)
@@ -143,9 +140,7 @@ def featurize(
     )
 
 
-def _channels(
-    track: Track, channels: list[str], columns: list[str], origin: Floats | None
-) -> npt.NDArray[np.float32]:
+def _channels(track: Track, channels: list[str], columns: list[str], origin: Array | None) -> Array:
     """Features of a track and further columns, ``(n, channels)``."""
     known = movement(track.places, track.seconds, track.degrees, origin)
     known.update(zip(columns, track.values.T, strict=True))
@@ -153,8 +148,8 @@ def _channels(
 
 
 def movement(
-    places: Floats, seconds: Floats, degrees: bool, origin: Floats | None = None
-) -> dict[str, Floats]:
+    places: Array, seconds: Array, degrees: bool, origin: Array | None = None
+) -> dict[str, Array]:
     """Features of the motion along places ``(n, 2)`` at `seconds` ``(n,)``: name -> ``(n,)``.
 
     - x, y: meters east and north of the origin, by default the first place
@@ -168,7 +163,7 @@ def movement(
 
     NaN where a feature is not defined: at the first places, and headings where nothing moves.
     """
-    local: Callable[[Floats, Floats], Floats] = to_local if degrees else np.subtract
+    local: Callable[[Array, Array], Array] = to_local if degrees else np.subtract
     here = local(places, places[:1] if origin is None else origin)
     steps = local(places[1:], places[:-1])
     length = np.linalg.norm(steps, axis=1)
@@ -179,7 +174,7 @@ def movement(
     heading = bearing(steps)
     backward = bearing(local(places[:-2], places[1:-1]))
 
-    def pad(feature: Floats) -> Floats:
+    def pad(feature: Array) -> Array:
         missing = np.full(len(places) - len(feature), np.nan)
         return np.concatenate([missing, feature])
 
@@ -265,7 +260,7 @@ def _drop_jumps(tracks: list[Track], max_speed: float, notes: list[str]) -> list
     return kept
 
 
-def _reachable(seconds: Floats, points: Floats, max_speed: float) -> npt.NDArray[np.bool_]:
+def _reachable(seconds: Array, points: Array, max_speed: float) -> Array:
     """The longest run without a fast step, and around it what the last kept fix can reach."""
     n = len(points)
     keep = np.ones(n, bool)
@@ -291,7 +286,7 @@ def _gap(tracks: list[Track], options: ReadOptions) -> float:
     return FAR * max(options.step, float(np.median(_intervals(tracks))))
 
 
-def _intervals(tracks: list[Track]) -> Floats:
+def _intervals(tracks: list[Track]) -> Array:
     """Seconds between the fixes of all tracks; 0 if no track has two."""
     intervals = np.concatenate([np.diff(track.seconds) for track in tracks])
     return intervals if len(intervals) else np.zeros(1)
@@ -325,7 +320,7 @@ def _resample(track: Track, step: float, delay: float) -> Track:
     known = np.concatenate([points, track.values], axis=1)
     made = np.stack([np.interp(new, old, column) for column in known.T], axis=1)
     places, values = np.split(made, [points.shape[1]], axis=1)
-    since: npt.NDArray[Any] = new
+    since: Array = new
     if track.times.dtype.kind == "M":
         since = (new * 1e9).round().astype("timedelta64[ns]")
     return replace(
@@ -336,9 +331,9 @@ def _resample(track: Track, step: float, delay: float) -> Track:
     )
 
 
-def _middle(tracks: list[Track]) -> Floats:
+def _middle(tracks: list[Track]) -> Array:
     """The mean of all places, ``(1, 2)``."""
-    mean: Floats = np.concatenate([track.points for track in tracks]).mean(0, keepdims=True)
+    mean: Array = np.concatenate([track.points for track in tracks]).mean(0, keepdims=True)
     return to_lonlat(mean) if tracks[0].degrees else mean
 
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ..config import ReadOptions
-from .sequences import Sequences, listed
+from .sequences import Array, Sequences, listed
 from .series_tables import (
     Roles,
     as_matrix,
@@ -26,7 +25,7 @@ from .series_tables import (
     series_labels,
     tidy,
 )
-from .trajectories import MOVEMENT_OPTIONS, Floats, Track, featurize
+from .trajectories import MOVEMENT_OPTIONS, Track, featurize
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,7 +170,9 @@ def _find_track_roles(frame: pd.DataFrame, options: ReadOptions, notes: list[str
     if options.label is None and roles.label is not None and frame[roles.label].isna().any():
         notes.append(f"column {roles.label!r} is not filled in every row, so it is not the label")
         roles.label = None
-    owners = [roles.id] if roles.id else [n for n in frame.columns if OWNERS.fullmatch(n)]
+    owners = [n for n in frame.columns if OWNERS.fullmatch(n)]
+    if roles.id is not None:
+        owners.insert(0, roles.id)
     roles.reserved.update(owners)
     if options.id is None:  # an id that never repeats counts the rows
         repeating = (name for name in owners if frame[name].duplicated().any())
@@ -275,7 +276,7 @@ def _tracks(
 
 def _complete_fixes(
     frame: pd.DataFrame, columns: FixColumns, notes: list[str]
-) -> tuple[pd.DataFrame, Floats]:
+) -> tuple[pd.DataFrame, Array]:
     """The rows with a place and a time, and their places ``(n, 2)``."""
     x, y, degrees = columns.places
     places = as_matrix(frame, [x, y])
@@ -294,7 +295,7 @@ def _complete_fixes(
     return frame.loc[complete], places[complete]
 
 
-def _check_places(places: Floats, columns: Places) -> None:
+def _check_places(places: Array, columns: Places) -> None:
     limits = [("number of meters", -FARTHEST, FARTHEST)] * 2
     hint = "leave the field empty where it is missing"
     if columns.degrees:
@@ -311,7 +312,7 @@ def _check_places(places: Floats, columns: Places) -> None:
             )
 
 
-def _read_times(column: pd.Series[Any], unit: float | None, notes: list[str]) -> npt.NDArray[Any]:
+def _read_times(column: pd.Series[Any], unit: float | None, notes: list[str]) -> Array:
     """Times as datetime64 or seconds; large numbers count ms, us or ns from 1970."""
     times = read_times(column, notes)
     if times.dtype.kind == "M":
@@ -336,9 +337,7 @@ def _read_times(column: pd.Series[Any], unit: float | None, notes: list[str]) ->
     return times
 
 
-def _time_order(
-    times: npt.NDArray[Any], codes: npt.NDArray[np.int64], notes: list[str]
-) -> npt.NDArray[np.int64]:
+def _time_order(times: Array, codes: Array, notes: list[str]) -> Array:
     """Row numbers sorted by track and time; of several fixes of a track at one time, the first."""
     order = np.lexsort((times, codes))
     moved = (order != np.argsort(codes, kind="stable")).sum()
@@ -351,5 +350,5 @@ def _time_order(
         notes.append(
             f"{repeated.sum()} fixes at the time of another fix of the same track are left out"
         )
-    kept: npt.NDArray[np.int64] = order[~repeated]
+    kept: Array = order[~repeated]
     return kept

@@ -14,14 +14,13 @@ from dataclasses import replace
 from itertools import accumulate
 from math import prod
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from ..config import ReadOptions
 from .ffmpeg import FrameFormat, Region, VideoInfo, VideoSource, decode, read_info
-from .sequences import AGENTS, SOME, Sequences, listed
+from .sequences import AGENTS, SOME, Array, Sequences, listed
 
 VIDEOS = (
     ".mp4",
@@ -92,9 +91,9 @@ def read_video(path: Path, options: ReadOptions) -> Sequences:
     if sources[0].label is not None:
         labels = np.array([info.source.label for info in infos])
         notes.append("labels are the names of the inner folders")
-    times = (
-        None if sources[0].images else [np.arange(len(frames)) / target.fps for frames in values]
-    )
+    times = None
+    if not sources[0].images:
+        times = [np.arange(len(frames)) / target.fps for frames in values]
     return Sequences(
         values,
         labels,
@@ -139,7 +138,7 @@ def crop_region(region: str | None) -> Region | str:
     return width, height, left, top
 
 
-def from_frames(array: npt.NDArray[Any], layout: str | None) -> tuple[npt.NDArray[Any], list[str]]:
+def from_frames(array: Array, layout: str | None) -> tuple[Array, list[str]]:
     """Turn an array of frames into clips ``(n, frames, rows, columns, channels)``, with notes.
 
     uint8 and numbers in 0..1 stay as they are; numbers in 0..255 become uint8. A scene
@@ -172,7 +171,7 @@ def from_frames(array: npt.NDArray[Any], layout: str | None) -> tuple[npt.NDArra
     return array, [note, range_note]
 
 
-def _understand_range(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], str]:
+def _understand_range(array: Array) -> tuple[Array, str]:
     """Numbers in 0..255 as uint8, others as they are, and a note."""
     low = array.min()  # NaN if there is one
     high = array.max()
@@ -208,7 +207,7 @@ def pool_frames(sequences: Sequences, grid: int = 8) -> Sequences:
     return replace(sequences, values=values, channels=[], frame=frame)
 
 
-def _cells(extent: int, grid: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _cells(extent: int, grid: int) -> tuple[Array, Array]:
     """Where each of at most `grid` equal parts of `extent` pixels begins, and its size."""
     edges = np.linspace(0, extent, min(extent, grid) + 1).astype(np.int64)
     return edges[:-1], np.diff(edges)
@@ -232,8 +231,8 @@ def find_videos(path: Path) -> list[VideoSource]:
     folders = {place.relative_to(path).parent for place in groups}
     if {len(folder.parts) for folder in folders} not in ({0}, {1}):
         raise ValueError(
-            f"expected videos in this folder, or all of them in inner folders that are "
-            f"labels, got some in {listed(sorted(map(str, folders)))}"
+            "expected videos in this folder, or all of them in inner folders that are labels, "
+            f"got some in {listed(sorted(map(str, folders)))}"
         )
     return sources
 
@@ -306,7 +305,7 @@ def _read_infos(sources: list[VideoSource]) -> tuple[list[VideoInfo], list[str]]
 
 def _decode_all(
     infos: list[VideoInfo], target: FrameFormat
-) -> tuple[list[VideoInfo], list[npt.NDArray[Any]], list[str]]:
+) -> tuple[list[VideoInfo], list[Array], list[str]]:
     """The videos that can be decoded, their frames ``(frames, pixels)``, and all damage."""
     counts = [info.frames_at(target.fps) for info in infos]
     starts = [0, *accumulate(counts)]
@@ -334,7 +333,7 @@ def _decode_all(
 
 
 def _fill(
-    space: npt.NDArray[np.uint8],
+    space: Array,
     info: VideoInfo,
     target: FrameFormat,
     threads: int,
@@ -362,9 +361,8 @@ def _temporary_file(size: int) -> IO[bytes]:
         )
     file = tempfile.TemporaryFile()  # noqa: SIM115
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(
-            file.fileno(), 0, size
-        )  # writing to the map could not report a full disk
+        # Reserved now, because a write to the map cannot report that the disk is full.
+        os.posix_fallocate(file.fileno(), 0, size)
     else:
         file.truncate(size)
     return file

@@ -7,9 +7,8 @@ poles need no special case. Heights are ignored: a place lies on the ellipsoid.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from .sequences import Array
 
 EQUATOR = 6378137.0  # meters, semi-major axis of WGS84 (NIMA TR8350.2)
 FLATTENING = 1 / 298.257223563
@@ -19,7 +18,7 @@ SECOND_ECCENTRICITY2 = ECCENTRICITY2 / (1 - ECCENTRICITY2)
 RADIUS = 6371008.8  # meters, mean radius (2a + b) / 3
 
 
-def to_ecef(lonlat: Floats) -> Floats:
+def to_ecef(lonlat: Array) -> Array:
     """Longitude and latitude ``(..., 2)`` in degrees to ECEF ``(..., 3)`` in meters."""
     lon, lat = np.moveaxis(np.deg2rad(lonlat), -1, 0)
     normal = EQUATOR / np.sqrt(1 - ECCENTRICITY2 * np.sin(lat) ** 2)
@@ -28,7 +27,7 @@ def to_ecef(lonlat: Floats) -> Floats:
     return np.stack([across * np.cos(lon), across * np.sin(lon), up], axis=-1)
 
 
-def to_lonlat(ecef: Floats) -> Floats:
+def to_lonlat(ecef: Array) -> Array:
     """ECEF ``(..., 3)`` in meters to longitude and latitude ``(..., 2)`` in degrees.
 
     One step of Bowring's method (1976).
@@ -43,7 +42,7 @@ def to_lonlat(ecef: Floats) -> Floats:
     return np.stack([np.rad2deg(np.arctan2(y, x)), np.rad2deg(lat)], axis=-1)
 
 
-def to_local(lonlat: Floats, origin: Floats) -> Floats:
+def to_local(lonlat: Array, origin: Array) -> Array:
     """Meters east, north and up ``(..., 3)`` of places, on the tangent plane at `origin`.
 
     Args:
@@ -62,13 +61,13 @@ def to_local(lonlat: Floats, origin: Floats) -> Floats:
     return np.stack([east, north, up], axis=-1)
 
 
-def arc(chord: Floats) -> Floats:
+def arc(chord: Array) -> Array:
     """Distance along the ground for straight lines through the Earth, both in meters."""
-    half: Floats = np.arcsin(np.minimum(chord / (2 * RADIUS), 1))
+    half: Array = np.arcsin(np.minimum(chord / (2 * RADIUS), 1))
     return 2 * RADIUS * half
 
 
-def bearing(local: Floats) -> Floats:
+def bearing(local: Array) -> Array:
     """Direction of ``(..., 2 or 3)`` meters (east, north, ...): radians clockwise from north.
 
     NaN where nothing moves.
@@ -79,6 +78,6 @@ def bearing(local: Floats) -> Floats:
     return np.where(still, np.nan, np.arctan2(east, north))
 
 
-def wrap(angle: Floats) -> Floats:
+def wrap(angle: Array) -> Array:
     """Angles in radians, wrapped into [-pi, pi)."""
     return (angle + np.pi) % (2 * np.pi) - np.pi

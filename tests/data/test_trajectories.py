@@ -743,6 +743,7 @@ def test_tracks_are_named_by_what_moves() -> None:
         }
     )
     assert read(frame).ids == ["7", "8"]
+    assert read(frame.assign(event_id=range(10))).ids == ["7", "8"]  # counts the rows
 
 
 def test_the_unit_of_time_decides_speeds() -> None:
