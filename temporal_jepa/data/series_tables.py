@@ -228,7 +228,7 @@ def _is_wide(frame: pd.DataFrame, options: ReadOptions, steps: dict[str, list[st
 def _candidates(frame: pd.DataFrame, options: ReadOptions, roles: Roles) -> list[str]:
     """The columns that may hold values: those that `options` name, else all but the reserved."""
     if options.values:
-        return list(options.values)
+        return list(filter(None, options.values))
     return [name for name in frame.columns if name not in roles.reserved]
 
 
