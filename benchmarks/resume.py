@@ -1,11 +1,12 @@
-"""Interrupted anywhere, the same weights: a run killed again and again against one left alone.
+"""Does an interrupted run end in the weights of an uninterrupted one?
 
 python benchmarks/resume.py [--kills 10] [--steps 60] [--seed 0] [--work FOLDER]
 
-Runs the command line on series of unequal lengths with gaps. One run is left alone; one gets SIGKILL at `--kills`
-random moments (the first while it starts or soon after, the others spread over training, where it writes a checkpoint
-every 3 steps) and is resumed each time; one gets SIGINT and one SIGTERM. All must end with model.safetensors equal byte
-for byte and with the same losses in metrics.jsonl. Exits with 1 if one does not.
+Trains by the command line on series of unequal lengths with missing values. One run is left alone.
+One gets SIGKILL at `--kills` random moments (the first while it starts or soon after, the others
+spread over training, which writes a checkpoint every 3 steps) and is resumed each time. One gets
+SIGINT and one SIGTERM. All must end with the same bytes in model.safetensors and the same losses in
+metrics.jsonl; otherwise the exit code is 1.
 """
 
 import argparse
@@ -44,65 +45,61 @@ class Run:
         self.steps = steps
 
     def start(self) -> "subprocess.Popen[bytes]":
-        """Begin, or resume when there is something to resume."""
+        """Start the run, or resume it if it has been started."""
+        flags = f"--steps {self.steps} --save-every 3 --log-every 1 --device cpu --overwrite"
         command = [sys.executable, "-m", "temporal_jepa", "pretrain", "--out", str(self.out)]
         if (self.out / "config.json").exists():
             command.append("--resume")
         else:
-            command += [
-                "--data",
-                str(self.data),
-                "--steps",
-                str(self.steps),
-                "--save-every",
-                "3",
-                "--log-every",
-                "1",
-                "--device",
-                "cpu",
-                "--overwrite",
-            ]
+            command += ["--data", str(self.data), *flags.split()]
         with (self.out.parent / f"{self.out.name}.log").open("ab") as log:
             return subprocess.Popen(command, stdout=log, stderr=log)
 
     def step(self) -> int:
-        """The last step in metrics.jsonl; 0 when there is none."""
-        rows = self.rows()
-        return max(rows, default=0)
+        """The last step in metrics.jsonl, or 0."""
+        return max(self.rows(), default=0)
 
     def rows(self) -> dict[int, float]:
-        """Step -> loss; a line being written at this moment does not count yet."""
+        """Loss of each step; a line that is just being written is left out."""
         path = self.out / "metrics.jsonl"
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         found = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
         return {row["step"]: row["loss"] for row in found}
 
-    def interrupt(self, number: signal.Signals, at: int, delay: float) -> tuple[int, int]:
-        """Start, wait for step `at` and then `delay` seconds, send the signal: (step reached, exit code)."""
+    def interrupt(self, number: signal.Signals, at: int, delay: float) -> bool:
+        """Start, wait for step `at` and `delay` seconds, send a signal; True if it took effect."""
         process = self.start()
         while process.poll() is None and self.step() < at:
             time.sleep(0.002)
         time.sleep(delay)
         process.send_signal(number)
-        return self.step(), process.wait()
+        reached = self.step()
+        code = process.wait()
+        print(f"| {self.out.name} | {number.name} | {reached} | exit {code} |", flush=True)
+        return code == EXITS[number]
 
     def finish(self) -> int:
+        """Run to the end; returns the exit code."""
         return self.start().wait()
 
     def digest(self) -> str:
+        """A hash of the weights."""
         path = self.out / "model.safetensors"
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.exists() else "missing"
 
 
-def compare(name: str, run: Run, whole: Run) -> bool:
-    same = run.digest() == whole.digest()
-    losses = run.rows() == whole.rows()
-    print(
-        f"| {name} | finished | {run.step()} | weights {'equal' if same else 'DIFFER'} ({run.digest()}), "
-        f"losses {'equal' if losses else 'DIFFER'} |",
-        flush=True,
-    )
-    return same and losses
+def finishes_as(whole: Run, run: Run) -> bool:
+    """Resume a run to its end; True if weights and losses equal those of `whole`."""
+    differing = []
+    if run.finish() != 0:
+        differing.append("exit code")
+    if run.digest() != whole.digest():
+        differing.append("weights")
+    if run.rows() != whole.rows():
+        differing.append("losses")
+    result = f"different {', '.join(differing)}" if differing else "equal weights and losses"
+    print(f"| {run.out.name} | finished | {run.step()} | {result} |", flush=True)
+    return not differing
 
 
 def main() -> None:
@@ -114,7 +111,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--work", type=Path, help="keep the runs in this folder")
     options = parser.parse_args()
-    chance = random.Random(options.seed)
+    rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.work or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
@@ -127,32 +124,23 @@ def main() -> None:
         code = whole.finish()
         seconds = time.perf_counter() - began
         if code != 0:
-            sys.exit(
-                f"the uninterrupted run failed with {code}: see {folder}/whole.log (keep it with --work)"
-            )
+            sys.exit(f"the uninterrupted run failed with {code}; see whole.log in --work")
         print(
             f"Uninterrupted: {options.steps} steps, {seconds:.1f} s, weights {whole.digest()}\n\n"
             "| run | event | at step | result |\n|---|---|---|---|",
             flush=True,
         )
-        good = True
-        moments = [0, *sorted(chance.randrange(1, options.steps) for _ in range(options.kills - 1))]
+        moments = [0, *sorted(rng.randrange(1, options.steps) for _ in range(options.kills - 1))]
+        checks = []
         for at in moments:
-            delay = chance.uniform(0, 0.5 * seconds) if at == 0 else chance.uniform(0, 0.1)
-            reached, code = killed.interrupt(signal.SIGKILL, at, delay)
-            good &= code == EXITS[signal.SIGKILL]
-            print(f"| killed | SIGKILL | {reached} | exit {code} |", flush=True)
-        good &= killed.finish() == 0 and compare("killed", killed, whole)
+            delay = rng.uniform(0, 0.1 if at else 0.5 * seconds)
+            checks.append(killed.interrupt(signal.SIGKILL, at, delay))
+        checks.append(finishes_as(whole, killed))
         for run, number in zip(others, (signal.SIGINT, signal.SIGTERM), strict=True):
-            reached, code = run.interrupt(number, chance.randrange(1, options.steps - 5), 0.0)
-            good &= code == EXITS[number]
-            print(
-                f"| {number.name} | {number.name} | {reached} | exit {code}, expected {EXITS[number]} |",
-                flush=True,
-            )
-            good &= run.finish() == 0 and compare(number.name, run, whole)
-    print(f"\n{'All equal.' if good else 'NOT EQUAL.'}")
-    sys.exit(0 if good else 1)
+            checks.append(run.interrupt(number, rng.randrange(1, options.steps - 5), 0.0))
+            checks.append(finishes_as(whole, run))
+    print("\nAll equal." if all(checks) else "\nNOT EQUAL.")
+    sys.exit(not all(checks))
 
 
 if __name__ == "__main__":

@@ -222,8 +222,8 @@ class Trainer:
         warmup = max(1, round(self.config.warmup * self.config.steps))
         if step < warmup:
             return peak * (step + 1) / warmup
-        progress = (step - warmup) / max(1, self.config.steps - warmup)
-        return peak * 0.5 * (1 + math.cos(math.pi * progress))
+        angle = math.pi * (step - warmup) / max(1, self.config.steps - warmup)
+        return peak * 0.5 * (1 + math.cos(angle))
 
     def momentum(self) -> float:
         """Momentum of the target encoder after the step just taken."""
