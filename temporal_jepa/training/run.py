@@ -17,7 +17,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -35,7 +35,7 @@ from ..files import CARD, CONFIG, WEIGHTS, read_config, write_atomically
 from ..model.jepa import TemporalJEPA
 from ..version import __version__
 from .initial import Start, start_of
-from .trainer import Batches, Row, Trainer, pick_device, plan_batches
+from .trainer import Batches, OnRow, Row, Trainer, pick_device, plan_batches
 
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoint"
@@ -98,7 +98,7 @@ def pretrain(
     init_from: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     data_options: ReadOptions | Mapping[str, Any] | None = None,
-    on_row: Callable[[Row], None] = lambda row: None,
+    on_row: OnRow = lambda row: None,
 ) -> Path:
     """Pretrain without labels and write a run folder. Under torchrun, every process calls this.
 
@@ -183,7 +183,7 @@ def plan(
     return Plan(folder, resume, overwrite, sequences, start, config, model, batches, details)
 
 
-def execute(plan: Plan, on_row: Callable[[Row], None] = lambda row: None) -> Path:
+def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
     """Train as planned and write the run folder; `on_row`, result and errors as `pretrain`."""
     folder = plan.folder
     assert folder is not None
@@ -237,7 +237,7 @@ def _frame_rate(sequences: Sequences) -> float | None:
 class _Recorder:
     """Writes metrics and checkpoints during training; stops it after SIGINT or SIGTERM."""
 
-    def __init__(self, folder: Path, config: PretrainConfig, on_row: Callable[[Row], None]):
+    def __init__(self, folder: Path, config: PretrainConfig, on_row: OnRow):
         self.folder = folder
         self.config = config
         self.on_row = on_row

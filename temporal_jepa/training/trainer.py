@@ -28,6 +28,7 @@ from ..model.jepa import TemporalJEPA
 from .collapse import collapse_verdict, position_statistics
 
 Row = dict[str, Any]
+OnRow = Callable[[Row], None]
 # Collapse statistics come from at most this many values.
 STATISTICS_VALUES = 2**23
 
@@ -147,7 +148,7 @@ class Trainer:
 
     def run(
         self,
-        on_row: Callable[[Row], None],
+        on_row: OnRow,
         stop_after: Callable[["Trainer"], bool] = lambda trainer: False,
     ) -> None:
         """Train to the last step.
@@ -335,7 +336,7 @@ def train(
     config: PretrainConfig | None = None,
     *,
     pretrained: bool = False,
-    on_row: Callable[[Row], None] = lambda row: None,
+    on_row: OnRow = lambda row: None,
 ) -> TemporalJEPA:
     """Train in memory, in place.
 
