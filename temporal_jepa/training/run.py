@@ -216,7 +216,10 @@ def load(data: Any, options: ReadOptions) -> tuple[Sequences, ReadOptions]:
     A single recording is cut into windows of an eighth of its length, at most 256 timesteps, unless
     `window` is given.
     """
-    sequences = data if isinstance(data, Sequences) else read(data, options)
+    if isinstance(data, Sequences):
+        sequences = data.check_observed()
+    else:
+        sequences = read(data, options)
     if options.layout == "scene" and sequences.frame is not None:
         return sequences, replace(options, agents=sequences.frame[1])
     if sequences.frame is not None and options.fps is None:

@@ -102,11 +102,15 @@ def plan_batches(model: TemporalJEPA, sequences: Sequences, config: PretrainConf
 
     A multi-resolution model is trained on single channels, each resampled to its `seq_len`.
 
+    Args:
+        model: to be trained.
+        sequences: at least two, checked by `Sequences.check_observed`.
+        config: how to train.
+
     Raises:
         ValueError: if the model cannot be trained on these sequences.
     """
     check_channels(model, sequences)
-    sequences.check_observed()
     if len(sequences) > 1:
         sequences = as_training_data(model, sequences)
     return Batches(sequences, config, model.config.seq_len, 2 * model.config.patch)
@@ -355,6 +359,6 @@ def train(
         FloatingPointError: if the loss is not finite; the weights are then useless.
     """
     config = (config or PretrainConfig()).resolved(len(sequences), pretrained)
-    batches = plan_batches(model, sequences, config)
+    batches = plan_batches(model, sequences.check_observed(), config)
     Trainer(model, batches, config).run(on_row)
     return model
