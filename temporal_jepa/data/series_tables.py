@@ -336,19 +336,17 @@ def numeric_only(frame: pd.DataFrame, names: list[str]) -> list[str]:
 
 def as_matrix(frame: pd.DataFrame, names: list[str]) -> Array:
     """The columns as ``(rows, columns)`` float64; ValueError for a cell that is no number."""
-    out = np.empty((len(frame), len(names)))
-    for k, name in enumerate(names):
-        column = frame[name]
-        parsed = _parsed(column)
-        wrong = np.flatnonzero(parsed.isna() & column.notna())
-        if wrong.size:
-            raise ValueError(
-                f"column {name!r} holds {wrong.size} values that are no numbers, the first "
-                f"{column.iloc[wrong[0]]!r} in data row {wrong[0] + 1}; leave the field "
-                "empty where it is missing, or leave the column out with values="
-            )
-        out[:, k] = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
-    return out
+    columns = frame[names]
+    parsed = columns.apply(_parsed)
+    wrong = np.argwhere((parsed.isna() & columns.notna()).to_numpy())
+    if len(wrong):
+        row, k = wrong[0]
+        raise ValueError(
+            f"column {names[k]!r} holds {columns.iat[row, k]!r} in data row {row + 1}, expected a "
+            f"number ({len(wrong)} such fields); leave a field empty where the value is missing, "
+            "or leave the column out with values="
+        )
+    return parsed.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
 
 
 def _wide(

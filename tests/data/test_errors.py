@@ -32,13 +32,13 @@ CASES = {  # name, content, options, message
         "a.csv",
         "time,v\n0,1\n1,2\n2,x7\n3,4\n",
         {},
-        "column 'v' holds 1 values that are no numbers, the first 'x7' in data row 3",
+        "column 'v' holds 'x7' in data row 3, expected a number",
     ),
     "text asked for": (
         "a.csv",
         "time,v,w\n0,1,a\n1,2,b\n",
         {"values": "w"},
-        "column 'w' holds 2 values .* 'a' in data row 1",
+        "column 'w' holds 'a' in data row 1, expected a number .2 such",
     ),
     "only text": (
         "a.csv",
@@ -323,6 +323,6 @@ def test_frames_are_checked():
         read(pd.DataFrame([[1, 2]], columns=["v", "v"]))
     with pytest.raises(
         ValueError,
-        match=r"column '1' holds 3 values .* 'a' in .* leave the column out with values=",
+        match=r"column '1' holds 'a' in data row 1, .* leave the column out with values=",
     ):
         read(pd.DataFrame({0: [1.0, 2, 3], 1: ["a", "b", "c"], 2: [4.0, 5, 7]}))

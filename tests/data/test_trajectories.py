@@ -381,7 +381,7 @@ BAD = {
     "text place": (
         fixes([0, 1], [0, 1]).assign(lat=["7", "south"]),
         {"layout": "tracks"},
-        "no numbers, .* 'south'",
+        "column 'lat' holds 'south'",
     ),
     "no times": (
         fixes([0, 1], [0, 1]),
