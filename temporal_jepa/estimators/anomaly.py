@@ -100,16 +100,20 @@ class AnomalyDetector(BaseEstimator):
         self.unit_ = channel_statistics(reference)[1]
         self.window_ = self._choose_window()
 
-        places = self._places(reference.values)
-        embeddings, values = self._describe(reference.values, places)
-        kept = np.unique(np.linspace(0, len(places) - 1, REFERENCES).astype(int))
-        self.places_ = places[kept]
-        self.scales_ = _total_deviation(embeddings[kept]), _total_deviation(values[kept])
-        vectors = self._weighted(embeddings, values)
-        self.vectors_ = vectors[kept]
+        starts = [self._starts(x) for x in reference.values]
+        vectors = [self._describe(x, s) for x, s in zip(reference.values, starts, strict=True)]
+        step = -(-sum(map(len, starts)) // REFERENCES)
+        self.starts_ = [s[::step] for s in starts]
+        kept = np.concatenate([v[::step] for v in vectors])
+        self.scale_ = _balance(kept, values=self.window_ * reference.n_channels)
+        self.vectors_ = [v[::step] / self.scale_ for v in vectors]
 
-        distances = np.concatenate(self._distances(reference.values, places, vectors))
-        self.median_, high = np.nanquantile(distances, [0.5, self.quantile]).tolist()
+        distances = [
+            self._distance(x, s, v / self.scale_)
+            for x, s, v in zip(reference.values, starts, vectors, strict=True)
+        ]
+        levels = np.nanquantile(np.concatenate(distances), [0.5, self.quantile])
+        self.median_, high = levels.tolist()
         self.range_ = max(high - self.median_, 1e-3 * abs(self.median_), 1e-6)
         return self
 
@@ -139,12 +143,12 @@ class AnomalyDetector(BaseEstimator):
         for name, x in zip(series.ids, series.values, strict=True):
             if np.isnan(x).all():
                 raise ValueError(f"series {name} has no observed value: all of it is missing (NaN)")
-        places = self._places(series.values)
-        vectors = self._weighted(*self._describe(series.values, places))
-        return [
-            ((distance - self.median_) / self.range_).astype(np.float32)
-            for distance in self._distances(series.values, places, vectors)
-        ]
+        scores = []
+        for x in series.values:
+            starts = self._starts(x)
+            distance = self._distance(x, starts, self._describe(x, starts) / self.scale_)
+            scores.append(((distance - self.median_) / self.range_).astype(np.float32))
+        return scores
 
     def predict(self, X: Any) -> npt.NDArray[np.bool_]:
         """Which timesteps are anomalies, a score above 1: bool `(time,)`. Raises as `score`."""
@@ -164,11 +168,10 @@ class AnomalyDetector(BaseEstimator):
             window = int(self.window)
         else:
             config = self.model_.config
-            window = min(
-                _whole_periods(max(map(period, self.reference_.values))),
-                LONGEST if config.channel_independent else config.seq_len,
-                longest // 8,
-            )
+            periods = [period(x) for x in self.reference_.values]
+            window = min(_whole_periods(max(periods)), longest // 8)
+            if not config.channel_independent:
+                window = min(window, config.seq_len)
             window = max(window, min(SHORTEST, longest // 2))
         if window < 4 or longest < 2 * window:
             raise ValueError(
@@ -178,32 +181,31 @@ class AnomalyDetector(BaseEstimator):
             )
         return window
 
-    def _places(self, series: list[Array]) -> Array:
-        """Windows that cover the series, as (series, start), int `(m, 2)`; the last is at the end.
+    def _starts(self, x: Array) -> Array:
+        """First timesteps of the windows of x, int `(m,)`; the last window is at the end.
 
         Windows without an observed value are left out.
         """
-        places = []
-        for i, x in enumerate(series):
-            last = max(len(x) - self.window_, 0)
-            starts = np.arange(0, last + 1, max(1, self.window_ // OVERLAP))
-            for start in np.unique(np.append(starts, last)).tolist():
-                if not np.isnan(x[start : start + self.window_]).all():
-                    places.append((i, start))
-        return np.array(places, dtype=np.int64)
+        last = max(len(x) - self.window_, 0)
+        step = max(1, self.window_ // OVERLAP)
+        starts = []
+        for start in [*range(0, last, step), last]:
+            if not np.isnan(x[start : start + self.window_]).all():
+                starts.append(start)
+        return np.array(starts)
 
-    def _describe(self, series: list[Array], places: Array) -> tuple[Array, Array]:
-        """Windows as embeddings of their shapes `(m, F)` and as values `(m, window * channels)`.
+    def _describe(self, x: Array, starts: Array) -> Array:
+        """Windows as the embedding of their shape and their values, `(m, F + window * channels)`.
 
         Values are in units of the reference, without the mean of the window; 0 where missing.
         """
         normalizer = self.model_.target_encoder.normalizer
         mean = normalizer.mean.cpu().numpy()
         std = normalizer.std.cpu().numpy()
-        values = np.zeros((len(places), self.window_, series[0].shape[1]), dtype=np.float32)
+        values = np.zeros((len(starts), self.window_, x.shape[1]), dtype=np.float32)
         shapes = []
-        for row, (i, start) in zip(values, places.tolist(), strict=True):
-            window = series[i][start : start + self.window_] / self.unit_
+        for row, start in zip(values, starts.tolist(), strict=True):
+            window = x[start : start + self.window_] / self.unit_
             observed = np.maximum((~np.isnan(window)).sum(0), 1)
             window = window - np.nansum(window, axis=0) / observed
             deviation = np.sqrt(np.nansum(window**2, axis=0) / observed)
@@ -211,70 +213,44 @@ class AnomalyDetector(BaseEstimator):
             # In the units of the model's training data.
             shapes.append(window / np.maximum(deviation, FLAT) * std + mean)
         embeddings = embed_sequences(self.model_, Sequences(shapes))
-        return embeddings, values.reshape(len(places), -1)
+        return np.concatenate([embeddings, values.reshape(len(values), -1)], axis=1)
 
-    def _weighted(self, embeddings: Array, values: Array) -> Array:
-        """Both parts of the description, with the same total variance over the reference."""
-        return np.concatenate([embeddings / self.scales_[0], values / self.scales_[1]], axis=1)
-
-    def _distances(self, series: list[Array], places: Array, vectors: Array) -> list[Array]:
-        """Distance to the reference for each timestep, float64 `(time_i,)`; NaN if not covered."""
-        totals = [np.zeros(len(x)) for x in series]
-        counts = [np.zeros(len(x)) for x in series]
-        distances = self._nearest(series, places, vectors)
-        for (i, start), distance in zip(places.tolist(), distances, strict=True):
+    def _distance(self, x: Array, starts: Array, vectors: Array) -> Array:
+        """Distance of each timestep to the reference, float64 `(time,)`; NaN if not covered."""
+        parts = np.array_split(np.arange(len(starts)), -(-len(starts) // CHUNK))
+        distances = [self._nearest(x, starts[rows], vectors[rows]) for rows in parts]
+        total = np.zeros(len(x))
+        count = np.zeros(len(x))
+        for start, distance in zip(starts.tolist(), np.concatenate(distances), strict=True):
             if not np.isnan(distance):
-                totals[i][start : start + self.window_] += distance
-                counts[i][start : start + self.window_] += 1
+                total[start : start + self.window_] += distance
+                count[start : start + self.window_] += 1
         with np.errstate(invalid="ignore"):  # 0 / 0 is NaN
-            return [total / count for total, count in zip(totals, counts, strict=True)]
+            return total / count
 
-    def _nearest(self, series: list[Array], places: Array, vectors: Array) -> Array:
-        """Mean distance of windows to the nearest reference windows, float64 `(m,)`.
+    def _nearest(self, x: Array, starts: Array, vectors: Array) -> Array:
+        """Mean distance of windows of x to the nearest reference windows, float64 `(m,)`.
 
-        Reference windows that overlap a window are left out; NaN if none remains.
+        If x begins with a reference series, overlapping windows of that series are left out; NaN if
+        no window remains.
         """
-        begins_with = np.array(  # (series, reference series)
-            [
-                [np.array_equal(x[: len(r)], r, equal_nan=True) for r in self.reference_.values]
-                for x in series
-            ]
-        )
-        square = (self.vectors_**2).sum(1)
-        neighbors = max(1, min(NEIGHBORS, len(square) // 10))
-        out = np.empty(len(vectors))
-        for rows in np.array_split(np.arange(len(vectors)), -(-len(vectors) // CHUNK)):
-            Z = vectors[rows]
-            table = (Z**2).sum(1)[:, None] + square - 2 * Z @ self.vectors_.T
-            which, start = places[rows].T
-            overlaps = np.abs(start[:, None] - self.places_[:, 1]) < self.window_
-            table[overlaps & begins_with[which][:, self.places_[:, 0]]] = np.inf
-            nearest = np.partition(table, neighbors - 1, axis=1)[:, :neighbors]
-            usable = np.isfinite(nearest)
-            total = np.sqrt(np.where(usable, np.maximum(nearest, 0), 0)).sum(1)
-            out[rows] = np.where(usable.any(1), total / np.maximum(usable.sum(1), 1), np.nan)
-        return out
-
-
-class SurpriseDetector(AnomalyDetector):
-    """Deprecated name of `AnomalyDetector`.
-
-    `removed` takes the old arguments `method="distance"`, `steps` and `random_state`; they have no
-    effect.
-    """
-
-    def __init__(
-        self,
-        model: TemporalJEPA | BaseEstimator | str | os.PathLike[str] = GENERAL,
-        window: int | None = None,
-        quantile: float = 0.99,
-        device: str = "cpu",
-        **removed: Any,
-    ):
-        warnings.warn("SurpriseDetector is now AnomalyDetector", DeprecationWarning, stacklevel=2)
-        if removed.pop("method", "distance") != "distance":
-            raise ValueError("method was removed; scores are distances to the reference")
-        super().__init__(model, window, quantile, device)
+        tables = []
+        for series, its_starts, its_vectors in zip(
+            self.reference_.values, self.starts_, self.vectors_, strict=True
+        ):
+            squares = (vectors**2).sum(1)[:, None] + (its_vectors**2).sum(1)
+            table = squares - 2 * vectors @ its_vectors.T
+            if np.array_equal(x[: len(series)], series, equal_nan=True):
+                overlaps = np.abs(starts[:, None] - its_starts) < self.window_
+                table[overlaps] = np.inf
+            tables.append(table)
+        table = np.concatenate(tables, axis=1)
+        neighbors = max(1, min(NEIGHBORS, table.shape[1] // 10))
+        nearest = np.partition(table, neighbors - 1, axis=1)[:, :neighbors]
+        usable = np.isfinite(nearest)
+        nearest = np.where(usable, np.maximum(nearest, 0), 0)
+        with np.errstate(invalid="ignore"):  # 0 / 0 is NaN
+            return np.asarray(np.sqrt(nearest).sum(1) / usable.sum(1), dtype=np.float64)
 
 
 class Peak(NamedTuple):
@@ -322,8 +298,9 @@ def period(x: Array) -> int:
     """
     x = x[:PERIOD_FROM].astype(np.float64)
     x = np.nan_to_num(x - np.nanmean(x, axis=0))
-    power = np.abs(np.fft.rfft(x, 2 * len(x), axis=0)) ** 2
-    products = np.fft.irfft(power, axis=0)[: min(len(x) // 2, LONGEST + 1)]  # (lag, channels)
+    spectrum = np.fft.rfft(x, 2 * len(x), axis=0)
+    products = np.fft.irfft(np.abs(spectrum) ** 2, axis=0)
+    products = products[: len(x) // 2][: LONGEST + 1]  # (lag, channels)
     correlation = (products / np.maximum(products[0], 1e-12)).mean(1)
     negative = np.flatnonzero(correlation < 0)
     if len(negative) == 0:
@@ -340,18 +317,43 @@ def _whole_periods(lag: int) -> int:
     return min(lag * -(-USUAL // lag), LONGEST)
 
 
-def _total_deviation(part: Array) -> float:
-    """Root of the total variance of vectors `(m, F)`."""
-    return max(float(np.sqrt(part.var(0).sum())), 1e-6)
+def _balance(vectors: Array, values: int) -> Array:
+    """Scales `(D,)` that give the embedding and the last `values` features the same variance."""
+    scale = np.empty(vectors.shape[1], dtype=np.float32)
+    for part in (slice(None, -values), slice(-values, None)):
+        scale[part] = max(np.sqrt(vectors[:, part].var(0).sum()), 1e-6)
+    return scale
 
 
 def _as_series(X: Any) -> Sequences:
     """Long series: an array `(time,)` or `(channels, time)`, a list of such, or `Sequences`."""
     if not isinstance(X, Sequences):
-        several = isinstance(X, (list, tuple)) and (len(X) == 0 or np.ndim(X[0]) > 0)
-        return Sequences.from_arrays(X if several else [X])
+        if not isinstance(X, (list, tuple)) or (X and np.ndim(X[0]) == 0):
+            X = [X]
+        return Sequences.from_arrays(X)
     if X.frame is not None:
         raise ValueError(
             f"{X.source}: expected series, got frames of {X.frame} (rows, columns, channels)"
         )
     return X
+
+
+class SurpriseDetector(AnomalyDetector):
+    """Deprecated name of `AnomalyDetector`.
+
+    `removed` takes the old arguments `method="distance"`, `steps` and `random_state`; they have no
+    effect.
+    """
+
+    def __init__(
+        self,
+        model: TemporalJEPA | BaseEstimator | str | os.PathLike[str] = GENERAL,
+        window: int | None = None,
+        quantile: float = 0.99,
+        device: str = "cpu",
+        **removed: Any,
+    ):
+        warnings.warn("SurpriseDetector is now AnomalyDetector", DeprecationWarning, stacklevel=2)
+        if removed.get("method", "distance") != "distance":
+            raise ValueError("method was removed; scores are distances to the reference")
+        super().__init__(model, window, quantile, device)

@@ -1,6 +1,7 @@
-"""The attentive probe: a learnt query that reads frozen tokens, beside the probes of pooled vectors in `probes`.
+"""The attentive probe: a learned query that reads frozen tokens.
 
-Legend of shapes: `n` sequences, `N` tokens, `D` their width, `B` batch, `H` heads, `W` width of the probe.
+Legend of shapes: `n` sequences, `N` tokens, `D` their width, `B` batch, `H` heads, `W` width of the
+probe.
 """
 
 from typing import Any
@@ -12,23 +13,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..model.transformer import grid_coordinates, sincos
-from .probes import check_classes
+from .probes import check_classes, check_labels
 
 Array = npt.NDArray[Any]
+Tokens = tuple[Array, Array]
+"""Tokens float `(n, N, D)` and observed bool `(n, N)`, False where a token is padding."""
+
 WIDTH = 64
 HEADS = 4
-# optimizer steps: EPOCHS, within these bounds
 BATCH = 64
 RATE = 1e-3
 EPOCHS = 40
-STEPS = (300, 1500)
+STEPS = (300, 1500)  # optimizer steps: EPOCHS, within these bounds
 
 
 class AttentiveHead(nn.Module):
-    """One query per head reads the tokens of a sequence, then an MLP and a linear map to the classes.
+    """One query per head reads the tokens of a sequence; an MLP and a linear classifier follow.
 
-    The attentive pooling of V-JEPA's evaluation (arXiv 2404.08471, section 4); as our tokens hold no absolute place
-    (their positions only rotate queries and keys), the keys and values get one here.
+    The attentive pooling of V-JEPA's evaluation (arXiv 2404.08471, section 4). Tokens of our
+    encoders hold no absolute position (it only rotates queries and keys), so the head adds one.
     """
 
     def __init__(self, dim: int, classes: int, cells: tuple[int, int]):
@@ -36,115 +39,124 @@ class AttentiveHead(nn.Module):
         self.cells = cells
         self.proj_in = nn.Linear(dim, WIDTH)
         self.query = nn.Parameter(torch.randn(HEADS, 1, WIDTH // HEADS) * 0.02)
-        self.read = nn.Linear(WIDTH, 2 * WIDTH)
+        self.key_value = nn.Linear(WIDTH, 2 * WIDTH)
         self.norm = nn.LayerNorm(WIDTH)
         self.mlp = nn.Sequential(
-            nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Dropout(0.2), nn.Linear(2 * WIDTH, WIDTH)
+            nn.Linear(WIDTH, 2 * WIDTH),
+            nn.GELU(),
+            nn.Dropout(0.2),
+            nn.Linear(2 * WIDTH, WIDTH),
         )
         self.proj_out = nn.Sequential(
-            nn.LayerNorm(WIDTH), nn.Dropout(0.2), nn.Linear(WIDTH, classes)
+            nn.LayerNorm(WIDTH),
+            nn.Dropout(0.2),
+            nn.Linear(WIDTH, classes),
         )
 
-    def forward(self, tokens: Tensor, seen: Tensor) -> Tensor:
-        """`(B, N, D)` standardised, bool `(B, N)` -> logits `(B, classes)`."""
-        places = grid_coordinates(
-            torch.arange(tokens.shape[1], device=tokens.device), self.cells
-        )  # (N, axes)
-        h = self.norm(self.proj_in(tokens) + sincos(places, WIDTH))  # (B, N, W)
-        k, v = (
-            torch.unflatten(part, -1, (HEADS, -1)).transpose(1, 2)
-            for part in self.read(h).chunk(2, dim=-1)
-        )
+    def forward(self, tokens: Tensor, observed: Tensor) -> Tensor:
+        """Tokens `(B, N, D)` and observed bool `(B, N)` -> logits `(B, classes)`."""
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
+        coordinates = grid_coordinates(positions, self.cells)  # (N, axes)
+        h = self.norm(self.proj_in(tokens) + sincos(coordinates, WIDTH))  # (B, N, W)
+        keys_values = self.key_value(h).unflatten(-1, (2, HEADS, -1))  # (B, N, 2, H, W / H)
+        keys, values = keys_values.permute(2, 0, 3, 1, 4)  # (B, H, N, W / H) each
         query = self.query.expand(len(tokens), -1, -1, -1)  # (B, H, 1, W / H)
-        h = F.scaled_dot_product_attention(query, k, v, attn_mask=seen[:, None, None, :])[
-            :, :, 0
-        ].flatten(1)  # (B, W)
+        mask = observed[:, None, None, :]
+        h = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+        h = h.flatten(1)  # (B, W)
         logits: Tensor = self.proj_out(h + self.mlp(h))
         return logits
 
 
 def attentive_probe(
-    train: tuple[Array, Array],
+    train: Tokens,
     train_y: Any,
-    test: tuple[Array, Array],
+    test: Tokens,
     test_y: Any,
     cells: tuple[int, int] = (1, 1),
     seed: int = 0,
 ) -> float:
-    """Accuracy on the test sequences of an `AttentiveHead` fitted on the tokens of the train sequences.
+    """Accuracy on the test sequences of an `AttentiveHead` fitted on frozen tokens.
 
-    AdamW, rate 1e-3 with warm-up and cosine, weight decay 0.05, 40 epochs (300 to 1500 steps) in batches of 64; tokens
-    are standardised on train. On the CPU and from the seed alone, so the same every time on the same machine.
+    AdamW with peak learning rate 1e-3, warm-up, cosine decay and weight decay 0.05; 40 epochs (300
+    to 1500 steps) in batches of 64. Tokens are standardized on train. Runs on the CPU, with random
+    numbers from the seed alone, so it repeats itself on the same machine.
 
     Args:
-        train: tokens float `(n_train, N, D)` and bool `(n_train, N)`, True = there; see `embedding.embed_tokens`.
+        train: tokens float `(n_train, N, D)` and observed bool `(n_train, N)`, see `embed_tokens`.
         train_y: labels `(n_train,)`.
-        test: tokens `(n_test, N', D)` and bool `(n_test, N')`.
+        test: tokens and observed of the test sequences; `N` may differ.
         test_y: labels `(n_test,)`; one that train lacks counts as an error.
-        cells: (rows, columns) of the token grid at one time; tokens have time slowest.
-        seed: of the weights, the order and the dropout.
+        cells: (rows, columns) of the token grid at one time; time is slowest.
+        seed: seed of the weights, the order of batches and dropout.
 
     Raises:
-        ValueError: for shapes that do not agree, a single class in train, or a sequence without a token.
+        ValueError: for shapes that do not agree, a single class in train, or a sequence without a
+            token.
     """
-    known = np.asarray(train_y).astype(np.str_)
-    asked = np.asarray(test_y).astype(np.str_)
-    for name, (tokens, seen), labels in (("train", train, known), ("test", test, asked)):
-        if tokens.ndim != 3 or seen.shape != tokens.shape[:2] or len(labels) != len(tokens):
-            raise ValueError(
-                f"expected {name} tokens (n, N, D), bool (n, N) and n labels, got {tokens.shape}, "
-                f"{seen.shape} and {len(labels)}"
-            )
-        if not seen.any(1).all():
-            raise ValueError(f"{int((~seen.any(1)).sum())} {name} sequences have no token")
-    check_classes(known, asked)
-    classes, codes = np.unique(known, return_inverse=True)
-    scale = _moments(*train)
-    rng = np.random.default_rng(seed)
+    _check_tokens(train, "train")
+    _check_tokens(test, "test")
+    train_labels = check_labels(train_y, len(train[0]), "train")
+    test_labels = check_labels(test_y, len(test[0]), "test")
+    check_classes(train_labels, test_labels)
+    classes, codes = np.unique(train_labels, return_inverse=True)
+    mean, std = _statistics(train)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         head = AttentiveHead(train[0].shape[2], len(classes), cells)
-        _fit(head, train, torch.from_numpy(codes), scale, rng)
-    parts = np.array_split(np.arange(len(asked)), -(-len(asked) // 256))
+        _fit(head, *_standardized(train, mean, std), torch.from_numpy(codes), seed)
+    tokens, observed = _standardized(test, mean, std)
+    parts = zip(torch.split(tokens, 256), torch.split(observed, 256), strict=True)
     with torch.no_grad():
-        guesses = [head(*_batch(test, part, scale)).argmax(1) for part in parts]
-    return float(np.mean(classes[torch.cat(guesses).numpy()] == asked))
+        predicted = torch.cat([head(*part).argmax(1) for part in parts])
+    return float(np.mean(classes[predicted.numpy()] == test_labels))
 
 
-def _fit(
-    head: AttentiveHead,
-    train: tuple[Array, Array],
-    y: Tensor,
-    scale: tuple[Tensor, Tensor],
-    rng: np.random.Generator,
-) -> None:
+def _check_tokens(part: Tokens, name: str) -> None:
+    tokens, observed = part
+    if tokens.ndim != 3 or observed.shape != tokens.shape[:2]:
+        raise ValueError(
+            f"expected {name} tokens (n, N, D) and observed (n, N), got {tokens.shape} and "
+            f"{observed.shape}"
+        )
+    empty = ~observed.any(1)
+    if empty.any():
+        raise ValueError(f"{empty.sum()} {name} sequences have no token")
+
+
+def _fit(head: AttentiveHead, tokens: Tensor, observed: Tensor, y: Tensor, seed: int) -> None:
     """Train the head in place, and leave it in evaluation mode."""
-    size = min(BATCH, len(y))
-    steps = int(np.clip(EPOCHS * len(y) // size, *STEPS))
+    n = len(y)
+    batch = min(BATCH, n)
+    steps = int(np.clip(EPOCHS * n // batch, *STEPS))
     optimizer = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=0.05)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
-    order = np.concatenate([rng.permutation(len(y)) for _ in range(-(-steps * size // len(y)))])
-    for step in range(steps):
-        rows = order[step * size : (step + 1) * size]
-        error: Tensor = F.cross_entropy(head(*_batch(train, rows, scale)), y[rows])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, RATE, total_steps=steps, pct_start=0.1
+    )
+    rng = np.random.default_rng(seed)
+    epochs = -(-steps * batch // n)
+    order = np.concatenate([rng.permutation(n) for _ in range(epochs)])
+    for rows in order[: steps * batch].reshape(steps, batch):
+        loss: Tensor = F.cross_entropy(head(tokens[rows], observed[rows]), y[rows])
         optimizer.zero_grad()
-        torch.autograd.backward(error)
+        torch.autograd.backward(loss)
         optimizer.step()
-        rate.step()
+        schedule.step()
     head.eval()
 
 
-def _batch(
-    part: tuple[Array, Array], rows: Array, scale: tuple[Tensor, Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Standardised tokens of these rows, 0 where there is none, and which are there."""
-    tokens, seen = (torch.from_numpy(array[rows]) for array in part)
-    return torch.where(seen[..., None], (tokens.float() - scale[0]) / scale[1], 0.0), seen
-
-
-def _moments(tokens: Array, seen: Array) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of every feature over the tokens that are there, `(D,)` each; 1 where constant."""
-    rows = tokens[seen].astype(np.float64)
+def _statistics(part: Tokens) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each feature over observed tokens, `(D,)`; 1 if constant."""
+    tokens, observed = part
+    rows = tokens[observed].astype(np.float64)
     std = rows.std(0)
-    std[std < 1e-6 * np.abs(rows).max(0) + 1e-12] = 1.0
+    constant = std < 1e-6 * np.abs(rows).max(0) + 1e-12
+    std[constant] = 1.0
     return torch.from_numpy(rows.mean(0)).float(), torch.from_numpy(std).float()
+
+
+def _standardized(part: Tokens, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    """Standardized tokens, 0 where there is none, and observed."""
+    tokens = torch.from_numpy(part[0]).float()
+    observed = torch.from_numpy(part[1])
+    return torch.where(observed[..., None], (tokens - mean) / std, 0.0), observed

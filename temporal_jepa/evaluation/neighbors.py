@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_array
 
 Array = npt.NDArray[Any]
 CONSTANT = 1e-9  # a feature with a smaller standard deviation is constant
@@ -47,7 +48,7 @@ class Index:
         ids: names of the rows; None: their positions 0..n-1.
 
     Raises:
-        ValueError: if `Z` is not a table of at least one row, or `ids` has another length.
+        ValueError: if `Z` is not a table of at least one row, or the lengths differ.
 
     >>> index = Index([[0.0], [1.0], [3.0], [8.0]], ["a", "b", "c", "d"])
     >>> ids, distances = index.nearest([[0.9]], k=2)
@@ -56,16 +57,11 @@ class Index:
     """
 
     def __init__(self, Z: npt.ArrayLike, ids: Sequence[str] | Array | None = None):
-        self.Z = np.asarray(Z, dtype=np.float64)
-        if self.Z.ndim != 2 or len(self.Z) == 0:
-            raise ValueError(
-                f"expected vectors of shape (n, features) with n at least 1, got {self.Z.shape}"
-            )
-        self.ids = np.arange(len(self.Z)) if ids is None else np.asarray(ids)
-        if self.ids.shape != (len(self.Z),):
-            raise ValueError(
-                f"expected {len(self.Z)} ids, one per vector, got shape {self.ids.shape}"
-            )
+        self.Z = check_array(Z, dtype=np.float64, ensure_all_finite="allow-nan")
+        n = len(self.Z)
+        self.ids = np.asarray(range(n) if ids is None else ids)
+        if self.ids.shape != (n,):
+            raise ValueError(f"expected {n} ids, one per vector, got shape {self.ids.shape}")
         self.rows = standardize(self.Z)
         self.search = NearestNeighbors(algorithm="brute", metric="euclidean").fit(self.rows)
 
@@ -87,30 +83,22 @@ class Index:
         Raises:
             ValueError: for another number of features, or `k` out of range.
         """
-        z = np.asarray(z, dtype=np.float64)
-        if z.ndim not in (1, 2) or z.shape[-1] != self.Z.shape[1]:
-            raise ValueError(
-                f"expected vectors of {self.Z.shape[1]} features, as indexed, got shape {z.shape}"
-            )
+        queries = standardize(np.atleast_2d(z), self.Z)
         excluded = 0 if exclude is None else 1
         available = len(self.Z) - excluded
         if not 1 <= k <= available:
             raise ValueError(f"expected k from 1 to {available}, the number of vectors, got {k}")
-        queries = standardize(np.atleast_2d(z), self.Z)
         found: Array = self.search.kneighbors(queries, k + excluded, return_distance=False)
         # scikit-learn expands the square, which rounds: copies would not have the distance 0.
-        distance = np.stack(
-            [
-                np.linalg.norm(self.rows[near] - query, axis=1)
-                for near, query in zip(found, queries, strict=True)
-            ]
-        )
+        distance = np.empty(found.shape)
+        for row, near, query in zip(distance, found, queries, strict=True):
+            row[:] = np.linalg.norm(self.rows[near] - query, axis=1)
         if exclude is not None:
             distance[found == exclude[:, None]] = np.inf
         order = np.lexsort((found, distance))[:, :k]
         ids = self.ids[np.take_along_axis(found, order, axis=1)]
         distance = np.take_along_axis(distance, order, axis=1)
-        if z.ndim == 1:
+        if np.ndim(z) == 1:
             return ids[0], distance[0]
         return ids, distance
 

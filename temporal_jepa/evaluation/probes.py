@@ -1,6 +1,6 @@
-"""How much do frozen features know? Classifiers on arrays, with the controls that belong beside every score.
+"""Classifiers on frozen features, and the control features that belong beside every score.
 
-Legend: `n` series, `F` features. A series is `(time_i, channels)`, NaN where missing.
+Legend of shapes: `n` series, `F` features. A series is `(time_i, channels)`, NaN where missing.
 """
 
 import importlib.util
@@ -11,12 +11,15 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from ..data.sequences import listed
+
 FloatArray = npt.NDArray[np.floating[Any]]
 ProbeKind = Literal["ridge", "linear", "knn", "svm"]
 Pair = tuple[FloatArray, FloatArray]
 
-LONGEST_RAW = 1024  # series longer than this are resampled to it before their raw values are probed
+LONGEST_RAW = 1024  # longer series are resampled to this length before their raw values are probed
 SHORTEST_MINIROCKET = 9  # length of MiniRocket's kernels
+FLOAT32_RESOLUTION = 1e-7
 
 
 def probe(
@@ -29,12 +32,14 @@ def probe(
 ) -> float:
     """Accuracy on the test rows of a classifier fitted on the train rows.
 
-    "ridge", "linear" (logistic regression) and "knn" (nearest neighbour) see features standardised on the train rows.
-    "svm" is the protocol of TS2Vec (arXiv 2106.10466): an RBF kernel on features as they are, C by 5-fold
-    cross-validation, or no regularisation below 50 rows or 5 rows a class.
+    "ridge", "linear" (logistic regression) and "knn" (one nearest neighbor) use features
+    standardized on the train rows. "svm" is the protocol of TS2Vec (arXiv 2106.10466): an RBF
+    kernel on unscaled features, C by 5-fold cross-validation, or no regularization below 50 rows or
+    5 rows a class.
 
-    A NaN takes its column's train mean. Columns that are constant in train are left out; when all are (a collapsed
-    encoder), the most frequent class is predicted. A test label that train lacks counts as an error, with a warning.
+    A NaN is replaced by the train mean of its column. Columns that are constant or all NaN in train
+    are left out; if all are (a collapsed encoder), the most frequent class is predicted. A test
+    label that train lacks counts as an error, with a warning.
 
     Args:
         train_Z: float `(n_train, F)`.
@@ -42,13 +47,14 @@ def probe(
         test_Z: float `(n_test, F)`.
         test_y: labels `(n_test,)`.
         kind: "ridge", "linear", "knn" or "svm".
-        seed: of the folds of "svm"; the others involve no chance.
+        seed: seed of the folds of "svm"; the others are deterministic.
 
     Raises:
-        ValueError: for missing labels, shapes that do not agree, a single class, infinite features, or a row or train
-            column of features that is all NaN.
+        ValueError: for missing labels, shapes that do not agree, a single class, infinite features,
+            or a row that is all NaN.
     """
     from sklearn.dummy import DummyClassifier
+    from sklearn.impute import SimpleImputer
 
     train = _features(train_Z, "train")
     test = _features(test_Z, "test")
@@ -56,29 +62,24 @@ def probe(
         raise ValueError(
             f"expected {train.shape[1]} test features as in train, got {test.shape[1]}"
         )
-    known = _labels(train_y, len(train), "train")
-    asked = _labels(test_y, len(test), "test")
-    check_classes(known, asked)
-    if empty := int(np.isnan(train).all(axis=0).sum()):
-        raise ValueError(
-            f"{empty} of {train.shape[1]} features have no finite value in train; leave them out"
-        )
-    mean = np.nanmean(train, axis=0)
-    train = np.where(np.isnan(train), mean, train)
-    test = np.where(np.isnan(test), mean, test)
-    varies = np.ptp(train, axis=0) > 1e-7 * np.abs(train).max(
-        axis=0
-    )  # 1e-7: the resolution of float32
-    classifier = _classifier(kind, known, seed)
-    if not varies.any():
+    train_labels = check_labels(train_y, len(train), "train")
+    test_labels = check_labels(test_y, len(test), "test")
+    check_classes(train_labels, test_labels)
+    imputer = SimpleImputer(keep_empty_features=True).fit(train)
+    train = imputer.transform(train)
+    test = imputer.transform(test)
+    varies = np.ptp(train, axis=0) > FLOAT32_RESOLUTION * np.abs(train).max(axis=0)
+    classifier = _classifier(kind, train_labels, seed)
+    if varies.any():
+        train = train[:, varies]
+        test = test[:, varies]
+    else:
         classifier = DummyClassifier(strategy="most_frequent")
-        varies = np.ones_like(varies)
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "The least populated class", UserWarning
-        )  # a class smaller than 5 folds
-        classifier.fit(train[:, varies], known)
-    return float(np.mean(classifier.predict(test[:, varies]) == asked))
+        # A class may have fewer rows than there are folds.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        classifier.fit(train, train_labels)
+    return float(np.mean(classifier.predict(test) == test_labels))
 
 
 def compare(
@@ -88,17 +89,18 @@ def compare(
     kind: ProbeKind = "ridge",
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """The same probe on several features, for one table: `controls(...)` and the encoders, untrained and pretrained.
+    """The same probe on several features, the rows of one table.
 
     Args:
-        features: name -> `(train_Z, test_Z)`, as in `probe`.
+        features: name -> `(train_Z, test_Z)`, as in `probe`; for example `controls(...)` and
+            embeddings.
         train_y: labels `(n_train,)`.
         test_y: labels `(n_test,)`.
         kind: see `probe`.
         seed: see `probe`.
 
     Returns:
-        One `{"features": name, "probe": kind, "accuracy": float}` for each, in the order given.
+        One `{"features": name, "probe": kind, "accuracy": float}` per entry, in the given order.
 
     Raises:
         ValueError: as `probe`, with the name of the features in front.
@@ -116,35 +118,36 @@ def compare(
 def controls(
     train: Sequence[FloatArray], test: Sequence[FloatArray], seed: int = 0
 ) -> dict[str, Pair]:
-    """Features that need no encoder of ours: raw values, mean/std/min/max, and MiniRocket where aeon is installed.
+    """Features without an encoder: raw values, mean/std/min/max, MiniRocket if aeon is installed.
 
     Args:
-        train: series `(time_i, channels)`; their longest, at most `LONGEST_RAW`, is the length of the raw values.
+        train: series `(time_i, channels)`. The longest, up to `LONGEST_RAW` timesteps, sets the
+            length of the raw values.
         test: series with the same channels.
-        seed: of MiniRocket.
+        seed: seed of MiniRocket.
 
     Returns:
-        name -> `(train_Z, test_Z)`, what `compare` takes.
+        name -> `(train_Z, test_Z)`, the input of `compare`.
     """
     length = min(max(len(x) for x in train), LONGEST_RAW)
-    found: dict[str, Pair] = {
+    features: dict[str, Pair] = {
         "raw values": (raw_features(train, length), raw_features(test, length)),
         "mean/std/min/max": (stat_features(train), stat_features(test)),
     }
     if importlib.util.find_spec("aeon") is not None:
-        found["MiniRocket"] = minirocket_features(train, test, seed)
-    return found
+        features["MiniRocket"] = minirocket_features(train, test, seed)
+    return features
 
 
 def raw_features(values: Sequence[FloatArray], length: int) -> FloatArray:
-    """The values themselves: each series resampled linearly to `length` timesteps, gaps bridged, flattened.
+    """Raw values, each series resampled linearly to `length` timesteps, missing values bridged.
 
     Args:
-        values: series `(time_i, channels)`. One of `length` timesteps without gaps is unchanged.
+        values: series `(time_i, channels)`. A complete one of `length` timesteps is unchanged.
         length: timesteps of the result.
 
     Returns:
-        float64 `(n, length * channels)`, time slowest; NaN where a series lacks a channel altogether.
+        float64 `(n, length * channels)`, time slowest; NaN where a series lacks a channel.
 
     Raises:
         ValueError: if `length` is below 1.
@@ -154,33 +157,46 @@ def raw_features(values: Sequence[FloatArray], length: int) -> FloatArray:
     """
     if length < 1:
         raise ValueError(f"length must be at least 1, got {length}")
-    out = np.full((len(values), length, values[0].shape[1]), np.nan)
+    channels = values[0].shape[1]
+    out = np.full((len(values), length, channels), np.nan)
     for row, x in zip(out, values, strict=True):
         grid = np.linspace(0.0, len(x) - 1.0, length)
-        observed = ~np.isnan(x)
-        for channel in np.flatnonzero(observed.any(axis=0)):
-            there = np.flatnonzero(observed[:, channel])
-            row[:, channel] = np.interp(grid, there, x[there, channel])
+        for channel, column in enumerate(x.T):
+            observed = np.flatnonzero(~np.isnan(column))
+            if len(observed) > 0:
+                row[:, channel] = np.interp(grid, observed, column[observed])
     return out.reshape(len(values), -1)
 
 
 def stat_features(values: Sequence[FloatArray]) -> FloatArray:
-    """Mean, standard deviation, minimum and maximum of each channel: float64 `(n, 4 * channels)`, NaN where unseen."""
-    out = np.full((len(values), 4, values[0].shape[1]), np.nan)
+    """Mean, standard deviation, minimum and maximum of each channel over its observed values.
+
+    Args:
+        values: series `(time_i, channels)`.
+
+    Returns:
+        float64 `(n, 4 * channels)`; NaN where a series lacks a channel.
+    """
+    channels = values[0].shape[1]
+    out = np.full((len(values), 4, channels), np.nan)
     for row, x in zip(out, values, strict=True):
-        for channel in np.flatnonzero(~np.isnan(x).all(axis=0)):
-            seen = x[~np.isnan(x[:, channel]), channel].astype(np.float64)
-            row[:, channel] = seen.mean(), seen.std(), seen.min(), seen.max()
+        for channel, column in enumerate(x.T):
+            observed = column[~np.isnan(column)].astype(np.float64)
+            if len(observed) > 0:
+                row[0, channel] = observed.mean()
+                row[1, channel] = observed.std()
+                row[2, channel] = observed.min()
+                row[3, channel] = observed.max()
     return out.reshape(len(values), -1)
 
 
 def minirocket_features(
     train: Sequence[FloatArray], test: Sequence[FloatArray], seed: int = 0
 ) -> Pair:
-    """MiniRocket (arXiv 2012.08791), fitted on train: `(train_Z, test_Z)`, float32 `(n, 9996)`.
+    """MiniRocket (arXiv 2012.08791) fitted on train: `(train_Z, test_Z)`, float32 `(n, 9996)`.
 
-    It takes one length: all series are resampled to the longest of train, at least 9 timesteps. Gaps are bridged and a
-    channel that a series lacks becomes the train mean.
+    MiniRocket takes series of one length: all are resampled to the longest of train, at least 9
+    timesteps. A channel that a series lacks becomes the train mean.
 
     Raises:
         ModuleNotFoundError: without aeon; `pip install "temporal-jepa[aeon]"`.
@@ -189,21 +205,61 @@ def minirocket_features(
 
     length = max(SHORTEST_MINIROCKET, *(len(x) for x in train))
     channels = train[0].shape[1]
-    blocks = [
-        raw_features(values, length).reshape(-1, length, channels) for values in (train, test)
-    ]
-    mean = np.nanmean(blocks[0], axis=(0, 1))
-    blocks = [
-        np.where(np.isnan(b), mean, b).transpose(0, 2, 1).astype(np.float32) for b in blocks
-    ]  # (n, C, T)
-    state = np.random.get_state()  # noqa: NPY002  MiniRocket seeds numpy's global state: put it back
+    train_X = raw_features(train, length).reshape(-1, length, channels)
+    test_X = raw_features(test, length).reshape(-1, length, channels)
+    mean = np.nanmean(train_X, axis=(0, 1))
+    train_X = np.where(np.isnan(train_X), mean, train_X)
+    test_X = np.where(np.isnan(test_X), mean, test_X)
+    train_X = train_X.transpose(0, 2, 1).astype(np.float32)  # (n, channels, length)
+    test_X = test_X.transpose(0, 2, 1).astype(np.float32)
+    # MiniRocket seeds numpy's global generator, whose state is restored here.
+    state = np.random.get_state()  # noqa: NPY002
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about constant series
-            rocket = MiniRocket(random_state=seed).fit(blocks[0])
-            return rocket.transform(blocks[0]), rocket.transform(blocks[1])
+            warnings.simplefilter("ignore")  # constant series
+            rocket = MiniRocket(random_state=seed).fit(train_X)
+            return rocket.transform(train_X), rocket.transform(test_X)
     finally:
         np.random.set_state(state)  # noqa: NPY002
+
+
+def check_labels(y: Any, n: int, part: str) -> npt.NDArray[np.str_]:
+    """Labels `(n,)` as strings; ValueError if any is missing."""
+    if y is None:
+        raise ValueError(
+            f"the {part} data has no labels, which a probe needs; name the label column when "
+            "reading it"
+        )
+    labels = np.asarray(y)
+    if labels.shape != (n,):
+        raise ValueError(f"expected {n} {part} labels, one per row, got shape {labels.shape}")
+    missing = np.flatnonzero([label is None or label != label for label in labels.tolist()])
+    if len(missing) > 0:
+        raise ValueError(f"{len(missing)} {part} labels are missing, first in row {missing[0]}")
+    return labels.astype(np.str_)
+
+
+def check_classes(train: npt.NDArray[np.str_], test: npt.NDArray[np.str_]) -> None:
+    """Check that train labels can teach test labels.
+
+    Warns of test labels that train lacks.
+
+    Raises:
+        ValueError: for a single class in train, or if no test label occurs in train.
+    """
+    classes = np.unique(train)
+    if len(classes) < 2:
+        raise ValueError(f"expected at least two classes in train, got only {str(classes[0])!r}")
+    unseen = ~np.isin(test, classes)
+    names = listed(np.unique(test[unseen]))
+    if unseen.all():
+        raise ValueError(f"no test label ({names}) occurs in train ({listed(classes)})")
+    if unseen.any():
+        warnings.warn(
+            f"{unseen.sum()} of {len(test)} test rows have labels that train lacks ({names}); "
+            "they count as errors",
+            stacklevel=3,
+        )
 
 
 def _classifier(kind: ProbeKind, labels: npt.NDArray[np.str_], seed: int) -> Any:
@@ -224,54 +280,24 @@ def _classifier(kind: ProbeKind, labels: npt.NDArray[np.str_], seed: int) -> Any
     if kind != "svm":
         raise ValueError(f"probe must be one of {', '.join(get_args(ProbeKind))}, got {kind!r}")
     svm = SVC(C=np.inf, kernel="rbf", gamma="scale", max_iter=10_000_000)
-    if len(labels) // len(np.unique(labels)) < 5 or len(labels) < 50:
+    classes = np.unique(labels)
+    if len(labels) < 50 or len(labels) // len(classes) < 5:
         return svm
+    penalties = [*np.logspace(-4, 4, 9), np.inf]
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    return GridSearchCV(svm, {"C": [*(10.0**power for power in range(-4, 5)), np.inf]}, cv=folds)
+    return GridSearchCV(svm, {"C": penalties}, cv=folds)
 
 
-def _features(Z: npt.ArrayLike, which: str) -> npt.NDArray[np.float64]:
-    array = np.asarray(Z, dtype=np.float64)
-    if array.ndim != 2 or not array.size:
-        raise ValueError(f"expected {which} features of shape (n, features), got {array.shape}")
-    if infinite := int(np.isinf(array).any(axis=1).sum()):
-        raise ValueError(f"{infinite} of {len(array)} {which} rows hold infinite features")
-    if empty := int(np.isnan(array).all(axis=1).sum()):
-        raise ValueError(
-            f"{empty} of {len(array)} {which} rows hold nothing but NaN; did the training diverge?"
-        )
-    return array
+def _features(Z: npt.ArrayLike, part: str) -> npt.NDArray[np.float64]:
+    """Features `(n, F)`; ValueError if they cannot be probed."""
+    from sklearn.utils import check_array
 
-
-def _labels(y: Any, n: int, which: str) -> npt.NDArray[np.str_]:
-    if y is None:
-        raise ValueError(
-            f"a probe needs labels, but the {which} data has none; name the label column when reading it"
-        )
-    labels = np.asarray(y)
-    if labels.shape != (n,):
-        raise ValueError(
-            f"expected {n} {which} labels, one for each row of features, got shape {labels.shape}"
-        )
-    if missing := [i for i, label in enumerate(labels.tolist()) if label is None or label != label]:
-        raise ValueError(
-            f"{len(missing)} {which} labels are missing, the first in row {missing[0]}"
-        )
-    return labels.astype(np.str_)
-
-
-def check_classes(train: npt.NDArray[np.str_], test: npt.NDArray[np.str_]) -> None:
-    """ValueError for a single class in train or none of test in it; a warning for test labels that train lacks."""
-    classes = np.unique(train)
-    if len(classes) < 2:
-        raise ValueError(f"expected at least two classes in train, got only {str(classes[0])!r}")
-    unseen = ~np.isin(test, classes)
-    if not unseen.any():
-        return
-    names = ", ".join(np.unique(test[unseen])[:5])
-    if unseen.all():
-        raise ValueError(f"no test label ({names}) occurs in train ({', '.join(classes[:5])})")
-    warnings.warn(
-        f"{int(unseen.sum())} of {len(test)} test rows have labels that train lacks ({names}): they count as errors",
-        stacklevel=3,
+    features: npt.NDArray[np.float64] = check_array(
+        Z, dtype=np.float64, ensure_all_finite="allow-nan", input_name=f"the {part} features"
     )
+    empty = np.isnan(features).all(axis=1)
+    if empty.any():
+        raise ValueError(
+            f"{empty.sum()} of {len(features)} {part} rows are all NaN; did the training diverge?"
+        )
+    return features

@@ -70,7 +70,7 @@ def test_global_random_state_is_left_alone() -> None:
     [
         (lambda t, s, y: ((t[0], s[0]), y), "expected train tokens"),
         (lambda t, s, y: ((t, s[:, :-1]), y), "expected train tokens"),
-        (lambda t, s, y: ((t, s), y[:-1]), "n labels"),
+        (lambda t, s, y: ((t, s), y[:-1]), "expected 6 train labels"),
         (lambda t, s, y: ((t, s & False), y), "no token"),
         (lambda t, s, y: ((t, s), y * 0), "at least two classes"),
     ],

@@ -67,10 +67,15 @@ def test_constant_columns_are_left_out(kind: str) -> None:
     (train_Z, train_y) = blobs(gap=0.7)
     (test_Z, test_y) = blobs(seed=1, gap=0.7)
     plain = probe(train_Z, train_y, test_Z, test_y, kind=kind)
-    still = probe(
-        np.c_[train_Z, np.full(60, 7)], train_y, np.c_[test_Z, np.full(60, 1e6)], test_y, kind=kind
-    )
-    assert still == plain
+    for constant in (7, np.nan):
+        still = probe(
+            np.c_[train_Z, np.full(60, constant)],
+            train_y,
+            np.c_[test_Z, np.full(60, 1e6)],
+            test_y,
+            kind=kind,
+        )
+        assert still == plain
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -106,21 +111,17 @@ Z, Y = blobs(6)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((Z, Y, Z, None), "the test data has none"),
-        ((Z, None, Z, Y), "the train data has none"),
+        ((Z, Y, Z, None), "test data has no labels"),
+        ((Z, None, Z, Y), "train data has no labels"),
         ((Z, Y[:5], Z, Y), r"expected 6 train labels.*\(5,\)"),
-        ((Z, Y, Z, [*"abcab", None]), "1 test labels are missing, the first in row 5"),
+        ((Z, Y, Z, [*"abcab", None]), "1 test labels are missing.*row 5"),
         ((Z, Y, Z, [0, 1, 2, 0, 1, float("nan")]), "labels are missing"),
         ((Z, ["a"] * 6, Z, Y), "at least two classes in train, got only 'a'"),
         ((Z, Y, Z, ["x"] * 6), r"no test label \(x\) occurs in train \(a, b, c\)"),
         ((Z, Y, Z[:, :2], Y), "expected 4 test features as in train, got 2"),
-        ((Z[0], Y, Z, Y), r"features of shape \(n, features\), got \(4,\)"),
-        ((np.where(Z > 2, np.inf, Z), Y, Z, Y), "infinite features"),
-        ((Z, Y, np.full_like(Z, np.nan), Y), "6 of 6 test rows hold nothing but NaN"),
-        (
-            (np.c_[Z, np.full(6, np.nan)], Y, np.c_[Z, Z[:, 0]], Y),
-            "1 of 5 features have no finite value in train",
-        ),
+        ((Z[0], Y, Z, Y), "Expected 2D array, got 1D array"),
+        ((np.where(Z > 2, np.inf, Z), Y, Z, Y), "train features contains infinity"),
+        ((Z, Y, np.full_like(Z, np.nan), Y), "6 of 6 test rows are all NaN"),
         ((Z, Y, Z, Y, "forest"), "one of ridge, linear, knn, svm, got 'forest'"),
     ],
 )
