@@ -287,20 +287,12 @@ def _finetune(
     goal = torch.from_numpy(targets if is_classification else _standardized(targets)).to(device)
     outputs = int(targets.max()) + 1 if is_classification else 1
     head = _Head(embed_sequences(model, sequences, embedder.pool), outputs).to(device)
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": [*encoder.parameters()], "lr": options.lr},
-            {"params": [*head.parameters()], "lr": 2 * options.lr},
-        ],
-        weight_decay=0.01,
-        betas=(0.9, 0.95),
-        fused=device.type != "mps",
-    )
+    optimizer = _optimizer(encoder, head, options.lr)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * step / total)
     )
     batch_size = min(options.batch_size, len(sequences))
-    if model.config.channel_independent:  # each series is a batch of channels
+    if model.config.channel_independent:  # a series is a batch of channels
         batch_size = min(batch_size, max(2, ROWS // sequences.n_channels))
     order = np.random.default_rng([seed, 6])
     masks = torch.Generator().manual_seed(seed)
@@ -313,14 +305,23 @@ def _finetune(
         rows = order.choice(len(sequences), batch_size, replace=False)
         x = torch.from_numpy(sequences.batch(rows)).to(device)
         encoder.requires_grad_(True)
-        outputs_of_batch = head(reader.features(x, MASK_RATIO, masks))
-        error = _error(outputs_of_batch, goal[torch.from_numpy(rows).to(device)])
+        error = _error(head(reader.features(x, MASK_RATIO, masks)), goal[rows])
         optimizer.zero_grad()
         error.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         encoder.requires_grad_(False)
+
+
+def _optimizer(encoder: nn.Module, head: nn.Module, lr: float) -> torch.optim.Optimizer:
+    """AdamW, the head at twice the learning rate of the encoder."""
+    groups = [
+        {"params": [*encoder.parameters()], "lr": lr},
+        {"params": [*head.parameters()], "lr": 2 * lr},
+    ]
+    is_fused = next(encoder.parameters()).device.type != "mps"
+    return torch.optim.AdamW(groups, weight_decay=0.01, betas=(0.9, 0.95), fused=is_fused)
 
 
 class _Head(nn.Module):

@@ -217,12 +217,9 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         """Any accepted `X` as `Sequences`; learns `n_features_in_` when fitting."""
         if isinstance(X, Sequences):
             return self._checked(X, is_fitting)
-        if isinstance(X, np.ma.MaskedArray):  # scikit-learn's checks would drop the mask
-            X = np.ma.filled(X.astype(float), np.nan)
-        if isinstance(X, (list, tuple)) and not _is_table(X):
+        X = _as_array_like(X)
+        if isinstance(X, list | tuple) and not _is_table(X):
             return self._checked(Sequences.from_arrays(X), is_fitting)
-        if not isinstance(X, (list, tuple)) and not hasattr(X, "shape"):
-            X = np.asarray(X)
         if np.ndim(X) in (4, 5):  # video and scenes: bytes stay bytes
             return self._checked(Sequences.from_arrays(np.asarray(X)), is_fitting)
         checks = {
@@ -270,6 +267,15 @@ def as_seed(state: int | np.random.RandomState | None) -> int:
     if isinstance(state, (int, np.integer)):
         return int(state)
     return int(check_random_state(state).randint(np.iinfo(np.int32).max))
+
+
+def _as_array_like(X: Any) -> Any:
+    """`X` itself if it is a list or has a shape, else an array; masked values become NaN."""
+    if isinstance(X, np.ma.MaskedArray):  # scikit-learn's checks would drop the mask
+        return np.ma.filled(X.astype(float), np.nan)
+    if isinstance(X, list | tuple) or hasattr(X, "shape"):
+        return X
+    return np.asarray(X)
 
 
 def _is_table(X: list[Any] | tuple[Any, ...]) -> bool:

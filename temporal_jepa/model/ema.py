@@ -61,8 +61,8 @@ def ema_update(context_params: Params, target_params: Params, momentum: float = 
 
 def momentum_at(step: int, steps: int, start: float, end: float = 1.0) -> float:
     """Momentum after optimizer step `step` (1-based) of `steps`: a half cosine (BYOL, eq. 3)."""
-    progress = min(step, steps) / max(steps, 1)
-    return end - (end - start) * (math.cos(math.pi * progress) + 1) / 2
+    angle = math.pi * min(step, steps) / max(steps, 1)
+    return end - (end - start) * (math.cos(angle) + 1) / 2
 
 
 def _update_in_place(
