@@ -96,22 +96,16 @@ class AnomalyDetector(BaseEstimator):
             raise ValueError(f"quantile must lie strictly between 0 and 1, got {self.quantile}")
         self.model_ = self._load_model().eval()
         check_channels(self.model_, reference)
-        self.reference_ = reference
         self.unit_ = channel_statistics(reference)[1]
-        self.window_ = self._choose_window()
+        self.window_ = self._choose_window(reference)
 
-        starts = [self._starts(x) for x in reference.values]
-        vectors = [self._describe(x, s) for x, s in zip(reference.values, starts, strict=True)]
-        step = -(-sum(map(len, starts)) // REFERENCES)
-        self.starts_ = [s[::step] for s in starts]
-        kept = np.concatenate([v[::step] for v in vectors])
-        self.scale_ = _balance(kept, values=self.window_ * reference.n_channels)
-        self.vectors_ = [v[::step] / self.scale_ for v in vectors]
+        windows = [self._windows(x) for x in reference.values]
+        step = -(-sum(len(w.starts) for w in windows) // REFERENCES)
+        self.reference_ = [w.select(slice(None, None, step)) for w in windows]
+        vectors = np.concatenate([w.vectors for w in self.reference_])
+        self.scale_ = _balance(vectors, values=self.window_ * reference.n_channels)
 
-        distances = [
-            self._distance(x, s, v / self.scale_)
-            for x, s, v in zip(reference.values, starts, vectors, strict=True)
-        ]
+        distances = [self._distance(w) for w in windows]
         levels = np.nanquantile(np.concatenate(distances), [0.5, self.quantile])
         self.median_, high = levels.tolist()
         self.range_ = max(high - self.median_, 1e-3 * abs(self.median_), 1e-6)
@@ -137,7 +131,7 @@ class AnomalyDetector(BaseEstimator):
         """`score` for several series: a list of float32 `(time_i,)`. Raises as `score`."""
         check_is_fitted(self)
         series = _as_series(X)
-        channels = self.reference_.n_channels
+        channels = len(self.unit_)
         if series.n_channels != channels:
             raise ValueError(f"expected {channels} channels, as in fit, got {series.n_channels}")
         for name, x in zip(series.ids, series.values, strict=True):
@@ -145,9 +139,9 @@ class AnomalyDetector(BaseEstimator):
                 raise ValueError(f"series {name} has no observed value: all of it is missing (NaN)")
         scores = []
         for x in series.values:
-            starts = self._starts(x)
-            distance = self._distance(x, starts, self._describe(x, starts) / self.scale_)
-            scores.append(((distance - self.median_) / self.range_).astype(np.float32))
+            distance = self._distance(self._windows(x))
+            score = (distance - self.median_) / self.range_
+            scores.append(score.astype(np.float32))
         return scores
 
     def predict(self, X: Any) -> npt.NDArray[np.bool_]:
@@ -162,95 +156,112 @@ class AnomalyDetector(BaseEstimator):
             return cast(TemporalJEPA, self.model.model_)
         return from_pretrained(self.model, str(pick_device(self.device)))
 
-    def _choose_window(self) -> int:
-        longest = int(self.reference_.lengths.max())
+    def _choose_window(self, reference: Sequences) -> int:
+        longest = int(reference.lengths.max())
         if self.window is not None:
             window = int(self.window)
         else:
             config = self.model_.config
-            periods = [period(x) for x in self.reference_.values]
+            periods = [period(x) for x in reference.values]
             window = min(_whole_periods(max(periods)), longest // 8)
             if not config.channel_independent:
                 window = min(window, config.seq_len)
             window = max(window, min(SHORTEST, longest // 2))
         if window < 4 or longest < 2 * window:
             raise ValueError(
-                f"{self.reference_.source}: the longest reference series has {longest} timesteps, "
+                f"{reference.source}: the longest reference series has {longest} timesteps, "
                 f"but two windows of at least 4 that do not overlap are needed, and a window is "
                 f"{window}; give a longer series or a smaller window"
             )
         return window
 
-    def _starts(self, x: Array) -> Array:
-        """First timesteps of the windows of x, int `(m,)`; the last window is at the end.
+    def _windows(self, x: Array) -> "_Windows":
+        """Overlapping windows of x `(time, channels)`; the last is at the end.
 
         Windows without an observed value are left out.
-        """
-        last = max(len(x) - self.window_, 0)
-        step = max(1, self.window_ // OVERLAP)
-        starts = []
-        for start in [*range(0, last, step), last]:
-            if not np.isnan(x[start : start + self.window_]).all():
-                starts.append(start)
-        return np.array(starts)
-
-    def _describe(self, x: Array, starts: Array) -> Array:
-        """Windows as the embedding of their shape and their values, `(m, F + window * channels)`.
-
-        Values are in units of the reference, without the mean of the window; 0 where missing.
         """
         normalizer = self.model_.target_encoder.normalizer
         mean = normalizer.mean.cpu().numpy()
         std = normalizer.std.cpu().numpy()
-        values = np.zeros((len(starts), self.window_, x.shape[1]), dtype=np.float32)
+        last = max(len(x) - self.window_, 0)
+        step = max(1, self.window_ // OVERLAP)
+        starts = []
         shapes = []
-        for row, start in zip(values, starts.tolist(), strict=True):
+        values = []
+        for start in [*range(0, last, step), last]:
             window = x[start : start + self.window_] / self.unit_
-            observed = np.maximum((~np.isnan(window)).sum(0), 1)
+            missing = np.isnan(window)
+            if missing.all():
+                continue
+            observed = np.maximum((~missing).sum(0), 1)
             window = window - np.nansum(window, axis=0) / observed
             deviation = np.sqrt(np.nansum(window**2, axis=0) / observed)
+            shape = window / np.maximum(deviation, FLAT)
+            starts.append(start)
+            shapes.append(shape * std + mean)  # in the units of the model's training data
+            row = np.zeros((self.window_, x.shape[1]), dtype=np.float32)
             row[: len(window)] = np.nan_to_num(window)
-            # In the units of the model's training data.
-            shapes.append(window / np.maximum(deviation, FLAT) * std + mean)
+            values.append(row.ravel())
         embeddings = embed_sequences(self.model_, Sequences(shapes))
-        return np.concatenate([embeddings, values.reshape(len(values), -1)], axis=1)
+        vectors = np.concatenate([embeddings, np.array(values)], axis=1)
+        return _Windows(x, np.array(starts), vectors)
 
-    def _distance(self, x: Array, starts: Array, vectors: Array) -> Array:
+    def _distance(self, windows: "_Windows") -> Array:
         """Distance of each timestep to the reference, float64 `(time,)`; NaN if not covered."""
-        parts = np.array_split(np.arange(len(starts)), -(-len(starts) // CHUNK))
-        distances = [self._nearest(x, starts[rows], vectors[rows]) for rows in parts]
-        total = np.zeros(len(x))
-        count = np.zeros(len(x))
-        for start, distance in zip(starts.tolist(), np.concatenate(distances), strict=True):
+        n = len(windows.starts)
+        parts = np.array_split(np.arange(n), -(-n // CHUNK))
+        distances = [self._nearest(windows.select(rows)) for rows in parts]
+        total = np.zeros(len(windows.series))
+        count = np.zeros(len(windows.series))
+        for start, distance in zip(windows.starts, np.concatenate(distances), strict=True):
             if not np.isnan(distance):
                 total[start : start + self.window_] += distance
                 count[start : start + self.window_] += 1
         with np.errstate(invalid="ignore"):  # 0 / 0 is NaN
             return total / count
 
-    def _nearest(self, x: Array, starts: Array, vectors: Array) -> Array:
-        """Mean distance of windows of x to the nearest reference windows, float64 `(m,)`.
+    def _nearest(self, windows: "_Windows") -> Array:
+        """Mean distance of windows to the nearest reference windows, float64 `(m,)`.
 
-        If x begins with a reference series, overlapping windows of that series are left out; NaN if
-        no window remains.
+        If a series begins with a reference series, overlapping windows of the two are not compared;
+        NaN if no reference window remains.
         """
+        vectors = windows.vectors / self.scale_
         tables = []
-        for series, its_starts, its_vectors in zip(
-            self.reference_.values, self.starts_, self.vectors_, strict=True
-        ):
-            squares = (vectors**2).sum(1)[:, None] + (its_vectors**2).sum(1)
-            table = squares - 2 * vectors @ its_vectors.T
-            if np.array_equal(x[: len(series)], series, equal_nan=True):
-                overlaps = np.abs(starts[:, None] - its_starts) < self.window_
-                table[overlaps] = np.inf
+        for known in self.reference_:
+            others = known.vectors / self.scale_
+            squares = (vectors**2).sum(1)
+            other_squares = (others**2).sum(1)
+            table = squares[:, None] + other_squares - 2 * vectors @ others.T
+            prefix = windows.series[: len(known.series)]
+            if np.array_equal(prefix, known.series, equal_nan=True):
+                gaps = np.abs(windows.starts[:, None] - known.starts)
+                table[gaps < self.window_] = np.inf
             tables.append(table)
         table = np.concatenate(tables, axis=1)
         neighbors = max(1, min(NEIGHBORS, table.shape[1] // 10))
         nearest = np.partition(table, neighbors - 1, axis=1)[:, :neighbors]
         usable = np.isfinite(nearest)
         nearest = np.where(usable, np.maximum(nearest, 0), 0)
+        total = np.sqrt(nearest).sum(1)
         with np.errstate(invalid="ignore"):  # 0 / 0 is NaN
-            return np.asarray(np.sqrt(nearest).sum(1) / usable.sum(1), dtype=np.float64)
+            distance: Array = total / usable.sum(1)
+        return distance
+
+
+class _Windows(NamedTuple):
+    """Windows of one series.
+
+    A vector holds the embedding of the shape, then the values of the window in units of the
+    reference, without their mean and 0 where missing.
+    """
+
+    series: Array  # (time, channels)
+    starts: Array  # (m,)
+    vectors: Array  # (m, F + window * channels)
+
+    def select(self, rows: slice | Array) -> "_Windows":
+        return _Windows(self.series, self.starts[rows], self.vectors[rows])
 
 
 class Peak(NamedTuple):
@@ -275,9 +286,11 @@ def peaks(scores: list[npt.NDArray[np.float32]], apart: int, count: int = 12) ->
     found = []
     for i, score in enumerate(scores):
         # The ends count as valleys, so that the first and the last timestep can be a peak.
-        padded = np.pad(np.nan_to_num(score, nan=-np.inf), 1, constant_values=-np.inf)
+        padded = np.pad(score, 1, constant_values=-np.inf)
+        padded[np.isnan(padded)] = -np.inf
         below = np.flatnonzero(padded <= 1)
-        for timestep in (find_peaks(padded, distance=apart)[0] - 1).tolist():
+        timesteps = find_peaks(padded, distance=apart)[0] - 1
+        for timestep in timesteps.tolist():
             after = np.searchsorted(below, timestep + 1)
             start = int(below[after - 1])
             end = max(int(below[after]) - 1, timestep + 1)
@@ -301,7 +314,8 @@ def period(x: Array) -> int:
     spectrum = np.fft.rfft(x, 2 * len(x), axis=0)
     products = np.fft.irfft(np.abs(spectrum) ** 2, axis=0)
     products = products[: len(x) // 2][: LONGEST + 1]  # (lag, channels)
-    correlation = (products / np.maximum(products[0], 1e-12)).mean(1)
+    energy = np.maximum(products[0], 1e-12)
+    correlation = (products / energy).mean(1)
     negative = np.flatnonzero(correlation < 0)
     if len(negative) == 0:
         return 0
@@ -321,7 +335,8 @@ def _balance(vectors: Array, values: int) -> Array:
     """Scales `(D,)` that give the embedding and the last `values` features the same variance."""
     scale = np.empty(vectors.shape[1], dtype=np.float32)
     for part in (slice(None, -values), slice(-values, None)):
-        scale[part] = max(np.sqrt(vectors[:, part].var(0).sum()), 1e-6)
+        variance = vectors[:, part].var(0).sum()
+        scale[part] = max(np.sqrt(variance), 1e-6)
     return scale
 
 

@@ -38,7 +38,8 @@ class AttentiveHead(nn.Module):
         super().__init__()
         self.cells = cells
         self.proj_in = nn.Linear(dim, WIDTH)
-        self.query = nn.Parameter(torch.randn(HEADS, 1, WIDTH // HEADS) * 0.02)
+        query = torch.randn(HEADS, 1, WIDTH // HEADS)
+        self.query = nn.Parameter(0.02 * query)
         self.key_value = nn.Linear(WIDTH, 2 * WIDTH)
         self.norm = nn.LayerNorm(WIDTH)
         self.mlp = nn.Sequential(
@@ -57,7 +58,8 @@ class AttentiveHead(nn.Module):
         """Tokens `(B, N, D)` and observed bool `(B, N)` -> logits `(B, classes)`."""
         positions = torch.arange(tokens.shape[1], device=tokens.device)
         coordinates = grid_coordinates(positions, self.cells)  # (N, axes)
-        h = self.norm(self.proj_in(tokens) + sincos(coordinates, WIDTH))  # (B, N, W)
+        h = self.proj_in(tokens) + sincos(coordinates, WIDTH)  # (B, N, W)
+        h = self.norm(h)
         keys_values = self.key_value(h).unflatten(-1, (2, HEADS, -1))  # (B, N, 2, H, W / H)
         keys, values = keys_values.permute(2, 0, 3, 1, 4)  # (B, H, N, W / H) each
         query = self.query.expand(len(tokens), -1, -1, -1)  # (B, H, 1, W / H)
@@ -137,7 +139,8 @@ def _fit(head: AttentiveHead, tokens: Tensor, observed: Tensor, y: Tensor, seed:
     epochs = -(-steps * batch // n)
     order = np.concatenate([rng.permutation(n) for _ in range(epochs)])
     for rows in order[: steps * batch].reshape(steps, batch):
-        loss: Tensor = F.cross_entropy(head(tokens[rows], observed[rows]), y[rows])
+        logits = head(tokens[rows], observed[rows])
+        loss: Tensor = F.cross_entropy(logits, y[rows])
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
@@ -150,13 +153,16 @@ def _statistics(part: Tokens) -> tuple[Tensor, Tensor]:
     tokens, observed = part
     rows = tokens[observed].astype(np.float64)
     std = rows.std(0)
-    constant = std < 1e-6 * np.abs(rows).max(0) + 1e-12
-    std[constant] = 1.0
-    return torch.from_numpy(rows.mean(0)).float(), torch.from_numpy(std).float()
+    resolution = 1e-6 * np.abs(rows).max(0) + 1e-12
+    std[std < resolution] = 1.0
+    mean = torch.from_numpy(rows.mean(0))
+    return mean.float(), torch.from_numpy(std).float()
 
 
 def _standardized(part: Tokens, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
     """Standardized tokens, 0 where there is none, and observed."""
     tokens = torch.from_numpy(part[0]).float()
     observed = torch.from_numpy(part[1])
-    return torch.where(observed[..., None], (tokens - mean) / std, 0.0), observed
+    tokens = (tokens - mean) / std
+    tokens = torch.where(observed[..., None], tokens, 0.0)
+    return tokens, observed

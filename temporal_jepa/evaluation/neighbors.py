@@ -33,11 +33,13 @@ def standardize(Z: npt.ArrayLike, reference: npt.ArrayLike | None = None) -> Arr
     Z = np.asarray(Z, dtype=np.float64)
     if reference is None:
         reference = Z
+    reference = np.asarray(reference, dtype=np.float64)
     with np.errstate(invalid="ignore"):  # the mean of a feature that is missing everywhere
-        scaler = StandardScaler().fit(np.asarray(reference, dtype=np.float64))
+        scaler = StandardScaler().fit(reference)
     rows: Array = scaler.transform(Z)
     varies = scaler.var_ > CONSTANT**2
-    return np.where(varies & ~np.isnan(rows), rows, 0.0)
+    observed = ~np.isnan(rows)
+    return np.where(varies & observed, rows, 0.0)
 
 
 class Index:
@@ -92,11 +94,14 @@ class Index:
         # scikit-learn expands the square, which rounds: copies would not have the distance 0.
         distance = np.empty(found.shape)
         for row, near, query in zip(distance, found, queries, strict=True):
-            row[:] = np.linalg.norm(self.rows[near] - query, axis=1)
+            difference = self.rows[near] - query
+            row[:] = np.linalg.norm(difference, axis=1)
         if exclude is not None:
             distance[found == exclude[:, None]] = np.inf
-        order = np.lexsort((found, distance))[:, :k]
-        ids = self.ids[np.take_along_axis(found, order, axis=1)]
+        order = np.lexsort((found, distance))
+        order = order[:, :k]
+        found = np.take_along_axis(found, order, axis=1)
+        ids = self.ids[found]
         distance = np.take_along_axis(distance, order, axis=1)
         if np.ndim(z) == 1:
             return ids[0], distance[0]

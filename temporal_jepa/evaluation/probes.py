@@ -10,6 +10,15 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.dummy import DummyClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils import check_array
 
 from ..data.sequences import listed
 
@@ -20,6 +29,7 @@ Pair = tuple[FloatArray, FloatArray]
 LONGEST_RAW = 1024  # longer series are resampled to this length before their raw values are probed
 SHORTEST_MINIROCKET = 9  # length of MiniRocket's kernels
 FLOAT32_RESOLUTION = 1e-7
+STATISTICS = (np.nanmean, np.nanstd, np.nanmin, np.nanmax)
 
 
 def probe(
@@ -53,9 +63,6 @@ def probe(
         ValueError: for missing labels, shapes that do not agree, a single class, infinite features,
             or a row that is all NaN.
     """
-    from sklearn.dummy import DummyClassifier
-    from sklearn.impute import SimpleImputer
-
     train = _features(train_Z, "train")
     test = _features(test_Z, "test")
     if train.shape[1] != test.shape[1]:
@@ -68,7 +75,8 @@ def probe(
     imputer = SimpleImputer(keep_empty_features=True).fit(train)
     train = imputer.transform(train)
     test = imputer.transform(test)
-    varies = np.ptp(train, axis=0) > FLOAT32_RESOLUTION * np.abs(train).max(axis=0)
+    scale = np.abs(train).max(axis=0)
+    varies = np.ptp(train, axis=0) > FLOAT32_RESOLUTION * scale
     classifier = _classifier(kind, train_labels, seed)
     if varies.any():
         train = train[:, varies]
@@ -177,17 +185,10 @@ def stat_features(values: Sequence[FloatArray]) -> FloatArray:
     Returns:
         float64 `(n, 4 * channels)`; NaN where a series lacks a channel.
     """
-    channels = values[0].shape[1]
-    out = np.full((len(values), 4, channels), np.nan)
-    for row, x in zip(out, values, strict=True):
-        for channel, column in enumerate(x.T):
-            observed = column[~np.isnan(column)].astype(np.float64)
-            if len(observed) > 0:
-                row[0, channel] = observed.mean()
-                row[1, channel] = observed.std()
-                row[2, channel] = observed.min()
-                row[3, channel] = observed.max()
-    return out.reshape(len(values), -1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a channel without an observed value
+        rows = [[f(x.astype(np.float64), axis=0) for f in STATISTICS] for x in values]
+    return np.reshape(rows, (len(values), -1))
 
 
 def minirocket_features(
@@ -264,13 +265,6 @@ def check_classes(train: npt.NDArray[np.str_], test: npt.NDArray[np.str_]) -> No
 
 def _classifier(kind: ProbeKind, labels: npt.NDArray[np.str_], seed: int) -> Any:
     """An unfitted scikit-learn classifier for these train labels."""
-    from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import SVC
-
     if kind == "ridge":
         return make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=np.logspace(-3, 3, 10)))
     if kind == "linear":
@@ -290,8 +284,6 @@ def _classifier(kind: ProbeKind, labels: npt.NDArray[np.str_], seed: int) -> Any
 
 def _features(Z: npt.ArrayLike, part: str) -> npt.NDArray[np.float64]:
     """Features `(n, F)`; ValueError if they cannot be probed."""
-    from sklearn.utils import check_array
-
     features: npt.NDArray[np.float64] = check_array(
         Z, dtype=np.float64, ensure_all_finite="allow-nan", input_name=f"the {part} features"
     )

@@ -1,3 +1,5 @@
+"""Probes on arrays, and the control features."""
+
 import importlib.util
 import warnings
 
@@ -90,12 +92,13 @@ def test_a_missing_feature_takes_the_train_mean() -> None:
     (train_Z, train_y) = blobs()
     (test_Z, test_y) = blobs(seed=1)
     filled = test_Z.copy()
-    holed = test_Z.copy()
-    holed[::2, 1], filled[::2, 1] = np.nan, train_Z[:, 1].mean()
-    assert probe(train_Z, train_y, holed, test_y) == probe(train_Z, train_y, filled, test_y)
+    missing = test_Z.copy()
+    missing[::2, 1] = np.nan
+    filled[::2, 1] = train_Z[:, 1].mean()
+    assert probe(train_Z, train_y, missing, test_y) == probe(train_Z, train_y, filled, test_y)
 
 
-def test_a_rare_class_and_an_unseen_label_are_bearable() -> None:
+def test_a_rare_class_and_an_unseen_label() -> None:
     (Z, y) = blobs()
     (test_Z, test_y) = blobs(seed=1)
     y[0] = "rare"
@@ -125,12 +128,12 @@ Z, Y = blobs(6)
         ((Z, Y, Z, Y, "forest"), "one of ridge, linear, knn, svm, got 'forest'"),
     ],
 )
-def test_bad_input_is_named(arguments: tuple, message: str) -> None:
+def test_mistakes_are_explained(arguments: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         probe(*arguments)
 
 
-def test_compare_keeps_the_order_and_names_the_culprit() -> None:
+def test_compare_keeps_the_order_and_names_the_features_of_an_error() -> None:
     (train_Z, train_y) = blobs()
     (test_Z, test_y) = blobs(seed=1)
     rows = compare({"one": (train_Z, test_Z), "nothing": (train_Z * 0, test_Z)}, train_y, test_y)

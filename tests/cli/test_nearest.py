@@ -1,0 +1,72 @@
+"""`temporal-jepa nearest`: the table, the page, and queries from a file."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from terminal import Terminal
+
+from temporal_jepa import PretrainConfig, pretrain
+
+TINY = {"embed_dim": 16, "num_heads": 2, "encoder_depth": 1, "predictor_depth": 1}
+
+
+@pytest.fixture(scope="module")
+def turns(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of tracks that turn left or right."""
+    tables = []
+    for i in range(8):
+        angle = np.linspace(0, 2, 20) * (1 if i % 2 else -1)
+        x = np.sin(angle) * (9 + i)
+        y = np.cos(angle) * (9 + i)
+        columns = {"track": f"t{i}", "time": np.arange(20), "x": x, "y": y, "kind": "LR"[i % 2]}
+        tables.append(pd.DataFrame(columns))
+    file = tmp_path_factory.mktemp("nearest") / "tracks.csv"
+    pd.concat(tables).to_csv(file, index=False)
+    return file
+
+
+@pytest.fixture(scope="module")
+def turns_run(turns: Path) -> Path:
+    config = PretrainConfig(steps=2, device="cpu")
+    options = {"layout": "tracks", "label": "kind"}
+    return pretrain(turns, turns.with_name("run"), config, TINY, data_options=options)
+
+
+def table(printed: str) -> list[list[str]]:
+    """The rows of the printed table, without title and header."""
+    return [line.split() for line in printed.splitlines()[2:]]
+
+
+def test_table_and_page(tj: Terminal, turns_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    printed = tj.succeeds("nearest", turns_run, "t3", "--k", "3", "--out", out)
+    assert printed.splitlines()[1].split() == ["query", "nearest", "label", "distance"]
+    rows = table(printed)[:3]
+    assert rows[0][0] == "t3"
+    assert [row[-2] for row in rows] == ["R", "R", "R"]
+    assert "t3" not in {row[-3] for row in rows}
+    text = out.read_text("utf-8")
+    assert text.count("<figure") == 4
+    assert "A dot marks the start of each path." in text
+    assert "m across" in text
+    assert "<script" not in text
+    assert "--overwrite" in tj.refuses("nearest", turns_run, "t3", "--out", out)
+
+
+def test_queries_from_the_searched_file_do_not_find_themselves(
+    tj: Terminal, turns: Path, turns_run: Path, tmp_path: Path
+) -> None:
+    rows = table(tj.succeeds("nearest", turns_run, turns, "--k", "1"))
+    assert len(rows) == 8
+    assert all(row[0] != row[1] for row in rows)
+    copy = tmp_path / "copy.csv"
+    copy.write_bytes(turns.read_bytes())
+    rows = table(tj.succeeds("nearest", turns_run, copy, "--k", "1"))
+    assert len(rows) == 8
+    assert all(row[0] == row[1] and row[-1] == "0.00" for row in rows)
+
+
+def test_an_unknown_query_is_one_line(tj: Terminal, turns_run: Path) -> None:
+    assert "nobody" in tj.refuses("nearest", turns_run, "nobody")
