@@ -416,17 +416,17 @@ def in_words(model: Mapping[str, Any], channels: Sequence[str] | None = None) ->
     return "1 channel" if count == 1 else f"{count} channels"
 
 
-def flags(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
-    """`--name value` for each value that differs from its default; a bare `--name` for True."""
+def flags(values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> list[str]:
+    """`--name=value` for each value that is set and not its default; a bare `--name` for True."""
+    defaults = defaults or {}
     words: list[str] = []
     for name, value in values.items():
-        if value is None or value == defaults.get(name):
+        if value is None or value is False or value == defaults.get(name):
             continue
-        words.append(f"--{name.replace('_', '-')}")
+        flag = f"--{name.replace('_', '-')}"
         if isinstance(value, list | tuple):
-            words.append(",".join(map(str, value)))
-        elif value is not True:
-            words.append(str(value))
+            value = ",".join(map(str, value))
+        words.append(flag if value is True else f"{flag}={value}")
     return words
 
 

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import ReadOptions
+from ..config import ReadOptions, flags
 from ..files import folder_of, read_config, write_atomically
 from .console import command, show_facts
-from .options import as_words
 from .reading import read_as_trained, training_file
 from .writing import check_output, output_path, write_table
 
@@ -79,7 +78,7 @@ def detect(
         window=detector.window_,
         quantile=quantile,
         reference=about,
-        command=command("detect", run, data, *as_words(options)),
+        command=command("detect", run, data, *flags(options)),
     )
     write_atomically(page, html)
     count = sum(int((score > 1).sum()) for score in scores)

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..config import ReadOptions, in_words
+from ..config import ReadOptions, flags, in_words
 from ..files import CONFIG, read_config
 from ..version import __version__
 from .console import command, say, show_facts
-from .options import as_flags, as_words
+from .options import as_flags
 from .reading import announce_decoding
 
 EXTRAS = {
@@ -50,7 +50,7 @@ def inspect(data: str, *, reading: ReadOptions) -> None:
     if window != reading.window:
         say(f"note: pretrain cuts this one series into windows of {window} timesteps; see --window")
     out = f"runs/{path.stem or 'a'}"
-    say("", f"next: {command('pretrain', '--data', data, *as_words(vars(reading)), '--out', out)}")
+    say("", f"next: {command('pretrain', '--data', data, *flags(vars(reading)), '--out', out)}")
 
 
 def _inspect_run(run: Path) -> None:

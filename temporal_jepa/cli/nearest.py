@@ -62,17 +62,11 @@ def nearest(
     vectors = embed_sequences(model, searched, pool)
     query_vectors = embed_sequences(model, queries, pool) if own is None else vectors[own]
     near, distance = Index(vectors).nearest(query_vectors, k, own)
-    shown = np.arange(min(len(queries), SHOWN))
-    rows = []
-    for q in shown:
-        for rank, i in enumerate(near[q]):
-            row = [queries.ids[q] if rank == 0 else "", searched.ids[i]]
-            if searched.labels is not None:
-                row.append(str(searched.labels[i]))
-            rows.append((*row, f"{distance[q, rank]:.2f}"))
+    shown = queries.select(np.arange(min(len(queries), SHOWN)))
     header = ["query", "nearest", "label", "distance"]
     if searched.labels is None:
         header.remove("label")
+    rows = _rows(shown, searched, near, distance)
     show_table(f"nearest of {len(searched)} sequences of {file}", header, rows)
     if len(queries) > SHOWN:
         say(f"the first {SHOWN} of {len(queries)} queries")
@@ -80,10 +74,26 @@ def nearest(
         from ..report.pages import neighbors_page
 
         name = Path(run).resolve().name
-        drawn = queries.select(shown)
-        html = neighbors_page(drawn, searched, near, distance, run=name, total=len(queries))
+        html = neighbors_page(shown, searched, near, distance, run=name, total=len(queries))
         write_atomically(Path(out), html)
         say(out)
+
+
+def _rows(
+    queries: "Sequences",
+    searched: "Sequences",
+    near: "npt.NDArray[Any]",
+    distance: "npt.NDArray[Any]",
+) -> list[tuple[str, ...]]:
+    """Rows of the table: query, neighbor, its label if there is one, distance."""
+    rows = []
+    for q, name in enumerate(queries.ids):
+        for rank, i in enumerate(near[q]):
+            row = [name if rank == 0 else "", searched.ids[i]]
+            if searched.labels is not None:
+                row.append(str(searched.labels[i]))
+            rows.append((*row, f"{distance[q, rank]:.2f}"))
+    return rows
 
 
 def _queries(

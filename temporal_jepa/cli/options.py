@@ -23,6 +23,7 @@ from ..config import (
     PretrainConfig,
     ReadOptions,
     TemporalJEPAConfig,
+    flags,
 )
 from ..files import CONFIG, read_config
 
@@ -127,24 +128,11 @@ def _with_stored(words: Sequence[str]) -> list[str]:
     parser.add_argument("--resume", action="store_true")
     file = parser.parse_known_args(words)[0].config
     if file is not None:
-        words = [*as_words(_read_yaml(Path(file))), *words]
+        words = [*flags(_read_yaml(Path(file))), *words]
     known = parser.parse_known_args(words)[0]
     if known.resume and known.out is not None:
-        words = [*as_words(_settings_of(Path(known.out))), *words]
+        words = [*flags(_settings_of(Path(known.out))), *words]
     return list(words)
-
-
-def as_words(options: Mapping[str, Any]) -> list[str]:
-    """`--name=value` for each option that is set."""
-    words = []
-    for name, value in options.items():
-        if value is True:
-            words.append(_flag(name))
-        elif isinstance(value, list | tuple):
-            words.append(f"{_flag(name)}={','.join(map(str, value))}")
-        elif value is not None and value is not False:
-            words.append(f"{_flag(name)}={value}")
-    return words
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
@@ -188,16 +176,14 @@ def _flag(name: str) -> str:
 
 def _parser(verb: Callable[..., None]) -> tuple[_Parser, list[str]]:
     """The parser of a verb, and the names of its arguments and flags."""
-    usage = [f"temporal-jepa {verb.__name__}"]
+    positional = []
     for parameter in inspect.signature(verb).parameters.values():
-        if parameter.name in GROUPS or parameter.default is not parameter.empty:
-            continue
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            usage.append(_flag(parameter.name))
-        usage.append(METAVARS.get(parameter.name, parameter.name.upper()))
+        if parameter.default is parameter.empty and parameter.name not in GROUPS:
+            positional.append(_metavar(parameter.name))
+    program = f"temporal-jepa {verb.__name__}"
     parser = _Parser(
-        prog=usage[0],
-        usage=" ".join([*usage, "[options]"]),
+        prog=program,
+        usage=" ".join([program, *positional, "[options]"]),
         description=(inspect.getdoc(verb) or "").partition("\nArgs:")[0],
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
@@ -244,17 +230,16 @@ def _add(target: Any, parameter: inspect.Parameter, text: str) -> None:
     if kind is bool:
         target.add_argument(_flag(name), action="store_true", help=text)
         return
-    required = parameter.default is parameter.empty
-    metavar = {int: "N", float: "X"}.get(kind, METAVARS.get(name, name.upper()))
+    metavar = {int: "N", float: "X"}.get(kind, _metavar(name))
     if get_origin(kind) is Literal:
         metavar = "|".join(get_args(kind))
+    word = name if parameter.default is parameter.empty else _flag(name)
     convert = _converter(kind, EXAMPLES.get(name, parameter.default))
-    if required and parameter.kind is not parameter.KEYWORD_ONLY:
-        target.add_argument(name, type=convert, metavar=metavar, help=text)
-    else:
-        target.add_argument(
-            _flag(name), type=convert, metavar=metavar, required=required, help=text
-        )
+    target.add_argument(word, type=convert, metavar=metavar, help=text)
+
+
+def _metavar(name: str) -> str:
+    return METAVARS.get(name, name.upper())
 
 
 def _converter(kind: Any, example: Any) -> Callable[[str], Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def pretrain(
     *,
     config: str | None = None,
-    data: str,
+    data: str | None = None,
     out: str | None = None,
     resume: bool = False,
     init_from: str | None = None,
@@ -60,6 +60,8 @@ def pretrain(
         options |= {**vars(reading), **vars(training), **model}
         say(yaml.safe_dump(options, sort_keys=False).rstrip())
         return
+    if data is None:
+        raise UsageError("--data is missing; for example --data data.csv")
     if out is None and not dry_run:
         raise UsageError("--out is missing; for example --out runs/a")
     if out is not None:

@@ -489,7 +489,7 @@ def _commands(run: _Run) -> dict[str, str]:
     data = run.config.get("data", {})
     path = str(data.get("path", "DATA"))
     train = ["pretrain", "--data", path, "--out", folder]
-    train += flags(data.get("options", {}), {})
+    train += flags(data.get("options", {}))
     train += flags(run.config.get("pretrain", {}), asdict(PretrainConfig()))
     train += ["--init-from", run.start]
     if run.start == SCRATCH:
@@ -500,7 +500,7 @@ def _commands(run: _Run) -> dict[str, str]:
         given = {flag: run.probe.get(name) for name, flag in names.items()}
         if str(given["test"]).startswith("held out of "):
             given["test"] = None
-        probe += flags(given, {})
+        probe += flags(given)
     words = {"Pretrain": train, "Embed": ["embed", folder, path], "Probe": probe}
     if not run.probe and run.sequences is not None and run.sequences.labels is None:
         del words["Probe"]

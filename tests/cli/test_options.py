@@ -87,7 +87,7 @@ def test_printed_config_can_be_read_again(tj: Terminal, tmp_path: Path) -> None:
         ("pretrain --mask blok", ["--mask", "one of random, block, future, tube", "'blok'"]),
         ("pretrain --lr", ["--lr", "expected one argument", "pretrain --help"]),
         ("pretrain --data d data.csv", ["data.csv", "pretrain --help"]),
-        ("pretrain --out o", ["--data", "pretrain --help"]),
+        ("pretrain --out o", ["--data", "for example --data data.csv"]),
         ("pretrain --data d.csv", ["--out", "for example --out runs/a"]),
         ("embed runs/a", ["FILE", "embed --help"]),
         ("inspect f.csv --zzz", ["unknown option --zzz", "see temporal-jepa inspect --help"]),
