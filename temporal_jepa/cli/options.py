@@ -80,14 +80,15 @@ def parse(verb: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
         UsageError: for an unknown flag, or a value that cannot be converted.
         SystemExit: after the help was printed for `--help`.
     """
+    given = _parse(verb, words)
+    # What is stored in files comes before the words of the command line, so that these win.
+    if "config" in given:
+        words = [*flags(_read_yaml(Path(given["config"]))), *words]
+        given = _parse(verb, words)
+    if "resume" in given and "out" in given:
+        words = [*flags(_settings_of(Path(given["out"]))), *words]
+        given = _parse(verb, words)
     parameters = inspect.signature(verb).parameters
-    if "config" in parameters:
-        words = _with_stored(words)
-    words = [_current(word) for word in words]
-    parser, names = _parser(verb)
-    # Before argparse reports a missing flag: that is often the same one, misspelled.
-    _refuse_unknown_flags(words, ["help", *names], parser.prog)
-    given = vars(parser.parse_args(words))
     arguments = {name: given.pop(name) for name in parameters if name in given}
     for name, kind in GROUPS.items():
         if name in parameters:
@@ -96,12 +97,14 @@ def parse(verb: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
     return arguments
 
 
-def _refuse_unknown_flags(words: Sequence[str], names: Sequence[str], program: str) -> None:
-    known = [_flag(name) for name in names]
-    for word in words:
-        flag = word.partition("=")[0]
-        if flag.startswith("--") and flag not in known:
-            raise UsageError(f"unknown option {flag}{did_you_mean(flag, known, program)}")
+def _parse(verb: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
+    parser, names = _parser(verb)
+    given, unknown = parser.parse_known_args([_current(word) for word in words])
+    if unknown:
+        word = unknown[0].partition("=")[0]
+        hint = did_you_mean(word, [_flag(name) for name in names], parser.prog)
+        raise UsageError(f"unknown argument {word}{hint}")
+    return vars(given)
 
 
 def did_you_mean(word: str, known: Sequence[str], program: str) -> str:
@@ -118,21 +121,6 @@ def as_flags(text: str) -> str:
         lambda match: _flag(match[1]) + (" " if match[2] else ""),
         text,
     )
-
-
-def _with_stored(words: Sequence[str]) -> list[str]:
-    """The flags of a resumed run and of --config, then those of the command line, which win."""
-    parser = _Parser(prog="temporal-jepa pretrain", add_help=False, allow_abbrev=False)
-    parser.add_argument("--config")
-    parser.add_argument("--out")
-    parser.add_argument("--resume", action="store_true")
-    file = parser.parse_known_args(words)[0].config
-    if file is not None:
-        words = [*flags(_read_yaml(Path(file))), *words]
-    known = parser.parse_known_args(words)[0]
-    if known.resume and known.out is not None:
-        words = [*flags(_settings_of(Path(known.out))), *words]
-    return list(words)
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

@@ -79,18 +79,21 @@ def test_printed_config_can_be_read_again(tj: Terminal, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        ("pretrain --stpes 3", ["unknown option --stpes", "did you mean --steps?"]),
-        ("pretrain --batch_sise=3", ["unknown option --batch-sise", "did you mean --batch-size?"]),
+        ("pretrain --stpes 3", ["unknown argument --stpes", "did you mean --steps?"]),
+        (
+            "pretrain --batch_sise=3",
+            ["argument --batch-sise", "did you mean --batch-size?"],
+        ),
         ("pretrain --steps many", ["--steps", "a whole number", "'many'", "for example 500"]),
         ("pretrain --seq-len 1.5", ["--seq-len", "a whole number", "'1.5'"]),
         ("pretrain --lr fast", ["--lr", "a number", "'fast'", "for example 0.002"]),
         ("pretrain --mask blok", ["--mask", "one of random, block, future, tube", "'blok'"]),
         ("pretrain --lr", ["--lr", "expected one argument", "pretrain --help"]),
-        ("pretrain --data d data.csv", ["data.csv", "pretrain --help"]),
+        ("pretrain --data d xyz.csv", ["xyz.csv", "pretrain --help"]),
         ("pretrain --out o", ["--data", "for example --data data.csv"]),
         ("pretrain --data d.csv", ["--out", "for example --out runs/a"]),
         ("embed runs/a", ["FILE", "embed --help"]),
-        ("inspect f.csv --zzz", ["unknown option --zzz", "see temporal-jepa inspect --help"]),
+        ("inspect f.csv --zzz", ["unknown argument --zzz", "see temporal-jepa inspect --help"]),
     ],
 )
 def test_usage_errors(tj: Terminal, words: str, parts: list[str]) -> None:
@@ -102,7 +105,7 @@ def test_usage_errors(tj: Terminal, words: str, parts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        (b"batch_sise: 3", ["unknown option --batch-sise", "did you mean --batch-size?"]),
+        (b"batch_sise: 3", ["argument --batch-sise", "did you mean --batch-size?"]),
         (b"steps: soon", ["--steps", "a whole number", "'soon'"]),
         (b"steps: [", ["c.yaml", "'steps: 500'", "while parsing a flow node"]),
         (b"", ["c.yaml", "'steps: 500'", "None"]),
