@@ -52,7 +52,7 @@ def demo(*, out: str = "runs/demo", steps: int = 0) -> None:
 
     Args:
         out: folder to write.
-        steps: optimizer steps on each data set; 0: as in pretrain.
+        steps: optimizer steps on each data set; 0 chooses for each.
     """
     spec = importlib.util.find_spec("aeon")
     if spec is None or not spec.submodule_search_locations:

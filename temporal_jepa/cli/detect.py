@@ -43,13 +43,13 @@ def detect(
         run: run folder, series-small, or a model on the Hugging Face hub.
         data: file or folder of long sequences.
         out: .csv or .parquet; an HTML page is written beside it (default: RUN/anomalies.csv).
-        normal_prefix: the start of each series that is known to be normal: timesteps, or a share
-            such as 0.2 (default: the run's own data is the reference).
+        normal_prefix: length of the anomaly-free start of each series, in timesteps or as a share
+            such as 0.2 (default: scores are relative to the training data of the run).
         window: timesteps compared at a time (default: as in training, fewer for short series).
-        quantile: share of the reference that scores below 1; anomalies score above 1.
+        quantile: quantile of the reference scores that maps to 1; anomalies score above 1.
         overwrite: replace the files.
         device: where to compute.
-        reading: how the data is read (default: as the run's own data was read)
+        reading: how the data is read (default: as the training data of the run)
     """
     from ..data.sequences import listed
     from ..estimators.anomaly import AnomalyDetector, peaks

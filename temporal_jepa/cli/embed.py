@@ -41,11 +41,12 @@ def embed(
         run: run folder, series-small, or a model on the Hugging Face hub.
         data: file or folder of sequences.
         out: .npz, .npy, .csv or .parquet (default: RUN/embeddings.npz).
-        pool: mean of the tokens; "all": mean, std and max of every layer; quantiles of all layers.
+        pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
+            every layer).
         timesteps: one vector per timestep instead of one per sequence.
         overwrite: replace the file.
         device: where to compute.
-        reading: how the data is read (default: as the run's own data was read)
+        reading: how the data is read (default: as the training data of the run)
     """
     from ..checkpoint import from_pretrained
     from ..embed import embed_sequences, embed_timesteps

@@ -27,7 +27,8 @@ def export(
         run: run folder, series-small, or a model on the Hugging Face hub.
         format: ONNX, or a torch.export program.
         out: file to write (default: RUN/model.onnx or RUN/model.pt2).
-        pool: mean of the tokens; "all": mean, std and max of every layer; quantiles of all layers.
+        pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
+            every layer).
         overwrite: replace the file.
     """
     from ..checkpoint import from_pretrained

@@ -39,12 +39,13 @@ def nearest(
     Args:
         run: run folder, series-small, or a model on the Hugging Face hub.
         query: file of sequences, or the name of one of the searched sequences.
-        among: sequences to search (default: the run's own data).
+        among: sequences to search (default: the training data of the run).
         k: number of neighbors.
         out: HTML page to write, with drawings of the neighbors.
         overwrite: replace the page.
-        pool: mean of the tokens; "all": mean, std and max of every layer; quantiles of all layers.
-        reading: how the data is read (default: as the run's own data was read)
+        pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
+            every layer).
+        reading: how the data is read (default: as the training data of the run)
     """
     import numpy as np
 

@@ -46,6 +46,7 @@ METAVARS = {
     "config": "FILE",
     "run": "RUN",
     "init_from": "RUN",
+    "normal_prefix": "LENGTH",
     "id": "COLUMN",
     "time": "COLUMN",
     "label": "COLUMN",
@@ -198,7 +199,8 @@ def _declare(target: Any, function: Callable[..., Any], names: list[str]) -> Non
             default = parameter.default
             if function is TemporalJEPAConfig:
                 default = _model_default(name, default)
-            if default not in (None, "", False, parameter.empty) and "(default" not in text:
+            has_default = default not in (None, parameter.empty) and default is not False
+            if has_default and "(default" not in text:
                 text += f" (default: {default})"
             _add(target, parameter, text.replace("%", "%%"))
 

@@ -34,14 +34,15 @@ def probe(
 
     Args:
         run: run folder, series-small, or a model on the Hugging Face hub.
-        train: labeled sequences (default: the run's own data).
+        train: labeled sequences (default: the training data of the run).
         test: labeled sequences to score on (default: a held-out 30 % of --train).
-        kind: classifier on the frozen features; "attentive": a learned query on unpooled tokens.
-        pool: mean of the tokens; "all": mean, std and max of every layer; quantiles of all layers.
+        kind: classifier on the frozen features; "attentive" is a learned query on unpooled tokens.
+        pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
+            every layer).
         seed: of the split and the classifier.
         out: JSON file to write (default: RUN/probe.json).
         overwrite: replace the file.
-        reading: how the data is read (default: as the run's own data was read)
+        reading: how the data is read (default: as the training data of the run)
     """
     from ..evaluation.score import score, split
 

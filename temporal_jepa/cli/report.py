@@ -26,8 +26,8 @@ def report(
         run: run folder.
         out: file to write (default: RUN/report.html).
         overwrite: replace the file.
-        data: sequences to show (default: the run's own data).
-        reading: how the data is read (default: as the run's own data was read)
+        data: sequences to show (default: the training data of the run).
+        reading: how the data is read (default: as the training data of the run)
     """
     from ..report.report import write_report
 

@@ -39,7 +39,7 @@ def check_output(path: Path, overwrite: bool, suffixes: tuple[str, ...] = ()) ->
     check_folder(path.parent)
     if path.exists() and not overwrite:
         raise FileExistsError(
-            f"{path} exists; replace it with --overwrite, or choose another --out"
+            f"{path} already exists; pass --overwrite to replace it, or another --out"
         )
 
 
