@@ -51,14 +51,16 @@ def path_of(sequences: Sequences, i: int) -> Array | None:
     names = [name.lower().rpartition(":")[2] for name in sequences.channels[:width]]
     if rows > 1 or "x" not in names or "y" not in names:
         return None
-    x = sequences.values[i].astype(np.float64).reshape(-1, agents, width)
-    return x[..., [names.index("x"), names.index("y")]]
+    columns = [names.index("x"), names.index("y")]
+    x = sequences.values[i].astype(np.float64)
+    return x.reshape(-1, agents, width)[..., columns]
 
 
 def _meters(degrees: Array) -> Array:
     """(longitude, latitude) `(n, 2)` as meters `(n, 2)` east and north of their middle."""
-    middle = to_lonlat(to_ecef(degrees).mean(0, keepdims=True))
-    return to_local(degrees, middle)[:, :2]
+    middle = to_ecef(degrees).mean(0, keepdims=True)
+    local = to_local(degrees, to_lonlat(middle))
+    return local[:, :2]
 
 
 def _box(path: Array) -> Array:
@@ -71,7 +73,8 @@ def _box(path: Array) -> Array:
 
 def _size(path: Array) -> float:
     """The longer side of the box around a path."""
-    return float(np.ptp(_box(path), axis=0).max())
+    sides = np.ptp(_box(path), axis=0)
+    return float(sides.max())
 
 
 def channel_legend(sequences: Sequences) -> Row:
@@ -101,14 +104,13 @@ def neighbor_row(name: str, query: Sequences, near: Sequences, distance: Array) 
     tiles = []
     for k, figure in enumerate(_tiles(members)):
         part, i = members[k]
-        path = None if part.places is None else path_of(part, i)
-        tile = {
-            "svg": render(figure, f"{name}-{k}"),
-            "id": part.ids[i],
-            "label": None if part.labels is None else part.labels[i],
-            "meters": None if path is None else _size(path),
-            "distance": distances[k],
-        }
+        tile: Row = {"svg": render(figure, f"{name}-{k}")}
+        tile["id"] = part.ids[i]
+        tile["label"] = None if part.labels is None else part.labels[i]
+        tile["distance"] = distances[k]
+        path = path_of(part, i)
+        if part.places is not None and path is not None:
+            tile["meters"] = _size(path)
         tiles.append(tile)
     return tiles
 
@@ -125,16 +127,19 @@ def _tiles(members: Sequence[Member]) -> list[Figure]:
 
 def _curve_tiles(values: list[Array]) -> list[Figure]:
     """Curves of arrays `(time_i, channels)`, on the axes of the longest and the highest."""
-    tiles = [bare(1.1) for _ in values]
-    for (_, ax), x in zip(tiles, values, strict=True):
+    figures = []
+    limits: list[float] = []
+    for x in values:
+        figure, ax = bare(1.1)
         _draw_curves(ax, x)
-    low = min(ax.get_ylim()[0] for _, ax in tiles)
-    high = max(ax.get_ylim()[1] for _, ax in tiles)
-    end = max(max(map(len, values)) - 1, 1)
-    for _, ax in tiles:
-        ax.set_xlim(0, end)
-        ax.set_ylim(low, high)
-    return [figure for figure, _ in tiles]
+        figures.append(figure)
+        limits.extend(ax.get_ylim())
+    longest = max(map(len, values))
+    for figure in figures:
+        (ax,) = figure.axes
+        ax.set_xlim(0, max(longest - 1, 1))
+        ax.set_ylim(min(limits), max(limits))
+    return figures
 
 
 def _map_tiles(paths: list[Array]) -> list[Figure]:
@@ -153,8 +158,10 @@ def _map_tiles(paths: list[Array]) -> list[Figure]:
 
 
 def _video_tile(frames: Array) -> Figure:
-    strip = _side_by_side(frames[spread(len(frames), TILE_FRAMES)])
-    figure, ax = bare(2.2 * strip.shape[0] / strip.shape[1])
+    shown = spread(len(frames), TILE_FRAMES)
+    strip = _side_by_side(frames[shown])
+    height, width, _ = strip.shape
+    figure, ax = bare(2.2 * height / width)
     ax.imshow(strip, interpolation="none", aspect="auto")
     return figure
 
@@ -163,8 +170,9 @@ def _draw_curves(ax: Axes, x: Array, first: int = 0, width: float = 1.2) -> None
     """Draw the first channels of x `(time, channels)`; its first timestep is number `first`."""
     steps = first + np.arange(len(x))
     for color, y in zip(COLORS, x.T[:MAX_CHANNELS], strict=False):
-        observed = np.pad(np.isfinite(y), 1)
-        alone = observed[1:-1] & ~observed[:-2] & ~observed[2:]  # a line does not show these
+        # samples between missing values, which a line does not show
+        missing = np.pad(np.isnan(y), 1, constant_values=True)
+        alone = ~missing[1:-1] & missing[:-2] & missing[2:]
         with rc_context(STYLE):
             ax.plot(
                 steps,
@@ -198,8 +206,9 @@ def _draw_paths(ax: Axes, path: Array) -> None:
 def video_frames(sequences: Sequences, i: int) -> Array:
     """Video i as uint8 `(time, rows, columns, 1 or 3)`; missing values are black."""
     assert sequences.frame is not None
+    channels = sequences.frame[2]
     x = sequences.values[i].reshape(-1, *sequences.frame)
-    x = x[..., : 3 if x.shape[-1] >= 3 else 1]
+    x = x[..., : 3 if channels >= 3 else 1]
     if x.dtype == np.uint8:
         return x
     return (255 * np.nan_to_num(x).clip(0, 1)).round().astype(np.uint8)
@@ -229,8 +238,10 @@ def masked_frames(frames: Array, masked: Array, patch: int, side: int) -> Array:
     """
     rows, columns = frames.shape[1:3]
     times = spread(len(masked), MASK_FRAMES)
-    cells = masked[times].reshape(len(times), -(-rows // side), -(-columns // side))
-    pixels = cells.repeat(side, 1).repeat(side, 2)[:, :rows, :columns, None]
+    grid = (-(-rows // side), -(-columns // side))
+    cells = masked[times].reshape(len(times), *grid)
+    pixels = cells.repeat(side, axis=1).repeat(side, axis=2)
+    pixels = pixels[:, :rows, :columns, None]
     shown = frames[times * patch]
     gray = MASK_OPACITY * MID_GRAY + (1 - MASK_OPACITY) * shown
     return np.where(pixels, gray, shown).astype(np.uint8)
@@ -260,40 +271,62 @@ def masked(
     patch, side = token
     steps = min(len(sequences.values[i]), len(mask) * patch)
     path = path_of(sequences, i)
+    unit = "timestep"
     if is_video(sequences):
-        figure, axes = panel(0.8, 0.9)
+        figure, (above, below) = panel(0.8, 0.9)
         frames = masked_frames(video_frames(sequences, i), mask, patch, side)
-        axes[0].imshow(_side_by_side(frames), interpolation="none", aspect="equal")
-        axes[0].set_axis_off()
+        strip = _side_by_side(frames)
+        above.imshow(strip, interpolation="none", aspect="equal")
+        above.set_axis_off()
+        unit = "frame"
     elif path is not None:
-        figure, axes = panel(3.0, 0.9)
-        _draw_masked_paths(axes[0], path[:steps], mask, patch)
+        figure, (above, below) = panel(3.0, 0.9)
+        _draw_masked_paths(above, path[:steps], mask, patch)
     else:
-        figure, axes = panel(2.2, 0.9, sharex=True)
+        figure, (above, below) = panel(2.2, 0.9, sharex=True)
         width = sequences.frame[2] if sequences.frame else None  # channels of the first agent
-        _draw_curves(axes[0], sequences.values[i][:steps, :width])
+        _draw_curves(above, sequences.values[i][:steps, :width])
         for start, end in runs(mask[:, 0]):
-            span = (start * patch - 0.5, min(end * patch, steps) - 0.5)
-            axes[0].axvspan(*span, color=INK, alpha=0.13, linewidth=0)
+            above.axvspan(
+                start * patch - 0.5,
+                min(end * patch, steps) - 0.5,
+                color=INK,
+                alpha=0.13,
+                linewidth=0,
+            )
     middle = np.arange(len(error)) * patch + (patch - 1) / 2
-    axes[1].bar(middle, np.nan_to_num(error), width=0.92 * patch, color=WARM, linewidth=0)
-    axes[1].set_xlim(-0.5, steps - 0.5)
-    axes[1].set_ylim(0, limit)
-    axes[1].set_xlabel("frame" if is_video(sequences) else "timestep")
-    axes[1].set_ylabel("error")
+    below.bar(
+        middle,
+        np.nan_to_num(error),
+        width=0.92 * patch,
+        color=WARM,
+        linewidth=0,
+    )
+    below.set_xlim(-0.5, steps - 0.5)
+    below.set_ylim(0, limit)
+    below.set_xlabel(unit)
+    below.set_ylabel("error")
     return render(figure, name)
 
 
 def _draw_masked_paths(ax: Axes, path: Array, mask: Array, patch: int) -> None:
     """Paths `(time, agents, 2)` over a wide gray line where their tokens are masked."""
-    for agent, column in enumerate(mask.T[: min(path.shape[1], MAX_AGENTS)]):
+    agents = min(path.shape[1], mask.shape[1], MAX_AGENTS)
+    for agent in range(agents):
         spans = []
-        for start, end in runs(column):
+        for start, end in runs(mask[:, agent]):
             # one timestep more on either side: the line reaches the tokens next to it
-            spans.append(path[max(start * patch - 1, 0) : end * patch + 1, agent])
-        ax.add_collection(
-            LineCollection(spans, color=INK, alpha=0.25, linewidth=8, capstyle="butt")
+            first = max(start * patch - 1, 0)
+            last = end * patch
+            spans.append(path[first : last + 1, agent])
+        wide = LineCollection(
+            spans,
+            color=INK,
+            alpha=0.25,
+            linewidth=8,
+            capstyle="butt",
         )
+        ax.add_collection(wide)
     _draw_paths(ax, path)
     ax.set_aspect("equal", adjustable="datalim")
     ax.set_axis_off()
@@ -310,19 +343,26 @@ def scored(name: str, x: Array, score: Array, first: int = 0, wide: bool = False
         wide: as wide as the page, not half of it.
     """
     if wide:
-        figure, axes = panel(2.2, 1.2, width=9.6, sharex=True)
+        figure, (above, below) = panel(2.2, 1.2, width=9.6, sharex=True)
     else:
-        figure, axes = panel(1.9, 1.0, sharex=True)
+        figure, (above, below) = panel(1.9, 1.0, sharex=True)
+    _draw_curves(above, x, first, width=1.0 if wide else 1.2)
+    _draw_curves(below, score[:, None], first)
+    below.lines[0].set_color(WARM)
+    below.axhline(1, **DASHED)
+    edge = first - 0.5  # of the first timestep
     for start, end in runs(score > 1):
-        for ax in axes:
-            ax.axvspan(first + start - 0.5, first + end - 0.5, color=WARM, alpha=0.18, linewidth=0)
-    _draw_curves(axes[0], x, first, width=1.0 if wide else 1.2)
-    _draw_curves(axes[1], score[:, None], first)
-    axes[1].lines[0].set_color(WARM)
-    axes[1].axhline(1, **DASHED)
-    axes[1].set_xlim(first - 0.5, first + len(x) - 0.5)
-    axes[1].set_xlabel("timestep")
-    axes[1].set_ylabel("score")
+        for ax in (above, below):
+            ax.axvspan(
+                edge + start,
+                edge + end,
+                color=WARM,
+                alpha=0.18,
+                linewidth=0,
+            )
+    below.set_xlim(edge, edge + len(x))
+    below.set_xlabel("timestep")
+    below.set_ylabel("score")
     return render(figure, name)
 
 
@@ -332,5 +372,6 @@ def runs(flags: Array) -> list[tuple[int, int]]:
     >>> runs(np.array([False, True, True, False, True]))
     [(1, 3), (4, 5)]
     """
-    edges = np.flatnonzero(np.diff(np.pad(flags.astype(int), 1)))
-    return [(start, end) for start, end in edges.reshape(-1, 2).tolist()]
+    padded = np.pad(flags.astype(int), 1)
+    edges = np.flatnonzero(np.diff(padded))  # start, end, start, end, ...
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))

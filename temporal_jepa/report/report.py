@@ -432,15 +432,14 @@ def _masks(run: _Run) -> Row | None:
             limit=limit,
             token=(config.patch, config.side),
         )
-        label = None if sample.labels is None else sample.labels[i]
-        panels.append({"svg": figure, "id": sample.ids[i], "label": label})
+        panels.append((i, figure))
     mean = error.nanmean((0, 1, 3)).numpy()
     middle = np.arange(len(mean)) * config.patch + (config.patch - 1) / 2
     return {
         "panels": panels,
         "along": svg.lines("along", middle, {"error": mean}, "timestep", level=1.0),
         "config": config,
-        "n": len(sample),
+        "sample": sample,
         "draws": MASKS,
         "channels": plots.channel_legend(sample),
     }

@@ -114,7 +114,14 @@ def lines(
     figure, (ax,) = panel(2.7)
     shape = "o" if len(x) < 3 else None
     for color, y in zip(COLORS, curves.values(), strict=False):
-        ax.plot(x, y, color=color, linewidth=1.6, marker=shape, markersize=4)
+        ax.plot(
+            x,
+            y,
+            color=color,
+            linewidth=1.6,
+            marker=shape,
+            markersize=4,
+        )
     if level is not None:
         ax.axhline(level, **DASHED)
     ax.set_ylim(0, 1.05 * ax.get_ylim()[1])
@@ -126,9 +133,14 @@ def lines(
 def heat(name: str, x: Array, values: Array, xlabel: str, ylabel: str) -> Markup:
     """A heat map of values `(positions, n)`: column i is at x[i], the first position is on top."""
     figure, (ax,) = panel(2.7)
-    top = float(np.nanmax(values, initial=0.0)) or 1.0
+    top = float(np.nanmax(values, initial=0.0))
     image = ax.imshow(
-        values, aspect="auto", interpolation="nearest", cmap="viridis", vmin=0, vmax=top
+        values,
+        aspect="auto",
+        interpolation="nearest",
+        cmap="viridis",
+        vmin=0,
+        vmax=top or 1.0,
     )
     columns = spread(len(x), 6)
     ax.set_xticks(columns, [f"{x[i]:g}" for i in columns])
