@@ -1,7 +1,9 @@
 """The whole method in one file: only torch, no package. Run it: `python examples/minimal.py`.
 
-Hide timesteps of a sequence, encode the rest, and predict what an averaged copy of the encoder says of the hidden ones.
-Shapes: `B` batch, `T` timesteps, `C` channels, `K` visible and `M` hidden tokens, `D` width.
+Mask timesteps of a sequence, encode the visible ones, and predict what the target encoder, an
+exponential moving average of the encoder, outputs at the masked ones.
+
+Shapes: `B` batch, `T` timesteps, `C` channels, `K` visible and `M` masked tokens, `D` width.
 """
 
 import copy
@@ -15,20 +17,20 @@ from torch import Tensor, nn
 def draw_mask(
     batch: int, length: int, ratio: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Places of the visible `(B, K)` and hidden `(B, M)` timesteps of every sample, M = round(ratio * length)."""
+    """Positions of visible `(B, K)` and masked `(B, M)` timesteps; M = round(ratio * length)."""
     order = torch.rand(batch, length, generator=generator).argsort(1)
     count = round(ratio * length)
     return order[:, count:].sort(1).values, order[:, :count].sort(1).values
 
 
 def positions(index: Tensor, width: int) -> Tensor:
-    """Sines and cosines of the places `(B, K)` at falling frequencies: `(B, K, D)`."""
+    """Sines and cosines of the positions `(B, K)` at falling frequencies: `(B, K, D)`."""
     angle = index[..., None] * 10000.0 ** (-torch.arange(width // 2) / (width // 2))
     return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
 
 class Block(nn.Module):
-    """A transformer block: every token reads all others, then thinks alone; each time the norm comes first."""
+    """A pre-norm transformer block: attention over all tokens, then an MLP on each token."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -53,7 +55,7 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A token per timestep. Hidden timesteps are left out, so nothing of them can reach the output."""
+    """A token per timestep. Masked timesteps are dropped, so they cannot reach the output."""
 
     def __init__(self, channels: int, width: int, depth: int, heads: int):
         super().__init__()
@@ -69,7 +71,7 @@ class Encoder(nn.Module):
 
 
 class Predictor(nn.Module):
-    """Narrow: mask tokens at the hidden places read the visible tokens. It knows where, and must say what."""
+    """A narrow transformer: mask tokens at the masked positions attend to the visible tokens."""
 
     def __init__(self, width: int, narrow: int, depth: int, heads: int):
         super().__init__()
@@ -79,35 +81,34 @@ class Predictor(nn.Module):
         self.mask_token = nn.Parameter(torch.randn(narrow) * 0.02)
         self.blocks = nn.Sequential(*(Block(narrow, heads) for _ in range(depth)))
 
-    def forward(self, context: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
-        """Encoded tokens `(B, K, D)` at places `visible (B, K)` -> predicted tokens at `hidden (B, M)`: `(B, M, D)`."""
-        seen = self.proj_in(context)
-        asked = self.mask_token.expand(*hidden.shape, -1)
-        h = torch.cat([seen, asked], dim=1) + positions(
-            torch.cat([visible, hidden], dim=1), seen.shape[-1]
-        )
+    def forward(self, context: Tensor, visible: Tensor, masked: Tensor) -> Tensor:
+        """Tokens `(B, K, D)` at `visible (B, K)` -> predictions at `masked (B, M)`."""
+        known = self.proj_in(context)
+        mask_tokens = self.mask_token.expand(*masked.shape, -1)
+        tokens = torch.cat([known, mask_tokens], dim=1)
+        h = tokens + positions(torch.cat([visible, masked], dim=1), tokens.shape[-1])
         predicted: Tensor = self.proj_out(self.norm(self.blocks(h))[:, visible.shape[1] :])
         return predicted
 
 
 def variance_covariance(tokens: Tensor, index: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """Keep every dimension alive across sequences at each place and across time, and dimensions different (VICReg)."""
-    there = torch.zeros(len(tokens), length, 1).scatter(1, index[..., None], 1.0)  # (B, T, 1)
-    grid = torch.zeros(len(tokens), length, tokens.shape[-1]).scatter(
-        1, index[..., None].expand_as(tokens), tokens
-    )
-    gaps = []
-    for axis in (0, 1):  # over sequences at one place; over places of one sequence
-        count = there.sum(axis, keepdim=True)
-        centred = (grid - grid.sum(axis, keepdim=True) / count.clamp(min=1)) * there
-        std = (centred.square().sum(axis) / (count.squeeze(axis) - 1).clamp(min=1) + 1e-4).sqrt()
-        gaps.append(F.relu(1 - std)[count.squeeze((axis, 2)) >= 2].mean())
+    """VICReg: keep the variance over sequences and over time, and decorrelate the dimensions."""
+    shape = (len(tokens), length, tokens.shape[-1])
+    visible = torch.zeros(*shape[:2], 1).scatter(1, index[..., None], 1.0)  # (B, T, 1)
+    grid = torch.zeros(shape).scatter(1, index[..., None].expand_as(tokens), tokens)
+    variance = torch.zeros(())
+    for axis in (0, 1):  # over sequences at one position; over the positions of one sequence
+        count = visible.sum(axis, keepdim=True)
+        centered = (grid - grid.sum(axis, keepdim=True) / count.clamp(min=1)) * visible
+        square = centered.square().sum(axis) / (count.squeeze(axis) - 1).clamp(min=1)
+        std = (square + 1e-4).sqrt()
+        variance = variance + F.relu(1 - std)[count.squeeze((axis, 2)) >= 2].mean() / 2
     off_diagonal = tokens.flatten(0, 1).T.cov().fill_diagonal_(0)
-    return (gaps[0] + gaps[1]) / 2, off_diagonal.square().sum() / tokens.shape[-1]
+    return variance, off_diagonal.square().sum() / tokens.shape[-1]
 
 
 class JEPA(nn.Module):
-    """Context encoder and predictor learn by gradient; the target encoder is their slow average."""
+    """Context encoder and predictor learn by gradient; the target encoder is a moving average."""
 
     def __init__(
         self, channels: int, width: int = 64, narrow: int = 32, depth: int = 2, heads: int = 4
@@ -117,16 +118,13 @@ class JEPA(nn.Module):
         self.target = copy.deepcopy(self.context).requires_grad_(False)
         self.predictor = Predictor(width, narrow, depth, heads)
 
-    def forward(self, x: Tensor, visible: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss to minimise and the prediction's share of it."""
+    def forward(self, x: Tensor, visible: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss to minimize, and its prediction term."""
         context = self.context(x, visible)  # (B, K, D)
-        with (
-            torch.no_grad()
-        ):  # the target sees everything, and only the hidden places are asked for
-            target = self.target(x, torch.arange(x.shape[1]).expand(x.shape[:2])).take_along_dim(
-                hidden[..., None], 1
-            )
-        predicted = self.predictor(context, visible, hidden)  # (B, M, D)
+        with torch.no_grad():  # the target encoder sees all timesteps
+            everything = torch.arange(x.shape[1]).expand(x.shape[:2])
+            target = self.target(x, everything).take_along_dim(masked[..., None], 1)
+        predicted = self.predictor(context, visible, masked)  # (B, M, D)
         prediction = F.smooth_l1_loss(predicted, F.layer_norm(target, target.shape[-1:]))
         variance, covariance = variance_covariance(context, visible, x.shape[1])
         return prediction + variance + 0.04 * covariance, prediction
@@ -134,12 +132,14 @@ class JEPA(nn.Module):
     @torch.no_grad()
     def update_target(self, momentum: float) -> None:
         """Target = momentum * target + (1 - momentum) * context, after the optimizer's step."""
-        for slow, fast in zip(self.target.parameters(), self.context.parameters(), strict=True):
-            slow.lerp_(fast, 1 - momentum)
+        for target, context in zip(
+            self.target.parameters(), self.context.parameters(), strict=True
+        ):
+            target.lerp_(context, 1 - momentum)
 
     @torch.no_grad()
     def embed(self, x: Tensor) -> Tensor:
-        """One vector a sequence, the mean of all tokens: `(B, T, C)` -> `(B, D)`."""
+        """One vector per sequence, the mean of all tokens: `(B, T, C)` -> `(B, D)`."""
         tokens: Tensor = self.target(x, torch.arange(x.shape[1]).expand(x.shape[:2]))
         return tokens.mean(1)
 
@@ -167,16 +167,18 @@ def train(
 
 
 def probe(train_z: Tensor, train_y: Tensor, test_z: Tensor, test_y: Tensor) -> float:
-    """Accuracy of ridge regression on the one-hot classes: what a linear head reads from frozen features."""
+    """Linear probe of frozen features: accuracy of ridge regression on the one-hot classes."""
     mean = train_z.mean(0)
     std = train_z.std(0) + 1e-6
-    a, b = (F.pad((z - mean) / std, (0, 1), value=1.0) for z in (train_z, test_z))
-    weights = torch.linalg.solve(a.T @ a + torch.eye(a.shape[1]), a.T @ F.one_hot(train_y).float())
-    return float(((b @ weights).argmax(1) == test_y).float().mean())
+    train_z = F.pad((train_z - mean) / std, (0, 1), value=1.0)
+    test_z = F.pad((test_z - mean) / std, (0, 1), value=1.0)
+    gram = train_z.T @ train_z + torch.eye(train_z.shape[1])
+    weights = torch.linalg.solve(gram, train_z.T @ F.one_hot(train_y).float())
+    return float(((test_z @ weights).argmax(1) == test_y).float().mean())
 
 
 def waves(count: int, length: int = 32) -> tuple[Tensor, Tensor]:
-    """Six kinds of noisy sine, told apart by frequency alone, phases random: `(count, length, 1)` and the kind."""
+    """Noisy sines `(count, length, 1)` of six frequencies and random phase, and their classes."""
     kind = torch.randint(6, (count,))
     phase = torch.rand(count, 1) * 2 * math.pi
     frequency = torch.tensor([0.06, 0.09, 0.12, 0.16, 0.20, 0.25])[kind, None]
@@ -185,7 +187,7 @@ def waves(count: int, length: int = 32) -> tuple[Tensor, Tensor]:
 
 
 def main(steps: int = 400) -> None:
-    """Learn from 900 waves without their kinds, then ask a linear head for the kinds of 900 others."""
+    """Pretrain on 900 waves without labels, then probe the classes of 900 others."""
     torch.manual_seed(0)
     x, kind = waves(1800)
     model = JEPA(channels=1)

@@ -1,6 +1,7 @@
 """The bundled encoder, through every room: estimator, training, run folder, command line."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ def small() -> TemporalJEPAEmbedder:
     return TemporalJEPAEmbedder.from_pretrained("series-small")
 
 
-def test_series_small_takes_any_series_and_rows_do_not_depend_on_each_other(
+def test_any_channels_and_length(
     small: TemporalJEPAEmbedder,
 ) -> None:
     X = [random_walks(1, 2, 40)[0], random_walks(1, 2, 7)[0], random_walks(1, 2, 700)[0]]
@@ -39,7 +40,7 @@ def test_series_small_takes_any_series_and_rows_do_not_depend_on_each_other(
     assert sum(path.stat().st_size for path in (BUNDLED / "series-small").iterdir()) < 8_000_000
 
 
-def test_series_small_under_a_classifier_and_as_a_table() -> None:
+def test_base_of_a_classifier_and_pandas_output() -> None:
     X = np.random.default_rng(0).normal(size=(12, 3, 40))
     y = np.arange(12) % 2
     X[y == 1, 0] += np.sin(np.arange(40)) * 3
@@ -56,7 +57,7 @@ def test_series_small_under_a_classifier_and_as_a_table() -> None:
     assert table.shape == (12, 5760 + 3 * 258)
 
 
-def test_pretraining_finds_series_of_one_process_better_than_random_weights() -> None:
+def test_nearest_neighbors_are_of_one_process_more_often_than_with_random_weights() -> None:
     trained = from_pretrained("series-small")
     pairs = synthetic_pairs(48, seed=2**31)
     shares = []
@@ -68,7 +69,7 @@ def test_pretraining_finds_series_of_one_process_better_than_random_weights() ->
     assert shares[0] > shares[1] + 0.05
 
 
-def test_adapt_goes_on_from_the_weights_that_are_there(small: TemporalJEPAEmbedder) -> None:
+def test_adapt_continues_from_the_weights(small: TemporalJEPAEmbedder) -> None:
     X = random_walks(6, 2, 60)
     before = small.model_
     adapted = TemporalJEPAEmbedder.from_pretrained("series-small").adapt(X, steps=2)
@@ -79,21 +80,19 @@ def test_adapt_goes_on_from_the_weights_that_are_there(small: TemporalJEPAEmbedd
     assert 0 < max(change) < 0.01
 
 
-def test_a_model_that_is_nowhere_is_said_with_the_ones_there_are(tmp_path: Path) -> None:
+def test_an_unknown_model_is_answered_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="series-small"):
         from_pretrained(tmp_path / "series-large")
 
 
-def test_the_command_line_embeds_a_file_with_series_small(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_line_embeds_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     np.save("data.npy", random_walks(3, 2, 20))
     assert cli.main(["embed", "series-small", "data.npy"]) == 0
     assert np.load("embeddings.npz")["embeddings"].shape == (3, 5760 + 2 * 258)
 
 
-def test_the_command_line_knows_the_bundled_encoder(
+def test_the_command_line_probes_and_searches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -107,7 +106,7 @@ def test_the_command_line_knows_the_bundled_encoder(
     assert Path("probe.json").is_file()
 
 
-def test_the_default_starts_from_series_small_and_settings_from_scratch() -> None:
+def test_the_default_starts_from_series_small_and_an_architecture_from_scratch() -> None:
     X = random_walks(8, 2, 60)
     near = TemporalJEPAEmbedder(steps=1, lr=1e-6, random_state=0).fit(X)
     general = from_pretrained("series-small")
@@ -122,7 +121,7 @@ def test_the_default_starts_from_series_small_and_settings_from_scratch() -> Non
         TemporalJEPAEmbedder(init_from="series-small", embed_dim=32).fit(X)
 
 
-def test_what_series_small_does_not_suit_starts_from_scratch() -> None:
+def test_long_series_video_and_trajectories_start_from_scratch() -> None:
     plain = Sequences.from_arrays(random_walks(2, 1, 40))
     assert start_of(plain).source == "series-small"
     assert start_of(plain, architecture={"embed_dim": 8}).source == "scratch"
@@ -137,7 +136,7 @@ def test_what_series_small_does_not_suit_starts_from_scratch() -> None:
     assert (warm.steps, warm.rate) == (100, PretrainConfig().resolved(10).rate / 10)
 
 
-def test_a_run_goes_on_from_its_start_and_resumes_to_the_same_weights(tmp_path: Path) -> None:
+def test_a_resumed_run_ends_in_the_same_weights(tmp_path: Path) -> None:
     data = Sequences.from_arrays(random_walks(8, 2, 60))
     config = PretrainConfig(steps=3, save_every=2, device="cpu")
     whole = pretrain(data, tmp_path / "whole", config)
@@ -153,7 +152,7 @@ def test_a_run_goes_on_from_its_start_and_resumes_to_the_same_weights(tmp_path: 
         )
 
 
-def test_a_run_resumes_when_what_it_started_from_is_gone(tmp_path: Path) -> None:
+def test_a_run_resumes_without_the_model_it_started_from(tmp_path: Path) -> None:
     data = Sequences.from_arrays(random_walks(8, 2, 60))
     config = PretrainConfig(steps=2, save_every=1, device="cpu")
     first = tmp_path / "first"
@@ -170,7 +169,7 @@ def test_a_run_resumes_when_what_it_started_from_is_gone(tmp_path: Path) -> None
         pretrain(data, run, config, resume=True)
 
 
-def test_a_fitted_embedder_keeps_to_its_channels(tmp_path: Path) -> None:
+def test_a_fitted_embedder_refuses_other_channels(tmp_path: Path) -> None:
     X = random_walks(6, 3, 40)
     fitted = TemporalJEPAEmbedder(steps=1, random_state=0).fit(X)
     fitted.save_pretrained(tmp_path / "saved")
@@ -199,7 +198,7 @@ def test_a_fitted_embedder_keeps_to_its_channels(tmp_path: Path) -> None:
         table.transform(X[:, 0, 1:])
 
 
-def test_names_of_starts_win_over_folders_of_that_name(
+def test_series_small_and_scratch_are_not_folders_of_that_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -217,40 +216,39 @@ def test_names_of_starts_win_over_folders_of_that_name(
     assert json.loads(Path("c/config.json").read_text())["model"]["embed_dim"] == 32
 
 
-def test_a_resumed_run_refuses_another_architecture_and_start(
+def test_a_resumed_run_keeps_its_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     np.save("d.npy", random_walks(4, 2, 40))
-    assert (
-        cli.main(["pretrain", "--data", "d.npy", "--out", "r", "--steps", "2", "--device", "cpu"])
-        == 0
-    )
-    assert "starts from series-small; --init-from scratch" in capsys.readouterr().out
-    assert cli.main(["pretrain", "--out", "r", "--resume"]) == 0
-    assert cli.main(["pretrain", "--out", "r", "--resume", "--dry-run"]) == 0
-    assert "32 per sequence of 256 timesteps" in capsys.readouterr().out
-    for words, message in (
-        (["--embed-dim", "64"], "model.embed_dim was 128 and is 64"),
-        (["--init-from", "scratch"], "keeps its start, series-small"),
-    ):
-        assert cli.main(["pretrain", "--out", "r", "--resume", *words]) != 0
-        assert message in capsys.readouterr().err
-    words = [
-        "pretrain",
-        "--data",
-        "d.npy",
-        "--out",
-        "s",
-        "--init-from",
-        "series-small",
-        "--embed-dim",
-        "32",
-    ]
-    assert cli.main(words) == 1
-    assert "leave out embed_dim" in capsys.readouterr().err
+    first = "pretrain --data d.npy --out r --steps 2 --device cpu"
+    assert cli.main(first.split()) == 0
+    assert "series-small" in capsys.readouterr().out
+    resume = "pretrain --out r --resume"
+    assert cli.main(resume.split()) == 0
+    assert cli.main([*resume.split(), "--dry-run"]) == 0
+    assert "256 timesteps" in capsys.readouterr().out
+    assert cli.main([*resume.split(), "--embed-dim", "64"]) != 0
+    assert "model.embed_dim was 128 and is 64" in capsys.readouterr().err
+    assert cli.main([*resume.split(), "--init-from", "scratch"]) != 0
+    assert "series-small" in capsys.readouterr().err
+
+
+def test_another_architecture_and_other_channels_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("two.npy", random_walks(4, 2, 40))
     np.save("one.npy", random_walks(4, 1, 40))
+    pretraining = "pretrain --data two.npy --out r --steps 1 --device cpu"
+    own = "--init-from series-small --embed-dim 32"
+    assert cli.main([*pretraining.split(), *own.split()]) != 0
+    assert re.search("embed.dim", capsys.readouterr().err)
+    assert cli.main(pretraining.split()) == 0
     assert cli.main(["embed", "r", "one.npy", "--out", "z.npz"]) == 1
-    assert "one.npy has 1 channel, the run was trained on 2 channels" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="init_from is empty"):
+    assert re.search(r"one\.npy .*1 channel.* 2 channels", capsys.readouterr().err)
+
+
+def test_an_empty_start_is_refused() -> None:
+    with pytest.raises(ValueError, match="init_from"):
         start_of(Sequences.from_arrays(random_walks(4, 2, 40)), "")

@@ -35,8 +35,8 @@ def waves(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """A bump at an unknown place in noise: its width is the target."""
     rng = np.random.default_rng(seed)
     width = rng.uniform(1, 6, n)
-    centre = rng.uniform(10, 54, n)
-    bump = np.exp(-(((np.arange(64) - centre[:, None]) / width[:, None]) ** 2))
+    center = rng.uniform(10, 54, n)
+    bump = np.exp(-(((np.arange(64) - center[:, None]) / width[:, None]) ** 2))
     return (bump + 0.3 * rng.normal(size=(n, 64)))[:, None], width
 
 
@@ -52,7 +52,7 @@ def test_scikit_learn_checks(estimator: TemporalJEPAClassifier, check) -> None:
     check(estimator)
 
 
-def test_labels_teach_what_the_frozen_encoder_does_not_know() -> None:
+def test_fine_tuning_improves_a_weak_encoder() -> None:
     X, y = waves(240, 0)
     T, truth = waves(120, 1)
     base = TemporalJEPAEmbedder(**BASE).fit(X)
@@ -64,7 +64,7 @@ def test_labels_teach_what_the_frozen_encoder_does_not_know() -> None:
     assert set(tuned.scores_) == {0, 37, 75, 112, 150}
 
 
-def test_fine_tuning_that_harms_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zero_steps_are_chosen_if_fine_tuning_harms(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = waves(60, 0)
     base = TemporalJEPAEmbedder(**BASE).fit(X)
 
@@ -82,7 +82,7 @@ def test_fine_tuning_that_harms_is_not_taken(monkeypatch: pytest.MonkeyPatch) ->
     np.testing.assert_array_equal(spoilt.predict(X), frozen.predict(X))
 
 
-def test_labels_of_sequences_are_the_targets_unless_others_are_given() -> None:
+def test_labels_of_sequences_are_the_default_targets() -> None:
     X = np.random.default_rng(0).normal(size=(20, 1, 32))
     y = np.repeat(["low", "high"], 10)
     X[y == "high"] += 2
@@ -100,7 +100,7 @@ def test_labels_of_sequences_are_the_targets_unless_others_are_given() -> None:
     assert isinstance(finetune(Sequences.from_arrays(X, numbers), **options), TemporalJEPARegressor)
 
 
-def test_base_is_left_alone_and_loads(tmp_path) -> None:
+def test_the_base_is_not_changed(tmp_path) -> None:
     X, width = waves(40, 0)
     y = np.where(width > 3, "wide", "narrow")
     base = TemporalJEPAEmbedder(**BASE).fit(X)
@@ -130,7 +130,7 @@ def test_base_is_left_alone_and_loads(tmp_path) -> None:
         (TemporalJEPARegressor, [np.nan] * 20, "y contains NaN"),
     ],
 )
-def test_labels_that_cannot_be_learnt(cls: type, y: object, message: str) -> None:
+def test_labels_that_cannot_be_learned(cls: type, y: object, message: str) -> None:
     X, _ = waves(20, 0)
     with pytest.raises(ValueError, match=message):
         small(cls, base=TemporalJEPAEmbedder(**BASE).fit(X)).fit(X, y)

@@ -58,7 +58,7 @@ def test_import_does_not_load_aeon() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
-def test_defaults_are_the_configurations() -> None:
+def test_defaults_are_those_of_the_configurations() -> None:
     parameters = TemporalJEPAEmbedder().get_params()
     defaults = PretrainConfig()
     for name in ("steps", "batch_size", "lr"):
@@ -74,7 +74,7 @@ def test_defaults_are_the_configurations() -> None:
     assert {name: getattr(config, name) for name in ARCHITECTURE} == chosen
 
 
-def test_it_is_the_library_and_nothing_else() -> None:
+def test_it_equals_the_functions_of_the_library() -> None:
     X = random_walks()
     sequences = Sequences.from_arrays(X)
     architecture = {name: value for name, value in ESTIMATOR.items() if name != "steps"}
@@ -88,7 +88,7 @@ def test_it_is_the_library_and_nothing_else() -> None:
     assert estimator.history_[-1]["verdict"]
 
 
-def test_same_seed_same_bits_and_labels_do_not_matter() -> None:
+def test_the_seed_decides_and_labels_do_not_matter() -> None:
     X = random_walks()
     first = small().fit(X).transform(X)
     np.testing.assert_array_equal(first, small().fit(X, np.arange(8)).transform(X))
@@ -100,7 +100,7 @@ def test_same_seed_same_bits_and_labels_do_not_matter() -> None:
 
 
 @pytest.mark.parametrize("normalize", ["dataset", "instance"])
-def test_company_does_not_change_a_bit(normalize: str) -> None:
+def test_other_series_of_a_batch_do_not_change_a_bit(normalize: str) -> None:
     X = [*ragged_walks(12), *random_walks(12, seed=1)]
     estimator = small(normalize=normalize).fit(X)
     whole = estimator.transform(X)
@@ -114,7 +114,7 @@ def test_company_does_not_change_a_bit(normalize: str) -> None:
     assert {s.dtype for s in steps} == {np.dtype(np.float32)}
 
 
-def test_every_face_of_the_same_series_agrees() -> None:
+def test_arrays_lists_and_tables_of_the_same_series_agree() -> None:
     X = random_walks(channels=1)
     Z = small().fit(X).transform(X)
     table = X[:, 0]
@@ -201,7 +201,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     assert again.transform(X[:, 1, :9]).shape == (8, 8)  # no columns to keep: a table of any length
 
 
-def test_before_fit_it_says_so() -> None:
+def test_not_fitted() -> None:
     for method in ("transform", "transform_timesteps"):
         with pytest.raises(NotFittedError, match="not fitted yet"):
             getattr(small(), method)(random_walks())
@@ -272,19 +272,19 @@ def test_masked_values_are_missing_values() -> None:
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.float32])
-def test_a_film_in_0_to_255_that_is_no_bytes_is_refused(kind: type) -> None:
-    films = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 4, 3), dtype=np.uint8)
-    estimator = small().fit(films)
+def test_pixels_in_0_to_255_must_be_bytes(kind: type) -> None:
+    video = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 4, 3), dtype=np.uint8)
+    estimator = small().fit(video)
     np.testing.assert_allclose(
-        estimator.transform(films / 255), estimator.transform(films), atol=1e-5
+        estimator.transform(video / 255), estimator.transform(video), atol=1e-5
     )
     with pytest.raises(
         ValueError, match=r"bytes \(uint8, 0..255\) or as numbers in 0..1, got .* up to 255"
     ):
-        estimator.transform(films.astype(kind))
+        estimator.transform(video.astype(kind))
 
 
-def test_sequences_are_taken_as_arrays_are() -> None:
+def test_sequences_equal_arrays() -> None:
     X = np.random.default_rng(0).normal(size=(6, 2, 30)).astype(np.float32)
     sequences = Sequences.from_arrays(X)
     one = small().fit(sequences)
@@ -299,7 +299,7 @@ def test_sequences_are_taken_as_arrays_are() -> None:
 
 
 @pytest.mark.parametrize("shape", [(6, 10, 4, 2), (6, 8, 12, 12, 1)])
-def test_estimator_takes_scenes_and_films(shape: tuple[int, ...], tmp_path) -> None:
+def test_scenes_and_video(shape: tuple[int, ...], tmp_path) -> None:
     X = np.random.default_rng(0).random(shape).astype(np.float32)
     embedder = TemporalJEPAEmbedder(steps=2, random_state=0).fit(X)
     Z = embedder.transform(X)

@@ -15,7 +15,7 @@ def test_token_loss_ignores_padding() -> None:
     torch.testing.assert_close(token_loss(predicted, target, valid), expected)
 
 
-def test_mean_predictor_is_the_unit_of_the_relative_loss() -> None:
+def test_mean_predictor_loss() -> None:
     target = torch.randn(5, 7, 3)
     mean = target.flatten(0, 1).mean(0).expand(5, 7, 3)
     torch.testing.assert_close(mean_predictor_loss(target), loss(mean, target))
@@ -49,7 +49,7 @@ def test_covariance_is_the_mean_off_diagonal() -> None:
     assert spread(tokens)[1] == pytest.approx(float(expected), rel=1e-4)
 
 
-def test_padding_does_not_reach_the_regulariser() -> None:
+def test_padding_does_not_reach_the_regularizer() -> None:
     torch.manual_seed(0)
     tokens = torch.randn(6, 5, 4, requires_grad=True)
     valid = torch.ones(6, 5, dtype=torch.bool)

@@ -53,7 +53,7 @@ def test_level_and_scale_are_in_the_values_only(model: TemporalJEPA) -> None:
     np.testing.assert_allclose(Z[:, -2:], np.stack([X[:, 0].mean(1), X[:, 0].std(1)], 1), atol=5e-3)
 
 
-def test_standardised_series_have_one_level_and_scale(model: TemporalJEPA) -> None:
+def test_standardized_series_have_one_level_and_scale(model: TemporalJEPA) -> None:
     """Otherwise rounding errors are features: hundreds of deviations on the UCR set Symbols."""
     X = random_walks(6, 1, 80)
     X = (X - X.mean(2, keepdims=True)) / X.std(2, keepdims=True)

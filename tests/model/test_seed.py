@@ -32,7 +32,7 @@ NAMES = (
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_importable_and_gathered_on_the_class(name: str) -> None:
+def test_importable_and_attributes_of_the_class(name: str) -> None:
     assert callable(getattr(temporal_jepa, name))
     assert callable(getattr(TemporalJEPA, name))
 
