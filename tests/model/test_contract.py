@@ -249,6 +249,17 @@ def test_sequences_and_tensors_have_the_same_embedding(config: TemporalJEPAConfi
 
 
 @every_embedder
+def test_gradients_of_the_embedding_reach_the_encoder(config: TemporalJEPAConfig) -> None:
+    """For fine-tuning."""
+    model = model_of(config)
+    encoder = model.target_encoder.requires_grad_(True)
+    model.embedder("all").features(batch_of(config)).square().mean().backward()
+    for name, parameter in encoder.named_parameters():
+        assert parameter.grad is not None, name
+        assert float(parameter.grad.abs().sum()) > 0, name
+
+
+@every_embedder
 def test_missing_values_are_not_zeros(config: TemporalJEPAConfig) -> None:
     model = model_of(config)
     x = batch_of(config)[4:]
