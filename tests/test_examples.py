@@ -23,7 +23,7 @@ def test_an_example_learns_and_writes_a_report(
     assert {"untrained encoder", "pretrained encoder"} <= set(accuracy)
     assert min(accuracy.values()) > 0.5  # guessing one of three or more classes is below .4
     page = (tmp_path / "run" / "report.html").read_text("utf-8")
-    assert ("Each path starts at its dot." in page) == (name == "trajectories")
+    assert ("A dot marks the start of each path." in page) == (name == "trajectories")
 
 
 @pytest.mark.slow

@@ -228,14 +228,14 @@ class AnomalyDetector(BaseEstimator):
         """
         vectors = windows.vectors / self.scale_
         tables = []
-        for known in self.reference_:
-            others = known.vectors / self.scale_
+        for reference in self.reference_:
+            others = reference.vectors / self.scale_
             squares = (vectors**2).sum(1)
             other_squares = (others**2).sum(1)
             table = squares[:, None] + other_squares - 2 * vectors @ others.T
-            prefix = windows.series[: len(known.series)]
-            if np.array_equal(prefix, known.series, equal_nan=True):
-                gaps = np.abs(windows.starts[:, None] - known.starts)
+            prefix = windows.series[: len(reference.series)]
+            if np.array_equal(prefix, reference.series, equal_nan=True):
+                gaps = np.abs(windows.starts[:, None] - reference.starts)
                 table[gaps < self.window_] = np.inf
             tables.append(table)
         table = np.concatenate(tables, axis=1)
