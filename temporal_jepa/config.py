@@ -7,6 +7,7 @@ No torch here: the command line loads this module to print its help.
 import difflib
 import math
 import numbers
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin
@@ -76,8 +77,8 @@ class TemporalJEPAConfig:
         num_masks: masks that share one target pass.
         normalize: "none", "dataset" (channel statistics of the training data) or "instance" (in
             addition each sequence's own, which are appended to its embedding).
-        variance_weight: weight of the variance term of the regulariser; 0 switches it off.
-        covariance_weight: weight of the covariance term of the regulariser.
+        variance_weight: weight of the variance term of the regularizer; 0 switches it off.
+        covariance_weight: weight of the covariance term of the regularizer.
         resolutions: lengths in timesteps to which each channel is resampled and encoded separately,
             see `temporal_jepa.model.multiscale`. Requires `input_dim` 1 and `normalize` "instance".
             Empty: sequences are encoded as they are.
@@ -204,7 +205,7 @@ class PretrainConfig:
             to 0.
         clip: maximum gradient norm.
         crop: shortest random crop, as a fraction of each sequence; 1 trains on whole sequences.
-        accumulate: micro-batches per step, to save memory; the regulariser sees one at a time.
+        accumulate: micro-batches per step, to save memory; the regularizer sees one at a time.
         seed: of weights, order, crops and masks.
         device: "auto" (CUDA, else MPS, else CPU), or a torch device.
         precision: "fp32", "bf16" (autocast), or "auto": bf16 on CUDA.
@@ -437,6 +438,9 @@ def make_config(**options: Any) -> TemporalJEPAConfig:
         ValueError: naming the unknown option and the nearest known one, or that `input_dim` is
             missing.
     """
+    if "views" in options:  # the name of version 0.1
+        warnings.warn("views is now resolutions", DeprecationWarning, stacklevel=3)
+        options["resolutions"] = options.pop("views")
     _refuse_unknown(options, TemporalJEPAConfig)
     if "input_dim" not in options:
         raise ValueError("input_dim is required: the number of channels of a timestep")

@@ -2,8 +2,11 @@
 
 import importlib
 
+import numpy as np
 import pytest
 
+from temporal_jepa.config import make_config
+from temporal_jepa.estimators.anomaly import AnomalyDetector
 from temporal_jepa.estimators.embedder import TemporalJEPAEmbedder
 from temporal_jepa.evaluation.neighbors import Index
 from temporal_jepa.model.jepa import random_init_like
@@ -33,3 +36,19 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     old = importlib.import_module("temporal_jepa.search")
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         old.nothing  # noqa: B018
+
+
+def test_renamed_arguments_warn_and_work() -> None:
+    index = Index([[0.0], [1.0], [3.0]])
+    with pytest.warns(DeprecationWarning, match="exclude"):
+        ids, _ = index.nearest([[0.0]], k=1, but=np.array([0]))
+    assert ids.tolist() == [[1]]
+    with pytest.warns(DeprecationWarning, match="resolutions"):
+        config = make_config(input_dim=1, views=(64, 128), normalize="instance")
+    assert config.resolutions == (64, 128)
+
+
+def test_the_old_detector_is_the_new_one() -> None:
+    old = importlib.import_module("temporal_jepa.surprise")
+    with pytest.warns(DeprecationWarning, match="SurpriseDetector"):
+        assert isinstance(old.SurpriseDetector(), AnomalyDetector)

@@ -46,14 +46,14 @@ def read_ts(path: Path) -> Sequences:
     text, notes = read_text(path)
     header, rows = _ts_header(text)
     kind = "target" if header.get("@targetlabel", "").startswith("true") else "class"
-    labelled, *classes = header.get(f"@{kind}label", "false").split()
+    labeled, *classes = header.get(f"@{kind}label", "false").split()
     equal = header.get("@equallength") == "true"
     length = int(header.get("@serieslength") or 0) if equal else 0
     series = []
     labels = []
     for number, line in rows:
         with located(f"line {number}"):
-            if labelled == "true":
+            if labeled == "true":
                 line, _, label = line.rpartition(":")
                 labels.append(_ts_label(label.strip(), classes))
             series.append([_ts_numbers(field, length) for field in line.split(":")])
@@ -215,12 +215,12 @@ def from_array(
     return replace(found, values=values, notes=(*lines, *found.notes, *trimmed))
 
 
-def _is_one_series(array: Array, layout: str | None, labelled: bool) -> bool:
+def _is_one_series(array: Array, layout: str | None, labeled: bool) -> bool:
     """Whether an array is one recording: it has one axis, or is tall, narrow and has no labels."""
     if array.ndim != 2:
         return array.ndim == 1
     if layout is None:
-        return not labelled and is_recording(*array.shape)
+        return not labeled and is_recording(*array.shape)
     return layout == "recording"
 
 

@@ -210,8 +210,8 @@ def _read_folder(folder: Path, options: ReadOptions) -> Sequences:
             f"got {options.layout!r}; for another layout name one of its files"
         )
     files = _visible(folder)
-    labelled = bool(files) and all(file.is_dir() for file in files)
-    if labelled:
+    labeled = bool(files) and all(file.is_dir() for file in files)
+    if labeled:
         files = [file for inner in files for file in _visible(inner)]
     _check_files(folder, files)
     if options.layout == "scene":
@@ -223,7 +223,7 @@ def _read_folder(folder: Path, options: ReadOptions) -> Sequences:
         parts = _series_or_tracks(files, options)
     if not parts:
         raise ValueError("no track has two fixes or more")
-    found = _joined(folder, parts, labelled)
+    found = _joined(folder, parts, labeled)
     if len(parts) == len(files):
         return found
     note = f"{len(files) - len(parts)} files of a single fix are left out"
@@ -277,7 +277,7 @@ def _scenes(files: list[Path], options: ReadOptions) -> dict[Path, Sequences]:
     return parts
 
 
-def _joined(folder: Path, parts: dict[Path, Sequences], labelled: bool) -> Sequences:
+def _joined(folder: Path, parts: dict[Path, Sequences], labeled: bool) -> Sequences:
     """The series of all files; ValueError when the columns of one differ from the first's."""
     name = next(iter(parts)).name
     first = next(iter(parts.values()))
@@ -290,12 +290,12 @@ def _joined(folder: Path, parts: dict[Path, Sequences], labelled: bool) -> Seque
                 f"{listed(part.channels)}; name the columns to read with values=, time="
             )
         ids += _ids(str(file.relative_to(folder)), part)
-        if labelled:
+        if labeled:
             labels += [file.parent.name] * len(part)
         elif part.labels is not None:
             labels += part.labels.tolist()
     notes = [f"layout folder: {len(parts)} files, {len(ids)} series; all read like {name}"]
-    if labelled:
+    if labeled:
         notes.append("labels are the names of the inner folders")
     elif 0 < len(labels) < len(ids):
         notes.append("some files have no labels: there are none")

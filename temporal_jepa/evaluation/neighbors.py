@@ -68,7 +68,12 @@ class Index:
         self.search = NearestNeighbors(algorithm="brute", metric="euclidean").fit(self.rows)
 
     def nearest(
-        self, z: npt.ArrayLike, k: int = 5, exclude: Array | None = None
+        self,
+        z: npt.ArrayLike,
+        k: int = 5,
+        exclude: Array | None = None,
+        *,
+        but: Array | None = None,
     ) -> tuple[Array, Array]:
         """The `k` nearest rows of each query, nearest first; of equal distances, the first row.
 
@@ -77,6 +82,7 @@ class Index:
             k: number of neighbors, at most `n` (with `exclude`, `n - 1`).
             exclude: int `(m,)`, the position of a row to leave out for each query, typically the
                 query itself; -1 leaves out none.
+            but: old name of `exclude`, deprecated.
 
         Returns:
             ids `(m, k)` and distances `(m, k)`, in standard deviations of the indexed vectors;
@@ -85,6 +91,9 @@ class Index:
         Raises:
             ValueError: for another number of features, or `k` out of range.
         """
+        if but is not None:
+            warnings.warn("but= is now exclude=", DeprecationWarning, stacklevel=2)
+            exclude = but
         queries = standardize(np.atleast_2d(z), self.Z)
         excluded = 0 if exclude is None else 1
         available = len(self.Z) - excluded
@@ -113,5 +122,5 @@ class Index:
 
     def neighbours(self, k: int = 5) -> tuple[Array, Array]:
         """Deprecated name of `neighbors`."""
-        warnings.warn("neighbours is now neighbors", DeprecationWarning, stacklevel=2)
+        warnings.warn("neighbours() is now neighbors()", DeprecationWarning, stacklevel=2)
         return self.neighbors(k)
