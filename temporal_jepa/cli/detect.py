@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Scores = list[npt.NDArray[np.float32]]
 
+WINDOWS = ("window", "stride")  # stored options that do not apply: whole series are scored
+
 
 def detect(
     run: str,
@@ -58,12 +60,12 @@ def detect(
     path = output_path(out, run, "anomalies.csv", overwrite, (".csv", ".parquet"))
     page = path.with_suffix(".html")
     check_output(page, overwrite)
-    config = _without_windows(read_config(folder_of(run)))
+    config = read_config(folder_of(run))
     frame = config["model"].get("frame")
     if frame:
         what = "scenes of agents" if frame[0] == 1 else "videos"
         raise ValueError(f"{run} was trained on {what}; detect scores series and trajectories")
-    series = read_as_trained(data, reading, config)
+    series = read_as_trained(data, reading, config, ignore=WINDOWS)
     reference, about = _reference(run, config, series, normal_prefix)
     detector = AnomalyDetector(run, window, quantile, device)
     scores = [*detector.fit(reference).score_each(series)]
@@ -103,19 +105,12 @@ def _reference(
 
     if prefix is not None:
         starts = [x[: _prefix_length(prefix, len(x))] for x in series.values]
-        return Sequences(starts, source=series.source), f"the start of each series, {prefix}"
+        about = f"the start of each series (--normal-prefix {prefix})"
+        return Sequences(starts, source=series.source), about
     advice = f"state with --normal-prefix how much of {series.source} is normal"
     file = training_file(run, config, advice)
-    return read_as_trained(file, ReadOptions(), config), f"the training data, {Path(file).name}"
-
-
-def _without_windows(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config.json of a run, without the windows into which its data was cut."""
-    data = dict(config.get("data", {}))
-    options = dict(data.get("options", {}))
-    options.pop("window", None)
-    options.pop("stride", None)
-    return {**config, "data": {**data, "options": options}}
+    known = read_as_trained(file, ReadOptions(), config, ignore=WINDOWS)
+    return known, f"the training data, {Path(file).name}"
 
 
 def _prefix_length(prefix: str, length: int) -> int:

@@ -28,6 +28,7 @@ from .options import UsageError, as_flags, did_you_mean, parse
 from .pretrain import pretrain
 from .probe import probe
 from .report import report
+from .writing import default_path
 
 TRACEBACK = "TEMPORAL_JEPA_TRACEBACK"
 
@@ -164,8 +165,7 @@ def _interrupted(arguments: Mapping[str, Any]) -> str:
 def _use_old_defaults(arguments: dict[str, Any]) -> None:
     """The deprecated verb `surprise` is `detect` with another default of --out."""
     print("note: the verb surprise is now detect", file=sys.stderr)
-    folder = Path(arguments["run"]) if Path(arguments["run"]).is_dir() else Path()
-    arguments.setdefault("out", str(folder / "surprise.csv"))
+    arguments.setdefault("out", str(default_path(arguments["run"], "surprise.csv")))
 
 
 def _open_closed_streams() -> None:

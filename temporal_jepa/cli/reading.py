@@ -16,7 +16,9 @@ OF_COLUMNS = ("layout", "id", "time", "label", "values")
 OF_VIDEO = ("fps", "resize", "region")
 
 
-def read_as_trained(file: str, reading: ReadOptions, run: Mapping[str, Any]) -> "Sequences":
+def read_as_trained(
+    file: str, reading: ReadOptions, run: Mapping[str, Any], ignore: Sequence[str] = ()
+) -> "Sequences":
     """Read a file as the command line requests, and otherwise as the data of the run was read.
 
     A column of ids, times or labels that only the run names may be missing. Channels are put in
@@ -25,12 +27,13 @@ def read_as_trained(file: str, reading: ReadOptions, run: Mapping[str, Any]) -> 
     Args:
         file: path of the data.
         reading: options of the command line.
-        run: the config.json of the run; empty for none.
+        run: the config.json of the run.
+        ignore: options of the run that do not apply.
     """
     from ..data import read
     from ..data.series_tables import MissingColumnError
 
-    options = _combined(reading, run, Path(file))
+    options = _combined(reading, run, Path(file), ignore)
     announce_decoding(file)
     while True:
         try:
@@ -52,21 +55,22 @@ def announce_decoding(file: str) -> None:
         say(f"{file}: decoding its videos, once")
 
 
-def _combined(reading: ReadOptions, run: Mapping[str, Any], file: Path) -> ReadOptions:
+def _combined(
+    reading: ReadOptions, run: Mapping[str, Any], file: Path, ignore: Sequence[str]
+) -> ReadOptions:
     """Options of the command line over those stored with the run."""
     from ..data.video import holds_video
 
     data = run.get("data", {})
-    options = dict(data.get("options", {}))
+    stored = data.get("options", {})
+    ignored = set(ignore)
     if file.suffix.lower() != Path(data.get("path", "")).suffix.lower():
-        is_scene = options.get("layout") == "scene"
-        for name in OF_COLUMNS:
-            options.pop(name, None)
-        if is_scene:
-            options["layout"] = "scene"
+        ignored.update(OF_COLUMNS)
+        if stored.get("layout") == "scene":
+            ignored.remove("layout")
         if not holds_video(file):
-            for name in OF_VIDEO:
-                options.pop(name, None)
+            ignored.update(OF_VIDEO)
+    options = {name: value for name, value in stored.items() if name not in ignored}
     for name in reading.given():
         options[name] = getattr(reading, name)
     return ReadOptions.from_dict(options)

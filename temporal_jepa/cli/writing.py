@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def output_path(
     out: str | None, run: str, name: str, overwrite: bool, suffixes: tuple[str, ...] = ()
 ) -> Path:
-    """Where to write: `out`, or `name` in the run folder (for a bundled model, the current folder).
+    """Where to write: `out`, or `default_path`, if it can be written.
 
     Raises:
         ValueError: for a name that does not end in one of `suffixes`.
@@ -22,10 +22,14 @@ def output_path(
         NotADirectoryError: if a folder of the path is a file.
         ModuleNotFoundError: for .parquet without pyarrow.
     """
-    folder = Path(run) if Path(run).is_dir() else Path()
-    path = Path(out or folder / name)
+    path = Path(out or default_path(run, name))
     check_output(path, overwrite, suffixes)
     return path
+
+
+def default_path(run: str, name: str) -> Path:
+    """A file in the run folder; for a bundled model or one on the hub, in the current folder."""
+    return Path(run, name) if Path(run).is_dir() else Path(name)
 
 
 def check_output(path: Path, overwrite: bool, suffixes: tuple[str, ...] = ()) -> None:
