@@ -110,6 +110,7 @@ FORBIDDEN = {
     "# fmt: skip or off": r"# fmt: (skip|off)",
     "private parts of torch": r"torch\._C\b|torch\.ops\.\w+\._",
     "a question about the processor": r"/proc/cpuinfo",
+    "an import by name": r"\bimport_module\(",
 }
 
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from factories import TINY
 
 from temporal_jepa.cli.main import main
 
 READ = ["--id", "track", "--time", "t", "--label", "kind"]
-TINY = ["--embed-dim", "16", "--predictor-embed-dim", "8", "--num-heads", "2"]
-TINY += ["--encoder-depth", "1", "--predictor-depth", "1"]
-FAST = [*TINY, "--steps", "4", "--log-every", "2", "--watch-every", "2", "--batch-size", "4"]
+TINY_FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
+FAST = [*TINY_FLAGS, "--steps", "4", "--log-every", "2", "--watch-every", "2", "--batch-size", "4"]
 
 
 def write_csv(

@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from factories import TINY
 from terminal import Terminal
 
 from temporal_jepa import PretrainConfig, pretrain
-
-TINY = {"embed_dim": 16, "num_heads": 2, "encoder_depth": 1, "predictor_depth": 1}
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from terminal import FAST, READ, TINY, Terminal
+from terminal import FAST, READ, TINY_FLAGS, Terminal
 
 from temporal_jepa import checkpoint
 from temporal_jepa.cli.console import Progress
@@ -133,7 +133,7 @@ def test_a_run_on_scenes_reads_later_files_with_as_many_agents(
     run = tmp_path / "run"
     three = scene("three.txt", range(1, 4))
     words = ["pretrain", "--data", three, "--layout", "scene", "--window", "10", "--steps", "2"]
-    tj.succeeds(*words, "--out", run, *TINY)
+    tj.succeeds(*words, "--out", run, *TINY_FLAGS)
     assert read_config(run)["data"]["options"] == {"layout": "scene", "window": 10, "agents": 3}
     for later in (
         scene("two.txt", range(1, 3)),
@@ -153,7 +153,7 @@ def test_the_unit_of_time_is_a_flag_and_stays_with_the_run(tj: Terminal, tmp_pat
     rows = [f"t{i},{t},{3600 * t * (i + 1)},{t * i % 3}" for i in range(4) for t in range(20)]
     file.write_text("\n".join(["id,time,x,y", *rows]) + "\n", "utf-8")
     words = ["pretrain", "--data", file, "--layout", "tracks", "--features", "speed"]
-    tj.succeeds(*words, "--time-unit", "3600", "--out", run, "--steps", "2", *TINY)
+    tj.succeeds(*words, "--time-unit", "3600", "--out", run, "--steps", "2", *TINY_FLAGS)
     stored = read_config(run)
     options = {"layout": "tracks", "features": ["speed"], "time_unit": 3600.0}
     assert stored["data"]["options"] == options

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from factories import TINY
 
 from temporal_jepa import PretrainConfig, Sequences, from_pretrained, pretrain, read
 from temporal_jepa.evaluation import attentive, probes
 from temporal_jepa.evaluation.score import score, split
 
-SMALL = {"embed_dim": 16, "num_heads": 2, "encoder_depth": 1, "predictor_depth": 1}
 CONTROLS = ["raw values", "mean/std/min/max"]
 
 
@@ -37,7 +37,7 @@ def test() -> Sequences:
 @pytest.fixture(scope="module")
 def run(train: Sequences, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("score") / "run"
-    return pretrain(train, folder, PretrainConfig(steps=2, seed=3, device="cpu"), SMALL)
+    return pretrain(train, folder, PretrainConfig(steps=2, seed=3, device="cpu"), TINY)
 
 
 @pytest.fixture
