@@ -44,6 +44,16 @@ TOY = {
 TUBELET = {"patch_len": 2, "patch_size": 16}
 
 
+def config_of(side: int, size: dict[str, int]) -> TemporalJEPAConfig:
+    """The model of clips of 16 frames of `side` x `side` pixels."""
+    return TemporalJEPAConfig(
+        **{**RECIPE, **VIDEO, **size, **TUBELET},
+        input_dim=side * side * 3,
+        frame=(side, side, 3),
+        seq_len=16,
+    )
+
+
 class PlainBlock(nn.Module):
     def __init__(self, dim: int, heads: int):
         super().__init__()
@@ -148,12 +158,7 @@ def main() -> None:
     batch = 2 if options.toy else options.batch
     rounds = 2 if options.toy else options.rounds
     clips = np.random.default_rng(0).integers(0, 256, (batch, 16, side, side, 3), dtype=np.uint8)
-    config = TemporalJEPAConfig(
-        **{**RECIPE, **VIDEO, **(TOY if options.toy else SIZE), **TUBELET},
-        input_dim=side * side * 3,
-        frame=(side, side, 3),
-        seq_len=16,
-    )
+    config = config_of(side, TOY if options.toy else SIZE)
     training = PretrainConfig(
         steps=1000, batch_size=batch, crop=1.0, device=device.type, compile=not options.toy
     )

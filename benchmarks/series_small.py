@@ -99,6 +99,18 @@ def pair_loss(model: TemporalJEPA, head: nn.Module, x: Tensor) -> Tensor:
     return F.cross_entropy(similarity, torch.arange(len(z)) ^ 1)
 
 
+def adamw(parameters: list[nn.Parameter], lr: float) -> torch.optim.AdamW:
+    """AdamW with weight decay on matrices only."""
+    matrices = [p for p in parameters if p.ndim > 1]
+    vectors = [p for p in parameters if p.ndim <= 1]
+    return torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}],
+        lr=lr,
+        betas=(0.9, 0.95),
+        fused=True,
+    )
+
+
 def train(
     model: TemporalJEPA,
     heads: Iterable[nn.Module],
@@ -107,14 +119,7 @@ def train(
 ) -> TemporalJEPA:
     """Minimize the sum of the terms of each batch over the weights of the model and the heads."""
     trainable = [p for part in (model, *heads) for p in part.parameters() if p.requires_grad]
-    matrices = [p for p in trainable if p.ndim > 1]
-    vectors = [p for p in trainable if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}],
-        lr=options.lr,
-        betas=(0.9, 0.95),
-        fused=True,
-    )
+    optimizer = adamw(trainable, options.lr)
     warm = max(1, options.steps // 10)
 
     def rate(step: int) -> float:

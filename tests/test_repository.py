@@ -11,6 +11,7 @@ import sysconfig
 import tarfile
 import tomllib
 import zipfile
+from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
@@ -56,40 +57,32 @@ def module_name(file: Path) -> str:
     return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def own_imports(file: Path) -> set[str]:
-    """Names below `temporal_jepa` that a file imports, also inside functions.
-
-    "__init__" is the package itself.
-    """
-    package = list(file.relative_to(ROOT).parent.parts)
-    found: set[str] = set()
+def imported_rooms(file: Path) -> set[str]:
+    """Rooms that a file imports, also inside functions; "__init__" is the package itself."""
+    package = ".".join(file.relative_to(ROOT).parent.parts)
+    names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            dotted = ".".join([*base, node.module] if node.module else base)
-            if (
-                dotted == "temporal_jepa"
-            ):  # from temporal_jepa import masks, or a public name of the package
-                names = {alias.name for alias in node.names}
-                found.update(f"{dotted}.{name}" if name in FLOOR else dotted for name in names)
-            else:
-                found.add(dotted)
-    ours = {name for name in found if name.split(".")[0] == "temporal_jepa"}
-    return {name.removeprefix("temporal_jepa").lstrip(".") or "__init__" for name in ours}
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+    rooms = set()
+    for name in names:
+        root, *inner = name.split(".")
+        if root == PACKAGE.name:
+            rooms.add(inner[0] if inner and inner[0] in FLOOR else "__init__")
+    return rooms
 
 
 @pytest.mark.parametrize("file", FILES, ids=NAMES)
 def test_imports_go_only_down(file: Path) -> None:
     home = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
     assert home in FLOOR, f"{home} has no floor: give it one here and in docs/decisions/0010"
-    for target in own_imports(file):
-        room = target.split(".")[0]
-        if room != home:
-            assert FLOOR[room] < FLOOR[home], (
-                f"{home} (floor {FLOOR[home]}) imports {target} (floor {FLOOR[room]})"
-            )
+    for room in imported_rooms(file) - {home}:
+        assert FLOOR[room] < FLOOR[home], (
+            f"{home} (floor {FLOOR[home]}) imports {room} (floor {FLOOR[room]})"
+        )
 
 
 def test_the_decision_record_has_the_same_floors() -> None:
