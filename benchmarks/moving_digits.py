@@ -42,7 +42,7 @@ from temporal_jepa.embed import embed_sequences, embed_tokens
 from temporal_jepa.evaluation.attentive import attentive_probe
 from temporal_jepa.evaluation.probes import probe
 from temporal_jepa.model.jepa import TemporalJEPA
-from temporal_jepa.model.masks import gather_tokens, kept_positions
+from temporal_jepa.model.masks import gather_tokens, positions_of
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.trainer import train
 
@@ -81,7 +81,7 @@ class MaskedAutoencoder(TemporalJEPA):
         encoder = self.context_encoder
         (visible,) = visible
         x, observed = encoder.prepare(x)
-        positions, valid = kept_positions(encoder.tokens_observed(observed) & ~visible)
+        positions, valid = positions_of(encoder.tokens_observed(observed) & ~visible)
         context = encoder.encode(x, encoder.mask(observed, visible))
         predicted = self.predictor(context, positions, valid)  # (B, M, values)
         patches = encoder.grid.patchify(encoder.normalizer(x, observed))

@@ -33,7 +33,7 @@ from temporal_jepa.data import Sequences
 from temporal_jepa.embed import embed_sequences
 from temporal_jepa.model.jepa import TemporalJEPA
 from temporal_jepa.model.losses import variance_covariance
-from temporal_jepa.model.masks import gather_tokens, kept_positions
+from temporal_jepa.model.masks import gather_tokens, positions_of
 from temporal_jepa.model.multiscale import fill_missing, standardize_at
 
 FEATURES = ("shipped", "last")
@@ -137,7 +137,7 @@ def token_terms(
     terms = {}
     if target is not None:
         predict_all = torch.ones_like(visible)
-        positions, valid = kept_positions(predict_all if objective.context else ~visible)
+        positions, valid = positions_of(predict_all if objective.context else ~visible)
         wanted = gather_tokens(target.repeat(repeats, 1, 1), positions)
         predicted = head(model.predictor(context, positions, valid))
         error = F.smooth_l1_loss(predicted, wanted, reduction="none").mean(2)

@@ -119,7 +119,7 @@ class TemporalJEPAConfig:
         for name in ("embed_dim", "predictor_embed_dim"):
             width = getattr(self, name)
             is_multiple = width > 0 and width % (2 * self.num_heads) == 0
-            expected = f"a positive multiple of 2 x num_heads ({self.num_heads})"
+            expected = f"a positive multiple of {2 * self.num_heads} (2 x num_heads)"
             _require(is_multiple, name, expected, width)
         _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
         _require(0 < self.mask_ratio < 1, "mask_ratio", "strictly between 0 and 1", self.mask_ratio)
@@ -284,16 +284,16 @@ class ReadOptions:
         values: columns of the values, a list or "A,B,C".
         window: cut series into windows of this many timesteps (default for video: 16 frames).
         stride: timesteps between the starts of windows (default: the window).
-        features: of trajectories: x, y, z, lon, lat, dx, dy, speed, acceleration, heading, turn,
+        features: trajectories: x, y, z, lon, lat, dx, dy, speed, acceleration, heading, turn,
             dt, a list or "A,B,C"; see `temporal_jepa.data.trajectories.movement`.
-        step: of trajectories: resample to one fix every this many seconds.
-        gap: of trajectories: split where no fix comes for this many seconds; 0 never splits.
-        max_speed: of trajectories: drop fixes that need a higher speed than this, in m/s.
-        agents: of scenes: number of agents (default: as many as the fullest scene needs).
-        time_unit: of trajectories: seconds per unit of a numeric time column, 3600 for hours.
-        fps: of video: frames per second (default: 8, or the video's own rate if lower).
-        resize: of video: frame size in pixels, 64 for a square or WIDTHxHEIGHT (default: 64).
-        region: of video: "center" (default), "none" (the whole frame, stretched) or
+        step: trajectories: resample to one fix every this many seconds.
+        gap: trajectories: split where no fix comes for this many seconds; 0 never splits.
+        max_speed: trajectories: drop fixes that need a higher speed than this, in m/s.
+        agents: scenes: number of agents (default: as many as the fullest scene needs).
+        time_unit: trajectories: seconds per unit of a numeric time column, 3600 for hours.
+        fps: video: frames per second (default: 8, or the video's own rate if lower).
+        resize: video: frame size in pixels, 64 for a square or WIDTHxHEIGHT (default: 64).
+        region: video: "center" (default), "none" (the whole frame, stretched) or
             WIDTHxHEIGHT+LEFT+TOP.
     """
 
@@ -353,9 +353,14 @@ class ReadOptions:
     @classmethod
     def from_dict(cls, options: Mapping[str, Any]) -> "ReadOptions":
         """`ReadOptions(**options)`, old names accepted; ValueError for an unknown option."""
-        options = {RENAMED_READ_OPTIONS.get(name, name): value for name, value in options.items()}
-        _refuse_unknown(options, cls)
-        return cls(**options)
+        current = {}
+        for name, value in options.items():
+            new = RENAMED_READ_OPTIONS.get(name, name)
+            if new in current:
+                raise ValueError(f"{name} and {new} are one option; pass {new} alone")
+            current[new] = value
+        _refuse_unknown(current, cls)
+        return cls(**current)
 
 
 RENAMED_READ_OPTIONS = {"size": "resize", "area": "region"}

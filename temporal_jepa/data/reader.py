@@ -92,7 +92,8 @@ def _refuse(options: ReadOptions, names: Iterable[str], reason: str) -> None:
     """ValueError when one of the options is set."""
     given = options.given(*names)
     if given:
-        raise ValueError(f"{reason}; leave out {listed(given)}")
+        named = listed(f"{name}=" for name in given)
+        raise ValueError(f"{reason}; leave out {named}")
 
 
 def _window(found: Sequences, options: ReadOptions, is_video: bool) -> int | None:

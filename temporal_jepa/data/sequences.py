@@ -283,9 +283,10 @@ class Sequences:
         series = [_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
         shapes = [x.shape for x in series if x.ndim not in (1, 2)]
         if shapes:
+            hint = "; for one series write X[None]" if () in shapes else ""
             raise ValueError(
                 "expected X of shape (n, channels, time) or (n, time), or a list of arrays "
-                f"(channels, time_i), got {listed(shapes)}; for one series write X[None]"
+                f"(channels, time_i); got X[i] of shape {listed(shapes)}{hint}"
             )
         series = [np.atleast_2d(x) for x in series]
         notes = _check_axes([x.shape for x in series])

@@ -3,4 +3,4 @@
 from temporal_jepa.deprecated._moved import names_of
 from temporal_jepa.model import masks
 
-__getattr__ = names_of(__name__, masks, kept_index="kept_positions")
+__getattr__ = names_of(__name__, masks, kept_index="positions_of")

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-Tree: TypeAlias = Mapping[str, Any]  # of tensors and trees
+Tree: TypeAlias = Mapping[str, Any]  # nested mapping of tensors
 Params = TypeVar("Params", nn.Module, Tree)
 
 
 def default_momentum() -> float:
-    """The default momentum of the target encoder: 0.996 (BYOL, arXiv 2006.07733)."""
+    """The default momentum of `ema_update`: 0.996 (BYOL, arXiv 2006.07733), see also `RECIPE`."""
     return 0.996
 
 

@@ -1,4 +1,4 @@
-"""The context encoder: visible timesteps to tokens to one vector.
+"""The context encoder: encodes visible timesteps as tokens and pools them.
 
 The target encoder is a copy of it.
 
@@ -18,12 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import Pool, TemporalJEPAConfig
-from .masks import gather_tokens, kept_positions
-from .tokenizers import ConvTokenizer, LinearTokenizer, Normalizer, PatchGrid
+from .masks import gather_tokens, positions_of
+from .tokenizers import TOKENIZERS, Normalizer, PatchGrid
 from .transformer import Transformer
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of tokens over time, for pool="quantiles"
-MAX_TOKENS = 16384  # longest accepted sequence: memory of attention is quadratic
+MAX_TOKENS = 16384  # longest accepted sequence: the time of attention is quadratic
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,7 @@ class ContextEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.normalizer = Normalizer(config)
-        if config.tokenizer in ConvTokenizer.KERNELS:
-            self.tokenizer: ConvTokenizer | LinearTokenizer = ConvTokenizer(config)
-        else:
-            self.tokenizer = LinearTokenizer(config)
+        self.tokenizer = TOKENIZERS[config.tokenizer](config)
         self.transformer = Transformer(config.embed_dim, config.encoder_depth, config)
         self.grid = PatchGrid(config)
 
@@ -114,7 +111,7 @@ class ContextEncoder(nn.Module):
         """Check a batch and pad it to whole patches.
 
         Returns:
-            `(x, observed)`, both `(B, N * P, C)`; observed is bool.
+            `(x, observed)`, both `(B, T, C)` with `T` in whole patches; observed is bool.
 
         Raises:
             ValueError: for a wrong shape or length.
@@ -154,15 +151,15 @@ class ContextEncoder(nn.Module):
             )
 
     def tokens_observed(self, observed: Tensor) -> Tensor:
-        """Which tokens hold an observed value: bool `(B, N * P, C)` -> `(B, N)`."""
+        """Which tokens hold an observed value: bool `(B, T, C)` -> `(B, N)`."""
         return self.grid.patchify(observed).any(-1)
 
     def mask(self, observed: Tensor, visible: Tensor) -> Tensor:
-        """Make masked tokens unobserved: bool `(B, N * P, C)`, `(B, N)` -> `(B, N * P, C)`."""
+        """Make masked tokens unobserved: bool `(B, T, C)`, `(B, N)` -> `(B, T, C)`."""
         return observed & self.grid.unpatchify(visible)
 
     def encode(self, x: Tensor, observed: Tensor, drop: bool = True) -> Encoded:
-        """Encode the observed values of a prepared batch, `(B, N * P, C)` each.
+        """Encode the observed values of a prepared batch, `(B, T, C)` each.
 
         Args:
             x: values.
@@ -177,7 +174,7 @@ class ContextEncoder(nn.Module):
         token_observed = self.tokens_observed(observed)  # (B, N)
         valid: Tensor | None = token_observed
         if drop:
-            positions, valid = kept_positions(token_observed)  # (B, K)
+            positions, valid = positions_of(token_observed)  # (B, K)
             if positions.shape[1] < count or valid is not None:
                 tokens = gather_tokens(tokens, positions)  # (B, K, D)
         else:

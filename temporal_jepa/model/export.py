@@ -1,5 +1,6 @@
 """`TemporalJEPA.embed` as one graph, for ONNX and torch.export."""
 
+import copy
 import os
 from pathlib import Path
 from typing import Literal, get_args
@@ -41,7 +42,7 @@ def export(
     if format not in get_args(Format):
         raise ValueError(f"format must be 'onnx' or 'torch', got {format!r}")
     path = Path(path)
-    graph = model.cpu().embedder(pool).eval()
+    graph = copy.deepcopy(model).cpu().embedder(pool).eval()
     if not model.config.channel_independent:
         channels = model.config.input_dim
     example = (torch.zeros(2, 4 * model.config.patch + 1, channels),)

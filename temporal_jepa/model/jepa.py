@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from ..config import Pool, TemporalJEPAConfig, make_config
 from .ema import default_momentum, ema_update
-from .embedder import Embedder
 from .encoder import ContextEncoder, Encoded, masked_mean
 from .losses import loss, mean_predictor_loss, token_loss, variance_covariance
-from .masks import draw_visible, gather_tokens, generate_temporal_mask, kept_positions
+from .masks import draw_visible, gather_tokens, generate_temporal_mask, positions_of
 from .multiscale import MultiResolution
+from .pooling import Embedder
 from .transformer import Transformer
 
 
@@ -65,7 +65,7 @@ def _valid_or_ones(valid: Tensor | None, positions: Tensor) -> Tensor:
 
 
 class PooledPredictor(nn.Module):
-    """From one vector to one: residual MLP blocks, `(B, embed_dim)` -> `(B, embed_dim)`."""
+    """Predicts one vector from one vector: residual MLP blocks, `(B, D)` -> `(B, D)`."""
 
     def __init__(self, config: TemporalJEPAConfig):
         super().__init__()
@@ -96,6 +96,8 @@ class PooledPredictor(nn.Module):
 
 def build(**options: Any) -> tuple[ContextEncoder, PooledPredictor]:
     """Context encoder and pooled predictor, two modules usable alone.
+
+    `TemporalJEPA` itself predicts tokens unless `predict="pooled"`.
 
     Args:
         options: fields of `TemporalJEPAConfig`; `input_dim` is required.
@@ -219,7 +221,11 @@ class TemporalJEPA(nn.Module):
         prediction = token_loss(predicted.float(), wanted, valid)
         relative = prediction.detach() / mean_predictor_loss(wanted, valid).clamp(min=1e-3)
         is_regularized = config.variance_weight + config.covariance_weight > 0
-        with torch.set_grad_enabled(is_regularized and torch.is_grad_enabled()):
+        # In fp32: products of bf16 are too coarse for covariances.
+        with (
+            torch.set_grad_enabled(is_regularized and torch.is_grad_enabled()),
+            torch.autocast(x.device.type, enabled=False),
+        ):
             terms = variance_covariance(
                 context.layers[-1], context.positions, context.valid, context.num_tokens
             )
@@ -241,7 +247,7 @@ class TemporalJEPA(nn.Module):
 
         The pooled predictor has `M` = 1: the mean of the masked tokens.
         """
-        positions, valid = kept_positions(masked)  # (B, M)
+        positions, valid = positions_of(masked)  # (B, M)
         wanted = gather_tokens(target, positions)  # (B, M, D)
         if isinstance(self.predictor, TokenPredictor):
             return self.predictor(context, positions, valid), wanted, valid
@@ -333,7 +339,7 @@ class TemporalJEPA(nn.Module):
         target, token_observed = self.targets(x, observed)
         context = self.context_encoder.encode(x, self.context_encoder.mask(observed, visible))
         masked = token_observed & ~visible
-        positions, _ = kept_positions(masked)
+        positions, _ = positions_of(masked)
         predicted, wanted, _ = self._predict(context, target, masked)
         error = F.smooth_l1_loss(predicted, wanted, reduction="none").mean(-1)  # (B, M)
         grid = error.new_full(masked.shape, float("nan")).scatter(1, positions, error)

@@ -104,7 +104,8 @@ def draw_visible(
     count = observed.sum(1)  # (B,)
     wanted = (mask_ratio * count).round().clamp(min=1).long()
     masked = torch.minimum(wanted, (count - 1).clamp(min=0))
-    rank = order.argsort(1).argsort(1)  # (B, N), place of every token in its sample's order
+    # Tokens with the smallest order are masked first.
+    rank = order.argsort(1).argsort(1)  # (B, N)
     return observed & (rank >= masked[:, None])
 
 
@@ -143,32 +144,33 @@ def _block_order(
         length = torch.randint(max(1, longest // 2), longest + 1, (batch, 1), generator=generator)
         offset = (torch.rand(batch, 1, generator=generator) * length).long()
         segment = (torch.arange(extent)[None] + offset) // length  # (B, extent)
+        # Segments are below 2 * extent + 1, so every box gets a number of its own.
         box = (box[:, :, None] * (2 * extent + 1) + segment[:, None, :]).flatten(1)
         inside = (inside[:, :, None] * extent + torch.arange(extent)[None, None, :]).flatten(1)
     _, box = torch.unique(box, return_inverse=True)  # (B, N), numbered from 0 over the batch
     score = torch.rand(batch, int(box.max()) + 1, generator=generator).gather(1, box)
-    # Which end of a partly masked box goes first.
+    # Which end of a partly masked box goes first; too small to reorder boxes.
     direction = torch.rand(batch, 1, generator=generator) - 0.5
     return score.double() + direction * inside.double() * (1e-9 / inside.numel())
 
 
-def kept_positions(kept: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Positions of the kept tokens of every sample, padded to the longest row.
+def positions_of(selected: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Positions of the selected tokens of every sample, padded to the longest row.
 
     Args:
-        kept: bool `(B, N)`.
+        selected: bool `(B, N)`, for example the visible or the masked tokens.
 
     Returns:
         `(positions, valid)`: positions is int64 `(B, K)` in increasing order, where `K` is the
         largest count in the batch (at least 1); valid is bool `(B, K)`, False where a row has fewer
         tokens, or None if all rows have `K`.
     """
-    count = kept.sum(1)
+    count = selected.sum(1)
     longest = max(int(count.max()), 1)
-    positions = torch.argsort(~kept, dim=1, stable=True)[:, :longest]
+    positions = torch.argsort(~selected, dim=1, stable=True)[:, :longest]
     if bool((count == longest).all()):
         return positions, None
-    return positions, torch.arange(longest, device=kept.device)[None] < count[:, None]
+    return positions, torch.arange(longest, device=selected.device)[None] < count[:, None]
 
 
 def gather_tokens(tokens: Tensor, positions: Tensor) -> Tensor:

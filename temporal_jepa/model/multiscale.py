@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import Pool
-from .embedder import mask_at_random
 from .encoder import ContextEncoder, Encoded, pool_tokens
+from .pooling import mask_at_random
 
 ROWS = 64  # channels that are encoded together
 VALUES = 2048  # raw values of a series that are concatenated to its features
-POINTS = (8, 256)  # least and most of them per channel
+POINTS = (8, 256)  # minimum and maximum of them per channel
 
 
 class MultiResolution(nn.Module):
@@ -178,7 +178,10 @@ def _add_channels(features: Tensor, channels: int) -> Tensor:
 
 @functools.lru_cache(maxsize=8)
 def _signs(channels: int, features: int) -> Sequence[Sequence[float]]:
-    """Fixed random signs, -1 and 1: `(C, F)`."""
+    """Fixed random signs, -1 and 1: `(C, F)`.
+
+    Lists: an exported graph holds them as constants.
+    """
     return [
         np.random.default_rng(channel).choice([-1.0, 1.0], features).tolist()
         for channel in range(channels)

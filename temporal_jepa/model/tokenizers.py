@@ -6,6 +6,7 @@ side of a cell, `F` channels of a pixel. A plain series has one cell of all its 
 take values that are 0 where unobserved, so that masked content cannot leak through a convolution.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -165,3 +166,12 @@ class ConvTokenizer(nn.Module):
     def _patches(self, x: Tensor) -> Tensor:
         """`(B, T, ...)` -> `(B, T / P, P, ...)`."""
         return torch.unflatten(x, 1, (-1, self.patch_len))
+
+
+TOKENIZERS: Mapping[str, type[LinearTokenizer | ConvTokenizer]] = {
+    "linear": LinearTokenizer,
+    "conv": ConvTokenizer,
+    "dilated": ConvTokenizer,
+    "tubelet": LinearTokenizer,
+}
+"""The module of each `TemporalJEPAConfig.tokenizer`."""

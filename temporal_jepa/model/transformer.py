@@ -133,5 +133,5 @@ class Transformer(nn.Module):
             h = block(h, rotation, attend)
             layers.append(h)
         if self.blocks:
-            layers.pop()
+            layers.pop()  # replaced by its normed version
         return [*layers, self.norm(h)]

@@ -50,6 +50,8 @@ WRITTEN = (
     "embeddings-test.npz",
     "probe.json",
     "report.html",
+    "anomalies.csv",
+    "anomalies.html",
     "model.onnx",
     "model.pt2",
 )

@@ -10,7 +10,7 @@ from temporal_jepa.model.masks import (
     draw_visible,
     gather_tokens,
     generate_temporal_mask,
-    kept_positions,
+    positions_of,
 )
 
 KINDS = ("random", "block", "future", "tube")
@@ -106,7 +106,7 @@ def test_gather_reads_each_row_from_its_own_sample() -> None:
     kept = torch.tensor(
         [[True, False, True, False, False], [False, True, True, True, False], [False] * 4 + [True]]
     )
-    index, valid = kept_positions(kept)
+    index, valid = positions_of(kept)
     assert valid is not None
     picked = gather_tokens(tokens, index)[..., 0]
     assert [row[real].tolist() for row, real in zip(picked, valid, strict=True)] == [

@@ -129,7 +129,7 @@ def test_loss_is_smooth_l1_with_beta_one() -> None:
         ({"embed_dims": 3, "input_dim": 1}, "did you mean 'embed_dim'"),
         ({}, "input_dim is required"),
         ({"input_dim": 1, "mask_ratio": 1.0}, "strictly between 0 and 1, got 1.0"),
-        ({"input_dim": 1, "embed_dim": 100}, "multiple of 2 x num_heads"),
+        ({"input_dim": 1, "embed_dim": 100}, "multiple of 16"),
         ({"input_dim": 0}, "at least 1, got 0"),
         (
             {"input_dim": 1, "tokenizer": "convolution"},
