@@ -51,8 +51,15 @@ EMBEDDERS = ("raw", "stats", "minirocket", *ENCODERS)
 DETERMINISTIC = ("raw", "stats", "series-small")  # run for the first seed only
 ENDINGS = (".ts", ".tsv", ".txt")
 FOLDS = 5
-LARGEST_CHECKED = 2000  # larger train splits are not cross-validated: a probe takes minutes
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+LARGEST_CHECKED = (
+    2000  # larger train splits are not cross-validated: a probe takes minutes
+)
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
 
 
 @dataclass(frozen=True)
@@ -79,18 +86,26 @@ class Embedded:
     embedding: float
 
 
-def find_sets(folders: list[Path], wanted: list[str] | None) -> dict[str, tuple[Path, Path]]:
+def find_sets(
+    folders: list[Path], wanted: list[str] | None
+) -> dict[str, tuple[Path, Path]]:
     """Name -> (train file, test file), largest first so that parallel jobs end together."""
     found: dict[str, tuple[Path, Path]] = {}
     for folder in folders:
         for train in sorted([*folder.glob("*_TRAIN.*"), *folder.glob("*/*_TRAIN.*")]):
             name = train.stem.removesuffix("_TRAIN")
             test = train.with_name(train.name.replace("_TRAIN.", "_TEST."))
-            if train.suffix in ENDINGS and test.exists() and (wanted is None or name in wanted):
+            if (
+                train.suffix in ENDINGS
+                and test.exists()
+                and (wanted is None or name in wanted)
+            ):
                 found.setdefault(name, (train, test))
     unknown = sorted(set(wanted or ()) - set(found))
     if unknown:
-        sys.exit(f"error: no NAME_TRAIN and NAME_TEST file for {', '.join(unknown)} in {folders}")
+        sys.exit(
+            f"error: no NAME_TRAIN and NAME_TEST file for {', '.join(unknown)} in {folders}"
+        )
 
     def size(item: tuple[str, tuple[Path, Path]]) -> int:
         return sum(path.stat().st_size for path in item[1])
@@ -127,7 +142,9 @@ def _pretrained(task: Task, train: Sequences, test: Sequences) -> Iterator[Embed
     name, _, text = task.embedder.partition(":")
     architecture = dict(setting(part) for part in text.split(",") if part)
     known = [field.name for field in fields(PretrainConfig)]
-    training = {key: architecture.pop(key) for key in list(architecture) if key in known}
+    training = {
+        key: architecture.pop(key) for key in list(architecture) if key in known
+    }
     if task.steps is not None:
         training.setdefault("steps", task.steps)
     if name == "pooled":
@@ -181,7 +198,9 @@ def _other(task: Task, train: Sequences, test: Sequences) -> Embedded:
         train_Z = probes.stat_features(train.values)
         test_Z = probes.stat_features(test.values)
     elif task.embedder == "minirocket":
-        train_Z, test_Z = probes.minirocket_features(train.values, test.values, task.seed)
+        train_Z, test_Z = probes.minirocket_features(
+            train.values, test.values, task.seed
+        )
     else:
         module, _, kind = task.embedder.partition(":")
         embedder = _construct(getattr(importlib.import_module(module), kind), task.seed)
@@ -206,7 +225,9 @@ def _collection(sequences: Sequences) -> Any:
     return np.stack(series) if len({x.shape for x in series}) == 1 else series
 
 
-def cross_validated(Z: Features, y: npt.NDArray[np.str_], kind: str, seed: int) -> float:
+def cross_validated(
+    Z: Features, y: npt.NDArray[np.str_], kind: str, seed: int
+) -> float:
     """Mean accuracy of the probe over folds of TRAIN; NaN if no class has two rows."""
     from sklearn.model_selection import StratifiedKFold
 
@@ -235,7 +256,9 @@ def work(task: Task) -> list[dict[str, Any]]:
     for found in embed(task, train, test):
         for kind in task.probes:
             began = time.perf_counter()
-            accuracy = probe(found.train, train.labels, found.test, test.labels, kind, task.seed)  # type: ignore[arg-type]
+            accuracy = probe(
+                found.train, train.labels, found.test, test.labels, kind, task.seed
+            )  # type: ignore[arg-type]
             probing = time.perf_counter() - began
             checked = float("nan")
             if found.pool:
@@ -278,7 +301,9 @@ def tasks(options: argparse.Namespace, results: Results) -> list[Task]:
                     if (name, embedder, str(seed), kind, steps) not in done
                 )
                 if left:
-                    todo.append(Task(name, train, test, embedder, seed, left, options.steps))
+                    todo.append(
+                        Task(name, train, test, embedder, seed, left, options.steps)
+                    )
     return todo
 
 
@@ -287,7 +312,10 @@ def run(options: argparse.Namespace) -> int:
     results = Results(options.out, COLUMNS)
     todo = tasks(options, results)
     failed = 0
-    print(f"{len(todo)} tasks, {options.jobs} at a time; rows go to {options.out}", flush=True)
+    print(
+        f"{len(todo)} tasks, {options.jobs} at a time; rows go to {options.out}",
+        flush=True,
+    )
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.jobs, mp_context=spawn) as pool:
         futures: dict[Future[list[dict[str, Any]]], Task] = {
@@ -303,8 +331,12 @@ def run(options: argparse.Namespace) -> int:
                 continue
             rows = future.result()
             results.add(*rows)
-            scores = " ".join(f"{r['pool'] or '-'}/{r['probe']} {r['accuracy']:.3f}" for r in rows)
-            print(f"{where}: {scores} ({rows[0]['fit_seconds']:.0f} s to fit)", flush=True)
+            scores = " ".join(
+                f"{r['pool'] or '-'}/{r['probe']} {r['accuracy']:.3f}" for r in rows
+            )
+            print(
+                f"{where}: {scores} ({rows[0]['fit_seconds']:.0f} s to fit)", flush=True
+            )
     return failed
 
 
@@ -314,23 +346,36 @@ def main() -> None:
     parser.add_argument("--embedders", nargs="+", default=[*EMBEDDERS], metavar="NAME")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument(
-        "--probe", nargs="+", default=["ridge"], choices=["ridge", "linear", "knn", "svm"]
+        "--probe",
+        nargs="+",
+        default=["ridge"],
+        choices=["ridge", "linear", "knn", "svm"],
     )
     parser.add_argument("--sets", nargs="+", metavar="NAME", help="only these")
     parser.add_argument(
         "--steps", type=int, help="of pretraining, for all sets; default: the library's"
     )
-    parser.add_argument("--jobs", type=int, default=1, help="processes, each on one thread")
-    parser.add_argument("--out", type=Path, default=Path("results.csv"))
-    parser.add_argument("--summary", type=Path, metavar="CSV", help="only summarize this file")
     parser.add_argument(
-        "--published", type=Path, metavar="CSV", help="accuracies of others: dataset,method,..."
+        "--jobs", type=int, default=1, help="processes, each on one thread"
+    )
+    parser.add_argument("--out", type=Path, default=Path("results.csv"))
+    parser.add_argument(
+        "--summary", type=Path, metavar="CSV", help="only summarize this file"
+    )
+    parser.add_argument(
+        "--published",
+        type=Path,
+        metavar="CSV",
+        help="accuracies of others: dataset,method,...",
     )
     parser.add_argument(
         "--plot", type=Path, metavar="PNG", help="draw the critical-difference diagram"
     )
     parser.add_argument(
-        "--of", default="token", metavar="NAME", help="the embedder compared with all others"
+        "--of",
+        default="token",
+        metavar="NAME",
+        help="the embedder compared with all others",
     )
     options = parser.parse_args()
     if options.summary is None and not options.folders:
@@ -338,7 +383,11 @@ def main() -> None:
     for name in THREADS:
         os.environ.setdefault(name, "1")
     failed = run(options) if options.summary is None else 0
-    print(summarize(options.summary or options.out, options.of, options.published, options.plot))
+    print(
+        summarize(
+            options.summary or options.out, options.of, options.published, options.plot
+        )
+    )
     sys.exit(1 if failed else 0)
 
 

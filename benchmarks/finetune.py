@@ -46,12 +46,18 @@ def compare(
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument(
-        "folders", nargs="+", type=Path, metavar="FOLDER", help="of data sets, as for classify.py"
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="FOLDER",
+        help="of data sets, as for classify.py",
     )
     parser.add_argument("--sets", nargs="+", metavar="NAME", help="only these")
     parser.add_argument("--bases", nargs="+", default=BASES, choices=BASES)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--steps", type=int, default=200, help="of fine-tuning, at most")
+    parser.add_argument(
+        "--steps", type=int, default=200, help="of fine-tuning, at most"
+    )
     parser.add_argument("--out", type=Path, default=Path("finetune.csv"))
     options = parser.parse_args()
     torch.set_num_threads(1)

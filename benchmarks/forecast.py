@@ -69,7 +69,9 @@ def splits(path: Path) -> tuple[Array, list[tuple[int, int]]]:
 def windows(x: Array, start: int, end: int, stride: int) -> tuple[Array, Array]:
     """Inputs `(n, 336)` and futures `(n, 720)` that begin in start..end, NaN beyond end."""
     firsts = np.arange(max(start, INPUT), end - HORIZONS[0] + 1, stride)
-    inputs = np.stack([x[first - INPUT : first] for first in firsts])  # (windows, 336, variables)
+    inputs = np.stack(
+        [x[first - INPUT : first] for first in firsts]
+    )  # (windows, 336, variables)
     futures = np.full((len(firsts), HORIZONS[-1], x.shape[1]), np.nan)
     for future, first in zip(futures, firsts, strict=True):
         part = x[first : min(first + HORIZONS[-1], end)]
@@ -94,7 +96,9 @@ def ridge(fit: Array, target: Array, others: list[Array]) -> Iterator[list[Array
     values, vectors = np.linalg.eigh(Z.T @ Z)
     turned = vectors.T @ (Z.T @ (target - offset))
     for penalty in PENALTIES:
-        weights = vectors @ (turned / (np.maximum(values, 0) + penalty * len(Z) / 1000)[:, None])
+        weights = vectors @ (
+            turned / (np.maximum(values, 0) + penalty * len(Z) / 1000)[:, None]
+        )
         yield [(other - mean) / std @ weights + offset for other in others]
 
 
@@ -183,7 +187,15 @@ class Table:
     def write(self, method: str, seed: int, found: Errors, began: float) -> None:
         seconds = round(time.perf_counter() - began, 1)
         for horizon, (mse, mae) in zip(HORIZONS, found, strict=True):
-            row = (self.name, method, seed, horizon, round(mse, 4), round(mae, 4), seconds)
+            row = (
+                self.name,
+                method,
+                seed,
+                horizon,
+                round(mse, 4),
+                round(mae, 4),
+                seconds,
+            )
             self.results.add(dict(zip(COLUMNS, row, strict=True)))
         print(self.name, method, seed, [round(mse, 3) for mse, _ in found], flush=True)
 
@@ -196,7 +208,9 @@ class Table:
         self.write("naive", 0, errors(last, future), began)
         day = np.resize(test[:, -24:].T, (HORIZONS[-1], len(test))).T
         self.write("seasonal", 0, errors(day, future), began)
-        none = [(np.zeros((len(part), 1)), np.ones((len(part), 1))) for part in self.inputs]
+        none = [
+            (np.zeros((len(part), 1)), np.ones((len(part), 1))) for part in self.inputs
+        ]
         parts = [decomposed(part) for part in self.inputs]
         self.write("dlinear", 0, by_ridge(parts, none, self.futures), began)
         self.write("values", 0, by_ridge(self.values, self.units, self.futures), began)
@@ -206,8 +220,12 @@ class Table:
         model = encoder(self.values[0], seed, steps)
         Z = [embed_sequences(model, as_sequences(part)) for part in self.values]
         self.write(method, seed, by_ridge(Z, self.units, self.futures), began)
-        both = [np.concatenate(pair, axis=1) for pair in zip(Z, self.values, strict=True)]
-        self.write(f"{method}+values", seed, by_ridge(both, self.units, self.futures), began)
+        both = [
+            np.concatenate(pair, axis=1) for pair in zip(Z, self.values, strict=True)
+        ]
+        self.write(
+            f"{method}+values", seed, by_ridge(both, self.units, self.futures), began
+        )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -242,7 +260,10 @@ def summarize(path: Path) -> str:
     means = table.groupby("method")[["mse", "mae"]].mean()
     rows.append(["mean", "", *(_cell(means, method) for method in methods)])
     spread = table.groupby(["method", "seed"]).mse.mean().groupby("method").std()
-    cells = ["" if np.isnan(spread[method]) else f"{spread[method]:.3f}" for method in methods]
+    cells = [
+        "" if np.isnan(spread[method]) else f"{spread[method]:.3f}"
+        for method in methods
+    ]
     rows.append(["std over seeds, MSE", "", *cells])
     header = ["table", "horizon", *methods]
     return f"MSE / MAE, mean over seeds\n\n{markdown_table(header, rows)}"
@@ -259,10 +280,15 @@ def main() -> None:
     parser.add_argument("tables", nargs="*", type=Path, help="CSV files")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
-        "--stride", type=int, default=5, help="timesteps between validation and test windows"
+        "--stride",
+        type=int,
+        default=5,
+        help="timesteps between validation and test windows",
     )
     parser.add_argument("--out", type=Path, default=Path("forecast.csv"))
-    parser.add_argument("--summary", type=Path, metavar="CSV", help="only summarize this file")
+    parser.add_argument(
+        "--summary", type=Path, metavar="CSV", help="only summarize this file"
+    )
     options = parser.parse_args()
     if options.summary is None and not options.tables:
         parser.error("give CSV files of data, or --summary CSV")

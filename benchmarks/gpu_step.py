@@ -62,11 +62,19 @@ class PlainBlock(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.qkv = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)
-        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        self.mlp = nn.Sequential(
+            nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim)
+        )
 
     def forward(self, h: Tensor) -> Tensor:
-        q, k, v = self.qkv(self.norm1(h)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        h = h + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        q, k, v = (
+            self.qkv(self.norm1(h))
+            .unflatten(-1, (3, self.heads, -1))
+            .permute(2, 0, 3, 1, 4)
+        )
+        h = h + self.out(
+            F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        )
         return h + self.mlp(self.norm2(h))
 
 
@@ -78,7 +86,10 @@ class Plain(nn.Module):
         self.visible = round((1 - config.mask_ratio) * tokens)
         self.proj_in = nn.Linear(values_per_token(config), config.embed_dim)
         self.encoder = nn.Sequential(
-            *(PlainBlock(config.embed_dim, config.num_heads) for _ in range(config.encoder_depth))
+            *(
+                PlainBlock(config.embed_dim, config.num_heads)
+                for _ in range(config.encoder_depth)
+            )
         )
         self.predictor = nn.Sequential(
             *(
@@ -95,7 +106,9 @@ class Plain(nn.Module):
         context = self.encoder(self.proj_in(patches[:, : self.visible]))
         masked = patches.shape[1] - self.visible
         filled = self.predictor(F.pad(self.down(context), (0, 0, 0, masked)))
-        return F.smooth_l1_loss(self.up(filled[:, self.visible :]), target[:, self.visible :])
+        return F.smooth_l1_loss(
+            self.up(filled[:, self.visible :]), target[:, self.visible :]
+        )
 
 
 def values_per_token(config: TemporalJEPAConfig) -> int:
@@ -106,8 +119,12 @@ def our_step(
     clips: np.ndarray, config: TemporalJEPAConfig, training: PretrainConfig
 ) -> Callable[[], object]:
     sequences = Sequences.from_arrays(clips)
-    options = {name: value for name, value in vars(config).items() if name != "input_dim"}
-    return Trainer(initial_model(sequences, 0, **options), sequences, training).train_step
+    options = {
+        name: value for name, value in vars(config).items() if name != "input_dim"
+    }
+    return Trainer(
+        initial_model(sequences, 0, **options), sequences, training
+    ).train_step
 
 
 def plain_step(
@@ -145,7 +162,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument(
-        "--peak", type=float, default=989.0, help="dense TFLOP/s in bf16; 989 is an H100 SXM's"
+        "--peak",
+        type=float,
+        default=989.0,
+        help="dense TFLOP/s in bf16; 989 is an H100 SXM's",
     )
     parser.add_argument(
         "--toy",
@@ -157,10 +177,16 @@ def main() -> None:
     side = 32 if options.toy else 224
     batch = 2 if options.toy else options.batch
     rounds = 2 if options.toy else options.rounds
-    clips = np.random.default_rng(0).integers(0, 256, (batch, 16, side, side, 3), dtype=np.uint8)
+    clips = np.random.default_rng(0).integers(
+        0, 256, (batch, 16, side, side, 3), dtype=np.uint8
+    )
     config = config_of(side, TOY if options.toy else SIZE)
     training = PretrainConfig(
-        steps=1000, batch_size=batch, crop=1.0, device=device.type, compile=not options.toy
+        steps=1000,
+        batch_size=batch,
+        crop=1.0,
+        device=device.type,
+        compile=not options.toy,
     )
     steps = {
         "ours": our_step(clips, config, training),
@@ -171,11 +197,15 @@ def main() -> None:
     work = counter.get_total_flops()
     name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
     per_sample = work / batch / 1e9
-    print(f"{name}, torch {torch.__version__}, batch {batch}, {per_sample:.2f} GFLOP per sample")
+    print(
+        f"{name}, torch {torch.__version__}, batch {batch}, {per_sample:.2f} GFLOP per sample"
+    )
     rows = []
     for key, step in steps.items():
         took = seconds(step, rounds, device)
-        share = f"{work / took / 1e12 / options.peak:.1%}" if device.type == "cuda" else "-"
+        share = (
+            f"{work / took / 1e12 / options.peak:.1%}" if device.type == "cuda" else "-"
+        )
         rows.append([key, f"{batch / took:.1f}", share])
     print(markdown_table(["step", "samples/s", "share of peak"], rows))
 

@@ -54,7 +54,9 @@ COLUMNS = ("embedder", "seed", *SCORES, "cpu_seconds", "clips")
 COMPONENTS = 64
 
 
-def digits(n: int, split: str, seed: int, frames: int = 16, size: int = 32) -> tuple[Array, Labels]:
+def digits(
+    n: int, split: str, seed: int, frames: int = 16, size: int = 32
+) -> tuple[Array, Labels]:
     """Clips of a split, "train" or "test", and their labels."""
     images, names = load_digits(return_X_y=True)
     part = slice(FIRST_TEST) if split == "train" else slice(FIRST_TEST, None)
@@ -114,7 +116,9 @@ def pixels(train: Array, test: Array, pooled: bool) -> tuple[Array, Array]:
     return pool(train_Z), pool(test_Z)
 
 
-def fitted(name: str, sequences: Sequences, seed: int, settings: dict[str, Any]) -> TemporalJEPA:
+def fitted(
+    name: str, sequences: Sequences, seed: int, settings: dict[str, Any]
+) -> TemporalJEPA:
     """The encoder of this name, in evaluation mode."""
     names = PretrainConfig.__dataclass_fields__
     training = {key: value for key, value in settings.items() if key in names}
@@ -123,7 +127,11 @@ def fitted(name: str, sequences: Sequences, seed: int, settings: dict[str, Any])
     if name == "autoencoder":
         model = MaskedAutoencoder(model)
     if name != "untrained":
-        train(model, sequences, PretrainConfig(**{"seed": seed, "device": "cpu", **training}))
+        train(
+            model,
+            sequences,
+            PretrainConfig(**{"seed": seed, "device": "cpu", **training}),
+        )
     if name == "autoencoder":
         model.update_target(0.0)
     return model.eval()
@@ -148,10 +156,16 @@ def query_scores(
     return [*accuracy, float("nan")]
 
 
-def embedders(seed: int, options: argparse.Namespace) -> Iterator[tuple[str, list[float], float]]:
+def embedders(
+    seed: int, options: argparse.Namespace
+) -> Iterator[tuple[str, list[float], float]]:
     """Yield (embedder, scores, CPU seconds of fitting), on clips drawn from the seed."""
-    train_clips, train_y = digits(options.clips, "train", seed, options.frames, options.size)
-    test_clips, test_y = digits(options.clips // 2, "test", seed, options.frames, options.size)
+    train_clips, train_y = digits(
+        options.clips, "train", seed, options.frames, options.size
+    )
+    test_clips, test_y = digits(
+        options.clips // 2, "test", seed, options.frames, options.size
+    )
     for name in ("frames", "pooled"):
         began = time.process_time()
         Z = pixels(train_clips, test_clips, name == "pooled")
@@ -190,9 +204,13 @@ def summarize(results: Results) -> str:
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--clips", type=int, default=1500, help="train clips; half as many to test")
+    parser.add_argument(
+        "--clips", type=int, default=1500, help="train clips; half as many to test"
+    )
     parser.add_argument("--frames", type=int, default=16, help="of a clip")
-    parser.add_argument("--size", type=int, default=32, help="rows and columns of a frame")
+    parser.add_argument(
+        "--size", type=int, default=32, help="rows and columns of a frame"
+    )
     parser.add_argument(
         "--set",
         nargs="*",
@@ -202,7 +220,9 @@ def main() -> None:
         help="of model or training",
     )
     parser.add_argument(
-        "--attentive", action="store_true", help="also probe the tokens with a learned query"
+        "--attentive",
+        action="store_true",
+        help="also probe the tokens with a learned query",
     )
     parser.add_argument("--out", type=Path, default=Path("digits.csv"))
     options = parser.parse_args()

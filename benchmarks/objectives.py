@@ -81,7 +81,9 @@ OBJECTIVES = {
     "tokens, random masks": Objective(settings={"mask": "random"}),
     "tokens, long blocks (80 %)": Objective(settings={"mask_ratio": 0.8}),
     "tokens, future (50 %)": Objective(settings={"mask": "future", "mask_ratio": 0.5}),
-    "tokens, four masks (75 %)": Objective(settings={"num_masks": 4, "mask_ratio": 0.75}),
+    "tokens, four masks (75 %)": Objective(
+        settings={"num_masks": 4, "mask_ratio": 0.75}
+    ),
     "tokens, larger predictor": Objective(
         settings={"predictor_embed_dim": 128, "predictor_depth": 4}
     ),
@@ -109,7 +111,8 @@ def targets(model: TemporalJEPA, x: Tensor, kind: str) -> Tensor:
         return torch.stack([F.layer_norm(h, h.shape[-1:]) for h in layers]).mean(0)
     if kind == "time":
         standardized = [
-            (h - h.mean(1, keepdim=True)) / (h.var(1, keepdim=True) + 1e-4).sqrt() for h in layers
+            (h - h.mean(1, keepdim=True)) / (h.var(1, keepdim=True) + 1e-4).sqrt()
+            for h in layers
         ]
         return torch.stack(standardized).mean(0)
     last = F.layer_norm(layers[-1], layers[-1].shape[-1:])
@@ -150,7 +153,8 @@ def token_terms(
             context.layers[-1], context.positions, context.valid, context.num_tokens
         )
         terms["regulariser"] = (
-            config.variance_weight * spread.variance + config.covariance_weight * spread.covariance
+            config.variance_weight * spread.variance
+            + config.covariance_weight * spread.covariance
         )
     return terms
 
@@ -188,7 +192,9 @@ def trained(objective: Objective, options: argparse.Namespace) -> TemporalJEPA:
     # The teacher stays as it is, and the student embeds.
     model.update_target = lambda momentum: None  # type: ignore[method-assign]
     train(model, [contrast, head], terms, options)
-    model.target_encoder.load_state_dict(copy.deepcopy(model.context_encoder.state_dict()))
+    model.target_encoder.load_state_dict(
+        copy.deepcopy(model.context_encoder.state_dict())
+    )
     return model
 
 
@@ -196,7 +202,9 @@ def sample(sequences: Sequences, most: int) -> Sequences:
     """At most this many of the sequences, the same each time."""
     if len(sequences) <= most:
         return sequences
-    return sequences.select(np.sort(np.random.default_rng(0).permutation(len(sequences))[:most]))
+    return sequences.select(
+        np.sort(np.random.default_rng(0).permutation(len(sequences))[:most])
+    )
 
 
 @torch.no_grad()
@@ -236,7 +244,9 @@ def evaluate(
         for kind, features in zip(FEATURES, (embed_sequences, last_layer), strict=True):
             train_Z = features(model, fitted)
             test_Z = features(model, held_out)
-            row[kind] = probe(train_Z, fitted.labels, test_Z, held_out.labels, "ridge", 0)
+            row[kind] = probe(
+                train_Z, fitted.labels, test_Z, held_out.labels, "ridge", 0
+            )
         rows.append(row)
     return rows
 
@@ -245,7 +255,10 @@ def run(options: argparse.Namespace) -> None:
     names = sorted(find_sets(options.folders, None))
     paths = find_sets(options.folders, names[::2] if options.half else names)
     splits = {
-        name: (sample(load(train_path), options.most), sample(load(test_path), options.most))
+        name: (
+            sample(load(train_path), options.most),
+            sample(load(test_path), options.most),
+        )
         for name, (train_path, test_path) in sorted(paths.items())
     }
     results = Results(options.out, COLUMNS)
@@ -261,7 +274,10 @@ def run(options: argparse.Namespace) -> None:
             rows = evaluate(model, splits)
             head = {"objective": name, "seed": seed, "cpu_seconds": seconds}
             results.add(*({**row, **head} for row in rows))
-            means = [f"{kind} {np.mean([row[kind] for row in rows]):.4f}" for kind in FEATURES]
+            means = [
+                f"{kind} {np.mean([row[kind] for row in rows]):.4f}"
+                for kind in FEATURES
+            ]
             print(name, seed, f"{seconds} s", *means, flush=True)
 
 
@@ -319,7 +335,11 @@ def against(table: pd.DataFrame, kind: str, name: str, other: str) -> tuple[str,
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument(
-        "folders", nargs="*", type=Path, metavar="FOLDER", help="of data sets, as for classify.py"
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="FOLDER",
+        help="of data sets, as for classify.py",
     )
     parser.add_argument(
         "--objectives",
@@ -330,18 +350,24 @@ def main() -> None:
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--pairs", type=int, default=32, help="pairs of series per step")
+    parser.add_argument(
+        "--pairs", type=int, default=32, help="pairs of series per step"
+    )
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--depth", type=int, default=2)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument(
-        "--half", action="store_true", help="every second set in alphabetical order (development)"
+        "--half",
+        action="store_true",
+        help="every second set in alphabetical order (development)",
     )
     parser.add_argument(
         "--most", type=int, default=10**9, metavar="N", help="series per split at most"
     )
     parser.add_argument("--out", type=Path, default=Path("objectives.csv"))
-    parser.add_argument("--summary", type=Path, metavar="CSV", help="only summarize this file")
+    parser.add_argument(
+        "--summary", type=Path, metavar="CSV", help="only summarize this file"
+    )
     options = parser.parse_args()
     if options.summary is None and not options.folders:
         parser.error("give a FOLDER of data sets, or --summary CSV")

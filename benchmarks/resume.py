@@ -47,7 +47,14 @@ class Run:
     def start(self) -> "subprocess.Popen[bytes]":
         """Start the run, or resume it if it has been started."""
         flags = f"--steps {self.steps} --save-every 3 --log-every 1 --device cpu --overwrite"
-        command = [sys.executable, "-m", "temporal_jepa", "pretrain", "--out", str(self.out)]
+        command = [
+            sys.executable,
+            "-m",
+            "temporal_jepa",
+            "pretrain",
+            "--out",
+            str(self.out),
+        ]
         if (self.out / "config.json").exists():
             command.append("--resume")
         else:
@@ -63,7 +70,11 @@ class Run:
         """Loss of each step; a line that is just being written is left out."""
         path = self.out / "metrics.jsonl"
         text = path.read_text(encoding="utf-8") if path.exists() else ""
-        found = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        found = [
+            json.loads(line)
+            for line in text.splitlines(keepends=True)
+            if line.endswith("\n")
+        ]
         return {row["step"]: row["loss"] for row in found}
 
     def interrupt(self, number: signal.Signals, at: int, delay: float) -> bool:
@@ -75,7 +86,9 @@ class Run:
         process.send_signal(number)
         reached = self.step()
         code = process.wait()
-        print(f"| {self.out.name} | {number.name} | {reached} | exit {code} |", flush=True)
+        print(
+            f"| {self.out.name} | {number.name} | {reached} | exit {code} |", flush=True
+        )
         return code == EXITS[number]
 
     def finish(self) -> int:
@@ -85,7 +98,11 @@ class Run:
     def digest(self) -> str:
         """A hash of the weights."""
         path = self.out / "model.safetensors"
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.exists() else "missing"
+        return (
+            hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+            if path.exists()
+            else "missing"
+        )
 
 
 def finishes_as(whole: Run, run: Run) -> bool:
@@ -97,7 +114,9 @@ def finishes_as(whole: Run, run: Run) -> bool:
         differing.append("weights")
     if run.rows() != whole.rows():
         differing.append("losses")
-    result = f"different {', '.join(differing)}" if differing else "equal weights and losses"
+    result = (
+        f"different {', '.join(differing)}" if differing else "equal weights and losses"
+    )
     print(f"| {run.out.name} | finished | {run.step()} | {result} |", flush=True)
     return not differing
 
@@ -124,20 +143,27 @@ def main() -> None:
         code = whole.finish()
         seconds = time.perf_counter() - began
         if code != 0:
-            sys.exit(f"the uninterrupted run failed with {code}; see whole.log in --work")
+            sys.exit(
+                f"the uninterrupted run failed with {code}; see whole.log in --work"
+            )
         print(
             f"Uninterrupted: {options.steps} steps, {seconds:.1f} s, weights {whole.digest()}\n\n"
             "| run | event | at step | result |\n|---|---|---|---|",
             flush=True,
         )
-        moments = [0, *sorted(rng.randrange(1, options.steps) for _ in range(options.kills - 1))]
+        moments = [
+            0,
+            *sorted(rng.randrange(1, options.steps) for _ in range(options.kills - 1)),
+        ]
         checks = []
         for at in moments:
             delay = rng.uniform(0, 0.1 if at else 0.5 * seconds)
             checks.append(killed.interrupt(signal.SIGKILL, at, delay))
         checks.append(finishes_as(whole, killed))
         for run, number in zip(others, (signal.SIGINT, signal.SIGTERM), strict=True):
-            checks.append(run.interrupt(number, rng.randrange(1, options.steps - 5), 0.0))
+            checks.append(
+                run.interrupt(number, rng.randrange(1, options.steps - 5), 0.0)
+            )
             checks.append(finishes_as(whole, run))
     print("\nAll equal." if all(checks) else "\nNOT EQUAL.")
     sys.exit(not all(checks))

@@ -65,8 +65,12 @@ def batches(options: argparse.Namespace) -> Iterator[Tensor]:
     for step in range(options.steps):
         if step % STOCK == 0:
             first = step * options.pairs
-            stock = synthetic_pairs(STOCK * options.pairs, seed=options.seed, start=first)
-        rows = stock[(step % STOCK) * options.pairs :][: options.pairs].reshape(-1, stock.shape[2])
+            stock = synthetic_pairs(
+                STOCK * options.pairs, seed=options.seed, start=first
+            )
+        rows = stock[(step % STOCK) * options.pairs :][: options.pairs].reshape(
+            -1, stock.shape[2]
+        )
         length = RESOLUTIONS[step % len(RESOLUTIONS)]
         series = []
         for row in rows:
@@ -86,7 +90,9 @@ def token_statistics(tokens: Tensor) -> Tensor:
 def pair_head(options: argparse.Namespace) -> nn.Module:
     """The projection in which pairs are compared."""
     width = 3 * options.width * (options.depth + 1)
-    return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 256), nn.GELU(), nn.Linear(256, 128))
+    return nn.Sequential(
+        nn.LayerNorm(width), nn.Linear(width, 256), nn.GELU(), nn.Linear(256, 128)
+    )
 
 
 def pair_loss(model: TemporalJEPA, head: nn.Module, x: Tensor) -> Tensor:
@@ -104,7 +110,10 @@ def adamw(parameters: list[nn.Parameter], lr: float) -> torch.optim.AdamW:
     matrices = [p for p in parameters if p.ndim > 1]
     vectors = [p for p in parameters if p.ndim <= 1]
     return torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}],
+        [
+            {"params": matrices, "weight_decay": 0.05},
+            {"params": vectors, "weight_decay": 0.0},
+        ],
         lr=lr,
         betas=(0.9, 0.95),
         fused=True,
@@ -118,7 +127,9 @@ def train(
     options: argparse.Namespace,
 ) -> TemporalJEPA:
     """Minimize the sum of the terms of each batch over the weights of the model and the heads."""
-    trainable = [p for part in (model, *heads) for p in part.parameters() if p.requires_grad]
+    trainable = [
+        p for part in (model, *heads) for p in part.parameters() if p.requires_grad
+    ]
     optimizer = adamw(trainable, options.lr)
     warm = max(1, options.steps // 10)
 
@@ -138,7 +149,9 @@ def train(
         schedule.step()
         model.update_target(momentum_at(step, options.steps, model.config.momentum))
         if step % 100 == 0 or step == options.steps:
-            values = {name: round(float(value.detach()), 4) for name, value in terms.items()}
+            values = {
+                name: round(float(value.detach()), 4) for name, value in terms.items()
+            }
             seconds = round(time.process_time() - began)
             print(json.dumps({"step": step, **values, "cpu_s": seconds}), flush=True)
     return model.eval()
@@ -148,7 +161,9 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the model")
     parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--pairs", type=int, default=32, help="pairs of series per step")
+    parser.add_argument(
+        "--pairs", type=int, default=32, help="pairs of series per step"
+    )
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--depth", type=int, default=2)
     parser.add_argument("--lr", type=float, default=1e-3)
@@ -168,7 +183,9 @@ def main() -> None:
 
     train(model, [head], terms, options)
     details = {
-        "pretrain": {name: value for name, value in vars(options).items() if name != "out"},
+        "pretrain": {
+            name: value for name, value in vars(options).items() if name != "out"
+        },
         "data": {"path": "synthetic_pairs", "n": 2 * options.steps * options.pairs},
         "cpu_seconds": round(time.process_time() - began),
     }

@@ -57,16 +57,28 @@ Transformer = Callable[[int, int], nn.Module]
 
 def torch_transformer(width: int, depth: int) -> nn.Module:
     layer = nn.TransformerEncoderLayer(
-        width, HEADS, 4 * width, dropout=0.0, activation="gelu", norm_first=True, batch_first=True
+        width,
+        HEADS,
+        4 * width,
+        dropout=0.0,
+        activation="gelu",
+        norm_first=True,
+        batch_first=True,
     )
-    return nn.TransformerEncoder(layer, depth, norm=nn.LayerNorm(width), enable_nested_tensor=False)
+    return nn.TransformerEncoder(
+        layer, depth, norm=nn.LayerNorm(width), enable_nested_tensor=False
+    )
 
 
 def x_transformer(width: int, depth: int) -> nn.Module:
     from x_transformers import Encoder  # type: ignore[import-untyped]
 
     blocks: nn.Module = Encoder(
-        dim=width, depth=depth, heads=HEADS, attn_dim_head=width // HEADS, attn_flash=True
+        dim=width,
+        depth=depth,
+        heads=HEADS,
+        attn_dim_head=width // HEADS,
+        attn_flash=True,
     )
     return blocks
 
@@ -106,14 +118,18 @@ class Peer(nn.Module):
     def __init__(self, transformer: Transformer):
         super().__init__()
         self.context_encoder = PeerEncoder(transformer)
-        self.target_encoder = copy.deepcopy(self.context_encoder).requires_grad_(False).eval()
+        self.target_encoder = (
+            copy.deepcopy(self.context_encoder).requires_grad_(False).eval()
+        )
         self.proj_in = nn.Linear(WIDTH, NARROW)
         self.proj_out = nn.Linear(NARROW, WIDTH)
         self.mask_token = nn.Parameter(torch.randn(NARROW) * 0.02)
         self.transformer = transformer(NARROW, SHALLOW)
         self.register_buffer("positions", sincos(torch.arange(STEPS)[:, None], NARROW))
 
-    def forward(self, x: Tensor, visible: Tensor, masked: Tensor, regularized: bool) -> Tensor:
+    def forward(
+        self, x: Tensor, visible: Tensor, masked: Tensor, regularized: bool
+    ) -> Tensor:
         """`x (B, N, C)`, positions of the visible `(B, K)` and masked tokens `(B, M)` -> loss."""
         with torch.no_grad():
             target = pick(self.target_encoder(x), masked)
@@ -121,7 +137,9 @@ class Peer(nn.Module):
         context = self.context_encoder(x, visible)
         mask_tokens = self.mask_token.expand(*masked.shape, -1)
         tokens = torch.cat([self.proj_in(context), mask_tokens], dim=1)
-        filled = self.transformer(tokens + self.positions[torch.cat([visible, masked], dim=1)])
+        filled = self.transformer(
+            tokens + self.positions[torch.cat([visible, masked], dim=1)]
+        )
         loss = F.smooth_l1_loss(self.proj_out(filled[:, visible.shape[1] :]), target)
         if regularized:
             terms = variance_covariance(context, visible, None, x.shape[1])
@@ -132,7 +150,11 @@ class Peer(nn.Module):
 def pick(tokens: Tensor, index: Tensor) -> Tensor:
     """Tokens of each row at its own positions: `(B, N, D)`, `(B, K)` -> `(B, K, D)`."""
     rows = torch.arange(len(tokens))[:, None] * tokens.shape[1]
-    return tokens.flatten(0, 1).index_select(0, (index + rows).flatten()).view(*index.shape, -1)
+    return (
+        tokens.flatten(0, 1)
+        .index_select(0, (index + rows).flatten())
+        .view(*index.shape, -1)
+    )
 
 
 def adamw(model: nn.Module) -> torch.optim.AdamW:
@@ -163,7 +185,9 @@ def our_step(batch: int, regularized: bool) -> Callable[[], object]:
     return step
 
 
-def peer_step(transformer: Transformer, batch: int, regularized: bool) -> Callable[[], object]:
+def peer_step(
+    transformer: Transformer, batch: int, regularized: bool
+) -> Callable[[], object]:
     model = Peer(transformer)
     optimizer = adamw(model)
     generator = torch.Generator().manual_seed(0)
@@ -175,7 +199,11 @@ def peer_step(transformer: Transformer, batch: int, regularized: bool) -> Callab
 
     def step() -> None:
         order = torch.rand(x.shape[:2], generator=generator).argsort(1)
-        descend(model, optimizer, model(x, order[:, masked:], order[:, :masked], regularized))
+        descend(
+            model,
+            optimizer,
+            model(x, order[:, masked:], order[:, :masked], regularized),
+        )
         with torch.no_grad():
             update_target(target, context, 0)
 
@@ -232,7 +260,11 @@ def report(title: str, times: dict[str, np.ndarray], batch: int) -> None:
         low, middle, high = np.percentile(seconds / times[OURS], [25, 50, 75])
         ratio = "" if name == OURS else f"{middle:.2f}x ({low:.2f}-{high:.2f})"
         rows.append([name, f"{batch / np.median(seconds):.0f}", ratio])
-    header = ["blocks", "samples/s", "ours is faster by: median (quartiles over rounds)"]
+    header = [
+        "blocks",
+        "samples/s",
+        "ours is faster by: median (quartiles over rounds)",
+    ]
     print(f"\n### {title}\n\n{markdown_table(header, rows)}", flush=True)
 
 
@@ -256,16 +288,22 @@ def profile(step: Callable[[], object]) -> None:
         for _ in range(10):
             step()
     by_operator = found.key_averages()
-    print(by_operator.table("self_cpu_time_total", row_limit=30, max_name_column_width=50))
+    print(
+        by_operator.table("self_cpu_time_total", row_limit=30, max_name_column_width=50)
+    )
 
 
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each rival in each round")
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="of each rival in each round"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--profile", action="store_true", help="only the time by operator")
+    parser.add_argument(
+        "--profile", action="store_true", help="only the time by operator"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
@@ -284,7 +322,11 @@ def main() -> None:
         rivals = {OURS: our_embedding(size)}
         for name, transformer in PEERS.items():
             rivals[name] = peer_embedding(transformer, size)
-        report(f"Embedding, batch {size}", race(rivals, options.rounds, options.seconds), size)
+        report(
+            f"Embedding, batch {size}",
+            race(rivals, options.rounds, options.seconds),
+            size,
+        )
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ COMMANDS = {
         "-c",
         "from temporal_jepa import TemporalJEPA",
     ],
-    "temporal-jepa --help": [str(SCRIPT), "--help"] if SCRIPT.exists() else [*MODULE, "--help"],
+    "temporal-jepa --help": [str(SCRIPT), "--help"]
+    if SCRIPT.exists()
+    else [*MODULE, "--help"],
     "temporal-jepa pretrain --help": [*MODULE, "pretrain", "--help"],
 }
 
@@ -47,7 +49,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for command in COMMANDS.values():  # files into the page cache, byte code written
+        for (
+            command
+        ) in COMMANDS.values():  # files into the page cache, byte code written
             measure(command, folder)
         rounds = [
             [measure(command, folder) for command in COMMANDS.values()]

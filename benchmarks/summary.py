@@ -29,7 +29,9 @@ BOOTSTRAPS = 10_000
 TIE = 1e-9
 
 
-def summarize(path: Path, of: str, published: Path | None = None, plot: Path | None = None) -> str:
+def summarize(
+    path: Path, of: str, published: Path | None = None, plot: Path | None = None
+) -> str:
     """All tables; one part for each probe in the file.
 
     Args:
@@ -76,8 +78,14 @@ def load_rows(path: Path) -> pd.DataFrame:
     task = ["dataset", "embedder", "pool", "probe", "seed", "steps"]
     table = table.drop_duplicates(task, keep="last")
     if table["steps"].nunique(dropna=False) > 1:
-        named = table["steps"].notna() & (table["pool"] != "") & (table["embedder"] != "untrained")
-        table.loc[named, "embedder"] += "@" + table.loc[named, "steps"].astype("Int64").astype(str)
+        named = (
+            table["steps"].notna()
+            & (table["pool"] != "")
+            & (table["embedder"] != "untrained")
+        )
+        table.loc[named, "embedder"] += "@" + table.loc[named, "steps"].astype(
+            "Int64"
+        ).astype(str)
     return table
 
 
@@ -101,12 +109,17 @@ def best_pool(rows: pd.DataFrame) -> tuple[str, str]:
         judge = encoders["embedder"].iloc[0]
     by_set = (
         encoders[encoders["embedder"] == judge]
-        .pivot_table(index="dataset", columns="pool", values="cv_accuracy", aggfunc="mean")
+        .pivot_table(
+            index="dataset", columns="pool", values="cv_accuracy", aggfunc="mean"
+        )
         .dropna()
     )
     best = str(by_set.mean().idxmax())
     means = encoders.pivot_table(
-        index="embedder", columns="pool", values=["cv_accuracy", "accuracy"], aggfunc="mean"
+        index="embedder",
+        columns="pool",
+        values=["cv_accuracy", "accuracy"],
+        aggfunc="mean",
     )
     cells = [
         [name, pool, f"{row['cv_accuracy', pool]:.4f}", f"{row['accuracy', pool]:.4f}"]
@@ -118,14 +131,21 @@ def best_pool(rows: pd.DataFrame) -> tuple[str, str]:
         f"cross-validation on the train splits (mean over {len(by_set)} sets); test labels have "
         "no part in the choice."
     )
-    return best, f"{text}\n\n{markdown_table(['encoder', 'pool', 'train CV', 'test'], cells)}"
+    return (
+        best,
+        f"{text}\n\n{markdown_table(['encoder', 'pool', 'train CV', 'test'], cells)}",
+    )
 
 
 def per_set(scores: pd.DataFrame, rows: pd.DataFrame) -> str:
     """Accuracy of every embedder on every set, mean over its seeds; the best in bold."""
     facts = rows.groupby("dataset")[["n_train", "length", "channels"]].first()
     seeds = rows.groupby("embedder")["seed"].nunique()
-    header = ["set", "train x length x channels", *(f"{n} ({seeds[n]})" for n in scores.columns)]
+    header = [
+        "set",
+        "train x length x channels",
+        *(f"{n} ({seeds[n]})" for n in scores.columns),
+    ]
     lines = []
     for dataset, row in scores.iterrows():
         n, length, channels = facts.loc[str(dataset)]
@@ -192,7 +212,13 @@ def versus(scores: pd.DataFrame, of: str) -> str:
         f"`{of}` against each, paired over {len(scores)} sets (interval: bootstrap over sets; "
         "p: Wilcoxon signed-rank, two-sided):"
     )
-    header = ["against", "wins / ties / losses", "mean difference", "95 % interval", "p"]
+    header = [
+        "against",
+        "wins / ties / losses",
+        "mean difference",
+        "95 % interval",
+        "p",
+    ]
     return f"{title}\n\n{markdown_table(header, lines)}"
 
 
@@ -237,8 +263,12 @@ def beside_published(scores: pd.DataFrame, path: Path, of: str) -> str:
         against = ""
         if of in both:
             # Published tables have three decimals: compare at that precision.
-            against = counts((both[of].round(3) - both["published"].round(3)).to_numpy())
-        means = [f"{both[column].mean():.4f}" for column in ["published", *scores.columns]]
+            against = counts(
+                (both[of].round(3) - both["published"].round(3)).to_numpy()
+            )
+        means = [
+            f"{both[column].mean():.4f}" for column in ["published", *scores.columns]
+        ]
         lines.append([name, len(both), *means, against])
     return f"{title}\n\n{markdown_table(header, lines)}"
 
@@ -254,7 +284,11 @@ def draw_ranks(scores: pd.DataFrame, path: Path) -> None:
     ranks = scores.round(9).rank(axis=1, ascending=False).mean().sort_values()
     k = len(ranks)
     n = len(scores)
-    critical = studentized_range.ppf(0.95, k, np.inf) / np.sqrt(2) * np.sqrt(k * (k + 1) / (6 * n))
+    critical = (
+        studentized_range.ppf(0.95, k, np.inf)
+        / np.sqrt(2)
+        * np.sqrt(k * (k + 1) / (6 * n))
+    )
     figure, axes = plt.subplots(figsize=(7, 0.5 * k + 1))
     axes.scatter(ranks, range(k), zorder=3)
     for place, (name, rank) in enumerate(ranks.items()):
@@ -272,7 +306,12 @@ def draw_ranks(scores: pd.DataFrame, path: Path) -> None:
         f"(Nemenyi, p < .05, CD {critical:.2f})",
         fontsize=9,
     )
-    axes.set(yticks=[], ylim=(k - 0.5, -0.7), xlim=(0.5, k + 1.5), xlabel="mean rank (1 is best)")
+    axes.set(
+        yticks=[],
+        ylim=(k - 0.5, -0.7),
+        xlim=(0.5, k + 1.5),
+        xlabel="mean rank (1 is best)",
+    )
     axes.spines[["left", "top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, dpi=150)

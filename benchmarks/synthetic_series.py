@@ -33,7 +33,9 @@ class _PairSource:
         self.rng = rng
 
     def _paired(
-        self, draw: Callable[[tuple[int, ...]], npt.NDArray[Any]], size: tuple[int, ...] | int
+        self,
+        draw: Callable[[tuple[int, ...]], npt.NDArray[Any]],
+        size: tuple[int, ...] | int,
     ) -> Array:
         size = (size,) if isinstance(size, int) else size
         is_curve = len(size) == 3 and size[0] == 2
@@ -61,9 +63,9 @@ class _PairSource:
 
     def integers(self, high: int, *, size: int) -> npt.NDArray[np.int64]:
         """As numpy's."""
-        return self._paired(lambda shape: self.rng.integers(high, size=shape), size).astype(
-            np.int64
-        )
+        return self._paired(
+            lambda shape: self.rng.integers(high, size=shape), size
+        ).astype(np.int64)
 
 
 Source = np.random.Generator | _PairSource  # what parameters and noise are drawn from
@@ -110,7 +112,9 @@ def synthetic_pairs(
     return _drawn(n, length, seed, start, 2)
 
 
-def _drawn(n: int, length: int, seed: int, start: int, alike: int) -> npt.NDArray[np.float32]:
+def _drawn(
+    n: int, length: int, seed: int, start: int, alike: int
+) -> npt.NDArray[np.float32]:
     """`n` groups of `alike` series: `(n, alike, length)`, cut from whole chunks."""
     if n < 0 or start < 0 or length < 32:
         raise ValueError(
@@ -122,7 +126,9 @@ def _drawn(n: int, length: int, seed: int, start: int, alike: int) -> npt.NDArra
         low = max(start, chunk * size)
         high = min(start + n, (chunk + 1) * size)
         drawn = _chunk(np.random.default_rng([seed, alike, chunk]), length, alike)
-        out[low - start : high - start] = drawn[low - chunk * size : high - chunk * size]
+        out[low - start : high - start] = drawn[
+            low - chunk * size : high - chunk * size
+        ]
     return out
 
 
@@ -164,7 +170,9 @@ def _scale(rng: Source, n: int, low: float, high: float) -> Array:
 def _smooth(rng: Source, n: int, length: int, detail: float) -> Array:
     """Smooth random functions with about `detail` bends, standardized."""
     frequency = np.arange(length + 1) / 2
-    waves = rng.normal(size=(2, n, length + 1)) * np.exp(-((frequency / detail) ** 2) / 2)
+    waves = rng.normal(size=(2, n, length + 1)) * np.exp(
+        -((frequency / detail) ** 2) / 2
+    )
     return _standard(np.fft.irfft(waves[0] + 1j * waves[1], axis=1)[:, :length])
 
 
@@ -182,16 +190,24 @@ def _interpolated(x: Array, position: Array) -> Array:
 def _disturbed(rng: Source, x: Array) -> Array:
     """Cut, warp in time, modulate, clip, reverse and add noise: each to some of the rows."""
     n, length = x.shape
-    speed = _some(rng, n, 0.5) * rng.uniform(0, 0.8, (n, 1)) * _smooth(rng, n, length, 3)
+    speed = (
+        _some(rng, n, 0.5) * rng.uniform(0, 0.8, (n, 1)) * _smooth(rng, n, length, 3)
+    )
     steps = np.exp(speed).cumsum(1)
     width = np.where(_some(rng, n, 0.5), rng.uniform(0.3, 1.0, (n, 1)), 1.0)
     first = rng.uniform(0, 1, (n, 1)) * (1 - width)
-    x = _standard(_interpolated(x, (first + width * steps / steps[:, -1:]) * (length - 1)))
-    x = x * np.exp(_some(rng, n, 0.2) * rng.uniform(0, 1, (n, 1)) * _smooth(rng, n, length, 2))
+    x = _standard(
+        _interpolated(x, (first + width * steps / steps[:, -1:]) * (length - 1))
+    )
+    x = x * np.exp(
+        _some(rng, n, 0.2) * rng.uniform(0, 1, (n, 1)) * _smooth(rng, n, length, 2)
+    )
     limit = np.where(_some(rng, n, 0.05), rng.uniform(0.5, 2, (n, 1)), np.inf)
     x = np.clip(x, -limit, limit) * (1 - 2 * _some(rng, n, 0.2))
     x = np.where(_some(rng, n, 0.2) > 0, x[:, ::-1], x)
-    return _standard(x) + _some(rng, n, 0.5) * _scale(rng, n, 0.01, 0.5) * rng.normal(size=x.shape)
+    return _standard(x) + _some(rng, n, 0.5) * _scale(rng, n, 0.01, 0.5) * rng.normal(
+        size=x.shape
+    )
 
 
 def _colored(rng: Source, n: int, length: int) -> Array:
@@ -209,7 +225,9 @@ def _colored(rng: Source, n: int, length: int) -> Array:
     heavy = _some(rng, n, 0.3)
     sparse = _some(rng, n, 0.2)
     noise = np.sign(noise) * np.abs(noise) ** (1 + 2 * heavy)
-    noise *= np.where(sparse, rng.random(noise.shape) < _scale(rng, n, 2 / length, 0.1), 1.0)
+    noise *= np.where(
+        sparse, rng.random(noise.shape) < _scale(rng, n, 2 / length, 0.1), 1.0
+    )
     x = np.fft.irfft(np.fft.rfft(noise) * gain, n=2 * length)
     return x[:, length // 2 : length // 2 + length]
 
@@ -268,15 +286,23 @@ def _pulses(rng: Source, n: int, length: int) -> Array:
         center = rng.uniform(-0.15, 0.15, (n, 1))
         width = _scale(rng, n, 0.003, 0.06)
         bump = np.exp(-(((time - center) / width) ** 2) / 2)
-        decay = np.where(time > center, np.exp(-np.maximum(time - center, 0) / width), 0.0)
+        decay = np.where(
+            time > center, np.exp(-np.maximum(time - center, 0) / width), 0.0
+        )
         height = _some(rng, n, 0.7) * rng.normal(size=(n, 1))
         pulse += height * np.where(_some(rng, n, 0.3), decay, bump)
     period = _scale(rng, n, 0.03, 0.7) * length
-    beat = np.arange(length)[None] / period + rng.random((n, 1)) + 0.1 * _smooth(rng, n, length, 10)
+    beat = (
+        np.arange(length)[None] / period
+        + rng.random((n, 1))
+        + 0.1 * _smooth(rng, n, length, 10)
+    )
     regular = np.diff(np.floor(beat), axis=1, prepend=np.floor(beat[:, :1])) > 0
     events = np.where(_some(rng, n, 0.5), regular, rng.random((n, length)) < 1 / period)
     height = events * np.exp(rng.normal(size=(n, length)) * _scale(rng, n, 0.01, 0.7))
-    spectrum = np.fft.rfft(height, 2 * length) * np.fft.rfft(np.fft.ifftshift(pulse, axes=1))
+    spectrum = np.fft.rfft(height, 2 * length) * np.fft.rfft(
+        np.fft.ifftshift(pulse, axes=1)
+    )
     noise = _scale(rng, n, 0.001, 0.05) * rng.normal(size=(n, length))
     return np.fft.irfft(spectrum)[:, :length] + noise
 
@@ -297,10 +323,14 @@ def _chirps(rng: Source, n: int, length: int) -> Array:
 def _outlines(rng: Source, n: int, length: int) -> Array:
     """Smooth profiles with peaks, corners and valleys: outlines, spectra, daily loads."""
     time = np.linspace(0, 1, length)[None]
-    x = _smooth(rng, n, length, 2) + rng.normal(size=(n, 1)) * 0.5 * _smooth(rng, n, length, 8)
+    x = _smooth(rng, n, length, 2) + rng.normal(size=(n, 1)) * 0.5 * _smooth(
+        rng, n, length, 8
+    )
     for _ in range(6):
         offset = (time - rng.random((n, 1))) / _scale(rng, n, 0.005, 0.2)
-        peak = np.where(_some(rng, n, 0.5), np.exp(-(offset**2) / 2), 1 / (1 + offset**2))
+        peak = np.where(
+            _some(rng, n, 0.5), np.exp(-(offset**2) / 2), 1 / (1 + offset**2)
+        )
         peak = np.where(_some(rng, n, 0.2), np.maximum(1 - np.abs(offset), 0), peak)
         x += _some(rng, n, 0.6) * rng.normal(size=(n, 1)) * 2 * peak
     return x
@@ -321,9 +351,16 @@ def _dynamics(rng: Source, n: int, length: int) -> Array:
         for _ in range(2):
             dx = np.choose(which, [10 * a * (y - x), -y - z, y])
             dy = np.choose(
-                which, [x * (28 * b - z) - y, x + 0.2 * a * y, 3 * a * (1 - x * x) * y - b * x]
+                which,
+                [
+                    x * (28 * b - z) - y,
+                    x + 0.2 * a * y,
+                    3 * a * (1 - x * x) * y - b * x,
+                ],
             )
-            dz = np.choose(which, [x * y - 8 / 3 * c * z, 0.2 * b + z * (x - 5.7 * c), 0 * z])
+            dz = np.choose(
+                which, [x * y - 8 / 3 * c * z, 0.2 * b + z * (x - 5.7 * c), 0 * z]
+            )
             push = drive * np.sin(speed * t * step)
             x = np.clip(x + step * (dx + push), -60, 60)
             y = np.clip(y + step * (dy + push), -60, 60)
@@ -340,10 +377,14 @@ def _networks(rng: Source, n: int, length: int) -> Array:
     x = np.where(is_walk, walk, noise)
     for _ in range(3):
         kernel = np.zeros((n, 2 * length))
-        kernel[:, :64] = rng.normal(size=(n, 64)) * np.exp(-np.arange(64) / _scale(rng, n, 1, 30))
+        kernel[:, :64] = rng.normal(size=(n, 64)) * np.exp(
+            -np.arange(64) / _scale(rng, n, 1, 30)
+        )
         x = _standard(np.fft.irfft(np.fft.rfft(x) * np.fft.rfft(kernel)))
         x = x + rng.normal(size=(n, 1)) * 0.7
-        bent = np.where(_some(rng, n, 0.5), np.maximum(x, 0), np.sin(x * _scale(rng, n, 0.5, 4)))
+        bent = np.where(
+            _some(rng, n, 0.5), np.maximum(x, 0), np.sin(x * _scale(rng, n, 0.5, 4))
+        )
         x = np.where(_some(rng, n, 0.7), bent, x)
     return x[:, -length:]
 

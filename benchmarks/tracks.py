@@ -101,10 +101,16 @@ def load(folder: Path, name: str, step: float | None) -> tuple[Sequences, Array]
     if name == "gotrack":
         points = pd.read_csv(folder / "gotrack/go_track_trackspoints.csv")
         tracks = pd.read_csv(folder / "gotrack/go_track_tracks.csv").set_index("id")
-        points["kind"] = points["track_id"].map(tracks["car_or_bus"]).map({1: "car", 2: "bus"})
+        points["kind"] = (
+            points["track_id"].map(tracks["car_or_bus"]).map({1: "car", 2: "bus"})
+        )
         points = points[["track_id", "time", "longitude", "latitude", "kind"]]
         found = read(points, id="track_id", label="kind", **options)
-        groups = tracks["id_android"].loc[[int(i.split("#")[0]) for i in found.ids]].to_numpy()
+        groups = (
+            tracks["id_android"]
+            .loc[[int(i.split("#")[0]) for i in found.ids]]
+            .to_numpy()
+        )
     else:
         found = read(folder / FILES[name], **options)
         groups = np.arange(len(found))
@@ -123,14 +129,18 @@ def split(labels: Array, groups: Array, seed: int) -> tuple[Array, Array]:
     """Positions of the train and the test tracks."""
     everyone = np.arange(len(labels))
     if len(np.unique(groups)) == len(groups):
-        train, test = train_test_split(everyone, test_size=0.3, stratify=labels, random_state=seed)
+        train, test = train_test_split(
+            everyone, test_size=0.3, stratify=labels, random_state=seed
+        )
         return np.sort(train), np.sort(test)
     names = np.unique(labels)
     shuffled = GroupShuffleSplit(30, test_size=0.3, random_state=seed)
 
     def unbalanced(draw: tuple[Array, Array]) -> float:
         shares = [[np.mean(labels[part] == name) for name in names] for part in draw]
-        return float(np.abs(np.subtract(*shares)).sum() + abs(len(draw[1]) / len(labels) - 0.3))
+        return float(
+            np.abs(np.subtract(*shares)).sum() + abs(len(draw[1]) / len(labels) - 0.3)
+        )
 
     return min(shuffled.split(everyone, labels, groups), key=unbalanced)
 
@@ -138,7 +148,9 @@ def split(labels: Array, groups: Array, seed: int) -> tuple[Array, Array]:
 def channels(tracks: Sequences, names: tuple[str, ...]) -> Sequences:
     """The same tracks with these channels only."""
     columns = [tracks.channels.index(name) for name in names]
-    return replace(tracks, values=[x[:, columns] for x in tracks.values], channels=list(names))
+    return replace(
+        tracks, values=[x[:, columns] for x in tracks.values], channels=list(names)
+    )
 
 
 def statistics(tracks: Sequences, timing: bool) -> Array:
@@ -151,9 +163,17 @@ def statistics(tracks: Sequences, timing: bool) -> Array:
         row = []
         column = dict(zip(tracks.channels, x.T, strict=True))
         for name in motion:
-            v = np.abs(column[name]) if name in ("turn", "acceleration") else column[name]
+            v = (
+                np.abs(column[name])
+                if name in ("turn", "acceleration")
+                else column[name]
+            )
             v = v[np.isfinite(v)] if np.isfinite(v).any() else np.zeros(1)
-            row += [v.mean(), v.std(), *np.quantile(v, [0, 0.1, 0.25, 0.5, 0.75, 0.9, 1])]
+            row += [
+                v.mean(),
+                v.std(),
+                *np.quantile(v, [0, 0.1, 0.25, 0.5, 0.75, 0.9, 1]),
+            ]
         path = np.column_stack([column["x"], column["y"]])
         length = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
         distance = float(np.linalg.norm(path[-1] - path[0]))
@@ -169,19 +189,27 @@ def warped(queries: Sequences, among: Sequences, length: int = DTW_LENGTH) -> Ar
     blocks = []
     for part in (queries, among):
         flat = raw_features(channels(part, ("x", "y")).values, length)
-        blocks.append(np.ascontiguousarray(flat.reshape(-1, length, 2).transpose(0, 2, 1)))
+        blocks.append(
+            np.ascontiguousarray(flat.reshape(-1, length, 2).transpose(0, 2, 1))
+        )
     return np.asarray(dtw_pairwise_distance(blocks[0], blocks[1], window=BAND))
 
 
 def classify(
-    train: Sequences, test: Sequences, names: tuple[str, ...], seed: int, models: dict[str, Any]
+    train: Sequences,
+    test: Sequences,
+    names: tuple[str, ...],
+    seed: int,
+    models: dict[str, Any],
 ) -> Iterator[tuple[str, Array]]:
     """Yield (method, predicted labels of test)."""
     assert train.labels is not None
 
     def ridge(train_Z: Array, test_Z: Array) -> Array:
         model = make_pipeline(
-            SimpleImputer(), StandardScaler(), RidgeClassifierCV(alphas=np.logspace(-3, 3, 10))
+            SimpleImputer(),
+            StandardScaler(),
+            RidgeClassifierCV(alphas=np.logspace(-3, 3, 10)),
         )
         return model.fit(train_Z, train.labels).predict(test_Z)
 
@@ -195,8 +223,14 @@ def classify(
     yield "statistics", forest.predict(statistics(test, "dt" in names))
     yield "1-NN DTW", train.labels[warped(test, train).argmin(1)]
     paths = [channels(part, ("x", "y")) for part in (train, test)]
-    for method, parts in (("MiniRocket, path", paths), ("MiniRocket, same channels", chosen)):
-        yield method, ridge(*minirocket_features(parts[0].values, parts[1].values, seed))
+    for method, parts in (
+        ("MiniRocket, path", paths),
+        ("MiniRocket, same channels", chosen),
+    ):
+        yield (
+            method,
+            ridge(*minirocket_features(parts[0].values, parts[1].values, seed)),
+        )
 
 
 def half(
@@ -228,7 +262,11 @@ def half(
         step = np.median(np.linalg.norm(np.diff(place, axis=0), axis=1))
         here = here + random.normal(size=here.shape) * noise * step
         since = when[at] - when[at][0]
-        seconds = since / np.timedelta64(1, "s") if since.dtype.kind == "m" else since.astype(float)
+        seconds = (
+            since / np.timedelta64(1, "s")
+            if since.dtype.kind == "m"
+            else since.astype(float)
+        )
         if every is not None:
             grid = every * np.arange(max(int(seconds[-1] / every), 2) + 1)
             here = np.column_stack([np.interp(grid, seconds, axis) for axis in here.T])
@@ -257,7 +295,10 @@ def retrieve(
         among = half(tracks, 0, drop, noise, random, every)
         queries = half(tracks.select(test), 1, drop, noise, random, every)
         for method, model in models.items():
-            Z = [embed_sequences(model, channels(part, names)) for part in (queries, among)]
+            Z = [
+                embed_sequences(model, channels(part, names))
+                for part in (queries, among)
+            ]
             yield condition, method, _ranks(_distances(*Z), test)
         S = [statistics(part, "dt" in names) for part in (queries, among)]
         yield condition, "statistics", _ranks(_distances(*S), test)
@@ -317,7 +358,9 @@ def work(options: argparse.Namespace, name: str, seed: int) -> Iterator[dict[str
 
 def title(options: argparse.Namespace) -> str:
     """The column `features`."""
-    return f"{options.features} resampled" if options.resample else str(options.features)
+    return (
+        f"{options.features} resampled" if options.resample else str(options.features)
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -333,14 +376,18 @@ def run(options: argparse.Namespace) -> None:
                 for row in work(options, name, seed)
             ]
             results.add(*rows)  # all at once: what is in the file is done
-            print(f"{name} seed {seed}: {time.perf_counter() - began:.0f} s", flush=True)
+            print(
+                f"{name} seed {seed}: {time.perf_counter() - began:.0f} s", flush=True
+            )
 
 
 def summarize(path: Path) -> str:
     """Tables in Markdown, means over seeds."""
     table = pd.read_csv(path)
     parts = []
-    for features, part in table[table["task"] == "class"].groupby("features", sort=False):
+    for features, part in table[table["task"] == "class"].groupby(
+        "features", sort=False
+    ):
         sets = part["set"].unique()
         header = ["", *(f"{name} ({_seeds(part, name)})" for name in sets)]
         rows = [
@@ -351,13 +398,19 @@ def summarize(path: Path) -> str:
             f"Channels {features}; accuracy ± deviation over seeds / balanced accuracy / macro F1:",
             markdown_table(header, rows),
         ]
-    for features, part in table[table["task"] != "class"].groupby("features", sort=False):
-        wide = part.pivot_table(index=["set", "method"], columns="task", values="rank", sort=False)
+    for features, part in table[table["task"] != "class"].groupby(
+        "features", sort=False
+    ):
+        wide = part.pivot_table(
+            index=["set", "method"], columns="task", values="rank", sort=False
+        )
         rows = []
         for (name, method), row in wide.iterrows():
             first = method == wide.index[0][1]
             cells = ["" if np.isnan(value) else f"{value:.1f}" for value in row]
-            rows.append([f"{name} ({_seeds(part, name)})" if first else "", method, *cells])
+            rows.append(
+                [f"{name} ({_seeds(part, name)})" if first else "", method, *cells]
+            )
         parts += [
             f"Channels {features}; mean rank of the right track:",
             markdown_table(["set", "features", *wide.columns], rows),
@@ -382,20 +435,32 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=[*SETS], choices=SETS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument(
-        "--features", default="dx,dy,speed", help="channels of the encoder (the default of read)"
+        "--features",
+        default="dx,dy,speed",
+        help="channels of the encoder (the default of read)",
     )
     parser.add_argument(
-        "--searches", type=int, default=5, metavar="N", help="retrieval for seeds below N only"
+        "--searches",
+        type=int,
+        default=5,
+        metavar="N",
+        help="retrieval for seeds below N only",
     )
     parser.add_argument(
-        "--resample", action="store_true", help="at equal intervals, so that dt is constant"
+        "--resample",
+        action="store_true",
+        help="at equal intervals, so that dt is constant",
     )
     parser.add_argument("--out", type=Path, default=Path("tracks.csv"))
-    parser.add_argument("--summary", type=Path, metavar="CSV", help="only summarize this file")
+    parser.add_argument(
+        "--summary", type=Path, metavar="CSV", help="only summarize this file"
+    )
     options = parser.parse_args()
     if options.summary is None and options.folder is None:
         parser.error("give the FOLDER of the data, or --summary CSV")
-    warnings.filterwarnings("ignore", "unsafe cast from uint64")  # numba, about aeon's DTW
+    warnings.filterwarnings(
+        "ignore", "unsafe cast from uint64"
+    )  # numba, about aeon's DTW
     if options.summary is None:
         run(options)
     print(summarize(options.summary or options.out))

@@ -109,10 +109,16 @@ def retrieval(Z: Array, owners: Array, queries: Array, query_owners: Array) -> f
     """Share of the queries whose nearest neighbor is of the same video, mean over videos."""
     nearest = Index(Z).nearest(queries, k=1)[0][:, 0]
     hit = owners[nearest] == query_owners
-    return float(np.mean([hit[query_owners == video].mean() for video in np.unique(query_owners)]))
+    return float(
+        np.mean(
+            [hit[query_owners == video].mean() for video in np.unique(query_owners)]
+        )
+    )
 
 
-def order(embed: Callable[[Array], Array], parts: tuple[Array, Array], seed: int) -> float:
+def order(
+    embed: Callable[[Array], Array], parts: tuple[Array, Array], seed: int
+) -> float:
     """Accuracy of telling clips from the same clips with shuffled frames."""
     rng = np.random.default_rng(seed)
     sets = []
@@ -128,8 +134,12 @@ def score_videos(seed: int, options: argparse.Namespace) -> Iterator[Score]:
     parts = load_clips(options.folder, options.size)
     known, owners = parts["train"]
     embedders: dict[str, Callable[[Array], Array]] = {}
-    for name, model in zip(("untrained", "pretrained"), trained(known, seed, options), strict=True):
-        embedders[name] = lambda x, model=model: embed_sequences(model, Sequences.from_arrays(x))
+    for name, model in zip(
+        ("untrained", "pretrained"), trained(known, seed, options), strict=True
+    ):
+        embedders[name] = lambda x, model=model: embed_sequences(
+            model, Sequences.from_arrays(x)
+        )
     if seed == 0:  # these are deterministic
         embedders["color histogram"] = histogram
         embedders["pixels + PCA"] = lambda x: pixels(known, x, True)[1]
@@ -145,7 +155,9 @@ def score_videos(seed: int, options: argparse.Namespace) -> Iterator[Score]:
 def anomalous_clips(n: int, seed: int, size: int) -> tuple[Array, Array]:
     """Clips of test digits and the frame at which one vanishes (first half) or jumps (second)."""
     images = load_digits().images[FIRST_TEST:] / 16
-    long = generate_clips(images, n, seed=1000 + seed, frames=FRAMES + MISSED, size=size).videos
+    long = generate_clips(
+        images, n, seed=1000 + seed, frames=FRAMES + MISSED, size=size
+    ).videos
     when = np.random.default_rng(seed).integers(4, FRAMES - 1, n)
     clips = long[:, :FRAMES].copy()
     for i, t in enumerate(when):
@@ -171,7 +183,9 @@ def errors(model: TemporalJEPA, clips: Array) -> Array:
 
 def pixel_change(clips: Array, patch: int) -> Array:
     """Mean change of the pixels between frames, the largest of each time: `(n, times - 1)`."""
-    step = np.abs(np.diff(clips.astype(float), axis=1, prepend=clips[:, :1])).mean((2, 3))
+    step = np.abs(np.diff(clips.astype(float), axis=1, prepend=clips[:, :1])).mean(
+        (2, 3)
+    )
     return step.reshape(len(clips), -1, patch).max(2)[:, 1:]
 
 
@@ -197,7 +211,9 @@ def summarize(results: Results) -> str:
     """Mean over seeds of every score and embedder."""
     values: dict[tuple[str, str], list[float]] = {}
     for row in results.rows():
-        values.setdefault((row["score"], row["embedder"]), []).append(float(row["value"]))
+        values.setdefault((row["score"], row["embedder"]), []).append(
+            float(row["value"])
+        )
     scores = dict.fromkeys(score for score, _ in values)
     names = dict.fromkeys(name for _, name in values)
     rows = []
@@ -211,10 +227,17 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--size", type=int, default=32, help="rows and columns of a frame")
+    parser.add_argument(
+        "--size", type=int, default=32, help="rows and columns of a frame"
+    )
     parser.add_argument("--steps", type=int, default=300, help="of pretraining")
     parser.add_argument(
-        "--set", nargs="*", type=setting, default=[], metavar="NAME=VALUE", help="of the model"
+        "--set",
+        nargs="*",
+        type=setting,
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the model",
     )
     parser.add_argument("--out", type=Path, default=Path("video.csv"))
     options = parser.parse_args()

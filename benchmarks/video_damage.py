@@ -91,7 +91,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         videos = {name: make(Path(folder, name), *kind) for name, kind in KINDS.items()}
         for k in range(options.files):
-            path = Path(folder, "damaged").with_suffix(Path(names[k % len(names)]).suffix)
+            path = Path(folder, "damaged").with_suffix(
+                Path(names[k % len(names)]).suffix
+            )
             path.write_bytes(damaged(videos[names[k % len(names)]], k, rng))
             began = time.perf_counter()
             outcomes = [outcome(path, cores) for cores in (1, 2, 2)]

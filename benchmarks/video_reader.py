@@ -45,7 +45,9 @@ def make(path: Path, hours: float) -> None:
         stream.pix_fmt = "yuv420p"
         for k in range(round(hours * 3600 * RATE)):
             if k % 240 == 0:
-                coarse = rng.integers(0, 256, (HEIGHT // 8, WIDTH // 8 + 60, 3), dtype=np.uint8)
+                coarse = rng.integers(
+                    0, 256, (HEIGHT // 8, WIDTH // 8 + 60, 3), dtype=np.uint8
+                )
                 scene = coarse.repeat(8, axis=0).repeat(8, axis=1)
             left = 2 * (k % 240)
             pixels = np.ascontiguousarray(scene[:, left : left + WIDTH])
@@ -68,7 +70,9 @@ def accessed(path: str, start: float, frames: int, fps: float) -> int:
     with av.open(path) as container:
         stream = container.streams.video[0]
         container.seek(int(start / stream.time_base), stream=stream)
-        wanted = (frame for frame in container.decode(stream) if frame.time >= start - 1e-6)
+        wanted = (
+            frame for frame in container.decode(stream) if frame.time >= start - 1e-6
+        )
         for frame, repeats in resample(wanted, Clock(1 / RATE), fps):
             resize(frame)
             count += repeats
@@ -101,7 +105,9 @@ def measure(path: str) -> dict[str, float]:
         "map, MB": sum(x.nbytes for x in clips.values) / 1e6,
         "clips": len(clips),
     }
-    order = np.concatenate([np.random.default_rng(k).permutation(len(clips)) for k in range(2)])
+    order = np.concatenate(
+        [np.random.default_rng(k).permutation(len(clips)) for k in range(2)]
+    )
     began = time.perf_counter()
     for rows in np.array_split(order, max(1, len(order) // 32)):
         clips.batch(rows)
@@ -115,7 +121,8 @@ def measure(path: str) -> dict[str, float]:
         accessed(path, 2.0 * row, 16, 8.0)
     done.set()
     return found | {
-        "decoded at each access, clips/s": len(order[:100]) / (time.perf_counter() - began)
+        "decoded at each access, clips/s": len(order[:100])
+        / (time.perf_counter() - began)
     }
 
 
@@ -150,9 +157,13 @@ def compare_workers(folder: Path, rounds: int = 7) -> None:
         "|---|---|---|",
         sep="\n",
     )
-    for name, column in zip(("one thread", "two threads", "two processes"), seconds.T, strict=True):
+    for name, column in zip(
+        ("one thread", "two threads", "two processes"), seconds.T, strict=True
+    ):
         low, middle, high = np.percentile(seconds[:, 0] / column, (25, 50, 75))
-        print(f"| {name} | {np.median(column):.2f} | {middle:.2f} ({low:.2f}-{high:.2f}) |")
+        print(
+            f"| {name} | {np.median(column):.2f} | {middle:.2f} ({low:.2f}-{high:.2f}) |"
+        )
 
 
 def main() -> None:
@@ -180,7 +191,9 @@ def main() -> None:
                 f"{path.stat().st_size / 1e6:.0f} MB\n"
             )
         words = [sys.executable, __file__, "--measure", str(path)]
-        found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+        found = json.loads(
+            subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        )
     print(
         "| what | measured |",
         "|---|---|",

@@ -13,7 +13,12 @@ author = "The temporal-jepa authors"
 copyright = author
 version = release = temporal_jepa.__version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "myst_parser"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "myst_parser",
+]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"temporal-jepa {release}"
@@ -29,13 +34,17 @@ napoleon_numpy_docstring = False
 
 def mark_code(app, what, name, obj, options, lines):
     """Turn `name` into ``name``: docstrings use Markdown's marks, reStructuredText doubles them."""
-    lines[:] = re.sub(r"(?<![`:])`([^`]+)`(?!`)", r"``\1``", "\n".join(lines)).split("\n")
+    lines[:] = re.sub(r"(?<![`:])`([^`]+)`(?!`)", r"``\1``", "\n".join(lines)).split(
+        "\n"
+    )
 
 
 def close_lists(app, what, name, obj, options, lines):
     """Add the blank line that reStructuredText requires after an indented part."""
     for i in range(len(lines) - 1, 0, -1):
-        here, above = (len(line) - len(line.lstrip()) for line in (lines[i], lines[i - 1]))
+        here, above = (
+            len(line) - len(line.lstrip()) for line in (lines[i], lines[i - 1])
+        )
         if lines[i].strip() and lines[i - 1].strip() and above > here:
             lines.insert(i, "")
 

@@ -49,7 +49,9 @@ class Block(nn.Module):
             p.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for p in self.qkv(self.norm1(h)).chunk(3, dim=-1)
         )
-        h = h + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        h = h + self.out(
+            F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        )
         h = h + self.mlp(self.norm2(h))
         return h
 
@@ -66,7 +68,9 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
         """The timesteps of `x (B, T, C)` at `index (B, K)` -> `(B, K, D)`."""
         tokens = self.tokenize(x.take_along_dim(index[..., None], dim=1))
-        encoded: Tensor = self.norm(self.blocks(tokens + positions(index, tokens.shape[-1])))
+        encoded: Tensor = self.norm(
+            self.blocks(tokens + positions(index, tokens.shape[-1]))
+        )
         return encoded
 
 
@@ -87,17 +91,24 @@ class Predictor(nn.Module):
         mask_tokens = self.mask_token.expand(*masked.shape, -1)
         tokens = torch.cat([known, mask_tokens], dim=1)
         h = tokens + positions(torch.cat([visible, masked], dim=1), tokens.shape[-1])
-        predicted: Tensor = self.proj_out(self.norm(self.blocks(h))[:, visible.shape[1] :])
+        predicted: Tensor = self.proj_out(
+            self.norm(self.blocks(h))[:, visible.shape[1] :]
+        )
         return predicted
 
 
-def variance_covariance(tokens: Tensor, index: Tensor, length: int) -> tuple[Tensor, Tensor]:
+def variance_covariance(
+    tokens: Tensor, index: Tensor, length: int
+) -> tuple[Tensor, Tensor]:
     """VICReg: keep the variance over sequences and over time, and decorrelate the dimensions."""
     shape = (len(tokens), length, tokens.shape[-1])
     visible = torch.zeros(*shape[:2], 1).scatter(1, index[..., None], 1.0)  # (B, T, 1)
     grid = torch.zeros(shape).scatter(1, index[..., None].expand_as(tokens), tokens)
     variance = torch.zeros(())
-    for axis in (0, 1):  # over sequences at one position; over the positions of one sequence
+    for axis in (
+        0,
+        1,
+    ):  # over sequences at one position; over the positions of one sequence
         count = visible.sum(axis, keepdim=True)
         centered = (grid - grid.sum(axis, keepdim=True) / count.clamp(min=1)) * visible
         square = centered.square().sum(axis) / (count.squeeze(axis) - 1).clamp(min=1)
@@ -111,21 +122,30 @@ class JEPA(nn.Module):
     """Context encoder and predictor learn by gradient; the target encoder is a moving average."""
 
     def __init__(
-        self, channels: int, width: int = 64, narrow: int = 32, depth: int = 2, heads: int = 4
+        self,
+        channels: int,
+        width: int = 64,
+        narrow: int = 32,
+        depth: int = 2,
+        heads: int = 4,
     ):
         super().__init__()
         self.context = Encoder(channels, width, depth, heads)
         self.target = copy.deepcopy(self.context).requires_grad_(False)
         self.predictor = Predictor(width, narrow, depth, heads)
 
-    def forward(self, x: Tensor, visible: Tensor, masked: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, visible: Tensor, masked: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """The loss to minimize, and its prediction term."""
         context = self.context(x, visible)  # (B, K, D)
         with torch.no_grad():  # the target encoder sees all timesteps
             everything = torch.arange(x.shape[1]).expand(x.shape[:2])
             target = self.target(x, everything).take_along_dim(masked[..., None], 1)
         predicted = self.predictor(context, visible, masked)  # (B, M, D)
-        prediction = F.smooth_l1_loss(predicted, F.layer_norm(target, target.shape[-1:]))
+        prediction = F.smooth_l1_loss(
+            predicted, F.layer_norm(target, target.shape[-1:])
+        )
         variance, covariance = variance_covariance(context, visible, x.shape[1])
         return prediction + variance + 0.04 * covariance, prediction
 
@@ -145,7 +165,12 @@ class JEPA(nn.Module):
 
 
 def train(
-    model: JEPA, x: Tensor, steps: int, batch: int = 32, lr: float = 2e-3, ratio: float = 0.75
+    model: JEPA,
+    x: Tensor,
+    steps: int,
+    batch: int = 32,
+    lr: float = 2e-3,
+    ratio: float = 0.75,
 ) -> None:
     """AdamW with warm-up and cosine; the momentum of the target rises from .99 to 1."""
     optimizer = torch.optim.AdamW(
@@ -156,14 +181,18 @@ def train(
         done = (math.cos(math.pi * step / steps) + 1) / 2  # 1 -> 0
         optimizer.param_groups[0]["lr"] = lr * min(1, 10 * step / steps) * done
         rows = torch.randint(len(x), (batch,), generator=generator)
-        loss, prediction = model(x[rows], *draw_mask(batch, x.shape[1], ratio, generator))
+        loss, prediction = model(
+            x[rows], *draw_mask(batch, x.shape[1], ratio, generator)
+        )
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         model.update_target(1 - 0.01 * done)
         if step % 100 == 0:
-            print(f"step {step:4d}  loss {loss.item():.3f}  prediction {prediction.item():.3f}")
+            print(
+                f"step {step:4d}  loss {loss.item():.3f}  prediction {prediction.item():.3f}"
+            )
 
 
 def probe(train_z: Tensor, train_y: Tensor, test_z: Tensor, test_y: Tensor) -> float:

@@ -22,7 +22,9 @@ def data_folder() -> Path:
     """The folder in which the installed aeon keeps its data sets."""
     spec = importlib.util.find_spec("aeon")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("the data ships with aeon: pip install 'temporal-jepa[aeon]'")
+        raise ModuleNotFoundError(
+            "the data ships with aeon: pip install 'temporal-jepa[aeon]'"
+        )
     return Path(spec.origin).parent / "datasets" / "data"
 
 
@@ -30,7 +32,9 @@ def main(out: str | Path = "runs/example-series", steps: int = 150) -> dict[str,
     """Pretrain without labels, then score the embedding on unseen series."""
     train = read(data_folder() / "ArrowHead/ArrowHead_TRAIN.ts")
     test = read(data_folder() / "ArrowHead/ArrowHead_TEST.ts")
-    run = pretrain(train, out, PretrainConfig(steps=steps, device="cpu"), overwrite=True)
+    run = pretrain(
+        train, out, PretrainConfig(steps=steps, device="cpu"), overwrite=True
+    )
 
     result = score(run, train, test)
     for row in result["scores"]:
@@ -40,8 +44,12 @@ def main(out: str | Path = "runs/example-series", steps: int = 150) -> dict[str,
     index = Index(embed_sequences(model, train))
     nearest, distance = index.nearest(embed_sequences(model, test), k=1)
     same_class = train.labels[nearest[:, 0]] == test.labels
-    print(f"nearest to test series 0: train series {nearest[0, 0]}, distance {distance[0, 0]:.1f}")
-    print(f"{same_class.mean():.0%} of the test series have a nearest neighbor of their class")
+    print(
+        f"nearest to test series 0: train series {nearest[0, 0]}, distance {distance[0, 0]:.1f}"
+    )
+    print(
+        f"{same_class.mean():.0%} of the test series have a nearest neighbor of their class"
+    )
 
     print(write_report(run, sequences=train, overwrite=True))
     return result

@@ -41,11 +41,15 @@ def positions(part: str) -> pd.DataFrame:
     return pd.concat(tables)
 
 
-def main(out: str | Path = "runs/example-trajectories", steps: int = 150) -> dict[str, Any]:
+def main(
+    out: str | Path = "runs/example-trajectories", steps: int = 150
+) -> dict[str, Any]:
     """Pretrain without labels, then score the embedding on unseen tracks."""
     train = read(positions("TRAIN"), features="dx,dy,speed", label="kind")
     test = read(positions("TEST"), features="dx,dy,speed", label="kind")
-    run = pretrain(train, out, PretrainConfig(steps=steps, device="cpu"), overwrite=True)
+    run = pretrain(
+        train, out, PretrainConfig(steps=steps, device="cpu"), overwrite=True
+    )
 
     result = score(run, train, test)
     for row in result["scores"]:

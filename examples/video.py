@@ -20,7 +20,16 @@ from temporal_jepa.evaluation.score import score
 from temporal_jepa.report.report import write_report
 
 DIRECTIONS = np.array(
-    ["east", "south-east", "south", "south-west", "west", "north-west", "north", "north-east"]
+    [
+        "east",
+        "south-east",
+        "south",
+        "south-west",
+        "west",
+        "north-west",
+        "north",
+        "north-east",
+    ]
 )
 
 
@@ -37,7 +46,9 @@ def main(out: str | Path = "runs/example-video", steps: int = 150) -> dict[str, 
     """Pretrain without labels, then score the embedding on unseen clips."""
     train = clips("train", 400)
     test = clips("test", 200)
-    run = pretrain(train, out, PretrainConfig(steps=steps, device="cpu"), overwrite=True)
+    run = pretrain(
+        train, out, PretrainConfig(steps=steps, device="cpu"), overwrite=True
+    )
 
     result = score(run, train, test)
     for row in result["scores"]:

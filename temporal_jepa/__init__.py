@@ -10,6 +10,9 @@ import lazy_loader
 
 from .version import __version__ as __version__
 
-__path__ = [*__path__, str(Path(__file__).with_name("deprecated"))]  # module paths of version 0.1
+__path__ = [
+    *__path__,
+    str(Path(__file__).with_name("deprecated")),
+]  # module paths of version 0.1
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,13 +10,23 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from .config import in_words, make_config
-from .files import CARD, CONFIG, WEIGHTS, folder_of, missing_file, read_config, write_atomically
+from .files import (
+    CARD,
+    CONFIG,
+    WEIGHTS,
+    folder_of,
+    missing_file,
+    read_config,
+    write_atomically,
+)
 from .model.jepa import TemporalJEPA
 from .version import __version__
 
 
 def save_pretrained(
-    model: TemporalJEPA, folder: str | os.PathLike[str], details: Mapping[str, Any] | None = None
+    model: TemporalJEPA,
+    folder: str | os.PathLike[str],
+    details: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write `config.json`, `model.safetensors` and a model card into `folder`.
 
@@ -35,9 +45,15 @@ def save_pretrained(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    config = {"format": 1, "version": __version__, "model": vars(model.config), **(details or {})}
+    config = {
+        "format": 1,
+        "version": __version__,
+        "model": vars(model.config),
+        **(details or {}),
+    }
     weights = {
-        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
+        name: value.detach().cpu().contiguous()
+        for name, value in model.state_dict().items()
     }
     write_atomically(folder / WEIGHTS, save(weights, metadata={"format": "pt"}))
     write_atomically(folder / CONFIG, json.dumps(config, indent=2).encode() + b"\n")
@@ -45,7 +61,9 @@ def save_pretrained(
     return folder
 
 
-def from_pretrained(source: str | os.PathLike[str], device: str = "cpu") -> TemporalJEPA:
+def from_pretrained(
+    source: str | os.PathLike[str], device: str = "cpu"
+) -> TemporalJEPA:
     """Load a model from a folder, from the package or from the Hugging Face hub.
 
     Args:
@@ -84,7 +102,11 @@ def from_pretrained(source: str | os.PathLike[str], device: str = "cpu") -> Temp
 def _card(config: Mapping[str, Any]) -> str:
     model = config["model"]
     data = config.get("data", {})
-    trained = f"{data['n']} sequences of {Path(data['path']).name}" if data else "not recorded"
+    trained = (
+        f"{data['n']} sequences of {Path(data['path']).name}"
+        if data
+        else "not recorded"
+    )
     width = "any number of channels" if model["resolutions"] else model["input_dim"]
     return f"""---
 library_name: temporal-jepa

@@ -112,9 +112,21 @@ class TemporalJEPAConfig:
         _check_types(self)
         self._resolve_frame()
         self._resolve_patch_len()
-        for name in ("input_dim", "num_heads", "seq_len", "patch_len", "patch_size", "num_masks"):
+        for name in (
+            "input_dim",
+            "num_heads",
+            "seq_len",
+            "patch_len",
+            "patch_size",
+            "num_masks",
+        ):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        for name in ("encoder_depth", "predictor_depth", "variance_weight", "covariance_weight"):
+        for name in (
+            "encoder_depth",
+            "predictor_depth",
+            "variance_weight",
+            "covariance_weight",
+        ):
             _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
         for name in ("embed_dim", "predictor_embed_dim"):
             width = getattr(self, name)
@@ -122,13 +134,22 @@ class TemporalJEPAConfig:
             expected = f"a positive multiple of {2 * self.num_heads} (2 x num_heads)"
             _require(is_multiple, name, expected, width)
         _require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
-        _require(0 < self.mask_ratio < 1, "mask_ratio", "strictly between 0 and 1", self.mask_ratio)
+        _require(
+            0 < self.mask_ratio < 1,
+            "mask_ratio",
+            "strictly between 0 and 1",
+            self.mask_ratio,
+        )
         _require(0 <= self.momentum <= 1, "momentum", "in [0, 1]", self.momentum)
         object.__setattr__(self, "resolutions", tuple(self.resolutions))
         if self.resolutions:
-            _require(self.input_dim == 1, "input_dim", "1 with resolutions", self.input_dim)
+            _require(
+                self.input_dim == 1, "input_dim", "1 with resolutions", self.input_dim
+            )
             expected = '"instance" with resolutions'
-            _require(self.normalize == "instance", "normalize", expected, self.normalize)
+            _require(
+                self.normalize == "instance", "normalize", expected, self.normalize
+            )
 
     def _resolve_frame(self) -> None:
         """Check `frame` and set `patch_size`."""
@@ -138,7 +159,12 @@ class TemporalJEPAConfig:
             is_whole = len(self.frame) == 3 and all(
                 isinstance(extent, int) and extent > 0 for extent in self.frame
             )
-            _require(is_whole, "frame", "three whole numbers (rows, columns, channels)", self.frame)
+            _require(
+                is_whole,
+                "frame",
+                "three whole numbers (rows, columns, channels)",
+                self.frame,
+            )
             is_complete = math.prod(self.frame) == self.input_dim
             expected = f"input_dim={self.input_dim} values in all"
             _require(is_complete, "frame", expected, self.frame)
@@ -147,11 +173,15 @@ class TemporalJEPAConfig:
             _require(self.frame is not None, "frame", expected, None)
             # The statistics of every pixel would be the frame itself.
             is_static = self.normalize != "instance"
-            _require(is_static, "normalize", '"dataset" or "none" for video', self.normalize)
+            _require(
+                is_static, "normalize", '"dataset" or "none" for video', self.normalize
+            )
         if self.patch_size is None:
             size = min(8, max(self.frame_shape[:2])) if is_tubelet else 1
             object.__setattr__(self, "patch_size", size)
-        _require(is_tubelet or self.side == 1, "patch_size", '1 unless "tubelet"', self.side)
+        _require(
+            is_tubelet or self.side == 1, "patch_size", '1 unless "tubelet"', self.side
+        )
 
     def _resolve_patch_len(self) -> None:
         if self.patch_len is None:
@@ -236,15 +266,25 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         """Refuse numbers out of range."""
         _check_types(self)
-        for name in ("batch_size", "accumulate", "save_every", "log_every", "watch_every"):
+        for name in (
+            "batch_size",
+            "accumulate",
+            "save_every",
+            "log_every",
+            "watch_every",
+        ):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _require(0 <= self.seed < 2**32, "seed", "in 0..2**32-1", self.seed)
-        _require(self.steps >= 0, "steps", "at least 1, or 0 for the default", self.steps)
+        _require(
+            self.steps >= 0, "steps", "at least 1, or 0 for the default", self.steps
+        )
         _require(self.lr is None or self.lr > 0, "lr", "above 0", self.lr)
         _require(self.clip > 0, "clip", "above 0", self.clip)
         _require(0 < self.crop <= 1, "crop", "above 0 and at most 1", self.crop)
         _require(0 <= self.warmup < 1, "warmup", "in [0, 1)", self.warmup)
-        _require(self.weight_decay >= 0, "weight_decay", "at least 0", self.weight_decay)
+        _require(
+            self.weight_decay >= 0, "weight_decay", "at least 0", self.weight_decay
+        )
 
     def resolved(self, n: int, warm: bool = False) -> "PretrainConfig":
         """The settings for `n` sequences, with `steps` and `lr` decided.
@@ -260,7 +300,9 @@ class PretrainConfig:
             ten_epochs = math.ceil(10 * n / min(self.batch_size, max(n, 1)))
             steps = min(max(ten_epochs, 300), 1200)
             lr = RATE
-        return replace(self, steps=self.steps or steps, lr=lr if self.lr is None else self.lr)
+        return replace(
+            self, steps=self.steps or steps, lr=lr if self.lr is None else self.lr
+        )
 
     @property
     def rate(self) -> float:
@@ -330,7 +372,9 @@ class ReadOptions:
             self.agents,
         )
         if self.stride is not None and self.window is None:
-            raise ValueError(f"stride={self.stride} needs window=: the timesteps of each window")
+            raise ValueError(
+                f"stride={self.stride} needs window=: the timesteps of each window"
+            )
         if self.agents is not None and self.layout != "scene":
             raise ValueError(f"agents={self.agents} needs layout='scene'")
 
@@ -340,9 +384,15 @@ class ReadOptions:
             return
         is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         zero_is_fine = name == "gap"
-        expected = "a number, at least 0 (0 never splits)" if zero_is_fine else "a number above 0"
+        expected = (
+            "a number, at least 0 (0 never splits)"
+            if zero_is_fine
+            else "a number above 0"
+        )
         in_range = (
-            is_number and math.isfinite(value) and (value > 0 or (zero_is_fine and value == 0))
+            is_number
+            and math.isfinite(value)
+            and (value > 0 or (zero_is_fine and value == 0))
         )
         _require(in_range, name, expected, value)
 
@@ -422,7 +472,9 @@ def in_words(model: Mapping[str, Any], channels: Sequence[str] | None = None) ->
     return "1 channel" if count == 1 else f"{count} channels"
 
 
-def flags(values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> list[str]:
+def flags(
+    values: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> list[str]:
     """`--name=value` for each value that is set and not its default; a bare `--name` for True."""
     defaults = defaults or {}
     words: list[str] = []
@@ -458,5 +510,9 @@ def _refuse_unknown(options: Mapping[str, Any], kind: Any) -> None:
     for name in options:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known options: {', '.join(known)}"
+            hint = (
+                f"did you mean {near[0]!r}?"
+                if near
+                else f"known options: {', '.join(known)}"
+            )
             raise ValueError(f"unknown option {name!r}; {hint}")

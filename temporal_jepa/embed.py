@@ -55,7 +55,9 @@ def embed_timesteps(
     NaN where a whole patch is unobserved; see `TemporalJEPA.embed_timesteps`. Raises as
     `embed_sequences`.
     """
-    out: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(sequences)
+    out: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(
+        sequences
+    )
     for rows, x in _batches(model, sequences, batch_tokens):
         steps = model.embed_timesteps(x).float().cpu().numpy()
         for row, embedding in zip(rows, steps, strict=True):
@@ -95,7 +97,9 @@ def _batches(
     check_channels(model, sequences)
     device = next(model.parameters()).device
     order = np.argsort(sequences.lengths, kind="stable")
-    tokens = np.ceil(sequences.lengths[order] / model.config.patch) * math.prod(model.config.cells)
+    tokens = np.ceil(sequences.lengths[order] / model.config.patch) * math.prod(
+        model.config.cells
+    )
     start = 0
     while start < len(order):
         end = start + 1
@@ -142,7 +146,12 @@ def as_training_data(model: TemporalJEPA, sequences: Sequences) -> Sequences:
         rows.extend(channels[:, :, None])
     if sequences.n_channels == 1:
         return Sequences(
-            rows, ids=sequences.ids, channels=sequences.channels, source=sequences.source
+            rows,
+            ids=sequences.ids,
+            channels=sequences.channels,
+            source=sequences.source,
         )
-    names = [f"{name} {channel}" for name in sequences.ids for channel in sequences.channels]
+    names = [
+        f"{name} {channel}" for name in sequences.ids for channel in sequences.channels
+    ]
     return Sequences(rows, ids=names, channels=["value"], source=sequences.source)

@@ -9,7 +9,9 @@ from typing import Any
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CARD = "README.md"
-BUNDLED = Path(__file__).with_name("pretrained")  # models in the package, loaded by name
+BUNDLED = Path(__file__).with_name(
+    "pretrained"
+)  # models in the package, loaded by name
 GENERAL = "series-small"  # the bundled encoder of time series
 SCRATCH = "scratch"  # randomly initialized weights
 
@@ -82,7 +84,9 @@ def folder_of(source: str | os.PathLike[str]) -> Path:
     if text in bundled:
         return BUNDLED / text
     if folder.exists():
-        raise ValueError(f"{text} is a file; expected a folder with {CONFIG} and {WEIGHTS}")
+        raise ValueError(
+            f"{text} is a file; expected a folder with {CONFIG} and {WEIGHTS}"
+        )
     looks_like_path = text.startswith((".", "/", "~")) or folder.parent.is_dir()
     if text.count("/") != 1 or looks_like_path:
         raise FileNotFoundError(

@@ -26,7 +26,9 @@ def random_walks(
     return steps.cumsum(axis=2).astype(np.float32)
 
 
-def ragged_walks(n: int = 8, channels: int = 2, seed: int = 0) -> list[npt.NDArray[np.float32]]:
+def ragged_walks(
+    n: int = 8, channels: int = 2, seed: int = 0
+) -> list[npt.NDArray[np.float32]]:
     """Series of 8, 11, 14, ... timesteps: `n` times `(channels, time)`."""
     longest = random_walks(n, channels, 8 + 3 * n, seed)
     return [x[:, : 8 + 3 * i] for i, x in enumerate(longest)]

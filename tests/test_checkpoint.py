@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from temporal_jepa import RECIPE, TemporalJEPA, TemporalJEPAConfig, from_pretrained, save_pretrained
+from temporal_jepa import (
+    RECIPE,
+    TemporalJEPA,
+    TemporalJEPAConfig,
+    from_pretrained,
+    save_pretrained,
+)
 
-CONFIG = TemporalJEPAConfig(input_dim=2, seq_len=100, **{**RECIPE, "embed_dim": 16, "num_heads": 2})
+CONFIG = TemporalJEPAConfig(
+    input_dim=2, seq_len=100, **{**RECIPE, "embed_dim": 16, "num_heads": 2}
+)
 
 
 @pytest.fixture
@@ -22,8 +30,14 @@ def model() -> TemporalJEPA:
 def test_a_saved_model_is_three_files_and_a_card_of_its_data(
     model: TemporalJEPA, tmp_path: Path
 ) -> None:
-    folder = save_pretrained(model, tmp_path / "a" / "model", {"data": {"n": 3, "path": "x.csv"}})
-    assert {p.name for p in folder.iterdir()} == {"config.json", "model.safetensors", "README.md"}
+    folder = save_pretrained(
+        model, tmp_path / "a" / "model", {"data": {"n": 3, "path": "x.csv"}}
+    )
+    assert {p.name for p in folder.iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "README.md",
+    }
     assert "3 sequences of x.csv" in (folder / "README.md").read_text()
 
 
@@ -36,7 +50,9 @@ def test_no_pickle_is_written_or_read(model: TemporalJEPA, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.5, 0.99])
-def test_weights_cut_short_are_named(model: TemporalJEPA, tmp_path: Path, keep: float) -> None:
+def test_weights_cut_short_are_named(
+    model: TemporalJEPA, tmp_path: Path, keep: float
+) -> None:
     path = save_pretrained(model, tmp_path) / "model.safetensors"
     path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
     with pytest.raises(ValueError, match=r"model\.safetensors is damaged"):
@@ -63,9 +79,15 @@ def test_wrong_folders_are_explained(model: TemporalJEPA, tmp_path: Path) -> Non
         from_pretrained(tmp_path)
 
 
-def test_weights_of_another_model_are_refused(model: TemporalJEPA, tmp_path: Path) -> None:
+def test_weights_of_another_model_are_refused(
+    model: TemporalJEPA, tmp_path: Path
+) -> None:
     save_pretrained(model, tmp_path / "a")
     save_pretrained(TemporalJEPA(replace(CONFIG, encoder_depth=1)), tmp_path / "b")
-    shutil.copy(tmp_path / "b" / "model.safetensors", tmp_path / "a" / "model.safetensors")
-    with pytest.raises(ValueError, match=r"does not fit .*config\.json: (Missing|Unexpected) key"):
+    shutil.copy(
+        tmp_path / "b" / "model.safetensors", tmp_path / "a" / "model.safetensors"
+    )
+    with pytest.raises(
+        ValueError, match=r"does not fit .*config\.json: (Missing|Unexpected) key"
+    ):
         from_pretrained(tmp_path / "a")

@@ -26,7 +26,9 @@ from temporal_jepa.training.run import pretrain
         ("tokenizers", "Boxes", PatchGrid),
     ],
 )
-def test_a_moved_name_is_the_same_object_and_warns(module: str, name: str, new: object) -> None:
+def test_a_moved_name_is_the_same_object_and_warns(
+    module: str, name: str, new: object
+) -> None:
     old = importlib.import_module(f"temporal_jepa.{module}")
     with pytest.warns(DeprecationWarning, match=f"{module}.{name} is deprecated"):
         assert getattr(old, name) is new

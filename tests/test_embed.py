@@ -20,7 +20,9 @@ def test_batches_do_not_change_embeddings_or_their_order(batch_tokens: int) -> N
     found = embed_sequences(model, data, batch_tokens=batch_tokens)
     assert found.dtype == np.float32
     for i in range(len(data)):
-        np.testing.assert_allclose(found[i], embed_sequences(model, data.select([i]))[0], atol=1e-5)
+        np.testing.assert_allclose(
+            found[i], embed_sequences(model, data.select([i]))[0], atol=1e-5
+        )
 
 
 def test_timesteps_have_the_length_of_their_series() -> None:

@@ -21,7 +21,9 @@ def test_an_example_learns_and_writes_a_report(
     result = importlib.import_module(name).main(tmp_path / "run", steps=3)
     accuracy = {row["features"]: row["accuracy"] for row in result["scores"]}
     assert {"untrained encoder", "pretrained encoder"} <= set(accuracy)
-    assert min(accuracy.values()) > 0.5  # guessing one of three or more classes is below .4
+    assert (
+        min(accuracy.values()) > 0.5
+    )  # guessing one of three or more classes is below .4
     page = (tmp_path / "run" / "report.html").read_text("utf-8")
     assert ("A dot marks the start of each path." in page) == (name == "trajectories")
 

@@ -43,7 +43,10 @@ BLOCK = {
 def _names() -> dict[str, str]:
     """Our parameter's name -> the example's."""
     names = {"predictor.mask_token": "predictor.mask_token"}
-    modules = {"predictor.proj_in": "predictor.proj_in", "predictor.proj_out": "predictor.proj_out"}
+    modules = {
+        "predictor.proj_in": "predictor.proj_in",
+        "predictor.proj_out": "predictor.proj_out",
+    }
     for ours, theirs in (
         ("context_encoder", "context"),
         ("target_encoder", "target"),
@@ -58,7 +61,9 @@ def _names() -> dict[str, str]:
     for ours, theirs in (("context_encoder", "context"), ("target_encoder", "target")):
         modules[f"{ours}.tokenizer.project"] = f"{theirs}.tokenize"
     return names | {
-        f"{a}.{leaf}": f"{b}.{leaf}" for a, b in modules.items() for leaf in ("weight", "bias")
+        f"{a}.{leaf}": f"{b}.{leaf}"
+        for a, b in modules.items()
+        for leaf in ("weight", "bias")
     }
 
 
@@ -86,9 +91,13 @@ def pair() -> tuple[TemporalJEPA, nn.Module]:
     theirs = minimal.JEPA(CHANNELS, width=32, narrow=16, depth=DEPTH, heads=4)
     names = _names()
     assert set(names) == {name for name, _ in ours.named_parameters()}
-    assert sorted(names.values()) == sorted(name for name, _ in theirs.named_parameters())
+    assert sorted(names.values()) == sorted(
+        name for name, _ in theirs.named_parameters()
+    )
     with torch.no_grad():
-        for value in ours.parameters():  # norms and biases too, else a swap of two would go unseen
+        for value in (
+            ours.parameters()
+        ):  # norms and biases too, else a swap of two would go unseen
             value.add_(0.05 * torch.randn_like(value))
         for name, value in ours.named_parameters():
             theirs.get_parameter(names[name]).copy_(value)
@@ -104,7 +113,9 @@ def _batch() -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def test_same_mask_from_the_same_generator() -> None:
-    shown, hidden = minimal.draw_mask(BATCH, LENGTH, 0.75, torch.Generator().manual_seed(3))
+    shown, hidden = minimal.draw_mask(
+        BATCH, LENGTH, 0.75, torch.Generator().manual_seed(3)
+    )
     observed = torch.ones(BATCH, LENGTH, dtype=torch.bool)
     visible = draw_visible(observed, "random", 0.75, torch.Generator().manual_seed(3))
     assert shown.tolist() == [row.nonzero().flatten().tolist() for row in visible]
@@ -128,7 +139,11 @@ def test_same_losses_and_gradients(pair: tuple[TemporalJEPA, nn.Module]) -> None
             assert its is None
         else:
             torch.testing.assert_close(
-                mine, its, rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}"
+                mine,
+                its,
+                rtol=1e-4,
+                atol=1e-6,
+                msg=lambda text, name=name: f"{name}: {text}",
             )
 
 
@@ -147,7 +162,9 @@ def test_same_target_after_an_update(pair: tuple[TemporalJEPA, nn.Module]) -> No
 def test_same_embedding(pair: tuple[TemporalJEPA, nn.Module]) -> None:
     ours, theirs = pair
     x = _batch()[0]
-    torch.testing.assert_close(ours.embed(x, pool="mean"), theirs.embed(x), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        ours.embed(x, pool="mean"), theirs.embed(x), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_runs_as_a_program(capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,12 +49,16 @@ def run(*command: str | Path, cwd: Path = ROOT, **env: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
     )
-    assert done.returncode == 0, f"{command} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, (
+        f"{command} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
+    )
     return done.stdout
 
 
 def module_name(file: Path) -> str:
-    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(
+        ".__init__"
+    )
 
 
 def imported_rooms(file: Path) -> set[str]:
@@ -78,7 +82,9 @@ def imported_rooms(file: Path) -> set[str]:
 @pytest.mark.parametrize("file", FILES, ids=NAMES)
 def test_imports_go_only_down(file: Path) -> None:
     home = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    assert home in FLOOR, f"{home} has no floor: give it one here and in docs/decisions/0010"
+    assert home in FLOOR, (
+        f"{home} has no floor: give it one here and in docs/decisions/0010"
+    )
     for room in imported_rooms(file) - {home}:
         assert FLOOR[room] < FLOOR[home], (
             f"{home} (floor {FLOOR[home]}) imports {room} (floor {FLOOR[room]})"
@@ -88,7 +94,9 @@ def test_imports_go_only_down(file: Path) -> None:
 def test_the_decision_record_has_the_same_floors() -> None:
     text = (ROOT / "docs" / "decisions" / "0010-rooms.md").read_text("utf-8")
     rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", text, re.MULTILINE)
-    recorded = {int(floor): set(re.findall(r"`(\w+)/?`", rooms)) for floor, rooms in rows}
+    recorded = {
+        int(floor): set(re.findall(r"`(\w+)/?`", rooms)) for floor, rooms in rows
+    }
     assert recorded == {floor: set(rooms) for floor, rooms in enumerate(FLOORS)}
 
 
@@ -121,10 +129,14 @@ def test_every_public_name_is_documented() -> None:
         module = importlib.import_module(module_name(file))
         assert module.__doc__, f"{module.__name__} has no docstring"
         for name in getattr(module, "__all__", []):
-            thing = getattr(module, name)  # a name in __all__ that does not exist fails here
+            thing = getattr(
+                module, name
+            )  # a name in __all__ that does not exist fails here
             if inspect.isclass(thing) or inspect.isroutine(thing):
                 made_by_dataclass = (thing.__doc__ or "").startswith(f"{name}(")
-                assert inspect.getdoc(thing), f"{module.__name__}.{name} has no docstring"
+                assert inspect.getdoc(thing), (
+                    f"{module.__name__}.{name} has no docstring"
+                )
                 assert not made_by_dataclass, (
                     f"{module.__name__}.{name} has no docstring of its own"
                 )
@@ -153,7 +165,9 @@ def test_import_loads_torch_and_numpy_only_and_costs_little_more() -> None:
     ratios = []
     for _ in range(3):
         ratio, *loaded = run(sys.executable, "-c", IMPORT).split()
-        assert set(loaded) <= LIGHT, f"import temporal_jepa also loaded {set(loaded) - LIGHT}"
+        assert set(loaded) <= LIGHT, (
+            f"import temporal_jepa also loaded {set(loaded) - LIGHT}"
+        )
         ratios.append(float(ratio))
     assert min(ratios) < 1.2, (
         f"import temporal_jepa takes {min(ratios):.2f} times as long as import torch"
@@ -180,7 +194,9 @@ def fenced(text: str, *languages: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
-def test_python_blocks_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_blocks_run(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     blocks = fenced((ROOT / page).read_text("utf-8"), "python")
     assert blocks, f"{page} shows no Python"
@@ -196,24 +212,34 @@ def shell_lines() -> list[str]:
         ROOT / "CONTRIBUTING.md",
         *sorted((ROOT / "docs").glob("*.md")),
     ]:
-        for block in fenced(file.read_text("utf-8"), "", "sh", "bash", "shell", "console"):
+        for block in fenced(
+            file.read_text("utf-8"), "", "sh", "bash", "shell", "console"
+        ):
             lines += [
-                line.strip().removeprefix("$ ") for line in block.replace("\\\n", " ").splitlines()
+                line.strip().removeprefix("$ ")
+                for line in block.replace("\\\n", " ").splitlines()
             ]
     return [re.sub(r"\s+#.*", "", line) for line in lines]
 
 
 def test_shell_blocks_name_real_make_targets() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    targets = set(
+        re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    )
     asked = [
-        word for line in shell_lines() if line.startswith("make ") for word in line.split()[1:]
+        word
+        for line in shell_lines()
+        if line.startswith("make ")
+        for word in line.split()[1:]
     ]
     assert {"demo", "test"} <= set(asked), "README.md must show make demo and make test"
     assert {word for word in asked if re.fullmatch(r"[a-z][a-z-]*", word)} <= targets
 
 
 def test_shell_blocks_use_real_verbs_and_flags() -> None:
-    lines = [line.split() for line in shell_lines() if line.startswith("temporal-jepa ")]
+    lines = [
+        line.split() for line in shell_lines() if line.startswith("temporal-jepa ")
+    ]
     assert lines, "README.md shows no temporal-jepa command"
     helps = {
         verb: run(sys.executable, "-m", "temporal_jepa", verb, "--help", COLUMNS="200")
@@ -222,9 +248,9 @@ def test_shell_blocks_use_real_verbs_and_flags() -> None:
     for _, verb, *words in lines:
         for flag in [word.split("=")[0] for word in words if word.startswith("--")]:
             known = {flag, flag.replace("-", "_"), "--" + flag[2:].replace("_", "-")}
-            assert any(re.search(rf"{re.escape(f)}(?![\w-])", helps[verb]) for f in known), (
-                f"{verb} has no {flag}"
-            )
+            assert any(
+                re.search(rf"{re.escape(f)}(?![\w-])", helps[verb]) for f in known
+            ), f"{verb} has no {flag}"
 
 
 def test_every_make_target_explains_itself() -> None:
@@ -238,7 +264,9 @@ def test_every_make_target_explains_itself() -> None:
 
 
 def test_version_and_extras_agree() -> None:
-    assert f"## {temporal_jepa.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert f"## {temporal_jepa.__version__}" in (ROOT / "CHANGELOG.md").read_text(
+        "utf-8"
+    )
     promised = {
         extra
         for file in [*FILES, ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -263,19 +291,27 @@ def committed() -> list[Path]:
 def test_no_path_of_a_machine_is_committed() -> None:
     places = [f"/{folder}/" for folder in ("work", "root", "Users")] + [str(ROOT)]
     pattern = re.compile(
-        r"(?<![\w.)}\]:/-])(" + "|".join(re.escape(place) for place in places) + r"|/home/\w+/)"
+        r"(?<![\w.)}\]:/-])("
+        + "|".join(re.escape(place) for place in places)
+        + r"|/home/\w+/)"
     )
     for file in committed():
         data = file.read_bytes()
         most = 8_000_000 if "pretrained" in file.parts else 1_000_000
-        assert len(data) < most, f"{file.relative_to(ROOT)} is too large for this repository"
+        assert len(data) < most, (
+            f"{file.relative_to(ROOT)} is too large for this repository"
+        )
         found = pattern.search(data.decode("utf-8", errors="ignore"))
-        assert not found, f"{file.relative_to(ROOT)} names {found[0]!r}" if found else ""
+        assert not found, (
+            f"{file.relative_to(ROOT)} names {found[0]!r}" if found else ""
+        )
 
 
 def test_links_between_documents_work() -> None:
     for file in [file for file in committed() if file.suffix == ".md"]:
-        text = re.sub(r"^```.*?^```", "", file.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        text = re.sub(
+            r"^```.*?^```", "", file.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL
+        )
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
             if not re.match(r"\w+:", target):
                 assert (file.parent / target).exists(), (
@@ -286,12 +322,25 @@ def test_links_between_documents_work() -> None:
 @pytest.mark.slow
 def test_sdist_and_wheel_install_and_run_outside_the_checkout(tmp_path: Path) -> None:
     # The wheel is built from the sdist.
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path / "dist", ROOT)
+    run(
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--outdir",
+        tmp_path / "dist",
+        ROOT,
+    )
     (sdist,) = (tmp_path / "dist").glob("*.tar.gz")
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     with tarfile.open(sdist) as tar:
         members = {name.partition("/")[2] for name in tar.getnames()}
-    assert {"pyproject.toml", "README.md", "LICENSE", "tests/test_repository.py"} <= members
+    assert {
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "tests/test_repository.py",
+    } <= members
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     ours = {
@@ -319,10 +368,17 @@ def test_sdist_and_wheel_install_and_run_outside_the_checkout(tmp_path: Path) ->
     )
     # The dependencies are those of the tests, without the editable install of this package.
     there = Path(
-        run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+        run(
+            python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"
+        ).strip()
     )
     (there / "borrowed.pth").write_text(sysconfig.get_path("purelib"), "utf-8")
-    where = run(python, "-c", "import temporal_jepa; print(temporal_jepa.__file__)", cwd=tmp_path)
+    where = run(
+        python,
+        "-c",
+        "import temporal_jepa; print(temporal_jepa.__file__)",
+        cwd=tmp_path,
+    )
     assert Path(where.strip()).is_relative_to(venv)
     assert "pretrain" in run(python, "-m", "temporal_jepa", "--help", cwd=tmp_path)
     assert "pretrain" in run(python.parent / "temporal-jepa", "--help", cwd=tmp_path)

@@ -33,18 +33,27 @@ def small() -> TemporalJEPAEmbedder:
 def test_any_channels_and_length(
     small: TemporalJEPAEmbedder,
 ) -> None:
-    X = [random_walks(1, 2, 40)[0], random_walks(1, 2, 7)[0], random_walks(1, 2, 700)[0]]
+    X = [
+        random_walks(1, 2, 40)[0],
+        random_walks(1, 2, 7)[0],
+        random_walks(1, 2, 700)[0],
+    ]
     Z = small.transform(X)
     assert Z.shape == (3, small.transform(random_walks(1, 1, 90)[0]).shape[1] + 258)
     np.testing.assert_array_equal(small.transform(X[1:]), Z[1:])
-    assert sum(path.stat().st_size for path in (BUNDLED / "series-small").iterdir()) < 8_000_000
+    assert (
+        sum(path.stat().st_size for path in (BUNDLED / "series-small").iterdir())
+        < 8_000_000
+    )
 
 
 def test_base_of_a_classifier_and_pandas_output() -> None:
     X = np.random.default_rng(0).normal(size=(12, 3, 40))
     y = np.arange(12) % 2
     X[y == 1, 0] += np.sin(np.arange(40)) * 3
-    classifier = TemporalJEPAClassifier("series-small", steps=4, random_state=0).fit(X, y)
+    classifier = TemporalJEPAClassifier("series-small", steps=4, random_state=0).fit(
+        X, y
+    )
     assert classifier.steps_ == 0  # the ridge model on frozen features was as good
     assert classifier.score(X, y) == 1
     with pytest.raises(ValueError, match="expected series of 3 channels"):
@@ -57,7 +66,9 @@ def test_base_of_a_classifier_and_pandas_output() -> None:
     assert table.shape == (12, 5760 + 3 * 258)
 
 
-def test_nearest_neighbors_are_of_one_process_more_often_than_with_random_weights() -> None:
+def test_nearest_neighbors_are_of_one_process_more_often_than_with_random_weights() -> (
+    None
+):
     trained = from_pretrained("series-small")
     pairs = synthetic_pairs(48, seed=2**31)
     shares = []
@@ -85,7 +96,9 @@ def test_an_unknown_model_is_answered_with_the_known_ones(tmp_path: Path) -> Non
         from_pretrained(tmp_path / "series-large")
 
 
-def test_the_command_line_embeds_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_embeds_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     np.save("data.npy", random_walks(3, 2, 20))
     assert cli.main(["embed", "series-small", "data.npy"]) == 0
@@ -97,7 +110,10 @@ def test_the_command_line_probes_and_searches(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
-    X = [np.sin(np.arange(40) * (1 + k % 2) / 3) + rng.normal(0, 0.1, 40) for k in range(16)]
+    X = [
+        np.sin(np.arange(40) * (1 + k % 2) / 3) + rng.normal(0, 0.1, 40)
+        for k in range(16)
+    ]
     rows = [f"{k % 2}\t" + "\t".join(f"{v:.3f}" for v in x) for k, x in enumerate(X)]
     Path("x.tsv").write_text("\n".join(rows) + "\n")
     assert cli.main(["probe", "series-small", "--train", "x.tsv"]) == 0
@@ -106,18 +122,26 @@ def test_the_command_line_probes_and_searches(
     assert Path("probe.json").is_file()
 
 
-def test_the_default_starts_from_series_small_and_an_architecture_from_scratch() -> None:
+def test_the_default_starts_from_series_small_and_an_architecture_from_scratch() -> (
+    None
+):
     X = random_walks(8, 2, 60)
     near = TemporalJEPAEmbedder(steps=1, lr=1e-6, random_state=0).fit(X)
     general = from_pretrained("series-small")
     assert near.model_.config == general.config
-    weights = zip(near.model_.state_dict().values(), general.state_dict().values(), strict=True)
+    weights = zip(
+        near.model_.state_dict().values(), general.state_dict().values(), strict=True
+    )
     assert max(float((a - b).abs().max()) for a, b in weights) < 1e-5
     assert near.transform(X).shape == (8, 5760 + 2 * 258)
     assert [steps.shape for steps in near.transform_timesteps(X)] == [(60, 128)] * 8
     for options in ({"init_from": "scratch"}, {"embed_dim": 64}):
-        assert TemporalJEPAEmbedder(steps=1, **options).fit(X).model_.config.input_dim == 2
-    with pytest.raises(ValueError, match="brings its own architecture; leave out embed_dim"):
+        assert (
+            TemporalJEPAEmbedder(steps=1, **options).fit(X).model_.config.input_dim == 2
+        )
+    with pytest.raises(
+        ValueError, match="brings its own architecture; leave out embed_dim"
+    ):
         TemporalJEPAEmbedder(init_from="series-small", embed_dim=32).fit(X)
 
 
@@ -207,9 +231,14 @@ def test_series_small_and_scratch_are_not_folders_of_that_name(
     data = Sequences.from_arrays(random_walks(4, 2, 40))
     general = pretrain(data, "a", PretrainConfig(steps=1, device="cpu"))
     own = pretrain(data, "b", PretrainConfig(steps=1, device="cpu"), {"embed_dim": 32})
-    starts = [json.loads((run / "config.json").read_text())["init_from"] for run in (general, own)]
+    starts = [
+        json.loads((run / "config.json").read_text())["init_from"]
+        for run in (general, own)
+    ]
     assert starts == ["series-small", "scratch"]
-    assert write_report(general).is_file()  # the map before training is of the bundled weights
+    assert write_report(
+        general
+    ).is_file()  # the map before training is of the bundled weights
     np.save("d.npy", random_walks(4, 2, 40))
     words = ["pretrain", "--data", "d.npy", "--steps", "1", "--device", "cpu", "--out"]
     assert cli.main([*words, "c", "--init-from", "scratch", "--embed-dim", "32"]) == 0

@@ -43,7 +43,9 @@ def strip(ax: Axes, x: float, y: float, colors: list[str], width: float) -> None
     """A row of token squares whose left end is (x, y)."""
     step = width / len(colors)
     for i, color in enumerate(colors):
-        ax.add_patch(Rectangle((x + i * step, y), 0.8 * step, 0.17, color=color, linewidth=0))
+        ax.add_patch(
+            Rectangle((x + i * step, y), 0.8 * step, 0.17, color=color, linewidth=0)
+        )
 
 
 def box(ax: Axes, x: float, y: float, text: str, color: str) -> None:
@@ -58,7 +60,9 @@ def box(ax: Axes, x: float, y: float, text: str, color: str) -> None:
         linewidth=1.2,
     )
     ax.add_patch(shape)
-    ax.text(x + 0.575, y + 0.25, text, color=color, ha="center", va="center", fontsize=9.5)
+    ax.text(
+        x + 0.575, y + 0.25, text, color=color, ha="center", va="center", fontsize=9.5
+    )
 
 
 def arrow(
@@ -83,7 +87,9 @@ def draw_method(ax: Axes, series: np.ndarray, visible: list[bool]) -> None:
     time = np.linspace(LEFT, LEFT + WIDTH, len(series))
     step = WIDTH / TOKENS
     for i in np.flatnonzero(~np.array(visible)):
-        ax.add_patch(Rectangle((LEFT + i * step, 2.02), step, 0.86, color=MASKED, linewidth=0))
+        ax.add_patch(
+            Rectangle((LEFT + i * step, 2.02), step, 0.86, color=MASKED, linewidth=0)
+        )
     for channel, shade in zip(series.T, (1.0, 0.7, 0.4), strict=True):
         ax.plot(time, 2.45 + 0.115 * channel, color=INK, alpha=shade, linewidth=1.0)
     ax.text(LEFT, 2.98, "a series, 60 % of it masked", fontsize=9.5, color=INK)
@@ -121,10 +127,14 @@ def draw_method(ax: Axes, series: np.ndarray, visible: list[bool]) -> None:
 
 def draw_plane(ax: Axes, features: np.ndarray, labels: np.ndarray, title: str) -> None:
     """The first two principal components of standardized features, colored by class."""
-    plane = PCA(2, svd_solver="full").fit_transform(StandardScaler().fit_transform(features))
+    plane = PCA(2, svd_solver="full").fit_transform(
+        StandardScaler().fit_transform(features)
+    )
     for color, name in zip(CLASSES, sorted(set(labels)), strict=True):
         x, y = plane[labels == name].T
-        ax.scatter(x, y, s=26, color=color, label=name, edgecolor="white", linewidth=0.5)
+        ax.scatter(
+            x, y, s=26, color=color, label=name, edgecolor="white", linewidth=0.5
+        )
     ax.set_title(title, fontsize=9, color=INK, pad=5)
     ax.margins(0.1)
     ax.set_xticks([])

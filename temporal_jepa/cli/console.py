@@ -69,7 +69,9 @@ class Progress:
                 rich.progress.MofNCompleteColumn(),
                 "{task.fields[facts]}",
             )
-            self.task = self.live.add_task("training", total=self.config.steps, facts="")
+            self.task = self.live.add_task(
+                "training", total=self.config.steps, facts=""
+            )
             self.live.start()
         return self
 

@@ -95,7 +95,9 @@ def _claim(folder: Path) -> Path:
     mark = folder / "demo.json"
     if not mark.is_file():
         if folder.exists() and any(folder.iterdir()):
-            raise FileExistsError(f"{folder} exists and is not from a demo; choose another --out")
+            raise FileExistsError(
+                f"{folder} exists and is not from a demo; choose another --out"
+            )
         write_atomically(mark, b"{}\n")
     return mark
 
@@ -104,13 +106,16 @@ def _jobs(sources: Path, folder: Path, steps: int) -> list[_Job]:
     jobs = []
     for name, about in SETS.items():
         files = tuple(sources / name / f"{name}_{part}.ts" for part in PARTS)
-        jobs.append(_Job(name, about, files, steps, SCRATCH if SCRATCH in about else None))
+        jobs.append(
+            _Job(name, about, files, steps, SCRATCH if SCRATCH in about else None)
+        )
     recordings = [sources / f"BasicMotions/BasicMotions_{part}.ts" for part in PARTS]
     tracks = _Job(
         TRACKS,
         "paths of a wrist: BasicMotions' accelerations, integrated twice",
         tuple(
-            _write_tracks(file, folder, part) for file, part in zip(recordings, PARTS, strict=True)
+            _write_tracks(file, folder, part)
+            for file, part in zip(recordings, PARTS, strict=True)
         ),
         steps or 150,
         reading=ReadOptions(features=("dx", "dy", "speed"), label="kind"),
@@ -173,7 +178,10 @@ def _run(job: _Job, run: Path) -> dict[str, Any]:
     from ..training.run import execute, plan
 
     train, test = (read(file, job.reading) for file in job.files)
-    say("", f"{job.name} ({job.about}): {len(train)} sequences to train on, {len(test)} to test")
+    say(
+        "",
+        f"{job.name} ({job.about}): {len(train)} sequences to train on, {len(test)} to test",
+    )
     planned = plan(
         train,
         run,

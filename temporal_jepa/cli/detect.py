@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     Scores = list[npt.NDArray[np.float32]]
 
-WINDOWS = ("window", "stride")  # stored options that do not apply: whole series are scored
+WINDOWS = (
+    "window",
+    "stride",
+)  # stored options that do not apply: whole series are scored
 
 
 def detect(
@@ -64,7 +67,9 @@ def detect(
     frame = config["model"].get("frame")
     if frame:
         what = "scenes of agents" if frame[0] == 1 else "videos"
-        raise ValueError(f"{run} was trained on {what}; detect scores series and trajectories")
+        raise ValueError(
+            f"{run} was trained on {what}; detect scores series and trajectories"
+        )
     series = read_as_trained(data, reading, config, ignore=WINDOWS)
     reference, about = _reference(run, config, series, normal_prefix)
     detector = AnomalyDetector(run, window, quantile, device)
@@ -92,7 +97,10 @@ def detect(
             ("anomalies", f"{count} of {total} timesteps score above 1"),
             ("table", path),
             ("page", page),
-            ("highest", listed(describe_timestep(series, i, step) for i, step, *_ in top[:3])),
+            (
+                "highest",
+                listed(describe_timestep(series, i, step) for i, step, *_ in top[:3]),
+            ),
         ]
     )
 

@@ -40,11 +40,15 @@ def export(
     path = output_path(out, run, name, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's exporters warn about their own internals
+        warnings.simplefilter(
+            "ignore"
+        )  # torch's exporters warn about their own internals
         logging.disable(logging.WARNING)
         try:
             write_graph(model, path, format, pool, channels)
         finally:
             logging.disable(logging.NOTSET)
-    missing = "no missing values" if model.config.channel_independent else "NaN where missing"
+    missing = (
+        "no missing values" if model.config.channel_independent else "NaN where missing"
+    )
     say(f"{path}: x (batch, time, {channels}) float32, {missing} -> (batch, features)")

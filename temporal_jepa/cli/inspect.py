@@ -48,9 +48,14 @@ def inspect(data: str, *, reading: ReadOptions) -> None:
     say(*(f"note: {as_flags(note)}" for note in sequences.notes))
     window = load(sequences, reading)[1].window
     if window != reading.window:
-        say(f"note: pretrain cuts this one series into windows of {window} timesteps; see --window")
+        say(
+            f"note: pretrain cuts this one series into windows of {window} timesteps; see --window"
+        )
     out = f"runs/{path.stem or 'a'}"
-    say("", f"next: {command('pretrain', '--data', data, *flags(vars(reading)), '--out', out)}")
+    say(
+        "",
+        f"next: {command('pretrain', '--data', data, *flags(vars(reading)), '--out', out)}",
+    )
 
 
 def _inspect_run(run: Path) -> None:
@@ -63,8 +68,14 @@ def _inspect_run(run: Path) -> None:
     what = in_words(config["model"], data.get("channels"))
     step = last.get("step", 0)
     loss = f"{last['relative_loss']:.3f}" if "relative_loss" in last else "none yet"
-    files = sorted(p.name for p in run.iterdir() if p.is_file() and not p.name.startswith("."))
-    model = [f"{name} {value}" for name, value in config["model"].items() if value or value == 0]
+    files = sorted(
+        p.name for p in run.iterdir() if p.is_file() and not p.name.startswith(".")
+    )
+    model = [
+        f"{name} {value}"
+        for name, value in config["model"].items()
+        if value or value == 0
+    ]
     show_facts(
         [
             ("run", run),
@@ -106,7 +117,9 @@ def doctor() -> None:
 
     devices = []
     if torch.cuda.is_available():
-        devices += [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        devices += [
+            torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())
+        ]
     if torch.backends.mps.is_available():
         devices.append("mps")
     show_facts(
@@ -114,7 +127,10 @@ def doctor() -> None:
             ("temporal-jepa", __version__),
             ("python", platform.python_version()),
             ("platform", platform.platform()),
-            *((name, importlib.metadata.version(name)) for name in _required_packages()),
+            *(
+                (name, importlib.metadata.version(name))
+                for name in _required_packages()
+            ),
             ("devices", ", ".join([*devices, "cpu"])),
             ("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores"),
         ]
@@ -140,4 +156,6 @@ def _required_packages() -> list[str]:
         requirements = importlib.metadata.requires("temporal-jepa") or []
     except importlib.metadata.PackageNotFoundError:
         requirements = ["torch", "numpy", "pandas", "scikit-learn", "safetensors"]
-    return [re.split(r"[^\w-]", text)[0] for text in requirements if "extra ==" not in text]
+    return [
+        re.split(r"[^\w-]", text)[0] for text in requirements if "extra ==" not in text
+    ]

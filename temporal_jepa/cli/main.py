@@ -101,7 +101,9 @@ def overview() -> str:
 def _run(name: str, words: Sequence[str], show: bool) -> int:
     """Parse and run a verb; print what goes wrong and return the exit code."""
     arguments: dict[str, Any] = {}
-    sigterm = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    sigterm = signal.signal(
+        signal.SIGTERM, lambda number, frame: sys.exit(128 + number)
+    )
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *rest: warn(str(message))
         try:
@@ -136,7 +138,9 @@ def _run(name: str, words: Sequence[str], show: bool) -> int:
 
 def _is_defect(error: BaseException) -> bool:
     """Whether an error is none of `EXPECTED` and not torch.OutOfMemoryError, a RuntimeError."""
-    return isinstance(error, RuntimeError) and type(error).__name__ != "OutOfMemoryError"
+    return (
+        isinstance(error, RuntimeError) and type(error).__name__ != "OutOfMemoryError"
+    )
 
 
 def describe(error: BaseException) -> str:
@@ -156,9 +160,8 @@ def describe(error: BaseException) -> str:
 def _interrupted(arguments: Mapping[str, Any]) -> str:
     run = arguments.get("out")
     if "training" in arguments and run and any(Path(run).glob("checkpoint/step-*.pt")):
-        return (
-            f"interrupted; continue with: temporal-jepa pretrain --out {shlex.quote(run)} --resume"
-        )
+        again = f"temporal-jepa pretrain --out {shlex.quote(run)} --resume"
+        return f"interrupted; continue with: {again}"
     return "interrupted"
 
 

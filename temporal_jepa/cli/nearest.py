@@ -61,7 +61,9 @@ def nearest(
     searched = read_as_trained(file, reading, config)
     queries, own = _queries(query, file, searched, reading, config)
     vectors = embed_sequences(model, searched, pool)
-    query_vectors = embed_sequences(model, queries, pool) if own is None else vectors[own]
+    query_vectors = (
+        embed_sequences(model, queries, pool) if own is None else vectors[own]
+    )
     near, distance = Index(vectors).nearest(query_vectors, k, own)
     shown = queries.select(np.arange(min(len(queries), SHOWN)))
     header = ["query", "nearest", "label", "distance"]
@@ -75,7 +77,9 @@ def nearest(
         from ..report.pages import neighbors_page
 
         name = Path(run).resolve().name
-        html = neighbors_page(shown, searched, near, distance, run=name, total=len(queries))
+        html = neighbors_page(
+            shown, searched, near, distance, run=name, total=len(queries)
+        )
         write_atomically(Path(out), html)
         say(out)
 

@@ -34,8 +34,16 @@ GROUPS: Mapping[str, type] = {
 }
 """Parameter of a verb -> the configuration it stands for; "model" is a dict of the given fields."""
 
-FROM_DATA = ("input_dim", "frame", "resolutions")  # fields of the model that are no flags
-FITTED = ("seq_len", "patch_len", "patch_size")  # flags whose default depends on the data
+FROM_DATA = (
+    "input_dim",
+    "frame",
+    "resolutions",
+)  # fields of the model that are no flags
+FITTED = (
+    "seq_len",
+    "patch_len",
+    "patch_size",
+)  # flags whose default depends on the data
 RENAMED = {**RENAMED_READ_OPTIONS, "clean": "normal_prefix"}  # old flag -> flag
 
 METAVARS = {
@@ -140,10 +148,14 @@ def _read_yaml(file: Path) -> dict[str, Any]:
 def _settings_of(run: Path) -> dict[str, Any]:
     """All settings that a run stored in its config.json."""
     if not (run / CONFIG).is_file():
-        raise FileNotFoundError(f"{run} holds no run to resume; start one without --resume")
+        raise FileNotFoundError(
+            f"{run} holds no run to resume; start one without --resume"
+        )
     config = read_config(run)
     data = config.get("data", {})
-    model = {name: value for name, value in config["model"].items() if name not in FROM_DATA}
+    model = {
+        name: value for name, value in config["model"].items() if name not in FROM_DATA
+    }
     training = config.get("pretrain", {})
     return {"data": data.get("path"), **data.get("options", {}), **training, **model}
 
@@ -188,7 +200,9 @@ def _declare(target: Any, function: Callable[..., Any], names: list[str]) -> Non
     import docstring_parser
 
     entries = docstring_parser.parse(inspect.getdoc(function) or "").params
-    texts = {entry.arg_name: " ".join((entry.description or "").split()) for entry in entries}
+    texts = {
+        entry.arg_name: " ".join((entry.description or "").split()) for entry in entries
+    }
     for parameter in inspect.signature(function).parameters.values():
         name = parameter.name
         text = texts.get(name, "").rstrip(".")
@@ -199,7 +213,9 @@ def _declare(target: Any, function: Callable[..., Any], names: list[str]) -> Non
             default = parameter.default
             if function is TemporalJEPAConfig:
                 default = _model_default(name, default)
-            has_default = default not in (None, parameter.empty) and default is not False
+            has_default = (
+                default not in (None, parameter.empty) and default is not False
+            )
             if has_default and "(default" not in text:
                 text += f" (default: {default})"
             _add(target, parameter, text.replace("%", "%%"))
@@ -216,7 +232,9 @@ def _add(target: Any, parameter: inspect.Parameter, text: str) -> None:
     """Add one positional argument, switch or flag with a value."""
     name = parameter.name
     kinds = get_args(parameter.annotation)
-    kind = kinds[0] if NoneType in kinds else parameter.annotation  # of `int | None`, int
+    kind = (
+        kinds[0] if NoneType in kinds else parameter.annotation
+    )  # of `int | None`, int
     if kind is bool:
         target.add_argument(_flag(name), action="store_true", help=text)
         return

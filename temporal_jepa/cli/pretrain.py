@@ -114,7 +114,9 @@ def _show(planned: "Plan") -> None:
     network = planned.model
     config = network.config
     size = planned.batches.size
-    sequences = planned.batches.sequences  # single channels where the model sees one at a time
+    sequences = (
+        planned.batches.sequences
+    )  # single channels where the model sees one at a time
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     total = sum(p.numel() for p in network.parameters())
     longest = min(int(sequences.lengths.max()), config.seq_len)
@@ -137,7 +139,10 @@ def _show(planned: "Plan") -> None:
                 "tokens",
                 f"{tokens} per sequence of {longest} timesteps, {visible} visible to the encoder",
             ),
-            ("memory", f"about {(state + activations) / 2**20:.0f} MiB, without data and torch"),
+            (
+                "memory",
+                f"about {(state + activations) / 2**20:.0f} MiB, without data and torch",
+            ),
             ("written", "nothing: this is a dry run"),
         ]
     )

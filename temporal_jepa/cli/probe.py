@@ -49,7 +49,9 @@ def probe(
     config = read_config(folder_of(run))
     path = output_path(out, run, "probe.json", overwrite)
     if kind == "attentive" and pool != "all":
-        raise ValueError("--kind attentive uses tokens, which are not pooled; leave out --pool")
+        raise ValueError(
+            "--kind attentive uses tokens, which are not pooled; leave out --pool"
+        )
     file = train or training_file(run, config, "name labeled sequences with --train")
     train_sequences = read_as_trained(file, reading, config)
     if train is None and set(reading.given()) <= {"label"}:
@@ -63,7 +65,9 @@ def probe(
             f"no --test: scored on {len(test_sequences)} sequences of {file}, "
             "held out from the classifier but not from pretraining"
         )
-    result = score(run, train_sequences, test_sequences, kind=kind, pool=pool, seed=seed)
+    result = score(
+        run, train_sequences, test_sequences, kind=kind, pool=pool, seed=seed
+    )
     result["train"] = file
     result["test"] = test or f"held out of {file}"
     write_atomically(path, json.dumps(result, indent=2).encode() + b"\n")

@@ -43,7 +43,9 @@ def read_as_trained(
             if name == "values" or reading.given(name):
                 raise
             column = getattr(options, name)
-            say(f"note: {file} has no column {column!r}, the {name} of the training data")
+            say(
+                f"note: {file} has no column {column!r}, the {name} of the training data"
+            )
             options = replace(options, **{name: None})
 
 
@@ -76,7 +78,9 @@ def _combined(
     return ReadOptions.from_dict(options)
 
 
-def _in_order_of_training(sequences: "Sequences", run: Mapping[str, Any]) -> "Sequences":
+def _in_order_of_training(
+    sequences: "Sequences", run: Mapping[str, Any]
+) -> "Sequences":
     """Channels in the order of training, if their names are known; a warning if names differ."""
     trained = run.get("data", {}).get("channels", [])
     channels = sequences.channels
@@ -95,9 +99,13 @@ def _in_order_of_training(sequences: "Sequences", run: Mapping[str, Any]) -> "Se
             f"on {', '.join(trained)}; they are used in the order of the file"
         )
         return sequences
-    say(f"note: channels of {sequences.source} reordered as in training: {', '.join(trained)}")
+    say(
+        f"note: channels of {sequences.source} reordered as in training: {', '.join(trained)}"
+    )
     order = [channels.index(name) for name in trained]
-    return replace(sequences, values=[x[:, order] for x in sequences.values], channels=trained)
+    return replace(
+        sequences, values=[x[:, order] for x in sequences.values], channels=trained
+    )
 
 
 def _are_numbers(names: Sequence[str]) -> bool:
@@ -108,5 +116,7 @@ def training_file(run: str, config: Mapping[str, Any], advice: str) -> str:
     """Path of the data that a run was trained on; ValueError with advice if none is stored."""
     path = config.get("data", {}).get("path")
     if path is None or not Path(run).is_dir():
-        raise ValueError(f"{run} does not store the path of its training data; {advice}")
+        raise ValueError(
+            f"{run} does not store the path of its training data; {advice}"
+        )
     return str(path)

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def output_path(
-    out: str | None, run: str, name: str, overwrite: bool, suffixes: tuple[str, ...] = ()
+    out: str | None,
+    run: str,
+    name: str,
+    overwrite: bool,
+    suffixes: tuple[str, ...] = (),
 ) -> Path:
     """Where to write: `out`, or `default_path`, if it can be written.
 
@@ -35,7 +39,9 @@ def default_path(run: str, name: str) -> Path:
 def check_output(path: Path, overwrite: bool, suffixes: tuple[str, ...] = ()) -> None:
     """Raise as `output_path` unless a file can be written here."""
     if suffixes and path.suffix not in suffixes:
-        raise ValueError(f"--out {path}: expected a name that ends in {', '.join(suffixes)}")
+        raise ValueError(
+            f"--out {path}: expected a name that ends in {', '.join(suffixes)}"
+        )
     if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise ModuleNotFoundError(
             "writing .parquet needs pyarrow: pip install 'temporal-jepa[parquet]'"

@@ -62,7 +62,9 @@ def read_ts(path: Path) -> Sequences:
                 raise ValueError(
                     f"expected {width} channels, got {len(series[-1])}; is the file cut short?"
                 )
-    notes.append(f".ts: the {kind} label is last in each line" if labels else ".ts: no labels")
+    notes.append(
+        f".ts: the {kind} label is last in each line" if labels else ".ts: no labels"
+    )
     return Sequences(
         _padded(series, notes),
         labels=np.array(labels) if labels else None,
@@ -129,7 +131,9 @@ def _padded(series: list[list[Array]], notes: list[str]) -> list[Array]:
         for i, channel in enumerate(channels):
             out[-1][: len(channel), i] = channel
     if padded:
-        notes.append(f"{padded} series have channels of unequal length, padded with NaN")
+        notes.append(
+            f"{padded} series have channels of unequal length, padded with NaN"
+        )
     return out
 
 
@@ -154,7 +158,9 @@ def read_numpy(path: Path, options: ReadOptions) -> Sequences:
     if "X" in names:
         return from_array(arrays["X"], options, str(path), y)
     if len(names) != 1:
-        raise ValueError(f"expected arrays named X and y, got {listed(names) or 'none'}")
+        raise ValueError(
+            f"expected arrays named X and y, got {listed(names) or 'none'}"
+        )
     notes = [f"the array {names[0]!r} was taken as X"]
     return from_array(arrays[names[0]], options, str(path), y, notes)
 
@@ -200,7 +206,9 @@ def from_array(
     lines = list(notes)
     if not isinstance(array, (list, tuple)):
         array = np.asanyarray(array)
-        holds_frames = layout in ("scene", "video") or (layout is None and array.ndim > 3)
+        holds_frames = layout in ("scene", "video") or (
+            layout is None and array.ndim > 3
+        )
         if array.size and holds_frames:
             array, more = from_frames(array, layout)
             lines += more

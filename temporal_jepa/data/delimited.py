@@ -21,7 +21,9 @@ SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}
 MISSING = {"", "nan", "na", "n/a", "null", "none", "?"}
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 DATE = re.compile(r"\d[-/.:T]\d")
-HEAD = 20  # lines from which the separator, the header and the decimal comma are inferred
+HEAD = (
+    20  # lines from which the separator, the header and the decimal comma are inferred
+)
 IDS = re.compile(
     r"(.*[_\s.-])?[iI][dD]|ID|.*[a-z]I[dD]"
     r"|(?i:tid|series|track|trajectory|sample|case|item|subject|session)"
@@ -40,7 +42,13 @@ TIMES = (
     "index",
 )
 LABELS = ("label", "class", "target", "y", "labels", "classes", "category")
-COLUMN_OPTIONS = ("layout", "id", "time", "label", "values")  # of `ReadOptions`, for tables
+COLUMN_OPTIONS = (
+    "layout",
+    "id",
+    "time",
+    "label",
+    "values",
+)  # of `ReadOptions`, for tables
 
 
 def read_text(path: Path) -> tuple[str, list[str]]:
@@ -53,7 +61,9 @@ def read_text(path: Path) -> tuple[str, list[str]]:
     if not raw.strip():
         raise ValueError("the file is empty")
     if any(byte < 9 or 13 < byte < 27 for byte in raw[:4096]):
-        raise ValueError(f"expected {path.suffix} text, got binary data; check the extension")
+        raise ValueError(
+            f"expected {path.suffix} text, got binary data; check the extension"
+        )
     raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     try:
         return raw.decode("utf-8-sig"), []
@@ -64,7 +74,9 @@ def read_text(path: Path) -> tuple[str, list[str]]:
         return raw.decode("cp1252", errors="replace"), [note]
 
 
-def read_delimited(path: Path, options: ReadOptions) -> tuple[pd.DataFrame, ReadOptions, list[str]]:
+def read_delimited(
+    path: Path, options: ReadOptions
+) -> tuple[pd.DataFrame, ReadOptions, list[str]]:
     """A .csv, .tsv or .txt file as a frame.
 
     Columns without a header line are named "0", "1", .... A .tsv or .txt file without a header is
@@ -103,11 +115,15 @@ def read_delimited(path: Path, options: ReadOptions) -> tuple[pd.DataFrame, Read
             low_memory=False,
         )
     except ValueError as error:  # pandas.errors.ParserError
-        raise ValueError(f"not read: {error}; is a quotation mark left open?") from error
+        raise ValueError(
+            f"not read: {error}; is a quotation mark left open?"
+        ) from error
     frame[ids] = frame[ids].apply(lambda column: column.str.strip())
     if not has_header:
         last = len(names) - 1
-        notes.append(f"no header line: columns are numbered 0 to {last} (label=0: the first)")
+        notes.append(
+            f"no header line: columns are numbered 0 to {last} (label=0: the first)"
+        )
         options = _roles_without_header(path, frame, head[0], options, notes)
     return frame, options, notes
 
@@ -129,9 +145,14 @@ def read_parquet(path: Path) -> pd.DataFrame:
         raise ValueError("the file is empty")
     try:
         return pd.read_parquet(path, engine="pyarrow")
-    except (ValueError, OSError) as error:  # pyarrow's own errors are subclasses of these
+    except (
+        ValueError,
+        OSError,
+    ) as error:  # pyarrow's own errors are subclasses of these
         reason = str(error).splitlines()[0]
-        raise ValueError(f"not a readable Parquet file; is it cut short? ({reason})") from error
+        raise ValueError(
+            f"not a readable Parquet file; is it cut short? ({reason})"
+        ) from error
 
 
 def is_recording(rows: int, columns: int) -> bool:
@@ -146,7 +167,9 @@ def _separator(text: str) -> tuple[str, str]:
         counts = {line.count(sep) for line in lines}
         if len(counts) == 1 and counts != {0}:
             return sep, text
-    for sep in SEPARATORS:  # rows of unequal length, or separators within quotation marks
+    for (
+        sep
+    ) in SEPARATORS:  # rows of unequal length, or separators within quotation marks
         if sep in lines[0]:
             return sep, text
     if all(len(line.split()) > 1 for line in lines):
@@ -270,7 +293,9 @@ def _roles_without_header(
     """The label of a table without a header: its one column of text, or the first of a UCR file."""
     if options.layout not in (None, "wide") or options.id or options.time:
         return options
-    texts = [k for k, cell in enumerate(first) if not (_is_number(cell) or DATE.search(cell))]
+    texts = [
+        k for k, cell in enumerate(first) if not (_is_number(cell) or DATE.search(cell))
+    ]
     if options.label is None and len(texts) == 1 and len(first) > 2:
         column = texts[0]
         notes.append(
@@ -283,7 +308,9 @@ def _roles_without_header(
     return _ucr_roles(frame, options, notes)
 
 
-def _ucr_roles(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> ReadOptions:
+def _ucr_roles(
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+) -> ReadOptions:
     """The label and the values of a file of the UCR archive; ValueError for a table of times."""
     if is_recording(*frame.shape):
         raise ValueError(
@@ -293,5 +320,7 @@ def _ucr_roles(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> R
         )
     if options.label is None:
         options = replace(options, label="0")
-        notes.append("UCR layout: the first column is the label, the others are one series")
+        notes.append(
+            "UCR layout: the first column is the label, the others are one series"
+        )
     return replace(options, layout="wide")

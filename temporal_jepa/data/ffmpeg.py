@@ -17,9 +17,7 @@ import numpy as np
 from .sequences import Array, Frame
 
 Region = tuple[int, int, int, int]  # width, height, left, top
-LONGEST = (
-    60.0  # seconds that a frame is shown at most; a longer gap in the timestamps counts as this
-)
+LONGEST = 60.0  # seconds that a frame is shown at most; longer gaps are cut to this
 # The mean over the area of a pixel; without the other two flags, colors come out 1 % too dark.
 SCALING = "area+accurate_rnd+full_chroma_int"
 UPRIGHT = {
@@ -28,9 +26,7 @@ UPRIGHT = {
     180: ("hflip", "vflip"),
     -180: ("hflip", "vflip"),
 }
-SAMPLED = (
-    16  # image files of a folder whose headers are read before decoding, or up to twice as many
-)
+SAMPLED = 16  # to twice as many: image files whose headers are read before decoding
 GRAY = ("gray", "ya", "mono")  # prefixes of FFmpeg's pixel formats with one channel
 
 
@@ -138,7 +134,9 @@ class Clock:
         if stamp is None:
             stamp = self.last + self.period
         step = stamp - self.last
-        if step < -1 - 16 * self.period:  # further back than reordered frames: a new start
+        if (
+            step < -1 - 16 * self.period
+        ):  # further back than reordered frames: a new start
             self.last = stamp
             self.now += self.period
         elif step > 0:
@@ -159,7 +157,9 @@ def read_info(source: VideoSource) -> VideoInfo:
         header = _header(stream)
         usual_rate = float(stream.average_rate or 1)
         duration = _duration(container, stream, usual_rate)
-        stamps = [stamp * float(stream.time_base) for stamp in _timestamps(container, stream)]
+        stamps = [
+            stamp * float(stream.time_base) for stamp in _timestamps(container, stream)
+        ]
     if not stamps:
         raise ValueError("no frames found; is it cut short?")
     intervals = np.diff(np.unique(stamps))
@@ -186,7 +186,9 @@ def read_info(source: VideoSource) -> VideoInfo:
 
 def _duration(container: Any, stream: Any, rate: float) -> float:
     """Seconds of a video by its header, 0 if it does not say."""
-    seconds = max((stream.duration or 0) * float(stream.time_base), stream.frames / rate)
+    seconds = max(
+        (stream.duration or 0) * float(stream.time_base), stream.frames / rate
+    )
     return seconds or (container.duration or 0) / 1e6
 
 
@@ -211,7 +213,12 @@ def _image_info(source: VideoSource) -> VideoInfo:
 def _header(stream: Any) -> tuple[str, int, int, bool]:
     """Codec, width, height and whether it is gray."""
     context = stream.codec_context
-    return context.name, context.width, context.height, (context.pix_fmt or "").startswith(GRAY)
+    return (
+        context.name,
+        context.width,
+        context.height,
+        (context.pix_fmt or "").startswith(GRAY),
+    )
 
 
 def decode(
@@ -257,7 +264,9 @@ def decode(
                 repeats = 0
 
 
-def resample(frames: Iterable[Any], clock: Clock, fps: float) -> Iterator[tuple[Any, int]]:
+def resample(
+    frames: Iterable[Any], clock: Clock, fps: float
+) -> Iterator[tuple[Any, int]]:
     """For the moments 0, 1/fps, 2/fps, ...: the nearest frame in time, and for how many of them.
 
     Of two equally near frames it is the earlier. FFmpeg's filter `fps` takes other frames, drops
@@ -379,7 +388,9 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
             cover = av.stream.Disposition.attached_pic
             streams = [s for s in container.streams.video if not s.disposition & cover]
             if not streams:
-                found = "sound but no frames" if container.streams.audio else "no frames"
+                found = (
+                    "sound but no frames" if container.streams.audio else "no frames"
+                )
                 raise ValueError(f"it contains {found}")
             if streams[0].codec_context is None:
                 raise ValueError("this PyAV has no decoder for it")
@@ -395,7 +406,10 @@ def _timestamps(container: Any, stream: Any) -> Iterator[int]:
             stamp = packet.dts if packet.pts is None else packet.pts
             if packet.size and stamp is not None:
                 yield stamp
-    except (av.error.FFmpegError, IndexError):  # IndexError where damage makes up streams
+    except (
+        av.error.FFmpegError,
+        IndexError,
+    ):  # IndexError where damage makes up streams
         return
 
 

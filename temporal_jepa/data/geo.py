@@ -86,7 +86,9 @@ def _gpx_point(point: ET.Element) -> Row:
             if not text:
                 continue
             if name == "time":
-                row["time"] = row["time"] or text  # an extension may have a time of its own
+                row["time"] = (
+                    row["time"] or text
+                )  # an extension may have a time of its own
             elif name == "ele":
                 row.setdefault("z", float(text))
             elif re.fullmatch(r"[+-]?\d+\.?\d*", text):
@@ -121,20 +123,30 @@ def read_geojson(path: Path) -> pd.DataFrame:
         raise ValueError(f"not valid JSON: {error}; is the file cut short?") from error
     features = data.get("features", [data]) if isinstance(data, dict) else []
     if not isinstance(features, list):
-        raise ValueError(f"expected a list of features (GeoJSON), got {type(features).__name__}")
+        raise ValueError(
+            f"expected a list of features (GeoJSON), got {type(features).__name__}"
+        )
     points: list[Row] = []
     lines: list[Row] = []
     names: set[str] = set()
     for number, feature in enumerate(features):
         try:
-            geometry = feature.get("geometry") if feature["type"] == "Feature" else feature
+            geometry = (
+                feature.get("geometry") if feature["type"] == "Feature" else feature
+            )
             if geometry is None:
                 continue
             if geometry["type"] == "Point":
                 points.append(_point_row(feature, geometry))
             else:
                 lines += _line_rows(feature, geometry, number, names)
-        except (TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
+        except (
+            TypeError,
+            KeyError,
+            AttributeError,
+            IndexError,
+            OverflowError,
+        ) as error:
             raise ValueError(
                 f"feature {number} is not valid GeoJSON (RFC 7946): {error!r}"
             ) from error
@@ -164,8 +176,12 @@ def _line_rows(
     properties = feature.get("properties") or {}
     times = iter(_line_times(properties, sum(map(len, lines))))
     name = _line_name(feature, properties, number, names)
-    shared: Row = {k: v for k, v in properties.items() if isinstance(v, (str, int, float))}
-    shared["label"] = next((v for k, v in properties.items() if k.lower() in LABELS), None)
+    shared: Row = {
+        k: v for k, v in properties.items() if isinstance(v, (str, int, float))
+    }
+    shared["label"] = next(
+        (v for k, v in properties.items() if k.lower() in LABELS), None
+    )
     rows = []
     for k, line in enumerate(lines, 1):
         shared["id"] = name if len(lines) == 1 else f"{name}#{k}"
@@ -207,7 +223,9 @@ def _line_times(properties: dict[str, Any], n_coordinates: int) -> list[Any]:
 
 
 def _coordinates(position: list[Any]) -> dict[str, float]:
-    return {name: float(x) for name, x in zip(("lon", "lat", "z"), position, strict=False)}
+    return {
+        name: float(x) for name, x in zip(("lon", "lat", "z"), position, strict=False)
+    }
 
 
 def _table(rows: list[Row], wanted: str) -> pd.DataFrame:
@@ -216,5 +234,7 @@ def _table(rows: list[Row], wanted: str) -> pd.DataFrame:
     if not rows:
         raise ValueError(f"expected {wanted}, found none")
     frame = pd.DataFrame(rows)
-    empty = [name for name in ("label", "time") if name in frame and frame[name].isna().all()]
+    empty = [
+        name for name in ("label", "time") if name in frame and frame[name].isna().all()
+    ]
     return frame.drop(columns=empty)

@@ -29,7 +29,9 @@ class Clips:
     speed: Array
 
 
-def generate_clips(images: Array, n: int, seed: int = 0, frames: int = 16, size: int = 32) -> Clips:
+def generate_clips(
+    images: Array, n: int, seed: int = 0, frames: int = 16, size: int = 32
+) -> Clips:
     """Clips of one image each, moving in a straight line that ends before the edge.
 
     A path is as likely as its reverse, so only the order of the frames reveals the direction.
@@ -50,10 +52,14 @@ def generate_clips(images: Array, n: int, seed: int = 0, frames: int = 16, size:
     # The blurred edge of an image is half a pixel wider on each side.
     room = size * (1 - SHARE * (1 + 1 / min(images.shape[1:])))
     speed = rng.uniform(0.25, 1.0, n) * room / (frames - 1)
-    step = speed[:, None] * np.stack([np.sin(angle), np.cos(angle)], axis=1)  # (n, 2): down, right
+    step = speed[:, None] * np.stack(
+        [np.sin(angle), np.cos(angle)], axis=1
+    )  # (n, 2): down, right
     middle = rng.uniform(-0.5, 0.5, (n, 2)) * (room - np.abs(step) * (frames - 1))
     time = np.arange(frames) - (frames - 1) / 2
-    places = middle[:, None] + time[:, None] * step[:, None]  # (n, frames, 2), from the center
+    places = (
+        middle[:, None] + time[:, None] * step[:, None]
+    )  # (n, frames, 2), from the center
     return Clips(
         videos=draw(images[image], places, size),
         image=image,
@@ -71,8 +77,12 @@ def draw(images: Array, places: Array, size: int) -> Array:
     pixels = np.arange(size) + 0.5 - size / 2
     weights = []
     for axis, side in enumerate(images.shape[1:]):
-        inside = (pixels - places[..., axis, None]) * side / (SHARE * size) + side / 2 - 0.5
-        distance = np.abs(inside[..., None] - np.arange(side))  # (n, frames, size, side)
+        inside = (
+            (pixels - places[..., axis, None]) * side / (SHARE * size) + side / 2 - 0.5
+        )
+        distance = np.abs(
+            inside[..., None] - np.arange(side)
+        )  # (n, frames, size, side)
         weights.append(np.clip(1 - distance, 0, None))
     down, right = weights
     videos: Array = down @ images[:, None] @ right.swapaxes(-1, -2)

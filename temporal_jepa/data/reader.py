@@ -71,7 +71,9 @@ def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequ
         notes.append(f"constant throughout: {count} ({listed(constant)})")
     window = _window(found, options, is_video)
     if window is None and len(found) == 1 and found.lengths[0] >= LONG:
-        notes.append(f"one series of {found.lengths[0]} timesteps: window=LENGTH cuts it into many")
+        notes.append(
+            f"one series of {found.lengths[0]} timesteps: window=LENGTH cuts it into many"
+        )
     found = replace(found, notes=(*found.notes, *notes))
     return found if window is None else found.windows(window, options.stride)
 
@@ -80,11 +82,15 @@ def _options_from(options: ReadOptions | None, keywords: dict[str, Any]) -> Read
     """The options, or those that the keywords of `read` make."""
     if options is not None:
         if keywords:
-            raise ValueError(f"pass options or keywords to read, not both: {listed(keywords)}")
+            raise ValueError(
+                f"pass options or keywords to read, not both: {listed(keywords)}"
+            )
         return options
     for old, name in RENAMED_READ_OPTIONS.items():
         if old in keywords:
-            warnings.warn(f"{old}= of read is now {name}=", DeprecationWarning, stacklevel=3)
+            warnings.warn(
+                f"{old}= of read is now {name}=", DeprecationWarning, stacklevel=3
+            )
     return ReadOptions.from_dict(keywords)
 
 
@@ -139,7 +145,9 @@ def _from_path(path: Path, options: ReadOptions) -> Sequences:
 
 def _from_memory(data: Any, options: ReadOptions) -> Sequences:
     """The sequences of a pandas object or of arrays."""
-    pandas = sys.modules.get("pandas")  # a pandas object can only come from an imported pandas
+    pandas = sys.modules.get(
+        "pandas"
+    )  # a pandas object can only come from an imported pandas
     if isinstance(data, Sequences):
         found = data
     elif pandas is not None and isinstance(data, pandas.Series):
@@ -154,9 +162,15 @@ def _from_memory(data: Any, options: ReadOptions) -> Sequences:
 
 def _checked(found: Sequences, options: ReadOptions) -> Sequences:
     """The same; ValueError for options that had no effect on it."""
-    _refuse(options, VIDEO_OPTIONS, "options of video apply to video files and folders of images")
+    _refuse(
+        options,
+        VIDEO_OPTIONS,
+        "options of video apply to video files and folders of images",
+    )
     if found.places is None and not _are_scenes(found, options):
-        reason = "movement needs places, from layout=tracks and values=A,B for their columns"
+        reason = (
+            "movement needs places, from layout=tracks and values=A,B for their columns"
+        )
         _refuse(options, MOVEMENT_OPTIONS, reason)
     return found
 
@@ -176,14 +190,20 @@ def _read_file(path: Path, options: ReadOptions) -> Sequences:
         return read_ts(path)
 
 
-def _read_table(path: Path, options: ReadOptions) -> tuple[pd.DataFrame, ReadOptions, list[str]]:
+def _read_table(
+    path: Path, options: ReadOptions
+) -> tuple[pd.DataFrame, ReadOptions, list[str]]:
     """A file of rows as a frame, the options with what is known of its columns, and notes."""
     kind = path.suffix.lower()
     with located(path):
         if kind in GEOGRAPHIC:
             frame = read_gpx(path) if kind == ".gpx" else read_geojson(path)
             layout = options.layout or "tracks"
-            return frame, replace(options, layout=layout, values=options.values or ()), []
+            return (
+                frame,
+                replace(options, layout=layout, values=options.values or ()),
+                [],
+            )
         if kind in (".parquet", ".pq"):
             return read_parquet(path), options, []
         return read_delimited(path, options)
@@ -237,9 +257,13 @@ def _visible(folder: Path) -> list[Path]:
 
 def _check_files(folder: Path, files: list[Path]) -> None:
     """ValueError unless the files are of one type that can hold a series each."""
-    splits = [file.name for file in files if file.stem.upper().endswith(("_TRAIN", "_TEST"))]
+    splits = [
+        file.name for file in files if file.stem.upper().endswith(("_TRAIN", "_TEST"))
+    ]
     if splits:
-        raise ValueError(f"holds the splits {listed(splits)} of a set; name one of these files")
+        raise ValueError(
+            f"holds the splits {listed(splits)} of a set; name one of these files"
+        )
     allowed = (*TABLES, ".npy")
     kinds = {file.suffix.lower() for file in files}
     strays = [file for file in files if file.suffix.lower() not in allowed]
@@ -262,7 +286,9 @@ def _series_or_tracks(files: list[Path], options: ReadOptions) -> dict[Path, Seq
     parts = {}
     for file, (frame, own, notes) in zip(files, tables, strict=True):
         if layout == "recording" or len(frame) > 1:
-            parts[file] = _from_table(frame, replace(own, layout=layout), notes, str(file))
+            parts[file] = _from_table(
+                frame, replace(own, layout=layout), notes, str(file)
+            )
     return parts
 
 
@@ -295,7 +321,9 @@ def _joined(folder: Path, parts: dict[Path, Sequences], labeled: bool) -> Sequen
             labels += [file.parent.name] * len(part)
         elif part.labels is not None:
             labels += part.labels.tolist()
-    notes = [f"layout folder: {len(parts)} files, {len(ids)} series; all read like {name}"]
+    notes = [
+        f"layout folder: {len(parts)} files, {len(ids)} series; all read like {name}"
+    ]
     if labeled:
         notes.append("labels are the names of the inner folders")
     elif 0 < len(labels) < len(ids):
@@ -304,7 +332,9 @@ def _joined(folder: Path, parts: dict[Path, Sequences], labeled: bool) -> Sequen
     def joined(field: str) -> Any:
         if getattr(first, field) is None:
             return None
-        return list(itertools.chain.from_iterable(getattr(p, field) for p in parts.values()))
+        return list(
+            itertools.chain.from_iterable(getattr(p, field) for p in parts.values())
+        )
 
     return replace(
         first,

@@ -10,10 +10,14 @@ import numpy as np
 from ..config import ReadOptions
 from .sequences import Array, Sequences, listed, moment
 
-LENGTH = 20  # default timesteps: 8 seen and 12 to predict at 2.5 Hz (Pellegrini et al. 2009)
+LENGTH = (
+    20  # default timesteps: 8 seen and 12 to predict at 2.5 Hz (Pellegrini et al. 2009)
+)
 
 
-def as_scenes(tracks: Sequences, options: ReadOptions, agents: int | None = None) -> Sequences:
+def as_scenes(
+    tracks: Sequences, options: ReadOptions, agents: int | None = None
+) -> Sequences:
     """Turn tracks into scenes with `frame` (1, agents, features).
 
     The agents of a scene are in the order of the tracks. The values of an agent are NaN while it is
@@ -44,7 +48,9 @@ def as_scenes(tracks: Sequences, options: ReadOptions, agents: int | None = None
     times = []
     for first, rows in windows:
         scene = _scene(step[rows] - first, agent[rows], values[rows], window, width)
-        if not np.isnan(scene).all():  # dx and dy are missing at the first fix of a track
+        if not np.isnan(
+            scene
+        ).all():  # dx and dy are missing at the first fix of a track
             scenes.append(scene.reshape(window, -1))
             times.append(start + (first + np.arange(window)) * tick)
     notes = [
@@ -57,7 +63,9 @@ def as_scenes(tracks: Sequences, options: ReadOptions, agents: int | None = None
     return Sequences(
         scenes,
         ids=[f"{name}@{moment(clock[0])}" for clock in times],
-        channels=[f"{k}:{channel}" for k in range(width) for channel in tracks.channels],
+        channels=[
+            f"{k}:{channel}" for k in range(width) for channel in tracks.channels
+        ],
         times=times,
         source=tracks.source,
         notes=(*tracks.notes, *notes),
@@ -85,7 +93,9 @@ def _clock(tracks: Sequences) -> tuple[Any, Any, list[Array]]:
     return start, (round(tick) if tick.is_integer() else tick) * unit, steps
 
 
-def _windows(step: Array, options: ReadOptions) -> tuple[int, int, list[tuple[int, slice]]]:
+def _windows(
+    step: Array, options: ReadOptions
+) -> tuple[int, int, list[tuple[int, slice]]]:
     """The window, the stride, and for each window its first timestep and its fixes."""
     total = int(step[-1]) + 1
     window = min(LENGTH, total) if options.window is None else options.window
@@ -100,7 +110,9 @@ def _windows(step: Array, options: ReadOptions) -> tuple[int, int, list[tuple[in
     starts = np.unique(np.unique(step // stride)[:, None] - overlapping) * stride
     starts = starts[(starts >= 0) & (starts <= total - window)]
     bounds = np.searchsorted(step, [starts, starts + window])
-    windows = [(first, slice(*rows)) for first, rows in zip(starts, bounds.T, strict=True)]
+    windows = [
+        (first, slice(*rows)) for first, rows in zip(starts, bounds.T, strict=True)
+    ]
     return window, stride, windows
 
 

@@ -99,7 +99,9 @@ class Sequences:
         }
         for what, entries in per_series.items():
             if entries is not None and len(entries) != count:
-                raise ValueError(f"expected {count} {what}, one per series, got {len(entries)}")
+                raise ValueError(
+                    f"expected {count} {what}, one per series, got {len(entries)}"
+                )
         kept = () if self.frame is None else (np.uint8,)
         values = [
             _as_float32(x, f"series {name!r}", kept)
@@ -198,10 +200,14 @@ class Sequences:
         unused = int((np.maximum(self.lengths - length, 0) % stride).sum())
         counts = {
             "timesteps at the ends that fill no window are left out": unused,
-            "series shorter than the window are kept whole": int((self.lengths < length).sum()),
+            "series shorter than the window are kept whole": int(
+                (self.lengths < length).sum()
+            ),
             "windows without one observed value are left out": blank,
         }
-        notes = [f"cut into {len(kept)} windows of {length} timesteps, one every {stride}"]
+        notes = [
+            f"cut into {len(kept)} windows of {length} timesteps, one every {stride}"
+        ]
         notes += [f"{count} {what}" for what, count in counts.items() if count]
         ids = [f"{self.ids[i]}@{span.start}" for i, span in kept]
         return replace(self._pieces(kept, ids), notes=(*self.notes, *notes))
@@ -229,7 +235,9 @@ class Sequences:
         """These sequences; ValueError when a series or a channel has no observed value."""
         if all(x.dtype == np.uint8 for x in self.values):
             return self
-        observed = np.array([~np.isnan(x).all(axis=0) for x in self.values])  # (n, channels)
+        observed = np.array(
+            [~np.isnan(x).all(axis=0) for x in self.values]
+        )  # (n, channels)
         somewhere = observed.any(axis=0)
         if self.frame is not None:  # a scene may have room for more agents
             somewhere = somewhere.reshape(-1, self.frame[2]).any(axis=0)
@@ -250,7 +258,9 @@ class Sequences:
 
     def constant(self) -> list[str]:
         """Ids of the series in which no channel ever changes."""
-        return [name for name, x in zip(self.ids, self.values, strict=True) if not _moves(x)]
+        return [
+            name for name, x in zip(self.ids, self.values, strict=True) if not _moves(x)
+        ]
 
     @classmethod
     def from_arrays(
@@ -283,10 +293,10 @@ class Sequences:
         series = [_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
         shapes = [x.shape for x in series if x.ndim not in (1, 2)]
         if shapes:
-            hint = "; for one series write X[None]" if () in shapes else ""
             raise ValueError(
                 "expected X of shape (n, channels, time) or (n, time), or a list of arrays "
-                f"(channels, time_i); got X[i] of shape {listed(shapes)}{hint}"
+                f"(channels, time_i); got X[i] of shape {listed(shapes)} "
+                "(for one series write X[None])"
             )
         series = [np.atleast_2d(x) for x in series]
         notes = _check_axes([x.shape for x in series])
@@ -308,7 +318,9 @@ class Sequences:
         if self.frame is None:
             rows["channels"] = f"{self.n_channels}: {listed(self.channels)}"
         else:
-            rows["frame"] = f"{' x '.join(map(str, self.frame))} (rows, columns, channels)"
+            rows["frame"] = (
+                f"{' x '.join(map(str, self.frame))} (rows, columns, channels)"
+            )
         observed = [x for x in self.values if x.dtype != np.uint8]
         absent = sum(np.isnan(x).sum() for x in observed)
         share = 100 * absent / sum(x.size for x in self.values)
@@ -432,10 +444,14 @@ def _as_float32(x: Any, name: str, kept: tuple[type, ...]) -> FloatArray:
     if array.ndim != 2 or not array.shape[1]:
         raise ValueError(f"{name}: expected shape (time, channels), got {array.shape}")
     if not len(array):
-        raise ValueError(f"{name}: expected at least one timestep, got a series of length zero")
+        raise ValueError(
+            f"{name}: expected at least one timestep, got a series of length zero"
+        )
     if array.dtype in kept:
         return array
-    with np.errstate(over="ignore"):  # what does not fit becomes inf, which is then refused
+    with np.errstate(
+        over="ignore"
+    ):  # what does not fit becomes inf, which is then refused
         return array.astype(np.float32, copy=False)
 
 
@@ -487,5 +503,7 @@ def _check_axes(shapes: list[tuple[int, ...]]) -> tuple[str, ...]:
             "are right"
         )
     if c > t:
-        return (f"more channels ({c}) than timesteps ({t}): check that X is (n, channels, time)",)
+        return (
+            f"more channels ({c}) than timesteps ({t}): check that X is (n, channels, time)",
+        )
     return ()

@@ -27,7 +27,19 @@ if TYPE_CHECKING:
 LAYOUTS = ("wide", "long", "recording", "tracks", "scene")
 VALUE_LIKE = ("target", "y")  # forecasting tables call their value so
 NUMBERED = re.compile(r"(.*?)[\s_.-]?(\d+)")
-CHANNEL_LIKE = {"ch", "channel", "sensor", "feature", "var", "dim", "x", "y", "z", "v", "signal"}
+CHANNEL_LIKE = {
+    "ch",
+    "channel",
+    "sensor",
+    "feature",
+    "var",
+    "dim",
+    "x",
+    "y",
+    "z",
+    "v",
+    "signal",
+}
 PLAIN = {"t", "time", "step", "timestep", "value"}
 UTC_OFFSET = r":\d\d.*(?:Z|[+-]\d\d:?\d\d)$"
 
@@ -115,7 +127,9 @@ def _index_to_columns(
     if index.nlevels == 2:
         id = str(index.names[0] or "id")
         time = str(index.names[1] or "time")
-        notes.append(f"row index with two levels: {id!r} names the series, {time!r} is the time")
+        notes.append(
+            f"row index with two levels: {id!r} names the series, {time!r} is the time"
+        )
         options = replace(options, layout=options.layout or "long", id=options.id or id)
         if options.time is None:
             options = replace(options, time=time)
@@ -139,12 +153,18 @@ def _one_level_of_names(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.set_axis(names, axis=1)
 
 
-def _without_fillers(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> pd.DataFrame:
+def _without_fillers(
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+) -> pd.DataFrame:
     """Without unnamed columns that are empty (a separator ends each line) or count the rows."""
     named = {options.id, options.time, options.label, *(options.values or ())}
     fillers = []
     for name in frame.columns:
-        if name.startswith("Unnamed: ") and name not in named and _holds_nothing(frame[name]):
+        if (
+            name.startswith("Unnamed: ")
+            and name not in named
+            and _holds_nothing(frame[name])
+        ):
             fillers.append(name)
     if fillers and len(fillers) < frame.shape[1]:
         notes.append("left out unnamed columns that are empty or only count the rows")
@@ -212,11 +232,15 @@ def _layout(frame: pd.DataFrame, options: ReadOptions, roles: Roles) -> str:
     return "wide" if _is_wide(frame, options, steps) else "recording"
 
 
-def _is_wide(frame: pd.DataFrame, options: ReadOptions, steps: dict[str, list[str]]) -> bool:
+def _is_wide(
+    frame: pd.DataFrame, options: ReadOptions, steps: dict[str, list[str]]
+) -> bool:
     """Whether numbered columns are the timesteps of series, not the channels of a recording."""
     channel = next(iter(steps))
     count = sum(map(len, steps.values()))
-    if len(steps) == 1 and count < 5 and channel.lower() in CHANNEL_LIKE:  # ch1, ch2, ch3
+    if (
+        len(steps) == 1 and count < 5 and channel.lower() in CHANNEL_LIKE
+    ):  # ch1, ch2, ch3
         return False
     if options.label is not None or count < frame.shape[1] or len(steps) > 1:
         return True
@@ -362,7 +386,9 @@ def _wide(
     candidates = _candidates(frame, options, roles)
     steps = _numbered(candidates)
     if not steps:
-        steps = {"value": candidates if options.values else numeric_only(frame, candidates)}
+        steps = {
+            "value": candidates if options.values else numeric_only(frame, candidates)
+        }
     values = [name for columns in steps.values() for name in columns]
     length = len(values) // len(steps)
     notes.append(f"layout wide: each row is a series of {length} timesteps")
@@ -415,7 +441,9 @@ def _long(
         by_time = np.lexsort((clock, codes))
         moved = int((by_time != order).sum())
         if moved:
-            notes.append(f"{moved} rows were not in the order of {roles.time!r} and were sorted")
+            notes.append(
+                f"{moved} rows were not in the order of {roles.time!r} and were sorted"
+            )
         order = by_time
         times = clock[order]
         _check_times(times, codes[order], order, names, notes)
@@ -448,7 +476,9 @@ def _settle_label(
     is_value = str(label).lower() in VALUE_LIKE and _is_numeric(frame[label])
     if is_value and changes:
         values.append(str(label))
-        notes.append(f"column {label!r} is a channel, not a label (label={label} if it is one)")
+        notes.append(
+            f"column {label!r} is a channel, not a label (label={label} if it is one)"
+        )
         roles.label = None
     elif changes and roles.id is None:
         notes.append(f"column {label!r} changes along the recording and is left out")
@@ -477,7 +507,9 @@ def _explain(
         notes.append(f"columns left out: {listed(unused)}")
 
 
-def series_codes(frame: pd.DataFrame, id: str | None, alone: str) -> tuple[Array, list[str]]:
+def series_codes(
+    frame: pd.DataFrame, id: str | None, alone: str
+) -> tuple[Array, list[str]]:
     """The number of the series of each row, in order of appearance, and the names of the series.
 
     Without a column `id` all rows are one series, named `alone`.
@@ -535,7 +567,9 @@ def _dates(column: pd.Series[Any]) -> tuple[pd.Series[Any], str]:
         # pandas warns when it cannot infer one format, and when dayfirst does not apply.
         warnings.simplefilter("ignore", UserWarning)
         parsed = [
-            pd.to_datetime(column, errors="coerce", utc=True, **how).dt.tz_localize(None)
+            pd.to_datetime(column, errors="coerce", utc=True, **how).dt.tz_localize(
+                None
+            )
             for how in readings
         ]
     best = int(np.argmax([times.notna().sum() for times in parsed]))
@@ -576,7 +610,9 @@ def _note_dates(column: pd.Series[Any], first: str, notes: list[str]) -> None:
     offsets = int(texts.str.contains(UTC_OFFSET).sum())
     if 0 < offsets < len(column):
         without = len(column) - offsets
-        notes.append(f"{without} times in {column.name!r} have no offset from UTC: taken as UTC")
+        notes.append(
+            f"{without} times in {column.name!r} have no offset from UTC: taken as UTC"
+        )
     if re.match(r"\d{1,2}[-/. ]\d", texts.iloc[0]):
         notes.append(f"dates in {column.name!r} are read with the {first} first")
 

@@ -12,7 +12,11 @@ from ..config import ReadOptions
 from .sequences import Array, Sequences, listed
 from .wgs84 import arc, bearing, to_ecef, to_local, to_lonlat, wrap
 
-DEFAULT = ("dx", "dy", "speed")  # without dt, which reveals the settings of a recorder: docs/log.md
+DEFAULT = (
+    "dx",
+    "dy",
+    "speed",
+)  # without dt, which reveals the settings of a recorder: docs/log.md
 SCENE = ("x", "y")  # the default of agents, whose relative positions matter
 FEATURES = (
     "x",
@@ -140,7 +144,9 @@ def featurize(
     )
 
 
-def _channels(track: Track, channels: list[str], columns: list[str], origin: Array | None) -> Array:
+def _channels(
+    track: Track, channels: list[str], columns: list[str], origin: Array | None
+) -> Array:
     """Features of a track and further columns, ``(n, channels)``."""
     known = movement(track.places, track.seconds, track.degrees, origin)
     known.update(zip(columns, track.values.T, strict=True))
@@ -219,7 +225,9 @@ def _further(columns: list[str], features: tuple[str, ...]) -> list[str]:
     further = [name for name in columns if name != "z" or "z" not in features]
     both = {*features} & {*further}
     if both:
-        raise ValueError(f"{listed(sorted(both))} is a feature and a column; rename the column")
+        raise ValueError(
+            f"{listed(sorted(both))} is a feature and a column; rename the column"
+        )
     return further
 
 
@@ -234,11 +242,17 @@ def _clean(tracks: list[Track], options: ReadOptions, notes: list[str]) -> list[
         if options.layout == "scene":  # so that all tracks have fixes at the same times
             starts = np.array([track.times[0] for track in tracks])
             delays = -_seconds(starts - starts.min()) % step
-        tracks = [_resample(track, step, d) for track, d in zip(tracks, delays, strict=True)]
-        notes.append(f"resampled to one fix every {step:g} s, on straight lines between fixes")
+        tracks = [
+            _resample(track, step, d) for track, d in zip(tracks, delays, strict=True)
+        ]
+        notes.append(
+            f"resampled to one fix every {step:g} s, on straight lines between fixes"
+        )
     kept = [track for track in tracks if len(track.places) > 1]
     if not kept:
-        raise ValueError("no track has two fixes or more; does id= name the column of the tracks?")
+        raise ValueError(
+            "no track has two fixes or more; does id= name the column of the tracks?"
+        )
     if len(kept) < len(tracks):
         notes.append(f"{len(tracks) - len(kept)} tracks of a single fix are left out")
     return kept
@@ -264,7 +278,9 @@ def _reachable(seconds: Array, points: Array, max_speed: float) -> Array:
     """The longest run without a fast step, and around it what the last kept fix can reach."""
     n = len(points)
     keep = np.ones(n, bool)
-    fast = np.linalg.norm(np.diff(points, axis=0), axis=1) > max_speed * np.diff(seconds)
+    fast = np.linalg.norm(np.diff(points, axis=0), axis=1) > max_speed * np.diff(
+        seconds
+    )
     edges = np.r_[0, np.flatnonzero(fast) + 1, n]
     longest = np.argmax(np.diff(edges))
     first, end = edges[longest : longest + 2]
@@ -301,7 +317,9 @@ def _split(tracks: list[Track], gap: float, notes: list[str]) -> list[Track]:
             split.append(track)
             continue
         parts = np.split(np.arange(len(track.places)), cuts)
-        split += [track.select(rows, f"{track.id}#{k}") for k, rows in enumerate(parts, 1)]
+        split += [
+            track.select(rows, f"{track.id}#{k}") for k, rows in enumerate(parts, 1)
+        ]
     if len(split) > len(tracks):
         notes.append(
             f"{len(tracks)} tracks were split into {len(split)} where no fix came for {gap:g} s"
@@ -333,14 +351,18 @@ def _resample(track: Track, step: float, delay: float) -> Track:
 
 def _middle(tracks: list[Track]) -> Array:
     """The mean of all places, ``(1, 2)``."""
-    mean: Array = np.concatenate([track.points for track in tracks]).mean(0, keepdims=True)
+    mean: Array = np.concatenate([track.points for track in tracks]).mean(
+        0, keepdims=True
+    )
     return to_lonlat(mean) if tracks[0].degrees else mean
 
 
 def _describe(tracks: list[Track]) -> list[str]:
     """Notes on where the tracks are, how long they are and how often a fix comes."""
     places = np.concatenate([track.places for track in tracks])
-    lengths = [np.linalg.norm(np.diff(track.points, axis=0), axis=1).sum() for track in tracks]
+    lengths = [
+        np.linalg.norm(np.diff(track.points, axis=0), axis=1).sum() for track in tracks
+    ]
     axes = ("x", "y")
     length = f"{_span(lengths)} m"
     if tracks[0].degrees:
@@ -355,10 +377,14 @@ def _describe(tracks: list[Track]) -> list[str]:
         intervals = _intervals(tracks)
         limit = FAR * np.median(intervals)
         gaps = (intervals > limit).sum()
-        notes.append(f"duration of a track: {_span([track.seconds[-1] for track in tracks])} s")
+        notes.append(
+            f"duration of a track: {_span([track.seconds[-1] for track in tracks])} s"
+        )
         notes.append(f"seconds between fixes: {_span(intervals)}")
         if gaps:
-            notes.append(f"{gaps} intervals are over {FAR} times the median (gap={limit:g} splits)")
+            notes.append(
+                f"{gaps} intervals are over {FAR} times the median (gap={limit:g} splits)"
+            )
     return notes
 
 

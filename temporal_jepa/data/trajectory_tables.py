@@ -121,19 +121,25 @@ def from_fixes(
     columns = _find_columns(frame, options, lines)
     if "z" in (options.features or ()):
         frame = frame.assign(z=frame[_find_height(frame)])
-        columns = replace(columns, values=["z", *(n for n in columns.values if n != "z")])
+        columns = replace(
+            columns, values=["z", *(n for n in columns.values if n != "z")]
+        )
     tracks = _tracks(frame, columns, options.time_unit, lines)
     return featurize(tracks, columns.values, options, source, lines)
 
 
-def _find_columns(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> FixColumns:
+def _find_columns(
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+) -> FixColumns:
     """Decide what each column is for; what `options` leave open is inferred and noted."""
     roles = _find_track_roles(frame, options, notes)
     places = _find_places(frame, options)
     values = list(filter(None, options.values or ()))
     if options.values is None:
         spent = {*roles.reserved, *(places or ()), *(options.features or ())}
-        rest = [n for n in frame.columns if n not in spent and n.lower() not in NOT_MEASURED]
+        rest = [
+            n for n in frame.columns if n not in spent and n.lower() not in NOT_MEASURED
+        ]
         values = numeric_only(frame, rest)
     if places is None:
         if len(values) < 2:
@@ -155,20 +161,30 @@ def _note_columns(
     what = "longitude and latitude in degrees" if degrees else "x and y in meters"
     owner = f"{columns.id!r} names the track" if columns.id else "one track"
     clock = f", {columns.time!r} is the time" if columns.time else ""
-    notes.append(f"layout {layout}: {what} are the columns {x!r} and {y!r}, {owner}{clock}")
+    notes.append(
+        f"layout {layout}: {what} are the columns {x!r} and {y!r}, {owner}{clock}"
+    )
     used = (x, y, columns.id, columns.time, columns.label, *columns.values)
     unused = [name for name in names if name not in used]
     if unused:
         notes.append(f"columns left out: {listed(unused)}")
 
 
-def _find_track_roles(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> Roles:
+def _find_track_roles(
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+) -> Roles:
     """The columns of id, time and label, as far as they fit a table of fixes."""
     roles = find_roles(frame, options)
     if roles.time is not None and frame[roles.time].isna().all():
         roles.time = None
-    if options.label is None and roles.label is not None and frame[roles.label].isna().any():
-        notes.append(f"column {roles.label!r} is not filled in every row, so it is not the label")
+    if (
+        options.label is None
+        and roles.label is not None
+        and frame[roles.label].isna().any()
+    ):
+        notes.append(
+            f"column {roles.label!r} is not filled in every row, so it is not the label"
+        )
         roles.label = None
     owners = [n for n in frame.columns if OWNERS.fullmatch(n)]
     if roles.id is not None:
@@ -192,7 +208,9 @@ def _find_height(frame: pd.DataFrame) -> str:
 
 
 def _may_be_places(frame: pd.DataFrame, options: ReadOptions) -> list[str]:
-    return [n for n in frame.columns if n not in (options.id, options.time, options.label)]
+    return [
+        n for n in frame.columns if n not in (options.id, options.time, options.label)
+    ]
 
 
 def _find_places(frame: pd.DataFrame, options: ReadOptions) -> Places | None:
@@ -201,7 +219,9 @@ def _find_places(frame: pd.DataFrame, options: ReadOptions) -> Places | None:
     lon = _by_prefix(LONGITUDE, names)
     lat = _by_prefix(LATITUDE, names)
     prefixes = lon.keys() & lat.keys()
-    if "" in prefixes or len(prefixes) == 1:  # of several pairs, only plain lon and lat are clear
+    if (
+        "" in prefixes or len(prefixes) == 1
+    ):  # of several pairs, only plain lon and lat are clear
         prefix = min(prefixes)
         return Places(lon[prefix], lat[prefix], degrees=True)
     lower = {name.lower(): name for name in reversed(names)}
@@ -213,10 +233,14 @@ def _find_places(frame: pd.DataFrame, options: ReadOptions) -> Places | None:
 
 def _by_prefix(pattern: re.Pattern[str], names: list[str]) -> dict[str, str]:
     """The names that match a pattern, by their part before lon or lat."""
-    return {match[1] or "": match[0] for match in map(pattern.fullmatch, names) if match}
+    return {
+        match[1] or "": match[0] for match in map(pattern.fullmatch, names) if match
+    }
 
 
-def _split_points(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> pd.DataFrame:
+def _split_points(
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+) -> pd.DataFrame:
     """A table with a column of points such as "1.5 2.5" or "POINT (1.5 2.5)" split in two.
 
     The new columns are lon and lat if the name of the column starts so, else x and y. A table that
@@ -239,7 +263,9 @@ def _split_points(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -
         first, second = AXES.get(name.lower()[:3], ("x", "y"))
         numbers = texts.str.extract(POINT).astype(np.float64)
         notes.append(f"column {name!r} holds two numbers: {first} and {second}")
-        return frame.drop(columns=name).assign(**{first: numbers[0], second: numbers[1]})
+        return frame.drop(columns=name).assign(
+            **{first: numbers[0], second: numbers[1]}
+        )
     return frame
 
 
@@ -303,7 +329,9 @@ def _check_places(places: Array, columns: Places) -> None:
         hint += ", and name the columns x and y if they are meters"
         if np.abs(places[:, 0]).max() <= 90 < np.abs(places[:, 1]).max() <= 360:
             hint = "are latitude and longitude swapped?"
-    for column, numbers, (what, low, high) in zip(columns, places.T, limits, strict=False):
+    for column, numbers, (what, low, high) in zip(
+        columns, places.T, limits, strict=False
+    ):
         wrong = np.flatnonzero((numbers < low) | (numbers > high))
         if wrong.size:
             raise ValueError(
@@ -322,7 +350,9 @@ def _read_times(column: pd.Series[Any], unit: float | None, notes: list[str]) ->
             )
         return times
     if not np.isfinite(times).all():
-        raise ValueError(f"column {column.name!r} holds infinite times; leave them empty")
+        raise ValueError(
+            f"column {column.name!r} holds infinite times; leave them empty"
+        )
     if unit is not None:
         notes.append(f"numbers in {column.name!r} count {unit:g} seconds each")
         return times * unit
@@ -330,7 +360,11 @@ def _read_times(column: pd.Series[Any], unit: float | None, notes: list[str]) ->
     for least, part in ((1e17, "ns"), (1e14, "us"), (1e11, "ms")):
         if size >= least:
             notes.append(f"numbers in {column.name!r} are taken as {part} since 1970")
-            return times.astype(np.int64).astype(f"datetime64[{part}]").astype("datetime64[ns]")
+            return (
+                times.astype(np.int64)
+                .astype(f"datetime64[{part}]")
+                .astype("datetime64[ns]")
+            )
     notes.append(
         f"numbers in {column.name!r} are taken as seconds; time_unit=3600 if they are hours"
     )

@@ -47,7 +47,11 @@ VIDEO_OPTIONS = ("fps", "resize", "region")
 CLIP = 16  # frames per clip, the default window
 RATE = 8.0  # frames per second, unless the videos have fewer
 SIDE = 64  # pixels, the default height and width of a frame
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+CORES = (
+    len(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity")
+    else os.cpu_count() or 1
+)
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -86,7 +90,9 @@ def read_video(path: Path, options: ReadOptions) -> Sequences:
     if damaged:
         notes.append(f"damaged: {listed(damaged)}")
     if len(infos) < len(sources):
-        notes.append(f"{len(sources) - len(infos)} of {len(sources)} videos are left out")
+        notes.append(
+            f"{len(sources) - len(infos)} of {len(sources)} videos are left out"
+        )
     labels = None
     if sources[0].label is not None:
         labels = np.array([info.source.label for info in infos])
@@ -151,7 +157,9 @@ def from_frames(array: Array, layout: str | None) -> tuple[Array, list[str]]:
         layout: "video" or "scene" to settle which, or None.
     """
     if layout is None:
-        agents = array.ndim == 4 and array.dtype != np.uint8 and array.shape[3] <= AGENTS
+        agents = (
+            array.ndim == 4 and array.dtype != np.uint8 and array.shape[3] <= AGENTS
+        )
         layout = "scene" if agents else "video"
     axes, allowed = ARRAYS[layout]
     if array.ndim not in allowed:
@@ -240,7 +248,9 @@ def find_videos(path: Path) -> list[VideoSource]:
 def _source(place: Path, files: list[Path], root: Path, images: bool) -> VideoSource:
     name = place.relative_to(root)  # "." for the folder itself
     label = name.parent.name or None
-    return VideoSource(place, str(name) if name.name else root.name, label, files, images)
+    return VideoSource(
+        place, str(name) if name.name else root.name, label, files, images
+    )
 
 
 def _refuse_others(files: list[Path], suffixes: tuple[str, ...], folder: Path) -> None:
@@ -270,10 +280,15 @@ def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
 
 def _natural_key(name: Path) -> list[tuple[str, int]]:
     """A sort key that puts frame2 before frame10."""
-    return [(text, int(number or -1)) for text, number in re.findall(r"(\D*)(\d*)", str(name))]
+    return [
+        (text, int(number or -1))
+        for text, number in re.findall(r"(\D*)(\d*)", str(name))
+    ]
 
 
-def _in_parallel(work: Callable[[T], R], items: Iterable[T], stop: threading.Event) -> list[R]:
+def _in_parallel(
+    work: Callable[[T], R], items: Iterable[T], stop: threading.Event
+) -> list[R]:
     """``[work(item) for item in items]`` on all cores; FFmpeg runs outside Python's lock.
 
     When one raises, or the user interrupts, `stop` tells the others to end.
@@ -368,9 +383,13 @@ def _temporary_file(size: int) -> IO[bytes]:
     return file
 
 
-def _describe_damage(info: VideoInfo, frames: int, fps: float, damage: list[str]) -> str:
+def _describe_damage(
+    info: VideoInfo, frames: int, fps: float, damage: list[str]
+) -> str:
     """What is damaged in a video that gave so many frames, "" for nothing."""
-    texts = [f"{count} x {reason}" for reason, count in Counter(damage).most_common(SOME)]
+    texts = [
+        f"{count} x {reason}" for reason, count in Counter(damage).most_common(SOME)
+    ]
     if not frames:
         return f"{info.source.path}: no frame can be decoded ({', '.join(texts) or 'none found'})"
     end = (frames - 1) / fps
@@ -389,7 +408,9 @@ def _describe_videos(infos: list[VideoInfo]) -> str:
         listed(sorted({info.codec for info in infos})),
     ]
     if not infos[0].source.images:
-        facts.append(f"{_span(round(info.rate, 2) for info in infos)} frames per second")
+        facts.append(
+            f"{_span(round(info.rate, 2) for info in infos)} frames per second"
+        )
         if not all(info.steady for info in infos):
             facts.append("unsteady")
         facts.append(f"{sum(info.seconds + 1 / info.rate for info in infos):.1f} s")

@@ -39,7 +39,9 @@ class TemporalJEPACollectionTransformer(BaseCollectionTransformer):
         super().__init__()
 
     def _fit(self, X: Any, y: Any = None) -> Self:
-        embedder = TemporalJEPAEmbedder() if self.embedder is None else clone(self.embedder)
+        embedder = (
+            TemporalJEPAEmbedder() if self.embedder is None else clone(self.embedder)
+        )
         self.embedder_ = embedder.fit(X)
         return self
 

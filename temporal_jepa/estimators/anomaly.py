@@ -26,7 +26,9 @@ USUAL = 256
 LONGEST = 512
 PERIOD_FROM = 2**16  # the period is looked for in the first timesteps only
 OVERLAP = 8  # windows that cover a timestep
-NEIGHBORS = 20  # reference windows whose mean distance is the score, at most a tenth of them
+NEIGHBORS = (
+    20  # reference windows whose mean distance is the score, at most a tenth of them
+)
 FLAT = 1e-3  # of a channel's deviation: a window that varies less is not scaled up to deviation 1
 REFERENCES = 10_000  # reference windows that are kept, evenly spaced
 CHUNK = 512  # rows of a table of distances, a bound on memory
@@ -93,7 +95,9 @@ class AnomalyDetector(BaseEstimator):
         """
         reference = _as_series(X).check_observed()
         if not 0 < self.quantile < 1:
-            raise ValueError(f"quantile must lie strictly between 0 and 1, got {self.quantile}")
+            raise ValueError(
+                f"quantile must lie strictly between 0 and 1, got {self.quantile}"
+            )
         self.model_ = self._load_model().eval()
         check_channels(self.model_, reference)
         self.unit_ = channel_statistics(reference)[1]
@@ -124,7 +128,9 @@ class AnomalyDetector(BaseEstimator):
         """
         series = _as_series(X)
         if len(series) != 1:
-            raise ValueError(f"score takes one series, got {len(series)}; score_each takes several")
+            raise ValueError(
+                f"score takes one series, got {len(series)}; score_each takes several"
+            )
         return self.score_each(series)[0]
 
     def score_each(self, X: Any) -> list[npt.NDArray[np.float32]]:
@@ -133,10 +139,14 @@ class AnomalyDetector(BaseEstimator):
         series = _as_series(X)
         channels = len(self.unit_)
         if series.n_channels != channels:
-            raise ValueError(f"expected {channels} channels, as in fit, got {series.n_channels}")
+            raise ValueError(
+                f"expected {channels} channels, as in fit, got {series.n_channels}"
+            )
         for name, x in zip(series.ids, series.values, strict=True):
             if np.isnan(x).all():
-                raise ValueError(f"series {name} has no observed value: all of it is missing (NaN)")
+                raise ValueError(
+                    f"series {name} has no observed value: all of it is missing (NaN)"
+                )
         scores = []
         for x in series.values:
             distance = self._distance(self._windows(x))
@@ -198,7 +208,9 @@ class AnomalyDetector(BaseEstimator):
             deviation = np.sqrt(np.nansum(window**2, axis=0) / observed)
             shape = window / np.maximum(deviation, FLAT)
             starts.append(start)
-            shapes.append(shape * std + mean)  # in the units of the model's training data
+            shapes.append(
+                shape * std + mean
+            )  # in the units of the model's training data
             row = np.zeros((self.window_, x.shape[1]), dtype=np.float32)
             row[: len(window)] = np.nan_to_num(window)
             values.append(row.ravel())
@@ -213,7 +225,9 @@ class AnomalyDetector(BaseEstimator):
         distances = [self._nearest(windows.select(rows)) for rows in parts]
         total = np.zeros(len(windows.series))
         count = np.zeros(len(windows.series))
-        for start, distance in zip(windows.starts, np.concatenate(distances), strict=True):
+        for start, distance in zip(
+            windows.starts, np.concatenate(distances), strict=True
+        ):
             if not np.isnan(distance):
                 total[start : start + self.window_] += distance
                 count[start : start + self.window_] += 1
@@ -273,7 +287,9 @@ class Peak(NamedTuple):
     end: int
 
 
-def peaks(scores: list[npt.NDArray[np.float32]], apart: int, count: int = 12) -> list[Peak]:
+def peaks(
+    scores: list[npt.NDArray[np.float32]], apart: int, count: int = 12
+) -> list[Peak]:
     """The highest peaks of anomaly scores, highest first, one per region above 1.
 
     Without a score above 1, the highest peak alone.
@@ -368,7 +384,11 @@ class SurpriseDetector(AnomalyDetector):
         device: str = "cpu",
         **removed: Any,
     ):
-        warnings.warn("SurpriseDetector is now AnomalyDetector", DeprecationWarning, stacklevel=2)
+        warnings.warn(
+            "SurpriseDetector is now AnomalyDetector", DeprecationWarning, stacklevel=2
+        )
         if removed.get("method", "distance") != "distance":
-            raise ValueError("method was removed; scores are distances to the reference")
+            raise ValueError(
+                "method was removed; scores are distances to the reference"
+            )
         super().__init__(model, window, quantile, device)

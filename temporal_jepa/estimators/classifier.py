@@ -23,7 +23,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
 from torch import Tensor, nn
 
 from ..data.sequences import Sequences
@@ -74,7 +78,11 @@ class _FineTuner(BaseEstimator):
         return type(self)(base=base, **copy.deepcopy(parameters))
 
     def _fit(
-        self, X: Any, targets: npt.NDArray[Any], head: Any, classes: npt.NDArray[Any] | None
+        self,
+        X: Any,
+        targets: npt.NDArray[Any],
+        head: Any,
+        classes: npt.NDArray[Any] | None,
     ) -> None:
         """Fit `embedder_` and `head_`.
 
@@ -92,19 +100,25 @@ class _FineTuner(BaseEstimator):
         seed = as_seed(self.random_state)
         self.embedder_ = self._initial_embedder(X, seed)
         sequences = self.embedder_.sequences(X)
-        if self.embedder_.channels_ is None:  # a general encoder is bound to these channels
+        if (
+            self.embedder_.channels_ is None
+        ):  # a general encoder is bound to these channels
             self.embedder_.channels_ = sequences.n_channels
             self.embedder_.n_features_in_ = sequences.n_channels
         self.n_features_in_ = self.embedder_.n_features_in_
         check_consistent_length(sequences.values, targets)
         self.scores_ = self._scores_of_stages(sequences, targets, head, classes, seed)
         # The fewest steps among the best.
-        self.steps_ = max(self.scores_, key=lambda steps: (self.scores_[steps], -steps), default=0)
+        self.steps_ = max(
+            self.scores_, key=lambda steps: (self.scores_[steps], -steps), default=0
+        )
         if self.steps_:
             stages = [self.steps_]
             for _ in _finetune(self.embedder_, sequences, targets, stages, self, seed):
                 pass
-        features = embed_sequences(self.embedder_.model_, sequences, self.embedder_.pool)
+        features = embed_sequences(
+            self.embedder_.model_, sequences, self.embedder_.pool
+        )
         self.head_ = head.fit(features, targets)
 
     def _scores_of_stages(
@@ -126,7 +140,9 @@ class _FineTuner(BaseEstimator):
         scores = {}
         for steps in _finetune(embedder, train, train_targets, stages, self, seed):
             model = embedder.model_
-            fitted = clone(head).fit(embed_sequences(model, train, embedder.pool), train_targets)
+            fitted = clone(head).fit(
+                embed_sequences(model, train, embedder.pool), train_targets
+            )
             features = embed_sequences(model, held_out, embedder.pool)
             scores[steps] = float(fitted.score(features, held_out_targets))
         return scores
@@ -188,7 +204,9 @@ class TemporalJEPAClassifier(ClassifierMixin, _FineTuner):
             raise ValueError(
                 f"expected at least 2 classes, got {len(y)} series of {len(self.classes_)} class"
             )
-        head = make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-3, 3, 10)))
+        head = make_pipeline(
+            StandardScaler(), RidgeClassifierCV(np.logspace(-3, 3, 10))
+        )
         self._fit(X, codes, head, classes=codes)
         return self
 
@@ -284,7 +302,9 @@ def _finetune(
     device = next(model.parameters()).device
     total = max(stages)
     is_classification = targets.dtype.kind in "iu"
-    goal = torch.from_numpy(targets if is_classification else _standardized(targets)).to(device)
+    goal = torch.from_numpy(
+        targets if is_classification else _standardized(targets)
+    ).to(device)
     outputs = int(targets.max()) + 1 if is_classification else 1
     head = _Head(embed_sequences(model, sequences, embedder.pool), outputs).to(device)
     optimizer = _optimizer(encoder, head, options.lr)
@@ -321,7 +341,9 @@ def _optimizer(encoder: nn.Module, head: nn.Module, lr: float) -> torch.optim.Op
         {"params": [*head.parameters()], "lr": 2 * lr},
     ]
     is_fused = next(encoder.parameters()).device.type != "mps"
-    return torch.optim.AdamW(groups, weight_decay=0.01, betas=(0.9, 0.95), fused=is_fused)
+    return torch.optim.AdamW(
+        groups, weight_decay=0.01, betas=(0.9, 0.95), fused=is_fused
+    )
 
 
 class _Head(nn.Module):
@@ -338,7 +360,9 @@ class _Head(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, features: Tensor) -> Tensor:
-        return nn.functional.linear((features - self.mean) / self.std, self.weight, self.bias)
+        return nn.functional.linear(
+            (features - self.mean) / self.std, self.weight, self.bias
+        )
 
 
 def _standardized(y: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -6,7 +6,11 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -19,10 +23,19 @@ from ..model.jepa import TemporalJEPA
 from ..training.initial import start_of
 from ..training.trainer import train
 
-ARCHITECTURE = ("embed_dim", "encoder_depth", "num_heads", "patch_len", "mask_ratio", "normalize")
+ARCHITECTURE = (
+    "embed_dim",
+    "encoder_depth",
+    "num_heads",
+    "patch_len",
+    "mask_ratio",
+    "normalize",
+)
 
 
-class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class TemporalJEPAEmbedder(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Learn to embed sequences without labels.
 
     Works in pipelines and grid searches, with `clone`, `set_output` and `pickle`.
@@ -106,9 +119,13 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         sequences = self._read(X, is_fitting=True).check_observed()
         self.channels_: int | None = sequences.n_channels
         seed = as_seed(self.random_state)
-        config = PretrainConfig(self.steps, self.batch_size, self.lr, seed=seed, device=self.device)
+        config = PretrainConfig(
+            self.steps, self.batch_size, self.lr, seed=seed, device=self.device
+        )
         architecture = {name: getattr(self, name) for name in ARCHITECTURE}
-        architecture = {name: value for name, value in architecture.items() if value is not None}
+        architecture = {
+            name: value for name, value in architecture.items() if value is not None
+        }
         start = start_of(sequences, self.init_from, architecture)
         model = start.model(sequences, seed)
         self._count_features_out(model, sequences)
@@ -131,7 +148,9 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         """
         check_is_fitted(self)
         embedding = embed_sequences(self._as_float64(), self.sequences(X), self.pool)
-        if self.channels_ is None:  # the number of features depends on the channels of X
+        if (
+            self.channels_ is None
+        ):  # the number of features depends on the channels of X
             self._n_features_out = embedding.shape[1]
         return embedding
 
@@ -170,7 +189,9 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         embedder.channels_ = channels_of(read_config(folder_of(source)))
         if embedder.channels_ is not None:
             embedder.n_features_in_ = embedder.channels_
-        blank = np.zeros((model.config.seq_len, embedder.channels_ or 1), dtype=np.float32)
+        blank = np.zeros(
+            (model.config.seq_len, embedder.channels_ or 1), dtype=np.float32
+        )
         embedder._count_features_out(model, Sequences([blank]))
         embedder.model_ = model
         return embedder
@@ -189,7 +210,11 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         """
         check_is_fitted(self)
         config = PretrainConfig(
-            steps, self.batch_size, lr, seed=as_seed(self.random_state), device=self.device
+            steps,
+            self.batch_size,
+            lr,
+            seed=as_seed(self.random_state),
+            device=self.device,
         )
         history: list[dict[str, Any]] = []
         self.model_ = train(
@@ -229,7 +254,9 @@ class TemporalJEPAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         }
         if np.ndim(X) == 2 and (is_fitting or self._is_fitted_on_table()):
             width = 2 if is_fitting else 1
-            X = validate_data(self, X, reset=is_fitting, ensure_min_features=width, **checks)
+            X = validate_data(
+                self, X, reset=is_fitting, ensure_min_features=width, **checks
+            )
             return Sequences.from_arrays(X)
         X = check_array(X, allow_nd=True, **checks)
         return self._checked(Sequences.from_arrays(X), is_fitting)

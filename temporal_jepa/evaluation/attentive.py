@@ -60,7 +60,9 @@ class AttentiveHead(nn.Module):
         coordinates = grid_coordinates(positions, self.cells)  # (N, axes)
         h = self.proj_in(tokens) + sincos(coordinates, WIDTH)  # (B, N, W)
         h = self.norm(h)
-        keys_values = self.key_value(h).unflatten(-1, (2, HEADS, -1))  # (B, N, 2, H, W / H)
+        keys_values = self.key_value(h).unflatten(
+            -1, (2, HEADS, -1)
+        )  # (B, N, 2, H, W / H)
         keys, values = keys_values.permute(2, 0, 3, 1, 4)  # (B, H, N, W / H) each
         query = self.query.expand(len(tokens), -1, -1, -1)  # (B, H, 1, W / H)
         mask = observed[:, None, None, :]
@@ -126,7 +128,9 @@ def _check_tokens(part: Tokens, name: str) -> None:
         raise ValueError(f"{empty.sum()} {name} sequences have no token")
 
 
-def _fit(head: AttentiveHead, tokens: Tensor, observed: Tensor, y: Tensor, seed: int) -> None:
+def _fit(
+    head: AttentiveHead, tokens: Tensor, observed: Tensor, y: Tensor, seed: int
+) -> None:
     """Train the head in place, and leave it in evaluation mode."""
     n = len(y)
     batch = min(BATCH, n)

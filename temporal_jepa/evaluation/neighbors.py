@@ -34,7 +34,9 @@ def standardize(Z: npt.ArrayLike, reference: npt.ArrayLike | None = None) -> Arr
     if reference is None:
         reference = Z
     reference = np.asarray(reference, dtype=np.float64)
-    with np.errstate(invalid="ignore"):  # the mean of a feature that is missing everywhere
+    with np.errstate(
+        invalid="ignore"
+    ):  # the mean of a feature that is missing everywhere
         scaler = StandardScaler().fit(reference)
     rows: Array = scaler.transform(Z)
     varies = scaler.var_ > CONSTANT**2
@@ -63,9 +65,13 @@ class Index:
         n = len(self.Z)
         self.ids = np.asarray(range(n) if ids is None else ids)
         if self.ids.shape != (n,):
-            raise ValueError(f"expected {n} ids, one per vector, got shape {self.ids.shape}")
+            raise ValueError(
+                f"expected {n} ids, one per vector, got shape {self.ids.shape}"
+            )
         self.rows = standardize(self.Z)
-        self.search = NearestNeighbors(algorithm="brute", metric="euclidean").fit(self.rows)
+        self.search = NearestNeighbors(algorithm="brute", metric="euclidean").fit(
+            self.rows
+        )
 
     def nearest(
         self,
@@ -98,8 +104,12 @@ class Index:
         excluded = 0 if exclude is None else 1
         available = len(self.Z) - excluded
         if not 1 <= k <= available:
-            raise ValueError(f"expected k from 1 to {available}, the number of vectors, got {k}")
-        found: Array = self.search.kneighbors(queries, k + excluded, return_distance=False)
+            raise ValueError(
+                f"expected k from 1 to {available}, the number of vectors, got {k}"
+            )
+        found: Array = self.search.kneighbors(
+            queries, k + excluded, return_distance=False
+        )
         # scikit-learn expands the square, which rounds: copies would not have the distance 0.
         distance = np.empty(found.shape)
         for row, near, query in zip(distance, found, queries, strict=True):
@@ -122,5 +132,7 @@ class Index:
 
     def neighbours(self, k: int = 5) -> tuple[Array, Array]:
         """Deprecated name of `neighbors`."""
-        warnings.warn("neighbours() is now neighbors()", DeprecationWarning, stacklevel=2)
+        warnings.warn(
+            "neighbours() is now neighbors()", DeprecationWarning, stacklevel=2
+        )
         return self.neighbors(k)

@@ -186,7 +186,9 @@ def stat_features(values: Sequence[FloatArray]) -> FloatArray:
         float64 `(n, 4 * channels)`; NaN where a series lacks a channel.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a channel without an observed value
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # a channel without an observed value
         rows = [[f(x.astype(np.float64), axis=0) for f in STATISTICS] for x in values]
     return np.reshape(rows, (len(values), -1))
 
@@ -233,10 +235,16 @@ def check_labels(y: Any, n: int, part: str) -> npt.NDArray[np.str_]:
         )
     labels = np.asarray(y)
     if labels.shape != (n,):
-        raise ValueError(f"expected {n} {part} labels, one per row, got shape {labels.shape}")
-    missing = np.flatnonzero([label is None or label != label for label in labels.tolist()])
+        raise ValueError(
+            f"expected {n} {part} labels, one per row, got shape {labels.shape}"
+        )
+    missing = np.flatnonzero(
+        [label is None or label != label for label in labels.tolist()]
+    )
     if len(missing) > 0:
-        raise ValueError(f"{len(missing)} {part} labels are missing, first in row {missing[0]}")
+        raise ValueError(
+            f"{len(missing)} {part} labels are missing, first in row {missing[0]}"
+        )
     return labels.astype(np.str_)
 
 
@@ -250,7 +258,9 @@ def check_classes(train: npt.NDArray[np.str_], test: npt.NDArray[np.str_]) -> No
     """
     classes = np.unique(train)
     if len(classes) < 2:
-        raise ValueError(f"expected at least two classes in train, got only {str(classes[0])!r}")
+        raise ValueError(
+            f"expected at least two classes in train, got only {str(classes[0])!r}"
+        )
     unseen = ~np.isin(test, classes)
     names = listed(np.unique(test[unseen]))
     if unseen.all():
@@ -266,13 +276,17 @@ def check_classes(train: npt.NDArray[np.str_], test: npt.NDArray[np.str_]) -> No
 def _classifier(kind: ProbeKind, labels: npt.NDArray[np.str_], seed: int) -> Any:
     """An unfitted scikit-learn classifier for these train labels."""
     if kind == "ridge":
-        return make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=np.logspace(-3, 3, 10)))
+        return make_pipeline(
+            StandardScaler(), RidgeClassifierCV(alphas=np.logspace(-3, 3, 10))
+        )
     if kind == "linear":
         return make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
     if kind == "knn":
         return make_pipeline(StandardScaler(), KNeighborsClassifier(n_neighbors=1))
     if kind != "svm":
-        raise ValueError(f"probe must be one of {', '.join(get_args(ProbeKind))}, got {kind!r}")
+        raise ValueError(
+            f"probe must be one of {', '.join(get_args(ProbeKind))}, got {kind!r}"
+        )
     svm = SVC(C=np.inf, kernel="rbf", gamma="scale", max_iter=10_000_000)
     classes = np.unique(labels)
     if len(labels) < 50 or len(labels) // len(classes) < 5:
@@ -285,7 +299,10 @@ def _classifier(kind: ProbeKind, labels: npt.NDArray[np.str_], seed: int) -> Any
 def _features(Z: npt.ArrayLike, part: str) -> npt.NDArray[np.float64]:
     """Features `(n, F)`; ValueError if they cannot be probed."""
     features: npt.NDArray[np.float64] = check_array(
-        Z, dtype=np.float64, ensure_all_finite="allow-nan", input_name=f"the {part} features"
+        Z,
+        dtype=np.float64,
+        ensure_all_finite="allow-nan",
+        input_name=f"the {part} features",
     )
     empty = np.isnan(features).all(axis=1)
     if empty.any():

@@ -77,7 +77,9 @@ def score(
     if kind == "attentive":
         result["scores"] = _attentive_scores(encoders, train, test, seed)
         return result
-    features = probes.controls(pool_frames(train).values, pool_frames(test).values, seed)
+    features = probes.controls(
+        pool_frames(train).values, pool_frames(test).values, seed
+    )
     minirocket = features.pop("MiniRocket", None)
     for name, encoder in encoders.items():
         features[name] = (
@@ -90,7 +92,9 @@ def score(
     return result
 
 
-def split(sequences: Sequences, seed: int = 0, share: float = 0.3) -> tuple[Sequences, Sequences]:
+def split(
+    sequences: Sequences, seed: int = 0, share: float = 0.3
+) -> tuple[Sequences, Sequences]:
     """Hold out a share of each class for testing.
 
     Windows of one series ("a@0", "a@64") and parts of one track ("a#1", "a#2") stay on one side.
@@ -174,7 +178,9 @@ def _attentive_scores(
     return rows
 
 
-def _value_tokens(sequences: Sequences) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+def _value_tokens(
+    sequences: Sequences,
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     """Timesteps as tokens: values `(n, N, channels)`, 0 where missing, and observed `(n, N)`."""
     values = pool_frames(sequences).batch(range(len(sequences)))
     return np.nan_to_num(values), np.asarray(~np.isnan(values).all(-1))

@@ -18,7 +18,9 @@ def default_momentum() -> float:
 
 
 @torch.no_grad()
-def ema_update(context_params: Params, target_params: Params, momentum: float = 0.996) -> Params:
+def ema_update(
+    context_params: Params, target_params: Params, momentum: float = 0.996
+) -> Params:
     """Move the target towards the context: `target = momentum * target + (1 - momentum) * context`.
 
     Modules are updated in place, floating-point buffers too; integer buffers are copied. Mappings
@@ -81,7 +83,9 @@ def _update_in_place(
         update(old, new, 0)
 
 
-def _updated_copy(context: Tree, target: Tree, momentum: float, path: str = "") -> dict[str, Any]:
+def _updated_copy(
+    context: Tree, target: Tree, momentum: float, path: str = ""
+) -> dict[str, Any]:
     _check_same(context, target, path)
     updated: dict[str, Any] = {}
     for name, old in target.items():

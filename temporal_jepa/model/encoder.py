@@ -58,7 +58,9 @@ class Encoded:
         positions = torch.where(valid, self.positions, self.num_tokens)
         grid = tokens.new_zeros(batch, self.num_tokens + 1, width)
         grid.scatter_(1, positions[:, :, None].expand(-1, -1, width), tokens)
-        encoded = torch.zeros(batch, self.num_tokens + 1, dtype=torch.bool, device=tokens.device)
+        encoded = torch.zeros(
+            batch, self.num_tokens + 1, dtype=torch.bool, device=tokens.device
+        )
         encoded.scatter_(1, positions, True)
         return grid[:, :-1], encoded[:, :-1]
 
@@ -94,7 +96,10 @@ class ContextEncoder(nn.Module):
         """
         x, observed = self.prepare(x, observed)
         if visible is not None:
-            if visible.dtype != torch.bool or visible.shape not in (x.shape[1:2], x.shape[:2]):
+            if visible.dtype != torch.bool or visible.shape not in (
+                x.shape[1:2],
+                x.shape[:2],
+            ):
                 raise ValueError(
                     "visible must be bool (seq_len,) or (batch, seq_len) for x "
                     f"{tuple(x.shape)}, got {visible.dtype} {tuple(visible.shape)}"
@@ -107,7 +112,9 @@ class ContextEncoder(nn.Module):
         encoded = self.encode(x, observed)
         return masked_mean(encoded.layers[-1], encoded.valid)
 
-    def prepare(self, x: Tensor, observed: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def prepare(
+        self, x: Tensor, observed: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Check a batch and pad it to whole patches.
 
         Returns:
@@ -122,7 +129,10 @@ class ContextEncoder(nn.Module):
         if observed is None:
             observed = not_missing
         else:
-            if observed.dtype != torch.bool or observed.shape not in (x.shape[:2], x.shape):
+            if observed.dtype != torch.bool or observed.shape not in (
+                x.shape[:2],
+                x.shape,
+            ):
                 raise ValueError(
                     f"observed must be bool {tuple(x.shape[:2])} or {tuple(x.shape)}, "
                     f"got {observed.dtype} {tuple(observed.shape)}"
@@ -169,7 +179,9 @@ class ContextEncoder(nn.Module):
                 values, as an exported graph needs.
         """
         normalized = self.normalizer(x, observed)
-        tokens = self.tokenizer(normalized, observed, self.normalizer.slope)  # (B, N, D)
+        tokens = self.tokenizer(
+            normalized, observed, self.normalizer.slope
+        )  # (B, N, D)
         count = tokens.shape[1]
         token_observed = self.tokens_observed(observed)  # (B, N)
         valid: Tensor | None = token_observed
@@ -179,7 +191,9 @@ class ContextEncoder(nn.Module):
                 tokens = gather_tokens(tokens, positions)  # (B, K, D)
         else:
             positions = torch.arange(count, device=x.device).expand(tokens.shape[:2])
-        return Encoded(self.transformer(tokens, positions, valid), positions, valid, count)
+        return Encoded(
+            self.transformer(tokens, positions, valid), positions, valid, count
+        )
 
 
 def masked_mean(tokens: Tensor, valid: Tensor | None) -> Tensor:
@@ -195,9 +209,13 @@ def pool_tokens(encoded: Encoded, pool: Pool) -> Tensor:
     if pool == "mean":
         return masked_mean(encoded.layers[-1], valid)
     if pool == "quantiles":
-        return torch.cat([_quantiles(tokens, valid) for tokens in encoded.layers], dim=1)
+        return torch.cat(
+            [_quantiles(tokens, valid) for tokens in encoded.layers], dim=1
+        )
     if pool == "all":
-        return torch.cat([_mean_std_max(tokens, valid) for tokens in encoded.layers], dim=1)
+        return torch.cat(
+            [_mean_std_max(tokens, valid) for tokens in encoded.layers], dim=1
+        )
     raise ValueError(f"pool must be one of {', '.join(get_args(Pool))}, got {pool!r}")
 
 
@@ -220,6 +238,8 @@ def _quantiles(tokens: Tensor, valid: Tensor | None) -> Tensor:
     ordered = tokens.sort(1).values
     rank = (count - 1).clamp(min=0)[:, None] * tokens.new_tensor(QUANTILES)  # (B, Q)
     width = tokens.shape[2]
-    below = ordered.gather(1, rank.floor().long()[..., None].expand(-1, -1, width))  # (B, Q, D)
+    below = ordered.gather(
+        1, rank.floor().long()[..., None].expand(-1, -1, width)
+    )  # (B, Q, D)
     above = ordered.gather(1, rank.ceil().long()[..., None].expand(-1, -1, width))
     return (below + (above - below) * (rank - rank.floor())[..., None]).flatten(1)

@@ -32,7 +32,9 @@ class TokenPredictor(nn.Module):
         self.transformer = Transformer(width, config.predictor_depth, config)
         self.proj_out = nn.Linear(width, config.embed_dim)
 
-    def forward(self, context: Encoded, positions: Tensor, valid: Tensor | None) -> Tensor:
+    def forward(
+        self, context: Encoded, positions: Tensor, valid: Tensor | None
+    ) -> Tensor:
         """Predict the tokens at grid positions.
 
         Args:
@@ -44,7 +46,9 @@ class TokenPredictor(nn.Module):
             `(B, M, D)`.
         """
         visible = self.proj_in(context.layers[-1])  # (B, K, P)
-        masked = self.mask_token.expand(*positions.shape, -1).to(visible.dtype)  # (B, M, P)
+        masked = self.mask_token.expand(*positions.shape, -1).to(
+            visible.dtype
+        )  # (B, M, P)
         all_valid = None
         if valid is not None or context.valid is not None:
             all_valid = torch.cat(
@@ -55,7 +59,9 @@ class TokenPredictor(nn.Module):
                 dim=1,
             )
         h = torch.cat([visible, masked], dim=1)  # (B, K + M, P)
-        h = self.transformer(h, torch.cat([context.positions, positions], dim=1), all_valid)[-1]
+        h = self.transformer(
+            h, torch.cat([context.positions, positions], dim=1), all_valid
+        )[-1]
         predicted: Tensor = self.proj_out(h[:, visible.shape[1] :])  # (B, M, D)
         return predicted
 
@@ -158,7 +164,9 @@ class TemporalJEPA(nn.Module):
         super().__init__()
         self.config = config
         self.context_encoder = ContextEncoder(config)
-        self.target_encoder = copy.deepcopy(self.context_encoder).requires_grad_(False).eval()
+        self.target_encoder = (
+            copy.deepcopy(self.context_encoder).requires_grad_(False).eval()
+        )
         if config.predict == "tokens":
             self.predictor: TokenPredictor | PooledPredictor = TokenPredictor(config)
         else:
@@ -211,15 +219,21 @@ class TemporalJEPA(nn.Module):
         target, token_observed = self.targets(x, observed)  # (B, N, D), (B, N)
         if visible.ndim != 3 or visible.shape[1:] != token_observed.shape:
             expected = ", ".join(map(str, token_observed.shape))
-            raise ValueError(f"visible must be (masks, {expected}), got {tuple(visible.shape)}")
+            raise ValueError(
+                f"visible must be (masks, {expected}), got {tuple(visible.shape)}"
+            )
         num_masks = len(visible)
         visible = visible.flatten(0, 1)  # (V*B, N)
         observed = encoder.mask(observed.repeat(num_masks, 1, 1), visible)
         context = encoder.encode(x.repeat(num_masks, 1, 1), observed)
         masked = token_observed.repeat(num_masks, 1) & ~visible  # (V*B, N)
-        predicted, wanted, valid = self._predict(context, target.repeat(num_masks, 1, 1), masked)
+        predicted, wanted, valid = self._predict(
+            context, target.repeat(num_masks, 1, 1), masked
+        )
         prediction = token_loss(predicted.float(), wanted, valid)
-        relative = prediction.detach() / mean_predictor_loss(wanted, valid).clamp(min=1e-3)
+        relative = prediction.detach() / mean_predictor_loss(wanted, valid).clamp(
+            min=1e-3
+        )
         is_regularized = config.variance_weight + config.covariance_weight > 0
         # In fp32: products of bf16 are too coarse for covariances.
         with (
@@ -230,7 +244,8 @@ class TemporalJEPA(nn.Module):
                 context.layers[-1], context.positions, context.valid, context.num_tokens
             )
         regularizer = (
-            config.variance_weight * terms.variance + config.covariance_weight * terms.covariance
+            config.variance_weight * terms.variance
+            + config.covariance_weight * terms.covariance
         )
         return {
             "loss": prediction + regularizer,
@@ -252,7 +267,9 @@ class TemporalJEPA(nn.Module):
         if isinstance(self.predictor, TokenPredictor):
             return self.predictor(context, positions, valid), wanted, valid
         wanted = masked_mean(wanted, valid)[:, None]
-        predicted = self.predictor(masked_mean(context.layers[-1], context.valid))[:, None]
+        predicted = self.predictor(masked_mean(context.layers[-1], context.valid))[
+            :, None
+        ]
         has_masked = masked.any(1)
         valid = None if bool(has_masked.all()) else has_masked[:, None]
         return predicted, wanted, valid
@@ -261,7 +278,9 @@ class TemporalJEPA(nn.Module):
     def targets(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Layer-normed target tokens in fp32, `(B, N, D)`, and which are observed, `(B, N)`."""
         with torch.autocast(x.device.type, enabled=False):
-            tokens, token_observed = self.target_encoder.encode(x.float(), observed).on_grid()
+            tokens, token_observed = self.target_encoder.encode(
+                x.float(), observed
+            ).on_grid()
         return F.layer_norm(tokens, tokens.shape[-1:]), token_observed
 
     def update_target(self, momentum: float) -> None:
@@ -303,7 +322,9 @@ class TemporalJEPA(nn.Module):
         _check_values(x)
         features = self.embedder(pool).features(x)
         if not bool(features.isfinite().all()):
-            raise ValueError("the embedding is not finite: x holds huge values; rescale it")
+            raise ValueError(
+                "the embedding is not finite: x holds huge values; rescale it"
+            )
         return features.float() if features.dtype.itemsize < 4 else features
 
     @torch.no_grad()
@@ -337,7 +358,9 @@ class TemporalJEPA(nn.Module):
             )
         x, observed = self.context_encoder.prepare(x)
         target, token_observed = self.targets(x, observed)
-        context = self.context_encoder.encode(x, self.context_encoder.mask(observed, visible))
+        context = self.context_encoder.encode(
+            x, self.context_encoder.mask(observed, visible)
+        )
         masked = token_observed & ~visible
         positions, _ = positions_of(masked)
         predicted, wanted, _ = self._predict(context, target, masked)

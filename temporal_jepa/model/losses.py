@@ -29,7 +29,9 @@ def loss(predicted: Tensor, target: Tensor) -> Tensor:
     1.5
     """
     if not predicted.numel():
-        raise ValueError(f"predicted and target must not be empty, got {tuple(predicted.shape)}")
+        raise ValueError(
+            f"predicted and target must not be empty, got {tuple(predicted.shape)}"
+        )
     if predicted.shape != target.shape:
         raise ValueError(
             "predicted and target must have one shape, got "
@@ -38,7 +40,9 @@ def loss(predicted: Tensor, target: Tensor) -> Tensor:
     return F.smooth_l1_loss(predicted, target)
 
 
-def token_loss(predicted: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+def token_loss(
+    predicted: Tensor, target: Tensor, valid: Tensor | None = None
+) -> Tensor:
     """`loss` over the valid tokens of a padded batch; the mean runs over all processes.
 
     Args:
@@ -114,27 +118,36 @@ def variance_covariance(
     mean = _sum_over_processes((flat * mass[:, None]).sum(0)) / total
     centered = (flat - mean) * mass[:, None]
 
-    covariance = _sum_over_processes(centered.T @ centered) / (total - 1).clamp(min=1)  # (D, D)
+    covariance = _sum_over_processes(centered.T @ centered) / (total - 1).clamp(
+        min=1
+    )  # (D, D)
     off_diagonal = covariance.square().sum() - covariance.diagonal().square().sum()
 
     at = positions.flatten()
     zeros = centered.new_zeros(num_positions, width)
-    samples = _sum_over_processes(mass.new_zeros(num_positions).index_add(0, at, mass))  # (N,)
+    samples = _sum_over_processes(
+        mass.new_zeros(num_positions).index_add(0, at, mass)
+    )  # (N,)
     sums = _sum_over_processes(zeros.index_add(0, at, centered))  # (N, D)
     squares = _sum_over_processes(zeros.index_add(0, at, centered.square()))
     across_batch, used_positions = _variance_hinge(sums, squares, samples)
 
     rows = centered.view(batch, count, width)
-    across_time, used_sequences = _variance_hinge(rows.sum(1), rows.square().sum(1), weight.sum(1))
+    across_time, used_sequences = _variance_hinge(
+        rows.sum(1), rows.square().sum(1), weight.sum(1)
+    )
     across_time = _sum_over_processes(across_time)
     used_sequences = _sum_over_processes(used_sequences)
     variance = (
-        across_batch / used_positions.clamp(min=1) + across_time / used_sequences.clamp(min=1)
+        across_batch / used_positions.clamp(min=1)
+        + across_time / used_sequences.clamp(min=1)
     ) / 2
     return VICRegTerms(variance, off_diagonal / width)
 
 
-def _variance_hinge(sums: Tensor, squares: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
+def _variance_hinge(
+    sums: Tensor, squares: Tensor, samples: Tensor
+) -> tuple[Tensor, Tensor]:
     """Sum of `max(0, 1 - std)` over the groups of two samples or more, and their number.
 
     Args:
@@ -160,7 +173,9 @@ def _sum_over_processes(value: Tensor) -> Tensor:
     """Sum over processes, differentiable; the value itself if there is one process."""
     if _world_size() == 1:
         return value
-    from torch.distributed.nn.functional import all_reduce  # builds without it run one process
+    from torch.distributed.nn.functional import (
+        all_reduce,
+    )  # builds without it run one process
 
     total: Tensor = all_reduce(value)  # type: ignore[no-untyped-call]
     return total

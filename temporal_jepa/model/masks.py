@@ -82,7 +82,9 @@ def draw_visible(
             tokens.
     """
     if not 0.0 < mask_ratio < 1.0:
-        raise ValueError(f"mask_ratio must lie strictly between 0 and 1, got {mask_ratio}")
+        raise ValueError(
+            f"mask_ratio must lie strictly between 0 and 1, got {mask_ratio}"
+        )
     batch, tokens = observed.shape
     grid = grid or (tokens, 1, 1)
     size = grid[0] * grid[1] * grid[2]
@@ -99,7 +101,9 @@ def draw_visible(
     elif kind == "tube":
         order = _tube_order(batch, grid, mask_ratio, generator)
     else:
-        raise ValueError(f"mask must be 'random', 'block', 'future' or 'tube', got {kind!r}")
+        raise ValueError(
+            f"mask must be 'random', 'block', 'future' or 'tube', got {kind!r}"
+        )
     order = order.to(observed.device).masked_fill(~observed, float("inf"))
     count = observed.sum(1)  # (B,)
     wanted = (mask_ratio * count).round().clamp(min=1).long()
@@ -110,7 +114,10 @@ def draw_visible(
 
 
 def _tube_order(
-    batch: int, grid: tuple[int, int, int], mask_ratio: float, generator: torch.Generator
+    batch: int,
+    grid: tuple[int, int, int],
+    mask_ratio: float,
+    generator: torch.Generator,
 ) -> Tensor:
     """Order in which tokens are masked, whole cells first: `(B, N)`, smallest first."""
     time, rows, columns = grid
@@ -141,13 +148,19 @@ def _block_order(
     inside = torch.zeros(1, 1)
     for extent in grid:
         longest = max(1, round(mask_ratio * extent * extent_ratio))
-        length = torch.randint(max(1, longest // 2), longest + 1, (batch, 1), generator=generator)
+        length = torch.randint(
+            max(1, longest // 2), longest + 1, (batch, 1), generator=generator
+        )
         offset = (torch.rand(batch, 1, generator=generator) * length).long()
         segment = (torch.arange(extent)[None] + offset) // length  # (B, extent)
         # Segments are below 2 * extent + 1, so every box gets a number of its own.
         box = (box[:, :, None] * (2 * extent + 1) + segment[:, None, :]).flatten(1)
-        inside = (inside[:, :, None] * extent + torch.arange(extent)[None, None, :]).flatten(1)
-    _, box = torch.unique(box, return_inverse=True)  # (B, N), numbered from 0 over the batch
+        inside = (
+            inside[:, :, None] * extent + torch.arange(extent)[None, None, :]
+        ).flatten(1)
+    _, box = torch.unique(
+        box, return_inverse=True
+    )  # (B, N), numbered from 0 over the batch
     score = torch.rand(batch, int(box.max()) + 1, generator=generator).gather(1, box)
     # Which end of a partly masked box goes first; too small to reorder boxes.
     direction = torch.rand(batch, 1, generator=generator) - 0.5
@@ -170,12 +183,16 @@ def positions_of(selected: Tensor) -> tuple[Tensor, Tensor | None]:
     positions = torch.argsort(~selected, dim=1, stable=True)[:, :longest]
     if bool((count == longest).all()):
         return positions, None
-    return positions, torch.arange(longest, device=selected.device)[None] < count[:, None]
+    return positions, torch.arange(longest, device=selected.device)[None] < count[
+        :, None
+    ]
 
 
 def gather_tokens(tokens: Tensor, positions: Tensor) -> Tensor:
     """Pick tokens row by row: `(B, N, D)`, int64 `(B, K)` -> `(B, K, D)`."""
     batch, count, width = tokens.shape
     rows = torch.arange(batch, device=tokens.device)[:, None] * count
-    flat = tokens.reshape(batch * count, width).index_select(0, (positions + rows).flatten())
+    flat = tokens.reshape(batch * count, width).index_select(
+        0, (positions + rows).flatten()
+    )
     return flat.view(batch, positions.shape[1], width)  # (B, K, D)

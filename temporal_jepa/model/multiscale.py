@@ -43,16 +43,23 @@ class MultiResolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Complete series, `R` resolutions: `(B, T, C)` -> `(B, R * F + C * (p + 2))`."""
-        x = x.double()  # in float32 the rounding errors of a constant would be given a shape
+        x = (
+            x.double()
+        )  # in float32 the rounding errors of a constant would be given a shape
         parts = []
         for length in self.resolutions:
             channels = standardize_at(x, length)  # (B, C, L)
-            pooled = pool_tokens(self._encode(channels.flatten(0, 1), drop=False), self.pool)
+            pooled = pool_tokens(
+                self._encode(channels.flatten(0, 1), drop=False), self.pool
+            )
             parts.append(_add_channels(pooled, x.shape[2]))
         return torch.cat([*parts, raw_values(x).float()], dim=1)
 
     def features(
-        self, x: Tensor, mask_ratio: float = 0.0, generator: torch.Generator | None = None
+        self,
+        x: Tensor,
+        mask_ratio: float = 0.0,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Embed series with missing values; gradients flow. Arguments as `Embedder.features`.
 
@@ -61,7 +68,9 @@ class MultiResolution(nn.Module):
         series = [fill_missing(row)[None] for row in x]
         parts = []
         for length in self.resolutions:
-            channels = torch.cat([standardize_at(row, length) for row in series])  # (B, C, L)
+            channels = torch.cat(
+                [standardize_at(row, length) for row in series]
+            )  # (B, C, L)
             pooled = [
                 pool_tokens(self._encode(rows, True, mask_ratio, generator), self.pool)
                 for rows in torch.split(channels.flatten(0, 1), ROWS)
@@ -73,12 +82,17 @@ class MultiResolution(nn.Module):
     def tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens of the highest resolution, summed over channels: `(B, N, D)`, bool `(B, N)`."""
         length = max(self.resolutions)
-        channels = torch.cat([standardize_at(fill_missing(row)[None], length) for row in x])
+        channels = torch.cat(
+            [standardize_at(fill_missing(row)[None], length) for row in x]
+        )
         tokens = [
-            self._encode(rows).layers[-1] for rows in torch.split(channels.flatten(0, 1), ROWS)
+            self._encode(rows).layers[-1]
+            for rows in torch.split(channels.flatten(0, 1), ROWS)
         ]
         added = _add_channels(torch.cat(tokens), x.shape[2]) / x.shape[2] ** 0.5
-        return added.float(), torch.ones(added.shape[:2], dtype=torch.bool, device=x.device)
+        return added.float(), torch.ones(
+            added.shape[:2], dtype=torch.bool, device=x.device
+        )
 
     def timesteps(self, x: Tensor) -> Tensor:
         """Tokens of the highest resolution, interpolated in time: `(B, T, C)` -> `(B, T, D)`.
@@ -138,7 +152,9 @@ def _observed_span(x: Tensor) -> tuple[int, int]:
 
 def resample(x: Tensor, length: int) -> Tensor:
     """Linear interpolation of each channel: `(B, T, C)` -> `(B, C, length)`."""
-    return F.interpolate(x.transpose(1, 2), size=length, mode="linear", align_corners=True)
+    return F.interpolate(
+        x.transpose(1, 2), size=length, mode="linear", align_corners=True
+    )
 
 
 def standardize_at(x: Tensor, length: int) -> Tensor:
@@ -191,7 +207,9 @@ def _signs(channels: int, features: int) -> Sequence[Sequence[float]]:
 def _interpolate_tokens(tokens: Tensor, length: int, patch: int) -> Tensor:
     """Interpolate between the centers of patches: `(N, D)` -> `(length, D)`."""
     count = len(tokens)
-    time = torch.arange(length, device=tokens.device, dtype=torch.float64) / max(length - 1, 1)
+    time = torch.arange(length, device=tokens.device, dtype=torch.float64) / max(
+        length - 1, 1
+    )
     position = (time * (count * patch - 1) - (patch - 1) / 2) / patch
     position = position.clamp(0, count - 1)
     low = position.floor().long().clamp(max=max(count - 2, 0))

@@ -39,7 +39,10 @@ class Embedder(nn.Module):
         return self._append_moments(pooled, x, observed)
 
     def features(
-        self, x: Tensor, mask_ratio: float = 0.0, generator: torch.Generator | None = None
+        self,
+        x: Tensor,
+        mask_ratio: float = 0.0,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Embed sequences with missing values; gradients flow.
 
@@ -69,7 +72,9 @@ class Embedder(nn.Module):
         tokens, observed = self.tokens(x)
         tokens = torch.unflatten(tokens, 1, (-1, cells))
         observed = torch.unflatten(observed, 1, (-1, cells))[..., None]
-        mean = (tokens * observed).sum(2) / observed.sum(2)  # (B, N / cells, D), NaN is 0 / 0
+        mean = (tokens * observed).sum(2) / observed.sum(
+            2
+        )  # (B, N / cells, D), NaN is 0 / 0
         return mean.repeat_interleave(self.encoder.config.patch, dim=1)[:, : x.shape[1]]
 
     def _append_moments(self, pooled: Tensor, x: Tensor, observed: Tensor) -> Tensor:
@@ -84,7 +89,9 @@ class Embedder(nn.Module):
         scaled = torch.where(observed, (x - normalizer.mean) / normalizer.std, 0.0)
         mean, std = normalizer.moments(scaled, observed)
         moments = torch.cat([mean, std], dim=1)
-        return torch.cat([pooled, torch.round(moments * MOMENT_STEPS) / MOMENT_STEPS], dim=1)
+        return torch.cat(
+            [pooled, torch.round(moments * MOMENT_STEPS) / MOMENT_STEPS], dim=1
+        )
 
 
 def mask_at_random(

@@ -76,7 +76,9 @@ class PatchGrid:
         high = self.rows * self.side
         wide = self.columns * self.side
         x = tokens.reshape(len(tokens), -1, 1, self.rows, 1, self.columns, 1, 1)
-        x = x.expand(-1, -1, self.patch_len, -1, self.side, -1, self.side, self.channels)
+        x = x.expand(
+            -1, -1, self.patch_len, -1, self.side, -1, self.side, self.channels
+        )
         x = x.reshape(len(x), -1, high, wide, self.channels)
         return x[:, :, : self.height, : self.width].flatten(2)
 
@@ -117,7 +119,13 @@ class ConvTokenizer(nn.Module):
         for kernel_size, dilation in self.KERNELS[config.tokenizer]:
             padding = kernel_size // 2 * dilation
             self.convolutions.append(
-                nn.Conv1d(2 * self.channels, width, kernel_size, padding=padding, dilation=dilation)
+                nn.Conv1d(
+                    2 * self.channels,
+                    width,
+                    kernel_size,
+                    padding=padding,
+                    dilation=dilation,
+                )
             )
         features = 2 * len(self.convolutions) * width + 2 * self.channels
         self.norm = nn.LayerNorm(features)
@@ -143,13 +151,19 @@ class ConvTokenizer(nn.Module):
         """One cell: `(B, T, F)` -> `(B, T / P, D)`."""
         both_observed = observed[:, 1:] & observed[:, :-1]
         step = torch.where(both_observed, x[:, 1:] - x[:, :-1], 0.0) / slope
-        signal = torch.cat([x, F.pad(step, (0, 0, 1, 0))], dim=-1).transpose(1, 2)  # (B, 2F, T)
-        waves = torch.cat([conv(signal) for conv in self.convolutions], dim=1)  # (B, W, T)
+        signal = torch.cat([x, F.pad(step, (0, 0, 1, 0))], dim=-1).transpose(
+            1, 2
+        )  # (B, 2F, T)
+        waves = torch.cat(
+            [conv(signal) for conv in self.convolutions], dim=1
+        )  # (B, W, T)
         waves = torch.unflatten(F.gelu(waves), 2, (-1, self.patch_len))  # (B, W, N, P)
         timestep_observed = self._patches(observed.any(-1))[:, None]  # (B, 1, N, P)
         count = timestep_observed.sum(-1).clamp(min=1)
         wave_mean = (waves * timestep_observed).sum(-1) / count  # (B, W, N)
-        wave_max = waves.masked_fill(~timestep_observed, -1.0).amax(-1)  # GELU stays above -0.2
+        wave_max = waves.masked_fill(~timestep_observed, -1.0).amax(
+            -1
+        )  # GELU stays above -0.2
 
         values = self._patches(x)  # (B, N, P, F)
         value_observed = self._patches(observed)

@@ -40,7 +40,9 @@ def angles(coordinates: Tensor, width: int) -> Tensor:
     """
     axes = coordinates.shape[-1]
     count = width // 2 // axes
-    exponent = torch.arange(count, device=coordinates.device, dtype=torch.float32) / max(count, 1)
+    exponent = torch.arange(
+        count, device=coordinates.device, dtype=torch.float32
+    ) / max(count, 1)
     frequency = 10000.0 ** (-exponent)
     angle = (coordinates[..., None].float() * frequency).flatten(-2)  # (..., A * count)
     return F.pad(angle, (0, width // 2 - axes * count))
@@ -89,7 +91,9 @@ class Block(nn.Module):
         if rotation is not None:
             q = rotate(q, *rotation)
             k = rotate(k, *rotation)
-        heads = F.scaled_dot_product_attention(q, k, v, attn_mask=attend, dropout_p=rate)
+        heads = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=attend, dropout_p=rate
+        )
         attended = self.out(heads.transpose(1, 2).flatten(2))  # (B, K, D)
         h = h + F.dropout(attended, rate)
         expanded = F.gelu(self.up(self.norm2(h)))  # (B, K, 4D)
@@ -110,7 +114,9 @@ class Transformer(nn.Module):
         )
         self.norm = nn.LayerNorm(dim)
 
-    def forward(self, h: Tensor, positions: Tensor, valid: Tensor | None) -> list[Tensor]:
+    def forward(
+        self, h: Tensor, positions: Tensor, valid: Tensor | None
+    ) -> list[Tensor]:
         """The input and the output of every layer, `(B, K, D)` each.
 
         The first has no positions added; the last is layer-normed.

@@ -24,7 +24,9 @@ def render_page(template: str, **context: Any) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(context, version=__version__).encode()
+    return (
+        environment.get_template(template).render(context, version=__version__).encode()
+    )
 
 
 def anomaly_page(
@@ -54,7 +56,9 @@ def anomaly_page(
         first = max(0, peak.start - 2 * window)
         part = slice(first, peak.end + 2 * window)
         closeup = {
-            "svg": plots.scored(f"peak{rank}", series.values[i][part], scores[i][part], first),
+            "svg": plots.scored(
+                f"peak{rank}", series.values[i][part], scores[i][part], first
+            ),
             "title": describe_timestep(series, i, peak.timestep),
             "score": scores[i][peak.timestep],
             "first": peak.start,
@@ -116,7 +120,9 @@ def neighbors_page(
     rows = []
     for q in range(len(queries)):
         query = queries.select([q])
-        rows.append(plots.neighbor_row(f"q{q}", query, among.select(near[q]), distance[q]))
+        rows.append(
+            plots.neighbor_row(f"q{q}", query, among.select(near[q]), distance[q])
+        )
     return render_page(
         "nearest.html",
         run=run,

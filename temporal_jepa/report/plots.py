@@ -87,7 +87,9 @@ def channel_legend(sequences: Sequences) -> Row:
     }
 
 
-def neighbor_row(name: str, query: Sequences, near: Sequences, distance: Array) -> list[Row]:
+def neighbor_row(
+    name: str, query: Sequences, near: Sequences, distance: Array
+) -> list[Row]:
     """Draw a query and its nearest neighbors on one scale.
 
     Args:
@@ -284,7 +286,9 @@ def masked(
         _draw_masked_paths(above, path[:steps], mask, patch)
     else:
         figure, (above, below) = panel(2.2, 0.9, sharex=True)
-        width = sequences.frame[2] if sequences.frame else None  # channels of the first agent
+        width = (
+            sequences.frame[2] if sequences.frame else None
+        )  # channels of the first agent
         _draw_curves(above, sequences.values[i][:steps, :width])
         for start, end in runs(mask[:, 0]):
             above.axvspan(
@@ -332,7 +336,9 @@ def _draw_masked_paths(ax: Axes, path: Array, mask: Array, patch: int) -> None:
     ax.set_axis_off()
 
 
-def scored(name: str, x: Array, score: Array, first: int = 0, wide: bool = False) -> Markup:
+def scored(
+    name: str, x: Array, score: Array, first: int = 0, wide: bool = False
+) -> Markup:
     """Draw a series above its anomaly score, and shade where the score is above 1.
 
     Args:

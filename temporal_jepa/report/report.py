@@ -46,7 +46,9 @@ from .svg import Array
 Row = dict[str, Any]
 
 MAX_POINTS = 2000  # sequences that are embedded, evenly spaced over the data
-MAX_CLASSES = len(svg.COLORS) * len(svg.MARKERS)  # with a marker of their own; the rest are gray
+MAX_CLASSES = len(svg.COLORS) * len(
+    svg.MARKERS
+)  # with a marker of their own; the rest are gray
 MAX_LOGGED = 200  # columns of a heat map of metrics
 QUERIES = 4
 NEIGHBORS = 5
@@ -183,9 +185,13 @@ def _read_again(
         return None
     count = data.get("n", len(sequences))
     if len(sequences) != count:
-        missing.append(f"The data has changed: {count} sequences then, {len(sequences)} now.")
+        missing.append(
+            f"The data has changed: {count} sequences then, {len(sequences)} now."
+        )
     elif data.get("digest", "") not in ("", facts(sequences)["digest"]):
-        missing.append("The data has changed: its values are not those of the training data.")
+        missing.append(
+            "The data has changed: its values are not those of the training data."
+        )
     return sequences
 
 
@@ -248,12 +254,17 @@ def _verdict(rows: list[Row], scores: Row | None) -> tuple[str, str]:
     could log two levels in one line ("weak: ...; healthy: ..."): the more severe one holds.
     """
     logged = _logged(rows, "verdict")
-    sentence = logged[-1][1] if logged else "unknown: no collapse statistics were logged"
+    sentence = (
+        logged[-1][1] if logged else "unknown: no collapse statistics were logged"
+    )
     level = max(_LEVEL.findall(sentence), key=LEVELS.index, default="unknown")
     reason = _LEVEL.sub("", sentence)
     if scores is None or not scores["behind"]:
         return level, reason
-    points = [f"{100 * loss:.1f} points below {name}" for name, loss in scores["behind"].items()]
+    points = [
+        f"{100 * loss:.1f} points below {name}"
+        for name, loss in scores["behind"].items()
+    ]
     cost = f"the pretrained encoder scores {' and '.join(points)}"
     return max(level, "weak", key=LEVELS.index), f"{cost}; {reason}"
 
@@ -291,7 +302,9 @@ def _training(run: _Run) -> Row | None:
         "variance_loss": run.config["model"].get("variance_weight", 0.0),
         "covariance_loss": run.config["model"].get("covariance_weight", 0.0),
     }
-    curves = {name: weight * _column(run.rows, name) for name, weight in weights.items()}
+    curves = {
+        name: weight * _column(run.rows, name) for name, weight in weights.items()
+    }
     relative = {"relative loss": _column(run.rows, "relative_loss")}
     return {
         "seconds": run.rows[-1]["elapsed_s"],
@@ -304,7 +317,11 @@ def _training(run: _Run) -> Row | None:
 
 def _positions(run: _Run) -> Row | None:
     """Heat maps of the collapse statistics: position by step."""
-    rows = [row for row in run.rows if row.get("std_per_position") and row.get("rank_per_position")]
+    rows = [
+        row
+        for row in run.rows
+        if row.get("std_per_position") and row.get("rank_per_position")
+    ]
     if not rows:
         return None
     rows = [rows[i] for i in svg.spread(len(rows), MAX_LOGGED)]
@@ -327,7 +344,9 @@ def _embed(run: _Run) -> _Embedded | None:
     else:
         name = "random weights"
         control = random_init_like(run.model, run.seed)
-    embeddings = [standardize(embed_sequences(model, chosen)) for model in (control, run.model)]
+    embeddings = [
+        standardize(embed_sequences(model, chosen)) for model in (control, run.model)
+    ]
     return _Embedded(chosen, name, *embeddings)
 
 
@@ -345,7 +364,9 @@ def _space(embedded: _Embedded | None) -> Row | None:
     panels = []
     for i, (title, Z) in enumerate(maps.items()):
         pca = PCA(2, random_state=0)
-        with np.errstate(invalid="ignore"):  # no variance if all embeddings are the same
+        with np.errstate(
+            invalid="ignore"
+        ):  # no variance if all embeddings are the same
             xy = pca.fit_transform(Z)
         shares = np.nan_to_num(pca.explained_variance_ratio_)
         panels.append((title, svg.scatter(f"space{i}", xy, shares, codes)))
@@ -390,7 +411,11 @@ def _neighbors(embedded: _Embedded | None) -> Row | None:
     rows = []
     for q in queries.tolist():
         query = sequences.select([q])
-        rows.append(plots.neighbor_row(f"near{q}", query, sequences.select(near[q]), distance[q]))
+        rows.append(
+            plots.neighbor_row(
+                f"near{q}", query, sequences.select(near[q]), distance[q]
+            )
+        )
     channels = plots.channel_legend(sequences)
     return {
         "rows": rows,
@@ -409,7 +434,9 @@ def _masks(run: _Run) -> Row | None:
         return None
     config = model.config
     if config.predict == "pooled":
-        run.missing.append("predict = pooled: there is no prediction error of single timesteps.")
+        run.missing.append(
+            "predict = pooled: there is no prediction error of single timesteps."
+        )
         return None
     sample = run.sequences.select(svg.spread(len(run.sequences), MASKED_SEQUENCES))
     sample = as_training_data(model, sample)
@@ -445,7 +472,9 @@ def _masks(run: _Run) -> Row | None:
     }
 
 
-def _prediction_error(model: TemporalJEPA, sequences: Sequences, seed: int) -> torch.Tensor:
+def _prediction_error(
+    model: TemporalJEPA, sequences: Sequences, seed: int
+) -> torch.Tensor:
     """Error of each masked token over the loss of predicting the mean target, NaN if not masked.
 
     Returns:
@@ -495,7 +524,13 @@ def _commands(run: _Run) -> dict[str, str]:
         train += _model_flags(run.config["model"])
     probe = ["probe", folder]
     if run.probe:
-        names = {"train": "train", "test": "test", "probe": "kind", "pool": "pool", "seed": "seed"}
+        names = {
+            "train": "train",
+            "test": "test",
+            "probe": "kind",
+            "pool": "pool",
+            "seed": "seed",
+        }
         given = {flag: run.probe.get(name) for name, flag in names.items()}
         if str(given["test"]).startswith("held out of "):
             given["test"] = None
@@ -504,7 +539,9 @@ def _commands(run: _Run) -> dict[str, str]:
     if not run.probe and run.sequences is not None and run.sequences.labels is None:
         del words["Probe"]
     words["Report"] = ["report", folder]
-    return {title: shlex.join(["temporal-jepa", *line]) for title, line in words.items()}
+    return {
+        title: shlex.join(["temporal-jepa", *line]) for title, line in words.items()
+    }
 
 
 def _model_flags(model: Mapping[str, Any]) -> list[str]:

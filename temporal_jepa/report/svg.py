@@ -17,7 +17,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 Array = npt.NDArray[Any]
-COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#A08C00", "#7F52A8")
+COLORS = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#D55E00",
+    "#56B4E9",
+    "#A08C00",
+    "#7F52A8",
+)
 """Color-blind safe on light and dark pages (after Okabe and Ito, with a darker yellow)."""
 MARKERS = {
     "o": "M1 0A1 1 0 1 1-1 0A1 1 0 1 1 1 0Z",
@@ -43,7 +52,12 @@ STYLE: Any = {  # when axes and curves are made
     "ytick.major.size": 3,
     "path.simplify_threshold": 0.4,  # in points; bounds the size of a curve of any length
 }
-DASHED: dict[str, Any] = {"color": INK, "alpha": 0.6, "linewidth": 1, "linestyle": (0, (4, 3))}
+DASHED: dict[str, Any] = {
+    "color": INK,
+    "alpha": 0.6,
+    "linewidth": 1,
+    "linestyle": (0, (4, 3)),
+}
 _MARKED = re.compile(r'<g( clip-path="[^"]*")?>\s*((?:<use [^>]*/>\s*){2,})</g>')
 
 
@@ -66,7 +80,9 @@ def render(figure: Figure, name: str) -> Markup:
     text = re.sub(r' (?:d|x|y|transform)="[^"]*"', _two_decimals, text)
     text = _MARKED.sub(_share_style, text)
     # Without a width and a height, CSS scales the figure by its viewBox.
-    text = re.sub(r'<svg ([^>]*?)width="[^"]*"', r'<svg aria-hidden="true" \1', text, count=1)
+    text = re.sub(
+        r'<svg ([^>]*?)width="[^"]*"', r'<svg aria-hidden="true" \1', text, count=1
+    )
     return Markup(re.sub(r' (?:height|version)="[^"]*"', "", text, count=2))
 
 
@@ -83,11 +99,15 @@ def _share_style(match: re.Match[str]) -> str:
     return f'<g{match[1] or ""} style="{styles.pop()}">{points}</g>'
 
 
-def panel(*heights: float, width: float = 4.6, sharex: bool = False) -> tuple[Figure, list[Axes]]:
+def panel(
+    *heights: float, width: float = 4.6, sharex: bool = False
+) -> tuple[Figure, list[Axes]]:
     """A figure with one axes for each of the heights (in inches), one above the other."""
     with rc_context(STYLE):
         figure = Figure(figsize=(width, sum(heights)), layout="constrained")
-        grid = figure.subplots(len(heights), sharex=sharex, squeeze=False, height_ratios=heights)
+        grid = figure.subplots(
+            len(heights), sharex=sharex, squeeze=False, height_ratios=heights
+        )
     axes = grid[:, 0].tolist()
     for ax in axes:
         ax.locator_params(axis="x", integer=True, min_n_ticks=1)
@@ -108,7 +128,11 @@ def spread(n: int, count: int) -> Array:
 
 
 def lines(
-    name: str, x: Array, curves: Mapping[str, Array], xlabel: str, level: float | None = None
+    name: str,
+    x: Array,
+    curves: Mapping[str, Array],
+    xlabel: str,
+    level: float | None = None,
 ) -> Markup:
     """Non-negative curves `(n,)` over x `(n,)` in the order of `COLORS`; `level` is dashed."""
     figure, (ax,) = panel(2.7)

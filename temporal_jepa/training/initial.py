@@ -75,10 +75,14 @@ class Start:
             return draw_model(make_config(**self.architecture), seed)
         if not self.pretrained:
             return initial_model(sequences, seed, **self.architecture)
-        model = from_pretrained(BUNDLED / GENERAL if self.source == GENERAL else self.source)
+        model = from_pretrained(
+            BUNDLED / GENERAL if self.source == GENERAL else self.source
+        )
         stored = vars(model.config)
         requested = make_config(**{**stored, **self.architecture})
-        differing = [name for name, value in vars(requested).items() if value != stored[name]]
+        differing = [
+            name for name, value in vars(requested).items() if value != stored[name]
+        ]
         if differing:
             raise ValueError(
                 f"init_from brings its own architecture; leave out {', '.join(differing)}, "
@@ -106,7 +110,9 @@ def start_of(
     if init_from is not None:
         source = os.fspath(init_from)
         if not source:
-            raise ValueError("init_from is empty; name a run folder, series-small or scratch")
+            raise ValueError(
+                "init_from is empty; name a run folder, series-small or scratch"
+            )
         if source not in (GENERAL, SCRATCH) and os.path.isdir(source):
             source = os.path.abspath(source)
         return Start(source, architecture)
@@ -114,13 +120,22 @@ def start_of(
         reason = f"the model is shaped by {', '.join(architecture)}"
         return Start(SCRATCH, architecture, reason)
     if sequences.frame is not None or sequences.places is not None:
-        return Start(SCRATCH, reason="trajectories and video have no pretrained encoder yet")
+        return Start(
+            SCRATCH, reason="trajectories and video have no pretrained encoder yet"
+        )
     if sequences.lengths.max() > LONGEST_FOR_GENERAL:
-        return Start(SCRATCH, reason=f"some series have more than {LONGEST_FOR_GENERAL} timesteps")
-    return Start(GENERAL, reason="--init-from scratch trains an encoder from random weights")
+        return Start(
+            SCRATCH,
+            reason=f"some series have more than {LONGEST_FOR_GENERAL} timesteps",
+        )
+    return Start(
+        GENERAL, reason="--init-from scratch trains an encoder from random weights"
+    )
 
 
-def initial_model(sequences: Sequences, seed: int = 0, **overrides: Any) -> TemporalJEPA:
+def initial_model(
+    sequences: Sequences, seed: int = 0, **overrides: Any
+) -> TemporalJEPA:
     """A model with random weights for these sequences, with the architecture of `RECIPE`.
 
     Pretraining from scratch starts from it, and every score is compared with it.
@@ -141,7 +156,9 @@ def initial_model(sequences: Sequences, seed: int = 0, **overrides: Any) -> Temp
     return model
 
 
-def _recommended_config(sequences: Sequences, overrides: Mapping[str, Any]) -> TemporalJEPAConfig:
+def _recommended_config(
+    sequences: Sequences, overrides: Mapping[str, Any]
+) -> TemporalJEPAConfig:
     longest = int(sequences.lengths.max())
     settings = {
         **RECIPE,
@@ -183,7 +200,9 @@ def channel_statistics(sequences: Sequences) -> tuple[npt.NDArray[np.float32], .
     std = np.where(varies, std, 1.0)
     slope = np.where(slope > 1e-6 * std, slope / std, 1.0)
     cells = sequences.n_channels // width
-    return tuple(np.tile(statistic.astype(np.float32), cells) for statistic in (mean, std, slope))
+    return tuple(
+        np.tile(statistic.astype(np.float32), cells) for statistic in (mean, std, slope)
+    )
 
 
 def _sample(sequences: Sequences) -> npt.NDArray[np.int64]:
@@ -204,4 +223,6 @@ def _mean_and_std(arrays: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
     """Over all observed rows of all arrays `(n_i, channels)`; 0 for a channel without any."""
     count = np.maximum(sum((~np.isnan(x)).sum(0) for x in arrays), 1)
     mean = sum(np.nansum(x, axis=0) for x in arrays) / count
-    return mean, np.sqrt(sum(np.nansum((x - mean) ** 2, axis=0) for x in arrays) / count)
+    return mean, np.sqrt(
+        sum(np.nansum((x - mean) ** 2, axis=0) for x in arrays) / count
+    )

@@ -182,7 +182,9 @@ def plan(
     model = start.model(sequences, config.seed)
     batches = plan_batches(model, sequences, config)
     details = _describe(model, sequences, config, options, start)
-    return Plan(folder, resume, overwrite, sequences, start, config, model, batches, details)
+    return Plan(
+        folder, resume, overwrite, sequences, start, config, model, batches, details
+    )
 
 
 def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
@@ -195,7 +197,9 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
         recorder = _Recorder(folder, plan.config, on_row)
         state = _newest_checkpoint(folder) if plan.resume else None
         if _is_first():
-            _check_folder(folder, plan.resume, plan.overwrite)  # again, now that it is locked
+            _check_folder(
+                folder, plan.resume, plan.overwrite
+            )  # again, now that it is locked
             if plan.resume:
                 _check_same_run(folder, plan.details)
             else:
@@ -263,7 +267,9 @@ class _Recorder:
         if self.config.tensorboard and _is_first():
             from torch.utils.tensorboard import SummaryWriter
 
-            self.board = self.on_exit.enter_context(SummaryWriter(str(self.folder / BOARD)))
+            self.board = self.on_exit.enter_context(
+                SummaryWriter(str(self.folder / BOARD))
+            )
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -331,7 +337,9 @@ def _newest_checkpoint(folder: Path) -> dict[str, Any] | None:
     if not paths:
         return None
     try:
-        state: dict[str, Any] = torch.load(paths[-1], map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(
+            paths[-1], map_location="cpu", weights_only=True
+        )
         if not {"step", "model", "optimizer"} <= state.keys():
             raise ValueError("it holds no training state")
     except (
@@ -345,7 +353,9 @@ def _newest_checkpoint(folder: Path) -> dict[str, Any] | None:
     ) as error:
         cause = str(error).partition("\n")[0] or type(error).__name__
         other = f"resume again from {paths[-2].name}" if paths[1:] else "start again"
-        raise ValueError(f"{paths[-1]} is damaged ({cause}); delete it to {other}") from None
+        raise ValueError(
+            f"{paths[-1]} is damaged ({cause}); delete it to {other}"
+        ) from None
     return state
 
 
@@ -360,7 +370,9 @@ def _check_folder(folder: Path, resume: bool, overwrite: bool) -> None:
         )
     if resume:
         raise ValueError(f"{folder} holds no run to resume; start one without resume")
-    foreign = [name for name in (*WRITTEN, CHECKPOINTS, BOARD) if (folder / name).exists()]
+    foreign = [
+        name for name in (*WRITTEN, CHECKPOINTS, BOARD) if (folder / name).exists()
+    ]
     if foreign:
         raise ValueError(
             f"{folder} is not a run folder but contains {', '.join(foreign)}, which pretrain would "
@@ -392,7 +404,9 @@ def _start_of_run(
     start = Start.stored(stored)
     requested = start.source if init_from is None else os.fspath(init_from)
     if start.source not in (requested, os.path.abspath(requested)):
-        raise ValueError(f"{folder}: a resumed run keeps its start, {start}; leave out init_from")
+        raise ValueError(
+            f"{folder}: a resumed run keeps its start, {start}; leave out init_from"
+        )
     return replace(
         start,
         architecture={**stored["model"], **(architecture or {})},

@@ -43,7 +43,9 @@ class Batches:
         shortest: shortest crop, in timesteps; shorter sequences are not cropped.
     """
 
-    def __init__(self, sequences: Sequences, config: PretrainConfig, seq_len: int, shortest: int):
+    def __init__(
+        self, sequences: Sequences, config: PretrainConfig, seq_len: int, shortest: int
+    ):
         if len(sequences) < 2:
             raise ValueError(
                 f"{sequences.source}: pretraining compares sequences and needs at least 2, got "
@@ -97,7 +99,9 @@ class Batches:
         return np.random.default_rng([self.config.seed, *purpose])
 
 
-def plan_batches(model: TemporalJEPA, sequences: Sequences, config: PretrainConfig) -> Batches:
+def plan_batches(
+    model: TemporalJEPA, sequences: Sequences, config: PretrainConfig
+) -> Batches:
     """The batches on which a model is trained.
 
     A multi-resolution model is trained on single channels, each resampled to its `seq_len`.
@@ -141,7 +145,9 @@ class Trainer:
         self.step = 0
         self.device = pick_device(config.device)
         on_cuda = self.device.type == "cuda"
-        self.bf16 = config.precision == "bf16" or (config.precision == "auto" and on_cuda)
+        self.bf16 = config.precision == "bf16" or (
+            config.precision == "auto" and on_cuda
+        )
         self.model = model.to(self.device).train()
         self.optimizer = make_optimizer(model, config, fused=self.device.type != "mps")
         self.parallel: nn.Module = self.model
@@ -164,7 +170,9 @@ class Trainer:
         began = time.perf_counter()
         since = began
         counted = self.step
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+        with torch.random.fork_rng(
+            devices=[self.device] if self.device.type == "cuda" else []
+        ):
             while self.step < self.config.steps:
                 terms = self.train_step()
                 if self.is_due(self.config.log_every):
@@ -190,7 +198,9 @@ class Trainer:
         visible = self.model.draw_masks(x, self.batches.generator(self.step))
         self._seed_dropout()
         terms = self._accumulate_gradients(x, visible)
-        terms["grad_norm"] = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        terms["grad_norm"] = nn.utils.clip_grad_norm_(
+            self.model.parameters(), self.config.clip
+        )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
@@ -207,8 +217,13 @@ class Trainer:
             rows = slice(start, start + count)
             synchronize = self.world == 1 or part == parts - 1
             wait = nullcontext() if synchronize else self.parallel.no_sync()  # type: ignore[operator]
-            with wait, torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                terms = self.parallel(x[rows].to(self.device), visible[:, rows].to(self.device))
+            with (
+                wait,
+                torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16),
+            ):
+                terms = self.parallel(
+                    x[rows].to(self.device), visible[:, rows].to(self.device)
+                )
                 (terms["loss"] / parts).backward()
             for name, value in terms.items():
                 totals[name] = totals.get(name, 0.0) + value.detach() / parts
@@ -258,7 +273,9 @@ class Trainer:
         """Statistics of the context encoder's tokens, from the same sequences each time."""
         sequences = self.batches.sequences
         seq_len = self.model.config.seq_len
-        values_each = min(int(sequences.lengths.max()), seq_len) * self.model.config.input_dim
+        values_each = (
+            min(int(sequences.lengths.max()), seq_len) * self.model.config.input_dim
+        )
         most = max(16, min(128, STATISTICS_VALUES // values_each))
         rows = np.unique(np.linspace(0, len(sequences) - 1, most).astype(int))
         x = torch.from_numpy(sequences.batch(rows)[:, :seq_len]).to(self.device)
@@ -326,7 +343,9 @@ def pick_device(name: str) -> torch.device:
             f"device must be 'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ..., got {name!r}"
         ) from None
     if device.type not in ("cpu", usable.type):
-        raise ValueError(f"device {name!r} is not available here; see temporal-jepa doctor")
+        raise ValueError(
+            f"device {name!r} is not available here; see temporal-jepa doctor"
+        )
     if device.type == "cuda":
         if device.index is None:
             device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))

@@ -16,7 +16,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "a"
-    assert main(["pretrain", "--data", str(data), "--out", str(folder), *READ, *FAST]) == 0
+    assert (
+        main(["pretrain", "--data", str(data), "--out", str(folder), *READ, *FAST]) == 0
+    )
     return folder
 
 
@@ -30,9 +32,13 @@ def no_minirocket(monkeypatch: pytest.MonkeyPatch) -> None:
     real = probes.controls
 
     def without_minirocket(*given: object) -> dict[str, object]:
-        return {name: value for name, value in real(*given).items() if name != "MiniRocket"}
+        return {
+            name: value for name, value in real(*given).items() if name != "MiniRocket"
+        }
 
     monkeypatch.setattr(
-        probes, "minirocket_features", lambda train, test, seed: (np.ones((len(train), 1)),) * 2
+        probes,
+        "minirocket_features",
+        lambda train, test, seed: (np.ones((len(train), 1)),) * 2,
     )
     monkeypatch.setattr(probes, "controls", without_minirocket)

@@ -11,11 +11,26 @@ from temporal_jepa.cli.main import main
 
 READ = ["--id", "track", "--time", "t", "--label", "kind"]
 TINY_FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
-FAST = [*TINY_FLAGS, "--steps", "4", "--log-every", "2", "--watch-every", "2", "--batch-size", "4"]
+FAST = [
+    *TINY_FLAGS,
+    "--steps",
+    "4",
+    "--log-every",
+    "2",
+    "--watch-every",
+    "2",
+    "--batch-size",
+    "4",
+]
 
 
 def write_csv(
-    path: Path, n: int = 12, length: int = 16, labels: bool = True, channels: int = 2, seed: int = 0
+    path: Path,
+    n: int = 12,
+    length: int = 16,
+    labels: bool = True,
+    channels: int = 2,
+    seed: int = 0,
 ) -> Path:
     """A long table: two classes of noisy waves; series 0 is shorter than the others."""
     draw = np.random.default_rng(seed)

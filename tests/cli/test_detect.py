@@ -54,7 +54,9 @@ def test_table_and_page(tj: Terminal, recording: Path, normal_run: Path) -> None
     assert "--overwrite" in tj.refuses(*words)
 
 
-def test_a_normal_start(tj: Terminal, recording: Path, normal_run: Path, tmp_path: Path) -> None:
+def test_a_normal_start(
+    tj: Terminal, recording: Path, normal_run: Path, tmp_path: Path
+) -> None:
     words = ["detect", normal_run, recording, "--window", "40"]
     scores = []
     for prefix in ("600", "50%", "0.5"):
@@ -73,10 +75,15 @@ def test_a_normal_start_that_is_none(
 ) -> None:
     words = ["detect", normal_run, recording, "--out", tmp_path / "x.csv"]
     message = tj.refuses(*words, f"--normal-prefix={prefix}")
-    assert f"--normal-prefix {prefix}: expected a number of timesteps, or a share" in message
+    assert (
+        f"--normal-prefix {prefix}: expected a number of timesteps, or a share"
+        in message
+    )
 
 
-def test_the_old_verb_writes_where_it_did(tj: Terminal, recording: Path, normal_run: Path) -> None:
+def test_the_old_verb_writes_where_it_did(
+    tj: Terminal, recording: Path, normal_run: Path
+) -> None:
     words = ["surprise", normal_run, recording, "--window", "40", "--clean", "600"]
     code, _, error = tj(*words)
     assert code == 0, error

@@ -29,10 +29,14 @@ print(time.process_time() - sum(seconds) + max(seconds), *heavy, file=sys.stderr
 
 
 def test_help_of_every_verb_is_quick_and_loads_nothing_heavy() -> None:
-    done = subprocess.run([sys.executable, "-c", HELPS], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", HELPS], capture_output=True, text=True, check=True
+    )
     seconds, *heavy = done.stderr.split()
     assert not heavy
-    assert float(seconds) < 0.2 * 2, "start and slowest help; twice what an idle machine may take"
+    assert float(seconds) < 0.2 * 2, (
+        "start and slowest help; twice what an idle machine may take"
+    )
     for verb, function in cli.VERBS.items():
         assert (function.__doc__ or "").splitlines()[0] in done.stdout
         assert f"usage: temporal-jepa {verb}" in done.stdout
@@ -56,13 +60,17 @@ def test_bad_data_and_damaged_runs_are_one_line(
     assert "steps" in tj.refuses("pretrain", "--data", data, *READ, *out, "--steps=-1")
     lines = [f"{t},{t % 3}" for t in range(40)]
     (tmp_path / "one.csv").write_text("\n".join(["t,x", *lines]), "utf-8")
-    assert "--window" in tj.refuses("pretrain", "--data", tmp_path / "one.csv", *out, *FAST)
+    assert "--window" in tj.refuses(
+        "pretrain", "--data", tmp_path / "one.csv", *out, *FAST
+    )
     assert "config.json" in tj.refuses("report", tmp_path)
     assert "without --resume" in tj.refuses("pretrain", "--resume", "--out", tmp_path)
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "config.json").write_bytes((run / "config.json").read_bytes())
-    (broken / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes()[:1000])
+    (broken / "model.safetensors").write_bytes(
+        (run / "model.safetensors").read_bytes()[:1000]
+    )
     assert "damaged" in tj.refuses("embed", broken, data)
     (broken / "config.json").write_text("{", "utf-8")
     assert "JSON" in tj.refuses("inspect", broken)
@@ -75,9 +83,15 @@ def test_bad_data_and_damaged_runs_are_one_line(
             OSError(errno.ENOSPC, "No space left on device", "r/model"),
             "r/model: no space left on device; free some",
         ),
-        (PermissionError(errno.EACCES, "Permission denied", "/r"), "/r: permission denied; choose"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/r"),
+            "/r: permission denied; choose",
+        ),
         (FloatingPointError("the loss is not finite"), "the loss is not finite"),
-        (ModuleNotFoundError("needs pyarrow: pip install x"), "needs pyarrow: pip install x"),
+        (
+            ModuleNotFoundError("needs pyarrow: pip install x"),
+            "needs pyarrow: pip install x",
+        ),
         (ValueError("two\nlines"), "two lines"),
         (MemoryError(), "MemoryError"),
     ],
@@ -103,7 +117,9 @@ def test_errors_of_the_machine(
         tj(*words)
 
 
-def test_a_defect_keeps_its_traceback(tj: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_keeps_its_traceback(
+    tj: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*given: Any, **options: Any) -> None:
         raise RuntimeError("a defect")
 
@@ -122,7 +138,9 @@ def test_interrupted(tj: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_closed_pipe_is_quiet(data: Path) -> None:
     command = [sys.executable, "-m", "temporal_jepa", "inspect", str(data)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
@@ -135,20 +153,33 @@ def test_standard_output_that_is_closed_or_full(data: Path) -> None:
         pytest.skip("no /dev/full here")
     words = ["-m", "temporal_jepa", "inspect", str(data)]
     done = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, *words], stderr=subprocess.PIPE
+        ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, *words],
+        stderr=subprocess.PIPE,
     )
     assert (done.returncode, done.stderr) == (0, b"")
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([sys.executable, *words], stdout=full, stderr=subprocess.PIPE)
+        done = subprocess.run(
+            [sys.executable, *words], stdout=full, stderr=subprocess.PIPE
+        )
     message = b"error: standard output cannot be written: No space left on device\n"
     assert (done.returncode, done.stderr) == (1, message)
 
 
 def test_without_a_home_matplotlib_is_quiet(run: Path, tmp_path: Path) -> None:
     (tmp_path / "home").touch()
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MPL", "XDG"))}
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith(("MPL", "XDG"))
+    }
     done = subprocess.run(
-        [sys.executable, "-m", "temporal_jepa", "report", str(run), "--out", tmp_path / "r.html"],
+        [
+            sys.executable,
+            "-m",
+            "temporal_jepa",
+            "report",
+            str(run),
+            "--out",
+            tmp_path / "r.html",
+        ],
         env={**environment, "HOME": str(tmp_path / "home")},
         stderr=subprocess.PIPE,
     )

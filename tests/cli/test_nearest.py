@@ -19,7 +19,13 @@ def turns(tmp_path_factory: pytest.TempPathFactory) -> Path:
         angle = np.linspace(0, 2, 20) * (1 if i % 2 else -1)
         x = np.sin(angle) * (9 + i)
         y = np.cos(angle) * (9 + i)
-        columns = {"track": f"t{i}", "time": np.arange(20), "x": x, "y": y, "kind": "LR"[i % 2]}
+        columns = {
+            "track": f"t{i}",
+            "time": np.arange(20),
+            "x": x,
+            "y": y,
+            "kind": "LR"[i % 2],
+        }
         tables.append(pd.DataFrame(columns))
     file = tmp_path_factory.mktemp("nearest") / "tracks.csv"
     pd.concat(tables).to_csv(file, index=False)

@@ -69,11 +69,23 @@ def test_old_flags_work(old: str, new: str, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_printed_config_can_be_read_again(tj: Terminal, tmp_path: Path) -> None:
-    words = [*PRETRAIN, "--lr", "0.1", "--mask", "random", "--values", "x,y", "--compile"]
+    words = [
+        *PRETRAIN,
+        "--lr",
+        "0.1",
+        "--mask",
+        "random",
+        "--values",
+        "x,y",
+        "--compile",
+    ]
     file = tmp_path / "settings.yaml"
     file.write_text(tj.succeeds("pretrain", *words, "--print-config"), "utf-8")
     again = parsed("pretrain", "--config", file, "--steps", 3)
-    assert {**again, "config": None} == {**parsed("pretrain", *words, "--steps", 3), "config": None}
+    assert {**again, "config": None} == {
+        **parsed("pretrain", *words, "--steps", 3),
+        "config": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -84,16 +96,25 @@ def test_printed_config_can_be_read_again(tj: Terminal, tmp_path: Path) -> None:
             "pretrain --batch_sise=3",
             ["argument --batch-sise", "did you mean --batch-size?"],
         ),
-        ("pretrain --steps many", ["--steps", "a whole number", "'many'", "for example 500"]),
+        (
+            "pretrain --steps many",
+            ["--steps", "a whole number", "'many'", "for example 500"],
+        ),
         ("pretrain --seq-len 1.5", ["--seq-len", "a whole number", "'1.5'"]),
         ("pretrain --lr fast", ["--lr", "a number", "'fast'", "for example 0.002"]),
-        ("pretrain --mask blok", ["--mask", "one of random, block, future, tube", "'blok'"]),
+        (
+            "pretrain --mask blok",
+            ["--mask", "one of random, block, future, tube", "'blok'"],
+        ),
         ("pretrain --lr", ["--lr", "expected one argument", "pretrain --help"]),
         ("pretrain --data d xyz.csv", ["xyz.csv", "pretrain --help"]),
         ("pretrain --out o", ["--data", "for example --data data.csv"]),
         ("pretrain --data d.csv", ["--out", "for example --out runs/a"]),
         ("embed runs/a", ["FILE", "embed --help"]),
-        ("inspect f.csv --zzz", ["unknown argument --zzz", "see temporal-jepa inspect --help"]),
+        (
+            "inspect f.csv --zzz",
+            ["unknown argument --zzz", "see temporal-jepa inspect --help"],
+        ),
     ],
 )
 def test_usage_errors(tj: Terminal, words: str, parts: list[str]) -> None:
@@ -137,9 +158,9 @@ def test_a_list_of_columns_in_a_config_file(tmp_path: Path, text: str) -> None:
 
 
 def test_messages_for_python_name_flags() -> None:
-    assert as_flags("name columns with values=, time=; or say time='' or id=COLUMN") == (
-        "name columns with --values, --time; or say --time '' or --id COLUMN"
-    )
-    assert as_flags("window=LENGTH, max_speed=30 cut; a runtime=3 and 'time=3' stay") == (
-        "--window LENGTH, --max-speed 30 cut; a runtime=3 and 'time=3' stay"
-    )
+    assert as_flags(
+        "name columns with values=, time=; or say time='' or id=COLUMN"
+    ) == ("name columns with --values, --time; or say --time '' or --id COLUMN")
+    assert as_flags(
+        "window=LENGTH, max_speed=30 cut; a runtime=3 and 'time=3' stay"
+    ) == ("--window LENGTH, --max-speed 30 cut; a runtime=3 and 'time=3' stay")

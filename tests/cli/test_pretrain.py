@@ -38,14 +38,21 @@ def test_pretrain_leaves_a_run_and_says_what_is_next(
 def test_dry_run_writes_nothing(tj: Terminal, data: Path, tmp_path: Path) -> None:
     words = ["pretrain", "--data", data, "--dry-run", *READ, *FAST]
     out = tj.succeeds(*words, "--out", tmp_path / "r")
-    for part in ("embed_dim: 16", "parameters", "4 of 4 sequences, 1.3 epochs", "memory"):
+    for part in (
+        "embed_dim: 16",
+        "parameters",
+        "4 of 4 sequences, 1.3 epochs",
+        "memory",
+    ):
         assert part in out
     assert "16 per sequence" in out
     assert not (tmp_path / "r").exists()
     assert "dry run" in tj.succeeds(*words)  # without --out
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
 def test_a_stopped_run_resumes_to_the_same_weights(
     tj: Terminal,
     data: Path,
@@ -60,10 +67,20 @@ def test_a_stopped_run_resumes_to_the_same_weights(
         patch.setattr(Progress, "row", lambda self, row: os.kill(os.getpid(), number))
         got, _, error = tj("pretrain", "--data", data, "--out", folder, *READ, *FAST)
     assert got == code
-    resume = ["pretrain", "--out", folder, "--resume"]  # data and settings come from the run
-    assert error == f"interrupted; continue with: temporal-jepa {' '.join(map(str, resume))}\n"
+    resume = [
+        "pretrain",
+        "--out",
+        folder,
+        "--resume",
+    ]  # data and settings come from the run
+    assert (
+        error
+        == f"interrupted; continue with: temporal-jepa {' '.join(map(str, resume))}\n"
+    )
     tj.succeeds(*resume)
-    assert (folder / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
+    assert (folder / "model.safetensors").read_bytes() == (
+        run / "model.safetensors"
+    ).read_bytes()
     assert "already trained" in tj.succeeds(*resume)
     assert "pretrain.lr" in tj.refuses(*resume, "--lr", "0.5")
 
@@ -79,20 +96,27 @@ def test_init_from_takes_weights_and_architecture(
     stored = checkpoint.from_pretrained(tmp_path / "r").config
     assert stored == checkpoint.from_pretrained(run).config
     missing = tmp_path / "no"
-    assert str(missing) in tj.refuses(*words, "--out", tmp_path / "s", "--init-from", missing)
+    assert str(missing) in tj.refuses(
+        *words, "--out", tmp_path / "s", "--init-from", missing
+    )
 
 
 def test_inspect(tj: Terminal, data: Path, run: Path) -> None:
     out = tj.succeeds("inspect", data, *READ)
     for part in ("2: x0, x1", "a (6), b (6)", "12 / 16 / 16"):
         assert part in out
-    assert f"pretrain --data {data} --id=track --time=t --label=kind --out runs/data" in out
+    assert (
+        f"pretrain --data {data} --id=track --time=t --label=kind --out runs/data"
+        in out
+    )
     out = tj.succeeds("inspect", run)
     for part in ("4 of 4", "12 sequences of 2 channels", "embed_dim 16"):
         assert part in out
 
 
-def test_inspect_says_that_pretrain_cuts_a_lone_recording(tj: Terminal, tmp_path: Path) -> None:
+def test_inspect_says_that_pretrain_cuts_a_lone_recording(
+    tj: Terminal, tmp_path: Path
+) -> None:
     file = tmp_path / "one.csv"
     file.write_text("\n".join(["t,x", *(f"{t},{t % 3}" for t in range(400))]), "utf-8")
     assert "windows of 50 timesteps" in tj.succeeds("inspect", file)
@@ -122,7 +146,9 @@ def test_progress_is_live_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_run_on_scenes_reads_later_files_with_as_many_agents(
     tj: Terminal, tmp_path: Path
 ) -> None:
-    def scene(name: str, agents: range, separator: str = "\t", header: str = "") -> Path:
+    def scene(
+        name: str, agents: range, separator: str = "\t", header: str = ""
+    ) -> Path:
         rows = []
         for t in range(40):
             for a in agents:
@@ -132,9 +158,23 @@ def test_a_run_on_scenes_reads_later_files_with_as_many_agents(
 
     run = tmp_path / "run"
     three = scene("three.txt", range(1, 4))
-    words = ["pretrain", "--data", three, "--layout", "scene", "--window", "10", "--steps", "2"]
+    words = [
+        "pretrain",
+        "--data",
+        three,
+        "--layout",
+        "scene",
+        "--window",
+        "10",
+        "--steps",
+        "2",
+    ]
     tj.succeeds(*words, "--out", run, *TINY_FLAGS)
-    assert read_config(run)["data"]["options"] == {"layout": "scene", "window": 10, "agents": 3}
+    assert read_config(run)["data"]["options"] == {
+        "layout": "scene",
+        "window": 10,
+        "agents": 3,
+    }
     for later in (
         scene("two.txt", range(1, 3)),
         scene("five.txt", range(1, 6)),
@@ -142,18 +182,28 @@ def test_a_run_on_scenes_reads_later_files_with_as_many_agents(
     ):
         tj.succeeds("embed", run, later, "--out", tmp_path / "e.npy", "--overwrite")
         assert len(np.load(tmp_path / "e.npy")) == 4
-    refused = tj.refuses("detect", run, tmp_path / "no-such-file.txt")  # before any data is read
+    refused = tj.refuses(
+        "detect", run, tmp_path / "no-such-file.txt"
+    )  # before any data is read
     assert "scenes" in refused
     assert not (run / "anomalies.csv").exists()
 
 
-def test_the_unit_of_time_is_a_flag_and_stays_with_the_run(tj: Terminal, tmp_path: Path) -> None:
+def test_the_unit_of_time_is_a_flag_and_stays_with_the_run(
+    tj: Terminal, tmp_path: Path
+) -> None:
     file = tmp_path / "h.csv"
     run = tmp_path / "run"
-    rows = [f"t{i},{t},{3600 * t * (i + 1)},{t * i % 3}" for i in range(4) for t in range(20)]
+    rows = [
+        f"t{i},{t},{3600 * t * (i + 1)},{t * i % 3}"
+        for i in range(4)
+        for t in range(20)
+    ]
     file.write_text("\n".join(["id,time,x,y", *rows]) + "\n", "utf-8")
     words = ["pretrain", "--data", file, "--layout", "tracks", "--features", "speed"]
-    tj.succeeds(*words, "--time-unit", "3600", "--out", run, "--steps", "2", *TINY_FLAGS)
+    tj.succeeds(
+        *words, "--time-unit", "3600", "--out", run, "--steps", "2", *TINY_FLAGS
+    )
     stored = read_config(run)
     options = {"layout": "tracks", "features": ["speed"], "time_unit": 3600.0}
     assert stored["data"]["options"] == options

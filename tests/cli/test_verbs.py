@@ -66,16 +66,22 @@ def test_embed_reads_new_data_without_the_columns_it_lacks(
     assert "'kind'" in tj.refuses(*words, "--label", "kind")
 
 
-def test_embed_takes_channels_by_name(tj: Terminal, data: Path, run: Path, tmp_path: Path) -> None:
+def test_embed_takes_channels_by_name(
+    tj: Terminal, data: Path, run: Path, tmp_path: Path
+) -> None:
     frame = pd.read_csv(data)
-    frame[["track", "t", "x1", "x0", "kind"]].to_csv(tmp_path / "swapped.csv", index=False)
+    frame[["track", "t", "x1", "x0", "kind"]].to_csv(
+        tmp_path / "swapped.csv", index=False
+    )
     frame.rename(columns={"x1": "y"}).to_csv(tmp_path / "other.csv", index=False)
     for name in ("data", "swapped", "other"):
         file = data if name == "data" else tmp_path / f"{name}.csv"
         code, out, error = tj("embed", run, file, "--out", tmp_path / f"{name}.npy")
         assert code == 0, error
         assert ("reordered as in training: x0, x1" in out) == (name == "swapped")
-        assert ("channels x0, y, but the run was trained on x0, x1" in error) == (name == "other")
+        assert ("channels x0, y, but the run was trained on x0, x1" in error) == (
+            name == "other"
+        )
         np.testing.assert_array_equal(
             np.load(tmp_path / f"{name}.npy"), np.load(tmp_path / "data.npy")
         )
@@ -97,7 +103,9 @@ def test_out_that_passes_through_a_file(
     file.touch()
     part = f"--out: {file} is a file, expected a folder"
     for out in (file, file / "x"):
-        assert part in tj.refuses("pretrain", "--data", data, "--out", out, *READ, *FAST)
+        assert part in tj.refuses(
+            "pretrain", "--data", data, "--out", out, *READ, *FAST
+        )
     assert part in tj.refuses("embed", run, data, "--out", file / "e.npz")
     assert part in tj.refuses("report", run, "--out", file / "r.html")
     if importlib.util.find_spec("aeon") is not None:
@@ -112,7 +120,12 @@ def test_probe_scores_the_encoder_beside_its_controls(
     out = tj.succeeds("probe", run, "--test", test, "--overwrite")
     result = json.loads((run / "probe.json").read_text("utf-8"))
     names = [row["features"] for row in result["scores"]]
-    assert names == ["raw values", "mean/std/min/max", "untrained encoder", "pretrained encoder"]
+    assert names == [
+        "raw values",
+        "mean/std/min/max",
+        "untrained encoder",
+        "pretrained encoder",
+    ]
     assert (result["train"], result["test"]) == (str(data), str(test))
     assert (result["n_test"], result["n_classes"]) == (10, 2)
     assert (result["commonest"], result["majority"]) == ("a", 0.5)
@@ -141,7 +154,9 @@ def test_probe_with_a_query_on_tokens(
 
 
 @pytest.mark.usefixtures("no_minirocket")
-def test_probe_refuses_what_cannot_be_scored(tj: Terminal, run: Path, tmp_path: Path) -> None:
+def test_probe_refuses_what_cannot_be_scored(
+    tj: Terminal, run: Path, tmp_path: Path
+) -> None:
     bare = write_csv(tmp_path / "bare.csv", labels=False)
     words = ["probe", run, "--out", tmp_path / "p.json", "--test"]
     assert "--label COL" in tj.refuses(*words, bare, "--label", "")
@@ -151,20 +166,28 @@ def test_probe_refuses_what_cannot_be_scored(tj: Terminal, run: Path, tmp_path: 
 
 
 @pytest.mark.usefixtures("no_minirocket")
-def test_probe_says_when_its_data_has_changed(tj: Terminal, run: Path, tmp_path: Path) -> None:
+def test_probe_says_when_its_data_has_changed(
+    tj: Terminal, run: Path, tmp_path: Path
+) -> None:
     config = read_config(run)
     config["data"]["path"] = str(write_csv(tmp_path / "data.csv", seed=1))
     (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
-    (tmp_path / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
+    (tmp_path / "model.safetensors").write_bytes(
+        (run / "model.safetensors").read_bytes()
+    )
     code, _, error = tj("probe", tmp_path)
     assert code == 0, error
     assert "data.csv has changed" in error
 
 
-def test_a_bundled_model_has_no_data_of_its_own(tj: Terminal, run: Path, data: Path) -> None:
+def test_a_bundled_model_has_no_data_of_its_own(
+    tj: Terminal, run: Path, data: Path
+) -> None:
     assert "--train" in tj.refuses("probe", "series-small", "--out", run / "x.json")
     assert "--among" in tj.refuses("nearest", "series-small", run)
-    assert "--normal-prefix" in tj.refuses("detect", "series-small", data, "--out", run / "x.csv")
+    assert "--normal-prefix" in tj.refuses(
+        "detect", "series-small", data, "--out", run / "x.csv"
+    )
 
 
 def test_report_and_export(tj: Terminal, run: Path, tmp_path: Path) -> None:
@@ -180,7 +203,9 @@ def test_report_and_export(tj: Terminal, run: Path, tmp_path: Path) -> None:
 def test_doctor(tj: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "pyarrow" else real(name)
+        importlib.util,
+        "find_spec",
+        lambda name: None if name == "pyarrow" else real(name),
     )
     out = tj.succeeds("doctor")
     for part in ("torch", "devices", "threads", "[parquet]      missing pyarrow"):
@@ -196,17 +221,31 @@ def test_demo(tj: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     out = ""
     for _ in range(2):  # its own folder is replaced
         out = tj.succeeds("demo", "--out", tmp_path / "d", "--steps", "2")
-    for part in ("GunPoint (one channel)", "WristTracks (", " pretrained", "--data FILE"):
+    for part in (
+        "GunPoint (one channel)",
+        "WristTracks (",
+        " pretrained",
+        "--data FILE",
+    ):
         assert part in out
     for name in ("WristTracks", "MovingDigits"):
         assert "<svg" in (tmp_path / "d" / name / "report.html").read_text("utf-8")
     files = {path.name for path in (tmp_path / "d" / "GunPoint").iterdir()}
-    assert {"model.safetensors", "embeddings.npz", "embeddings-test.npz", "probe.json"} <= files
+    assert {
+        "model.safetensors",
+        "embeddings.npz",
+        "embeddings-test.npz",
+        "probe.json",
+    } <= files
     (tmp_path / "mine.txt").touch()
     assert "not from a demo" in tj.refuses("demo", "--out", tmp_path)
 
 
-def test_demo_without_aeon(tj: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_without_aeon(
+    tj: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert "pip install 'temporal-jepa[aeon]'" in tj.refuses("demo", "--out", tmp_path / "d")
+    assert "pip install 'temporal-jepa[aeon]'" in tj.refuses(
+        "demo", "--out", tmp_path / "d"
+    )
     assert not (tmp_path / "d").exists()

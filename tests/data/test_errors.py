@@ -20,14 +20,24 @@ CASES = {  # name, content, options, message
     "empty csv": ("a.csv", "", {}, "a.csv: the file is empty"),
     "blank csv": ("a.csv", " \n\n", {}, "the file is empty"),
     "header only": ("a.csv", "time,v\n", {}, "a header line and no data"),
-    "binary csv": ("a.csv", bytes(range(256)) * 9, {}, "expected .csv text, got binary data"),
+    "binary csv": (
+        "a.csv",
+        bytes(range(256)) * 9,
+        {},
+        "expected .csv text, got binary data",
+    ),
     "ragged wide": (
         "a.csv",
         "t0,t1,t2\n1,2,3\n1,2\n",
         {},
         "expected 3 fields .* got 2 in line 3",
     ),
-    "ragged long": ("a.csv", "time,v\n1,2\n1,2,3\n", {}, "expected 2 fields .* got 3 in line 3"),
+    "ragged long": (
+        "a.csv",
+        "time,v\n1,2\n1,2,3\n",
+        {},
+        "expected 2 fields .* got 3 in line 3",
+    ),
     "text in values": (
         "a.csv",
         "time,v\n0,1\n1,2\n2,x7\n3,4\n",
@@ -131,16 +141,36 @@ CASES = {  # name, content, options, message
         {},
         "expected the UCR layout .* got 300 rows of 3 numbers; .*layout=recording",
     ),
-    "stride alone": ("a.csv", "time,v\n0,1\n1,2\n", {"stride": 3}, "stride=3 needs window="),
+    "stride alone": (
+        "a.csv",
+        "time,v\n0,1\n1,2\n",
+        {"stride": 3},
+        "stride=3 needs window=",
+    ),
     "long window": (
         "a.csv",
         "time,v\n0,1\n1,2\n",
         {"window": 3},
         r"longer than the longest series \(2\)",
     ),
-    "file as folder": ("a.csv", "time,v\n0,1\n", {"layout": "folder"}, "expects a folder"),
-    "unknown extension": ("a.xlsx", "x", {}, "unknown extension '.xlsx'; expected one of .csv"),
-    "ts: no data": ("a.ts", "@problemName P\n", {}, "expected series after a line @data"),
+    "file as folder": (
+        "a.csv",
+        "time,v\n0,1\n",
+        {"layout": "folder"},
+        "expects a folder",
+    ),
+    "unknown extension": (
+        "a.xlsx",
+        "x",
+        {},
+        "unknown extension '.xlsx'; expected one of .csv",
+    ),
+    "ts: no data": (
+        "a.ts",
+        "@problemName P\n",
+        {},
+        "expected series after a line @data",
+    ),
     "ts: no series": ("a.ts", TS, {}, "expected series after a line @data"),
     "ts: cut in a series": (
         "a.ts",
@@ -173,7 +203,12 @@ CASES = {  # name, content, options, message
         ".ts files with timestamps are not read",
     ),
     "ts: options": ("a.ts", TS + "1,2,3:4,5,6:up\n", {"id": "x"}, "leave out id"),
-    "npy: empty": ("a.npy", "", {}, "a.npy: not read: expected arrays .* empty, cut short"),
+    "npy: empty": (
+        "a.npy",
+        "",
+        {},
+        "a.npy: not read: expected arrays .* empty, cut short",
+    ),
     "npy: five bytes": ("a.npy", "hello", {}, "a.npy: not read: expected arrays"),
     "npy: text": ("a.npy", "1,2,3\n" * 9, {}, "a.npy: not read: expected arrays"),
     "npz: garbage": ("a.npz", "garbage", {}, "a.npz: not read: expected arrays"),
@@ -202,7 +237,12 @@ CASES = {  # name, content, options, message
         "1 duplicate timestamps, the first is 1700000000000000100 in",
     ),
     "parquet: empty": ("a.parquet", "", {}, "the file is empty"),
-    "parquet: garbage": ("a.parquet", "garbage and more of it", {}, "not a readable Parquet file"),
+    "parquet: garbage": (
+        "a.parquet",
+        "garbage and more of it",
+        {},
+        "not a readable Parquet file",
+    ),
 }
 
 
@@ -232,7 +272,9 @@ def test_a_file_cut_in_half(tmp_path, monkeypatch, name, mapped):
 
 def test_pickles_are_never_loaded(tmp_path):
     np.save(
-        tmp_path / "a.npy", np.array([np.zeros(3), np.zeros(4)], dtype=object), allow_pickle=True
+        tmp_path / "a.npy",
+        np.array([np.zeros(3), np.zeros(4)], dtype=object),
+        allow_pickle=True,
     )
     with pytest.raises(ValueError, match=r"Python objects, which are never loaded"):
         read(tmp_path / "a.npy")
@@ -245,9 +287,13 @@ def test_a_compressed_file_with_damaged_bytes(tmp_path):
     causes = set()
     for at in range(80, 400, 12):
         path.write_bytes(
-            whole[:at] + bytes(byte ^ 0xFF for byte in whole[at : at + 12]) + whole[at + 12 :]
+            whole[:at]
+            + bytes(byte ^ 0xFF for byte in whole[at : at + 12])
+            + whole[at + 12 :]
         )
-        with pytest.raises(ValueError, match=r"^[^\n]*a.npz: not read: [^\n]*$") as caught:
+        with pytest.raises(
+            ValueError, match=r"^[^\n]*a.npz: not read: [^\n]*$"
+        ) as caught:
             read(path)
         causes.add(type(caught.value.__cause__))
     assert {zlib.error, zipfile.BadZipFile} <= causes
@@ -260,13 +306,17 @@ def test_the_path_is_named_once(tmp_path, value):
         (tmp_path / "a.npy", f"{tmp_path / 'a.npy'}"),
         (np.full((3, 2, 9), value), "arrays"),
     ):
-        with pytest.raises(ValueError, match=f"^{re.escape(where)}: (channel|[0-9]+ values of)"):
+        with pytest.raises(
+            ValueError, match=f"^{re.escape(where)}: (channel|[0-9]+ values of)"
+        ):
             read(data)
 
 
 def test_npz_without_x(tmp_path):
     np.savez(tmp_path / "a.npz", train=np.zeros((2, 9)), test=np.zeros((2, 9)))
-    with pytest.raises(ValueError, match="expected arrays named X and y, got train, test"):
+    with pytest.raises(
+        ValueError, match="expected arrays named X and y, got train, test"
+    ):
         read(tmp_path / "a.npz")
 
 
@@ -295,20 +345,25 @@ def test_folders(tmp_path):
     with pytest.raises(ValueError, match=r"expected layout folder .* got 'wide'"):
         read(tmp_path, layout="wide")
     (tmp_path / "b.csv").write_text("time,w\n0,1\n1,2\n")
-    with pytest.raises(ValueError, match=r"b.csv: expected the columns of a.csv \(v\), got w"):
+    with pytest.raises(
+        ValueError, match=r"b.csv: expected the columns of a.csv \(v\), got w"
+    ):
         read(tmp_path)
     (tmp_path / "notes.md").write_text("hello")
     with pytest.raises(ValueError, match=r"expected files of one type .* got notes.md"):
         read(tmp_path)
     (tmp_path / "X_TRAIN.tsv").write_text("1\t2.5\t3\n")
     with pytest.raises(
-        ValueError, match=r"holds the splits X_TRAIN.tsv of a set; name one of these files"
+        ValueError,
+        match=r"holds the splits X_TRAIN.tsv of a set; name one of these files",
     ):
         read(tmp_path)
 
 
 def test_options_of_tables_do_not_fit_arrays():
-    with pytest.raises(ValueError, match="id, label name columns of a table, and arrays have none"):
+    with pytest.raises(
+        ValueError, match="id, label name columns of a table, and arrays have none"
+    ):
         read(np.zeros((2, 9)), id="a", label="b")
     with pytest.raises(ValueError, match=r"expected layout wide .* got 'long'"):
         read(np.zeros((2, 9)), layout="long")

@@ -19,7 +19,9 @@ def centers(videos: np.ndarray) -> np.ndarray:
 def test_images_move_as_stated_and_stay_inside() -> None:
     clips = generate_clips(IMAGES, 80, seed=1)
     moved = np.diff(centers(clips.videos), axis=1)
-    np.testing.assert_allclose(np.linalg.norm(moved, axis=2).mean(1), clips.speed, atol=0.05)
+    np.testing.assert_allclose(
+        np.linalg.norm(moved, axis=2).mean(1), clips.speed, atol=0.05
+    )
     angle = np.arctan2(moved.mean(1)[:, 0], moved.mean(1)[:, 1])
     off = (angle - clips.direction * np.pi / 4 + np.pi) % (2 * np.pi) - np.pi
     assert (np.abs(off) < np.pi / 8 + 0.05).all()

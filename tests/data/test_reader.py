@@ -59,7 +59,9 @@ def test_wide_round_trip(tmp_path, X):
 )
 def test_long_round_trip_in_any_order_of_rows(tmp_path, series, random):
     rows = [
-        (f"s{i}", float(t), *row) for i, x in enumerate(series) for t, row in enumerate(x.tolist())
+        (f"s{i}", float(t), *row)
+        for i, x in enumerate(series)
+        for t, row in enumerate(x.tolist())
     ]
     random.shuffle(rows)
     path = tmp_path / "long.csv"
@@ -78,7 +80,9 @@ def test_long(write):
     assert s.labels.tolist() == ["u", "v"]
     assert s.values[0].tolist() == [[1, 5], [3, 7], [4, 8]]
     assert s.times[1].tolist() == [0, 1]
-    assert noted(s, "layout long: column 'track' names the series, column 'time' is the time")
+    assert noted(
+        s, "layout long: column 'track' names the series, column 'time' is the time"
+    )
     assert noted(s, "label: column 'class'")
 
 
@@ -97,7 +101,9 @@ def test_every_inference_can_be_overridden(write):
 
 
 def test_unsorted_rows_are_sorted_with_a_note(write):
-    s = read(write("a.csv", "id,date,v\n1,2024-01-03,3\n1,2024-01-01,1\n1,2024-01-02,2\n"))
+    s = read(
+        write("a.csv", "id,date,v\n1,2024-01-03,3\n1,2024-01-01,1\n1,2024-01-02,2\n")
+    )
     assert s.values[0][:, 0].tolist() == [1, 2, 3]
     assert s.times[0].dtype == np.dtype("datetime64[ns]")
     assert noted(s, "3 rows were not in the order of 'date'")
@@ -105,7 +111,8 @@ def test_unsorted_rows_are_sorted_with_a_note(write):
 
 def test_uneven_times_are_noted(write):
     assert noted(
-        read(write("a.csv", "time,v\n0,1\n1,2\n2,1\n9,2\n")), "1 of 1 series are not equally spaced"
+        read(write("a.csv", "time,v\n0,1\n1,2\n2,1\n9,2\n")),
+        "1 of 1 series are not equally spaced",
     )
 
 
@@ -118,7 +125,9 @@ def test_uneven_times_are_noted(write):
     ],
 )
 def test_dates_in_the_usual_orders(write, dates):
-    s = read(write("a.csv", "when,v\n" + "".join(f"{d},{k}\n" for k, d in enumerate(dates))))
+    s = read(
+        write("a.csv", "when,v\n" + "".join(f"{d},{k}\n" for k, d in enumerate(dates)))
+    )
     assert s.times[0].astype("datetime64[D]").tolist() == [
         datetime.date(2024, 1, 31),
         datetime.date(2024, 2, 1),
@@ -126,7 +135,9 @@ def test_dates_in_the_usual_orders(write, dates):
 
 
 def test_one_recording_and_its_windows(write):
-    rows = "".join(f"2024-01-01 {h:02d}:{m:02d},{h},{m}\n" for h in range(24) for m in range(60))
+    rows = "".join(
+        f"2024-01-01 {h:02d}:{m:02d},{h},{m}\n" for h in range(24) for m in range(60)
+    )
     path = write("a.csv", "date,h,m\n" + rows)
     s = read(path)
     assert s.lengths.tolist() == [1440]
@@ -147,7 +158,10 @@ def test_forecasting_tables_call_their_value_y(write):
 
 def test_wide_with_several_channels_and_unequal_lengths(write):
     s = read(
-        write("a.csv", "name,x_0,x_1,x_2,y_0,y_1,y_2,target\np,1,2,,4,5,,A\nq,1,2,3,4,,6,B\n"),
+        write(
+            "a.csv",
+            "name,x_0,x_1,x_2,y_0,y_1,y_2,target\np,1,2,,4,5,,A\nq,1,2,3,4,,6,B\n",
+        ),
         id="name",
     )
     assert s.channels == ["x", "y"]
@@ -155,11 +169,17 @@ def test_wide_with_several_channels_and_unequal_lengths(write):
     np.testing.assert_array_equal(s.values[1], [[1, 4], [2, np.nan], [3, 6]])
     assert s.ids == ["p", "q"]
     assert s.labels.tolist() == ["A", "B"]
-    assert noted(s, "padding (missing values at the end) cut off 1 series: lengths 2 to 3")
+    assert noted(
+        s, "padding (missing values at the end) cut off 1 series: lengths 2 to 3"
+    )
 
 
 def test_numbers_as_header(write):
-    assert read(write("a.csv", "label,0,1,2\nu,5,6,7\n")).values[0][:, 0].tolist() == [5, 6, 7]
+    assert read(write("a.csv", "label,0,1,2\nu,5,6,7\n")).values[0][:, 0].tolist() == [
+        5,
+        6,
+        7,
+    ]
     s = read(write("b.csv", "5.5,6,7\n8,9,1\n"))
     assert s.values[0][:, 0].tolist() == [5.5, 6, 7]
     assert noted(s, "no header line")
@@ -177,7 +197,11 @@ def test_numbers_as_header(write):
     ],
 )
 def test_a_label_beside_numbers_makes_no_header(write, name, rows):
-    s = read(write(name, "\n".join(rows).replace(",", "\t" if name == "a.tsv" else ",") + "\n"))
+    s = read(
+        write(
+            name, "\n".join(rows).replace(",", "\t" if name == "a.tsv" else ",") + "\n"
+        )
+    )
     assert s.labels.tolist() == ["up", "down", "up"]
     assert s.lengths.tolist() == [3, 3, 3]
     assert s.values[1][:, 0].tolist() == [3, 2, 1]
@@ -190,7 +214,9 @@ def test_a_label_beside_numbers_makes_no_header(write, name, rows):
     ]
 
 
-@pytest.mark.parametrize("first", ["label,1,2,3", ",0,1,2", "name,0,1,2", "species,1,2,3,4,5,6"])
+@pytest.mark.parametrize(
+    "first", ["label,1,2,3", ",0,1,2", "name,0,1,2", "species,1,2,3,4,5,6"]
+)
 def test_a_header_that_counts_is_noted(write, first):
     rows = "".join(f"{i},{','.join('54321'[i] * first.count(','))}\n" for i in range(3))
     s = read(write("a.csv", f"{first}\n{rows}"))
@@ -203,7 +229,9 @@ def test_a_header_that_counts_is_noted(write, first):
     ("one", "other"), [("01", "1"), ("1e3", "1000"), ("9" * 17 + "1", "9" * 17 + "2")]
 )
 def test_ids_are_text(write, one, other):
-    path = write("a.csv", f"id,time,v\n{one},0,1\n{one},1,2\n{other},0,3\n{other},1,4\n")
+    path = write(
+        "a.csv", f"id,time,v\n{one},0,1\n{one},1,2\n{other},0,3\n{other},1,4\n"
+    )
     s = read(path)
     assert s.ids == [one, other]
     assert s.values[1].tolist() == [[3], [4]]
@@ -213,7 +241,11 @@ def test_ids_are_text(write, one, other):
 
 def test_nanoseconds_are_kept(write):
     start = 1_700_000_000_000_000_000
-    s = read(write("a.csv", "time,v\n" + "".join(f"{start + 100 * k},{k}\n" for k in range(5))))
+    s = read(
+        write(
+            "a.csv", "time,v\n" + "".join(f"{start + 100 * k},{k}\n" for k in range(5))
+        )
+    )
     assert s.times[0].tolist() == [start + 100 * k for k in range(5)]
     assert ("times", f"{start} to {start + 400}") in s.summary()
 
@@ -226,7 +258,12 @@ def test_tall_and_narrow_is_one_recording_unless_the_names_say_otherwise(write):
 
 
 def test_text_counters_and_other_ids_are_left_out_with_a_note(write):
-    s = read(write("a.csv", ",id,track_id,time,note,v\n0,1,a,0,hi,1\n1,2,a,1,ho,2\n2,3,b,0,hu,3\n"))
+    s = read(
+        write(
+            "a.csv",
+            ",id,track_id,time,note,v\n0,1,a,0,hi,1\n1,2,a,1,ho,2\n2,3,b,0,hu,3\n",
+        )
+    )
     assert s.ids == ["a", "b"]
     assert s.channels == ["v"]
     assert noted(s, "columns left out: id, note")
@@ -241,7 +278,10 @@ def test_text_counters_and_other_ids_are_left_out_with_a_note(write):
             "time;a;b\n0;1,5;2,5\n1;2,5;3,5\n",
             "separated by semicolons, decimals are commas: 1,5 is 1.5",
         ),
-        ("time;a;b\n0;1,500;2,500\n1;2,500;3,500\n", "decimals are commas: 1,500 is 1.5"),
+        (
+            "time;a;b\n0;1,500;2,500\n1;2,500;3,500\n",
+            "decimals are commas: 1,500 is 1.5",
+        ),
         ("time,a,b\r0,1.5,2.5\r1,2.5,3.5\r", "layout recording"),
         ("time\ta\tb\n0\t1.5\t2.5\n1\t2.5\t3.5\n", "separated by tabs"),
         ("time  a b\n0 1.5  2.5\n1 2.5 3.5\n", "separated by spaces"),
@@ -267,7 +307,11 @@ def test_ucr(write, name):
     rows = ["1\t0.5\t1.5\t2.5", "2\t3\tNaN\tNaN", "-1\tNaN\t5\t6"]
     s = read(write(name, "\n".join(rows) + "\n"))
     assert s.labels.tolist() == ["1", "2", "-1"]
-    assert s.lengths.tolist() == [3, 1, 3]  # NaN at the end is padding, at the start it is missing
+    assert s.lengths.tolist() == [
+        3,
+        1,
+        3,
+    ]  # NaN at the end is padding, at the start it is missing
     assert np.isnan(s.values[2][0, 0])
 
 
@@ -281,7 +325,9 @@ def test_ts_of_unequal_length_with_missing_values(write):
 
 def test_ts_without_labels_and_with_targets(write):
     assert read(write("a.ts", "@classLabel false\n@data\n1,2:3,4\n")).labels is None
-    assert read(write("b.ts", "@targetLabel true\n@data\n1,2:0.25\n")).labels.tolist() == ["0.25"]
+    assert read(
+        write("b.ts", "@targetLabel true\n@data\n1,2:0.25\n")
+    ).labels.tolist() == ["0.25"]
 
 
 def test_numpy_files(tmp_path):
@@ -297,7 +343,9 @@ def test_numpy_files(tmp_path):
     np.save(tmp_path / "b.npy", np.zeros((1000, 3)) + np.arange(1000)[:, None])
     assert read(tmp_path / "b.npy").values[0].shape == (1000, 3)
     assert len(read(tmp_path / "b.npy", layout="wide")) == 1000
-    (tmp_path / "a.npz").rename(tmp_path / "c.npy")  # what is in it counts, not its name
+    (tmp_path / "a.npz").rename(
+        tmp_path / "c.npy"
+    )  # what is in it counts, not its name
     assert len(read(tmp_path / "c.npy")) == 4
     (tmp_path / "a.npy").rename(tmp_path / "d.npz")
     assert len(read(tmp_path / "d.npz")) == 4

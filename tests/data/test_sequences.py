@@ -35,7 +35,9 @@ def test_from_arrays_takes_time_last(X):
 
 
 def test_from_arrays_univariate_and_unequal():
-    assert Sequences.from_arrays(np.arange(12).reshape(3, 4)).values[1][:, 0].tolist() == [
+    assert Sequences.from_arrays(np.arange(12).reshape(3, 4)).values[1][
+        :, 0
+    ].tolist() == [
         4,
         5,
         6,
@@ -72,7 +74,11 @@ def test_select_by_index_and_by_mask():
     assert s.select(np.array([False, True, False])).ids == ["y"]
 
 
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=4), st.integers(1, 10), st.integers(1, 12))
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=4),
+    st.integers(1, 10),
+    st.integers(1, 12),
+)
 def test_windows_are_views_of_the_right_place(lengths, length, stride):
     s = Sequences(series(*lengths))
     if length > max(lengths):
@@ -124,17 +130,26 @@ def wrong_times():
             lambda: Sequences(series(3, 0)),
             "series '1': expected at least one timestep, got a series of length zero",
         ),
-        (lambda: Sequences([np.zeros(3)]), r"expected shape \(time, channels\), got \(3,\)"),
+        (
+            lambda: Sequences([np.zeros(3)]),
+            r"expected shape \(time, channels\), got \(3,\)",
+        ),
         (
             lambda: Sequences(series(3), labels=["a", "b"]),
             "expected 1 labels, one per series, got 2",
         ),
-        (lambda: Sequences(series(3), labels=[float("nan")]), "label of series 0 is missing"),
+        (
+            lambda: Sequences(series(3), labels=[float("nan")]),
+            "label of series 0 is missing",
+        ),
         (
             lambda: Sequences([*series(3), *series(3, channels=4)]),
             "expected 2 channels .* got 4 in .1.",
         ),
-        (lambda: Sequences(series(3, 4), ids=["a"]), "expected 2 ids, one per series, got 1"),
+        (
+            lambda: Sequences(series(3, 4), ids=["a"]),
+            "expected 2 ids, one per series, got 1",
+        ),
         (wrong_times, "expected times for each timestep, 3, got 4"),
         (
             lambda: Sequences.from_arrays(np.zeros((10, 100, 4))),
@@ -149,12 +164,20 @@ def wrong_times():
             r"got 2, 3 channels \(shapes \(3, 40\), \(2, 40\)\)",
         ),
         (
-            lambda: Sequences.from_arrays(np.zeros((2, 9)), y=np.ma.masked_equal([0, 1], 1)),
+            lambda: Sequences.from_arrays(
+                np.zeros((2, 9)), y=np.ma.masked_equal([0, 1], 1)
+            ),
             "label of series 1 is miss",
         ),
         (lambda: Sequences.from_arrays(np.zeros(5)), r"for one series write X\[None\]"),
-        (lambda: Sequences.from_arrays(np.zeros((0, 3, 5))), "at least one series in X, got none"),
-        (lambda: Sequences.from_arrays([["a", "b"]]), r"X\[0\]: expected numbers, got dtype <U1"),
+        (
+            lambda: Sequences.from_arrays(np.zeros((0, 3, 5))),
+            "at least one series in X, got none",
+        ),
+        (
+            lambda: Sequences.from_arrays([["a", "b"]]),
+            r"X\[0\]: expected numbers, got dtype <U1",
+        ),
         (lambda: Sequences.from_arrays([[[1, 2], [3]]]), "unequal length as a list"),
         (lambda: Sequences.from_arrays(np.zeros((2, 3, 0))), "length zero"),
         (
@@ -183,7 +206,12 @@ def test_inf_is_located(value):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
 def test_masked_values_are_missing(dtype):
     X = np.ma.masked_equal(np.arange(24, dtype=dtype).reshape(2, 12), 3)
-    for s in (read(X), read(list(X)), Sequences.from_arrays(X), read(X.T, layout="recording")):
+    for s in (
+        read(X),
+        read(list(X)),
+        Sequences.from_arrays(X),
+        read(X.T, layout="recording"),
+    ):
         assert np.argwhere(np.isnan(s.values[0])).tolist() == [[3, 0]]
         assert s.values[0][4, 0] == 4
 
@@ -199,7 +227,8 @@ def test_a_channel_without_values_in_any_series_is_named():
     X = np.ones((3, 2, 10))
     X[:, 1] = np.nan
     with pytest.raises(
-        ValueError, match=r"channel '1' has no observed value in any series \(all NaN\).*others: 0"
+        ValueError,
+        match=r"channel '1' has no observed value in any series \(all NaN\).*others: 0",
     ):
         read(X)
     X[0, 1, 4] = 1  # one observed value is enough
@@ -212,6 +241,14 @@ def test_a_channel_without_values_in_any_series_is_named():
 def test_ends_that_fill_no_window_are_counted(
     lengths: tuple[int, ...], stride: int, left: int
 ) -> None:
-    notes = Sequences([np.zeros((n, 1), np.float32) for n in lengths]).windows(4, stride).notes
-    expected = [f"{left} timesteps at the ends that fill no window are left out"] if left else []
+    notes = (
+        Sequences([np.zeros((n, 1), np.float32) for n in lengths])
+        .windows(4, stride)
+        .notes
+    )
+    expected = (
+        [f"{left} timesteps at the ends that fill no window are left out"]
+        if left
+        else []
+    )
     assert [n for n in notes if "fill no window" in n] == expected

@@ -11,7 +11,9 @@ from hypothesis.extra.numpy import arrays
 from temporal_jepa.data import read
 from temporal_jepa.data.wgs84 import to_ecef, to_local, to_lonlat, wrap
 
-places = arrays(np.float64, (2, 2), elements=st.floats(-1, 1)).map(lambda a: a * [180, 90])
+places = arrays(np.float64, (2, 2), elements=st.floats(-1, 1)).map(
+    lambda a: a * [180, 90]
+)
 
 
 def fixes(lon, lat, id="a", **more) -> pd.DataFrame:
@@ -63,11 +65,14 @@ def test_wrapped_angles_are_small(angle: float) -> None:
 
 
 def test_a_degree_is_longer_in_the_north_and_narrower_in_longitude() -> None:
-    local = [to_local(np.array([0.0, at + 0.01]), np.array([0.0, at]))[1] * 100 for at in (0, 89)]
+    local = [
+        to_local(np.array([0.0, at + 0.01]), np.array([0.0, at]))[1] * 100
+        for at in (0, 89)
+    ]
     np.testing.assert_allclose(local, [110574.3, 111693.9], atol=1)
-    assert to_local(np.array([0.01, 60.0]), np.array([0.0, 60.0]))[0] * 100 == pytest.approx(
-        55800.0, abs=1
-    )
+    assert to_local(np.array([0.01, 60.0]), np.array([0.0, 60.0]))[
+        0
+    ] * 100 == pytest.approx(55800.0, abs=1)
 
 
 # What the features of movement mean.
@@ -93,15 +98,23 @@ def test_north_then_east_is_a_turn_to_the_right() -> None:
     ]
     np.testing.assert_allclose(channel(s, "y"), [0, 110.57, 110.57], atol=0.02)
     np.testing.assert_allclose(channel(s, "dx"), [np.nan, 0, 111.32], atol=0.02)
-    np.testing.assert_allclose(channel(s, "speed"), [np.nan, 11.057, 11.132], atol=0.002)
+    np.testing.assert_allclose(
+        channel(s, "speed"), [np.nan, 11.057, 11.132], atol=0.002
+    )
     np.testing.assert_allclose(channel(s, "heading"), [np.nan, 0, np.pi / 2], atol=1e-4)
-    np.testing.assert_allclose(channel(s, "turn"), [np.nan, np.nan, np.pi / 2], atol=1e-4)
-    np.testing.assert_allclose(channel(s, "acceleration"), [np.nan, np.nan, 0.0075], atol=1e-3)
+    np.testing.assert_allclose(
+        channel(s, "turn"), [np.nan, np.nan, np.pi / 2], atol=1e-4
+    )
+    np.testing.assert_allclose(
+        channel(s, "acceleration"), [np.nan, np.nan, 0.0075], atol=1e-3
+    )
     np.testing.assert_allclose(channel(s, "dt"), [np.nan, 10, 10])
     np.testing.assert_allclose(s.places[0], [[0, 0], [0, 0.001], [0.001, 0.001]])
 
 
-@pytest.mark.parametrize("start", [(179.9995, 10.0), (-180.002, -45.0), (359.9985, 0.0)])
+@pytest.mark.parametrize(
+    "start", [(179.9995, 10.0), (-180.002, -45.0), (359.9985, 0.0)]
+)
 def test_the_antimeridian_is_no_border(start: tuple[float, float]) -> None:
     lon = start[0] + np.arange(5) * 0.001
     lat = np.full(5, start[1])
@@ -109,14 +122,22 @@ def test_the_antimeridian_is_no_border(start: tuple[float, float]) -> None:
     for written in ((lon + 180) % 360 - 180, lon % 360):
         there = read(fixes(written, lat), features="dx,dy,turn")
         np.testing.assert_allclose(near.values[0], there.values[0], atol=1e-2)
-        assert np.nanmax(channel(read(fixes(written, lat), step=5, features="speed"), "speed")) < 12
+        assert (
+            np.nanmax(
+                channel(read(fixes(written, lat), step=5, features="speed"), "speed")
+            )
+            < 12
+        )
 
 
 def test_straight_over_the_pole() -> None:
     s = read(
-        fixes([30, 30, -150, -150], [89.998, 89.999, 89.999, 89.998]), features="speed,turn,x,y"
+        fixes([30, 30, -150, -150], [89.998, 89.999, 89.999, 89.998]),
+        features="speed,turn,x,y",
     )
-    np.testing.assert_allclose(channel(s, "speed")[1:], [11.17, 22.34, 11.17], atol=0.01)
+    np.testing.assert_allclose(
+        channel(s, "speed")[1:], [11.17, 22.34, 11.17], atol=0.01
+    )
     np.testing.assert_allclose(channel(s, "turn")[2:], 0, atol=1e-3)
     np.testing.assert_allclose(channel(s, "y")[-1], 446.8, atol=0.1)
     over = read(fixes([30, -150], [89.999, 89.999]), step=5)
@@ -125,14 +146,19 @@ def test_straight_over_the_pole() -> None:
 
 @settings(max_examples=30)
 @given(st.floats(-170, 170), st.floats(-60, 60), st.integers(0, 9))
-def test_default_features_do_not_tell_where_on_earth(lon: float, lat: float, seed: int) -> None:
+def test_default_features_do_not_tell_where_on_earth(
+    lon: float, lat: float, seed: int
+) -> None:
     metres = np.random.default_rng(seed).normal(size=(20, 2)).cumsum(0) * 20
     scale = to_local(np.array([lon + 1e-3, lat + 1e-3]), np.array([lon, lat]))[:2] * 1e3
     there = metres / scale + [lon, lat]
     plane = pd.DataFrame(metres, columns=["x", "y"]).assign(time=10 * np.arange(20))
     a = read(fixes(*there.T))
     b = read(plane, layout="tracks")
-    assert read(plane[["x", "y"]], layout="tracks").channels == ["dx", "dy"]  # no times, no speed
+    assert read(plane[["x", "y"]], layout="tracks").channels == [
+        "dx",
+        "dy",
+    ]  # no times, no speed
     assert a.channels == b.channels == ["dx", "dy", "speed"]
     np.testing.assert_allclose(a.values[0], b.values[0], atol=0.05)
     np.testing.assert_allclose(
@@ -198,7 +224,12 @@ def test_resampled_fixes_lie_on_the_line(seed: int, step: float) -> None:
     rng = np.random.default_rng(seed)
     t = np.r_[0, rng.choice(np.arange(1, 60), 20, replace=False)]
     frame = pd.DataFrame(
-        {"time": np.sort(t), "x": 3.0 * np.sort(t), "y": -np.sort(t), "v": 2 * np.sort(t)}
+        {
+            "time": np.sort(t),
+            "x": 3.0 * np.sort(t),
+            "y": -np.sort(t),
+            "v": 2 * np.sort(t),
+        }
     )
     s = read(frame, layout="tracks", step=step, gap=0, features="x,speed")
     np.testing.assert_allclose(np.diff(s.times[0]), step)
@@ -243,12 +274,20 @@ def test_features_are_as_asked_and_values_come_after() -> None:
         hour=[1, 2, 3],
     )
     s = read(frame)
-    assert (s.channels, [*s.labels], s.ids) == (["dx", "dy", "speed", "hr"], ["run"], ["a"])
+    assert (s.channels, [*s.labels], s.ids) == (
+        ["dx", "dy", "speed", "hr"],
+        ["run"],
+        ["a"],
+    )
     assert noted(s, "columns left out: alt, note, hour")
     s = read(frame, features=["turn", "z"], values="")
     assert s.channels == ["turn", "z"]
     np.testing.assert_allclose(channel(s, "z"), [5, 6, 7])
-    assert read(frame, features="speed", values="alt,hr").channels == ["speed", "alt", "hr"]
+    assert read(frame, features="speed", values="alt,hr").channels == [
+        "speed",
+        "alt",
+        "hr",
+    ]
     assert read(frame, step=5).channels == ["dx", "dy", "speed", "hr"]
 
 
@@ -272,10 +311,14 @@ def test_names_of_places(names: str) -> None:
     np.testing.assert_allclose(channel(read(frame), "dy"), [np.nan, 110.57], atol=0.01)
 
 
-@pytest.mark.parametrize("text", ["{} {}", "{}, {}", "{};{}", "POINT ({} {})", "POINT Z ({} {} 3)"])
+@pytest.mark.parametrize(
+    "text", ["{} {}", "{}, {}", "{};{}", "POINT ({} {})", "POINT Z ({} {} 3)"]
+)
 def test_two_numbers_in_one_column(text: str) -> None:
     space = [text.format(*place) for place in [(0, 1.5), (-2.5, 1.5), (-2.5, 1e2)]]
-    s = read(pd.DataFrame({"tid": 1, "time": range(3), "space": space}), features="dx,dy")
+    s = read(
+        pd.DataFrame({"tid": 1, "time": range(3), "space": space}), features="dx,dy"
+    )
     np.testing.assert_allclose(s.values[0][1:], [[-2.5, 0], [0, 98.5]])
     assert noted(s, "column 'space' holds two numbers: x and y")
     s = read(
@@ -287,11 +330,24 @@ def test_two_numbers_in_one_column(text: str) -> None:
 
 def test_tables_that_are_no_tracks_stay_series() -> None:
     stations = pd.DataFrame(
-        {"id": ["a", "a", "b", "b"], "time": [0, 1, 0, 1], "lat": [1, 1, 2, 2], "lon": 3, "v": 4.0}
+        {
+            "id": ["a", "a", "b", "b"],
+            "time": [0, 1, 0, 1],
+            "lat": [1, 1, 2, 2],
+            "lon": 3,
+            "v": 4.0,
+        }
     )
-    wide = pd.DataFrame({"lat": [1.0, 2], "lon": [3.0, 4]} | {f"t{i}": [0.0, i] for i in range(30)})
+    wide = pd.DataFrame(
+        {"lat": [1.0, 2], "lon": [3.0, 4]} | {f"t{i}": [0.0, i] for i in range(30)}
+    )
     plane = pd.DataFrame(
-        {"id": [1, 1, 2, 2], "time": [0, 1, 0, 1], "x": [1.0, 2, 3, 4], "y": [1.0, 2, 3, 5]}
+        {
+            "id": [1, 1, 2, 2],
+            "time": [0, 1, 0, 1],
+            "x": [1.0, 2, 3, 4],
+            "y": [1.0, 2, 3, 5],
+        }
     )
     for frame, channels in ((stations, "lat,lon,v"), (wide, "value"), (plane, "x,y")):
         s = read(frame)
@@ -302,7 +358,10 @@ def test_tables_that_are_no_tracks_stay_series() -> None:
         == read(moving, values="lon,lat").channels
         == ["lon", "lat"]
     )
-    assert read(plane, features="dx,dy").channels == ["dx", "dy"]  # a feature makes x and y places
+    assert read(plane, features="dx,dy").channels == [
+        "dx",
+        "dy",
+    ]  # a feature makes x and y places
     with pytest.raises(
         ValueError, match=r"movement needs places, from layout=tracks .* features, gap"
     ):
@@ -311,9 +370,22 @@ def test_tables_that_are_no_tracks_stay_series() -> None:
 
 def test_places_under_other_names_are_the_first_two_values() -> None:
     frame = pd.DataFrame(
-        {"who": ["u", "u"], "when": [0, 2], "px": [1.0, 4], "py": [0.0, 4], "q": [7.0, 8]}
+        {
+            "who": ["u", "u"],
+            "when": [0, 2],
+            "px": [1.0, 4],
+            "py": [0.0, 4],
+            "q": [7.0, 8],
+        }
     )
-    s = read(frame, layout="tracks", id="who", time="when", values="px,py,q", features="speed")
+    s = read(
+        frame,
+        layout="tracks",
+        id="who",
+        time="when",
+        values="px,py,q",
+        features="speed",
+    )
     np.testing.assert_allclose(s.values[0], [[np.nan, 7], [2.5, 8]])
 
 
@@ -338,7 +410,11 @@ BAD = {
         {"layout": "tracks"},
         "number of meters .* got 1e[+]300",
     ),
-    "nowhere": (fixes([np.nan] * 2, [1, 2]), {"layout": "tracks"}, "no row has a place and a time"),
+    "nowhere": (
+        fixes([np.nan] * 2, [1, 2]),
+        {"layout": "tracks"},
+        "no row has a place and a time",
+    ),
     "one fix each": (
         fixes([1, 2], [1, 2]).assign(id=["a", "b"]),
         {"layout": "tracks", "id": "id"},
@@ -354,20 +430,36 @@ BAD = {
         {"features": "sped"},
         "features: expected .*different names of x, y, .*, got 'sped'",
     ),
-    "twice": (fixes([0, 1], [0, 1]), {"features": "x,x"}, "different names of .*, got 'x', 'x'"),
+    "twice": (
+        fixes([0, 1], [0, 1]),
+        {"features": "x,x"},
+        "different names of .*, got 'x', 'x'",
+    ),
     "none": (
         fixes([0, 1], [0, 1]),
         {"features": ()},
         "features: expected one or more .*, got none",
     ),
-    "step": (fixes([0, 1], [0, 1]), {"step": -1}, "step must be a number above 0, got -1"),
+    "step": (
+        fixes([0, 1], [0, 1]),
+        {"step": -1},
+        "step must be a number above 0, got -1",
+    ),
     "text step": (
         fixes([0, 1], [0, 1]),
         {"step": "5"},
         "step must be a number above 0, got '5'",
     ),
-    "height": (fixes([0, 1], [0, 1]), {"features": "z"}, "feature z needs a column of heights"),
-    "absent": (fixes([0, 1], [0, 1]), {"id": "who"}, "id names a column 'who' that does not exist"),
+    "height": (
+        fixes([0, 1], [0, 1]),
+        {"features": "z"},
+        "feature z needs a column of heights",
+    ),
+    "absent": (
+        fixes([0, 1], [0, 1]),
+        {"id": "who"},
+        "id names a column 'who' that does not exist",
+    ),
     "text time": (
         fixes([0, 1], [0, 1]).assign(time="noon"),
         {"time": "time"},
@@ -429,7 +521,10 @@ def test_bad_tables(case: str) -> None:
 
 def test_scenes_stand_agents_side_by_side(tmp_path: Path) -> None:
     lines = [
-        f"{10 * t}\t{a}.0\t{t + a}\t{-a}" for t in range(12) for a in range(1, 4) if a < 3 or t > 7
+        f"{10 * t}\t{a}.0\t{t + a}\t{-a}"
+        for t in range(12)
+        for a in range(1, 4)
+        if a < 3 or t > 7
     ]
     (tmp_path / "town.txt").write_text("\n".join(lines))
     s = read(tmp_path / "town.txt", layout="scene", window=4)
@@ -440,12 +535,16 @@ def test_scenes_stand_agents_side_by_side(tmp_path: Path) -> None:
     )
     scenes = np.stack(s.values).reshape(3, 4, 3, 2)  # (scene, time, agent, x or y)
     np.testing.assert_allclose(
-        scenes[:, :, 1] - scenes[:, :, 0], np.broadcast_to([1, -1], (3, 4, 2)), atol=1e-6
+        scenes[:, :, 1] - scenes[:, :, 0],
+        np.broadcast_to([1, -1], (3, 4, 2)),
+        atol=1e-6,
     )
     assert np.isnan(scenes[:2, :, 2]).all()
     assert not np.isnan(scenes[2]).any()
     assert s.channels == ["0:x", "0:y", "1:x", "1:y", "2:x", "2:y"]
-    two = read(tmp_path / "town.txt", layout="scene", window=12, agents=2, features="dx,dy")
+    two = read(
+        tmp_path / "town.txt", layout="scene", window=12, agents=2, features="dx,dy"
+    )
     np.testing.assert_allclose(two.values[0][1:], np.tile([1, 0, 1, 0], (11, 1)))
     assert noted(two, "more than 2 agents keep those present longest")
     four = read(tmp_path / "town.txt", layout="scene", agents=4, window=4)
@@ -464,7 +563,14 @@ def test_long_gap_between_scenes_adds_no_windows() -> None:
 
 def test_agents_without_a_common_clock_are_resampled_at_common_times() -> None:
     parts = [
-        pd.DataFrame({"id": a, "time": np.arange(9) + 0.3 * a, "x": np.arange(9) + 0.3 * a, "y": 0})
+        pd.DataFrame(
+            {
+                "id": a,
+                "time": np.arange(9) + 0.3 * a,
+                "x": np.arange(9) + 0.3 * a,
+                "y": 0,
+            }
+        )
         for a in (0, 1)
     ]
     with pytest.raises(ValueError, match="step=SECONDS"):
@@ -500,7 +606,9 @@ def gpx(*tracks: str) -> str:
 
 
 def segment(start: float, first: int) -> str:
-    points = "".join(POINT.format(start + 0.001 * k, 400 + k, first + k) for k in range(4))
+    points = "".join(
+        POINT.format(start + 0.001 * k, 400 + k, first + k) for k in range(4)
+    )
     return f"<trkseg>{points}</trkseg>"
 
 
@@ -513,16 +621,24 @@ def test_gpx(tmp_path: Path) -> None:
         )
     )
     s = read(path, features="dy,dt,z")
-    assert (s.ids, s.lengths.tolist(), s.labels) == (["1 up#1", "1 up#2", "2"], [4, 4, 4], None)
+    assert (s.ids, s.lengths.tolist(), s.labels) == (
+        ["1 up#1", "1 up#2", "2"],
+        [4, 4, 4],
+        None,
+    )
     np.testing.assert_allclose(
-        s.values[0][1:], [[111.17, 60, 401], [111.17, 60, 402], [111.17, 60, 403]], atol=0.02
+        s.values[0][1:],
+        [[111.17, 60, 401], [111.17, 60, 402], [111.17, 60, 403]],
+        atol=0.02,
     )
     assert str(s.times[0][0]) == "2024-05-01T08:00:00.000000000"
 
 
 def test_routes_have_no_times_and_extensions_are_values(tmp_path: Path) -> None:
     path = tmp_path / "a.gpx"
-    path.write_text(gpx("<rte><rtept lat='1' lon='2'/><rtept lat='1.1' lon='2'/></rte>"))
+    path.write_text(
+        gpx("<rte><rtept lat='1' lon='2'/><rtept lat='1.1' lon='2'/></rte>")
+    )
     assert (read(path).channels, read(path).times) == (["dx", "dy"], None)
     path.write_text(gpx(f"<trk><type>run</type><trkseg>{HEART * 2}</trkseg></trk>"))
     s = read(path, values="hr")
@@ -560,19 +676,31 @@ def test_a_folder_of_tracks(tmp_path: Path) -> None:
 
 def test_a_folder_of_plain_recordings_stays_one(tmp_path: Path) -> None:
     for name in "ab":
-        (tmp_path / f"{name}.txt").write_text("".join(f"{k} {k * k}\n" for k in range(200)))
+        (tmp_path / f"{name}.txt").write_text(
+            "".join(f"{k} {k * k}\n" for k in range(200))
+        )
     s = read(tmp_path)
     assert (s.lengths.tolist(), s.places) == ([200, 200], None)
 
 
-LINE = {"type": "LineString", "coordinates": [[0, 0, 5], [0.001, 0, 6], [0.001, 0.001, 7]]}
-LINES = {"type": "MultiLineString", "coordinates": [LINE["coordinates"], LINE["coordinates"]]}
+LINE = {
+    "type": "LineString",
+    "coordinates": [[0, 0, 5], [0.001, 0, 6], [0.001, 0.001, 7]],
+}
+LINES = {
+    "type": "MultiLineString",
+    "coordinates": [LINE["coordinates"], LINE["coordinates"]],
+}
 CLOCK = ["2024-05-01T08:00:00Z", "2024-05-01T10:00:10+02:00", "2024-05-01T08:00:20Z"]
 
 
 @pytest.mark.parametrize(
     "properties",
-    [{"times": CLOCK}, {"coordTimes": CLOCK}, {"coordinateProperties": {"times": CLOCK}}],
+    [
+        {"times": CLOCK},
+        {"coordTimes": CLOCK},
+        {"coordinateProperties": {"times": CLOCK}},
+    ],
 )
 def test_geojson_with_times(tmp_path: Path, properties: dict[str, object]) -> None:
     feature = {
@@ -583,7 +711,9 @@ def test_geojson_with_times(tmp_path: Path, properties: dict[str, object]) -> No
     (tmp_path / "a.geojson").write_text(json.dumps(feature))
     s = read(tmp_path / "a.geojson", features="speed,dt,z")
     assert (s.ids, [*s.labels]) == (["u"], ["bus"])
-    np.testing.assert_allclose(s.values[0][1:], [[11.132, 10, 6], [11.057, 10, 7]], atol=0.002)
+    np.testing.assert_allclose(
+        s.values[0][1:], [[11.132, 10, 6], [11.057, 10, 7]], atol=0.002
+    )
 
 
 def test_geojson_shapes(tmp_path: Path) -> None:
@@ -594,7 +724,8 @@ def test_geojson_shapes(tmp_path: Path) -> None:
     assert got(LINE) == got({**LINE, "type": "MultiPoint"}) == ["0"]
     assert got(LINES) == ["0#1", "0#2"]
     named = [
-        {"type": "Feature", "properties": {"name": n}, "geometry": LINE} for n in ("p", "q", "q")
+        {"type": "Feature", "properties": {"name": n}, "geometry": LINE}
+        for n in ("p", "q", "q")
     ]
     assert got({"type": "FeatureCollection", "features": named}) == ["p", "q", "q (2)"]
     points = [
@@ -630,7 +761,9 @@ def test_what_gpx_says_of_its_encoding_does_not_spoil_names(tmp_path: Path) -> N
 def test_extensions_of_a_point_do_not_replace_the_name_and_time_of_the_track(
     tmp_path: Path,
 ) -> None:
-    more = "<extensions><id>7</id><label>3</label><time>noon</time></extensions></trkpt>"
+    more = (
+        "<extensions><id>7</id><label>3</label><time>noon</time></extensions></trkpt>"
+    )
     (tmp_path / "a.gpx").write_text(
         gpx(f"<trk><name>up</name>{segment(1, 0).replace('</trkpt>', more)}</trk>")
     )
@@ -645,7 +778,11 @@ BROKEN = {
         "<!DOCTYPE",
     ),
     "entity": ("a.gpx", '<gpx><!entity a "ha"></gpx>', "<!entity"),
-    "cut": ("a.gpx", gpx(f"<trk>{segment(1, 0)}</trk>")[:300], "not valid GPX: .* cut short"),
+    "cut": (
+        "a.gpx",
+        gpx(f"<trk>{segment(1, 0)}</trk>")[:300],
+        "not valid GPX: .* cut short",
+    ),
     "empty": ("a.gpx", "", "the file is empty"),
     "pointless": (
         "a.gpx",
@@ -697,7 +834,9 @@ BROKEN = {
     ),
     "times": (
         "a.json",
-        json.dumps({"type": "Feature", "properties": {"times": CLOCK[:2]}, "geometry": LINE}),
+        json.dumps(
+            {"type": "Feature", "properties": {"times": CLOCK[:2]}, "geometry": LINE}
+        ),
         "a time for each of 3 coordinates, got 2 times",
     ),
 }
@@ -713,7 +852,11 @@ def test_broken_files(tmp_path: Path, case: str) -> None:
 
 def headerless(path: Path, agents: range, start: int) -> None:
     """Frame, id, x, y: everybody walks for 30 frames."""
-    rows = [f"{start + 10 * t}\t{a}\t{a + 0.1 * t}\t{0.2 * t}" for a in agents for t in range(30)]
+    rows = [
+        f"{start + 10 * t}\t{a}\t{a + 0.1 * t}\t{0.2 * t}"
+        for a in agents
+        for t in range(30)
+    ]
     path.write_text("\n".join(rows) + "\n", "utf-8")
 
 
@@ -750,7 +893,9 @@ def test_the_unit_of_time_decides_speeds() -> None:
     frame = pd.DataFrame(
         {"id": "a", "time": [0, 1, 2], "x": [0.0, 3600.0, 7200.0], "y": [0.0, 0.0, 0.0]}
     )
-    assert read(frame, features="speed", time_unit=3600).values[0][1, 0] == pytest.approx(1.0)
+    assert read(frame, features="speed", time_unit=3600).values[0][
+        1, 0
+    ] == pytest.approx(1.0)
     with pytest.raises(ValueError, match="time_unit must be a number above 0"):
         read(frame, features="speed", time_unit=-1)
 

@@ -52,7 +52,9 @@ def write_video(
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], form
         stream.codec_context.time_base = Fraction(1, 1000 if stamps else fps)
         for k, pixels in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(pixels, "rgb24" if pixels.ndim == 3 else "gray")
+            frame = av.VideoFrame.from_ndarray(
+                pixels, "rgb24" if pixels.ndim == 3 else "gray"
+            )
             frame.pts = stamps[k] if stamps else k
             frame.time_base = stream.codec_context.time_base
             container.mux(stream.encode(frame))
@@ -65,10 +67,16 @@ def write_image(path: Path, pixels: Frames) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     form = "rgb24" if pixels.ndim == 3 else "gray"
     coder: Any = av.CodecContext.create("png", "w")
-    coder.height, coder.width, coder.pix_fmt, coder.time_base = *pixels.shape[:2], form, Fraction(1)
+    coder.height, coder.width, coder.pix_fmt, coder.time_base = (
+        *pixels.shape[:2],
+        form,
+        Fraction(1),
+    )
     frame = av.VideoFrame.from_ndarray(pixels, form)
     path.write_bytes(
-        b"".join(bytes(packet) for packet in (*coder.encode(frame), *coder.encode(None)))
+        b"".join(
+            bytes(packet) for packet in (*coder.encode(frame), *coder.encode(None))
+        )
     )
     return path
 
@@ -77,7 +85,9 @@ def sound(path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("aac", rate=44100)
         for k in range(8):
-            frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
+            frame = av.AudioFrame.from_ndarray(
+                np.zeros((2, 1024), np.float32), "fltp", "stereo"
+            )
             frame.sample_rate = 44100
             frame.pts = 1024 * k
             container.mux(stream.encode(frame))
@@ -131,13 +141,17 @@ def test_window_and_stride_cut_clips(tmp_path: Path) -> None:
 def test_frames_come_at_a_rate(
     tmp_path: Path, rate: int, fps: float | None, taken: list[int]
 ) -> None:
-    found = read(write_video(tmp_path / "a.mkv", ramp(24), rate), fps=fps, window=len(taken))
+    found = read(
+        write_video(tmp_path / "a.mkv", ramp(24), rate), fps=fps, window=len(taken)
+    )
     assert levels(found) == taken
 
 
 def test_an_unsteady_video_goes_by_its_timestamps(tmp_path: Path) -> None:
     stamps = [0, 100, 200, 300, 400, 1000, 1100, 1700]
-    found = read(write_video(tmp_path / "a.mkv", ramp(8), stamps=stamps), fps=5, window=9)
+    found = read(
+        write_video(tmp_path / "a.mkv", ramp(8), stamps=stamps), fps=5, window=9
+    )
     assert levels(found) == [0, 2, 4, 4, 5, 5, 6, 6, 7]
     assert "unsteady" in found.notes[0]
 
@@ -149,7 +163,13 @@ def test_resample_takes_the_nearest_frame_in_time() -> None:
         return [(frame.time, n) for frame, n in resample(moments, Clock(1 / 3), fps)]
 
     assert taken(3.0) == [(0.0, 1), (0.34, 1), (0.66, 1), (1.0, 1), (1.34, 1)]
-    assert [n for _, n in taken(6.0)] == [2, 2, 1, 3, 1]  # of two equally near, the earlier
+    assert [n for _, n in taken(6.0)] == [
+        2,
+        2,
+        1,
+        3,
+        1,
+    ]  # of two equally near, the earlier
     assert taken(1.0) == [(0.0, 1), (1.0, 1)]
 
 
@@ -177,7 +197,9 @@ def test_a_clock_never_runs_backwards() -> None:
         ((100, 50, 540, 430), (64, 64, 3), (100, 50, 540, 430)),
     ],
 )
-def test_region(region: Any, shape: tuple[int, int, int], expected: tuple[int, ...]) -> None:
+def test_region(
+    region: Any, shape: tuple[int, int, int], expected: tuple[int, ...]
+) -> None:
     assert FrameFormat(8.0, shape, region).crop(640, 480) == expected
 
 
@@ -190,7 +212,10 @@ def test_resize_and_region_by_name(tmp_path: Path) -> None:
     middle = read(path, resize=24).values[0].reshape(16, 24, 24, 3)
     assert (middle == pixels[:, :, 8:32]).all()
     squeezed = (
-        read(path, resize="20x12", region="none").values[0].reshape(16, 12, 20, 3).astype(float)
+        read(path, resize="20x12", region="none")
+        .values[0]
+        .reshape(16, 12, 20, 3)
+        .astype(float)
     )
     means = pixels.reshape(16, 12, 2, 20, 2, 3).mean((2, 4))
     assert abs(squeezed - means).max() < 3  # of 255, over the area of a pixel
@@ -213,7 +238,11 @@ def test_gray_stays_gray(tmp_path: Path) -> None:
     assert found.frame == (64, 64, 1)
     assert levels(found) == list(range(16))
     write_video(tmp_path / "c" / "b.mkv", ramp(16))
-    assert read(tmp_path / "c").frame == (64, 64, 3)  # one in color: all have three channels
+    assert read(tmp_path / "c").frame == (
+        64,
+        64,
+        3,
+    )  # one in color: all have three channels
 
 
 def turned(path: Path, degrees: int) -> None:
@@ -236,7 +265,9 @@ def test_a_rotated_video_is_put_upright(tmp_path: Path, degrees: int) -> None:
     upright = read(path, resize="2x4" if degrees != 180 else "4x2", region="none")
     assert upright.frame is not None
     shown = upright.values[0][3].reshape(upright.frame).mean(-1) > 128
-    assert (shown == np.rot90(pixels[0, ::16, ::16, 0] > 128, -degrees // 90)).all()  # clockwise
+    assert (
+        shown == np.rot90(pixels[0, ::16, ::16, 0] > 128, -degrees // 90)
+    ).all()  # clockwise
 
 
 @pytest.mark.parametrize(
@@ -281,7 +312,9 @@ def test_image_files_are_a_video_in_the_order_of_their_numbers(tmp_path: Path) -
     assert found.ids == ["clip@0"]
     assert levels(found) == list(range(12))
     assert found.times is None
-    assert any("fps is not used" in note for note in read(tmp_path / "clip", fps=2).notes)
+    assert any(
+        "fps is not used" in note for note in read(tmp_path / "clip", fps=2).notes
+    )
 
 
 def test_folders_of_folders_of_images(tmp_path: Path) -> None:
@@ -289,7 +322,11 @@ def test_folders_of_folders_of_images(tmp_path: Path) -> None:
         for k in range(3):
             write_image(tmp_path / name / f"{k}.png", ramp(3)[k, ..., 0])
     plain = read(tmp_path / "up")
-    assert (plain.ids, plain.labels, plain.frame) == (["one@0", "two@0"], None, (64, 64, 1))
+    assert (plain.ids, plain.labels, plain.frame) == (
+        ["one@0", "two@0"],
+        None,
+        (64, 64, 1),
+    )
     labelled = read(tmp_path)
     assert labelled.ids == ["down/three@0", "up/one@0", "up/two@0"]
     assert labelled.labels is not None
@@ -311,7 +348,10 @@ def test_arrays_of_frames(tmp_path: Path) -> None:
     assert (one.frame, len(one)) == ((8, 10, 3), 1)
     assert one.lengths[0] == 16  # one video (time, rows, columns, channels) is cut
     assert read(clips[0, ..., 0], layout="video").frame == (8, 10, 1)
-    assert read(clips[0, :, :, :, 0].astype(float), layout="video").values[0].dtype == np.uint8
+    assert (
+        read(clips[0, :, :, :, 0].astype(float), layout="video").values[0].dtype
+        == np.uint8
+    )
 
 
 def test_the_range_of_frames_is_understood() -> None:
@@ -351,7 +391,9 @@ def test_frames_lie_in_a_map_that_leaves_no_file(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    clips = read(write_video(tmp_path / "a.mkv", noise(40, 32, 48, 3)), resize=16, window=4)
+    clips = read(
+        write_video(tmp_path / "a.mkv", noise(40, 32, 48, 3)), resize=16, window=4
+    )
     assert not list((tmp_path / "temporary").iterdir())
     base = clips.values[0]
     parts = clips.windows(2).select([3, 0]).values
@@ -359,7 +401,8 @@ def test_frames_lie_in_a_map_that_leaves_no_file(
         base = base.base
     assert isinstance(base, np.memmap)
     assert all(
-        np.shares_memory(part, clips.values[row]) for part, row in zip(parts, (1, 0), strict=True)
+        np.shares_memory(part, clips.values[row])
+        for part, row in zip(parts, (1, 0), strict=True)
     )
     assert not clips.values[0].flags.writeable
     before = clips.values[0].copy()
@@ -373,7 +416,9 @@ def test_no_consumer_copies_a_whole_set_of_videos_to_float(
     import tracemalloc
 
     frame = (32, 32, 3)
-    values: list[Any] = list(noise(600, 8, 32 * 32 * 3))  # 15 MB of bytes, 59 MB as float32
+    values: list[Any] = list(
+        noise(600, 8, 32 * 32 * 3)
+    )  # 15 MB of bytes, 59 MB as float32
     clips = Sequences(values, frame=frame)
     monkeypatch.setattr("temporal_jepa.training.initial.STATISTICS_VALUES", 2**18)
     tracemalloc.start()
@@ -393,7 +438,11 @@ def test_the_same_video_gives_the_same_frames(
 ) -> None:
     for k in range(3):
         write_video(
-            tmp_path / "c" / f"{k}.mp4", noise(40, 64, 64, 3), 24, codec="mpeg4", form="yuv420p"
+            tmp_path / "c" / f"{k}.mp4",
+            noise(40, 64, 64, 3),
+            24,
+            codec="mpeg4",
+            form="yuv420p",
         )
     once = read(tmp_path / "c", resize=16)
     monkeypatch.setattr(video, "CORES", 1)
@@ -469,11 +518,18 @@ def test_what_decodes_of_a_video_cut_short_is_kept(tmp_path: Path) -> None:
     part = read(path, window=1)
     assert 20 <= len(part) <= 25
     assert all((a == b).all() for a, b in zip(part.values, whole.values, strict=False))
-    assert any("s are missing after" in note and "is it cut short?" in note for note in part.notes)
+    assert any(
+        "s are missing after" in note and "is it cut short?" in note
+        for note in part.notes
+    )
 
 
-def test_damage_in_the_middle_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write_video(tmp_path / "a.avi", noise(60, 64, 64, 3), codec="mpeg4", form="yuv420p")
+def test_damage_in_the_middle_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(
+        tmp_path / "a.avi", noise(60, 64, 64, 3), codec="mpeg4", form="yuv420p"
+    )
     data = bytearray(path.read_bytes())
     rng = np.random.default_rng(0)
     for place in rng.integers(len(data) // 4, len(data) * 3 // 4, 300):
@@ -493,7 +549,9 @@ def test_a_damaged_image_is_left_out(tmp_path: Path) -> None:
     text(tmp_path / "c" / "3.png")
     found = read(tmp_path / "c")
     assert levels(found) == [1, 2, 4, 5]
-    assert any("0.png: the file is empty" in note and "3.png: " in note for note in found.notes)
+    assert any(
+        "0.png: the file is empty" in note and "3.png: " in note for note in found.notes
+    )
 
 
 @pytest.mark.parametrize(
@@ -524,7 +582,11 @@ def test_options_of_video_are_for_video() -> None:
 
 def test_links_that_lead_back_are_not_followed(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mkv", ramp(16))
-    for name in ("one", "two", "three"):  # were they followed, there would be 3 ** 40 files
+    for name in (
+        "one",
+        "two",
+        "three",
+    ):  # were they followed, there would be 3 ** 40 files
         (tmp_path / name).symlink_to(tmp_path, target_is_directory=True)
     assert read(tmp_path).ids == ["a.mkv@0"]
 
@@ -569,7 +631,8 @@ def test_without_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "a.mp4", ramp(16), codec="mpeg4", form="yuv420p")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
-        ModuleNotFoundError, match=r"reading .mp4 needs PyAV: pip install 'temporal-jepa\[video\]'"
+        ModuleNotFoundError,
+        match=r"reading .mp4 needs PyAV: pip install 'temporal-jepa\[video\]'",
     ):
         read(path)
 
@@ -598,7 +661,11 @@ def test_a_video_of_changing_size(tmp_path: Path) -> None:
     both = b""
     for size in (32, 64):
         path = write_video(
-            tmp_path / f"{size}.mpg", ramp(64, size, size), 25, codec="mpeg2video", form="yuv420p"
+            tmp_path / f"{size}.mpg",
+            ramp(64, size, size),
+            25,
+            codec="mpeg2video",
+            form="yuv420p",
         )
         both += path.read_bytes()
     (tmp_path / "both.mpg").write_bytes(both)
@@ -630,7 +697,10 @@ def test_a_run_on_videos_reads_later_videos_in_its_way(
     ]
     folder = str(tmp_path / "clips")
     run = str(tmp_path / "run")
-    assert cli.main(["pretrain", "--data", folder, "--resize", "16", "--out", run, *tiny]) == 0
+    assert (
+        cli.main(["pretrain", "--data", folder, "--resize", "16", "--out", run, *tiny])
+        == 0
+    )
     assert f"{folder}: decoding its videos, once" in capsys.readouterr().out
     stored = json.loads((tmp_path / "run" / "config.json").read_text("utf-8"))
     assert stored["data"]["options"] == {
@@ -644,7 +714,10 @@ def test_a_run_on_videos_reads_later_videos_in_its_way(
     shown = capsys.readouterr().out
     assert "embeddings.npz: 1 sequences" in shown
     assert "64 x 64 x 3 (rows, columns, channels)" in shown
-    assert f"next: temporal-jepa pretrain --data {other} --fps=4.0 --out runs/other" in shown
+    assert (
+        f"next: temporal-jepa pretrain --data {other} --fps=4.0 --out runs/other"
+        in shown
+    )
 
 
 def test_pytorch_axes_are_refused(tmp_path: Path) -> None:

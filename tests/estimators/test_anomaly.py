@@ -7,7 +7,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from temporal_jepa import Sequences, TemporalJEPA
-from temporal_jepa.estimators.anomaly import AnomalyDetector, SurpriseDetector, peaks, period
+from temporal_jepa.estimators.anomaly import (
+    AnomalyDetector,
+    SurpriseDetector,
+    peaks,
+    period,
+)
 from temporal_jepa.estimators.embedder import TemporalJEPAEmbedder
 from temporal_jepa.training.initial import initial_model
 
@@ -17,7 +22,10 @@ ODD = slice(900, 940)
 def wave(channels: int = 1, seed: int = 0) -> np.ndarray:
     """`(channels, 1200)`: noisy periods of 40 timesteps; one of the last channel is faster."""
     noise = np.random.default_rng(seed).normal(size=(channels, 1200))
-    x = np.sin(2 * np.pi * np.arange(1200) / 40 + np.arange(channels)[:, None]) + 0.1 * noise
+    x = (
+        np.sin(2 * np.pi * np.arange(1200) / 40 + np.arange(channels)[:, None])
+        + 0.1 * noise
+    )
     x[-1, ODD] = np.sin(2 * np.pi * np.arange(40) / 8) + 0.1 * noise[-1, ODD]
     return x.astype(np.float32)
 
@@ -69,7 +77,9 @@ def test_the_reference_part_is_not_compared_with_itself() -> None:
     x = wave()
     detector = quick().fit(x[:, :600])
     score = detector.score(x)
-    assert np.mean(score[:560] > 1) < 0.03  # neither all calm, as next to a copy, nor all odd
+    assert (
+        np.mean(score[:560] > 1) < 0.03
+    )  # neither all calm, as next to a copy, nor all odd
     assert np.median(score[:560]) == pytest.approx(np.median(score[600:880]), abs=1)
     moved = detector.score(x[:, 100:])  # does not begin with the reference
     assert np.median(moved[:400]) < np.median(score[:400]) - 0.5
@@ -77,7 +87,10 @@ def test_the_reference_part_is_not_compared_with_itself() -> None:
 
 def test_scale_and_offset_do_not_matter() -> None:
     x = wave(2)
-    scores = [quick(2).fit(y[:, :600]).score(y) for y in (x, x * np.float32(1000) + np.float32(50))]
+    scores = [
+        quick(2).fit(y[:, :600]).score(y)
+        for y in (x, x * np.float32(1000) + np.float32(50))
+    ]
     np.testing.assert_allclose(*scores, atol=0.2)
 
 
@@ -134,7 +147,10 @@ def test_a_constant_series_has_no_anomaly() -> None:
     ],
 )
 def test_mistakes_are_explained(
-    parameters: dict[str, object], reference: tuple[int, int], scored: tuple[int, int], message: str
+    parameters: dict[str, object],
+    reference: tuple[int, int],
+    scored: tuple[int, int],
+    message: str,
 ) -> None:
     (channels, length), (others, end) = reference, scored
     with pytest.raises(ValueError, match=message):
@@ -159,7 +175,10 @@ def test_window_follows_the_period() -> None:
     # Whole periods, 256 timesteps or more, but at most an eighth of the series.
     assert AnomalyDetector().fit(x).window_ == 280
     assert AnomalyDetector().fit(x[:240]).window_ == 30
-    for shapeless in (np.ones((300, 1)), np.random.default_rng(0).normal(size=(4000, 1))):
+    for shapeless in (
+        np.ones((300, 1)),
+        np.random.default_rng(0).normal(size=(4000, 1)),
+    ):
         assert period(shapeless) == 0
 
 

@@ -26,7 +26,9 @@ BASE = {
 
 
 def small(cls: type = TemporalJEPAClassifier, **changes: object):
-    return cls(**{"base": None, "steps": 4, "batch_size": 8, "random_state": 0, **changes})
+    return cls(
+        **{"base": None, "steps": 4, "batch_size": 8, "random_state": 0, **changes}
+    )
 
 
 def waves(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +57,9 @@ def test_fine_tuning_improves_a_weak_encoder() -> None:
     T, truth = waves(120, 1)
     base = TemporalJEPAEmbedder(**BASE).fit(X)
     frozen = small(TemporalJEPARegressor, base=base, steps=0).fit(X, y)
-    tuned = small(TemporalJEPARegressor, base=base, steps=150, batch_size=32, lr=3e-3).fit(X, y)
+    tuned = small(
+        TemporalJEPARegressor, base=base, steps=150, batch_size=32, lr=3e-3
+    ).fit(X, y)
     assert frozen.steps_ == 0
     assert tuned.steps_ > 0
     assert not np.allclose(tuned.embedder_.transform(X), base.transform(X), atol=1e-3)
@@ -63,7 +67,9 @@ def test_fine_tuning_improves_a_weak_encoder() -> None:
     assert set(tuned.scores_) == {0, 37, 75, 112, 150}
 
 
-def test_zero_steps_are_chosen_if_fine_tuning_harms(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zero_steps_are_chosen_if_fine_tuning_harms(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     X, y = waves(60, 0)
     base = TemporalJEPAEmbedder(**BASE).fit(X)
 
@@ -87,18 +93,26 @@ def test_labels_of_sequences_are_the_default_targets() -> None:
     X = np.random.default_rng(0).normal(size=(20, 1, 32))
     y = np.repeat(["low", "high"], 10)
     X[y == "high"] += 2
-    options = {"base": TemporalJEPAEmbedder(**BASE).fit(X), "steps": 2, "random_state": 0}
+    options = {
+        "base": TemporalJEPAEmbedder(**BASE).fit(X),
+        "steps": 2,
+        "random_state": 0,
+    }
     labelled = Sequences.from_arrays(X, y)
     found = finetune(labelled, **options)
     assert isinstance(found, TemporalJEPAClassifier)
     assert found.classes_.tolist() == ["high", "low"]
-    np.testing.assert_array_equal(found.predict(labelled), finetune(X, y, **options).predict(X))
+    np.testing.assert_array_equal(
+        found.predict(labelled), finetune(X, y, **options).predict(X)
+    )
     numbers = np.linspace(0.1, 2, 20)
     assert isinstance(finetune(labelled, numbers, **options), TemporalJEPARegressor)
     for bare in (X, Sequences.from_arrays(X)):
         with pytest.raises(ValueError, match="needs labels"):
             finetune(bare, **options)
-    assert isinstance(finetune(Sequences.from_arrays(X, numbers), **options), TemporalJEPARegressor)
+    assert isinstance(
+        finetune(Sequences.from_arrays(X, numbers), **options), TemporalJEPARegressor
+    )
 
 
 def test_the_base_is_not_changed(tmp_path) -> None:
@@ -113,7 +127,9 @@ def test_the_base_is_not_changed(tmp_path) -> None:
     assert set(first.predict(X)) <= {"wide", "narrow"}
     assert from_folder.decision_function(X).shape == (40,)
     again = small(base=base, lr=1e-2).fit(X, y)
-    np.testing.assert_array_equal(first.decision_function(X), again.decision_function(X))
+    np.testing.assert_array_equal(
+        first.decision_function(X), again.decision_function(X)
+    )
     base.pool = "all"  # what a folder is loaded with
     same = small(base=base).fit(X, y)
     np.testing.assert_allclose(
@@ -125,7 +141,11 @@ def test_the_base_is_not_changed(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("cls", "y", "message"),
     [
-        (TemporalJEPAClassifier, ["a"] * 20, "at least 2 classes, got 20 series of 1 class"),
+        (
+            TemporalJEPAClassifier,
+            ["a"] * 20,
+            "at least 2 classes, got 20 series of 1 class",
+        ),
         (TemporalJEPAClassifier, np.linspace(0, 1, 20), "continuous"),
         (TemporalJEPAClassifier, ["a", "b"] * 9, "inconsistent numbers"),
         (TemporalJEPARegressor, [np.nan] * 20, "y contains NaN"),

@@ -55,7 +55,9 @@ def test_import_does_not_load_aeon() -> None:
         "import sys, temporal_jepa.estimators.embedder, temporal_jepa.evaluation.probes; "
         "assert 'aeon' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2]
+    )
 
 
 def test_defaults_are_those_of_the_configurations() -> None:
@@ -95,7 +97,8 @@ def test_the_seed_decides_and_labels_do_not_matter() -> None:
     assert not np.array_equal(first, small(random_state=1).fit(X).transform(X))
     state = np.random.RandomState(0)
     assert not np.array_equal(
-        small(random_state=state).fit_transform(X), small(random_state=state).fit_transform(X)
+        small(random_state=state).fit_transform(X),
+        small(random_state=state).fit_transform(X),
     )
 
 
@@ -105,8 +108,12 @@ def test_other_series_of_a_batch_do_not_change_a_bit(normalize: str) -> None:
     estimator = small(normalize=normalize).fit(X)
     whole = estimator.transform(X)
     order = np.random.default_rng(0).permutation(len(X))
-    np.testing.assert_array_equal(np.concatenate([estimator.transform([x]) for x in X]), whole)
-    np.testing.assert_array_equal(estimator.transform([X[i] for i in order]), whole[order])
+    np.testing.assert_array_equal(
+        np.concatenate([estimator.transform([x]) for x in X]), whole
+    )
+    np.testing.assert_array_equal(
+        estimator.transform([X[i] for i in order]), whole[order]
+    )
     alone = estimator.transform_timesteps(X[3:4])
     steps = estimator.transform_timesteps(X)
     np.testing.assert_array_equal(alone[0], steps[3])
@@ -133,7 +140,9 @@ def test_arrays_lists_and_tables_of_the_same_series_agree() -> None:
     assert estimator.n_features_in_ == 20
     assert list(estimator.feature_names_in_) == list(frame.columns)
     np.testing.assert_array_equal(estimator.transform(X), estimator.transform(frame))
-    assert estimator.transform(X[:, :, :13]).shape == Z.shape  # as (n, channels, time), any length
+    assert (
+        estimator.transform(X[:, :, :13]).shape == Z.shape
+    )  # as (n, channels, time), any length
     with pytest.raises(ValueError, match="The feature names should match"):
         estimator.transform(frame.iloc[:, :13])
     with pytest.raises(
@@ -151,7 +160,9 @@ def test_missing_values_and_padding() -> None:
     for row, x in zip(padded, X, strict=True):
         row[:, : x.shape[1]] = x
     estimator = small().fit(X)
-    np.testing.assert_allclose(estimator.transform(padded), estimator.transform(X), atol=1e-6)
+    np.testing.assert_allclose(
+        estimator.transform(padded), estimator.transform(X), atol=1e-6
+    )
     padded[:, 1, 3:5] = np.nan
     assert np.isfinite(small().fit_transform(padded)).all()
 
@@ -193,12 +204,17 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     loaded = TemporalJEPAEmbedder.from_pretrained(tmp_path / "model")
     np.testing.assert_array_equal(loaded.transform(X), estimator.transform(X))
     assert loaded.n_features_in_ == 2
-    assert list(loaded.get_feature_names_out()) == list(estimator.get_feature_names_out())
+    assert list(loaded.get_feature_names_out()) == list(
+        estimator.get_feature_names_out()
+    )
     assert loaded.init_from == tmp_path / "model"
     univariate = small().fit(X[:, 0])
     univariate.save_pretrained(tmp_path / "model")
     again = TemporalJEPAEmbedder.from_pretrained(tmp_path / "model", pool="mean")
-    assert again.transform(X[:, 1, :9]).shape == (8, 8)  # no columns to keep: a table of any length
+    assert again.transform(X[:, 1, :9]).shape == (
+        8,
+        8,
+    )  # no columns to keep: a table of any length
 
 
 def test_not_fitted() -> None:
@@ -214,7 +230,10 @@ def test_not_fitted() -> None:
     [
         (random_walks(1), "1 sample"),
         (ragged_walks(1), "1 sample"),
-        (random_walks(1)[0], None),  # two univariate series, a guess that cannot be told apart
+        (
+            random_walks(1)[0],
+            None,
+        ),  # two univariate series, a guess that cannot be told apart
         (random_walks()[:, :, :1], "1 timesteps"),
         (random_walks(4, 1)[:, 0, :1], r"1 feature\(s\)"),
         (np.where(random_walks() > 3, np.inf, random_walks()), "infinity"),
@@ -223,7 +242,10 @@ def test_not_fitted() -> None:
             np.stack([random_walks(8, 1)[:, 0], np.full((8, 20), np.nan)], axis=1),
             "channel '1' has no observed value",
         ),
-        ([*ragged_walks(3), np.full((2, 9), np.nan)], "1 series have no observed value"),
+        (
+            [*ragged_walks(3), np.full((2, 9), np.nan)],
+            "1 series have no observed value",
+        ),
         ([*ragged_walks(3), random_walks(1, 3)[0]], "one number of channels"),
         ([x.T for x in ragged_walks()], "one number of channels"),
         (np.zeros((0, 2, 20)), r"0 sample\(s\)"),
@@ -279,7 +301,8 @@ def test_pixels_in_0_to_255_must_be_bytes(kind: type) -> None:
         estimator.transform(video / 255), estimator.transform(video), atol=1e-5
     )
     with pytest.raises(
-        ValueError, match=r"bytes \(uint8, 0..255\) or as numbers in 0..1, got .* up to 255"
+        ValueError,
+        match=r"bytes \(uint8, 0..255\) or as numbers in 0..1, got .* up to 255",
     ):
         estimator.transform(video.astype(kind))
 
@@ -311,5 +334,7 @@ def test_scenes_and_video(shape: tuple[int, ...], tmp_path) -> None:
     )
     with pytest.raises(ValueError, match="frames of"):
         embedder.transform(
-            np.swapaxes(X, 2, 3)[:, :, :, ::-1] if len(shape) == 4 else X[:, :, :6].repeat(2, 4)
+            np.swapaxes(X, 2, 3)[:, :, :, ::-1]
+            if len(shape) == 4
+            else X[:, :, :6].repeat(2, 4)
         )

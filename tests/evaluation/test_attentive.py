@@ -36,7 +36,9 @@ def test_it_reads_positions_that_pooling_loses() -> None:
     assert accuracy > 0.9 > 0.7 > probe(train[0].mean(1), y, test[0].mean(1), z)
     assert attentive_probe(train, y, test, z) == accuracy
     shuffled = np.random.default_rng(0).permutation(y)
-    assert attentive_probe(train, shuffled, test, z) < 0.75, "random labels cannot be learned"
+    assert attentive_probe(train, shuffled, test, z) < 0.75, (
+        "random labels cannot be learned"
+    )
 
 
 def test_rows_and_columns_are_positions_too() -> None:
@@ -54,7 +56,9 @@ def test_padding_changes_nothing() -> None:
     ]
     for tokens, seen in padded:
         tokens[~seen] = 1e6
-    assert attentive_probe(padded[0], y, padded[1], z) == attentive_probe(train, y, test, z)
+    assert attentive_probe(padded[0], y, padded[1], z) == attentive_probe(
+        train, y, test, z
+    )
 
 
 def test_global_random_state_is_kept() -> None:

@@ -38,7 +38,9 @@ def test_a_row_is_not_its_own_neighbor_but_its_copy_is() -> None:
 
 def test_exclude_minus_one_leaves_out_none() -> None:
     index = Index([[0.0], [1.0], [5.0]])
-    assert index.nearest([[0.0], [0.0]], k=1, exclude=np.array([0, -1]))[0].tolist() == [[1], [0]]
+    assert index.nearest([[0.0], [0.0]], k=1, exclude=np.array([0, -1]))[
+        0
+    ].tolist() == [[1], [0]]
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,9 @@ def test_separable_classes_score_one_and_noise_scores_chance(kind: str) -> None:
 def test_a_probe_repeats_itself(kind: str) -> None:
     train = blobs(gap=0.7)
     test = blobs(seed=1, gap=0.7)
-    assert probe(*train, *test, kind=kind, seed=3) == probe(*train, *test, kind=kind, seed=3)
+    assert probe(*train, *test, kind=kind, seed=3) == probe(
+        *train, *test, kind=kind, seed=3
+    )
 
 
 @pytest.mark.parametrize("kind", ["ridge", "linear", "knn"])
@@ -51,14 +53,21 @@ def test_scale_and_offset_of_a_feature_do_not_matter(kind: str) -> None:
     (test_Z, test_y) = blobs(seed=1, gap=0.7)
     scale = np.array([1.0, 1e4, 1e-4, 1.0])
     offset = np.array([0.0, 1.0, 5.0, -1e3])
-    moved = probe(train_Z * scale + offset, train_y, test_Z * scale + offset, test_y, kind=kind)
-    assert moved == pytest.approx(probe(train_Z, train_y, test_Z, test_y, kind=kind), abs=1e-12)
+    moved = probe(
+        train_Z * scale + offset, train_y, test_Z * scale + offset, test_y, kind=kind
+    )
+    assert moved == pytest.approx(
+        probe(train_Z, train_y, test_Z, test_y, kind=kind), abs=1e-12
+    )
 
 
 def test_svm_follows_the_published_protocol() -> None:
     few = np.array(list("ab") * 20)
     many = np.array(list("ab") * 30)
-    for labels in (few, np.arange(60).astype(str)):  # below 50 rows, below 5 rows a class
+    for labels in (
+        few,
+        np.arange(60).astype(str),
+    ):  # below 50 rows, below 5 rows a class
         assert np.isinf(probes._classifier("svm", labels, 0).C)
     grid = probes._classifier("svm", many, 0).param_grid["C"]
     assert grid == [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1e3, 1e4, np.inf]
@@ -95,7 +104,9 @@ def test_a_missing_feature_takes_the_train_mean() -> None:
     missing = test_Z.copy()
     missing[::2, 1] = np.nan
     filled[::2, 1] = train_Z[:, 1].mean()
-    assert probe(train_Z, train_y, missing, test_y) == probe(train_Z, train_y, filled, test_y)
+    assert probe(train_Z, train_y, missing, test_y) == probe(
+        train_Z, train_y, filled, test_y
+    )
 
 
 def test_a_rare_class_and_an_unseen_label() -> None:
@@ -104,7 +115,9 @@ def test_a_rare_class_and_an_unseen_label() -> None:
     y[0] = "rare"
     assert probe(Z, y, test_Z, test_y, kind="svm") > 0.9
     test_y[:6] = "new"
-    with pytest.warns(UserWarning, match=r"6 of 60 test rows have labels that train lacks \(new\)"):
+    with pytest.warns(
+        UserWarning, match=r"6 of 60 test rows have labels that train lacks \(new\)"
+    ):
         assert probe(*blobs(), test_Z, test_y) <= 0.9
 
 
@@ -136,13 +149,19 @@ def test_mistakes_are_explained(arguments: tuple, message: str) -> None:
 def test_compare_keeps_the_order_and_names_the_features_of_an_error() -> None:
     (train_Z, train_y) = blobs()
     (test_Z, test_y) = blobs(seed=1)
-    rows = compare({"one": (train_Z, test_Z), "nothing": (train_Z * 0, test_Z)}, train_y, test_y)
+    rows = compare(
+        {"one": (train_Z, test_Z), "nothing": (train_Z * 0, test_Z)}, train_y, test_y
+    )
     assert rows[0] == {
         "features": "one",
         "probe": "ridge",
         "accuracy": probe(train_Z, train_y, test_Z, test_y),
     }
-    assert rows[1] == {"features": "nothing", "probe": "ridge", "accuracy": pytest.approx(1 / 3)}
+    assert rows[1] == {
+        "features": "nothing",
+        "probe": "ridge",
+        "accuracy": pytest.approx(1 / 3),
+    }
     with pytest.raises(ValueError, match="two: expected 4 test features"):
         compare({"two": (train_Z, test_Z[:, :3])}, train_y, test_y)
 
@@ -151,7 +170,9 @@ def test_raw_features_resample_bridge_gaps_and_keep_whole_series() -> None:
     x = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)
     np.testing.assert_array_equal(raw_features([x], 7), x.reshape(1, -1))
     ramp = np.arange(5, dtype=np.float32)[:, None]
-    np.testing.assert_allclose(raw_features([ramp, ramp[:1]], 9), [np.arange(9) / 2, np.zeros(9)])
+    np.testing.assert_allclose(
+        raw_features([ramp, ramp[:1]], 9), [np.arange(9) / 2, np.zeros(9)]
+    )
     gap = np.array([[np.nan, 1], [2, 1], [np.nan, 1], [4, 1], [np.nan, 1]])
     np.testing.assert_allclose(raw_features([gap], 5)[0, ::2], [2, 2, 3, 4, 4])
     gap[:, 0] = np.nan
@@ -171,7 +192,8 @@ def test_controls_without_aeon_are_raw_values_and_statistics(
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     series = [
-        np.random.default_rng(i).normal(size=(length, 2)) for i, length in enumerate([5, 8, 1500])
+        np.random.default_rng(i).normal(size=(length, 2))
+        for i, length in enumerate([5, 8, 1500])
     ]
     found = controls(series, series[:1])
     assert {name: (a.shape, b.shape) for name, (a, b) in found.items()} == {

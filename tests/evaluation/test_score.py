@@ -43,7 +43,9 @@ def run(train: Sequences, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def no_minirocket(monkeypatch: pytest.MonkeyPatch) -> None:
     def controls(train: list, test: list, seed: int) -> dict:
-        return dict.fromkeys(CONTROLS, (probes.stat_features(train), probes.stat_features(test)))
+        return dict.fromkeys(
+            CONTROLS, (probes.stat_features(train), probes.stat_features(test))
+        )
 
     monkeypatch.setattr(probes, "controls", controls)
 
@@ -71,7 +73,10 @@ def test_a_model_by_its_name_and_the_encoder_that_a_run_started_from(
     general = score("series-small", train, test)["scores"]
     assert general[-1]["features"] == "pretrained encoder"
     run = pretrain(
-        train, tmp_path / "run", PretrainConfig(steps=1, device="cpu"), init_from="series-small"
+        train,
+        tmp_path / "run",
+        PretrainConfig(steps=1, device="cpu"),
+        init_from="series-small",
     )
     started = score(run, train, test)["scores"]
     assert started[-1] == {**general[-1], "features": "series-small as it is"}
@@ -80,7 +85,9 @@ def test_a_model_by_its_name_and_the_encoder_that_a_run_started_from(
 def test_minirocket_is_the_last_row(
     run: Path, train: Sequences, test: Sequences, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probes, "controls", lambda *_: {"MiniRocket": (np.eye(14), np.eye(9, 14))})
+    monkeypatch.setattr(
+        probes, "controls", lambda *_: {"MiniRocket": (np.eye(14), np.eye(9, 14))}
+    )
     names = [row["features"] for row in score(run, train, test)["scores"]]
     assert names == ["untrained encoder", "pretrained encoder", "MiniRocket"]
 
@@ -133,5 +140,7 @@ def test_split_keeps_parts_of_a_track_together() -> None:
     ]
     tracks = read(pd.concat(frames), gap=500, window=4)
     assert tracks.ids[:3] == ["t0#1@0", "t0#1@4", "t0#2@0"]
-    owners = [{name.split("#")[0] for name in part.ids} for part in split(tracks, seed=0)]
+    owners = [
+        {name.split("#")[0] for name in part.ids} for part in split(tracks, seed=0)
+    ]
     assert not owners[0] & owners[1]

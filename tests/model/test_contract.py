@@ -45,7 +45,12 @@ CHANNELS = 2  # of the data that the model of several resolutions embeds
 
 def config_of(tokenizer: str, positions: str, **changes: Any) -> TemporalJEPAConfig:
     kind = "conv" if tokenizer == "scene" else tokenizer
-    options = {**SMALL, **TOKENIZERS[tokenizer], "tokenizer": kind, "positions": positions}
+    options = {
+        **SMALL,
+        **TOKENIZERS[tokenizer],
+        "tokenizer": kind,
+        "positions": positions,
+    }
     return TemporalJEPAConfig(**{**options, **changes})
 
 
@@ -77,10 +82,14 @@ def masks(model: TemporalJEPA, x: Tensor) -> Tensor:
 
 def objectives() -> list[Any]:
     cases = []
-    for tokenizer, positions, mask, predict in product(TOKENIZERS, POSITIONS, MASKS, OBJECTIVES):
+    for tokenizer, positions, mask, predict in product(
+        TOKENIZERS, POSITIONS, MASKS, OBJECTIVES
+    ):
         if mask != "tube" or "frame" in TOKENIZERS[tokenizer]:
             config = config_of(tokenizer, positions, mask=mask, predict=predict)
-            cases.append(pytest.param(config, id=f"{tokenizer}-{positions}-{mask}-{predict}"))
+            cases.append(
+                pytest.param(config, id=f"{tokenizer}-{positions}-{mask}-{predict}")
+            )
     return cases
 
 
@@ -92,7 +101,13 @@ def encoders() -> list[Any]:
 
 
 def embedders() -> list[Any]:
-    options = {**SMALL, "input_dim": 1, "seq_len": 32, "patch_len": 4, "normalize": "instance"}
+    options = {
+        **SMALL,
+        "input_dim": 1,
+        "seq_len": 32,
+        "patch_len": 4,
+        "normalize": "instance",
+    }
     multi = TemporalJEPAConfig(**options, tokenizer="dilated", resolutions=(16, 32))
     return [*encoders(), pytest.param(multi, id=MULTI)]
 
@@ -135,7 +150,10 @@ def test_masked_content_cannot_move_the_context(config: TemporalJEPAConfig) -> N
     visible_values = encoder.mask(observed, masks(model, x)[0])
     other = torch.where(visible_values, prepared, 100.0)
     other = torch.where(observed, other, NAN)
-    contexts = [encoder.encode(values, visible_values).layers[-1] for values in (prepared, other)]
+    contexts = [
+        encoder.encode(values, visible_values).layers[-1]
+        for values in (prepared, other)
+    ]
     assert torch.equal(*contexts)
     assert not torch.equal(model.embed(x), model.embed(other))
 
@@ -168,7 +186,9 @@ def test_order_of_a_batch_cannot_move_the_objective(config: TemporalJEPAConfig) 
 
 
 @every_objective
-def test_the_prediction_loss_is_the_mean_over_masked_tokens(config: TemporalJEPAConfig) -> None:
+def test_the_prediction_loss_is_the_mean_over_masked_tokens(
+    config: TemporalJEPAConfig,
+) -> None:
     """Of the rows one by one, too: no row, and no padding of a shorter row, moves another's."""
     model = model_of(config)
     x = batch_of(config)
@@ -178,9 +198,14 @@ def test_the_prediction_loss_is_the_mean_over_masked_tokens(config: TemporalJEPA
     weight = (observed & ~visible[0]).sum(1).float()
     if config.predict == "pooled":
         weight = torch.ones_like(weight)
-    rows = [model(x[i : i + 1], visible[:, i : i + 1])["prediction_loss"] for i in range(len(x))]
+    rows = [
+        model(x[i : i + 1], visible[:, i : i + 1])["prediction_loss"]
+        for i in range(len(x))
+    ]
     wanted = (torch.stack(rows) * weight).sum() / weight.sum()
-    torch.testing.assert_close(model(x, visible)["prediction_loss"], wanted, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        model(x, visible)["prediction_loss"], wanted, atol=1e-5, rtol=1e-4
+    )
 
 
 @every_embedder
@@ -219,7 +244,9 @@ def test_padding_cannot_move_the_embedding(config: TemporalJEPAConfig) -> None:
 
 
 @every_embedder
-def test_other_rows_of_a_batch_cannot_move_the_embedding(config: TemporalJEPAConfig) -> None:
+def test_other_rows_of_a_batch_cannot_move_the_embedding(
+    config: TemporalJEPAConfig,
+) -> None:
     model = model_of(config)
     x = batch_of(config)
     Z = model.embed(x)
@@ -230,7 +257,9 @@ def test_other_rows_of_a_batch_cannot_move_the_embedding(config: TemporalJEPACon
 
 
 @every_embedder
-def test_sequences_and_tensors_have_the_same_embedding(config: TemporalJEPAConfig) -> None:
+def test_sequences_and_tensors_have_the_same_embedding(
+    config: TemporalJEPAConfig,
+) -> None:
     """`temporal_jepa.embed` cuts the padding and batches by length: neither moves anything."""
     model = model_of(config)
     x = batch_of(config)
@@ -238,7 +267,9 @@ def test_sequences_and_tensors_have_the_same_embedding(config: TemporalJEPAConfi
     rows[1] = rows[1][: -(len(rows[1]) // 3)]
     sequences = Sequences(rows, frame=config.frame)
     Z = embed_sequences(model, sequences, batch_tokens=16)
-    torch.testing.assert_close(torch.from_numpy(Z), model.embed(x), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        torch.from_numpy(Z), model.embed(x), atol=1e-5, rtol=1e-5
+    )
     tokens, observed = embed_tokens(model, sequences, batch_tokens=16)
     wanted, wanted_observed = model.embed_tokens(x)
     assert np.array_equal(observed, wanted_observed.numpy())
@@ -249,7 +280,9 @@ def test_sequences_and_tensors_have_the_same_embedding(config: TemporalJEPAConfi
 
 
 @every_embedder
-def test_gradients_of_the_embedding_reach_the_encoder(config: TemporalJEPAConfig) -> None:
+def test_gradients_of_the_embedding_reach_the_encoder(
+    config: TemporalJEPAConfig,
+) -> None:
     """For fine-tuning."""
     model = model_of(config)
     encoder = model.target_encoder.requires_grad_(True)
@@ -269,7 +302,9 @@ def test_missing_values_are_not_zeros(config: TemporalJEPAConfig) -> None:
 
 
 @every_encoder
-def test_dropping_tokens_equals_masking_their_attention(config: TemporalJEPAConfig) -> None:
+def test_dropping_tokens_equals_masking_their_attention(
+    config: TemporalJEPAConfig,
+) -> None:
     encoder = model_of(config).target_encoder
     x, observed = encoder.prepare(batch_of(config))
     dropped, there = encoder.encode(x, observed).on_grid()
@@ -279,7 +314,9 @@ def test_dropping_tokens_equals_masking_their_attention(config: TemporalJEPAConf
 
 
 @every_embedder
-def test_a_saved_model_gives_the_same_bits(config: TemporalJEPAConfig, tmp_path: Path) -> None:
+def test_a_saved_model_gives_the_same_bits(
+    config: TemporalJEPAConfig, tmp_path: Path
+) -> None:
     model = model_of(config)
     ones = torch.ones(config.input_dim)
     model.set_normalizer(2 * ones, 3 * ones, 0.5 * ones)
@@ -303,7 +340,13 @@ def exportable() -> list[Any]:
     cases = {case.id: case for case in embedders()}
     return [
         cases[name]
-        for name in ("linear-sincos", "dilated-rotary", "tubelet-rotary", "scene-sincos", MULTI)
+        for name in (
+            "linear-sincos",
+            "dilated-rotary",
+            "tubelet-rotary",
+            "scene-sincos",
+            MULTI,
+        )
     ]
 
 
@@ -350,7 +393,9 @@ def test_training_beats_the_mean_predictor(config: TemporalJEPAConfig) -> None:
     model = model_of(config).train()
     time = torch.arange(config.seq_len)[None, :, None] * 0.3
     generator = torch.Generator().manual_seed(0)
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)
+    optimizer = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], lr=5e-3
+    )
     history = []
     for _ in range(90):
         x = torch.sin(time + 6 * torch.rand(24, 1, 2, generator=generator))

@@ -8,8 +8,16 @@ from temporal_jepa.model.ema import ema_update, momentum_at
 
 
 def test_mappings_return_new_tensors() -> None:
-    context = {"a": torch.ones(2), "inner": {"b": torch.full((3,), 4.0)}, "count": torch.tensor(7)}
-    target = {"a": torch.zeros(2), "inner": {"b": torch.zeros(3)}, "count": torch.tensor(1)}
+    context = {
+        "a": torch.ones(2),
+        "inner": {"b": torch.full((3,), 4.0)},
+        "count": torch.tensor(7),
+    }
+    target = {
+        "a": torch.zeros(2),
+        "inner": {"b": torch.zeros(3)},
+        "count": torch.tensor(1),
+    }
     updated = ema_update(context, target, momentum=0.75)
     assert updated["a"].tolist() == [0.25, 0.25]
     assert updated["inner"]["b"].tolist() == [1.0, 1.0, 1.0]
@@ -42,7 +50,9 @@ def test_state_dicts_follow_modules() -> None:
 def test_differences_are_errors() -> None:
     with pytest.raises(ValueError, match=r"only in context: \['b'\]"):
         ema_update({"a": torch.zeros(1), "b": torch.zeros(1)}, {"a": torch.zeros(1)})
-    with pytest.raises(ValueError, match=r"inner\.w: context has shape \(2,\), target \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"inner\.w: context has shape \(2,\), target \(3,\)"
+    ):
         ema_update({"inner": {"w": torch.zeros(2)}}, {"inner": {"w": torch.zeros(3)}})
     with pytest.raises(ValueError, match="only in target"):
         ema_update(nn.Linear(2, 2, bias=False), nn.Linear(2, 2))

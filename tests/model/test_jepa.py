@@ -34,8 +34,12 @@ def masks(model: TemporalJEPA, x: torch.Tensor) -> torch.Tensor:
     return model.draw_masks(x, torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("config", [SEED, DILATED, SERIES], ids=["linear", "dilated", "conv"])
-def test_the_predictor_depends_on_the_masked_position(config: TemporalJEPAConfig) -> None:
+@pytest.mark.parametrize(
+    "config", [SEED, DILATED, SERIES], ids=["linear", "dilated", "conv"]
+)
+def test_the_predictor_depends_on_the_masked_position(
+    config: TemporalJEPAConfig,
+) -> None:
     model = model_of(config)
     x = sequences()[3:4]
     encoder = model.context_encoder
@@ -71,7 +75,9 @@ def test_several_masks_share_a_target_pass() -> None:
     # Rows of equal counts: the mean of the means is the mean.
     together = model(x[2:], visible[:, 2:])["prediction_loss"]
     apart = [model(x[2:], visible[i : i + 1, 2:])["prediction_loss"] for i in range(3)]
-    torch.testing.assert_close(together, torch.stack(apart).mean(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        together, torch.stack(apart).mean(), atol=1e-5, rtol=1e-5
+    )
 
 
 def test_ema_moves_the_target_and_copies_the_normalizer() -> None:
@@ -83,7 +89,9 @@ def test_ema_moves_the_target_and_copies_the_normalizer() -> None:
             parameter.add_(1.0)
     before = model.target_encoder.transformer.norm.weight.clone()
     model.update_target(0.75)
-    torch.testing.assert_close(model.target_encoder.transformer.norm.weight, before + 0.25)
+    torch.testing.assert_close(
+        model.target_encoder.transformer.norm.weight, before + 0.25
+    )
     torch.testing.assert_close(model.target_encoder.normalizer.mean, mean)
 
 
@@ -94,7 +102,9 @@ def test_scale_is_kept_where_instances_are_normalized() -> None:
     plain = model.embed(x)
     torch.testing.assert_close(scaled[:, :-4], plain[:, :-4], atol=1e-3, rtol=1e-3)
     # The means are rounded to 1/1024.
-    torch.testing.assert_close(scaled[:, -4:-2], 5 * plain[:, -4:-2] + 3, atol=6 / 2048, rtol=0)
+    torch.testing.assert_close(
+        scaled[:, -4:-2], 5 * plain[:, -4:-2] + 3, atol=6 / 2048, rtol=0
+    )
 
 
 def test_residual_branches_are_scaled_once() -> None:
@@ -141,7 +151,9 @@ def test_prediction_error_is_at_the_masked_tokens() -> None:
     x = sequences()
     visible = masks(model, x)[0]
     error = model.prediction_error(x, visible)
-    observed = model.context_encoder.tokens_observed(model.context_encoder.prepare(x)[1])
+    observed = model.context_encoder.tokens_observed(
+        model.context_encoder.prepare(x)[1]
+    )
     assert torch.equal(~error.isnan(), observed & ~visible)
     with pytest.raises(ValueError, match="pooled"):
         model_of(SERIES, predict="pooled").prediction_error(x, visible)

@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from temporal_jepa.model.losses import loss, mean_predictor_loss, token_loss, variance_covariance
+from temporal_jepa.model.losses import (
+    loss,
+    mean_predictor_loss,
+    token_loss,
+    variance_covariance,
+)
 
 
 def test_token_loss_ignores_padding() -> None:
@@ -61,7 +66,9 @@ def test_padding_does_not_reach_the_regularizer() -> None:
     assert float(tokens.grad[~valid].abs().max()) == 0.0
     noisy = tokens.detach().clone()
     noisy[~valid] = 1e3
-    torch.testing.assert_close(variance_covariance(noisy, index, valid, 5).variance, terms.variance)
+    torch.testing.assert_close(
+        variance_covariance(noisy, index, valid, 5).variance, terms.variance
+    )
 
 
 def test_gradient_pushes_a_small_spread_apart() -> None:
@@ -70,5 +77,7 @@ def test_gradient_pushes_a_small_spread_apart() -> None:
     before = variance_covariance(tokens, index, None, 6).variance
     before.backward()
     assert tokens.grad is not None
-    after = variance_covariance(tokens.detach() - 5.0 * tokens.grad, index, None, 6).variance
+    after = variance_covariance(
+        tokens.detach() - 5.0 * tokens.grad, index, None, 6
+    ).variance
     assert after < before

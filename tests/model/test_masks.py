@@ -56,7 +56,10 @@ def test_exact_per_sample_over_observed_tokens(
 @pytest.mark.parametrize("kind", ["random", "block"])
 def test_every_position_is_masked_equally_often(kind: str) -> None:
     visible = draw_visible(
-        torch.ones(4000, 24, dtype=torch.bool), kind, 0.5, torch.Generator().manual_seed(0)
+        torch.ones(4000, 24, dtype=torch.bool),
+        kind,
+        0.5,
+        torch.Generator().manual_seed(0),
     )
     share = (~visible).float().mean(0)
     assert share.min() > 0.46
@@ -75,7 +78,11 @@ def test_blocks_are_longer_than_chance() -> None:
     observed = torch.ones(500, 60, dtype=torch.bool)
     changes = {
         kind: float(
-            (draw_visible(observed, kind, 0.5, torch.Generator().manual_seed(0)).diff(dim=1))
+            (
+                draw_visible(
+                    observed, kind, 0.5, torch.Generator().manual_seed(0)
+                ).diff(dim=1)
+            )
             .float()
             .mean()
         )
@@ -97,14 +104,22 @@ def test_blocks_on_a_grid_are_boxes() -> None:
         assert visible.diff(dim=axis).float().mean() < 0.4
     with pytest.raises(ValueError, match="holds 8 tokens"):
         draw_visible(
-            torch.ones(1, 9, dtype=torch.bool), "block", 0.5, torch.Generator(), grid=(2, 2, 2)
+            torch.ones(1, 9, dtype=torch.bool),
+            "block",
+            0.5,
+            torch.Generator(),
+            grid=(2, 2, 2),
         )
 
 
 def test_gather_reads_each_row_from_its_own_sample() -> None:
     tokens = torch.arange(3 * 5).view(3, 5, 1).float()
     kept = torch.tensor(
-        [[True, False, True, False, False], [False, True, True, True, False], [False] * 4 + [True]]
+        [
+            [True, False, True, False, False],
+            [False, True, True, True, False],
+            [False] * 4 + [True],
+        ]
     )
     index, valid = positions_of(kept)
     assert valid is not None
@@ -120,14 +135,20 @@ def test_unknown_kind_and_ratio() -> None:
     with pytest.raises(ValueError, match="'future' or 'tube', got 'blok'"):
         draw_visible(torch.ones(1, 4, dtype=torch.bool), "blok", 0.5, torch.Generator())  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="strictly between"):
-        draw_visible(torch.ones(1, 4, dtype=torch.bool), "random", 0.0, torch.Generator())
+        draw_visible(
+            torch.ones(1, 4, dtype=torch.bool), "random", 0.0, torch.Generator()
+        )
 
 
 def test_tube_masks_go_through_time_in_small_and_large_blocks() -> None:
     observed = torch.ones(200, 4 * 6 * 8, dtype=torch.bool)
-    visible = draw_visible(observed, "tube", 0.75, torch.Generator().manual_seed(0), (4, 6, 8))
+    visible = draw_visible(
+        observed, "tube", 0.75, torch.Generator().manual_seed(0), (4, 6, 8)
+    )
     assert (visible.sum(1) == 48).all()
-    assert (visible.float().mean(0) > 0.1).all(), "every position is visible now and then"
+    assert (visible.float().mean(0) > 0.1).all(), (
+        "every position is visible now and then"
+    )
     frames = visible.view(200, 4, 6, 8)
     assert torch.equal(frames[:, :1].expand_as(frames), frames)
     across_rows = (frames[:, 0, 1:] != frames[:, 0, :-1]).sum((1, 2))
@@ -139,7 +160,9 @@ def test_tube_masks_go_through_time_in_small_and_large_blocks() -> None:
 
 def test_tube_masks_of_a_scene_take_whole_agents() -> None:
     observed = torch.ones(50, 6 * 5, dtype=torch.bool)
-    visible = draw_visible(observed, "tube", 0.4, torch.Generator().manual_seed(0), (6, 1, 5))
+    visible = draw_visible(
+        observed, "tube", 0.4, torch.Generator().manual_seed(0), (6, 1, 5)
+    )
     masked = ~visible.view(50, 6, 5)
     assert torch.equal(masked.all(1), masked.any(1))
     assert (masked[:, 0].sum(1) == 2).all()

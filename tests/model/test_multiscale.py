@@ -28,29 +28,44 @@ FEATURES = 2 * 3 * 5 * 16  # resolutions x layers x quantiles x width
 @pytest.fixture(scope="module")
 def model() -> TemporalJEPA:
     torch.manual_seed(0)
-    return TemporalJEPA(TemporalJEPAConfig(input_dim=1, resolutions=(32, 64), **SMALL)).eval()
+    return TemporalJEPA(
+        TemporalJEPAConfig(input_dim=1, resolutions=(32, 64), **SMALL)
+    ).eval()
 
 
-def test_channels_are_embedded_by_themselves_and_added_with_signs(model: TemporalJEPA) -> None:
+def test_channels_are_embedded_by_themselves_and_added_with_signs(
+    model: TemporalJEPA,
+) -> None:
     X = random_walks(4, 2, 50)
     both, first, second = (
-        embed_sequences(model, Sequences.from_arrays(x)) for x in (X, X[:, :1], X[:, 1:])
+        embed_sequences(model, Sequences.from_arrays(x))
+        for x in (X, X[:, :1], X[:, 1:])
     )
     assert both.shape == (4, FEATURES + 2 * 258)
     plus, minus = (first[:, :FEATURES] + s * second[:, :FEATURES] for s in (1, -1))
-    apart = [np.abs(np.abs(both[:, :FEATURES]) - np.abs(sum_)) for sum_ in (plus, minus)]
+    apart = [
+        np.abs(np.abs(both[:, :FEATURES]) - np.abs(sum_)) for sum_ in (plus, minus)
+    ]
     assert np.minimum(*apart).max() < 1e-4
     assert min(part.max() for part in apart) > 0.1  # both signs occur
 
 
 def test_level_and_scale_are_in_the_values_only(model: TemporalJEPA) -> None:
     X = random_walks(3, 1, 70)
-    Z, scaled = (embed_sequences(model, Sequences.from_arrays(x)) for x in (X, X * 1e-4 + 3))
+    Z, scaled = (
+        embed_sequences(model, Sequences.from_arrays(x)) for x in (X, X * 1e-4 + 3)
+    )
     # float32 holds 3 + 1e-4 x to four digits.
     np.testing.assert_allclose(Z[:, :FEATURES], scaled[:, :FEATURES], atol=0.02)
-    np.testing.assert_allclose(scaled[:, FEATURES:-2], 3 + 1e-4 * Z[:, FEATURES:-2], rtol=1e-5)
-    np.testing.assert_allclose(Z[:, [FEATURES, FEATURES + 255]], X[:, 0, [0, -1]], rtol=1e-5)
-    np.testing.assert_allclose(Z[:, -2:], np.stack([X[:, 0].mean(1), X[:, 0].std(1)], 1), atol=5e-3)
+    np.testing.assert_allclose(
+        scaled[:, FEATURES:-2], 3 + 1e-4 * Z[:, FEATURES:-2], rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        Z[:, [FEATURES, FEATURES + 255]], X[:, 0, [0, -1]], rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        Z[:, -2:], np.stack([X[:, 0].mean(1), X[:, 0].std(1)], 1), atol=5e-3
+    )
 
 
 def test_standardized_series_have_one_level_and_scale(model: TemporalJEPA) -> None:
@@ -62,7 +77,9 @@ def test_standardized_series_have_one_level_and_scale(model: TemporalJEPA) -> No
     np.testing.assert_array_equal(Z[:, -2:], np.tile(np.float32([0, 1]), (6, 1)))
 
 
-def test_a_hundred_channels_do_not_make_a_hundred_times_the_features(model: TemporalJEPA) -> None:
+def test_a_hundred_channels_do_not_make_a_hundred_times_the_features(
+    model: TemporalJEPA,
+) -> None:
     Z = embed_sequences(model, Sequences.from_arrays(random_walks(2, 100, 30)))
     assert Z.shape == (2, FEATURES + 100 * (20 + 2))
 
@@ -70,7 +87,9 @@ def test_a_hundred_channels_do_not_make_a_hundred_times_the_features(model: Temp
 def test_length_padding_and_missing_values(model: TemporalJEPA) -> None:
     x = random_walks(1, 2, 9)[0]
     padded = np.pad(x, ((0, 0), (3, 5)), constant_values=np.nan)
-    Z = embed_sequences(model, Sequences.from_arrays([x, padded, random_walks(1, 2, 300)[0]]))
+    Z = embed_sequences(
+        model, Sequences.from_arrays([x, padded, random_walks(1, 2, 300)[0]])
+    )
     np.testing.assert_allclose(Z[0], Z[1], atol=1e-5)
     line = np.linspace(0, 1, 40, dtype=np.float32)[None]
     holed = line.copy()
@@ -79,10 +98,14 @@ def test_length_padding_and_missing_values(model: TemporalJEPA) -> None:
     np.testing.assert_allclose(Z[0], Z[1], atol=1e-3)
     absent = np.stack([x[0], np.full(9, np.nan)])
     assert np.isfinite(embed_sequences(model, Sequences.from_arrays([absent, x]))).all()
-    assert np.isfinite(embed_sequences(model, Sequences.from_arrays([x[:, :1], x[:, :2]]))).all()
+    assert np.isfinite(
+        embed_sequences(model, Sequences.from_arrays([x[:, :1], x[:, :2]]))
+    ).all()
 
 
-@pytest.mark.parametrize(("value", "message"), [(np.inf, "infinite"), (np.nan, "all missing")])
+@pytest.mark.parametrize(
+    ("value", "message"), [(np.inf, "infinite"), (np.nan, "all missing")]
+)
 def test_a_sequence_that_cannot_be_embedded(
     model: TemporalJEPA, value: float, message: str
 ) -> None:

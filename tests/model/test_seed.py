@@ -43,9 +43,14 @@ def test_option_defaults(option: str, value: object) -> None:
 
 
 def test_function_defaults() -> None:
-    assert inspect.signature(temporal_jepa.ema_update).parameters["momentum"].default == 0.996
     assert (
-        inspect.signature(temporal_jepa.generate_temporal_mask).parameters["mask_ratio"].default
+        inspect.signature(temporal_jepa.ema_update).parameters["momentum"].default
+        == 0.996
+    )
+    assert (
+        inspect.signature(temporal_jepa.generate_temporal_mask)
+        .parameters["mask_ratio"]
+        .default
         == 0.5
     )
     assert temporal_jepa.default_momentum() == TemporalJEPA.default_momentum() == 0.996
@@ -68,7 +73,9 @@ def test_build_gives_two_modules_that_fit_together() -> None:
 
 @pytest.mark.parametrize("length", [1, 7, 60, 200])
 def test_any_length_is_accepted(length: int) -> None:
-    assert temporal_jepa.build_context_encoder(input_dim=2)(torch.randn(2, length, 2)).shape == (
+    assert temporal_jepa.build_context_encoder(input_dim=2)(
+        torch.randn(2, length, 2)
+    ).shape == (
         2,
         128,
     )
@@ -89,7 +96,9 @@ def test_masked_timesteps_cannot_reach_the_output(per_sample: bool) -> None:
     changed = torch.where(visible.expand(3, 60)[..., None], x, other)
     assert torch.equal(encoder(x, visible), encoder(changed, visible))
     assert (encoder(x, visible) - encoder(x)).abs().max() > 1e-4
-    poisoned = torch.where(visible.expand(3, 60)[..., None], x, torch.full_like(x, float("inf")))
+    poisoned = torch.where(
+        visible.expand(3, 60)[..., None], x, torch.full_like(x, float("inf"))
+    )
     assert torch.equal(encoder(x, visible), encoder(poisoned, visible))
 
 
@@ -98,7 +107,9 @@ def test_observed_mask_is_padding() -> None:
     x = torch.randn(2, 40, 2)
     padded = torch.cat([x, torch.randn(2, 9, 2)], 1)
     observed = torch.arange(49)[None].expand(2, 49) < 40
-    torch.testing.assert_close(encoder(padded, observed=observed), encoder(x), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        encoder(padded, observed=observed), encoder(x), atol=1e-5, rtol=0
+    )
 
 
 def test_zero_dropout_and_depth_mean_zero() -> None:
@@ -159,9 +170,15 @@ def test_wrong_options(options: dict[str, object], message: str) -> None:
             {"visible": torch.ones(59, dtype=torch.bool)},
             "visible must be bool",
         ),
-        (torch.zeros(2, 60, 3), {"observed": torch.ones(2, 60)}, "observed must be bool"),
+        (
+            torch.zeros(2, 60, 3),
+            {"observed": torch.ones(2, 60)},
+            "observed must be bool",
+        ),
     ],
 )
-def test_wrong_input(x: torch.Tensor, keywords: dict[str, torch.Tensor], message: str) -> None:
+def test_wrong_input(
+    x: torch.Tensor, keywords: dict[str, torch.Tensor], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         temporal_jepa.build_context_encoder(input_dim=3)(x, **keywords)

@@ -22,7 +22,9 @@ from temporal_jepa.report import plots, svg
 from temporal_jepa.report.report import write_report
 from temporal_jepa.training.run import pretrain
 
-CONFIG = PretrainConfig(steps=4, batch_size=8, log_every=1, watch_every=2, seed=3, device="cpu")
+CONFIG = PretrainConfig(
+    steps=4, batch_size=8, log_every=1, watch_every=2, seed=3, device="cpu"
+)
 EVIL = "<script>alert('$x$')</script>"
 SCORES = {
     "probe": "knn",
@@ -52,7 +54,10 @@ def make(
         for _ in range(n)
     ]
     return Sequences(
-        values, None if labels is None else np.array([labels[i % len(labels)] for i in range(n)])
+        values,
+        None
+        if labels is None
+        else np.array([labels[i % len(labels)] for i in range(n)]),
     )
 
 
@@ -70,7 +75,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path.write_text("\n".join(lines) + "\n", "utf-8")
     options = {"id": "track", "time": "t", "label": "kind", "values": ["x", "y"]}
     run = pretrain(
-        str(path), folder / "run", CONFIG, {**TINY, "mask": "random"}, data_options=options
+        str(path),
+        folder / "run",
+        CONFIG,
+        {**TINY, "mask": "random"},
+        data_options=options,
     )
     (run / "probe.json").write_text(json.dumps(SCORES), "utf-8")
     return run
@@ -144,7 +153,9 @@ def test_the_page_stands_alone_and_shows_every_part(run: Path) -> None:
         assert section in shown.ids
     assert "script" not in shown.tags
     assert EVIL in shown.text
-    assert all(link.startswith(("#", "data:image/png")) for link in shown.links), set(shown.links)
+    assert all(link.startswith(("#", "data:image/png")) for link in shown.links), set(
+        shown.links
+    )
     assert {link[1:] for link in shown.links if link.startswith("#")} <= set(shown.ids)
     assert len(shown.ids) == len(set(shown.ids))
     assert "@import" not in path.read_text("utf-8")
@@ -171,9 +182,13 @@ def test_commands_give_the_settings_of_the_run(run: Path) -> None:
     config["pretrain"]["compile"] = True  # a flag without a value
     (run / "config.json").write_text(json.dumps(config), "utf-8")
     lines = re.findall(r"<pre>(.*?)</pre>", write_report(run).read_text("utf-8"))
-    commands = {words[1]: words for words in (shlex.split(Page(line).text) for line in lines)}
+    commands = {
+        words[1]: words for words in (shlex.split(Page(line).text) for line in lines)
+    }
     assert list(commands) == ["pretrain", "embed", "probe", "report"]
-    options = {verb: parse(cli.VERBS[verb], words[2:]) for verb, words in commands.items()}
+    options = {
+        verb: parse(cli.VERBS[verb], words[2:]) for verb, words in commands.items()
+    }
     settings = {
         **config["model"],
         **config["pretrain"],
@@ -196,9 +211,15 @@ def test_commands_give_the_settings_of_the_run(run: Path) -> None:
         **reading,
         **arguments["model"],
     }
-    assert given.items() >= {**settings, "id": "track", "time": "t", "label": "kind"}.items()
+    assert (
+        given.items()
+        >= {**settings, "id": "track", "time": "t", "label": "kind"}.items()
+    )
     assert given["init_from"] == "scratch"
-    assert options["probe"].items() >= {"train": "train.csv", "kind": "knn", "seed": 1}.items()
+    assert (
+        options["probe"].items()
+        >= {"train": "train.csv", "kind": "knn", "seed": 1}.items()
+    )
 
 
 def edit(path: Path, change: Callable[[Any], Any]) -> None:
@@ -221,18 +242,30 @@ def log(run: Path, verdict: str) -> None:
     """Set the verdict of the last row of metrics."""
     rows = (run / "metrics.jsonl").read_text("utf-8").splitlines()
     last = {**json.loads(rows[-1]), "verdict": verdict}
-    (run / "metrics.jsonl").write_text("\n".join([*rows[:-1], json.dumps(last)]) + "\n", "utf-8")
+    (run / "metrics.jsonl").write_text(
+        "\n".join([*rows[:-1], json.dumps(last)]) + "\n", "utf-8"
+    )
 
 
 @pytest.mark.parametrize(
     ("logged", "level", "reason"),
     [
         ("healthy: no sign of collapse", "healthy", "no sign of collapse"),
-        ("weak: train longer; healthy: no collapse", "weak", "train longer; no collapse"),
-        ("weak: train longer; collapsed: all alike", "collapsed", "train longer; all alike"),
+        (
+            "weak: train longer; healthy: no collapse",
+            "weak",
+            "train longer; no collapse",
+        ),
+        (
+            "weak: train longer; collapsed: all alike",
+            "collapsed",
+            "train longer; all alike",
+        ),
     ],
 )
-def test_a_verdict_has_one_level(run: Path, logged: str, level: str, reason: str) -> None:
+def test_a_verdict_has_one_level(
+    run: Path, logged: str, level: str, reason: str
+) -> None:
     log(run, logged)
     text = write_report(run).read_text("utf-8")
     assert f'<p class="verdict {level}"><b>{level}:</b> {reason}.</p>' in text
@@ -254,13 +287,19 @@ def test_the_verdict_is_not_green_if_pretraining_costs_accuracy(
     run: Path, raw: float, untrained: float, logged: str, level: str
 ) -> None:
     log(run, logged)
-    scores = {"raw values": raw, "untrained encoder": untrained, "pretrained encoder": 0.85}
+    scores = {
+        "raw values": raw,
+        "untrained encoder": untrained,
+        "pretrained encoder": 0.85,
+    }
     rows = [{"features": name, "accuracy": value} for name, value in scores.items()]
     edit(run / "probe.json", lambda probe: probe.update(scores=rows))
     text = write_report(run).read_text("utf-8")
     (verdict,) = re.findall(r'<p class="verdict (\w+)">(.*?)</p>', text)
     assert verdict[0] == level
-    assert ("5.0 points below the untrained encoder" in verdict[1]) == (untrained > 0.85)
+    assert ("5.0 points below the untrained encoder" in verdict[1]) == (
+        untrained > 0.85
+    )
     assert ("5.0 points below raw values" in verdict[1]) == (raw > 0.85)
     assert ("costs <b>5.0 points</b>" in text) == (untrained > 0.85)
 
@@ -286,7 +325,11 @@ def test_changed_data_is_noticed(run: Path) -> None:
     path = Path(json.loads((run / "config.json").read_text("utf-8"))["data"]["path"])
     fewer = path.with_name("fewer.csv")
     fewer.write_text(
-        "".join(line for line in path.read_text("utf-8").splitlines(True) if "s3," not in line),
+        "".join(
+            line
+            for line in path.read_text("utf-8").splitlines(True)
+            if "s3," not in line
+        ),
         "utf-8",
     )
     edit(run / "config.json", lambda config: config["data"].update(path=str(fewer)))
@@ -296,14 +339,20 @@ def test_changed_data_is_noticed(run: Path) -> None:
     assert "has changed" not in page(run).text
     head, first, *rest = path.read_text("utf-8").splitlines()
     series, time, x, _, kind = first.split(",")
-    fewer.write_text("\n".join([head, f"{series},{time},{x},9.5,{kind}", *rest]), "utf-8")
+    fewer.write_text(
+        "\n".join([head, f"{series},{time},{x},9.5,{kind}", *rest]), "utf-8"
+    )
     assert "its values are not those of the training data" in page(run).text
 
 
 @pytest.mark.parametrize(
     ("spoil", "error", "message"),
     [
-        (lambda run: (run / "config.json").unlink(), FileNotFoundError, r"config\.json is missing"),
+        (
+            lambda run: (run / "config.json").unlink(),
+            FileNotFoundError,
+            r"config\.json is missing",
+        ),
         (
             lambda run: (run / "probe.json").write_text("{"),
             ValueError,
@@ -393,7 +442,10 @@ def tracks() -> Sequences:
     """Walks about 180 degrees east, in steps of about a kilometre."""
     steps = [np.diff(x, axis=0, prepend=0) for x in make(labels=["a", "b"]).values]
     places = [np.cumsum(0.01 * x, axis=0) + np.array([179.99, 60.0]) for x in steps]
-    places = [np.column_stack([(lon + 180) % 360 - 180, lat]) for lon, lat in (p.T for p in places)]
+    places = [
+        np.column_stack([(lon + 180) % 360 - 180, lat])
+        for lon, lat in (p.T for p in places)
+    ]
     return Sequences(steps, channels=["dx", "dy"], places=places, degrees=True)
 
 
@@ -408,7 +460,9 @@ def test_tracks_are_maps_in_the_gallery_and_under_the_masks(tmp_path: Path) -> N
 
 def test_a_map_keeps_directions_and_crosses_the_antimeridian() -> None:
     corner = np.array([[179.99, 60], [-179.99, 60], [-179.99, 60.01]])
-    path = plots.path_of(Sequences([np.zeros((3, 1))], places=[corner], degrees=True), 0)
+    path = plots.path_of(
+        Sequences([np.zeros((3, 1))], places=[corner], degrees=True), 0
+    )
     assert path is not None
     east, north = np.diff(path[:, 0], axis=0)
     # meters per degree on WGS84 at 60 degrees north
@@ -430,17 +484,23 @@ def test_agents_of_a_scene_are_paths_with_their_masks_in_gray(tmp_path: Path) ->
     names = [f"{k}:{name}" for k in range(3) for name in "xy"]
     scenes = replace(Sequences.from_arrays(walks), channels=names)
     mask = np.array([[True, False, False]] * 3)
-    drawn = plots.masked("a", scenes, 0, mask=mask, error=np.ones(3), limit=1.0, token=(4, 1))
+    drawn = plots.masked(
+        "a", scenes, 0, mask=mask, error=np.ones(3), limit=1.0, token=(4, 1)
+    )
     assert drawn.count("opacity: 0.25") == 1
     for color in svg.COLORS[:3]:
         assert color.lower() in drawn
-    run = pretrain(scenes, tmp_path / "run", CONFIG, {**TINY, "patch_len": 4, "mask": "tube"})
+    run = pretrain(
+        scenes, tmp_path / "run", CONFIG, {**TINY, "patch_len": 4, "mask": "tube"}
+    )
     shown = page(run, sequences=scenes)
     assert {"neighbors", "masks"} <= set(shown.ids)
 
 
 def test_videos_are_frames_with_their_masks_in_gray(tmp_path: Path) -> None:
-    videos = np.random.default_rng(0).integers(0, 256, (4, 6, 10, 12, 3), dtype=np.uint8)
+    videos = np.random.default_rng(0).integers(
+        0, 256, (4, 6, 10, 12, 3), dtype=np.uint8
+    )
     mask = np.zeros((3, 6), dtype=bool)
     mask[1, 5] = True  # the last cell of a grid of 2 x 3
     frames = plots.masked_frames(videos[0], mask, patch=2, side=5)

@@ -11,7 +11,9 @@ from temporal_jepa.training.collapse import (
 )
 
 
-def verdict_of(tokens: torch.Tensor, observed: torch.Tensor, relative_loss: float = 0.5) -> Verdict:
+def verdict_of(
+    tokens: torch.Tensor, observed: torch.Tensor, relative_loss: float = 0.5
+) -> Verdict:
     std, rank, samples = position_statistics(tokens, observed)
     return collapse_verdict(std, rank, tokens.shape[-1], samples, relative_loss)
 
@@ -19,7 +21,9 @@ def verdict_of(tokens: torch.Tensor, observed: torch.Tensor, relative_loss: floa
 def test_effective_rank() -> None:
     torch.manual_seed(0)
     assert effective_rank(torch.randn(500, 6)) == pytest.approx(6, abs=0.3)
-    assert effective_rank(torch.randn(500, 1) * torch.ones(1, 6)) == pytest.approx(1, abs=1e-3)
+    assert effective_rank(torch.randn(500, 1) * torch.ones(1, 6)) == pytest.approx(
+        1, abs=1e-3
+    )
     assert effective_rank(torch.ones(50, 6)) == 0.0
 
 
@@ -42,9 +46,13 @@ def test_the_verdict_has_one_level() -> None:
     healthy = torch.randn(50, 6, 16)
     unlearned = verdict_of(healthy, observed, relative_loss=0.99)
     assert unlearned.level == "weak"
-    assert str(unlearned).startswith("weak: the prediction is no better than the mean target")
+    assert str(unlearned).startswith(
+        "weak: the prediction is no better than the mean target"
+    )
     assert "healthy" not in str(unlearned)
-    assert str(verdict_of(healthy, observed, relative_loss=0.97)).startswith("healthy: no sign")
+    assert str(verdict_of(healthy, observed, relative_loss=0.97)).startswith(
+        "healthy: no sign"
+    )
     collapsed = verdict_of(healthy[:1].expand(50, -1, -1), observed, relative_loss=1.0)
     assert collapsed.level == "collapsed"
     assert "mean target" in str(collapsed)

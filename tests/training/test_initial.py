@@ -23,8 +23,12 @@ def test_statistics_are_those_of_the_observed_values() -> None:
     X = np.random.default_rng(0).standard_normal((50, 3, 40)) * scale + offset
     X[:, :, 10:20] = np.nan
     mean, std, slope = channel_statistics(Sequences.from_arrays(X))
-    np.testing.assert_allclose(mean, [np.nanmean(X[:, 0]), np.nanmean(X[:, 1]), 7.0], atol=1e-5)
-    np.testing.assert_allclose(std, [np.nanstd(X[:, 0]), np.nanstd(X[:, 1]), 1.0], rtol=1e-5)
+    np.testing.assert_allclose(
+        mean, [np.nanmean(X[:, 0]), np.nanmean(X[:, 1]), 7.0], atol=1e-5
+    )
+    np.testing.assert_allclose(
+        std, [np.nanstd(X[:, 0]), np.nanstd(X[:, 1]), 1.0], rtol=1e-5
+    )
     np.testing.assert_allclose(slope, [2**0.5, 2**0.5, 1.0], rtol=0.05)
 
 
@@ -33,7 +37,9 @@ def test_pixels_share_their_statistics() -> None:
     mean, std, slope = channel_statistics(Sequences.from_arrays(video))
     wanted = video.mean((0, 1, 2, 3)) / 255
     np.testing.assert_allclose(mean.reshape(42, 3), np.tile(wanted, (42, 1)), rtol=1e-5)
-    np.testing.assert_allclose(std.reshape(42, 3)[0], (video / 255).std((0, 1, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(
+        std.reshape(42, 3)[0], (video / 255).std((0, 1, 2, 3)), rtol=1e-5
+    )
     assert slope.shape == (126,)
 
 
@@ -53,7 +59,9 @@ def test_bytes_and_fractions_are_the_same_video() -> None:
 
 
 def test_another_tokenizer_takes_a_frame_as_one_vector() -> None:
-    flat = initial_model(Sequences.from_arrays(random_video(4, 6, 16, 16)), tokenizer="linear")
+    flat = initial_model(
+        Sequences.from_arrays(random_video(4, 6, 16, 16)), tokenizer="linear"
+    )
     assert flat.config.frame is None
     assert flat.config.input_dim == 256
 
@@ -63,13 +71,19 @@ def test_an_array_of_four_axes_with_many_columns_is_video() -> None:
     assert Sequences.from_arrays(np.zeros((2, 6, 20, 20))).frame == (20, 20, 1)
 
 
-@pytest.mark.parametrize(("scale", "offset"), [(1000, 50), (1e-12, 0), (1e-30, 0), (1e30, 0)])
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(1000, 50), (1e-12, 0), (1e-30, 0), (1e30, 0)]
+)
 def test_units_do_not_matter(scale: float, offset: float) -> None:
     data = ragged()
-    scaled = [(scale * x.astype(np.float64) + offset).astype(np.float32) for x in data.values]
+    scaled = [
+        (scale * x.astype(np.float64) + offset).astype(np.float32) for x in data.values
+    ]
     other = Sequences(scaled)
     found = embed_sequences(initial_model(other, **TINY), other)
-    np.testing.assert_allclose(found, embed_sequences(initial_model(data, **TINY), data), atol=2e-3)
+    np.testing.assert_allclose(
+        found, embed_sequences(initial_model(data, **TINY), data), atol=2e-3
+    )
 
 
 def test_an_offset_that_float32_cannot_hold_is_named() -> None:

@@ -17,7 +17,13 @@ import torch
 from factories import TINY
 from small_runs import CALM, SHORT, even_walks, walks
 
-from temporal_jepa import PretrainConfig, Sequences, TemporalJEPA, from_pretrained, pretrain
+from temporal_jepa import (
+    PretrainConfig,
+    Sequences,
+    TemporalJEPA,
+    from_pretrained,
+    pretrain,
+)
 from temporal_jepa.embed import embed_sequences
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.run import facts
@@ -38,12 +44,17 @@ def trainer_of(config: PretrainConfig) -> Trainer:
 
 
 def logged_steps(run: Path) -> list[int]:
-    return [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [
+        json.loads(line)["step"]
+        for line in (run / "metrics.jsonl").read_text().splitlines()
+    ]
 
 
 def test_batches_are_functions_of_the_step() -> None:
     sequences = walks()
-    first, second = (Batches(sequences, SHORT, seq_len=30, shortest=2) for _ in range(2))
+    first, second = (
+        Batches(sequences, SHORT, seq_len=30, shortest=2) for _ in range(2)
+    )
     for step in (7, 0, 3):
         assert np.array_equal(
             first.values(step).numpy(), second.values(step).numpy(), equal_nan=True
@@ -53,14 +64,20 @@ def test_batches_are_functions_of_the_step() -> None:
             torch.rand(3, generator=second.generator(step)),
         )
     assert first.values(0).shape[1] <= 30
-    assert not np.array_equal(first.values(0).numpy(), first.values(1).numpy(), equal_nan=True)
+    assert not np.array_equal(
+        first.values(0).numpy(), first.values(1).numpy(), equal_nan=True
+    )
 
 
 def test_an_epoch_visits_every_sequence_once() -> None:
     sequences = Sequences.from_arrays(np.arange(12.0)[:, None] * np.ones((12, 8)))
-    batches = Batches(sequences, replace(SHORT, batch_size=4, crop=1.0), seq_len=8, shortest=2)
+    batches = Batches(
+        sequences, replace(SHORT, batch_size=4, crop=1.0), seq_len=8, shortest=2
+    )
     for epoch in range(2):
-        seen = torch.cat([batches.values(3 * epoch + step)[:, 0, 0] for step in range(3)])
+        seen = torch.cat(
+            [batches.values(3 * epoch + step)[:, 0, 0] for step in range(3)]
+        )
         assert sorted(seen.tolist()) == list(range(12))
     assert [batches.epoch(step) for step in (0, 2, 3)] == [0, 0, 1]
 
@@ -76,10 +93,17 @@ def test_training_leaves_the_global_random_state_alone() -> None:
 def test_a_run_is_reproducible_and_learns_something() -> None:
     rows: list[dict[str, float]] = []
     first = train(
-        initial_model(walks(), **TINY), walks(), replace(SHORT, steps=60), on_row=rows.append
+        initial_model(walks(), **TINY),
+        walks(),
+        replace(SHORT, steps=60),
+        on_row=rows.append,
     )
     again = train(initial_model(walks(), **TINY), walks(), replace(SHORT, steps=60))
-    other = train(initial_model(walks(), seed=1, **TINY), walks(), replace(SHORT, steps=60, seed=1))
+    other = train(
+        initial_model(walks(), seed=1, **TINY),
+        walks(),
+        replace(SHORT, steps=60, seed=1),
+    )
     assert same_weights(first, again)
     assert not same_weights(first, other)
     assert rows[-1]["loss"] < rows[0]["loss"]
@@ -94,13 +118,17 @@ def test_ema_follows_the_optimizer_step() -> None:
     trainer.train_step()
     context = trainer.model.context_encoder.get_parameter(name)
     expected = torch.lerp(target, context.detach(), 1 - trainer.momentum())
-    torch.testing.assert_close(trainer.model.target_encoder.get_parameter(name), expected)
+    torch.testing.assert_close(
+        trainer.model.target_encoder.get_parameter(name), expected
+    )
 
 
 def test_crops_never_fall_into_a_gap() -> None:
     X = np.full((8, 1, 200), np.nan)
     X[:, :, 190:] = 1.0
-    batches = Batches(Sequences.from_arrays(X), replace(SHORT, crop=0.05), seq_len=20, shortest=2)
+    batches = Batches(
+        Sequences.from_arrays(X), replace(SHORT, crop=0.05), seq_len=20, shortest=2
+    )
     for step in range(20):
         assert not bool(batches.values(step).isnan().all(dim=1).any())
 
@@ -112,7 +140,10 @@ def test_learning_rate_warms_up_and_falls_to_zero() -> None:
     assert rates[9] == pytest.approx(1.0)
     assert max(rates) <= 1.0
     assert rates[-1] < 0.01
-    groups = {group["weight_decay"]: group["params"] for group in trainer.optimizer.param_groups}
+    groups = {
+        group["weight_decay"]: group["params"]
+        for group in trainer.optimizer.param_groups
+    }
     assert all(p.ndim >= 2 for p in groups[0.05])
     assert all(p.ndim < 2 for p in groups[0.0])
 
@@ -129,9 +160,13 @@ def test_accumulation_equals_one_batch_without_the_regulariser() -> None:
 
 def test_a_run_folder_holds_what_was_promised(tmp_path: Path) -> None:
     folder = pretrain(walks(), tmp_path / "run", SHORT, TINY)
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()
+    ]
     assert [row["step"] for row in rows] == [3, 6, 9, 12]
-    assert {"loss", "relative_loss", "lr", "momentum", "samples_per_s"} <= rows[0].keys()
+    assert {"loss", "relative_loss", "lr", "momentum", "samples_per_s"} <= rows[
+        0
+    ].keys()
     assert "verdict" in rows[-1]
     assert len(rows[1]["std_per_position"]) > 1
     config = json.loads((folder / "config.json").read_text())
@@ -163,7 +198,9 @@ def test_a_signal_leaves_a_checkpoint_and_the_resumed_run_is_equal(
     assert logged_steps(whole) == logged_steps(cut)
 
 
-def run_script(path: Path, code: str, *launcher: str) -> "subprocess.CompletedProcess[str]":
+def run_script(
+    path: Path, code: str, *launcher: str
+) -> "subprocess.CompletedProcess[str]":
     """Run code in child processes that import what the tests import."""
     path.write_text(code)
     environment = {
@@ -218,7 +255,9 @@ def test_resume_refuses_other_settings_and_other_data(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"model\.encoder_depth was 1 and is 2"):
         pretrain(walks(), out, SHORT, {**TINY, "encoder_depth": 2}, resume=True)
     with pytest.raises(ValueError, match=r"data\.digest"):
-        pretrain(walks(seed=0).select(list(range(14, -1, -1))), out, SHORT, TINY, resume=True)
+        pretrain(
+            walks(seed=0).select(list(range(14, -1, -1))), out, SHORT, TINY, resume=True
+        )
     with pytest.raises(ValueError, match="holds no run to resume"):
         pretrain(walks(), tmp_path / "new", SHORT, TINY, resume=True)
     pretrain(walks(), out, replace(SHORT, log_every=1), TINY, resume=True)
@@ -255,12 +294,16 @@ def test_two_runs_never_share_a_folder(tmp_path: Path) -> None:
 def test_init_from_takes_weights_only(tmp_path: Path) -> None:
     first = pretrain(walks(), tmp_path / "first", SHORT, TINY)
     second = pretrain(
-        walks(seed=1), tmp_path / "second", replace(SHORT, steps=1, lr=1e-9), init_from=first
+        walks(seed=1),
+        tmp_path / "second",
+        replace(SHORT, steps=1, lr=1e-9),
+        init_from=first,
     )
     a = from_pretrained(first)
     b = from_pretrained(second)
     torch.testing.assert_close(
-        a.context_encoder.transformer.norm.weight, b.context_encoder.transformer.norm.weight
+        a.context_encoder.transformer.norm.weight,
+        b.context_encoder.transformer.norm.weight,
     )
     with pytest.raises(
         ValueError, match="init_from brings its own architecture; leave out embed_dim"
@@ -290,14 +333,19 @@ def test_disk_full_keeps_the_last_checkpoint(
     monkeypatch.undo()
     pretrain(walks(), out, SHORT, TINY, resume=True)
     assert same_weights(
-        from_pretrained(out), from_pretrained(pretrain(walks(), tmp_path / "whole", SHORT, TINY))
+        from_pretrained(out),
+        from_pretrained(pretrain(walks(), tmp_path / "whole", SHORT, TINY)),
     )
 
 
 @pytest.mark.parametrize(
     ("data", "settings", "message"),
     [
-        (walks(4).select([0]), {}, "at least 2, got 1; cut a long recording into windows"),
+        (
+            walks(4).select([0]),
+            {},
+            "at least 2, got 1; cut a long recording into windows",
+        ),
         (
             Sequences.from_arrays(np.ones((4, 1, 5))),
             {"patch_len": 4},
@@ -356,7 +404,9 @@ def test_diverged_loss_is_said() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("data", [walks, even_walks])
-def test_two_processes_train_as_one(tmp_path: Path, data: Callable[[], Sequences]) -> None:
+def test_two_processes_train_as_one(
+    tmp_path: Path, data: Callable[[], Sequences]
+) -> None:
     """Unequal lengths, so different lengths of padding per process, must not stop the other one."""
     code = f"""
 import torch
@@ -381,11 +431,15 @@ pretrain({data.__name__}(), {str(tmp_path / "two")!r}, CALM, TINY)
     assert config["environment"]["processes"] == 2
     weights = from_pretrained(tmp_path / "two").state_dict()
     for name, weight in from_pretrained(tmp_path / "one").state_dict().items():
-        torch.testing.assert_close(weights[name], weight, atol=1e-3, rtol=1e-2, msg=name)
+        torch.testing.assert_close(
+            weights[name], weight, atol=1e-3, rtol=1e-2, msg=name
+        )
 
 
 def test_a_lone_recording_is_cut_into_windows(tmp_path: Path) -> None:
-    recording = Sequences([np.random.default_rng(0).standard_normal((400, 2)).astype(np.float32)])
+    recording = Sequences(
+        [np.random.default_rng(0).standard_normal((400, 2)).astype(np.float32)]
+    )
     out = pretrain(recording, tmp_path / "run", SHORT, TINY)
     data = json.loads((out / "config.json").read_text())["data"]
     assert (data["n"], data["options"]) == (8, {"window": 50})
@@ -403,7 +457,9 @@ def test_files_of_somebody_else_are_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "README.md").read_text() == "thesis"
 
 
-@pytest.mark.parametrize("change", [{"device": "cuda:77"}, {"device": "meta"}, {"accumulate": 4}])
+@pytest.mark.parametrize(
+    "change", [{"device": "cuda:77"}, {"device": "meta"}, {"accumulate": 4}]
+)
 def test_a_refused_overwrite_leaves_the_old_run_whole(
     tmp_path: Path, change: dict[str, object]
 ) -> None:
@@ -411,19 +467,25 @@ def test_a_refused_overwrite_leaves_the_old_run_whole(
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     with pytest.raises((ValueError, RuntimeError)):
         pretrain(walks(), out, replace(SHORT, **change), TINY, overwrite=True)  # type: ignore[arg-type]
-    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert before == {
+        path: path.read_bytes() for path in out.rglob("*") if path.is_file()
+    }
     with pytest.raises((ValueError, RuntimeError)):
         pretrain(walks(), tmp_path / "new", replace(SHORT, **change), TINY)  # type: ignore[arg-type]
     pretrain(walks(), tmp_path / "new", SHORT, TINY)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", None])
-def test_a_damaged_checkpoint_is_always_named(tmp_path: Path, content: bytes | None) -> None:
+def test_a_damaged_checkpoint_is_always_named(
+    tmp_path: Path, content: bytes | None
+) -> None:
     out = pretrain(walks(), tmp_path / "run", SHORT, TINY)
     newest = out / "checkpoint" / "step-00000012.pt"
     for size in range(1000, newest.stat().st_size, 20000) if content is None else [0]:
         newest.write_bytes(newest.read_bytes()[:-size] if content is None else content)
-        with pytest.raises(ValueError, match=r"step-00000012\.pt is damaged .*delete it"):
+        with pytest.raises(
+            ValueError, match=r"step-00000012\.pt is damaged .*delete it"
+        ):
             pretrain(walks(), out, SHORT, TINY, resume=True)
     torch.save({"weights": 1}, newest)
     with pytest.raises(ValueError, match="it holds no training state"):
@@ -442,7 +504,9 @@ def test_a_resumed_run_keeps_its_start_and_architecture(tmp_path: Path) -> None:
     assert json.loads((second / "config.json").read_text())["init_from"] == str(first)
 
 
-def test_batches_are_planned_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_planned_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: list[Batches] = []
 
     class Counted(Batches):
