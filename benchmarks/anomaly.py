@@ -25,7 +25,6 @@ not computed again.
 """
 
 import argparse
-import csv
 import importlib.util
 import json
 import time
@@ -36,6 +35,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from results import Results, markdown_table, parser_of
 from sklearn.cluster import KMeans
 
 from temporal_jepa import Sequences
@@ -43,7 +43,17 @@ from temporal_jepa.estimators.anomaly import AnomalyDetector
 from temporal_jepa.training.initial import initial_model
 
 Array = npt.NDArray[Any]
-COLUMNS = ("series", "half", "length", "window", "scorer", "reference", "seed", "vus_pr", "seconds")
+COLUMNS = (
+    "series",
+    "half",
+    "length",
+    "window",
+    "scorer",
+    "reference",
+    "seed",
+    "vus_pr",
+    "seconds",
+)
 SCORERS = (
     "random",
     "value",
@@ -68,7 +78,12 @@ def nab(folder: Path) -> Iterator[tuple[str, Array, Array, int]]:
         labels = np.zeros(len(table), dtype=int)
         for start, end in windows[name]:
             labels[(when >= start) & (when <= end)] = 1
-        yield name, table["value"].to_numpy(float), labels, min(round(0.15 * len(table)), 750)
+        yield (
+            name,
+            table["value"].to_numpy(float),
+            labels,
+            min(round(0.15 * len(table)), 750),
+        )
 
 
 def ucr() -> Iterator[tuple[str, Array, Array, int]]:
@@ -80,7 +95,9 @@ def ucr() -> Iterator[tuple[str, Array, Array, int]]:
         yield UCR, table["value"].to_numpy(float), table["is_anomaly"].to_numpy(int), 0
 
 
-def vus_pr(labels: Array, score: Array, buffers: int = 500, thresholds: int = 250) -> float:
+def vus_pr(
+    labels: Array, score: Array, buffers: int = 500, thresholds: int = 250
+) -> float:
     """Volume under the precision-recall surface; labels and score `(time,)`.
 
     All buffers share one sorting.
@@ -89,7 +106,9 @@ def vus_pr(labels: Array, score: Array, buffers: int = 500, thresholds: int = 25
     order = np.argsort(-score, kind="stable")
     falling = score[order]
     cuts = falling[np.linspace(0, n - 1, thresholds).astype(int)]
-    flagged = np.searchsorted(-falling, -cuts, side="right")  # timesteps at or above each threshold
+    flagged = np.searchsorted(
+        -falling, -cuts, side="right"
+    )  # timesteps at or above each threshold
     areas = []
     for buffer in range(buffers + 1):
         soft = soft_labels(labels, buffer)
@@ -118,9 +137,9 @@ def soft_labels(labels: Array, buffer: int) -> Array:
 
 def regions(labels: Array) -> Array:
     """Where what is above 0 begins and ends, `(n, 2)`."""
-    return np.flatnonzero(np.diff(np.concatenate([[0], (labels > 0).astype(int), [0]]))).reshape(
-        -1, 2
-    )
+    return np.flatnonzero(
+        np.diff(np.concatenate([[0], (labels > 0).astype(int), [0]]))
+    ).reshape(-1, 2)
 
 
 def windows_of(x: Array, window: int, normalize: bool) -> Array:
@@ -137,7 +156,9 @@ def windows_of(x: Array, window: int, normalize: bool) -> Array:
 
 def kmeans(views: Array, starts: Array, usable: Array, seed: int) -> Array:
     """Distance of each window to the nearest center of the reference windows."""
-    fitted = KMeans(min(20, int(usable.sum())), n_init=1, random_state=seed).fit(views[usable])
+    fitted = KMeans(min(20, int(usable.sum())), n_init=1, random_state=seed).fit(
+        views[usable]
+    )
     return np.asarray(fitted.transform(views).min(1))
 
 
@@ -148,13 +169,15 @@ def profile(views: Array, starts: Array, usable: Array, count: int) -> Array:
     out = np.zeros(len(views))
     count = min(count, len(places))
     for rows in np.array_split(np.arange(len(views)), -(-len(views) // 256)):
-        table = square[rows][:, None] + square[places] - 2 * views[rows] @ views[places].T
+        table = (
+            square[rows][:, None] + square[places] - 2 * views[rows] @ views[places].T
+        )
         table[np.abs(starts[rows][:, None] - starts[places]) < views.shape[1]] = np.inf
         nearest = np.partition(table, count - 1, axis=1)[:, :count]
         seen = np.isfinite(nearest)
-        out[rows] = np.sqrt(np.where(seen, np.maximum(nearest, 0), 0)).sum(1) / np.maximum(
-            seen.sum(1), 1
-        )
+        out[rows] = np.sqrt(np.where(seen, np.maximum(nearest, 0), 0)).sum(
+            1
+        ) / np.maximum(seen.sum(1), 1)
     return out
 
 
@@ -168,7 +191,9 @@ def spread(values: Array, starts: Array, n: int, window: int) -> Array:
     return np.asarray(total.cumsum()[:n] / np.maximum(count.cumsum()[:n], 1))
 
 
-def control(scorer: str, x: Array, prefix: int, reference: str, window: int, seed: int) -> Array:
+def control(
+    scorer: str, x: Array, prefix: int, reference: str, window: int, seed: int
+) -> Array:
     """The score of each timestep of x `(time,)` by something simple."""
     if scorer == "random":
         return np.random.default_rng(seed).random(len(x))
@@ -187,76 +212,94 @@ def control(scorer: str, x: Array, prefix: int, reference: str, window: int, see
     return spread(distances, starts, len(x), window)
 
 
-def score(scorer: str, x: Array, prefix: int, reference: str, window: int, seed: int) -> Array:
+def score(
+    scorer: str, x: Array, prefix: int, reference: str, window: int, seed: int
+) -> Array:
     """The score of each timestep of x `(time,)`."""
     seen = x if reference == "all" else x[:prefix]
     if scorer == "series-small":
         return AnomalyDetector(window=window).fit(seen).score(x)
     if scorer == "untrained":
         shapes = windows_of(x, window, normalize=True)[:: max(1, window // 8), :, None]
-        model = initial_model(Sequences([*shapes]), seed, patch_len=max(1, window // 16))
+        model = initial_model(
+            Sequences([*shapes]), seed, patch_len=max(1, window // 16)
+        )
         return AnomalyDetector(model, window).fit(seen).score(x)
     return control(scorer, x, prefix, reference, window, seed)
 
 
 def measure(options: argparse.Namespace) -> None:
-    path = Path(options.out)
-    new = not path.exists()
-    table = None if new else pd.read_csv(path)
-    done = (
-        set()
-        if table is None
-        else set(zip(table.series, table.scorer, table.reference, table.seed, strict=True))
-    )
-    with path.open("a", newline="") as file:
-        rows = csv.writer(file)
-        if new:
-            rows.writerow(COLUMNS)
-        for place, (name, x, labels, prefix) in enumerate(
-            [*nab(Path(options.folder)), *(ucr() if options.reference == "all" else ())]
-        ):
-            window = (
-                options.window
-                or AnomalyDetector().fit(x if options.reference == "all" else x[:prefix]).window_
-            )
-            half = "ucr" if name == UCR else ("dev", "other")[place % 2]
-            for scorer in options.scorers:
-                for seed in options.seeds if scorer in WITH_CHANCE else options.seeds[:1]:
-                    if (name, scorer, options.reference, seed) in done:
-                        continue
-                    began = time.perf_counter()
-                    found = score(scorer, x, prefix, options.reference, window, seed)
-                    seconds = round(time.perf_counter() - began, 2)
-                    value = round(vus_pr(labels[prefix:], found[prefix:]), 5)
-                    row = (name, half, len(x), window, scorer, options.reference, seed)
-                    rows.writerow([*row, value, seconds])
-                    file.flush()
-            print(f"{place + 1:3} {name}", flush=True)
+    results = Results(options.out, COLUMNS)
+    done = results.done("series", "scorer", "reference", "seed")
+    reference = options.reference
+    series = [*nab(options.folder)]
+    if reference == "all":
+        series += ucr()
+    for place, (name, x, labels, prefix) in enumerate(series):
+        seen = x if reference == "all" else x[:prefix]
+        window = options.window or AnomalyDetector().fit(seen).window_
+        half = "ucr" if name == UCR else ("dev", "other")[place % 2]
+        for scorer in options.scorers:
+            for seed in options.seeds if scorer in WITH_CHANCE else options.seeds[:1]:
+                if (name, scorer, reference, str(seed)) in done:
+                    continue
+                began = time.perf_counter()
+                found = score(scorer, x, prefix, reference, window, seed)
+                seconds = round(time.perf_counter() - began, 2)
+                value = round(vus_pr(labels[prefix:], found[prefix:]), 5)
+                row = (
+                    name,
+                    half,
+                    len(x),
+                    window,
+                    scorer,
+                    reference,
+                    seed,
+                    value,
+                    seconds,
+                )
+                results.add(dict(zip(COLUMNS, row, strict=True)))
+        print(f"{place + 1:3} {name}", flush=True)
 
 
-def summarize(path: str) -> None:
+def summarize(path: Path) -> str:
+    """A table for each reference, and `series-small` against the other scorers."""
     table = pd.read_csv(path)
+    header = [
+        "scorer",
+        "seeds",
+        "NAB, dev half",
+        "NAB, other half",
+        "NAB, all",
+        "std over seeds",
+        "UCR 135",
+        "seconds",
+    ]
+    parts = []
     for reference, part in table.groupby("reference"):
-        print(f"\nVUS-PR, mean over series of the mean over seeds; reference: {reference}\n")
-        print(
-            "| scorer | seeds | NAB, dev half | NAB, other half | NAB, all | std over seeds "
-            "| UCR 135 | seconds |"
-        )
-        print("|---|---|---|---|---|---|---|---|")
+        rows = []
         for scorer in (s for s in SCORERS if s in set(part.scorer)):
-            mine = part[part.scorer == scorer]
-            means = mine.groupby(["half", "series"]).vus_pr.mean().reset_index()
-            numenta = mine[mine.half != "ucr"].groupby("seed").vus_pr.mean()
-            shown = [
-                means.vus_pr[chosen].mean()
-                for chosen in (means.half == "dev", means.half == "other", means.half != "ucr")
-            ] + [numenta.std(), means.vus_pr[means.half == "ucr"].mean()]
-            cells = " | ".join("" if np.isnan(value) else f"{value:.3f}" for value in shown)
-            print(f"| {scorer} | {len(numenta)} | {cells} | {mine.seconds.mean():.1f} |")
-        compare(part)
+            own = part[part.scorer == scorer]
+            means = own.groupby(["half", "series"]).vus_pr.mean().reset_index()
+            by_seed = own[own.half != "ucr"].groupby("seed").vus_pr.mean()
+            values = [
+                means.vus_pr[means.half == "dev"].mean(),
+                means.vus_pr[means.half == "other"].mean(),
+                means.vus_pr[means.half != "ucr"].mean(),
+                by_seed.std(),
+                means.vus_pr[means.half == "ucr"].mean(),
+            ]
+            cells = ["" if np.isnan(value) else f"{value:.3f}" for value in values]
+            rows.append([scorer, len(by_seed), *cells, f"{own.seconds.mean():.1f}"])
+        parts += [
+            f"VUS-PR, mean over series of the mean over seeds; reference: {reference}",
+            markdown_table(header, rows),
+            compare(part),
+        ]
+    return "\n\n".join(parts)
 
 
-def compare(part: pd.DataFrame) -> None:
+def compare(part: pd.DataFrame) -> str:
     """`series-small` against each other scorer, paired over the series of NAB."""
     from scipy.stats import wilcoxon
 
@@ -266,23 +309,27 @@ def compare(part: pd.DataFrame) -> None:
         .dropna()
     )
     if "series-small" not in wide:
-        return
-    print(
-        f"\n`series-small` against each, paired over {len(wide)} series "
-        "(p: Wilcoxon signed-rank, two-sided):\n"
-    )
-    print("| against | wins / losses | mean difference | p |\n|---|---|---|---|")
+        return ""
+    rows = []
     for scorer in (s for s in SCORERS if s in wide and s != "series-small"):
         gain = wide["series-small"] - wide[scorer]
         wins = f"{(gain > 0).sum()} / {(gain < 0).sum()}"
-        print(f"| {scorer} | {wins} | {gain.mean():+.3f} | {wilcoxon(gain).pvalue:.2g} |")
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        rows.append(
+            [scorer, wins, f"{gain.mean():+.3f}", f"{wilcoxon(gain).pvalue:.2g}"]
+        )
+    title = (
+        f"`series-small` against each, paired over {len(wide)} series "
+        "(p: Wilcoxon signed-rank, two-sided):"
     )
-    parser.add_argument("folder", nargs="?", help="folder of the Numenta Anomaly Benchmark")
+    header = ["against", "wins / losses", "mean difference", "p"]
+    return f"{title}\n\n{markdown_table(header, rows)}"
+
+
+def main() -> None:
+    parser = parser_of(__doc__)
+    parser.add_argument(
+        "folder", nargs="?", type=Path, help="folder of the Numenta Anomaly Benchmark"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--scorers", nargs="+", choices=SCORERS, default=SCORERS)
     parser.add_argument("--reference", choices=("all", "normal"), default="all")
@@ -291,13 +338,17 @@ if __name__ == "__main__":
         type=int,
         help="timesteps of a window for all scorers; default: as the detector chooses",
     )
-    parser.add_argument("--out", default="anomaly.csv")
-    parser.add_argument("--summary", metavar="CSV", help="print the tables of a run")
-    arguments = parser.parse_args()
-    if arguments.summary:
-        summarize(arguments.summary)
-    elif arguments.folder:
-        measure(arguments)
-        summarize(arguments.out)
-    else:
-        parser.error("name the data, or a file of results with --summary")
+    parser.add_argument("--out", type=Path, default=Path("anomaly.csv"))
+    parser.add_argument(
+        "--summary", type=Path, metavar="CSV", help="only summarize this file"
+    )
+    options = parser.parse_args()
+    if options.summary is None and options.folder is None:
+        parser.error("give the FOLDER of the data, or --summary CSV")
+    if options.summary is None:
+        measure(options)
+    print(summarize(options.summary or options.out))
+
+
+if __name__ == "__main__":
+    main()

@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from temporal_jepa.config import RECIPE, VIDEO, PretrainConfig, TemporalJEPAConfig
 from temporal_jepa.data import Sequences
 from temporal_jepa.training.initial import initial_model
-from temporal_jepa.training.trainer import Trainer
+from temporal_jepa.training.trainer import Trainer, plan_batches
 
 SIZE = {
     "embed_dim": 384,
@@ -122,9 +122,8 @@ def our_step(
     options = {
         name: value for name, value in vars(config).items() if name != "input_dim"
     }
-    return Trainer(
-        initial_model(sequences, 0, **options), sequences, training
-    ).train_step
+    model = initial_model(sequences, 0, **options)
+    return Trainer(model, plan_batches(model, sequences, training), training).train_step
 
 
 def plain_step(
@@ -187,7 +186,7 @@ def main() -> None:
         crop=1.0,
         device=device.type,
         compile=not options.toy,
-    )
+    ).resolved(batch)
     steps = {
         "ours": our_step(clips, config, training),
         "plain": plain_step(clips, config, device, fast=not options.toy),

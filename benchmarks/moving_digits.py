@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 import torch.nn.functional as F
 from results import Results, markdown_table, parser_of, setting
 from sklearn.datasets import load_digits
@@ -125,6 +126,7 @@ def fitted(
     architecture = {key: value for key, value in settings.items() if key not in names}
     model = initial_model(sequences, seed, **architecture)
     if name == "autoencoder":
+        torch.manual_seed(seed)  # of the map to pixels
         model = MaskedAutoencoder(model)
     if name != "untrained":
         train(

@@ -15,19 +15,21 @@ def test_a_series_depends_on_the_seed_and_its_number_alone() -> None:
     assert not np.allclose(synthetic_series(8, length=64, seed=4), many[:8])
 
 
-def test_every_series_is_standardised_and_no_two_are_alike() -> None:
+def test_every_series_is_standardized_and_no_two_are_equal() -> None:
     x = synthetic_series(CHUNK, length=128)
     assert x.dtype == np.float32
     np.testing.assert_allclose(x.mean(1), 0, atol=1e-4)
     np.testing.assert_allclose(x.std(1), 1, atol=1e-3)
-    likeness = np.corrcoef(x) - np.eye(CHUNK)
-    assert np.median(np.abs(likeness)) < 0.2
-    assert likeness.max() < 0.9999
+    similarity = np.corrcoef(x) - np.eye(CHUNK)
+    assert np.median(np.abs(similarity)) < 0.2
+    assert similarity.max() < 0.9999
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
 @pytest.mark.parametrize("length", [32, 200])
-def test_every_family_gives_finite_series_that_vary(family: object, length: int) -> None:
+def test_every_family_gives_finite_series_that_vary(
+    family: object, length: int
+) -> None:
     x = family(np.random.default_rng(0), 40, length)  # type: ignore[operator]
     assert x.shape == (40, length)
     assert np.isfinite(x).all()
@@ -45,20 +47,28 @@ def test_a_thousand_take_seconds() -> None:
     assert time.process_time() - began < 3  # 0.4 s on one core of an AMD EPYC
 
 
-@pytest.mark.parametrize("arguments", [{"n": -1}, {"n": 1, "length": 8}, {"n": 1, "start": -1}])
+@pytest.mark.parametrize(
+    "arguments", [{"n": -1}, {"n": 1, "length": 8}, {"n": 1, "start": -1}]
+)
 def test_impossible_requests_are_refused(arguments: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="expected n and start >= 0 and length >= 32"):
         synthetic_series(**arguments)
 
 
-def test_twins_are_alike_but_not_the_same() -> None:
+def test_pairs_are_similar_but_not_equal() -> None:
     x = synthetic_pairs(CHUNK, length=128, seed=1)
     assert x.shape == (CHUNK, 2, 128)
-    np.testing.assert_array_equal(synthetic_pairs(5, length=128, seed=1, start=300), x[300:305])
+    np.testing.assert_array_equal(
+        synthetic_pairs(5, length=128, seed=1, start=300), x[300:305]
+    )
     spectra = (
-        np.log(np.abs(np.fft.rfft(x)[:, :, 1:]) ** 2 + 1).reshape(CHUNK, 2, 16, 4).mean(-1)
+        np.log(np.abs(np.fft.rfft(x)[:, :, 1:]) ** 2 + 1)
+        .reshape(CHUNK, 2, 16, 4)
+        .mean(-1)
     )  # (n, 2, bands)
     apart = np.linalg.norm(spectra[:, 0] - spectra[:, 1], axis=1)
-    strangers = np.linalg.norm(spectra[:, 0] - np.roll(spectra[:, 1], 1, axis=0), axis=1)
+    strangers = np.linalg.norm(
+        spectra[:, 0] - np.roll(spectra[:, 1], 1, axis=0), axis=1
+    )
     assert np.median(apart) < 0.5 * np.median(strangers)
     assert (np.abs(x[:, 0] - x[:, 1]).max(1) > 0.01).mean() > 0.95
