@@ -43,22 +43,17 @@ def test_option_defaults(option: str, value: object) -> None:
 
 
 def test_function_defaults() -> None:
-    assert (
-        inspect.signature(temporal_jepa.ema_update).parameters["momentum"].default
-        == 0.996
-    )
-    assert (
-        inspect.signature(temporal_jepa.generate_temporal_mask)
-        .parameters["mask_ratio"]
-        .default
-        == 0.5
-    )
+    parameters = inspect.signature(temporal_jepa.ema_update).parameters
+    assert parameters["momentum"].default == 0.996
+    parameters = inspect.signature(temporal_jepa.generate_temporal_mask).parameters
+    assert parameters["mask_ratio"].default == 0.5
     assert temporal_jepa.default_momentum() == TemporalJEPA.default_momentum() == 0.996
-    assert (
-        temporal_jepa.output_size(input_dim=3, embed_dim=32)
-        == 32
-        == TemporalJEPA.output_size(input_dim=1, embed_dim=32)
-    )
+
+
+def test_output_size_needs_no_input_dim() -> None:
+    assert temporal_jepa.output_size() == 128
+    assert temporal_jepa.output_size(embed_dim=32) == 32
+    assert TemporalJEPA.output_size(input_dim=1, embed_dim=32) == 32
 
 
 def test_build_gives_two_modules_that_fit_together() -> None:
