@@ -576,7 +576,7 @@ def test_wrong_options(tmp_path: Path, options: dict[str, Any], message: str) ->
 
 
 def test_options_of_video_are_for_video() -> None:
-    with pytest.raises(ValueError, match=r"options of video .* fps, resize"):
+    with pytest.raises(ValueError, match=r"options of video .* fps=, resize="):
         read(np.zeros((4, 100)), fps=3, resize=32)
 
 
