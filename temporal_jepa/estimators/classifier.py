@@ -148,6 +148,7 @@ class _FineTuner(BaseEstimator):
         return scores
 
     def _features(self, X: Any) -> npt.NDArray[np.float32]:
+        """Embeddings of `X`; NotFittedError before `fit`."""
         check_is_fitted(self)
         return self.embedder_.transform(X)
 
@@ -212,12 +213,14 @@ class TemporalJEPAClassifier(ClassifierMixin, _FineTuner):
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The class of each series, `(n,)`."""
-        codes = self.head_.predict(self._features(X))
+        features = self._features(X)
+        codes = self.head_.predict(features)
         return np.asarray(self.classes_[codes])
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
         """Ridge scores: `(n, classes)`, or `(n,)` for two classes, positive for the second."""
-        return np.asarray(self.head_.decision_function(self._features(X)))
+        features = self._features(X)
+        return np.asarray(self.head_.decision_function(features))
 
 
 class TemporalJEPARegressor(RegressorMixin, _FineTuner):
@@ -236,7 +239,8 @@ class TemporalJEPARegressor(RegressorMixin, _FineTuner):
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """The number of each series, `(n,)`."""
-        return np.asarray(self.head_.predict(self._features(X)))
+        features = self._features(X)
+        return np.asarray(self.head_.predict(features))
 
 
 def finetune(
