@@ -43,7 +43,7 @@ def waves(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 class _Quick(TemporalJEPAClassifier):
     """The classifier, small enough for scikit-learn's fifty checks."""
 
-    def _start(self, X: object, seed: int) -> TemporalJEPAEmbedder:
+    def _initial_embedder(self, X: object, seed: int) -> TemporalJEPAEmbedder:
         return TemporalJEPAEmbedder(**{**BASE, "random_state": seed}).fit(X)
 
 
