@@ -363,7 +363,8 @@ def test_tables_that_are_no_tracks_stay_series() -> None:
         "dy",
     ]  # a feature makes x and y places
     with pytest.raises(
-        ValueError, match=r"movement needs places, from layout=tracks .* features=, gap="
+        ValueError,
+        match=r"movement needs places, from layout=tracks .* features=, gap=",
     ):
         read(np.zeros((3, 2, 9)), features="speed", gap=3)
 
