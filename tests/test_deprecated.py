@@ -54,3 +54,9 @@ def test_the_old_detector_is_the_new_one() -> None:
     old = importlib.import_module("temporal_jepa.surprise")
     with pytest.warns(DeprecationWarning, match="SurpriseDetector"):
         assert isinstance(old.SurpriseDetector(), AnomalyDetector)
+
+
+def test_the_old_detector_refuses_what_it_never_had() -> None:
+    old = importlib.import_module("temporal_jepa.surprise")
+    with pytest.warns(DeprecationWarning), pytest.raises(TypeError, match="windows"):  # noqa: PT030
+        old.SurpriseDetector(windows=32)

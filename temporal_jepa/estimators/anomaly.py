@@ -387,6 +387,9 @@ class SurpriseDetector(AnomalyDetector):
         warnings.warn(
             "SurpriseDetector is now AnomalyDetector", DeprecationWarning, stacklevel=2
         )
+        unknown = removed.keys() - {"method", "steps", "random_state"}
+        if unknown:
+            raise TypeError(f"unexpected arguments: {', '.join(sorted(unknown))}")
         if removed.get("method", "distance") != "distance":
             raise ValueError(
                 "method was removed; scores are distances to the reference"
