@@ -320,10 +320,24 @@ class ReadOptions:
             "recording" (all rows are one series), "folder" (one series per file), "tracks" (one GPS
             fix per row), "scene" (the same; everything that moves at one time is one sample) or
             "video" (an array of frames).
-        id: column that names the series.
-        time: column of the time.
+        id: column that names the series, or several as "A,B" (subject, trial).
+        time: column of the time, or several as "A,B" (date, clock time) that are joined.
         label: column of the label, never used in pretraining.
         values: columns of the values, a list or "A,B,C".
+        channel: column that names the channel of each row, in a table (id, time, channel, value).
+        task: what the label is, "classification" or "regression".
+        duplicates: what to do with rows of one series at one time: "error" (the default for
+            series), "first" (for trajectories), "last" or "mean".
+        date_order: order of numeric dates, "dmy" (day first), "mdy" or "ymd".
+        time_unit: unit of numeric times: s, ms, us, ns, min, h, d, "excel" (days since 1899-12-30),
+            "julian" (Julian days), or a number of seconds.
+        decimal: decimal mark of numbers in text, "." or ","; the other separates thousands.
+        strip_units: accept numbers with a percent sign, currency or unit, and remove it.
+        missing: texts that stand for a missing value, a list or "A,B,C" (default:
+            NaN, NA, N/A, null, None, ?; an empty field always does).
+        header: line number of the header, from 1; 0 for a table without one.
+        encoding: encoding of a text file (default: UTF-8, UTF-16 by its mark, or Windows-1252).
+        table: sheet of a workbook, or dataset of a file that holds several.
         window: cut series into windows of this many timesteps (default for video: 16 frames).
         stride: timesteps between the starts of windows (default: the window).
         features: trajectories: x, y, z, lon, lat, dx, dy, speed, acceleration, heading, turn,
@@ -332,7 +346,6 @@ class ReadOptions:
         gap: trajectories: split where no fix comes for this many seconds; 0 never splits.
         max_speed: trajectories: drop fixes that need a higher speed than this, in m/s.
         agents: scenes: number of agents (default: as many as the fullest scene needs).
-        time_unit: trajectories: seconds per unit of a numeric time column, 3600 for hours.
         fps: video: frames per second (default: 8, or the video's own rate if lower).
         resize: video: frame size in pixels, 64 for a square or WIDTHxHEIGHT (default: 64).
         region: video: "center" (default), "none" (the whole frame, stretched) or
@@ -344,6 +357,17 @@ class ReadOptions:
     time: str | None = None
     label: str | None = None
     values: tuple[str, ...] | None = None
+    channel: str | None = None
+    task: Literal["classification", "regression"] | None = None
+    duplicates: Literal["error", "first", "last", "mean"] | None = None
+    date_order: Literal["dmy", "mdy", "ymd"] | None = None
+    time_unit: str | float | None = None
+    decimal: Literal[".", ","] | None = None
+    strip_units: bool | None = None
+    missing: tuple[str, ...] | None = None
+    header: int | None = None
+    encoding: str | None = None
+    table: str | None = None
     window: int | None = None
     stride: int | None = None
     features: tuple[str, ...] | None = None
@@ -351,19 +375,23 @@ class ReadOptions:
     gap: float | None = None
     max_speed: float | None = None
     agents: int | None = None
-    time_unit: float | None = None
     fps: float | None = None
     resize: str | int | None = None
     region: str | None = None
 
     def __post_init__(self) -> None:
         """Split "A,B,C", make column names text, and refuse numbers out of range."""
-        for name in ("id", "time", "label"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, str(getattr(self, name)))
-        for name in ("values", "features"):
+        for name in ("id", "time", "label", "channel", "table"):
+            value = getattr(self, name)
+            if isinstance(value, list | tuple):
+                value = ",".join(map(str, value))
+            object.__setattr__(self, name, value if value is None else str(value))
+        for name in ("values", "features", "missing"):
             object.__setattr__(self, name, _names(getattr(self, name)))
-        for name in ("step", "gap", "max_speed", "agents", "time_unit", "fps"):
+        for name in ("task", "duplicates", "date_order", "decimal"):
+            self._check_choice(name)
+        object.__setattr__(self, "time_unit", _unit(self.time_unit))
+        for name in ("step", "gap", "max_speed", "agents", "fps"):
             self._check_positive(name)
         _require(
             self.agents is None or int(self.agents) == self.agents,
@@ -377,6 +405,14 @@ class ReadOptions:
             )
         if self.agents is not None and self.layout != "scene":
             raise ValueError(f"agents={self.agents} needs layout='scene'")
+
+    def _check_choice(self, name: str) -> None:
+        """ValueError unless an option is one of the choices of its annotation."""
+        value = getattr(self, name)
+        kind = next(field.type for field in fields(self) if field.name == name)
+        choices = get_args(get_args(kind)[0])
+        expected = f"one of {', '.join(choices)}"
+        _require(value is None or value in choices, name, expected, value)
 
     def _check_positive(self, name: str) -> None:
         value = getattr(self, name)
@@ -415,6 +451,33 @@ class ReadOptions:
 
 RENAMED_READ_OPTIONS = {"size": "resize", "area": "region"}
 """Keywords of version 0.1 -> their names since 0.2."""
+
+
+TIME_UNITS = {
+    "s": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "ns": 1e-9,
+    "min": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+}
+"""Units of numeric times in seconds."""
+CALENDARS = ("excel", "julian")  # numeric times that count days from a fixed date
+
+
+def _unit(given: str | float | None) -> str | float | None:
+    """A unit of numeric times by its name, or as a positive number of seconds."""
+    if given is None or given in TIME_UNITS or given in CALENDARS:
+        return given
+    try:
+        seconds = float(given)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    names = ", ".join([*TIME_UNITS, *CALENDARS])
+    expected = f"{names}, or a number of seconds above 0"
+    _require(0 < seconds < math.inf, "time_unit", expected, given)
+    return seconds
 
 
 def _names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:

@@ -58,8 +58,12 @@ METAVARS = {
     "id": "COLUMN",
     "time": "COLUMN",
     "label": "COLUMN",
+    "channel": "COLUMN",
     "values": "A,B,C",
+    "missing": "A,B,C",
     "features": "A,B,C",
+    "time_unit": "UNIT",
+    "table": "NAME",
 }
 EXAMPLES = {"steps": 500, "lr": 0.002}
 
