@@ -20,11 +20,11 @@ from .series_tables import (
     as_matrix,
     find_roles,
     numeric_only,
-    read_times,
     series_codes,
     series_labels,
     tidy,
 )
+from .times import read_times
 from .trajectories import MOVEMENT_OPTIONS, Track, featurize
 
 if TYPE_CHECKING:
