@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..config import ReadOptions
+from .points import refuse_degrees_and_minutes, split_points
 from .sequences import Array, Sequences, listed
 from .series_tables import (
     Roles,
@@ -41,11 +42,6 @@ OWNERS = re.compile(
 )
 NOT_MEASURED = (*HEIGHTS, "year", "month", "day", "hour", "minute", "second")
 FARTHEST = 1e12  # meters, beyond Saturn
-NUMBER = r"[+-]?\d+\.?\d*(?:[eE][+-]?\d+)?"
-AXES = {"lat": ("lat", "lon"), "lon": ("lon", "lat"), "lng": ("lon", "lat")}
-POINT = re.compile(
-    rf"\s*(?:POINT\s*Z?\s*\()?\s*({NUMBER})[\s,;]+({NUMBER})(?:[\s,;]+{NUMBER})?\s*\)?\s*"
-)
 
 
 class Places(NamedTuple):
@@ -83,12 +79,14 @@ def is_track_table(frame: pd.DataFrame, options: ReadOptions) -> bool:
     """
     if options.layout is not None:
         return options.layout in ("tracks", "scene")
-    frame, options = tidy(frame, options, [])
-    table = _split_points(frame, options, [])
-    places = _find_places(table, options)
+    split, own = _places_from_text(frame, options, [])
+    if own is not options and options.values is not None:
+        return True  # `values` asked for it
+    table, options = tidy(split, own, [])
+    places = _find_places(_may_be_places(table.columns, options))
     if places is None or {places.x, places.y} & {*(options.values or ())}:
         return False
-    if not places.degrees and table is frame:
+    if not places.degrees and split is frame:
         return bool(options.given(*MOVEMENT_OPTIONS))
     roles = _find_track_roles(table, options, [])
     if roles.id is None and roles.time is None and table.shape[1] > 2:
@@ -113,8 +111,8 @@ def from_fixes(
             needs times that are missing, a column does not exist, or no track has two fixes.
     """
     lines = list(notes)
+    frame, options = _places_from_text(frame, options, lines)
     frame, options = tidy(frame, options, lines)
-    frame = _split_points(frame, options, lines)
     if list(frame.columns) == ["0", "1", "2", "3"] and not options.given("id", "time"):
         options = replace(options, id="1", time="0")
         lines.append("four columns without names are time, id, x and y")
@@ -133,7 +131,7 @@ def _find_columns(
 ) -> FixColumns:
     """Decide what each column is for; what `options` leave open is inferred and noted."""
     roles = _find_track_roles(frame, options, notes)
-    places = _find_places(frame, options)
+    places = _find_places(_may_be_places(frame.columns, options))
     values = list(filter(None, options.values or ()))
     if options.values is None:
         spent = {*roles.reserved, *(places or ()), *(options.features or ())}
@@ -207,15 +205,12 @@ def _find_height(frame: pd.DataFrame) -> str:
     )
 
 
-def _may_be_places(frame: pd.DataFrame, options: ReadOptions) -> list[str]:
-    return [
-        n for n in frame.columns if n not in (options.id, options.time, options.label)
-    ]
+def _may_be_places(names: Iterable[str], options: ReadOptions) -> list[str]:
+    return [n for n in names if n not in (options.id, options.time, options.label)]
 
 
-def _find_places(frame: pd.DataFrame, options: ReadOptions) -> Places | None:
+def _find_places(names: list[str]) -> Places | None:
     """The columns of lon and lat (also location-long and location-lat), else of x and y."""
-    names = _may_be_places(frame, options)
     lon = _by_prefix(LONGITUDE, names)
     lat = _by_prefix(LATITUDE, names)
     prefixes = lon.keys() & lat.keys()
@@ -238,35 +233,14 @@ def _by_prefix(pattern: re.Pattern[str], names: list[str]) -> dict[str, str]:
     }
 
 
-def _split_points(
+def _places_from_text(
     frame: pd.DataFrame, options: ReadOptions, notes: list[str]
-) -> pd.DataFrame:
-    """A table with a column of points such as "1.5 2.5" or "POINT (1.5 2.5)" split in two.
-
-    The new columns are lon and lat if the name of the column starts so, else x and y. A table that
-    has columns of places already, or no points, is returned itself.
-    """
-    if _find_places(frame, options) is not None:
-        return frame
-    for name in _may_be_places(frame.select_dtypes(exclude="number"), options):
-        filled = frame[name].notna()
-        texts = frame[name].astype(str)
-        points = texts.str.fullmatch(POINT)
-        if not filled.any() or not points[filled].head(20).all():
-            continue
-        wrong = texts[filled & ~points]
-        if len(wrong):
-            raise ValueError(
-                f"expected two numbers in each field of column {name!r}, got "
-                f"{wrong.iloc[0]!r} ({len(wrong)} such rows)"
-            )
-        first, second = AXES.get(name.lower()[:3], ("x", "y"))
-        numbers = texts.str.extract(POINT).astype(np.float64)
-        notes.append(f"column {name!r} holds two numbers: {first} and {second}")
-        return frame.drop(columns=name).assign(
-            **{first: numbers[0], second: numbers[1]}
-        )
-    return frame
+) -> tuple[pd.DataFrame, ReadOptions]:
+    """The table with places that are text split in two columns, and its options."""
+    names = [str(name) for name in frame.columns]
+    if _find_places(_may_be_places(names, options)) is not None:
+        return frame, options
+    return split_points(frame, options, notes)
 
 
 def _tracks(
@@ -305,6 +279,8 @@ def _complete_fixes(
 ) -> tuple[pd.DataFrame, Array]:
     """The rows with a place and a time, and their places ``(n, 2)``."""
     x, y, degrees = columns.places
+    for name in (x, y):
+        refuse_degrees_and_minutes(frame[name])
     places = as_matrix(frame, [x, y])
     _check_places(places, columns.places)
     if degrees:

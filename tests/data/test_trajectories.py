@@ -311,23 +311,6 @@ def test_names_of_places(names: str) -> None:
     np.testing.assert_allclose(channel(read(frame), "dy"), [np.nan, 110.57], atol=0.01)
 
 
-@pytest.mark.parametrize(
-    "text", ["{} {}", "{}, {}", "{};{}", "POINT ({} {})", "POINT Z ({} {} 3)"]
-)
-def test_two_numbers_in_one_column(text: str) -> None:
-    space = [text.format(*place) for place in [(0, 1.5), (-2.5, 1.5), (-2.5, 1e2)]]
-    s = read(
-        pd.DataFrame({"tid": 1, "time": range(3), "space": space}), features="dx,dy"
-    )
-    np.testing.assert_allclose(s.values[0][1:], [[-2.5, 0], [0, 98.5]])
-    assert noted(s, "column 'space' holds two numbers: x and y")
-    s = read(
-        pd.DataFrame({"tid": 1, "time": range(2), "LatLon": ["10 0", "10.001 0"]}),
-        features="lon,lat",
-    )
-    np.testing.assert_allclose(s.places[0], [[0, 10], [0, 10.001]])
-
-
 def test_tables_that_are_no_tracks_stay_series() -> None:
     stations = pd.DataFrame(
         {

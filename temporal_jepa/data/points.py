@@ -1,0 +1,248 @@
+"""Places written as text, two numbers in a field: "47.37, 8.54", "POINT (8.54 47.37)"."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..config import ReadOptions
+from .readings import AmbiguousError, Reading, likely
+from .sequences import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ORDERS = {
+    ("lat", "lon"): "latitude and longitude in degrees",
+    ("lon", "lat"): "longitude and latitude in degrees",
+    ("x", "y"): "x and y in meters",
+}
+"""What the two numbers can be, in their order -> the sentence for it."""
+PLACE_NAMES = re.compile(
+    r"loc(ation)?|pos(ition)?|place|gps|pt|point|coords?|coordinates?|geom(etry)?|wkt|xy|"
+    r"lat(itude)?|lng|lon(gitude)?|lat(lon|long|lng)|(lon|long|lng)lat"
+)
+NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+WKT = r"(?:SRID=(?P<srid>\d+);)?\s*(?P<wkt>POINT\s*(?:Z|M|ZM)?)\s*"
+POINT = re.compile(
+    rf"\s*(?:{WKT})?[(\[]?\s*(?P<first>{NUMBER})(?P<sep>\s*[,;]\s*|\s+)(?P<second>{NUMBER})"
+    rf"(?:(?P=sep){NUMBER})?(?:\s+{NUMBER})?\s*[)\]]?\s*",
+    re.IGNORECASE,
+)
+ONE_NUMBER = re.compile(r"\s*[+-]?(?:\d{1,3}(?:[ ,]\d{3})+(?:\.\d+)?|\d+,\d+)\s*")
+DEGREES_AND_MINUTES = re.compile(
+    r"[^\d]*\d+\s*[°º].*|\s*\d[\d.\s:'\"]*[NSEW]\b.*", re.IGNORECASE
+)
+WGS84 = "4326"
+SAMPLED = 20  # fields that decide whether a column holds points
+DEGREE_DECIMALS = 3  # a place in degrees has at least as many; fewer are 1 km or more
+
+
+def split_points(
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+) -> tuple[pd.DataFrame, ReadOptions]:
+    """Split a column of places written as text into two columns of numbers.
+
+    Points are believed under the name of a place, as "POINT (8.5 47.4)", or on request:
+    `layout="tracks"` with the column in `values`, or `values` "lon,lat", "lat,lon" or "x,y" in a
+    table without such columns. A table without points is returned itself.
+
+    Returns:
+        The table with the columns lon and lat, or x and y, and the options without the request.
+
+    Raises:
+        AmbiguousError: the fields can be single numbers, or nothing says what the two are.
+        ValueError: some fields are no points, or hold degrees and minutes.
+    """
+    order = _requested_order(frame, options)
+    column = _point_column(frame, options, order is not None)
+    if column is None:
+        return frame, options
+    filled = frame[column].notna()
+    texts = frame[column].astype("string").fillna("")
+    parts = texts.str.extract(POINT)
+    wrong = texts[filled & parts["first"].isna()]
+    if len(wrong):
+        raise ValueError(
+            f"expected two numbers in each field of column {column!r}, got {wrong.iloc[0]!r} "
+            f"({len(wrong)} such rows)"
+        )
+    if order is None:
+        order = _order(column, parts[filled], texts[filled], notes)
+    values = options.values
+    if values is not None:
+        values = tuple(n for n in values if n != column and n not in order)
+    table = frame.drop(columns=column).assign(
+        **{
+            name: parts[part]
+            for name, part in zip(order, ("first", "second"), strict=True)
+        }
+    )
+    table = table.astype(dict.fromkeys(order, np.float64))
+    notes.append(f"column {column!r} holds two numbers: {' and '.join(order)}")
+    return table, replace(options, values=values)
+
+
+def refuse_degrees_and_minutes(column: pd.Series[Any]) -> None:
+    """ValueError when a column holds text such as 47°12.5'N."""
+    if column.dtype.kind in "fiub":
+        return
+    texts = column.dropna().astype(str).head(SAMPLED)
+    found = [text for text in texts if DEGREES_AND_MINUTES.fullmatch(text)]
+    if found:
+        raise ValueError(
+            f"column {column.name!r} holds degrees and minutes, such as {found[0]!r}, which are "
+            "not read; convert them to decimal degrees: degrees + minutes / 60 + seconds / 3600, "
+            "negative in the south and west"
+        )
+
+
+def is_place_name(name: object) -> bool:
+    """Whether a word of a column's name is a word for a place.
+
+    >>> is_place_name("pickup_location"), is_place_name("GPS position"), is_place_name("close")
+    (True, True, False)
+    """
+    words = re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(name)).lower())
+    return any(PLACE_NAMES.fullmatch(word) for word in [*words, "".join(words)])
+
+
+def _requested_order(
+    frame: pd.DataFrame, options: ReadOptions
+) -> tuple[str, ...] | None:
+    """`options.values` if it says what the two numbers of a point are."""
+    values = options.values
+    if values in ORDERS and not {*values} & {*map(str, frame.columns)}:
+        return values
+    return None
+
+
+def _point_column(
+    frame: pd.DataFrame, options: ReadOptions, requested: bool
+) -> Any | None:
+    """The column of points, None if there is none."""
+    on_request = options.values if options.layout in ("tracks", "scene") else ()
+    texts = frame.select_dtypes(include=["object", "string", "category"])
+    for name in texts.columns:
+        if str(name) in (options.id, options.time, options.label):
+            continue
+        fields = frame[name].dropna().head(SAMPLED).astype(str)
+        named = requested or str(name) in (on_request or ())
+        if is_place_name(name):
+            refuse_degrees_and_minutes(fields)
+        found = [POINT.fullmatch(field) for field in fields]
+        if not found or not all(found):
+            continue
+        is_wkt = all(match and match["wkt"] for match in found)
+        if not (named or is_wkt or is_place_name(name)):
+            continue
+        if named or is_wkt or not all(map(ONE_NUMBER.fullmatch, fields)):
+            return name
+        if options.decimal is None:
+            raise _number_or_point(frame, name)
+    return None
+
+
+def _number_or_point(frame: pd.DataFrame, name: Any) -> AmbiguousError:
+    texts = [str(text).strip() for text in frame[name].dropna().head(SAMPLED)]
+    pairs = [re.split(r"[\s,;]+", text)[:2] for text in texts]
+    points = [
+        Reading(f"two numbers, {sentence}", {"values": ",".join(order)}, order, pairs)
+        for order, sentence in ORDERS.items()
+    ]
+    rows = [[text.replace(",", ".")] for text in texts]
+    one = Reading("one number with a decimal comma", {"decimal": ","}, [name], rows)
+    rows = [[re.sub(r"[ ,]", "", text)] for text in texts]
+    large = Reading(
+        "one number with thousands separators", {"decimal": "."}, [name], rows
+    )
+    question = (
+        f"column {name!r} holds one number or the two numbers of a place in each field"
+    )
+    return AmbiguousError(question, [*points, one, large])
+
+
+def _order(
+    name: Any, parts: pd.DataFrame, texts: pd.Series[Any], notes: list[str]
+) -> tuple[str, ...]:
+    """What the first and the second number of all points are."""
+    others = {*parts["srid"].dropna()} - {WGS84}
+    if others:
+        raise ValueError(
+            f"column {name!r} has the coordinate system SRID={min(others)}; expected longitude "
+            f"and latitude (SRID={WGS84}); convert the places"
+        )
+    if parts["srid"].notna().all():
+        return ("lon", "lat")
+    named = _order_in_name(str(name))
+    if named is not None:
+        return named
+    numbers = parts[["first", "second"]].to_numpy(np.float64)
+    orders = [("lon", "lat")] if parts["wkt"].notna().all() else list(ORDERS)
+    return choose_order(f"column {name!r}", numbers, orders, _decimals(parts), notes)
+
+
+def choose_order(
+    what: str,
+    numbers: Array,
+    orders: list[tuple[str, str]],
+    decimals: int,
+    notes: list[str],
+) -> tuple[str, str]:
+    """What two numbers without names are, out of `orders` or meters.
+
+    Args:
+        what: where they stand, for messages.
+        numbers: ``(n, 2)``.
+        orders: the orders of degrees that the way of writing allows.
+        decimals: how many they are written with.
+        notes: gets what was inferred.
+
+    Raises:
+        AmbiguousError: more than one order fits the numbers.
+    """
+    meters = ("x", "y")
+    limits = {"lon": 180, "lat": 90}
+    largest = np.nanmax(np.abs(numbers), axis=0)
+    fitting = [
+        order
+        for order in orders
+        if order != meters
+        and all(x <= limits[axis] for axis, x in zip(order, largest, strict=True))
+    ]
+    if not fitting:
+        notes.append(
+            likely(f"the two numbers of {what} are x and y in meters", "values='A,B'")
+        )
+        return meters
+    if len(fitting) == 1 and decimals >= DEGREE_DECIMALS:
+        sentence = f"the two numbers of {what} are {ORDERS[fitting[0]]}"
+        notes.append(likely(sentence, "values='x,y'"))
+        return fitting[0]
+    readings = [
+        Reading(ORDERS[order], {"values": ",".join(order)}, order, numbers[:4].tolist())
+        for order in [*fitting, meters]
+    ]
+    raise AmbiguousError(f"nothing says what the two numbers of {what} are", readings)
+
+
+def _order_in_name(name: str) -> tuple[str, str] | None:
+    """The order that a name such as LatLon, lat_lng or xy states."""
+    letters = re.sub(r"[^a-z]", "", name.lower())
+    found = re.search(
+        r"(lat(?:itude)?)(?:lon|lng)|(?:lon|lng|long|longitude)(lat)|(xy)$", letters
+    )
+    if found is None:
+        return None
+    if found[3]:
+        return ("x", "y")
+    return ("lat", "lon") if found[1] else ("lon", "lat")
+
+
+def _decimals(parts: pd.DataFrame) -> int:
+    """The most decimals with which the two numbers are written."""
+    decimals = parts[["first", "second"]].stack().str.extract(r"\.(\d+)")[0]
+    return int(decimals.str.len().max()) if decimals.notna().any() else 0
