@@ -1,9 +1,8 @@
-"""Delimited text and Parquet files to a pandas frame; each inference becomes a note."""
+"""Delimited text to a pandas frame; each inference becomes a note."""
 
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import itertools
 import re
@@ -126,33 +125,6 @@ def read_delimited(
         )
         options = _roles_without_header(path, frame, head[0], options, notes)
     return frame, options, notes
-
-
-def read_parquet(path: Path) -> pd.DataFrame:
-    """A Parquet file as a frame.
-
-    Raises:
-        ModuleNotFoundError: without pyarrow.
-        ValueError: for an empty or damaged file.
-    """
-    import pandas as pd
-
-    if importlib.util.find_spec("pyarrow") is None:
-        raise ModuleNotFoundError(
-            "reading .parquet needs pyarrow: pip install 'temporal-jepa[parquet]'"
-        )
-    if not path.stat().st_size:
-        raise ValueError("the file is empty")
-    try:
-        return pd.read_parquet(path, engine="pyarrow")
-    except (
-        ValueError,
-        OSError,
-    ) as error:  # pyarrow's own errors are subclasses of these
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"not a readable Parquet file; is it cut short? ({reason})"
-        ) from error
 
 
 def is_recording(rows: int, columns: int) -> bool:

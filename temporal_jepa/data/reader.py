@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..config import RENAMED_READ_OPTIONS, ReadOptions
-from .arrays import from_array, read_numpy, read_ts
-from .delimited import COLUMN_OPTIONS, read_delimited, read_parquet
+from .arrays import from_array, read_numpy
+from .arrow import read_parquet
+from .delimited import COLUMN_OPTIONS, read_delimited
 from .geo import read_geojson, read_gpx
 from .scenes import as_scenes
 from .sequences import Sequences, did_you_mean, listed, located
 from .series_tables import from_frame
 from .trajectories import MOVEMENT_OPTIONS, check_features
 from .trajectory_tables import from_fixes, is_track_table
+from .ts import read_ts
 from .video import CLIP, VIDEO_OPTIONS, VIDEOS, holds_video, read_video
 
 if TYPE_CHECKING:

@@ -1,0 +1,94 @@
+"""Parquet, Feather and Arrow files, and Arrow tables in memory, to pandas frames."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STREAM = b"\xff\xff\xff\xff"  # the first bytes of an Arrow stream, which has no footer
+FEATHER_V1 = b"FEA1"
+
+
+def needs(package: str, extra: str, what: str) -> None:
+    """ModuleNotFoundError with the command to install a package, unless it is installed."""
+    if importlib.util.find_spec(package) is None:
+        raise ModuleNotFoundError(
+            f"{what} needs {package}: pip install 'temporal-jepa[{extra}]'"
+        )
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """A Parquet file as a frame.
+
+    Raises:
+        ModuleNotFoundError: without pyarrow.
+        ValueError: for an empty or damaged file, and for columns that no frame can hold.
+    """
+    needs("pyarrow", "parquet", "reading .parquet")
+    import pyarrow.parquet
+
+    return _read(path, "Parquet", lambda: pyarrow.parquet.ParquetFile(path).read())
+
+
+def read_feather(path: Path) -> pd.DataFrame:
+    """A Feather or Arrow IPC file, or an Arrow stream, as a frame.
+
+    Raises:
+        ModuleNotFoundError: without pyarrow.
+        ValueError: for an empty or damaged file, and for columns that no frame can hold.
+    """
+    needs("pyarrow", "parquet", f"reading {path.suffix}")
+    import pyarrow.feather
+
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == STREAM:
+        return _read(path, "Arrow", lambda: pyarrow.ipc.open_stream(path).read_all())
+    if start == FEATHER_V1:
+        return _read(path, "Feather", lambda: pyarrow.feather.read_table(path))
+    return _read(path, "Arrow", lambda: pyarrow.ipc.open_file(path).read_all())
+
+
+def _read(path: Path, kind: str, load: Callable[[], Any]) -> pd.DataFrame:
+    """The table of a file as a frame; ValueError for a file that pyarrow cannot read."""
+    if not path.stat().st_size:
+        raise ValueError("the file is empty")
+    try:
+        table = load()
+    except (ValueError, OSError) as error:  # pyarrow's errors are subclasses of these
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"not a readable {kind} file; is it cut short? ({reason})"
+        ) from error
+    return frame_from_arrow(table)
+
+
+def frame_from_arrow(data: Any) -> pd.DataFrame:
+    """An Arrow table, or what exports one (polars, pyarrow, duckdb), as a frame.
+
+    Fields of structs become columns such as "acc.x". The row index that pandas stored in a table
+    comes back.
+
+    Raises:
+        ModuleNotFoundError: without pyarrow.
+        ValueError: for columns that no frame can hold.
+    """
+    needs("pyarrow", "parquet", f"reading {type(data).__module__.split('.')[0]} tables")
+    import pyarrow as pa
+
+    try:
+        table = data if isinstance(data, pa.Table) else pa.table(data)
+        while any(pa.types.is_struct(kind) for kind in table.schema.types):
+            table = table.flatten()
+        return table.to_pandas(date_as_object=False)
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"expected a table whose columns pandas can hold, got {type(data).__name__} "
+            f"({reason}); select or convert these columns first"
+        ) from error
