@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .delimited import IDS, LABELS, read_text
+from .markup import elements, tag
 from .sequences import listed
 
 if TYPE_CHECKING:
@@ -33,36 +33,24 @@ def read_gpx(path: Path) -> pd.DataFrame:
     Raises:
         ValueError: the XML is broken, declares a document type or entities, or has no points.
     """
-    text, _ = read_text(path)
-    forbidden = re.search(r"<!(DOCTYPE|ENTITY)", text, re.IGNORECASE)
-    if forbidden:
-        raise ValueError(
-            f"contains {forbidden[0]}. GPX files need none, and entities can exhaust the "
-            "memory; remove it"
-        )
-    # The text is already decoded, so the encoding in the XML declaration no longer holds.
-    content = re.sub(r"^\s*<\?xml[^>]*\?>", "", text).encode()
     rows: list[Row] = []
     n_tracks = 0
-    try:
-        for _, element in ET.iterparse(io.BytesIO(content), events=("end",)):
-            if _tag(element) in GPX_TRACKS:
-                n_tracks += 1
-                rows += _gpx_rows(element, n_tracks)
-                element.clear()
-    except ET.ParseError as error:
-        raise ValueError(f"not valid GPX: {error}; is the file cut short?") from error
+    for element in elements(path, "GPX"):
+        if tag(element) in GPX_TRACKS:
+            n_tracks += 1
+            rows += _gpx_rows(element, n_tracks)
+            element.clear()
     return _table(rows, "a track or route with points (trkpt or rtept)")
 
 
 def _gpx_rows(track: ET.Element, number: int) -> list[Row]:
     """The points of a track or route, with the id "NUMBER NAME#SEGMENT"."""
-    fields = {_tag(child): (child.text or "").strip() for child in track}
+    fields = {tag(child): (child.text or "").strip() for child in track}
     name = f"{number} {fields.get('name', '')}".strip()
     segments = []
     for element in track.iter():
-        points = [child for child in element if _tag(child) in GPX_POINTS]
-        if points and _tag(element) in GPX_SEGMENTS:
+        points = [child for child in element if tag(child) in GPX_POINTS]
+        if points and tag(element) in GPX_SEGMENTS:
             segments.append(points)
     rows = []
     for k, points in enumerate(segments, 1):
@@ -81,7 +69,7 @@ def _gpx_point(point: ET.Element) -> Row:
         row["lon"] = float(point.attrib["lon"])
         row["lat"] = float(point.attrib["lat"])
         for element in point.iter():
-            name = _tag(element)
+            name = tag(element)
             text = (element.text or "").strip()
             if not text:
                 continue
@@ -98,11 +86,6 @@ def _gpx_point(point: ET.Element) -> Row:
             f"expected numbers in lat, lon and ele of each point, got {point.attrib} ({error})"
         ) from error
     return row
-
-
-def _tag(element: ET.Element) -> str:
-    """The name of an element without its namespace."""
-    return element.tag.rpartition("}")[2]
 
 
 def read_geojson(path: Path) -> pd.DataFrame:
