@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config import ReadOptions
+from .textfiles import read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,29 +51,6 @@ COLUMN_OPTIONS = (
 )  # of `ReadOptions`, for tables
 
 
-def read_text(path: Path) -> tuple[str, list[str]]:
-    """The text of a file with line feeds as line ends, and notes on its encoding.
-
-    Raises:
-        ValueError: when the file is empty or binary.
-    """
-    raw = path.read_bytes()
-    if not raw.strip():
-        raise ValueError("the file is empty")
-    if any(byte < 9 or 13 < byte < 27 for byte in raw[:4096]):
-        raise ValueError(
-            f"expected {path.suffix} text, got binary data; check the extension"
-        )
-    raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    try:
-        return raw.decode("utf-8-sig"), []
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        byte = raw[error.start]
-        note = f"line {line} is not UTF-8 (byte 0x{byte:02x}): the text was read as Windows-1252"
-        return raw.decode("cp1252", errors="replace"), [note]
-
-
 def read_delimited(
     path: Path, options: ReadOptions
 ) -> tuple[pd.DataFrame, ReadOptions, list[str]]:
@@ -89,7 +67,7 @@ def read_delimited(
     """
     import pandas as pd
 
-    text, notes = read_text(path)
+    text, notes = read_text(path, options)
     sep, text = _separator(text)
     head = _checked_head(text, sep)
     has_header = _has_header(head[0], head[1:])

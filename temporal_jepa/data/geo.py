@@ -8,9 +8,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .delimited import IDS, LABELS, read_text
+from .delimited import IDS, LABELS
 from .markup import elements, tag
 from .sequences import listed
+from .textfiles import read_text
 
 if TYPE_CHECKING:
     import pandas as pd

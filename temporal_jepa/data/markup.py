@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
-from .delimited import read_text
+from .textfiles import read_text
 
 
 def elements(path: Path, kind: str) -> Iterator[ET.Element]:

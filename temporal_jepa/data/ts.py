@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .delimited import read_text
 from .sequences import Array, Sequences, listed, located
+from .textfiles import read_text
 
 
 def read_ts(path: Path) -> Sequences:

@@ -1,0 +1,293 @@
+"""Text files as lines: encodings, marks of the byte order, line ends and compression."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import contextlib
+import gzip
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from ..config import ReadOptions
+from .readings import AmbiguousError, Reading
+from .sequences import did_you_mean, listed
+
+COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
+MAGIC = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"PK\x03\x04": "zip",
+}
+MARKS = {  # the mark of UTF-32 starts as that of UTF-16
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+DAMAGED = (  # what the readers of compressed files raise for a broken one
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+_OPEN: dict[str, Callable[[Any], Any]] = {
+    "gzip": gzip.open,
+    "bzip2": bz2.open,
+    "xz": lzma.open,
+}
+BLOCK = 2**20  # bytes
+LARGE = (
+    2**30
+)  # bytes from which a file that was compressed more than RATIO times is refused
+RATIO = 200
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A text file that was read once to check it; `lines` reads it again.
+
+    Attributes:
+        path: the file on disk.
+        member: the name of the file in a zip archive, None for others.
+        encoding: the name of the codec.
+        notes: what was inferred.
+    """
+
+    path: Path
+    member: str | None
+    encoding: str
+    notes: tuple[str, ...]
+
+    @contextlib.contextmanager
+    def lines(self) -> Iterator[IO[str]]:
+        """The text as a stream whose lines end with a line feed."""
+        with (
+            open_bytes(self.path, self.member) as stream,
+            io.TextIOWrapper(stream, self.encoding, errors="replace") as text,
+        ):
+            yield text
+
+
+def kind_of(path: Path, table: str | None = None) -> str:
+    """The extension in lower case that says what a file holds: ".csv" for data.csv.gz.
+
+    For a .zip archive it is that of its one member, or of the member `table`.
+
+    Raises:
+        ValueError: for a damaged archive, and for a member that does not exist.
+        AmbiguousError: for an archive of several members.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".zip":
+        return PurePosixPath(find_member(path, table)).suffix.lower()
+    if suffix in COMPRESSED:
+        return Path(path.stem).suffix.lower()
+    return suffix
+
+
+def find_member(path: Path, table: str | None = None) -> str:
+    """The name of the one file in a zip archive, or of the file that `table` names.
+
+    Raises:
+        ValueError: for a damaged or empty archive, and for a member that does not exist.
+        AmbiguousError: for several members.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            every = [
+                member.filename for member in archive.infolist() if not member.is_dir()
+            ]
+    except DAMAGED as error:
+        raise _damaged("zip", error) from error
+    if "[Content_Types].xml" in every:
+        raise ValueError(
+            "a workbook or document of Office; give it the extension .xlsx"
+        )
+    names = [name for name in every if not _is_hidden(name)]
+    if table:
+        chosen = [name for name in names if table in (name, PurePosixPath(name).name)]
+        if len(chosen) != 1:
+            raise ValueError(
+                f"table={table!r} is not one of the files in the archive: {listed(names)}"
+                f"{did_you_mean(table, names)}"
+            )
+        return chosen[0]
+    if not names:
+        raise ValueError("the archive holds no file")
+    if len(names) > 1:
+        readings = [Reading(f"the file {name}", {"table": name}) for name in names[:9]]
+        raise AmbiguousError(f"the archive holds {len(names)} files", readings)
+    return names[0]
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a member of an archive is one that a system adds, such as __MACOSX/._a.csv."""
+    return name.startswith("__MACOSX/") or PurePosixPath(name).name.startswith(".")
+
+
+@contextlib.contextmanager
+def open_bytes(path: Path, member: str | None = None) -> Iterator[Any]:
+    """The bytes of a file as a stream, decompressed; its first bytes say how it was compressed.
+
+    Args:
+        path: the file on disk.
+        member: the name of the file in a zip archive.
+    """
+    with path.open("rb") as file:
+        method = _method(file.read(8))
+        file.seek(0)
+        if method == "zip":
+            with (
+                zipfile.ZipFile(file) as archive,
+                archive.open(member or find_member(path)) as stream,
+            ):
+                yield stream
+        elif method:
+            opened = _OPEN[method]
+            with opened(file) as stream:
+                yield stream
+        else:
+            yield file
+
+
+def _method(first: bytes) -> str:
+    """How a file was compressed, "" for not at all."""
+    return next((name for mark, name in MAGIC.items() if first.startswith(mark)), "")
+
+
+def _damaged(method: str, error: Exception) -> ValueError:
+    return ValueError(
+        f"not read: the {method} file is cut short, damaged or encrypted "
+        f"({str(error) or type(error).__name__})"
+    )
+
+
+def open_text(path: Path, options: ReadOptions | None = None) -> TextFile:
+    """Find out how a text file is written, and read it once in blocks to check that.
+
+    Raises:
+        ValueError: for an empty or binary file, a damaged archive, NUL characters, and text that
+            is not in `options.encoding`.
+        AmbiguousError: for a zip archive of several files.
+    """
+    options = options or ReadOptions()
+    with path.open("rb") as file:
+        method = _method(file.read(8))
+    member = find_member(path, options.table) if method == "zip" else None
+    try:
+        with open_bytes(path, member) as stream:
+            encoding, guessed = _encoding(stream.read(4096), options.encoding, path)
+        with open_bytes(path, member) as stream:
+            wrong = _check(stream, encoding, path.stat().st_size if method else None)
+    except DAMAGED as error:
+        if not method:
+            raise
+        raise _damaged(method, error) from error
+    notes = []
+    if guessed:
+        notes.append(f"read as {encoding.upper()}: every other byte is zero")
+    if wrong is not None:
+        line, byte = wrong
+        if options.encoding or not encoding.startswith("utf-8"):
+            raise ValueError(
+                f"line {line} is not {encoding} (byte 0x{byte:02x}); is the file cut short? "
+                "Otherwise choose another encoding="
+            )
+        notes.append(
+            f"line {line} is not UTF-8 (byte 0x{byte:02x}): the text was read as Windows-1252 "
+            "(otherwise: encoding=)"
+        )
+        encoding = "cp1252"
+    return TextFile(path, member, encoding, tuple(notes))
+
+
+def read_text(path: Path, options: ReadOptions | None = None) -> tuple[str, list[str]]:
+    """The text of a small file with line feeds as line ends, and notes on its encoding.
+
+    Raises:
+        ValueError: as `open_text`.
+    """
+    file = open_text(path, options)
+    with file.lines() as lines:
+        return lines.read(), list(file.notes)
+
+
+def _encoding(first: bytes, chosen: str | None, path: Path) -> tuple[str, bool]:
+    """The codec of a text by its first bytes, and whether nothing but zero bytes tells it."""
+    if chosen:
+        try:
+            name = codecs.lookup(chosen).name
+        except LookupError:
+            raise ValueError(
+                f"encoding={chosen!r} is unknown; common ones are utf-8, utf-16, cp1252, shift_jis"
+            ) from None
+        return ("utf-8-sig" if name == "utf-8" else name), False
+    for mark, name in MARKS.items():
+        if first.startswith(mark):
+            return name, False
+    pairs = first[: len(first) // 2 * 2]
+    for name, zeros, others in (
+        ("utf-16-le", pairs[1::2], pairs[::2]),
+        ("utf-16-be", pairs[::2], pairs[1::2]),
+    ):
+        if len(pairs) > 3 and not zeros.strip(b"\0") and not others.count(0):
+            return name, True
+    if any(0 < byte < 9 or 13 < byte < 26 for byte in first):
+        raise ValueError(
+            f"expected {path.suffix} text, got binary data; check the extension"
+        )
+    return "utf-8-sig", False
+
+
+def _check(stream: Any, encoding: str, packed: int | None) -> tuple[int, int] | None:
+    """The line and the byte at which the text is not in the encoding, None if it is.
+
+    packed: bytes of the file on disk if it is compressed.
+
+    Raises:
+        ValueError: for an empty text, a NUL character, and a size that few real files reach.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)()
+    total = 0
+    line = 1
+    blank = True
+    while True:
+        block = stream.read(BLOCK)
+        total += len(block)
+        if packed is not None and total > max(LARGE, RATIO * packed):
+            raise ValueError(
+                f"decompresses to more than {LARGE:,} bytes, over {RATIO} times its size; "
+                "decompress it first if that is right"
+            )
+        pending = decoder.getstate()[0]
+        try:
+            text = decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            data = pending + block
+            assert isinstance(pending, bytes)
+            return line + data.count(b"\n", 0, error.start), data[error.start]
+        if "\0" in text:
+            line += text.count("\n", 0, text.index("\0"))
+            raise ValueError(
+                f"line {line} holds NUL characters, as a crash of the writer leaves them; remove "
+                "them, or check that this is text"
+            )
+        line += text.count("\n") or text.count("\r")
+        blank = blank and not text.strip()
+        if not block:
+            break
+    if blank:
+        raise ValueError("the file is empty")
+    return None
