@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
@@ -19,7 +20,7 @@ from .files import (
     read_config,
     write_atomically,
 )
-from .model.jepa import TemporalJEPA
+from .model.jepa import TemporalJEPA, draw_model
 from .version import __version__
 
 
@@ -61,6 +62,7 @@ def save_pretrained(
     return folder
 
 
+@torch.inference_mode(False)
 def from_pretrained(
     source: str | os.PathLike[str], device: str = "cpu"
 ) -> TemporalJEPA:
@@ -81,7 +83,7 @@ def from_pretrained(
     """
     folder = folder_of(source)
     config = read_config(folder)
-    model = TemporalJEPA(make_config(**config["model"]))
+    model = draw_model(make_config(**config["model"]), seed=0)
     path = folder / WEIGHTS
     if not path.is_file():
         raise FileNotFoundError(missing_file(path))

@@ -77,6 +77,7 @@ class _FineTuner(BaseEstimator):
         base = parameters.pop("base")
         return type(self)(base=base, **copy.deepcopy(parameters))
 
+    @torch.inference_mode(False)
     def _fit(
         self,
         X: Any,
@@ -360,8 +361,10 @@ class _Head(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.from_numpy(features.mean(0)))
         self.register_buffer("std", torch.from_numpy(features.std(0) + 1e-3))
-        self.weight = nn.Parameter(torch.zeros(outputs, features.shape[1]))
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.weight = nn.Parameter(
+            torch.zeros(outputs, features.shape[1], dtype=torch.float32)
+        )
+        self.bias = nn.Parameter(torch.zeros(outputs, dtype=torch.float32))
 
     def forward(self, features: Tensor) -> Tensor:
         return nn.functional.linear(

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -109,6 +110,7 @@ class TemporalJEPAEmbedder(
         self.random_state = random_state
         self.device = device
 
+    @torch.inference_mode(False)
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on `X`; `y` is ignored.
 
@@ -196,6 +198,7 @@ class TemporalJEPAEmbedder(
         embedder.model_ = model
         return embedder
 
+    @torch.inference_mode(False)
     def adapt(self, X: Any, steps: int = WARM_STEPS, lr: float = RATE / 10) -> Self:
         """Train a fitted embedder further on `X`, without labels.
 

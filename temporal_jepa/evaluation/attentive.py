@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..model.random import DrawFrom, Dropout, dropout_from
 from ..model.transformer import grid_coordinates, sincos
 from .probes import check_classes, check_labels
 
@@ -45,12 +46,12 @@ class AttentiveHead(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(WIDTH, 2 * WIDTH),
             nn.GELU(),
-            nn.Dropout(0.2),
+            Dropout(0.2),
             nn.Linear(2 * WIDTH, WIDTH),
         )
         self.proj_out = nn.Sequential(
             nn.LayerNorm(WIDTH),
-            nn.Dropout(0.2),
+            Dropout(0.2),
             nn.Linear(WIDTH, classes),
         )
 
@@ -72,6 +73,7 @@ class AttentiveHead(nn.Module):
         return logits
 
 
+@torch.inference_mode(False)
 def attentive_probe(
     train: Tokens,
     train_y: Any,
@@ -105,9 +107,10 @@ def attentive_probe(
     check_classes(train_labels, test_labels)
     classes, codes = np.unique(train_labels, return_inverse=True)
     mean, std = _statistics(train)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    with DrawFrom(generator):
         head = AttentiveHead(train[0].shape[2], len(classes), cells)
+    with dropout_from(head, generator):
         _fit(head, *_standardized(train, mean, std), torch.from_numpy(codes), seed)
     tokens, observed = _standardized(test, mean, std)
     parts = zip(torch.split(tokens, 256), torch.split(observed, 256), strict=True)

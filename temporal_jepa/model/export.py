@@ -45,7 +45,9 @@ def export(
     graph = copy.deepcopy(model).cpu().embedder(pool).eval()
     if not model.config.channel_independent:
         channels = model.config.input_dim
-    example = (torch.zeros(2, 4 * model.config.patch + 1, channels),)
+    example = (
+        torch.zeros(2, 4 * model.config.patch + 1, channels, dtype=torch.float32),
+    )
     batch = torch.export.Dim("batch", min=1)
     time = torch.export.Dim("time", min=2)
     dynamic_shapes = {"x": {0: batch, 1: time}}

@@ -18,6 +18,7 @@ from .losses import loss, mean_predictor_loss, token_loss, variance_covariance
 from .masks import draw_visible, gather_tokens, generate_temporal_mask, positions_of
 from .multiscale import MultiResolution
 from .pooling import Embedder
+from .random import DrawFrom, Dropout
 from .transformer import Transformer
 
 
@@ -85,7 +86,7 @@ class PooledPredictor(nn.Module):
                     nn.Linear(width, 4 * width),
                     nn.GELU(),
                     nn.Linear(4 * width, width),
-                    nn.Dropout(config.dropout),
+                    Dropout(config.dropout),
                 )
             )
         self.norm = nn.LayerNorm(width)
@@ -395,9 +396,8 @@ def _rename_weights(module: nn.Module, state_dict: dict[str, Tensor], *_: Any) -
 
 
 def draw_model(config: TemporalJEPAConfig, seed: int) -> TemporalJEPA:
-    """A model with weights drawn from `seed`; the global random state is left alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    """A float32 model on the CPU with weights drawn from `seed`; no global state has a part."""
+    with torch.inference_mode(False), DrawFrom(torch.Generator().manual_seed(seed)):
         return TemporalJEPA(config)
 
 

@@ -91,12 +91,12 @@ def draw_visible(
     if size != tokens:
         raise ValueError(f"the grid {grid} holds {size} tokens, the mask has {tokens}")
     if kind == "random":
-        order = torch.rand(batch, tokens, generator=generator)
+        order = torch.rand(batch, tokens, generator=generator, dtype=torch.float32)
     elif kind == "block":
         order = _block_order(batch, grid, mask_ratio, generator)
     elif kind == "future":
         time = torch.arange(grid[0]).repeat_interleave(grid[1] * grid[2])  # (N,)
-        ties = torch.rand(batch, tokens, generator=generator) * 0.5
+        ties = torch.rand(batch, tokens, generator=generator, dtype=torch.float32) * 0.5
         order = ties - time.float()  # later first
     elif kind == "tube":
         order = _tube_order(batch, grid, mask_ratio, generator)
@@ -106,7 +106,7 @@ def draw_visible(
         )
     order = order.to(observed.device).masked_fill(~observed, float("inf"))
     count = observed.sum(1)  # (B,)
-    wanted = (mask_ratio * count).round().clamp(min=1).long()
+    wanted = (mask_ratio * count.float()).round().clamp(min=1).long()
     masked = torch.minimum(wanted, (count - 1).clamp(min=0))
     # Tokens with the smallest order are masked first.
     rank = order.argsort(1).argsort(1)  # (B, N)
@@ -124,11 +124,13 @@ def _tube_order(
     if rows * columns == 1:
         return _block_order(batch, grid, mask_ratio, generator)
     if rows == 1:  # agents of a scene have no neighborhood
-        return torch.rand(batch, columns, generator=generator).repeat(1, time)
+        return torch.rand(
+            batch, columns, generator=generator, dtype=torch.float32
+        ).repeat(1, time)
     cells = (1, rows, columns)
     small = _block_order(batch, cells, mask_ratio, generator, extent_ratio=0.25)
     large = _block_order(batch, cells, mask_ratio, generator, extent_ratio=1.0)
-    is_small = torch.rand(batch, 1, generator=generator) < 0.5
+    is_small = torch.rand(batch, 1, generator=generator, dtype=torch.float32) < 0.5
     return torch.where(is_small, small, large).repeat(1, time)
 
 
@@ -145,13 +147,15 @@ def _block_order(
     per sample. All tokens of a box share one random score; inside a box they are in order.
     """
     box = torch.zeros(batch, 1, dtype=torch.long)  # (B, cells so far)
-    inside = torch.zeros(1, 1)
+    inside = torch.zeros(1, 1, dtype=torch.float32)
     for extent in grid:
         longest = max(1, round(mask_ratio * extent * extent_ratio))
         length = torch.randint(
             max(1, longest // 2), longest + 1, (batch, 1), generator=generator
         )
-        offset = (torch.rand(batch, 1, generator=generator) * length).long()
+        offset = (
+            torch.rand(batch, 1, generator=generator, dtype=torch.float32) * length
+        ).long()
         segment = (torch.arange(extent)[None] + offset) // length  # (B, extent)
         # Segments are below 2 * extent + 1, so every box gets a number of its own.
         box = (box[:, :, None] * (2 * extent + 1) + segment[:, None, :]).flatten(1)
@@ -161,9 +165,12 @@ def _block_order(
     _, box = torch.unique(
         box, return_inverse=True
     )  # (B, N), numbered from 0 over the batch
-    score = torch.rand(batch, int(box.max()) + 1, generator=generator).gather(1, box)
+    score = torch.rand(
+        batch, int(box.max()) + 1, generator=generator, dtype=torch.float32
+    )
+    score = score.gather(1, box)
     # Which end of a partly masked box goes first; too small to reorder boxes.
-    direction = torch.rand(batch, 1, generator=generator) - 0.5
+    direction = torch.rand(batch, 1, generator=generator, dtype=torch.float32) - 0.5
     return score.double() + direction * inside.double() * (1e-9 / inside.numel())
 
 

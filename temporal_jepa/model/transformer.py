@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import TemporalJEPAConfig
+from .random import Dropout
 
 
 def grid_coordinates(positions: Tensor, cells: tuple[int, int]) -> Tensor:
@@ -66,7 +67,7 @@ class Block(nn.Module):
     def __init__(self, dim: int, num_heads: int, dropout: float, depth: int):
         super().__init__()
         self.num_heads = num_heads
-        self.dropout = dropout
+        self.dropout = Dropout(dropout)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.qkv = nn.Linear(dim, 3 * dim)
@@ -84,20 +85,28 @@ class Block(nn.Module):
         self, h: Tensor, rotation: tuple[Tensor, Tensor] | None, attend: Tensor | None
     ) -> Tensor:
         """`attend` is bool `(B, 1, 1, K)`, the keys that may be read; None: all."""
-        rate = self.dropout if self.training else 0.0
         qkv = self.qkv(self.norm1(h))  # (B, K, 3D)
         qkv = torch.unflatten(qkv, -1, (3, self.num_heads, -1))  # (B, K, 3, H, d)
         q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # (B, H, K, d)
         if rotation is not None:
             q = rotate(q, *rotation)
             k = rotate(k, *rotation)
-        heads = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=attend, dropout_p=rate
-        )
+        if self.training and self.dropout.rate > 0:
+            heads = self._attend(q, k, v, attend)
+        else:
+            heads = F.scaled_dot_product_attention(q, k, v, attn_mask=attend)
         attended = self.out(heads.transpose(1, 2).flatten(2))  # (B, K, D)
-        h = h + F.dropout(attended, rate)
+        h = h + self.dropout(attended)
         expanded = F.gelu(self.up(self.norm2(h)))  # (B, K, 4D)
-        return h + F.dropout(self.down(expanded), rate)
+        return h + self.dropout(self.down(expanded))
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, attend: Tensor | None) -> Tensor:
+        """Attention with dropout on its weights: `(B, H, K, d)` each -> `(B, H, K, d)`."""
+        scores = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5  # (B, H, K, K)
+        if attend is not None:
+            scores = scores.masked_fill(~attend, float("-inf"))
+        heads: Tensor = self.dropout(scores.softmax(-1)) @ v
+        return heads
 
 
 class Transformer(nn.Module):

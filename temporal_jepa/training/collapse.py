@@ -75,8 +75,10 @@ def position_statistics(
     count = observed.sum(0)
     positions = (count >= max(3.0, 0.5 * float(count.max()))).nonzero().flatten()
     if len(positions) > max_positions:
-        evenly = torch.linspace(0, len(positions) - 1, max_positions).round().long()
-        positions = positions[evenly]
+        evenly = torch.linspace(
+            0, len(positions) - 1, max_positions, dtype=torch.float32
+        )
+        positions = positions[evenly.round().long()]
     scale = tokens[observed].square().mean().sqrt().clamp(min=1e-12)
     std = []
     rank = []

@@ -90,6 +90,7 @@ class Plan:
     details: Mapping[str, Any]
 
 
+@torch.inference_mode(False)
 def pretrain(
     data: Any,
     out: str | os.PathLike[str],
@@ -187,6 +188,7 @@ def plan(
     )
 
 
+@torch.inference_mode(False)
 def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
     """Train as planned and write the run folder; `on_row`, result and errors as `pretrain`."""
     folder = plan.folder

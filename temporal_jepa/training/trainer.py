@@ -25,6 +25,7 @@ from ..data.sequences import Sequences, missing, stack
 from ..embed import as_training_data, check_channels
 from ..model.ema import momentum_at
 from ..model.jepa import TemporalJEPA
+from ..model.random import dropout_from, generator_on
 from .collapse import collapse_verdict, position_statistics
 
 Row = dict[str, Any]
@@ -156,6 +157,7 @@ class Trainer:
         if config.compile:
             self.parallel = torch.compile(self.parallel)  # type: ignore[assignment]
 
+    @torch.inference_mode(False)
     def run(
         self,
         on_row: OnRow,
@@ -170,34 +172,33 @@ class Trainer:
         began = time.perf_counter()
         since = began
         counted = self.step
-        with torch.random.fork_rng(
-            devices=[self.device] if self.device.type == "cuda" else []
-        ):
-            while self.step < self.config.steps:
-                terms = self.train_step()
-                if self.is_due(self.config.log_every):
-                    row = self.metrics(terms)
-                    now = time.perf_counter()
-                    samples = (self.step - counted) * self.batches.size
-                    row["samples_per_s"] = samples / max(now - since, 1e-9)
-                    row["elapsed_s"] = now - began
-                    if self.is_due(self.config.watch_every):
-                        row |= self.collapse_statistics(row["relative_loss"])
-                    since = time.perf_counter()
-                    counted = self.step
-                    on_row(row)
-                if stop_after(self):
-                    break
+        while self.step < self.config.steps:
+            terms = self.train_step()
+            if self.is_due(self.config.log_every):
+                row = self.metrics(terms)
+                now = time.perf_counter()
+                samples = (self.step - counted) * self.batches.size
+                row["samples_per_s"] = samples / max(now - since, 1e-9)
+                row["elapsed_s"] = now - began
+                if self.is_due(self.config.watch_every):
+                    row |= self.collapse_statistics(row["relative_loss"])
+                since = time.perf_counter()
+                counted = self.step
+                on_row(row)
+            if stop_after(self):
+                break
         self.model.eval()
 
+    @torch.inference_mode(False)
     def train_step(self) -> dict[str, Tensor]:
         """One optimizer step and EMA update. Returns the terms of the loss, scalars."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(self.step)
         x = self.batches.values(self.step)
         visible = self.model.draw_masks(x, self.batches.generator(self.step))
-        self._seed_dropout()
-        terms = self._accumulate_gradients(x, visible)
+        seed = random_seed(self.config.seed, 5, self.step, self.rank)
+        with dropout_from(self.model, generator_on(self.device, seed)):
+            terms = self._accumulate_gradients(x, visible)
         terms["grad_norm"] = nn.utils.clip_grad_norm_(
             self.model.parameters(), self.config.clip
         )
@@ -228,13 +229,6 @@ class Trainer:
             for name, value in terms.items():
                 totals[name] = totals.get(name, 0.0) + value.detach() / parts
         return totals
-
-    def _seed_dropout(self) -> None:
-        """Seed the global generators for this step; `run` restores the caller's state."""
-        seed = random_seed(self.config.seed, 5, self.step, self.rank)
-        torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
 
     def lr(self, step: int) -> float:
         """Learning rate of step `step` (0-based): linear warm-up, then a half cosine to 0."""
@@ -353,6 +347,7 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+@torch.inference_mode(False)
 def train(
     model: TemporalJEPA,
     sequences: Sequences,
