@@ -76,14 +76,16 @@ class Dropout(nn.Module):
             return x
         if self.generator is None:
             return F.dropout(x, self.rate)
-        return x * _kept(x, self.rate, self.generator)
+        kept: Tensor = _kept(x, self.rate, self.generator)
+        return x * kept
 
     def extra_repr(self) -> str:
         """For `print`."""
         return f"rate={self.rate}"
 
 
-@torch.compiler.disable  # a graph cannot hold a generator
+# A graph cannot hold a generator.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _kept(x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
     """0 where a value is dropped, else what keeps the mean."""
     kept = torch.empty_like(x, requires_grad=False).bernoulli_(

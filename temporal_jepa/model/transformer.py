@@ -105,8 +105,8 @@ class Block(nn.Module):
         scores = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5  # (B, H, K, K)
         if attend is not None:
             scores = scores.masked_fill(~attend, float("-inf"))
-        heads: Tensor = self.dropout(scores.softmax(-1)) @ v
-        return heads
+        weights: Tensor = self.dropout(scores.softmax(-1))
+        return weights @ v
 
 
 class Transformer(nn.Module):
