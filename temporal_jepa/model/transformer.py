@@ -98,7 +98,8 @@ class Block(nn.Module):
         attended = self.out(heads.transpose(1, 2).flatten(2))  # (B, K, D)
         h = h + self.dropout(attended)
         expanded = F.gelu(self.up(self.norm2(h)))  # (B, K, 4D)
-        return h + self.dropout(self.down(expanded))
+        h = h + self.dropout(self.down(expanded))
+        return h
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, attend: Tensor | None) -> Tensor:
         """Attention with dropout on its weights: `(B, H, K, d)` each -> `(B, H, K, d)`."""
