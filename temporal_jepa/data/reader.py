@@ -21,6 +21,7 @@ from .arrays import from_array, read_numpy
 from .arrow import read_parquet
 from .delimited import COLUMN_OPTIONS, read_delimited
 from .geo import read_geojson, read_gpx
+from .labels import with_task
 from .scenes import as_scenes
 from .sequences import Sequences, did_you_mean, listed, located
 from .series_tables import from_frame
@@ -65,7 +66,7 @@ def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequ
         found = _from_path(Path(data), options)
     else:
         found = _from_memory(data, options)
-    found.check_observed()
+    found = with_task(found.check_observed(), options.task)
     notes = []
     constant = found.constant()
     if constant:
@@ -338,10 +339,12 @@ def _joined(folder: Path, parts: dict[Path, Sequences], labeled: bool) -> Sequen
             itertools.chain.from_iterable(getattr(p, field) for p in parts.values())
         )
 
+    has_labels = len(labels) == len(ids)
     return replace(
         first,
         values=joined("values"),
-        labels=np.array(labels) if len(labels) == len(ids) else None,
+        labels=np.array(labels) if has_labels else None,
+        task="classification" if labeled else first.task if has_labels else None,
         ids=ids,
         times=joined("times"),
         source=str(folder),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,9 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 Frame = tuple[int, int, int]
+Task = Literal["classification", "regression"]
 AGENTS = 16  # most features of an agent; a longer last axis holds the columns of a video frame
+ABSENT = ("?", b"?")  # a label that is not known, in arrays
 SOME = 8  # names that a message lists before "..."
 
 
@@ -64,6 +67,7 @@ class Sequences:
         places: one float64 ``(time_i, 2)`` per series, where each timestep was: (x, y), or
             (longitude, latitude).
         degrees: whether places are longitude and latitude, in degrees.
+        task: what the labels are: classes, or numbers to predict; None if the source does not say.
 
     Raises:
         ValueError: when a series is empty or holds inf, or when shapes do not agree.
@@ -79,6 +83,7 @@ class Sequences:
     frame: Frame | None = None
     places: list[npt.NDArray[np.float64]] | None = None
     degrees: bool = False
+    task: Task | None = None
 
     def __post_init__(self) -> None:
         with located(self.source):
@@ -113,6 +118,8 @@ class Sequences:
         object.__setattr__(self, "channels", channels)
         if self.labels is not None:
             object.__setattr__(self, "labels", as_labels(self.labels))
+        if self.task == "regression":
+            self.targets()
 
     def _check(self) -> None:
         """ValueError when the fields do not fit each other, or a value is infinite."""
@@ -153,6 +160,20 @@ class Sequences:
     def lengths(self) -> npt.NDArray[np.int64]:
         """Number of timesteps of each series, ``(n,)``."""
         return np.array([len(x) for x in self.values], dtype=np.int64)
+
+    def targets(self) -> npt.NDArray[np.float64]:
+        """The labels as numbers ``(n,)``; ValueError if there are none, or if they are text."""
+        if self.labels is None:
+            raise ValueError(
+                "task='regression' needs labels; name the column with label=COL"
+            )
+        numbers = as_numbers(self.labels)
+        if numbers is None:
+            raise ValueError(
+                "task='regression' needs labels that are numbers, got "
+                f"{listed(np.unique(self.labels))}"
+            )
+        return numbers
 
     def select(self, indices: npt.ArrayLike) -> Sequences:
         """The series at these indices (integers or a boolean mask), in this order, as views."""
@@ -283,7 +304,7 @@ class Sequences:
             ValueError: when the axes are surely in another order, a series is empty, or values are
                 no numbers.
         """
-        labels = None if y is None else as_labels(y)
+        labels = None if y is None else as_labels(y, ABSENT)
         if not isinstance(X, (list, tuple)):
             X = _numbers(X, "X")
             if X.ndim in (4, 5) and X.size:
@@ -326,6 +347,9 @@ class Sequences:
         share = 100 * absent / sum(x.size for x in self.values)
         rows["missing"] = f"{share:.2f} %" if absent else "none"
         rows["labels"] = _counted(self.labels)
+        if self.task == "regression":
+            low, high = min(self.targets()), max(self.targets())
+            rows["labels"] = f"numbers from {low:g} to {high:g} (regression)"
         if self.times is not None:
             first = min(times[0] for times in self.times)
             last = max(times[-1] for times in self.times)
@@ -371,11 +395,39 @@ def as_text(name: Any) -> str:
     """An id or label as text; whole floats lose their ".0", so that 1, 1.0 and "1" are the same."""
     if isinstance(name, float) and name.is_integer():
         return str(int(name))
+    if isinstance(name, bytes):
+        return name.decode(errors="replace")
     return str(name)
 
 
-def as_labels(y: Any) -> npt.NDArray[np.str_]:
+def is_missing(label: Any, absent: Sequence[str] = ()) -> bool:
+    """Whether a label is None, NaN, NaT, pandas' NA, empty, or among `absent`."""
+    try:
+        return bool(label is None or label != label or label == "" or label in absent)
+    except TypeError:  # pandas' NA is neither equal nor unequal to itself
+        return True
+
+
+def as_numbers(labels: npt.NDArray[np.str_]) -> npt.NDArray[np.float64] | None:
+    """Labels ``(n,)`` as numbers, None if one of them is text.
+
+    "01" is a code, not the number 1.
+    """
+    if any(re.match(r"[+-]?0\d", label) for label in labels.tolist()):
+        return None
+    try:
+        numbers: npt.NDArray[np.float64] = labels.astype(np.float64)
+    except ValueError:
+        return None
+    return numbers if np.isfinite(numbers).all() else None
+
+
+def as_labels(y: Any, absent: Sequence[str] = ()) -> npt.NDArray[np.str_]:
     """Labels ``(n,)`` as text, see `as_text`.
+
+    Args:
+        y: labels of any type.
+        absent: texts that stand for a missing label.
 
     Raises:
         ValueError: when a label is missing or `y` is not one-dimensional.
@@ -383,11 +435,14 @@ def as_labels(y: Any) -> npt.NDArray[np.str_]:
     array = np.asanyarray(y)
     if array.ndim != 1:
         raise ValueError(f"expected labels of shape (n,), got {array.shape}")
+    if array.dtype.kind == "f" and array.dtype.itemsize < 8:
+        array = np.array([float(str(x)) for x in array])  # 0.1, not 0.10000000149
     labels = array.tolist()  # a masked label becomes None
     for i, label in enumerate(labels):
-        if label is None or label != label:
+        if is_missing(label, absent):
             raise ValueError(
-                f"the label of series {i} is missing; give every series a label, or none"
+                f"the label of series {i} is missing, got {label!r}; give every series a label, "
+                "or none"
             )
     return np.array([as_text(label) for label in labels], dtype=np.str_)
 

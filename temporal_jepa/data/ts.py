@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .sequences import Array, Sequences, listed, located
+from .sequences import Array, Sequences, Task, listed, located
 from .textfiles import read_text
+
+TASKS: dict[str, Task] = {"class": "classification", "target": "regression"}
+"""What @classLabel and @targetLabel say."""
 
 
 def read_ts(path: Path) -> Sequences:
@@ -48,6 +51,7 @@ def read_ts(path: Path) -> Sequences:
         labels=np.array(labels) if labels else None,
         source=str(path),
         notes=tuple(notes),
+        task=TASKS[kind] if labels else None,
     )
 
 

@@ -108,6 +108,7 @@ def read_video(path: Path, options: ReadOptions) -> Sequences:
         source=str(path),
         notes=tuple(notes),
         frame=target.shape,
+        task=None if labels is None else "classification",
     )
 
 

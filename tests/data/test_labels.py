@@ -1,0 +1,138 @@
+"""Labels keep their text, and are classes or numbers to predict."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from temporal_jepa.data import read
+from temporal_jepa.data.labels import task_of
+from temporal_jepa.data.readings import AmbiguousError
+from temporal_jepa.data.sequences import Sequences, as_labels
+
+
+def series(labels: object) -> Sequences:
+    n = len(labels)  # type: ignore[arg-type]
+    X = np.random.default_rng(0).normal(size=(n, 1, 6))
+    return Sequences.from_arrays(X, labels)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["01", "1"], ["01", "1"]),
+        ([b"a", b"b"], ["a", "b"]),
+        (np.array([b"a", b"b"]), ["a", "b"]),
+        ([1.0, 2.0], ["1", "2"]),
+        (np.float32([0.1, 2]), ["0.1", "2"]),
+        ([True, False], ["True", "False"]),
+        (pd.Categorical(["x", "y"]), ["x", "y"]),
+        (pd.Series(["NA", "y"], dtype="string"), ["NA", "y"]),
+        (np.array([3, 4], dtype=object), ["3", "4"]),
+    ],
+)
+def test_labels_as_text(given: object, expected: list[str]) -> None:
+    assert as_labels(given).tolist() == expected
+    assert series(given).labels.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "missing", [None, np.nan, pd.NA, pd.NaT, "", "?", b"?"], ids=repr
+)
+def test_a_missing_label_is_no_class(missing: object) -> None:
+    with pytest.raises(ValueError, match="series 1 is missing"):
+        series(np.array(["a", missing], dtype=object))
+
+
+def test_text_and_few_whole_numbers_are_classes() -> None:
+    assert task_of(np.array(["a", "b", "b"])) == "classification"
+    assert task_of(np.array(["1", "2"] * 5)) == "classification"
+    assert task_of(np.array(["0.5", "1.5"] * 5)) == "classification"
+    assert task_of(np.array([str(k % 10) for k in range(100)])) == "classification"
+    assert task_of(np.array([str(k % 50) for k in range(450)])) == "classification"
+    assert task_of(np.array([f"0{k}" for k in range(9)])) == "classification"
+
+
+def test_distinct_fractions_are_targets() -> None:
+    labels = np.array([f"{k / 7:.3f}" for k in range(1, 20)])
+    assert task_of(labels) == "regression"
+    found = read(np.random.default_rng(0).normal(size=(4, 6)))
+    assert (found.task, found.labels) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [str(k) for k in range(30)],
+        [str(k % 40) for k in range(80)],
+        ["0.5", "1", "1.5", "2"] * 5,
+    ],
+    ids=["all distinct", "many", "few fractions"],
+)
+def test_other_numbers_are_asked(labels: list[str]) -> None:
+    with pytest.raises(AmbiguousError, match="task") as error:
+        task_of(np.array(labels), "a.csv")
+    chosen = [reading.options["task"] for reading in error.value.readings]
+    assert chosen == ["classification", "regression"]
+    assert "a.csv" in str(error.value)
+
+
+def table(labels: list[object]) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    values = {f"t{k}": rng.normal(size=len(labels)) for k in range(5)}
+    return pd.DataFrame({"label": labels, **values})
+
+
+def test_reading_notes_the_task_and_takes_a_request() -> None:
+    heights = [1.52 + k / 13 for k in range(12)]
+    found = read(table(heights))
+    assert found.task == "regression"
+    assert any("task='classification'" in note for note in found.notes)
+    np.testing.assert_allclose(found.targets(), heights)
+    assert dict(found.summary())["labels"].endswith("(regression)")
+    assert found.select([0, 1]).windows(2).task == "regression"
+    assert read(table(heights), task="classification").task == "classification"
+
+    found = read(table(list(range(12))))
+    assert found.task is None
+    assert any("task='regression'" in note for note in found.notes)
+    assert read(table(list(range(12))), task="regression").task == "regression"
+
+    found = read(table(["a", "b"] * 6))
+    assert not any("task" in note for note in found.notes)
+
+
+def test_what_cannot_be_a_regression_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"task.*a, b"):
+        read(table(["a", "b"] * 6), task="regression")
+    with pytest.raises(ValueError, match=r"task.*label="):
+        read(np.random.default_rng(0).normal(size=(4, 6)), task="regression")
+
+
+@pytest.mark.parametrize(
+    ("header", "labels", "task"),
+    [
+        ("@classLabel true 1 2 3", "123", "classification"),
+        ("@targetLabel true", "123", "regression"),
+    ],
+)
+def test_a_ts_file_states_the_task(
+    header: str, labels: str, task: str, tmp_path: Path
+) -> None:
+    lines = [f"{k},2,3,4:{label}" for k, label in enumerate(labels)]
+    path = tmp_path / "a.ts"
+    path.write_text("\n".join([header, "@data", *lines]), "utf-8")
+    found = read(path)
+    assert found.task == task
+    assert found.labels.tolist() == list(labels)
+
+
+def test_folders_are_classes(tmp_path: Path) -> None:
+    for k in range(8):
+        folder = tmp_path / f"{k / 3:.2f}"
+        folder.mkdir()
+        (folder / "a.csv").write_text(f"v\n1\n{k}\n3\n", "utf-8")
+    found = read(tmp_path)
+    assert found.task == "classification"
+    assert len(set(found.labels.tolist())) == 8
