@@ -240,7 +240,7 @@ def wide_names(rng: Rng) -> str:
 def sizes(rng: Rng, layout: str) -> dict[str, int]:
     """Series, channels and timesteps; few cells, so that thousands of cases are quick."""
     most = 8000 if chance(rng, 0.02) else 900
-    n = int(np.exp(rng.uniform(0, np.log(200))))
+    n = 1 if chance(rng, 0.05) else int(np.exp(rng.uniform(np.log(2), np.log(200))))
     channels = 1 if chance(rng, 0.3) else int(np.exp(rng.uniform(0, np.log(50))))
     steps = int(np.exp(rng.uniform(np.log(2), np.log(400))))
     if layout == "recording":
@@ -250,12 +250,13 @@ def sizes(rng: Rng, layout: str) -> dict[str, int]:
     if layout in ("tidy", "pivot"):
         channels = min(max(channels, 2), 8)
     while n * channels * steps > most:
-        if n > 2:
-            n //= 2
-        elif steps > 4:
+        if channels > 2 and channels >= n:
+            channels //= 2
+        elif steps > 4 and steps >= n:
             steps //= 2
         else:
-            channels = max(1, channels // 2)
+            n = max(2, n // 2) if n > 2 else n
+            steps = max(4, steps // 2) if n <= 2 else steps
     return {"n": n, "channels": channels, "steps": max(2, steps)}
 
 
