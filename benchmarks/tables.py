@@ -16,7 +16,7 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -181,9 +181,12 @@ def date_writing(rng: Rng, country: str) -> str:
     names = words(
         "iso|isoT|d/m/Y|m/d/Y|m/d/y|M/D/YYYY|d-m-Y|m-d-Y|d.m.Y|d Mon Y|d-Mon-y|"
         "Mon d, Y|compact|epoch|epoch_ms|excel|date+clock|ymd|ymdh|clock|index|"
-        "seconds|none"
+        "seconds|none|year|month|quarter|iso.f|iso+01|12h"
     )
-    weights = (20, 8, 4, 5, 4, 4, 2, 2, 3, 2, 2, 2, 5, 4, 3, 2, 5, 3, 2, 3, 9, 6, 9)
+    weights = (
+        *(20, 8, 4, 5, 4, 4, 2, 2, 3, 2, 2, 2, 5, 4, 3, 2, 5, 3, 2, 3, 9, 6, 9),
+        *(4, 3, 1, 3, 3, 2),
+    )
     return str(pick(rng, names, weights))
 
 
@@ -204,7 +207,7 @@ def recipe(rng: Rng) -> dict[str, Any]:
     )
     chosen["usual_id"] = chance(rng, 0.6)
     chosen["labels"] = pick(
-        rng, ("none", "text", "numbers", "zeros", "NA", "other"), (50, 20, 14, 6, 2, 8)
+        rng, words("none|text|numbers|zeros|NA|other|floats"), (48, 20, 14, 6, 2, 8, 2)
     )
     chosen["label_place"] = pick(rng, ("first", "last", "middle"))
     chosen["order"] = pick(rng, ("sorted", "shuffled", "descending"), (70, 18, 12))
@@ -213,6 +216,7 @@ def recipe(rng: Rng) -> dict[str, Any]:
     chosen["encoding"] = pick(
         rng, ("utf-8", "utf-8-sig", "utf-16", "cp1252"), (78, 10, 6, 6)
     )
+    chosen["padded"] = chance(rng, 0.3 if chosen["sep"] == " " else 0.04)
     chosen["newline"] = pick(rng, ("\n", "\r\n"), (75, 25))
     chosen["gzip"] = chance(rng, 0.06)
     chosen["missing"] = pick(
@@ -278,9 +282,11 @@ def settled(rng: Rng, chosen: dict[str, Any]) -> dict[str, Any]:
     if layout in ("tidy", "pivot", "tracks", "folder") and chosen["header"] == "none":
         chosen["header"] = "plain"
     if layout == "folder":
-        chosen.update(header="plain", gzip=False)
+        chosen.update(header="plain", gzip=False, padded=False)
     if chosen["header"] == "none":
         settle_without_header(rng, chosen)
+    if chosen["labels"] == "floats" and layout != "wide":
+        chosen["labels"] = "text"
     settle_times(rng, chosen)
     settle_dialect(rng, chosen)
     return chosen
@@ -314,7 +320,7 @@ def settle_times(rng: Rng, chosen: dict[str, Any]) -> None:
         return
     if layout in ("tidy", "tracks") and chosen["dates"] in ("none", "clock"):
         chosen["dates"] = "iso"
-    if layout == "tracks" and chosen["dates"] in ("index", "excel"):
+    if layout == "tracks" and chosen["dates"] in ("index", "excel", *CALENDAR):
         chosen["dates"] = "epoch"
     if layout == "tracks" and chosen["dates"] == "ymd":
         chosen["dates"] = "date+clock"
@@ -348,13 +354,19 @@ def settle_dialect(rng: Rng, chosen: dict[str, Any]) -> None:
 
 # Numbers
 
-KINDS = words("small|ints|volume|milli|unit|decimal|price|offset|exp|repr")
-KIND_WEIGHTS = (14, 10, 10, 14, 8, 18, 10, 4, 3, 9)
+KINDS = words("counter|flag") + words(
+    "small|ints|volume|milli|unit|decimal|price|offset|exp|repr"
+)
+KIND_WEIGHTS = (5, 4, 14, 10, 10, 14, 8, 18, 10, 4, 3, 9)
 
 
 def numbers(rng: Rng, kind: str, count: int) -> list[str]:
     """Numbers as text with a decimal point: a walk, so that series look like series."""
     walk = rng.normal(size=count).cumsum()
+    if kind == "counter":
+        return [str(v) for v in (rng.integers(0, 3, count) + 1).cumsum()]
+    if kind == "flag":
+        return [str(v) for v in rng.integers(0, 2, count)]
     if kind == "small":
         return [str(v) for v in rng.integers(0, 60, count)]
     if kind == "ints":
@@ -452,6 +464,8 @@ def clocks(rng: Rng, chosen: dict[str, Any], lengths: list[int]) -> Clock:
     if kind == "seconds":
         step = float(pick(rng, (0.01, 0.1, 0.5, 2.5)))
         return Clock("number", [np.round(np.arange(n) * step, 2) for n in lengths])
+    if kind in CALENDAR:
+        return calendar_clock(rng, chosen, lengths)
     starts = start_seconds(rng, chosen, len(lengths))
     steps = float(pick(rng, step_choices(kind)))
     seconds = []
@@ -463,11 +477,26 @@ def clocks(rng: Rng, chosen: dict[str, Any], lengths: list[int]) -> Clock:
     return Clock("order" if kind == "clock" else "date", seconds)
 
 
+CALENDAR = {"year": 12, "quarter": 3, "month": 1}  # months a step
+
+
+def calendar_clock(rng: Rng, chosen: dict[str, Any], lengths: list[int]) -> Clock:
+    """Times in years, quarters or months, which are not equally long."""
+    months = CALENDAR[chosen["dates"]]
+    first = int(rng.integers(0, 240)) // months * months + 240  # since 1970
+    stamps = [first + months * np.arange(n) for n in lengths]
+    if chosen["dates"] == "year":
+        return Clock("number", [1970.0 + s // 12 for s in stamps])
+    return Clock("date", [in_seconds(s.astype("datetime64[M]")) for s in stamps])
+
+
 def step_choices(kind: str) -> tuple[float, ...]:
     """Steps in seconds that a writing can show."""
     if kind in ("iso", "isoT", "d/m/Y", "m/d/Y", "d.m.Y", "epoch", "epoch_ms"):
         return (1.0, 60.0, 900.0, 3600.0, DAY, DAY, 7 * DAY, 30 * DAY)
-    if kind in ("compact", "date+clock", "M/D/YYYY", "excel"):
+    if kind == "iso.f":
+        return (0.1, 0.5, 60.25)
+    if kind in ("compact", "date+clock", "M/D/YYYY", "excel", "12h", "iso+01"):
         return (60.0, 900.0, 3600.0, DAY)
     if kind == "ymdh":
         return (3600.0,)
@@ -512,6 +541,9 @@ WRITINGS: dict[str, str] = {
 }
 
 
+HOUR = timedelta(hours=1)
+
+
 def written_dates(when: list[datetime], kind: str) -> list[str]:
     """Datetimes in a writing."""
     if kind == "isoT":
@@ -519,6 +551,16 @@ def written_dates(when: list[datetime], kind: str) -> list[str]:
     if kind == "compact":
         form = "%Y%m%d%H%M%S" if clocked(when) else "%Y%m%d"
         return [t.strftime(form) for t in when]
+    if kind == "iso.f":
+        return [f"{t:%Y-%m-%d %H:%M:%S}.{t.microsecond // 1000:03}" for t in when]
+    if kind == "iso+01":
+        return [(t + HOUR).strftime("%Y-%m-%dT%H:%M:%S+01:00") for t in when]
+    if kind == "12h":
+        return [t.strftime("%m/%d/%Y %I:%M %p") for t in when]
+    if kind == "month":
+        return [t.strftime("%Y-%m") for t in when]
+    if kind == "quarter":
+        return [f"{t.year}Q{(t.month + 2) // 3}" for t in when]
     if kind == "M/D/YYYY":
         return [f"{t.month}/{t.day}/{t.year} {t.hour}:{t.minute:02}" for t in when]
     form = WRITINGS[kind]
@@ -534,6 +576,11 @@ def time_columns(
     kind = chosen["dates"]
     if not clock.kind:
         return []
+    if kind == "year":
+        texts = [str(int(v)) for v in seconds]
+        return [
+            Column(pick(rng, ("year", "Year")), texts, "time", list(map(int, texts)))
+        ]
     if clock.kind == "number":
         odd = chance(rng, 0.25)
         chosen["odd_time"] = odd
@@ -615,7 +662,16 @@ def swapped(when: list[datetime]) -> list[datetime] | None:
 
 def judge_dates(case: Case, kind: str, rows: list[list[datetime]]) -> None:
     """Whether day and month follow from the dates, which are in the order of the file."""
-    if kind not in ("d/m/Y", "m/d/Y", "d/m/y", "m/d/y", "d-m-Y", "m-d-Y", "M/D/YYYY"):
+    if kind not in (
+        "d/m/Y",
+        "m/d/Y",
+        "d/m/y",
+        "m/d/y",
+        "d-m-Y",
+        "m-d-Y",
+        "M/D/YYYY",
+        "12h",
+    ):
         return
     if swapped([t for series in rows for t in series]) is None:
         return
@@ -649,6 +705,8 @@ def id_texts(rng: Rng, kind: str, n: int) -> list[str]:
 
 def label_texts(rng: Rng, kind: str, n: int) -> list[str]:
     """A label for each series."""
+    if kind == "floats":
+        return [f"{v:.2f}" for v in rng.normal(size=n)]
     classes = {
         "text": list(rng.permutation(CLASSES)[:3]),
         "numbers": ["1", "2", "3"],
@@ -661,6 +719,11 @@ def label_texts(rng: Rng, kind: str, n: int) -> list[str]:
 
 def channel_names(rng: Rng, count: int, chosen: dict[str, Any]) -> list[str]:
     """Names of channels: of quantities, or numbered."""
+    chosen["numbered"] = False
+    if count == 1 and chosen["labels"] == "none" and chance(rng, 0.2):
+        return [str(pick(rng, ("y", "target", "value", "v")))]
+    if count == 3 and chance(rng, 0.2):
+        return ["x", "y", "z"]
     chosen["numbered"] = count > 10 or (count > 1 and chance(rng, 0.3))
     if chosen["numbered"]:
         form = pick(rng, NUMBERED_CHANNELS)
@@ -732,7 +795,12 @@ def name_columns(
     if labels:
         name = pick(rng, OTHER_LABELS if chosen["labels"] == "other" else USUAL_LABELS)
         texts = [labels[k] for k in rows]
-        label_columns.append(Column(name, texts, "label", list(texts)))
+        cells = (
+            [written(t, chosen) for t in texts]
+            if chosen["labels"] == "floats"
+            else texts
+        )
+        label_columns.append(Column(name, cells, "label", list(texts)))
     return id_columns, label_columns
 
 
@@ -813,12 +881,28 @@ def extra_columns(rng: Rng, chosen: dict[str, Any], rows: int) -> list[Column]:
     """A column of text that is neither id nor label, the same in all rows or different."""
     if chosen["extra"] != "text" or chosen["header"] == "none":
         return []
+    if (
+        chosen["layout"] == "wide"
+        and is_dated(chosen["wide_names"])
+        and chance(rng, 0.4)
+    ):
+        return coordinate_columns(rng, chosen, rows)
     texts = [
         str(pick(rng, ("ok", "checked", "see log", "ok, rainy"))) for _ in range(rows)
     ]
     return [
         Column(pick(rng, ("comment", "remarks", "note")), texts, "text", list(texts))
     ]
+
+
+def coordinate_columns(rng: Rng, chosen: dict[str, Any], rows: int) -> list[Column]:
+    """Where each row was counted, beside columns of days."""
+    columns = []
+    for name, most in (("Lat", 60), ("Long", 150)):
+        texts = [f"{v:.4f}" for v in rng.uniform(-most, most, rows)]
+        cells = [written(t, {**chosen, "thousands": ""}) for t in texts]
+        columns.append(Column(name, cells, "extra", list(map(float, texts))))
+    return columns
 
 
 def wide_heads(
@@ -1024,6 +1108,11 @@ def judge_long(case: Case, chosen: dict[str, Any], rows: Array, seconds: Array) 
     if chosen["header"] == "none":
         judge_unnamed(case, chosen)
     if chosen["layout"] == "long":
+        whole = any(
+            c.role == "value" and all(map(str.isdigit, c.cells)) for c in case.columns
+        )
+        if whole and not chosen["usual_id"] and chosen["ids"] in ("numbers", "large"):
+            case.unsure.append("an id of numbers beside a channel of whole numbers")
         disjoint = not chosen["usual_id"] and (
             not chosen["shared_start"] or not len(seconds)
         )
@@ -1230,6 +1319,11 @@ def draw(seed: int, number: int) -> Case:
     if chosen["layout"] == "folder":
         case.files = folder_files(rng, case)
     else:
+        cells = itertools.chain.from_iterable([c.name, *c.cells] for c in case.columns)
+        if chosen["quotes"] != "minimal" or any(
+            chosen["sep"] in cell or not cell for cell in cells
+        ):
+            chosen["padded"] = False
         case.files = {file_name(rng, chosen): table_bytes(rng, case.columns, chosen)}
     return case
 
@@ -1308,6 +1402,8 @@ def joined(rows: list[list[str]], chosen: dict[str, Any]) -> str:
         "all": csv.QUOTE_ALL,
         "texts": csv.QUOTE_NONNUMERIC,
     }[chosen["quotes"]]
+    if chosen["padded"]:
+        return padded(rows, chosen["sep"])
     buffer = io.StringIO()
     writer = csv.writer(
         buffer, delimiter=chosen["sep"], quoting=quoting, lineterminator="\n"
@@ -1320,6 +1416,15 @@ def joined(rows: list[list[str]], chosen: dict[str, Any]) -> str:
             [Bare(cell) if NUMBER.fullmatch(cell) else cell for cell in row]
         )
     return buffer.getvalue()
+
+
+def padded(rows: list[list[str]], sep: str) -> str:
+    """Rows of right-aligned cells, or with a space after each separator."""
+    if sep != " ":
+        return "".join(f"{sep} ".join(row) + "\n" for row in rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.rjust, row, widths)) for row in rows]
+    return "".join(f"{line}\n" for line in lines)
 
 
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?(E-?\d+)?")
