@@ -6,11 +6,12 @@ Each table is written to a file and read by a fresh process, which reports its r
 after the imports and at the peak. The sequences that come out are counted: float32 values of text
 of four characters are as large as the text.
 
-long     id, time (dates), two columns of decimals: 50 series
+long     id and time as whole numbers, three columns of decimals; 1,000 timesteps a series
+dates    an id of text, dates, two columns of decimals; 10,000 timesteps a series
 wide     a row is a series of 200 decimals
 short    whole numbers of one or two digits: twice as many numbers a byte
-text     a column of free text and one of few words beside the values
-comma    decimal commas and semicolons
+text     the same, with a column of free text and one of two words
+comma    the same as dates, with decimal commas and semicolons
 """
 
 import json
@@ -62,7 +63,7 @@ def header(kind: str) -> str:
         return ",".join(["id", *(f"t{k}" for k in range(200))])
     if kind == "short":
         return ",".join(f"channel{k}" for k in range(12))
-    names = ["id", "time", "pressure", "flow"]
+    names = ["id", "time", "a", "b", *(["c"] if kind == "long" else [])]
     names += ["comment", "state"] if kind == "text" else []
     return (";" if kind == "comma" else ",").join(names)
 
@@ -79,12 +80,19 @@ def chunk(kind: str, start: int, rng: np.random.Generator) -> list[str]:
         return [
             ",".join(map(str, row)) for row in rng.integers(0, 60, (CHUNK, 12)).tolist()
         ]
+    if kind == "long":
+        values = np.round(rng.normal(size=(CHUNK, 3)).cumsum(0), 5).tolist()
+        rows = [
+            f"{(start + k) // 1000},{k % 1000}," + ",".join(map(str, row))
+            for k, row in enumerate(values)
+        ]
+        return rows
     first = np.datetime64("2020-01-01T00:00:00")
     times = (first + (start + np.arange(CHUNK))).astype(str).tolist()
     values = np.round(rng.normal(size=(CHUNK, 2)).cumsum(0) + 20, 3).tolist()
     rows = []
     for k, (moment, (a, b)) in enumerate(zip(times, values, strict=True)):
-        cells = [f"unit{(start + k) // (10 * CHUNK)}", moment.replace("T", " ")]
+        cells = [f"unit{(start + k) // 10_000}", moment.replace("T", " ")]
         cells += [str(a), str(b)]
         if kind == "text":
             cells += [f"seen by {k * 7919 % 10007} at {start}", ("ok", "late")[k % 2]]
@@ -122,7 +130,7 @@ def measure(path: Path, kind: str) -> tuple[float, float, float, list[int]]:
 def main() -> None:
     """Write each table, read it in a fresh process, and print bytes of memory per byte."""
     parser = parser_of(__doc__)
-    kinds = ("long", "wide", "short", "text", "comma")
+    kinds = ("long", "dates", "wide", "short", "text", "comma")
     parser.add_argument("--megabytes", type=float, default=50)
     parser.add_argument("--kinds", nargs="*", default=kinds, choices=kinds)
     options = parser.parse_args()
