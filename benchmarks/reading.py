@@ -109,7 +109,7 @@ def differing_values(found: Any, truth: Truth, order: list[int]) -> str:
         if got.shape != values.shape:
             return f"{len(got)} timesteps, not {len(values)}, in {found.ids[k]!r}"
         if not np.allclose(
-            got, values.astype(got.dtype), rtol=1e-6, atol=0, equal_nan=True
+            got, values.astype(got.dtype), rtol=2e-7, atol=0, equal_nan=True
         ):
             same = np.allclose(
                 np.sort(got, 0), np.sort(values, 0), rtol=1e-5, equal_nan=True

@@ -85,7 +85,7 @@ def test_no_difference_goes_unseen() -> None:
     assert len(right) > 1
     assert right.times is not None
     values = [x.copy() for x in right.values]
-    values[0][1, 0] += 0.01
+    values[0][1, 0] *= 1.00001
     later = [t + np.timedelta64(1, "D") for t in right.times]
     changed = {
         "value": replace(right, values=values),
