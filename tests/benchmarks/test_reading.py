@@ -46,10 +46,10 @@ def test_a_table_depends_on_seed_and_number_alone() -> None:
 
 
 def test_every_layout_and_outcome_is_drawn() -> None:
-    cases = [draw(0, number) for number in range(300)]
+    cases = [draw(0, number) for number in range(120)]
     assert {case.recipe["layout"] for case in cases} >= {*LAYOUTS, "folder", "pivot"}
     certain = [c for c in cases if not (c.open or c.unsure or c.refusable)]
-    assert len(certain) > 120
+    assert len(certain) > 50
     assert any(case.open for case in cases)
     assert any(case.refusable for case in cases)
 
@@ -79,13 +79,13 @@ def test_the_truth_itself_is_right() -> None:
 
 
 def test_no_difference_goes_unseen() -> None:
-    case = first_case("long", labels="text", dates="iso", ids="text", missing="none")
+    case = first_case("long", labels="text", dates="iso")
     truth = case.truths[0]
     right = as_sequences(case)
     assert len(right) > 1
     assert right.times is not None
     values = [x.copy() for x in right.values]
-    values[0][1, 0] *= 1.00001
+    values[0][0, 0] = 1.00001 * values[0][0, 0] + 1e-9
     later = [t + np.timedelta64(1, "D") for t in right.times]
     changed = {
         "value": replace(right, values=values),
