@@ -19,7 +19,8 @@ from ..config import ReadOptions
 from .arrays import trim
 from .delimited import IDS, LABELS, TIMES, is_recording
 from .sequences import Array, Sequences, as_text, did_you_mean, listed
-from .times import check_times, is_dates, read_times
+from .times import check_times, is_dates
+from .times import read_column as read_times
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -25,7 +25,7 @@ from .series_tables import (
     series_labels,
     tidy,
 )
-from .times import read_times
+from .times import read_column as read_times
 from .trajectories import MOVEMENT_OPTIONS, Track, featurize
 
 if TYPE_CHECKING:
