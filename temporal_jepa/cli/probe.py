@@ -10,6 +10,8 @@ from .console import say, show_table, warn
 from .reading import read_as_trained, training_file
 from .writing import output_path
 
+UNEVEN = 1.5  # times as many sequences as the rarest class has
+
 if TYPE_CHECKING:
     from ..data import Sequences
 
@@ -26,17 +28,19 @@ def probe(
     overwrite: bool = False,
     reading: ReadOptions,
 ) -> None:
-    """Score the embedding with a simple classifier, beside its controls.
+    """Score the embedding with a simple classifier or regression, beside its controls.
 
     Examples:
         temporal-jepa probe runs/a --train train.csv --test test.csv
         temporal-jepa probe runs/a --label activity
+        temporal-jepa probe runs/a --label height --task regression
 
     Args:
         run: run folder, series-small, or a model on the Hugging Face hub.
         train: labeled sequences (default: the training data of the run).
         test: labeled sequences to score on (default: a held-out 30 % of --train).
-        kind: classifier on the frozen features; "attentive" is a learned query on unpooled tokens.
+        kind: classifier on the frozen features, or regression (ridge, linear, knn); "attentive" is
+            a classifier with a learned query on unpooled tokens.
         pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
             every layer).
         seed: of the split and the classifier.
@@ -54,7 +58,7 @@ def probe(
         )
     file = train or training_file(run, config, "name labeled sequences with --train")
     train_sequences = read_as_trained(file, reading, config)
-    if train is None and set(reading.given()) <= {"label"}:
+    if train is None and set(reading.given()) <= {"label", "task"}:
         _warn_if_changed(train_sequences, config)
     if test is not None:
         test_sequences = read_as_trained(test, reading, config)
@@ -71,16 +75,71 @@ def probe(
     result["train"] = file
     result["test"] = test or f"held out of {file}"
     write_atomically(path, json.dumps(result, indent=2).encode() + b"\n")
-    show_table(
-        f"{kind} on {result['n_train']} sequences, {result['n_test']} to test, "
-        f"{result['n_classes']} classes",
-        ["features", "accuracy"],
-        [(row["features"], f"{row['accuracy']:.3f}") for row in result["scores"]],
-    )
-    say(
-        f"always predicting {result['commonest']!r}, the most frequent class: "
-        f"{result['majority']:.3f}; written to {path}"
-    )
+    _show(result)
+    say(f"written to {path}")
+
+
+def _show(result: Mapping[str, Any]) -> None:
+    """Print the scores, and what they are to be compared with."""
+    title = f"{result['probe']} on {result['n_train']} sequences, {result['n_test']} to test, "
+    if result["task"] == "regression":
+        low, high = result["targets"]
+        mean = result["mean"]
+        title += f"targets from {low:g} to {high:g}"
+        columns = {"r2": "R2", "rmse": "RMSE"}
+        below = (
+            f"always predicting {mean['predicted']:.4g}, the mean of the train targets: "
+            f"R2 {mean['r2']:.3f}, RMSE {mean['rmse']:.4g}"
+        )
+        notes = []
+    else:
+        title += f"{result['n_classes']} classes"
+        columns = {"accuracy": "accuracy"}
+        if _are_uneven(result["classes"]):
+            columns["balanced_accuracy"] = "balanced accuracy"
+        below = (
+            f"always predicting {result['commonest']!r}, the most frequent class: "
+            f"{result['majority']:.3f}"
+        )
+        notes = _class_notes(result["classes"])
+    rows = [
+        (row["features"], *(_number(name, row[name]) for name in columns))
+        for row in result["scores"]
+    ]
+    show_table(title, ["features", *columns.values()], rows)
+    say(below, *notes)
+
+
+def _number(name: str, value: float) -> str:
+    """An error in the unit of the targets has four digits, a share three decimals."""
+    return f"{value:.4g}" if name == "rmse" else f"{value:.3f}"
+
+
+def _are_uneven(classes: Mapping[str, list[int]]) -> bool:
+    """Whether a class is much more frequent than another, so that accuracy hides the rarer one."""
+    for counts in zip(*classes.values(), strict=True):
+        present = [count for count in counts if count]
+        if max(present) > UNEVEN * min(present):
+            return True
+    return False
+
+
+def _class_notes(classes: Mapping[str, list[int]]) -> list[str]:
+    """How many sequences each class has, and those that train or test lacks."""
+    from ..data.sequences import listed
+
+    shown = [f"{name} ({train} + {test})" for name, (train, test) in classes.items()]
+    notes = [f"sequences of each class (train + test): {listed(shown)}"]
+    kinds = {
+        "classes that train lacks, always errors": lambda train, test: not train,
+        "classes that test lacks, not scored": lambda train, test: not test,
+        "classes with a single train sequence": lambda train, test: train == 1,
+    }
+    for what, holds in kinds.items():
+        names = [name for name, counts in classes.items() if holds(*counts)]
+        if names:
+            notes.append(f"{what}: {listed(names)}")
+    return notes
 
 
 def _warn_if_changed(sequences: "Sequences", config: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from .console import say, warn
 if TYPE_CHECKING:
     from ..data import Sequences
 
-OF_COLUMNS = ("layout", "id", "time", "label", "values")
+OF_COLUMNS = ("layout", "id", "time", "label", "values", "task")
 """Options about the columns of a file; they hold for files of one kind only."""
 OF_VIDEO = ("fps", "resize", "region")
 

@@ -53,15 +53,16 @@ def with_task(sequences: Sequences, task: Task | None) -> Sequences:
     What is ambiguous stays open, and a note says so: only a probe needs to know.
 
     Raises:
-        ValueError: for a request without labels, or a regression on text.
+        ValueError: for a regression on text.
     """
+    if sequences.labels is None:
+        if task is None:
+            return sequences
+        note = f"there are no labels, so task={task!r} has no effect; label=COL names their column"
+        return replace(sequences, notes=(*sequences.notes, note))
     if task is not None:
-        if sequences.labels is None:
-            raise ValueError(
-                f"{sequences.source}: task={task!r} needs labels; name their column with label=COL"
-            )
         return replace(sequences, task=task)
-    if sequences.labels is None or sequences.task is not None:
+    if sequences.task is not None:
         return sequences
     inferred = _plausible_task(sequences.labels)
     if inferred == "classification":

@@ -400,7 +400,7 @@ def as_text(name: Any) -> str:
     return str(name)
 
 
-def is_missing(label: Any, absent: Sequence[str] = ()) -> bool:
+def is_missing(label: Any, absent: Sequence[Any] = ()) -> bool:
     """Whether a label is None, NaN, NaT, pandas' NA, empty, or among `absent`."""
     try:
         return bool(label is None or label != label or label == "" or label in absent)
@@ -422,7 +422,7 @@ def as_numbers(labels: npt.NDArray[np.str_]) -> npt.NDArray[np.float64] | None:
     return numbers if np.isfinite(numbers).all() else None
 
 
-def as_labels(y: Any, absent: Sequence[str] = ()) -> npt.NDArray[np.str_]:
+def as_labels(y: Any, absent: Sequence[Any] = ()) -> npt.NDArray[np.str_]:
     """Labels ``(n,)`` as text, see `as_text`.
 
     Args:

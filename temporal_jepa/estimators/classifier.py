@@ -6,7 +6,6 @@ The number of steps is chosen on held-out training series; 0 steps is one of the
 with few labels frozen features are often the best.
 """
 
-import contextlib
 import copy
 import math
 import os
@@ -30,6 +29,7 @@ from sklearn.utils.validation import (
 )
 from torch import Tensor, nn
 
+from ..data.labels import task_of
 from ..data.sequences import Sequences
 from ..embed import embed_sequences
 from ..model.multiscale import ROWS
@@ -251,7 +251,7 @@ def finetune(
 
     Args:
         X: series, as in `TemporalJEPAEmbedder`.
-        y: targets `(n,)`; for `Sequences` their labels by default.
+        y: targets `(n,)`; for `Sequences` their labels by default, see `task_of`.
         options: arguments of the classifier or regressor.
 
     >>> X, y = np.random.default_rng(0).normal(size=(20, 1, 32)), np.linspace(0.1, 2, 20)
@@ -260,21 +260,14 @@ def finetune(
     'TemporalJEPARegressor'
     """
     if y is None and isinstance(X, Sequences) and X.labels is not None:
-        y = _as_numbers(X.labels)
+        y = X.labels
+        if (X.task or task_of(y, X.source)) == "regression":
+            return TemporalJEPARegressor(**options).fit(X, X.targets())
     if y is None:
         raise ValueError("fine-tuning needs labels: pass y, or sequences with labels")
     if type_of_target(y).startswith("continuous"):
         return TemporalJEPARegressor(**options).fit(X, y)
     return TemporalJEPAClassifier(**options).fit(X, y)
-
-
-def _as_numbers(labels: npt.NDArray[np.str_]) -> npt.NDArray[Any]:
-    """Labels, which are text, as floats if all of them are numbers and one has a fraction."""
-    with contextlib.suppress(ValueError):
-        numbers = labels.astype(np.float64)
-        if np.isfinite(numbers).all() and (numbers % 1).any():
-            return numbers
-    return labels
 
 
 def _held_out(

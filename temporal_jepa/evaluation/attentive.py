@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..model.random import DrawFrom, Dropout, dropout_from
 from ..model.transformer import grid_coordinates, sincos
-from .probes import check_classes, check_labels
+from .probes import check_classes, check_labels, class_scores
 
 Array = npt.NDArray[Any]
 Tokens = tuple[Array, Array]
@@ -73,7 +73,6 @@ class AttentiveHead(nn.Module):
         return logits
 
 
-@torch.inference_mode(False)
 def attentive_probe(
     train: Tokens,
     train_y: Any,
@@ -100,6 +99,19 @@ def attentive_probe(
         ValueError: for shapes that do not agree, a single class in train, or a sequence without a
             token.
     """
+    return attentive_scores(train, train_y, test, test_y, cells, seed)["accuracy"]
+
+
+@torch.inference_mode(False)
+def attentive_scores(
+    train: Tokens,
+    train_y: Any,
+    test: Tokens,
+    test_y: Any,
+    cells: tuple[int, int] = (1, 1),
+    seed: int = 0,
+) -> dict[str, float]:
+    """The scores of `attentive_probe`: `accuracy` and `balanced_accuracy`, see `class_scores`."""
     _check_tokens(train, "train")
     _check_tokens(test, "test")
     train_labels = check_labels(train_y, len(train[0]), "train")
@@ -116,7 +128,7 @@ def attentive_probe(
     parts = zip(torch.split(tokens, 256), torch.split(observed, 256), strict=True)
     with torch.no_grad():
         predicted = torch.cat([head(*part).argmax(1) for part in parts])
-    return float(np.mean(classes[predicted.numpy()] == test_labels))
+    return class_scores(test_labels, classes[predicted.numpy()])
 
 
 def _check_tokens(part: Tokens, name: str) -> None:

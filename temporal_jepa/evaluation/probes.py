@@ -1,4 +1,4 @@
-"""Classifiers on frozen features, and the control features that belong beside every score.
+"""Classifiers and regressions on frozen features, and the controls that belong beside each score.
 
 Legend of shapes: `n` series, `F` features. A series is `(time_i, channels)`, NaN where missing.
 """
@@ -10,17 +10,23 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.dummy import DummyClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    RidgeClassifierCV,
+    RidgeCV,
+)
+from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils import check_array
 
-from ..data.sequences import listed
+from ..data.sequences import Task, as_labels, is_missing, listed
 
 FloatArray = npt.NDArray[np.floating[Any]]
 ProbeKind = Literal["ridge", "linear", "knn", "svm"]
@@ -63,31 +69,123 @@ def probe(
         ValueError: for missing labels, shapes that do not agree, a single class, infinite features,
             or a row that is all NaN.
     """
+    return classify(train_Z, train_y, test_Z, test_y, kind, seed)["accuracy"]
+
+
+def classify(
+    train_Z: npt.ArrayLike,
+    train_y: Any,
+    test_Z: npt.ArrayLike,
+    test_y: Any,
+    kind: ProbeKind = "ridge",
+    seed: int = 0,
+) -> dict[str, float]:
+    """The scores of `probe`: `accuracy`, and `balanced_accuracy`, the mean recall of classes."""
+    train, test = usable_features(train_Z, test_Z)
+    train_labels = check_labels(train_y, len(train), "train")
+    test_labels = check_labels(test_y, len(test), "test")
+    check_classes(train_labels, test_labels)
+    classifier = _classifier(kind, train_labels, seed)
+    if not train.shape[1]:
+        classifier = DummyClassifier(strategy="most_frequent")
+    with warnings.catch_warnings():
+        # A class may have fewer rows than there are folds.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        classifier.fit(train, train_labels)
+    return class_scores(test_labels, classifier.predict(test))
+
+
+def class_scores(
+    labels: npt.NDArray[np.str_], predicted: npt.NDArray[np.str_]
+) -> dict[str, float]:
+    """Accuracy, and balanced accuracy: the mean, over the classes of `labels`, of their recall."""
+    hits = predicted == labels
+    recalls = [hits[labels == name].mean() for name in np.unique(labels)]
+    return {
+        "accuracy": float(hits.mean()),
+        "balanced_accuracy": float(np.mean(recalls)),
+    }
+
+
+def regress(
+    train_Z: npt.ArrayLike,
+    train_y: npt.ArrayLike,
+    test_Z: npt.ArrayLike,
+    test_y: npt.ArrayLike,
+    kind: ProbeKind = "ridge",
+) -> dict[str, float]:
+    """`r2` and `rmse` on the test rows of a regression fitted on the train rows.
+
+    "ridge" (strength by cross-validation), "linear" (least squares) and "knn" (mean of 5 nearest
+    neighbors) use features standardized on the train rows. Columns are treated as in `probe`; if
+    all are constant (a collapsed encoder), the train mean is predicted.
+
+    Args:
+        train_Z: float `(n_train, F)`.
+        train_y: numbers `(n_train,)`.
+        test_Z: float `(n_test, F)`.
+        test_y: numbers `(n_test,)`, at least two different ones.
+        kind: "ridge", "linear" or "knn".
+
+    Raises:
+        ValueError: for another kind, missing or constant targets, and as `probe`.
+    """
+    train, test = usable_features(train_Z, test_Z)
+    train_targets = check_targets(train_y, len(train), "train")
+    test_targets = check_targets(test_y, len(test), "test")
+    model = _regressor(kind, len(train))
+    if not train.shape[1]:
+        model = DummyRegressor()
+    model.fit(train, train_targets)
+    return target_scores(test_targets, model.predict(test))
+
+
+def target_scores(
+    targets: npt.NDArray[np.float64], predicted: npt.NDArray[np.float64]
+) -> dict[str, float]:
+    """Coefficient of determination, and root mean squared error in the unit of the targets."""
+    return {
+        "r2": float(r2_score(targets, predicted)),
+        "rmse": float(root_mean_squared_error(targets, predicted)),
+    }
+
+
+def check_targets(y: npt.ArrayLike, n: int, part: str) -> npt.NDArray[np.float64]:
+    """Targets `(n,)` as float64; ValueError if any is missing, or if all are equal."""
+    targets: npt.NDArray[np.float64] = np.asarray(y, dtype=np.float64)
+    if targets.shape != (n,):
+        raise ValueError(
+            f"expected {n} {part} targets, one per row, got shape {targets.shape}"
+        )
+    if not np.isfinite(targets).all():
+        raise ValueError(f"some {part} targets are missing or infinite")
+    if np.ptp(targets) == 0:
+        raise ValueError(
+            f"all {part} targets are {targets[0]:g}; a regression needs different ones"
+        )
+    return targets
+
+
+def usable_features(
+    train_Z: npt.ArrayLike, test_Z: npt.ArrayLike
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Features whose columns vary in train, NaN replaced by the train mean of the column.
+
+    Raises:
+        ValueError: for shapes that do not agree, infinite features, or a row that is all NaN.
+    """
     train = _features(train_Z, "train")
     test = _features(test_Z, "test")
     if train.shape[1] != test.shape[1]:
         raise ValueError(
             f"expected {train.shape[1]} test features as in train, got {test.shape[1]}"
         )
-    train_labels = check_labels(train_y, len(train), "train")
-    test_labels = check_labels(test_y, len(test), "test")
-    check_classes(train_labels, test_labels)
     imputer = SimpleImputer(keep_empty_features=True).fit(train)
     train = imputer.transform(train)
     test = imputer.transform(test)
     scale = np.abs(train).max(axis=0)
     varies = np.ptp(train, axis=0) > FLOAT32_RESOLUTION * scale
-    classifier = _classifier(kind, train_labels, seed)
-    if varies.any():
-        train = train[:, varies]
-        test = test[:, varies]
-    else:
-        classifier = DummyClassifier(strategy="most_frequent")
-    with warnings.catch_warnings():
-        # A class may have fewer rows than there are folds.
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        classifier.fit(train, train_labels)
-    return float(np.mean(classifier.predict(test) == test_labels))
+    return train[:, varies], test[:, varies]
 
 
 def compare(
@@ -96,19 +194,22 @@ def compare(
     test_y: Any,
     kind: ProbeKind = "ridge",
     seed: int = 0,
+    task: Task = "classification",
 ) -> list[dict[str, Any]]:
     """The same probe on several features, the rows of one table.
 
     Args:
         features: name -> `(train_Z, test_Z)`, as in `probe`; for example `controls(...)` and
             embeddings.
-        train_y: labels `(n_train,)`.
-        test_y: labels `(n_test,)`.
-        kind: see `probe`.
+        train_y: labels `(n_train,)`, or numbers for a regression.
+        test_y: labels `(n_test,)`, or numbers.
+        kind: see `probe` and `regress`.
         seed: see `probe`.
+        task: "classification" or "regression".
 
     Returns:
-        One `{"features": name, "probe": kind, "accuracy": float}` per entry, in the given order.
+        One row per entry, in the given order: `features` (the name), `probe` (the kind), and
+        `accuracy` and `balanced_accuracy`, or `r2` and `rmse`.
 
     Raises:
         ValueError: as `probe`, with the name of the features in front.
@@ -116,10 +217,13 @@ def compare(
     rows: list[dict[str, Any]] = []
     for name, (train_Z, test_Z) in features.items():
         try:
-            accuracy = probe(train_Z, train_y, test_Z, test_y, kind, seed)
+            if task == "regression":
+                scores = regress(train_Z, train_y, test_Z, test_y, kind)
+            else:
+                scores = classify(train_Z, train_y, test_Z, test_y, kind, seed)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
-        rows.append({"features": name, "probe": kind, "accuracy": accuracy})
+        rows.append({"features": name, "probe": kind, **scores})
     return rows
 
 
@@ -238,14 +342,12 @@ def check_labels(y: Any, n: int, part: str) -> npt.NDArray[np.str_]:
         raise ValueError(
             f"expected {n} {part} labels, one per row, got shape {labels.shape}"
         )
-    missing = np.flatnonzero(
-        [label is None or label != label for label in labels.tolist()]
-    )
+    missing = np.flatnonzero([is_missing(label) for label in labels.tolist()])
     if len(missing) > 0:
         raise ValueError(
             f"{len(missing)} {part} labels are missing, first in row {missing[0]}"
         )
-    return labels.astype(np.str_)
+    return as_labels(labels)
 
 
 def check_classes(train: npt.NDArray[np.str_], test: npt.NDArray[np.str_]) -> None:
@@ -294,6 +396,19 @@ def _classifier(kind: ProbeKind, labels: npt.NDArray[np.str_], seed: int) -> Any
     penalties = [*np.logspace(-4, 4, 9), np.inf]
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
     return GridSearchCV(svm, {"C": penalties}, cv=folds)
+
+
+def _regressor(kind: ProbeKind, n: int) -> Any:
+    """An unfitted scikit-learn regression for `n` train rows."""
+    if kind == "ridge":
+        return make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(-3, 3, 10)))
+    if kind == "linear":
+        return make_pipeline(StandardScaler(), LinearRegression())
+    if kind == "knn":
+        return make_pipeline(StandardScaler(), KNeighborsRegressor(min(5, n)))
+    raise ValueError(
+        f"kind={kind!r} scores classes; for a regression choose ridge, linear or knn"
+    )
 
 
 def _features(Z: npt.ArrayLike, part: str) -> npt.NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -10,13 +11,14 @@ import numpy.typing as npt
 
 from ..checkpoint import from_pretrained
 from ..config import Pool
-from ..data.sequences import Sequences
+from ..data.labels import task_of
+from ..data.sequences import Sequences, Task
 from ..data.video import pool_frames
 from ..embed import check_channels, embed_sequences, embed_tokens
 from ..files import BUNDLED, GENERAL, folder_of, read_config
 from ..model.jepa import TemporalJEPA, random_init_like
 from . import probes
-from .attentive import attentive_probe
+from .attentive import attentive_scores
 
 ScoreKind = probes.ProbeKind | Literal["attentive"]
 
@@ -29,8 +31,9 @@ def score(
     kind: ScoreKind = "ridge",
     pool: Pool = "all",
     seed: int = 0,
+    task: Task | None = None,
 ) -> dict[str, Any]:
-    """Accuracy of a classifier on the frozen embedding, and of the same classifier on its controls.
+    """Scores of a classifier or regression on the frozen embedding, and on its controls.
 
     The controls are raw values, mean/std/min/max, MiniRocket (if aeon is installed) and an encoder
     of the same architecture and normalizer with random weights. The difference between the
@@ -39,29 +42,41 @@ def score(
 
     Args:
         run_or_model: a run folder, a model name such as "series-small", or a `TemporalJEPA`.
-        train: labeled sequences that the classifier is fitted on.
+        train: labeled sequences that the probe is fitted on.
         test: labeled sequences that it is scored on; `split` holds some out.
-        kind: "ridge", "linear", "knn" or "svm", see `probe`; or "attentive", a learned query on
-            unpooled tokens, see `attentive_probe`.
+        kind: "ridge", "linear", "knn" or "svm", see `probe` and `regress`; or "attentive", a
+            learned query on unpooled tokens, see `attentive_probe`.
         pool: how tokens become one embedding, see `TemporalJEPA.embed`; unused by "attentive".
-        seed: seed of the classifier. The random encoder has the seed of the run.
+        seed: seed of the probe. The random encoder has the seed of the run.
+        task: "classification" or "regression" (default: what the sequences say, or `task_of`).
 
     Returns:
-        The content of `probe.json`. `scores` holds one `{"features", "probe", "accuracy"}` per row;
-        `majority` is the accuracy of always predicting `commonest`, the most frequent train label.
+        The content of `probe.json`. `scores` holds one row `{"features", "probe", ...}` each, with
+        `accuracy` and `balanced_accuracy`, or `r2` and `rmse`. For classes, `classes` holds the
+        number of train and test sequences of each, and `majority` is the accuracy of always
+        predicting `commonest`, the most frequent train label. For numbers, `mean` holds the scores
+        of always predicting the train mean.
 
     Raises:
         ValueError: for missing labels, other channels than the model's, and as `probe`.
+        AmbiguousError: if the labels can be classes or numbers to predict.
         FileNotFoundError: if there is no such run or model.
     """
-    train_labels = labels_of(train)
-    test_labels = labels_of(test)
+    task = task or shared_task(train, test)
+    if task == "regression" and kind in ("attentive", "svm"):
+        raise ValueError(
+            f"kind={kind!r} scores classes; for a regression choose ridge, linear or knn"
+        )
+    facts = (
+        _target_facts(train, test)
+        if task == "regression"
+        else _class_facts(train, test)
+    )
     encoders = _encoders(run_or_model)
     for part in (train, test):
         check_channels(encoders["pretrained encoder"], part)
-    names, counts = np.unique(train_labels, return_counts=True)
-    commonest = str(names[counts.argmax()])
-    result: dict[str, Any] = {"probe": kind}
+    _warn_if_equal(train, test)
+    result: dict[str, Any] = {"probe": kind, "task": task}
     if kind != "attentive":
         result["pool"] = pool
     result |= {
@@ -69,14 +84,82 @@ def score(
         "test": test.source,
         "n_train": len(train),
         "n_test": len(test),
-        "n_classes": len(names),
-        "commonest": commonest,
-        "majority": float((test_labels == commonest).mean()),
+        **facts,
         "seed": seed,
     }
     if kind == "attentive":
         result["scores"] = _attentive_scores(encoders, train, test, seed)
         return result
+    features = _features(encoders, train, test, pool, seed)
+    labels = [
+        part.targets() if task == "regression" else part.labels
+        for part in (train, test)
+    ]
+    result["scores"] = probes.compare(
+        features, *labels, kind=kind, seed=seed, task=task
+    )
+    return result
+
+
+def shared_task(train: Sequences, test: Sequences) -> Task:
+    """What the labels of train and test are, see `task_of`.
+
+    Raises:
+        ValueError: for missing labels, or if the two say different things.
+        AmbiguousError: if the labels can be classes or numbers to predict.
+    """
+    labels = labels_of(train)
+    labels_of(test)
+    said = {part.task for part in (train, test)} - {None}
+    if len(said) > 1:
+        raise ValueError(
+            f"{train.source} holds a {train.task}, {test.source} a {test.task}; task= decides"
+        )
+    return said.pop() if said else task_of(labels, train.source)  # type: ignore[return-value]
+
+
+def _class_facts(train: Sequences, test: Sequences) -> dict[str, Any]:
+    """The number of sequences of each class, and the accuracy of predicting the commonest."""
+    train_labels = labels_of(train)
+    test_labels = labels_of(test)
+    names, counts = np.unique(train_labels, return_counts=True)
+    commonest = str(names[counts.argmax()])
+    classes = np.unique(np.concatenate([train_labels, test_labels])).tolist()
+    return {
+        "n_classes": len(names),
+        "classes": {
+            name: [
+                int((labels == name).sum()) for labels in (train_labels, test_labels)
+            ]
+            for name in classes
+        },
+        "commonest": commonest,
+        "majority": float((test_labels == commonest).mean()),
+    }
+
+
+def _target_facts(train: Sequences, test: Sequences) -> dict[str, Any]:
+    """The range of the targets, and the scores of predicting the train mean."""
+    targets = probes.check_targets(train.targets(), len(train), "train")
+    test_targets = probes.check_targets(test.targets(), len(test), "test")
+    mean = float(targets.mean())
+    return {
+        "targets": [float(targets.min()), float(targets.max())],
+        "mean": {
+            "predicted": mean,
+            **probes.target_scores(test_targets, np.full(len(test), mean)),
+        },
+    }
+
+
+def _features(
+    encoders: Mapping[str, TemporalJEPA],
+    train: Sequences,
+    test: Sequences,
+    pool: Pool,
+    seed: int,
+) -> dict[str, probes.Pair]:
+    """Train and test features of the controls and of each encoder, by name."""
     features = probes.controls(
         pool_frames(train).values, pool_frames(test).values, seed
     )
@@ -88,8 +171,20 @@ def score(
         )
     if minirocket is not None:
         features["MiniRocket"] = minirocket  # the last row of the table
-    result["scores"] = probes.compare(features, train_labels, test_labels, kind, seed)
-    return result
+    return features
+
+
+def _warn_if_equal(train: Sequences, test: Sequences) -> None:
+    """Warn when the probe is scored on the sequences that it is fitted on."""
+    if len(train) != len(test):
+        return
+    pairs = zip(train.values, test.values, strict=True)
+    if all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in pairs):
+        warnings.warn(
+            f"{test.source}: the test sequences are the train sequences, so the scores say "
+            "nothing about others",
+            stacklevel=3,
+        )
 
 
 def split(
@@ -98,6 +193,7 @@ def split(
     """Hold out a share of each class for testing.
 
     Windows of one series ("a@0", "a@64") and parts of one track ("a#1", "a#2") stay on one side.
+    Of numbers to predict, a share of all recordings is held out.
 
     Args:
         sequences: labeled sequences.
@@ -109,8 +205,11 @@ def split(
 
     Raises:
         ValueError: for missing labels, or if every class has only one recording.
+        AmbiguousError: if the labels can be classes or numbers to predict.
     """
     labels = labels_of(sequences)
+    if (sequences.task or task_of(labels, sequences.source)) == "regression":
+        labels = np.zeros_like(labels)
     part = r"@\d+$" if sequences.places is None else r"(#\d+)?(@\d+)?$"
     recordings = np.array([re.sub(part, "", name) for name in sequences.ids])
     held_out: list[str] = []
@@ -171,10 +270,10 @@ def _attentive_scores(
         )
     rows = []
     for name, (train_tokens, test_tokens, cells) in tokens.items():
-        accuracy = attentive_probe(
+        scores = attentive_scores(
             train_tokens, train.labels, test_tokens, test.labels, cells, seed
         )
-        rows.append({"features": name, "probe": "attentive", "accuracy": accuracy})
+        rows.append({"features": name, "probe": "attentive", **scores})
     return rows
 
 

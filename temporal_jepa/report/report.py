@@ -262,7 +262,7 @@ def _verdict(rows: list[Row], scores: Row | None) -> tuple[str, str]:
     if scores is None or not scores["behind"]:
         return level, reason
     points = [
-        f"{100 * loss:.1f} points below {name}"
+        f"{_difference(loss, scores)} below {name}"
         for name, loss in scores["behind"].items()
     ]
     cost = f"the pretrained encoder scores {' and '.join(points)}"
@@ -273,22 +273,34 @@ def _scores(probe: Mapping[str, Any]) -> Row | None:
     """What probe.json holds, and how the pretrained encoder compares with its controls."""
     if not probe:
         return None
-    accuracy = {row["features"]: row["accuracy"] for row in probe["scores"]}
-    ours = accuracy["pretrained encoder"]
+    is_regression = probe.get("task") == "regression"
+    metric = "r2" if is_regression else "accuracy"
+    values = {row["features"]: row[metric] for row in probe["scores"]}
+    ours = values["pretrained encoder"]
     behind = {}
     for features, name in CONTROLS.items():
-        if accuracy.get(features, 0.0) > ours:
-            behind[name] = accuracy[features] - ours
-    n = probe["n_test"]
-    share = (ours * n + 1) / (n + 2)  # smoothed: 40 of 40 is not certainty
-    return {
+        if values.get(features, ours) > ours:
+            behind[name] = values[features] - ours
+    scores = {
         **probe,
-        "accuracy": accuracy,
+        "is_regression": is_regression,
+        "values": values,
         "ours": ours,
-        "gain": ours - accuracy["untrained encoder"],
-        "noise": 2 * math.sqrt(2 * share * (1 - share) / n),
+        "gain": ours - values["untrained encoder"],
         "behind": behind,
     }
+    if not is_regression:
+        n = probe["n_test"]
+        share = (ours * n + 1) / (n + 2)  # smoothed: 40 of 40 is not certainty
+        scores["noise"] = 2 * math.sqrt(2 * share * (1 - share) / n)
+    return scores
+
+
+def _difference(value: float, scores: Row) -> str:
+    """A difference of two scores, in points of accuracy or as R2."""
+    if scores["is_regression"]:
+        return f"R² {value:.2f}"
+    return f"{100 * value:.1f} points"
 
 
 def _training(run: _Run) -> Row | None:

@@ -249,3 +249,65 @@ def test_demo_without_aeon(
         "demo", "--out", tmp_path / "d"
     )
     assert not (tmp_path / "d").exists()
+
+
+def write_targets(path: Path, n: int, seed: int) -> Path:
+    """A wide table: noisy waves; the target is their amplitude, with a fraction."""
+    rng = np.random.default_rng(seed)
+    amplitude = rng.uniform(1, 3, n)
+    waves = (
+        amplitude[:, None] * np.sin(np.arange(16) / 2) + rng.normal(size=(n, 16)) / 9
+    )
+    table = pd.DataFrame(waves, columns=[f"t{k}" for k in range(16)])
+    table.insert(0, "height", amplitude)
+    table.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.usefixtures("no_minirocket")
+def test_probe_of_a_regression_shows_r2_beside_the_mean(
+    tj: Terminal, tmp_path: Path
+) -> None:
+    train = write_targets(tmp_path / "train.csv", 24, 0)
+    test = write_targets(tmp_path / "test.csv", 12, 1)
+    words = ["probe", "series-small", "--train", train, "--test", test]
+    words += ["--label", "height", "--layout", "wide", "--out", tmp_path / "p.json"]
+    out = tj.succeeds(*words)
+    assert "R2" in out
+    assert "RMSE" in out
+    assert "accuracy" not in out
+    assert "the mean of the train targets" in out
+    result = json.loads((tmp_path / "p.json").read_text("utf-8"))
+    assert result["task"] == "regression"
+    assert {"r2", "rmse"} <= result["scores"][0].keys()
+    refused = tj.refuses(*words, "--overwrite", "--kind", "attentive")
+    assert "ridge" in refused
+    out = tj.succeeds(*words[:-1], tmp_path / "held.json", "--task", "regression")
+    assert "R2" in out
+
+
+@pytest.mark.usefixtures("no_minirocket")
+def test_probe_counts_classes_and_balances_uneven_ones(
+    tj: Terminal, run: Path, tmp_path: Path
+) -> None:
+    test = write_csv(tmp_path / "test.csv", n=10, seed=1)
+    table = pd.read_csv(test)
+    table = table[~table["track"].isin(["s1", "s3"])]
+    table.to_csv(test, index=False)
+    words = ["probe", run, "--out", tmp_path / "p.json", "--test", test]
+    out = tj.succeeds(*words)
+    assert "balanced accuracy" in out
+    assert "a (6 + 5), b (6 + 3)" in out
+    even = write_csv(tmp_path / "even.csv", n=10, seed=1)
+    out = tj.succeeds(*words[:-1], even, "--overwrite")
+    assert "balanced accuracy" not in out
+
+
+@pytest.mark.filterwarnings("default")  # the command line shows it
+@pytest.mark.usefixtures("no_minirocket")
+def test_probe_warns_when_test_is_train(
+    tj: Terminal, run: Path, data: Path, tmp_path: Path
+) -> None:
+    code, _, error = tj("probe", run, "--test", data, "--out", tmp_path / "p.json")
+    assert code == 0
+    assert "train sequences" in error

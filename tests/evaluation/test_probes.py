@@ -8,11 +8,13 @@ import pytest
 
 from temporal_jepa.evaluation import probes
 from temporal_jepa.evaluation.probes import (
+    classify,
     compare,
     controls,
     minirocket_features,
     probe,
     raw_features,
+    regress,
     stat_features,
 )
 
@@ -155,12 +157,14 @@ def test_compare_keeps_the_order_and_names_the_features_of_an_error() -> None:
     assert rows[0] == {
         "features": "one",
         "probe": "ridge",
-        "accuracy": probe(train_Z, train_y, test_Z, test_y),
+        **classify(train_Z, train_y, test_Z, test_y),
     }
+    assert rows[0]["accuracy"] == probe(train_Z, train_y, test_Z, test_y)
     assert rows[1] == {
         "features": "nothing",
         "probe": "ridge",
         "accuracy": pytest.approx(1 / 3),
+        "balanced_accuracy": pytest.approx(1 / 3),
     }
     with pytest.raises(ValueError, match="two: expected 4 test features"):
         compare({"two": (train_Z, test_Z[:, :3])}, train_y, test_y)
@@ -222,3 +226,49 @@ def test_minirocket_is_fitted_on_train_only_for_any_length() -> None:
     np.testing.assert_array_equal(again, train_Z)
     np.testing.assert_array_equal(other[0], test_Z[1])
     assert "MiniRocket" in controls(train, test)
+
+
+# Regression.
+
+
+def line(n: int = 30, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    Z = np.random.default_rng(seed).normal(size=(n, 3))
+    return Z, 5 + 2 * Z[:, 0] - Z[:, 1]
+
+
+@pytest.mark.parametrize("kind", ["ridge", "linear"])
+def test_a_linear_target_is_predicted(kind: str) -> None:
+    scores = regress(*line(), *line(seed=1), kind)
+    assert scores["r2"] > 0.999
+    assert scores["rmse"] < 0.1
+
+
+def test_nearest_neighbors_average_targets() -> None:
+    Z = np.arange(10.0)[:, None]
+    scores = regress(Z, Z[:, 0], Z, Z[:, 0], "knn")
+    assert 0.5 < scores["r2"] < 1
+
+
+def test_a_collapsed_encoder_predicts_the_mean() -> None:
+    (train, y), (test, z) = line(), line(seed=1)
+    scores = regress(train * 0, y, test * 0, z)
+    assert scores["rmse"] == pytest.approx(np.sqrt(np.mean((z - y.mean()) ** 2)))
+    assert scores["r2"] <= 0
+
+
+def test_what_is_no_regression_is_refused() -> None:
+    (train, y), (test, z) = line(), line(seed=1)
+    with pytest.raises(ValueError, match=r"svm.*ridge"):
+        regress(train, y, test, z, "svm")
+    with pytest.raises(ValueError, match="all train targets are 1"):
+        regress(train, y * 0 + 1, test, z)
+    with pytest.raises(ValueError, match="test targets are missing"):
+        regress(train, y, test, z * np.nan)
+    with pytest.raises(ValueError, match="expected 30 train targets"):
+        regress(train, y[1:], test, z)
+
+
+def test_labels_of_numbers_and_their_texts_are_the_same() -> None:
+    Z = np.array([[0.0], [1], [0], [1]])
+    assert probe(Z, [1.0, 2.0, 1.0, 2.0], Z, ["1", "2", "1", "2"], "knn") == 1
+    assert probe(Z, [1, 2, 1, 2], Z, [b"1", b"2", b"1", b"2"], "knn") == 1

@@ -9,6 +9,7 @@ import pytest
 from factories import TINY
 
 from temporal_jepa import PretrainConfig, Sequences, from_pretrained, pretrain, read
+from temporal_jepa.data.readings import AmbiguousError
 from temporal_jepa.evaluation import attentive, probes
 from temporal_jepa.evaluation.score import score, split
 
@@ -144,3 +145,104 @@ def test_split_keeps_parts_of_a_track_together() -> None:
         {name.split("#")[0] for name in part.ids} for part in split(tracks, seed=0)
     ]
     assert not owners[0] & owners[1]
+
+
+# Numbers to predict.
+
+
+def slopes(n: int, seed: int, task: str | None = "regression") -> Sequences:
+    """The target is the amplitude of a noisy wave, which its standard deviation shows."""
+    rng = np.random.default_rng(seed)
+    amplitude = rng.uniform(1, 3, n)
+    X = amplitude[:, None, None] * np.sin(np.arange(24) / 3)[None, None]
+    X = X + 0.05 * rng.normal(size=(n, 2, 24))
+    return Sequences([x.T for x in X], labels=amplitude, task=task)
+
+
+@pytest.mark.usefixtures("no_minirocket")
+@pytest.mark.parametrize("kind", ["ridge", "linear", "knn"])
+def test_a_regression_gives_r2_beside_the_mean_and_never_an_accuracy(
+    run: Path, kind: str
+) -> None:
+    train, test = slopes(40, 0), slopes(20, 1)
+    result = score(run, train, test, kind=kind, pool="mean")
+    assert json.loads(json.dumps(result)) == result
+    assert result["task"] == "regression"
+    assert "accuracy" not in json.dumps(result)
+    names = [row["features"] for row in result["scores"]]
+    assert names == [*CONTROLS, "untrained encoder", "pretrained encoder"]
+    rows = {row["features"]: row for row in result["scores"]}
+    assert rows["mean/std/min/max"]["r2"] > 0.9
+    assert rows["mean/std/min/max"]["rmse"] < 0.2
+    mean = train.targets().mean()
+    error = np.sqrt(np.mean((test.targets() - mean) ** 2))
+    assert result["mean"]["predicted"] == pytest.approx(mean)
+    assert result["mean"]["rmse"] == pytest.approx(error)
+    assert result["mean"]["r2"] <= 0
+
+
+@pytest.mark.usefixtures("no_minirocket")
+def test_the_task_is_inferred_asked_or_requested(run: Path) -> None:
+    result = score(run, slopes(12, 0, None), slopes(8, 1, None))
+    assert result["task"] == "regression"
+    counts = Sequences(slopes(12, 0).values, labels=np.arange(12))
+    with pytest.raises(AmbiguousError, match="task"):
+        score(run, counts, slopes(8, 1, None))
+    with pytest.raises(AmbiguousError, match="task"):
+        split(counts)
+    assert score(run, counts, slopes(8, 1), task="regression")["task"] == "regression"
+    with pytest.raises(ValueError, match="task="):
+        score(run, slopes(12, 0), slopes(8, 1, "classification"))
+
+
+@pytest.mark.parametrize("kind", ["attentive", "svm"])
+def test_probes_of_classes_refuse_a_regression(run: Path, kind: str) -> None:
+    with pytest.raises(ValueError, match=f"{kind}.*ridge"):
+        score(run, slopes(12, 0), slopes(8, 1), kind=kind)
+
+
+def test_split_holds_out_a_share_of_the_recordings_of_a_regression() -> None:
+    train, test = split(slopes(20, 0), seed=0)
+    assert (len(train), len(test)) == (14, 6)
+    assert not {*train.ids} & {*test.ids}
+    assert split(slopes(20, 0), seed=1)[1].ids != test.ids
+
+
+# Classes of unequal size.
+
+
+@pytest.mark.usefixtures("no_minirocket")
+def test_classes_are_counted_and_weigh_the_same_in_balanced_accuracy(run: Path) -> None:
+    whole = waves(30, 0)
+    is_slow = whole.labels == "slow"
+    train = whole.select(np.flatnonzero(is_slow | (np.arange(30) < 8)))
+    labels = train.labels.copy()
+    result = score(run, train, waves(9, 1))
+    assert result["classes"] == {
+        "fast": [int((labels == "fast").sum()), 4],
+        "slow": [int((labels == "slow").sum()), 5],
+    }
+    # A collapsed encoder predicts the most frequent class: of the other, none is found.
+    constant = np.ones((len(train), 2)), np.ones((9, 2))
+    row = probes.compare({"x": constant}, labels, waves(9, 1).labels)[0]
+    assert row["accuracy"] == pytest.approx(5 / 9)
+    assert row["balanced_accuracy"] == 0.5
+
+
+@pytest.mark.usefixtures("no_minirocket")
+def test_test_sequences_that_are_the_train_sequences_are_warned_of(
+    run: Path, train: Sequences, test: Sequences
+) -> None:
+    with pytest.warns(UserWarning, match="train sequences"):
+        score(run, train, train.select(range(len(train))))
+    score(run, train, test)
+
+
+@pytest.mark.usefixtures("no_minirocket")
+def test_a_class_that_train_lacks_is_named(run: Path, train: Sequences) -> None:
+    other = waves(6, 1)
+    labels = other.labels.astype(object)
+    labels[0] = "still"
+    with pytest.warns(UserWarning, match="still"):
+        result = score(run, train, Sequences(other.values, labels=labels))
+    assert result["classes"]["still"] == [0, 1]

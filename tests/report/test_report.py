@@ -526,3 +526,19 @@ def test_a_probe_is_proposed_where_there_are_labels(
     shown = page(pretrain(data, tmp_path / "run", CONFIG, TINY), sequences=data)
     assert ("temporal-jepa probe" in shown.text) == (labels is not None)
     assert "temporal-jepa embed" in shown.text
+
+
+def test_scores_of_a_regression_are_r2(run: Path) -> None:
+    rows = [
+        {"features": "raw values", "probe": "ridge", "r2": 0.5, "rmse": 12.25},
+        {"features": "untrained encoder", "probe": "ridge", "r2": 0.75, "rmse": 8.5},
+        {"features": "pretrained encoder", "probe": "ridge", "r2": 0.7, "rmse": 9.5},
+    ]
+    mean = {"predicted": 3.5, "r2": -0.01, "rmse": 17.5}
+    change = {"task": "regression", "mean": mean, "scores": rows}
+    edit(run / "probe.json", lambda probe: probe.update(change))
+    text = write_report(run).read_text("utf-8")
+    assert "R² 0.05 below the untrained encoder" in text
+    for value in ("0.700", "-0.010", "12.25", "17.5"):
+        assert value in text
+    assert "ccuracy" not in text
