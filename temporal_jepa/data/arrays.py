@@ -101,6 +101,8 @@ def from_array(
     lines = list(notes)
     if not isinstance(array, (list, tuple)):
         array = np.asanyarray(array)
+        if not array.ndim:
+            raise ValueError(f"expected an array of series, got a {array.dtype} alone")
         holds_frames = layout in ("scene", "video") or (
             layout is None and array.ndim > 3
         )

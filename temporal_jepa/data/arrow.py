@@ -85,10 +85,11 @@ def frame_from_arrow(data: Any) -> pd.DataFrame:
         table = data if isinstance(data, pa.Table) else pa.table(data)
         while any(pa.types.is_struct(kind) for kind in table.schema.types):
             table = table.flatten()
-        return table.to_pandas(date_as_object=False)
+        frame: pd.DataFrame = table.to_pandas(date_as_object=False)
     except (pa.ArrowException, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f"expected a table whose columns pandas can hold, got {type(data).__name__} "
             f"({reason}); select or convert these columns first"
         ) from error
+    return frame

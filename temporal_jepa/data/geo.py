@@ -41,7 +41,7 @@ def read_gpx(path: Path) -> pd.DataFrame:
             n_tracks += 1
             rows += _gpx_rows(element, n_tracks)
             element.clear()
-    return _table(rows, "a track or route with points (trkpt or rtept)")
+    return table_of(rows, "a track or route with points (trkpt or rtept)")
 
 
 def _gpx_rows(track: ET.Element, number: int) -> list[Row]:
@@ -137,7 +137,7 @@ def read_geojson(path: Path) -> pd.DataFrame:
         except ValueError as error:
             raise ValueError(f"feature {number}: {error}") from error
     wanted = "a LineString, MultiLineString, MultiPoint or Points (GeoJSON)"
-    return _table(lines or points, wanted)
+    return table_of(lines or points, wanted)
 
 
 def _point_row(feature: dict[str, Any], geometry: dict[str, Any]) -> Row:
@@ -212,7 +212,8 @@ def _coordinates(position: list[Any]) -> dict[str, float]:
     }
 
 
-def _table(rows: list[Row], wanted: str) -> pd.DataFrame:
+def table_of(rows: list[Row], wanted: str) -> pd.DataFrame:
+    """The rows as a frame without empty labels and times; ValueError if there are none."""
     import pandas as pd
 
     if not rows:

@@ -3,91 +3,149 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..config import ReadOptions
 from .sequences import Array, Sequences, Task, listed, located
 from .textfiles import read_text
 
 TASKS: dict[str, Task] = {"class": "classification", "target": "regression"}
 """What @classLabel and @targetLabel say."""
 
+YEARS = (1678, 2262)  # between which nanoseconds hold a date
+PAIR = re.compile(r"\(\s*([^()]*?)\s*,\s*([^(),]*)\s*\)")  # (time, value)
 
-def read_ts(path: Path) -> Sequences:
+
+@dataclass
+class Header:
+    """What stands before @data in a .ts file.
+
+    Attributes:
+        fields: the values in lower case by their keys.
+        classes: the labels it lists, as they are written.
+        kind: "class" or "target", None for series without labels.
+    """
+
+    fields: dict[str, str]
+    classes: list[str]
+    kind: str | None
+
+
+def read_ts(path: Path, options: ReadOptions) -> Sequences:
     """A .ts file: a header, then one series a line, ``channel:channel:label``, "?" is missing.
 
-    Lengths may differ between series, and between channels of a series (the shorter is padded with
-    NaN).
+    Values are ``1,2,?``, or with times ``(2024-01-01 00:00:00,1),(2024-01-01 01:00:00,2)``. Lengths
+    may differ between series, and between channels of a series (the shorter is padded with NaN).
+    Channels with other times are NaN where they have none.
 
     Raises:
-        ValueError: with the line, for timestamps, a wrong number of channels or values, and an
-            unknown label.
+        ValueError: with the line, for a wrong number of channels or values, times that are no
+            times, and an unknown label.
     """
-    text, notes = read_text(path)
-    header, rows = _ts_header(text)
-    kind = "target" if header.get("@targetlabel", "").startswith("true") else "class"
-    labeled, *classes = header.get(f"@{kind}label", "false").split()
-    equal = header.get("@equallength") == "true"
-    length = int(header.get("@serieslength") or 0) if equal else 0
-    series = []
+    text, notes = read_text(path, options)
+    header, rows = _parse(text)
+    timed = header.fields.get("@timestamps") == "true" or rows[0][1].startswith("(")
+    values: list[Array] = []
+    times: list[Array] = []
     labels = []
+    padded = 0
     for number, line in rows:
         with located(f"line {number}"):
-            if labeled == "true":
-                line, _, label = line.rpartition(":")
-                labels.append(_ts_label(label.strip(), classes))
-            series.append([_ts_numbers(field, length) for field in line.split(":")])
-            width = int(header.get("@dimensions") or len(series[0]))
-            if len(series[-1]) != width:
+            if header.kind is not None:
+                line, label = _split_label(line, header)
+                labels.append(label)
+            fields = re.split(r":(?=\(|$)", line) if timed else line.split(":")
+            width = int(header.fields.get("@dimensions") or len(fields))
+            if len(fields) != width:
                 raise ValueError(
-                    f"expected {width} channels, got {len(series[-1])}; is the file cut short?"
+                    f"expected {width} channels, got {len(fields)}; is the file cut short?"
                 )
-    notes.append(
-        f".ts: the {kind} label is last in each line" if labels else ".ts: no labels"
-    )
+            if timed:
+                clock, x = _timed(fields)
+                times.append(clock)
+            else:
+                channels = [_numbers(field, _length(header)) for field in fields]
+                x = _padded(channels)
+                padded += len({len(channel) for channel in channels}) > 1
+            values.append(x)
+            if values[0].shape[1] != x.shape[1]:
+                raise ValueError(
+                    f"expected {values[0].shape[1]} channels as in the first series, got "
+                    f"{x.shape[1]}; is the file cut short?"
+                )
+    if padded:
+        notes.append(
+            f"{padded} series have channels of unequal length, padded with NaN"
+        )
+    found = f"the {header.kind} label is last in each line" if labels else "no labels"
     return Sequences(
-        _padded(series, notes),
+        values,
         labels=np.array(labels) if labels else None,
+        times=times or None,
         source=str(path),
-        notes=tuple(notes),
-        task=TASKS[kind] if labels else None,
+        notes=(*notes, f".ts: {found}"),
+        task=TASKS[header.kind] if header.kind else None,
     )
 
 
-def _ts_header(text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
-    """The header in lower case by its keys, and the lines of series with their numbers."""
+def _parse(text: str) -> tuple[Header, list[tuple[int, str]]]:
+    """The header, and the lines of series with their numbers."""
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     lines = [(number, line) for number, line in lines if line and line[0] not in "#%"]
     starts = [at for at, (_, line) in enumerate(lines, 1) if line.lower() == "@data"]
     if not starts or starts[0] == len(lines):
         raise ValueError("expected series after a line @data; is the file cut short?")
     rows = lines[starts[0] :]
-    header = {}
+    fields: dict[str, str] = {}
+    words: dict[str, list[str]] = {}
     for _, line in lines[: starts[0]]:
-        key, _, value = line.lower().partition(" ")
-        header[key] = value.strip()
-    if header.get("@timestamps") == "true" or "(" in rows[0][1]:
-        raise ValueError(
-            ".ts files with timestamps are not read; write the values alone, or a long table (id, "
-            "time, values) as .csv"
-        )
-    return header, rows
+        key, *values = line.split()
+        fields[key.lower()] = " ".join(values).lower()
+        words[key.lower()] = values
+    kind = None
+    classes: list[str] = []
+    for name in ("class", "target"):
+        if fields.get(f"@{name}label", "false").startswith("true"):
+            kind = name
+            classes = words[f"@{name}label"][1:]
+    return Header(fields, classes, kind), rows
 
 
-def _ts_label(label: str, classes: list[str]) -> str:
-    """The label; ValueError when the header names others, as text and as numbers (1.0 and 1)."""
+def _length(header: Header) -> int:
+    """The number of values that each channel must have, 0 for any."""
+    if header.fields.get("@equallength") != "true":
+        return 0
+    return int(header.fields.get("@serieslength") or 0)
+
+
+def _split_label(line: str, header: Header) -> tuple[str, str]:
+    """A line without its label, and the label, which may hold colons if the header lists it.
+
+    Raises:
+        ValueError: when the header lists others, as text and as numbers (1.0 and 1).
+    """
+    for name in sorted(header.classes, key=len, reverse=True):
+        if line.lower().endswith(f":{name.lower()}"):
+            return line[: -len(name) - 1], line[-len(name) :]
+    line, _, label = line.rpartition(":")
+    label = label.strip()
+    if not label or label == "?":
+        raise ValueError("the label is missing; give every series a label, or none")
     with contextlib.suppress(ValueError):
-        if float(label) in map(float, classes):
-            return label
-    if classes and label.lower() not in classes:
+        if float(label) in map(float, header.classes):
+            return line, label
+    if header.classes and label.lower() not in map(str.lower, header.classes):
         raise ValueError(
-            f"the label {label!r} is not among {listed(classes)}; is the file cut short?"
+            f"the label {label!r} is not among {listed(header.classes)}; is the file cut short?"
         )
-    return label
+    return line, label
 
 
-def _ts_numbers(field: str, length: int) -> Array:
+def _numbers(field: str, length: int) -> Array:
     """The values of a channel; ValueError unless they are numbers, and `length` (if not 0)."""
     try:
         numbers = np.array(field.replace("?", "nan").split(","), dtype=np.float64)
@@ -102,18 +160,50 @@ def _ts_numbers(field: str, length: int) -> Array:
     return numbers
 
 
-def _padded(series: list[list[Array]], notes: list[str]) -> list[Array]:
-    """The channels of each series as ``(time, channels)``, NaN after the end of a short one."""
-    out = []
-    padded = 0
-    for channels in series:
-        lengths = [len(channel) for channel in channels]
-        padded += min(lengths) < max(lengths)
-        out.append(np.full((max(lengths), len(channels)), np.nan))
-        for i, channel in enumerate(channels):
-            out[-1][: len(channel), i] = channel
-    if padded:
-        notes.append(
-            f"{padded} series have channels of unequal length, padded with NaN"
-        )
+def _padded(channels: list[Array]) -> Array:
+    """Channels as ``(time, channels)``, NaN after the end of a short one."""
+    out = np.full((max(map(len, channels)), len(channels)), np.nan)
+    for i, channel in enumerate(channels):
+        out[: len(channel), i] = channel
     return out
+
+
+def _timed(fields: list[str]) -> tuple[Array, Array]:
+    """The times of a series, and its values ``(time, channels)``, NaN where one has none."""
+    pairs = [_pairs(field) for field in fields]
+    times = np.unique(np.concatenate([clock for clock, _ in pairs]))
+    values = np.full((len(times), len(pairs)), np.nan)
+    for i, (clock, numbers) in enumerate(pairs):
+        if len(np.unique(clock)) < len(clock):
+            raise ValueError(f"channel {i} holds two values at one time")
+        values[np.searchsorted(times, clock), i] = numbers
+    return times, values
+
+
+def _pairs(field: str) -> tuple[Array, Array]:
+    """The times and values of a channel, ``(time,value),(time,value)``."""
+    pairs = PAIR.findall(field)
+    rest = PAIR.sub("", field).replace(",", "").strip()
+    if rest or not pairs:
+        raise ValueError(
+            f"expected (time,value) pairs between commas, got {(rest or field)[:40]!r}"
+        )
+    numbers = _numbers(",".join(value for _, value in pairs), 0)
+    return _clock([time for time, _ in pairs]), numbers
+
+
+def _clock(texts: list[str]) -> Array:
+    """Times as numbers, or dates with the year first as datetime64[ns]."""
+    with contextlib.suppress(ValueError):
+        return np.array(texts, dtype=np.float64)
+    try:
+        dates = [text.replace("/", "-") for text in texts]
+        years = [int(date[: date.index("-", 1)]) for date in dates]
+        if min(years) < 32:
+            raise ValueError("the year does not come first")
+        whole = min(years) > YEARS[0] and max(years) < YEARS[1]
+        return np.array(dates, "datetime64[ns]" if whole else "datetime64[us]")
+    except ValueError as error:
+        raise ValueError(
+            f"expected times as numbers, or such as 2024-01-31 12:00:00, got {texts[0]!r}"
+        ) from error

@@ -160,10 +160,10 @@ CASES = {  # name, content, options, message
         "expects a folder",
     ),
     "unknown extension": (
-        "a.xlsx",
+        "a.rec",
         "x",
         {},
-        "unknown extension '.xlsx'; expected one of .csv",
+        "unknown extension '.rec'; expected one of .csv",
     ),
     "ts: no data": (
         "a.ts",
@@ -198,9 +198,9 @@ CASES = {  # name, content, options, message
     ),
     "ts: timestamps": (
         "a.ts",
-        "@timeStamps true\n@data\n(0,1),(1,2)\n",
+        "@timeStamps true\n@data\n(0,1),(1;2)\n",
         {},
-        ".ts files with timestamps are not read",
+        r"line 3: expected \(time,value\) pairs .*'\(1;2\)'",
     ),
     "ts: options": ("a.ts", TS + "1,2,3:4,5,6:up\n", {"id": "x"}, "leave out id"),
     "npy: empty": (

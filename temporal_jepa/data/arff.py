@@ -1,0 +1,174 @@
+"""Attribute-relation files (.arff) of Weka and the UEA archive to a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import ReadOptions
+from .series_tables import NUMBERED
+from .tables import Table
+from .textfiles import read_text
+
+ATTRIBUTE = re.compile(r"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(.+)", re.IGNORECASE)
+NUMBERS = ("numeric", "real", "integer")
+
+
+@dataclass
+class Attribute:
+    """A column of an .arff file.
+
+    Attributes:
+        name: its name.
+        kind: "numeric", "nominal", "text" or "relational".
+        inner: names of the attributes of each row of a relational one.
+    """
+
+    name: str
+    kind: str
+    inner: list[str] = field(default_factory=list)
+
+
+def read_arff(path: Path, options: ReadOptions) -> Table:
+    """An .arff file as a table. A relational attribute holds the channels of a series as lists.
+
+    In the UEA archive each row of a relational cell is a channel, and its numbered attributes are
+    the timesteps; with other names the attributes are channels, and each row is a timestep.
+
+    Raises:
+        ValueError: with the line, for sparse rows, and rows of another width than the header.
+    """
+    import pandas as pd
+
+    text, notes = read_text(path, options)
+    attributes, rows = _parse(text)
+    columns: dict[str, Any] = {}
+    for k, attribute in enumerate(attributes):
+        cells = [cells[k] for _, cells in rows]
+        numbers = [number for number, _ in rows]
+        if attribute.kind == "relational":
+            columns.update(_relational(attribute, cells, numbers, notes))
+        elif attribute.kind == "numeric":
+            columns[attribute.name] = [
+                _number(cell, n) for cell, n in zip(cells, numbers, strict=True)
+            ]
+        else:
+            columns[attribute.name] = [None if c == "?" else c for c in cells]
+    return Table(pd.DataFrame(columns), options, notes)
+
+
+def _parse(text: str) -> tuple[list[Attribute], list[tuple[int, list[str]]]]:
+    """The attributes of the header, and the cells of each row with its line number."""
+    attributes: list[Attribute] = []
+    relation: Attribute | None = None
+    rows = []
+    in_data = False
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        word = line.split(None, 1)[0].lower() if line else ""
+        if not line or line.startswith("%"):
+            continue
+        if in_data:
+            rows.append((number, _cells(line, number, attributes)))
+        elif word == "@data":
+            in_data = True
+        elif word == "@end":
+            relation = None
+        elif word == "@attribute":
+            attribute = _attribute(line, number)
+            if relation is not None:
+                relation.inner.append(attribute.name)
+            else:
+                attributes.append(attribute)
+            if attribute.kind == "relational":
+                relation = attribute
+    if not rows or not attributes:
+        raise ValueError(
+            "expected attributes, and rows after a line @data; is the file cut short?"
+        )
+    return attributes, rows
+
+
+def _attribute(line: str, number: int) -> Attribute:
+    match = ATTRIBUTE.match(line)
+    if match is None:
+        raise ValueError(f"line {number}: expected @attribute NAME TYPE, got {line!r}")
+    kind = match[2].strip().lower()
+    name = match[1].strip("'\"")
+    if kind.startswith("{"):
+        return Attribute(name, "nominal")
+    if kind.startswith(NUMBERS):
+        return Attribute(name, "numeric")
+    return Attribute(name, "relational" if kind.startswith("relational") else "text")
+
+
+def _cells(line: str, number: int, attributes: list[Attribute]) -> list[str]:
+    """The cells of a row, without their quotation marks."""
+    if line.startswith("{"):
+        raise ValueError(
+            f"line {number}: sparse rows are not read; write all values (Weka: "
+            "SparseToNonSparse)"
+        )
+    mark = "'" if re.search(r"(^|,)\s*'", line) else '"'
+    reader = csv.reader(
+        io.StringIO(line),
+        quotechar=mark,
+        escapechar=None,
+        skipinitialspace=True,
+        delimiter="," if "," in line else "\t",
+    )
+    cells = [cell.strip() for cell in next(reader)]
+    if len(cells) != len(attributes):
+        raise ValueError(
+            f"line {number}: expected {len(attributes)} values, one for each attribute, got "
+            f"{len(cells)}; is the file cut short?"
+        )
+    return cells
+
+
+def _number(cell: str, line: int) -> float:
+    """A cell as a number, NaN for "?"."""
+    try:
+        return np.nan if cell == "?" else float(cell)
+    except ValueError as error:
+        raise ValueError(
+            f"line {line}: expected a number or '?', got {cell!r}"
+        ) from error
+
+
+def _relational(
+    attribute: Attribute, cells: list[str], lines: list[int], notes: list[str]
+) -> dict[str, list[Any]]:
+    """The channels of each row, as columns of lists."""
+    series = []
+    for cell, line in zip(cells, lines, strict=True):
+        rows = [
+            [_number(x.strip(), line) for x in row.split(",")]
+            for row in cell.replace("\\n", "\n").splitlines()
+        ]
+        if any(len(row) != len(rows[0]) for row in rows):
+            raise ValueError(
+                f"line {line}: expected rows of one length in {attribute.name!r}"
+            )
+        series.append(np.array(rows))
+    numbered = all(NUMBERED.fullmatch(name) for name in attribute.inner)
+    names = attribute.inner
+    if numbered:
+        names = [str(k) for k in range(max(map(len, series)))]
+        notes.append(
+            f"each row of {attribute.name!r} is a channel, its numbered attributes are timesteps"
+        )
+    else:
+        series = [x.T for x in series]
+    wrong = [k for k, x in enumerate(series) if len(x) != len(names)]
+    if wrong:
+        raise ValueError(
+            f"line {lines[wrong[0]]}: expected {len(names)} channels in {attribute.name!r}, got "
+            f"{len(series[wrong[0]])}"
+        )
+    return {name: [x[k] for x in series] for k, name in enumerate(names)}

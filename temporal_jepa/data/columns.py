@@ -1,0 +1,331 @@
+"""Columns of frames as plain NumPy types, and columns of lists, one series a row."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..config import ReadOptions
+from .delimited import TIMES
+from .points import ORDERS, is_place_name
+from .readings import AmbiguousError, Reading, likely
+from .sequences import Array, listed
+from .series_tables import find_ids, find_time
+from .trajectory_tables import is_track_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LARGEST_WHOLE = 2**53  # float64 holds all whole numbers up to it
+LIST = re.compile(r"\s*\[[^\[\]]*\]\s*", re.DOTALL)  # "[1, 2]", also NumPy's "[1. 2.]"
+SCALAR = re.compile(r"np\.\w+\(([^()]*)\)")  # NumPy's repr of an element
+NOTHING = ("nan", "none", "null", "na", "?")
+
+
+def plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same table without extension types: NumPy numbers with NaN, dates, and text.
+
+    Raises:
+        ValueError: naming a column of bytes that are no UTF-8 text.
+    """
+    import pandas as pd
+
+    changed: dict[int, Any] = {}
+    for position in range(frame.shape[1]):
+        column = frame.iloc[:, position]
+        new = _plain(column)
+        if new is not column:
+            changed[position] = new
+    if changed:
+        columns = [changed.get(k, frame.iloc[:, k]) for k in range(frame.shape[1])]
+        names = frame.columns
+        frame = pd.concat(columns, axis=1)
+        frame.columns = names
+    if frame.index.nlevels == 1 and _is_extension(frame.index):
+        index = _plain(frame.index.to_series())
+        if index.dtype != frame.index.dtype:
+            frame = frame.set_axis(pd.Index(index.array, name=frame.index.name), axis=0)
+    return frame
+
+
+def _is_extension(column: pd.Series[Any] | pd.Index[Any]) -> bool:
+    return not isinstance(column.dtype, np.dtype)
+
+
+def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column with a NumPy type where pandas has one for its values, else itself."""
+    import pandas as pd
+
+    kind = column.dtype
+    if isinstance(kind, pd.ArrowDtype):
+        import pyarrow as pa
+
+        values = pa.array(column.array).to_pandas(date_as_object=False)
+        return _plain(pd.Series(values.array, index=column.index, name=column.name))
+    if isinstance(kind, pd.SparseDtype):
+        return column.astype(kind.subtype)
+    if isinstance(kind, pd.CategoricalDtype):
+        if column.cat.categories.dtype.kind not in "fiub":
+            return column
+        return _plain(column.astype(object).infer_objects())
+    if _is_extension(column):
+        return _without_mask(column) if kind.kind in "fiub" else column
+    return _decoded(column) if kind.kind in "OS" else column
+
+
+def _without_mask(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column of Int64, Float32, boolean, ... as NumPy numbers; float64 where some are missing.
+
+    Whole numbers that float64 cannot hold stay exact, as Python's.
+    """
+    dtype: Any = column.dtype
+    if not column.isna().any():
+        return column.astype(dtype.numpy_dtype)
+    if dtype.kind in "iu" and column.abs().max() > LARGEST_WHOLE:
+        return column.astype(object).where(column.notna(), None)
+    return column.astype("float64")
+
+
+def _decoded(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column of bytes as text; ValueError with its name where they are no text."""
+    filled = column[column.notna()] if column.dtype.kind == "O" else column
+    if not any(isinstance(value, bytes) for value in filled.iloc[:20]):
+        return column
+    try:
+        return column.map(
+            lambda value: value.decode() if isinstance(value, bytes) else value
+        )
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"column {column.name!r} holds bytes that are no text (UTF-8); leave it out, or decode "
+            "it before (geometry in WKB: write the columns lon and lat)"
+        ) from error
+
+
+def spread_lists(
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+) -> tuple[pd.DataFrame, ReadOptions]:
+    """A table with a series in each cell, as one with a timestep in each row.
+
+    Cells are lists, arrays, or text such as "[1, 2, 3]". Several columns of lists are channels;
+    one of dates, or named like a time, is the time. A table without lists is returned itself.
+
+    Raises:
+        AmbiguousError: rows can be series, or timesteps with a list of channels each.
+        ValueError: lists of one row differ in length, are empty or nested.
+    """
+    frame, lists = _list_columns(frame, options)
+    if not lists:
+        return frame, options
+    rest = frame.drop(columns=list(lists))
+    lists = _of_series(lists, options, notes)
+    lengths = _lengths(lists)
+    width = int(lengths[0]) if len(set(lengths.tolist())) == 1 else None
+    if width and _rows_are_time(rest, lists, options, width):
+        names = [f"{name}_{k}" for name in lists for k in range(width)]
+        matrix = np.hstack([np.vstack(cells) for cells in lists.values()])
+        rest = rest.assign(**dict(zip(names, matrix.T, strict=True)))
+        return rest, replace(options, values=tuple(names))
+    return _one_row_a_step(rest, lists, lengths, options, notes)
+
+
+def _list_columns(
+    frame: pd.DataFrame, options: ReadOptions
+) -> tuple[pd.DataFrame, dict[Any, list[Array]]]:
+    """The columns of lists of numbers or times, by name, with an array for each row.
+
+    Two or three numbers under the name of a place, or where `options` ask for places, are a place,
+    not a series; they become text in the table that is returned.
+    """
+    found = {}
+    points: dict[Any, Any] = {}
+    places = [name for name in frame.columns if is_place_name(name)]
+    for name in frame.columns:
+        column = frame[name]
+        if getattr(column, "ndim", 1) != 1 or column.dtype.kind not in "OT":
+            continue
+        filled = column[column.notna().to_numpy()]
+        if not len(filled):
+            continue
+        if isinstance(filled.iloc[0], str):
+            cells = _from_text(column)
+        elif isinstance(filled.iloc[0], (list, tuple, np.ndarray)):
+            cells = [_as_array(cell, name, row) for row, cell in enumerate(column)]
+        else:
+            continue
+        if cells is None:
+            continue
+        asked = options.values in ORDERS or options.layout in ("tracks", "scene")
+        if (asked or places == [name]) and {len(cell) for cell in cells} <= {0, 2, 3}:
+            points[name] = [str(cell.tolist()) if len(cell) else None for cell in cells]
+        else:
+            found[name] = cells
+    return (frame.assign(**points) if points else frame), found
+
+
+def _from_text(column: pd.Series[Any]) -> list[Array] | None:
+    """The lists that a column of text holds, None unless each field holds one."""
+    filled = column.dropna()
+    if not LIST.fullmatch(filled.iloc[0]):
+        return None
+    if not all(LIST.fullmatch(str(text)) for text in filled):
+        return None
+    cells = []
+    for text in column:
+        inner = SCALAR.sub(r"\1", text).strip()[1:-1] if isinstance(text, str) else ""
+        words = [word.strip("'\"") for word in re.split(r"[\s,;]+", inner.strip())]
+        if "..." in words:
+            raise ValueError(
+                f"column {column.name!r} holds lists that were shortened ('...') when they were "
+                "written; write them again in full, for example as .parquet"
+            )
+        try:
+            cells.append(
+                np.array(
+                    [
+                        np.nan if word.lower() in NOTHING else float(word)
+                        for word in words
+                        if word
+                    ]
+                )
+            )
+        except ValueError:
+            return None
+    return cells
+
+
+def _as_array(cell: Any, name: Any, row: int) -> Array:
+    """A cell as ``(time,)``; ValueError with its place where it is nested."""
+    if not isinstance(cell, (list, tuple, np.ndarray)):
+        return np.empty(0)
+    if len(cell) and isinstance(cell[0], (list, tuple, np.ndarray)):
+        raise ValueError(
+            f"column {name!r} holds lists of lists (row {row + 1}), and nothing says which axis is "
+            "time; write one column of lists for each channel, or pass a list of arrays "
+            "(channels, time)"
+        )
+    values = np.asarray(cell)
+    if values.dtype.kind in "fiubMm":
+        return values
+    try:
+        return np.asarray(
+            [np.nan if value is None else value for value in cell], dtype=np.float64
+        )
+    except (TypeError, ValueError):
+        return np.asarray(cell, dtype=object)
+
+
+def _of_series(
+    lists: dict[Any, list[Array]], options: ReadOptions, notes: list[str]
+) -> dict[Any, list[Array]]:
+    """The columns of lists that `options` name, or all but lists of one beside longer ones."""
+    if options.values:
+        named = {*options.values, options.time, *TIMES}
+        return {n: cells for n, cells in lists.items() if str(n) in named} or lists
+    short = [n for n, cells in lists.items() if max(map(len, cells)) <= 1]
+    if short and len(short) < len(lists):
+        notes.append(f"lists of one entry are left out: {listed(short)}")
+        return {n: cells for n, cells in lists.items() if n not in short}
+    return lists
+
+
+def _lengths(lists: dict[Any, list[Array]]) -> Array:
+    """The number of timesteps of each row.
+
+    Raises:
+        ValueError: a row has no list, or lists of several lengths.
+    """
+    first, *others = lists
+    lengths = np.array([len(cell) for cell in lists[first]])
+    for name in others:
+        own = np.array([len(cell) for cell in lists[name]])
+        wrong = np.flatnonzero(own != lengths)
+        if wrong.size:
+            row = wrong[0]
+            raise ValueError(
+                f"expected lists of one length in each row, got {lengths[row]} in column "
+                f"{first!r} and {own[row]} in column {name!r} of row {row + 1}; choose columns of "
+                "one length with values="
+            )
+    empty = np.flatnonzero(lengths == 0)
+    if empty.size:
+        raise ValueError(
+            f"column {first!r} holds no list in row {empty[0] + 1} ({empty.size} such rows); leave "
+            "these rows out"
+        )
+    return lengths
+
+
+def _rows_are_time(
+    rest: pd.DataFrame, lists: dict[Any, list[Array]], options: ReadOptions, width: int
+) -> bool:
+    """Whether each row is a timestep with a list of channels; AmbiguousError where it may be."""
+    if options.layout is not None:
+        return options.layout in ("long", "recording")
+    rest = rest.set_axis([str(name) for name in rest.columns], axis=1)
+    if any(_is_time(name, cells) for name, cells in lists.items()):
+        return False
+    time = options.time or find_time(rest)
+    ids = [options.id] if options.id else find_ids(rest, time)
+    repeated = [name for name in ids if rest[name].duplicated().any()]
+    if time is None and not repeated:
+        return False
+    name, cells = next(iter(lists.items()))
+    shown = [cell[:4].tolist() for cell in cells[:3]]
+    layout = "long" if repeated else "recording"
+    raise AmbiguousError(
+        f"column {name!r} holds a list of {width} numbers in each row",
+        [
+            Reading(
+                f"each row is a series of {width} timesteps",
+                {"layout": "wide"},
+                [f"step {k}" for k in range(len(shown[0]))],
+                shown,
+            ),
+            Reading(
+                f"each row is one timestep of {width} channels",
+                {"layout": layout},
+                [f"{name}_{k}" for k in range(len(shown[0]))],
+                shown,
+            ),
+        ],
+    )
+
+
+def _is_time(name: Any, cells: list[Array]) -> bool:
+    """Whether a column of lists holds times: dates, or numbers under the name of a time."""
+    return cells[0].dtype.kind in "MO" or str(name).lower() in TIMES
+
+
+def _one_row_a_step(
+    rest: pd.DataFrame,
+    lists: dict[Any, list[Array]],
+    lengths: Array,
+    options: ReadOptions,
+    notes: list[str],
+) -> tuple[pd.DataFrame, ReadOptions]:
+    """A long table with the lists one below the other, and the options that say so."""
+    ids = find_ids(rest.set_axis([str(name) for name in rest.columns], axis=1), None)
+    id = options.id or next((n for n in ids if not rest[n].duplicated().any()), None)
+    if id is None or rest[id].duplicated().any():
+        id = "row" if "row" not in rest.columns else "row of the table"
+        rest = rest.assign(**{id: np.arange(len(rest))})
+    time = next((str(n) for n, cells in lists.items() if _is_time(n, cells)), "")
+    table = rest.loc[np.repeat(rest.index, lengths)] if rest.index.is_unique else None
+    if table is None:
+        table = rest.reset_index(drop=True).loc[np.repeat(range(len(rest)), lengths)]
+    table = table.reset_index(drop=True)
+    for name, cells in lists.items():
+        table[name] = np.concatenate(cells)
+    values = [str(name) for name in lists if str(name) != time]
+    sentence = f"each row is a series, its values are in the lists {listed(values)}"
+    notes.append(likely(sentence, "layout='recording'"))
+    own = replace(options, layout=None, id=id, time=options.time or time)
+    if options.layout in ("tracks", "scene"):
+        return table, replace(own, layout=options.layout)
+    if options.layout is None and is_track_table(table, own):
+        return table, own
+    return table, replace(own, layout="long", values=options.values or tuple(values))

@@ -1,0 +1,312 @@
+"""Folders: one series a file, or one table in parts (Spark, Dask, hive)."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import numpy as np
+
+from ..config import ReadOptions
+from .columns import plain
+from .delimited import IDS
+from .formats import (
+    FIXES,
+    TABLES,
+    kind_of,
+    read_file,
+    read_table,
+)
+from .readings import AmbiguousError, Reading, likely
+from .sequences import Sequences, listed
+from .tables import Table, from_table, from_tables, joined
+from .textfiles import read_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PART = re.compile(r"part[-_.]?\d+.*|\d+\.part|.*[-_.]part[-_.]?\d+\..*", re.IGNORECASE)
+HIVE = re.compile(r"([^=]+)=([^=]*)")  # folders such as year=2024
+MARKS = ("_SUCCESS", "_metadata", "_common_metadata")  # files beside parts
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+
+def read_folder(folder: Path, options: ReadOptions) -> Sequences:
+    """One series a file, all of one type; in a folder of folders the inner ones are the labels.
+
+    Part files are one table, and so are all files with `layout` "long".
+
+    Raises:
+        AmbiguousError: files of rows with ids can be one table, or a series each.
+        ValueError: the files are of several types, or have other columns than the first.
+    """
+    if options.layout not in (None, "folder", "tracks", "scene"):
+        if options.layout == "long" or _is_in_parts(folder):
+            return _read_parts(folder, options)
+        raise ValueError(
+            "expected layout folder (one series a file), tracks or scene for a folder, "
+            f"got {options.layout!r}; for another layout name one of its files"
+        )
+    if options.layout != "folder" and _is_in_parts(folder):
+        return _read_parts(folder, options)
+    files = _visible(folder)
+    labeled = bool(files) and all(file.is_dir() for file in files)
+    if labeled:
+        files = [file for inner in files for file in _visible(inner)]
+    _check_files(folder, files, options)
+    if options.layout == "scene":
+        parts = _scenes(files, options)
+    elif kind_of(files[0], options) not in TABLES:
+        options = replace(options, layout="recording")
+        parts = {str(file): read_file(file, options) for file in files}
+    else:
+        parts = _series_or_tracks(files, options, labeled)
+    names = {str(file): str(file.relative_to(folder)) for file in files}
+    labels = {str(file): file.parent.name for file in files} if labeled else {}
+    return _one_series_a_file(folder, parts, names, labels, len(files))
+
+
+def _one_series_a_file(
+    folder: Path,
+    parts: dict[str, Sequences],
+    names: dict[str, str],
+    labels: dict[str, str],
+    count: int,
+) -> Sequences:
+    """The series of all files under their names, with the folders as labels."""
+    named = {names[source]: part for source, part in parts.items()}
+    if labels:
+        for source, part in parts.items():
+            folders = np.full(len(part), labels[source])
+            named[names[source]] = replace(part, labels=folders, task="classification")
+    found = joined(named, str(folder))
+    first = next(iter(named))
+    notes = [
+        f"layout folder: {len(parts)} files, {len(found)} series; all read like {first}"
+    ]
+    if labels:
+        notes.append("labels are the names of the inner folders")
+    if len(parts) < count:
+        notes.append(f"{count - len(parts)} files of a single fix are left out")
+    return replace(found, notes=(*notes, *found.notes))
+
+
+def _visible(folder: Path) -> list[Path]:
+    """The files and folders that are not hidden, without the marks that Spark and Dask leave."""
+    found = (p for p in folder.iterdir() if not p.name.startswith("."))
+    return sorted(path for path in found if path.name not in MARKS)
+
+
+def _check_files(folder: Path, files: list[Path], options: ReadOptions) -> None:
+    """ValueError unless the files are of one type that can hold a series each."""
+    splits = [
+        file.name for file in files if file.stem.upper().endswith(("_TRAIN", "_TEST"))
+    ]
+    if splits:
+        raise ValueError(
+            f"holds the splits {listed(splits)} of a set; name one of these files"
+        )
+    allowed = (*TABLES, ".npy", ".edf", ".bdf")
+    known = {file: _known_kind(file, options) for file in files}
+    strays = [file for file, kind in known.items() if kind not in allowed]
+    kinds = {kind for kind in known.values() if kind in allowed}
+    if strays or len(kinds) != 1:
+        names = listed(file.relative_to(folder) for file in strays)
+        raise ValueError(
+            f"expected files of one type with one series each ({' '.join(allowed)}), got "
+            f"{names or listed(sorted(kinds)) or 'none'}; move others away, or name one file"
+        )
+
+
+def _known_kind(path: Path, options: ReadOptions) -> str:
+    """The kind of a file, "" for folders and what is not read."""
+    try:
+        return "" if path.is_dir() else kind_of(path, options)
+    except ValueError:
+        return ""
+
+
+def _series_or_tracks(
+    files: list[Path], options: ReadOptions, labeled: bool
+) -> dict[str, Sequences]:
+    """Tracks from each file if the first holds some, else one series, or one of each id."""
+    geographic = kind_of(files[0], options) in FIXES
+    layout = "tracks" if geographic or options.layout == "tracks" else "recording"
+    own = replace(options, layout=layout)
+    tables = {str(file): read_table(file, own) for file in files}
+    id = None if options.id is not None else _shared_id(tables)
+    if id is None:
+        return from_tables(tables)
+    values = [{*plain(t.frame[[id]])[id].dropna()} for t in tables.values()]
+    shared = sum(map(len, values)) > len(set.union(*values))
+    if shared and not labeled and options.layout is None:
+        raise _one_table_or_many(tables, id)
+    return from_tables(tables, id if max(map(len, values)) > 1 else None)
+
+
+def _shared_id(tables: dict[str, Table]) -> str | None:
+    """A column named like an id that all files have, and that does not count their rows."""
+    frames = [table.frame for table in tables.values()]
+    for name in frames[0].columns:
+        if not IDS.fullmatch(str(name)):
+            continue
+        if all(name in frame and not _counts(frame[name]) for frame in frames):
+            return str(name)
+    return None
+
+
+def _counts(column: pd.Series[Any]) -> bool:
+    """Whether a column counts the rows."""
+    numbers = plain(column.to_frame()).iloc[:, 0]
+    if numbers.dtype.kind not in "iuf":
+        numbers = numbers.astype(str)
+        if not numbers.str.fullmatch(r"\d+").all():
+            return False
+    steps = np.diff(numbers.to_numpy(np.float64))
+    return len(steps) > 0 and bool((steps == 1).all())
+
+
+def _one_table_or_many(tables: dict[str, Table], id: str) -> AmbiguousError:
+    frames = {Path(source).name: table.frame for source, table in tables.items()}
+    header = ["file", *next(iter(frames.values())).columns]
+    rows = [
+        [name, *row] for name, f in frames.items() for row in f.head(2).values.tolist()
+    ]
+    return AmbiguousError(
+        f"{len(tables)} files with the same values in their column {id!r}",
+        [
+            Reading(
+                f"one table in {len(tables)} files, {id!r} names the series",
+                {"layout": "long"},
+                header,
+                rows,
+            ),
+            Reading(
+                "the series of each file are its own",
+                {"layout": "folder"},
+                header,
+                rows,
+            ),
+        ],
+    )
+
+
+def _scenes(files: list[Path], options: ReadOptions) -> dict[str, Sequences]:
+    """The scenes of each file, which has a clock of its own; all have room for as many agents."""
+    parts = {file: read_file(file, options) for file in files}
+    widest = max(parts.values(), key=lambda part: part.n_channels).frame
+    assert widest is not None
+    options = replace(options, agents=widest[1])
+    for file, part in parts.items():
+        if part.frame != widest:
+            parts[file] = read_file(file, options)
+    return {str(file): part for file, part in parts.items()}
+
+
+def _is_in_parts(folder: Path) -> bool:
+    """Whether a folder holds one table in parts, by the names that Spark, Dask and hive write."""
+    if any((folder / name).exists() for name in MARKS):
+        return True
+    inside = _visible(folder)
+    if not inside:
+        return False
+    if all(path.is_dir() for path in inside):
+        return all(HIVE.fullmatch(path.name) for path in inside)
+    return all(path.is_file() and PART.fullmatch(path.name) for path in inside)
+
+
+def _read_parts(folder: Path, options: ReadOptions) -> Sequences:
+    """The parts of a table, in the order of their numbers, read like one file."""
+    files = sorted(_walk(folder), key=lambda path: _natural(str(path)))
+    _check_files(folder, files, options)
+    kind = kind_of(files[0], options)
+    if kind in (".csv", ".tsv", ".txt") and len({f.parent for f in files}) == 1:
+        table = _joined_text(files, kind, options)
+    else:
+        table = _joined_frames(folder, files, options)
+    sentence = f"{len(files)} files are the parts of one table"
+    note = likely(sentence, "layout='folder', one series a file")
+    return from_table(
+        Table(table.frame, table.options, [note, *table.notes]), str(folder)
+    )
+
+
+def _joined_text(files: list[Path], kind: str, options: ReadOptions) -> Table:
+    """Parts in text as one text, with the line that starts all of them once."""
+    texts = [read_text(file, options)[0] for file in files if file.stat().st_size]
+    firsts = {text.partition("\n")[0] for text in texts}
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / f"parts{kind}"
+        with whole.open("w", encoding="utf-8") as out:
+            for k, text in enumerate(texts):
+                first, _, rest = text.partition("\n")
+                text = rest if k and len(firsts) == 1 else f"{first}\n{rest}"
+                out.write(text if text.endswith("\n") or not text else f"{text}\n")
+        return read_table(whole, options)
+
+
+def _joined_frames(folder: Path, files: list[Path], options: ReadOptions) -> Table:
+    """Parts as one frame, with the keys of hive folders as columns."""
+    import pandas as pd
+
+    tables = [read_table(file, options) for file in files if file.stat().st_size]
+    first = tables[0]
+    frames = []
+    for file, table in zip(files, tables, strict=False):
+        frame = plain(table.frame)
+        if sorted(map(str, frame.columns)) != sorted(map(str, first.frame.columns)):
+            raise ValueError(
+                f"{file}: expected the columns of the first part "
+                f"({listed(first.frame.columns)}), got {listed(frame.columns)}"
+            )
+        keys = [HIVE.fullmatch(part) for part in file.relative_to(folder).parts[:-1]]
+        frames.append(frame.assign(**{m[1]: unquote(m[2]) for m in keys if m}))
+    _check_kinds(frames, files)
+    counted = all(isinstance(frame.index, pd.RangeIndex) for frame in frames)
+    whole = pd.concat(frames, ignore_index=counted)
+    for name in whole.columns.difference(first.frame.columns, sort=False):
+        whole[name] = _hive_values(whole[name])
+    return Table(whole, first.options, first.notes)
+
+
+def _check_kinds(frames: list[pd.DataFrame], files: list[Path]) -> None:
+    """ValueError when a column holds numbers in one part and text in another."""
+    for name in frames[0].columns:
+        kinds: dict[bool, Path] = {}
+        for file, frame in zip(files, frames, strict=False):
+            if not frame[name].isna().all():
+                kinds.setdefault(frame[name].dtype.kind in "fiub", file)
+        if len(kinds) > 1:
+            raise ValueError(
+                f"column {name!r} holds numbers in {kinds[True].name} and something else in "
+                f"{kinds[False].name}"
+            )
+
+
+def _hive_values(column: pd.Series[Any]) -> pd.Series[Any]:
+    """The values of a hive key: whole numbers without leading zeros as numbers, else text."""
+    column = column.where(column != NO_VALUE, None)
+    filled = column.dropna()
+    if len(filled) == len(column) and filled.str.fullmatch(r"0|[1-9]\d{0,14}").all():
+        return column.astype("int64")
+    return column
+
+
+def _walk(folder: Path) -> list[Path]:
+    """The files at any depth."""
+    found: list[Path] = []
+    for path in _visible(folder):
+        found += _walk(path) if path.is_dir() else [path]
+    return found
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """A key that sorts part.10 behind part.2."""
+    return [
+        (int(word), "") if word.isdigit() else (0, word)
+        for word in re.split(r"(\d+)", text)
+    ]

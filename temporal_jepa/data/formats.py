@@ -1,0 +1,184 @@
+"""What a file is, by its name and its first bytes, and the reader for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from ..config import ReadOptions
+from .activities import read_fit, read_kml, read_tcx
+from .arff import read_arff
+from .arrays import read_numpy
+from .arrow import read_feather, read_parquet
+from .delimited import read_delimited
+from .geo import read_geojson, read_gpx
+from .hdf5 import read_hdf5
+from .json_tables import is_geojson, load_json, read_json
+from .kinds import identify, is_archive
+from .sequences import Sequences, listed, located
+from .signals import read_edf
+from .tables import Table, from_table
+from .ts import read_ts
+from .tsf import read_tsf
+from .video import VIDEOS
+from .workbooks import read_workbook
+
+OF_TABLES = (
+    "layout",
+    "id",
+    "time",
+    "label",
+    "values",
+    "channel",
+    "duplicates",
+    "date_order",
+    "time_unit",
+    "decimal",
+    "strip_units",
+    "missing",
+    "header",
+)
+"""Options of `ReadOptions` about the columns of a table."""
+
+
+def _text_table(path: Path, options: ReadOptions) -> Table:
+    return Table(*read_delimited(path, options))
+
+
+def _parquet(path: Path, options: ReadOptions) -> Table:
+    return Table(read_parquet(path), options, [])
+
+
+def _feather(path: Path, options: ReadOptions) -> Table:
+    return Table(read_feather(path), options, [])
+
+
+def _gpx(path: Path, options: ReadOptions) -> Table:
+    return Table(read_gpx(path), _of_tracks(options), [])
+
+
+def _kml(path: Path, options: ReadOptions) -> Table:
+    return Table(read_kml(path), _of_tracks(options), [])
+
+
+def _tcx(path: Path, options: ReadOptions) -> Table:
+    frame = read_tcx(path)
+    return Table(frame, _of_tracks(options) if "lon" in frame else options, [])
+
+
+def _fit(path: Path, options: ReadOptions) -> Table:
+    frame = read_fit(path)
+    return Table(frame, _of_tracks(options) if "lon" in frame else options, [])
+
+
+def _json(path: Path, options: ReadOptions) -> Table:
+    """GeoJSON is a table of fixes, anything else a table of records or columns."""
+    data = load_json(path, options)
+    if is_geojson(data) or kind_of(path, options) == ".geojson":
+        return Table(read_geojson(path), _of_tracks(options), [])
+    return read_json(data, options)
+
+
+def _of_tracks(options: ReadOptions) -> ReadOptions:
+    """The options of a file of fixes: tracks, without further columns as channels."""
+    return replace(
+        options, layout=options.layout or "tracks", values=options.values or ()
+    )
+
+
+TABLES: dict[str, Callable[[Path, ReadOptions], Table]] = {
+    ".csv": _text_table,
+    ".tsv": _text_table,
+    ".txt": _text_table,
+    ".parquet": _parquet,
+    ".pq": _parquet,
+    ".feather": _feather,
+    ".arrow": _feather,
+    ".ipc": _feather,
+    ".xlsx": read_workbook,
+    ".xlsm": read_workbook,
+    ".json": _json,
+    ".jsonl": _json,
+    ".ndjson": _json,
+    ".geojson": _json,
+    ".arff": read_arff,
+    ".gpx": _gpx,
+    ".kml": _kml,
+    ".tcx": _tcx,
+    ".fit": _fit,
+}
+"""Extension -> the reader of a file of rows."""
+SERIES: dict[str, Callable[[Path, ReadOptions], Sequences]] = {
+    ".ts": read_ts,
+    ".tsf": read_tsf,
+    ".npy": read_numpy,
+    ".npz": read_numpy,
+    ".h5": read_hdf5,
+    ".hdf5": read_hdf5,
+    ".hdf": read_hdf5,
+    ".edf": read_edf,
+    ".bdf": read_edf,
+}
+"""Extension -> the reader of a file that knows its series."""
+OWN_OPTIONS = {
+    ".ts": ("task",),
+    ".tsf": ("id", "label"),
+    ".edf": ("values",),
+    ".bdf": ("values",),
+    ".npy": ("layout",),
+    ".npz": ("layout",),
+    ".h5": ("layout",),
+    ".hdf5": ("layout",),
+    ".hdf": ("layout",),
+}
+"""Extension -> which options of tables its reader takes."""
+FIXES = (".gpx", ".geojson", ".kml", ".tcx", ".fit")
+FILES = (*TABLES, *SERIES, *VIDEOS)
+SEVERAL = (".xlsx", ".xlsm", ".json", ".h5", ".hdf5", ".hdf")  # which table= chooses in
+
+
+def kind_of(path: Path, options: ReadOptions, notes: list[str] | None = None) -> str:
+    """The extension that says how a file is read, see `identify`; ValueError for an unknown one."""
+    kind = identify(path, options, [] if notes is None else notes)
+    if kind not in FILES:
+        raise ValueError(
+            f"{path}: unknown extension {kind or '(none)'!r}; expected one of {' '.join(FILES)}"
+            " (rename a table in text to .csv)"
+        )
+    return kind
+
+
+def read_file(path: Path, options: ReadOptions) -> Sequences:
+    """The sequences of a file."""
+    notes: list[str] = []
+    kind = kind_of(path, options, notes)
+    with located(path):
+        if kind in TABLES:
+            return from_table(read_table(path, options), str(path))
+        _check_table(path, kind, options)
+        taken = OWN_OPTIONS[kind]
+        given = [name for name in options.given(*OF_TABLES) if name not in taken]
+        if given:
+            named = listed(f"{name}=" for name in given)
+            raise ValueError(
+                f"a {kind} file describes its own columns; leave out {named}"
+            )
+        found = SERIES[kind](path, options)
+        return replace(found, notes=(*notes, *found.notes))
+
+
+def read_table(path: Path, options: ReadOptions) -> Table:
+    """A file of rows as a frame, the options with what is known of its columns, and notes."""
+    notes: list[str] = []
+    kind = kind_of(path, options, notes)
+    with located(path):
+        _check_table(path, kind, options)
+        frame, own, more = TABLES[kind](path, options)
+        return Table(frame, own, [*notes, *more])
+
+
+def _check_table(path: Path, kind: str, options: ReadOptions) -> None:
+    """ValueError when `table` is given for a file that holds one table."""
+    if options.table is not None and kind not in SEVERAL and not is_archive(path):
+        raise ValueError(f"a {kind} file holds one table; leave out table=")

@@ -1,0 +1,117 @@
+"""HDF5 files to series: one dataset of numbers, or datasets `X` and `y`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import ReadOptions
+from .arrays import from_array
+from .arrow import needs
+from .readings import AmbiguousError, Reading
+from .sequences import Array, Sequences, listed
+
+
+def read_hdf5(path: Path, options: ReadOptions) -> Sequences:
+    """The only dataset of numbers, `X` with labels `y`, or the one that `options.table` names.
+
+    Shapes are those of `from_array`.
+
+    Raises:
+        AmbiguousError: several datasets hold numbers.
+        ModuleNotFoundError: without h5py.
+        ValueError: for damaged files, and those of pandas, MATLAB and netCDF.
+    """
+    needs("h5py", "hdf5", f"reading {path.suffix or 'HDF5'}")
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            _refuse_others(file)
+            arrays = _datasets(file)
+            name, notes = _choose(arrays, options.table)
+            X = np.asarray(arrays[name])
+            folder = name.rpartition("X")[0]
+            labels = arrays.get(f"{folder}y") if name == f"{folder}X" else None
+            y = None if labels is None else _labels(labels)
+    except OSError as error:
+        raise ValueError(
+            f"not a readable HDF5 file; is it cut short? ({error})"
+        ) from error
+    return from_array(X, replace(options, table=None), str(path), y, notes)
+
+
+def _refuse_others(file: Any) -> None:
+    """ValueError for HDF5 that another library wrote in a layout of its own."""
+    names = [file, *(file[name] for name in file if file.get(name) is not None)]
+    attributes = {key for entry in names for key in entry.attrs}
+    if attributes & {"pandas_type", "pandas_version"}:
+        raise ValueError(
+            "holds frames in pandas' own layout; convert them: "
+            "pandas.read_hdf(PATH, KEY).to_parquet('data.parquet')"
+        )
+    if "MATLAB_class" in attributes:
+        raise ValueError(
+            "a MATLAB file of version 7.3; convert it: writematrix(X, 'data.csv') in MATLAB, or "
+            "h5py and numpy.save in Python (axes are reversed)"
+        )
+    if "_NCProperties" in attributes:
+        raise ValueError(
+            "a netCDF file; pass xarray.open_dataset(PATH), or one variable of it, to read"
+        )
+
+
+def _datasets(file: Any) -> dict[str, Any]:
+    """The datasets with at least one axis, by their path."""
+    import h5py
+
+    found: dict[str, Any] = {}
+
+    def collect(name: str, entry: Any) -> None:
+        if isinstance(entry, h5py.Dataset) and entry.ndim and entry.size:
+            found[name] = entry
+
+    file.visititems(collect)
+    return found
+
+
+def _choose(arrays: dict[str, Any], chosen: str | None) -> tuple[str, list[str]]:
+    """The name of the dataset to read, and a note."""
+    if chosen is not None:
+        name = chosen.strip("/")
+        if name not in arrays:
+            raise ValueError(
+                f"table={chosen!r}: expected a dataset, got {listed(arrays) or 'none'}"
+            )
+        return name, []
+    numeric = [name for name, array in arrays.items() if array.dtype.kind in "fiub"]
+    if numeric == ["X"] or {*numeric} == {"X", "y"}:
+        return "X", []
+    if not numeric:
+        raise ValueError(
+            f"expected a dataset of numbers, got {listed(arrays) or 'none'}"
+        )
+    if len(numeric) > 1:
+        raise AmbiguousError(
+            "several datasets hold numbers",
+            [_reading(name, arrays[name]) for name in numeric],
+        )
+    return numeric[0], [f"the dataset {numeric[0]!r} was taken as X"]
+
+
+def _reading(name: str, array: Any) -> Reading:
+    shape = " x ".join(map(str, array.shape))
+    first = array[(0,) * (array.ndim - 1)][:4]
+    return Reading(f"{shape}, {array.dtype}", {"table": name}, (), [first.tolist()])
+
+
+def _labels(dataset: Any) -> Array:
+    """A dataset of labels, text decoded."""
+    import h5py
+
+    if h5py.check_string_dtype(dataset.dtype):
+        return np.asarray(dataset.asstr()[:])
+    return np.asarray(dataset)

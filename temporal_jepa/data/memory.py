@@ -1,0 +1,331 @@
+"""Objects in memory to sequences: arrays, tensors, frames of any library, and lists of these."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..config import ReadOptions
+from .arrays import from_array
+from .arrow import frame_from_arrow
+from .delimited import IDS, LABELS, TIMES
+from .grids import from_xarray
+from .readings import AmbiguousError, Reading
+from .sequences import Sequences, listed, located
+from .tables import Table, from_table, from_tables, joined
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LAZY = {
+    "collect": "pass data.collect()",  # polars.LazyFrame
+    "compute": "pass data.compute()",  # dask
+    "toPandas": "pass data.toPandas()",  # pyspark
+    "toarray": "pass data.toarray()",  # scipy.sparse
+}
+"""Methods of objects that hold no values yet -> what to do."""
+
+
+def from_memory(data: Any, options: ReadOptions) -> Sequences:
+    """The sequences of an object in memory.
+
+    Raises:
+        AmbiguousError: a dict of columns that may be series.
+        ValueError: for iterators, lazy tables, and anything that holds no numbers.
+    """
+    if isinstance(data, Sequences):
+        return data
+    frame = as_frame(data)
+    if frame is not None:
+        return from_table(Table(frame, options, []))
+    if _is_from("xarray", data):
+        return from_xarray(data, options)
+    with located("arrays"):
+        if isinstance(data, Mapping):
+            return _from_mapping(data, options)
+        return _from_arrays(as_arrays(data), options)
+
+
+def as_frame(data: Any) -> pd.DataFrame | None:
+    """A table of any library as a pandas frame, None for what is no table.
+
+    Tables are pandas objects, structured arrays, and what exports Arrow streams of columns: frames
+    of polars, tables of pyarrow, relations of duckdb.
+    """
+    pandas = sys.modules.get("pandas")  # else there can be no pandas object
+    if pandas is not None and isinstance(data, pandas.Series):
+        data = data.to_frame("value" if data.name is None else data.name)
+    if pandas is not None and isinstance(data, pandas.DataFrame):
+        frame: pd.DataFrame = data
+        return frame
+    if isinstance(data, np.ndarray) and data.dtype.names is not None:
+        return _from_structured(data)
+    if hasattr(data, "columns" if _is_from("dask", data) else "collect"):
+        _refuse_lazy(data)
+    if _is_from("polars", data) and hasattr(data, "to_frame"):
+        data = data.to_frame(data.name or "value")  # a Series
+    has_columns = hasattr(data, "columns") or not hasattr(data, "__array__")
+    if has_columns and hasattr(data, "__arrow_c_stream__"):
+        return frame_from_arrow(data)
+    return None
+
+
+def _is_table(data: Any) -> bool:
+    """Whether `as_frame` makes a frame of it."""
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(data, (pandas.Series, pandas.DataFrame)):
+        return True
+    if _is_from("polars", data):
+        return True
+    has_columns = hasattr(data, "columns") or not hasattr(data, "__array__")
+    return has_columns and hasattr(data, "__arrow_c_stream__")
+
+
+def _is_series(data: Any) -> bool:
+    """Whether a table is a single column of pandas or polars."""
+    return hasattr(data, "to_frame") and not hasattr(data, "columns")
+
+
+def _from_structured(array: np.ndarray[Any, Any]) -> pd.DataFrame:
+    """A structured array as a frame; ValueError for fields that are arrays."""
+    import pandas as pd
+
+    names = array.dtype.names or ()
+    nested = [name for name in names if array.dtype[name].shape]
+    if nested or array.ndim != 1:
+        raise ValueError(
+            f"expected a structured array of one axis with a number in each field, got shape "
+            f"{array.shape}, arrays in {listed(nested) or 'no field'}; pass one field at a time"
+        )
+    return pd.DataFrame({name: array[name] for name in names})
+
+
+def as_arrays(data: Any) -> Any:
+    """Tensors as arrays, data sets as lists; ValueError for what would have to be iterated."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        if isinstance(data, torch.Tensor):
+            return _from_tensor(data, torch)
+        stream = (torch.utils.data.DataLoader, torch.utils.data.IterableDataset)
+        if isinstance(data, stream):
+            raise ValueError(_unrolled(data))
+    if isinstance(data, (list, tuple)):
+        return [as_arrays(item) for item in data]
+    if isinstance(data, np.ndarray):
+        return _unpacked(data)
+    if hasattr(data, "__array__") or isinstance(data, (bytes, bytearray, memoryview)):
+        return data
+    _refuse_lazy(data)
+    if isinstance(data, (str, Mapping)):
+        return data
+    if hasattr(data, "__getitem__"):
+        return _items(data)
+    if hasattr(data, "__iter__"):
+        raise ValueError(_unrolled(data))
+    return data
+
+
+def _refuse_lazy(data: Any) -> None:
+    """ValueError for an object that holds no values yet, with how it gets them."""
+    for method, advice in LAZY.items():
+        if hasattr(data, method):
+            raise ValueError(
+                f"expected values, got {_kind(data)}, which holds none yet; {advice}"
+            )
+
+
+def _from_tensor(tensor: Any, torch: Any) -> Any:
+    """A tensor as an array, on the CPU, without its gradient; bfloat16 as float32."""
+    tensor = tensor.detach().cpu()
+    if tensor.layout != torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.dtype in (torch.bfloat16, torch.float16):
+        tensor = tensor.float()
+    return tensor.resolve_conj().resolve_neg().numpy()
+
+
+def _unpacked(array: np.ndarray[Any, Any]) -> Any:
+    """An array of objects as numbers, or as the list of arrays that it holds."""
+    if array.dtype.kind != "O" or isinstance(array, np.ma.MaskedArray):
+        return array
+    if array.ndim == 1 and array.size and all(hasattr(x, "__len__") for x in array):
+        return [as_arrays(x) for x in array]
+    if (
+        array.ndim == 2
+        and array.size
+        and all(hasattr(x, "__len__") for x in array.flat)
+    ):
+        # (n, channels) series, as sktime's nested tables have them
+        return [_stacked(row, k) for k, row in enumerate(array)]
+    try:
+        return np.where(array == None, np.nan, array).astype(np.float64)  # noqa: E711
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"expected numbers or arrays in an array of objects ({error})"
+        ) from error
+
+
+def _stacked(row: Any, number: int) -> Any:
+    """The channels of one series, which have one length."""
+    lengths = {len(channel) for channel in row}
+    if len(lengths) > 1:
+        raise ValueError(
+            f"X[{number}]: expected channels of one length, got {listed(sorted(lengths))}; pad "
+            "them with NaN"
+        )
+    return np.stack([np.asarray(channel, dtype=np.float64) for channel in row])
+
+
+def _items(data: Any) -> Any:
+    """The items of a data set, one by one; ValueError where their number is not known."""
+    try:
+        count = len(data)
+    except TypeError as error:
+        raise ValueError(_unrolled(data)) from error
+    return [as_arrays(data[k]) for k in range(count)]
+
+
+def _unrolled(data: Any) -> str:
+    return (
+        f"expected arrays or tables, got {_kind(data)}, which has to be iterated and may never "
+        "end; pass a list of its arrays, such as [x for x, y in data], and labels with "
+        "Sequences.from_arrays(X, y)"
+    )
+
+
+def _kind(data: Any) -> str:
+    return f"{type(data).__module__}.{type(data).__qualname__}".removeprefix(
+        "builtins."
+    )
+
+
+def _is_from(package: str, data: Any) -> bool:
+    """Whether an object is of a class of this package."""
+    return type(data).__module__.split(".")[0] == package
+
+
+def _from_arrays(data: Any, options: ReadOptions) -> Sequences:
+    """Arrays, or a list of arrays, of (array, label) pairs, of records or of tables."""
+    if not isinstance(data, (list, tuple)) or not len(data):
+        return from_array(data, options)
+    if all(isinstance(item, Mapping) for item in data):
+        import pandas as pd
+
+        return from_table(Table(pd.DataFrame.from_records(data), options, []))
+    if any(_is_table(item) for item in data):
+        return _from_frames({str(k): item for k, item in enumerate(data)}, options)
+    if all(_is_labeled(item) for item in data):
+        y = [np.asarray(label).item() for _, label in data]
+        notes = ["each item is a pair of a series and its label"]
+        return from_array([x for x, _ in data], options, y=y, notes=notes)
+    return from_array(data, options)
+
+
+def _is_labeled(item: Any) -> bool:
+    """Whether an item is a pair of an array and a label, as data sets of PyTorch have them."""
+    if not isinstance(item, (list, tuple)) or len(item) != 2:
+        return False
+    return np.ndim(item[0]) > 0 and np.ndim(item[1]) == 0
+
+
+def _from_frames(items: Mapping[str, Any], options: ReadOptions) -> Sequences:
+    """A recording from each frame, or tracks, named by the keys; columns go by their names.
+
+    Raises:
+        ValueError: naming the frame that is no table or lacks a column of the first.
+    """
+    tables = {}
+    for name, item in items.items():
+        frame = as_frame(item)
+        if frame is None:
+            raise ValueError(
+                f"expected tables only, got {_kind(item)} as item {name!r}"
+            )
+        if frame.shape[1] == 1 and _is_series(item):
+            frame = frame.set_axis(["value"], axis=1)  # Series differ in their names
+        tables[f"frame {name}"] = Table(frame, options, [])
+    parts = from_tables(tables)
+    found = joined(parts, "frames")
+    ids = [id.removeprefix("frame ") for id in found.ids]
+    return replace(
+        found, ids=ids, notes=(f"{len(items)} frames, one recording each", *found.notes)
+    )
+
+
+def _from_mapping(data: Mapping[Any, Any], options: ReadOptions) -> Sequences:
+    """A dict of frames or arrays, each a series; of columns of one table; or of `X` and `y`.
+
+    Raises:
+        AmbiguousError: columns of numbers of one length can be channels or series.
+        ValueError: for anything else.
+    """
+    if not data:
+        raise ValueError("expected arrays or tables, got an empty dict")
+    items = {str(name): item for name, item in data.items()}
+    if {*items} <= {"X", "y"} and "X" in items:
+        return from_array(as_arrays(items["X"]), options, y=items.get("y"))
+    if any(_is_table(item) and _as_column(item) is None for item in items.values()):
+        return _from_frames(items, options)
+    columns = {name: _as_column(item) for name, item in items.items()}
+    if all(column is not None for column in columns.values()):
+        lengths = {len(column) for column in columns.values()}
+        if len(lengths) == 1 and _is_one_table(columns, options):
+            import pandas as pd
+
+            return from_table(Table(pd.DataFrame(columns), options, []))
+    arrays = [as_arrays(item) for item in items.values()]
+    own = replace(options, layout=None) if options.layout == "wide" else options
+    return replace(from_array(arrays, own), ids=list(items))
+
+
+def _as_column(item: Any) -> Any:
+    """A value of a dict as a column of one axis, None if it has more axes or is a table."""
+    if _is_table(item) and not _is_series(item):
+        return None
+    item = item if _is_table(item) else as_arrays(item)
+    if isinstance(item, (list, tuple)) and any(np.ndim(x) for x in item):
+        return None
+    column = np.asarray(item)
+    return column if column.ndim == 1 else None
+
+
+def _is_one_table(columns: Mapping[str, Any], options: ReadOptions) -> bool:
+    """Whether columns of one length are those of a table, not one series each.
+
+    Raises:
+        AmbiguousError: nothing says which.
+    """
+    if options.layout is not None:
+        return options.layout != "wide"
+    if options.given("id", "time", "label", "values", "channel"):
+        return True
+    names = [name.lower() for name in columns]
+    named = {*TIMES, *LABELS, "lat", "lon"} & {*names}
+    if named or any(IDS.fullmatch(name) for name in columns):
+        return True
+    if any(column.dtype.kind not in "fiub" for column in columns.values()):
+        return True
+    if len(columns) == 1:
+        return True
+    rows = [column[:4].tolist() for column in columns.values()]
+    raise AmbiguousError(
+        f"a dict of {len(columns)} columns of one length",
+        [
+            Reading(
+                "the keys are the channels of one recording",
+                {"layout": "recording"},
+                list(columns),
+                [list(row) for row in zip(*rows, strict=True)],
+            ),
+            Reading(
+                "each key is a series",
+                {"layout": "wide"},
+                [],
+                [[name, *row] for name, row in zip(columns, rows, strict=True)],
+            ),
+        ],
+    )

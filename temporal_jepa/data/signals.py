@@ -1,0 +1,98 @@
+"""Biosignals (.edf, .bdf) to a recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import ReadOptions
+from .arrow import needs
+from .readings import AmbiguousError, Reading
+from .sequences import Sequences, did_you_mean, listed
+
+
+def read_edf(path: Path, options: ReadOptions) -> Sequences:
+    """The channels of an EDF or BDF file as one recording, with times.
+
+    `options.values` names the channels; all have one sampling rate.
+
+    Raises:
+        AmbiguousError: the channels have several sampling rates.
+        ModuleNotFoundError: without pyedflib.
+        ValueError: for a damaged or discontinuous file, and an unknown channel.
+    """
+    needs("pyedflib", "signals", f"reading {path.suffix}")
+    import pyedflib
+
+    try:
+        reader = pyedflib.EdfReader(str(path))
+    except OSError as error:
+        reason = str(error).replace(f"{path}: ", "")
+        raise ValueError(f"not a readable EDF or BDF file: {reason}") from error
+    try:
+        return _recording(reader, path, options)
+    finally:
+        reader.close()
+
+
+def _recording(reader: Any, path: Path, options: ReadOptions) -> Sequences:
+    names = _unique([name.strip() for name in reader.getSignalLabels()])
+    if not names:
+        raise ValueError("expected channels of signals, got annotations only")
+    rates = dict(zip(names, map(float, reader.getSampleFrequencies()), strict=True))
+    chosen = _channels(names, rates, options)
+    columns = [reader.readSignal(names.index(name)) for name in chosen]
+    length = min(map(len, columns))
+    start = np.datetime64(reader.getStartdatetime(), "ns")
+    seconds = np.arange(length) / rates[chosen[0]]
+    times = start + np.rint(seconds * 1e9).astype("timedelta64[ns]")
+    notes = [
+        f"one recording of {len(chosen)} channels at {rates[chosen[0]]:g} Hz, from the start time "
+        "in the header"
+    ]
+    left = [name for name in names if name not in chosen]
+    if left:
+        notes.append(f"channels left out: {listed(left)}")
+    marks = len(reader.readAnnotations()[0])
+    if marks:
+        notes.append(f"{marks} annotations are left out")
+    return Sequences(
+        [np.stack([column[:length] for column in columns], axis=1)],
+        ids=[path.stem],
+        channels=chosen,
+        times=[times],
+        source=str(path),
+        notes=tuple(notes),
+    )
+
+
+def _unique(names: list[str]) -> list[str]:
+    """The names, numbered where several are equal."""
+    return [
+        f"{name}.{names[:k].count(name)}" if name in names[:k] else name
+        for k, name in enumerate(names)
+    ]
+
+
+def _channels(
+    names: list[str], rates: dict[str, float], options: ReadOptions
+) -> list[str]:
+    """The channels to read, which share one rate."""
+    chosen = list(options.values or names)
+    for name in chosen:
+        if name not in rates:
+            raise ValueError(
+                f"values names a channel {name!r} that does not exist, got {listed(names)}"
+                f"{did_you_mean(name, names)}"
+            )
+    used = sorted({rates[name] for name in chosen})
+    if len(used) == 1:
+        return chosen
+    readings = []
+    for rate in used:
+        own = [name for name in chosen if rates[name] == rate]
+        sentence = f"{len(own)} channels at {rate:g} Hz"
+        readings.append(Reading(sentence, {"values": ",".join(own)}, own))
+    raise AmbiguousError("the channels have several sampling rates", readings)

@@ -1,0 +1,124 @@
+"""Frames to sequences: series, tracks or scenes; and parts that are read alike joined to one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..config import ReadOptions
+from .columns import plain, spread_lists
+from .scenes import as_scenes
+from .sequences import Sequences, listed, located
+from .series_tables import from_frame
+from .trajectory_tables import from_fixes, is_track_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Table(NamedTuple):
+    """A frame, the options with what is known of its columns, and notes."""
+
+    frame: pd.DataFrame
+    options: ReadOptions
+    notes: list[str]
+
+
+def from_table(table: Table, source: str = "frame") -> Sequences:
+    """The series, tracks or scenes of a table."""
+    with located(source):
+        notes = [*table.notes]
+        frame = plain(table.frame)
+        frame, options = spread_lists(frame, table.options, notes)
+        if not is_track_table(frame, options):
+            return from_frame(frame, options, source, notes)
+        tracks = from_fixes(frame, options, source, notes)
+        return as_scenes(tracks, options) if options.layout == "scene" else tracks
+
+
+def from_tables(
+    tables: Mapping[str, Table], id: str | None = None
+) -> dict[str, Sequences]:
+    """Tracks from each table if the first holds some, else a recording from each, by source.
+
+    With `id`, the column of this name tells the series of a table apart. Tables of a single fix
+    have no movement and are left out.
+    """
+    first = next(iter(tables.values()))
+    layout = first.options.layout
+    if layout != "tracks":
+        layout = "recording"
+        if is_track_table(plain(first.frame), replace(first.options, layout=None)):
+            layout = "tracks"
+    parts = {}
+    for source, (frame, options, notes) in tables.items():
+        if layout == "recording" or len(frame) > 1:
+            own = replace(options, layout=layout)
+            if layout == "recording" and id is not None:
+                own = replace(options, layout="long", id=id)
+            parts[source] = from_table(Table(frame, own, notes), source)
+    if not parts:
+        raise ValueError("no track has two fixes or more")
+    return parts
+
+
+def joined(parts: Mapping[str, Sequences], source: str) -> Sequences:
+    """The series of all parts, named by them; channels are in the order of the first.
+
+    Raises:
+        ValueError: when a part has other channels than the first.
+    """
+    name, first = next(iter(parts.items()))
+    ids: list[str] = []
+    labels: list[str] = []
+    aligned = []
+    for own, part in parts.items():
+        part = _in_order(part, first.channels)
+        if _columns(part) != _columns(first):
+            raise ValueError(
+                f"{part.source}: expected the columns of {name} ({listed(first.channels)}), got "
+                f"{listed(part.channels)}; name the columns to read with values=, time="
+            )
+        aligned.append(part)
+        ids += [own] if len(part) == 1 else [f"{own}:{id}" for id in part.ids]
+        if part.labels is not None:
+            labels += part.labels.tolist()
+    notes = [*first.notes]
+    if 0 < len(labels) < len(ids):
+        notes.append("some have no labels: there are none")
+
+    def chained(field: str) -> Any:
+        if getattr(first, field) is None:
+            return None
+        return list(itertools.chain.from_iterable(getattr(p, field) for p in aligned))
+
+    has_labels = len(labels) == len(ids)
+    return replace(
+        first,
+        values=chained("values"),
+        labels=np.array(labels) if has_labels else None,
+        task=first.task if has_labels else None,
+        ids=ids,
+        times=chained("times"),
+        source=source,
+        notes=tuple(notes),
+        places=chained("places"),
+    )
+
+
+def _in_order(part: Sequences, channels: list[str]) -> Sequences:
+    """The same series with their channels in this order, if they are the same channels."""
+    if part.channels == channels or sorted(part.channels) != sorted(channels):
+        return part
+    order = [part.channels.index(name) for name in channels]
+    values = [x[:, order] for x in part.values]
+    return replace(part, values=values, channels=channels)
+
+
+def _columns(part: Sequences) -> tuple[list[str], bool, bool]:
+    """What parts share: the channels, and the kind of their times and places."""
+    return part.channels, part.times is None, part.degrees

@@ -1,0 +1,150 @@
+"""Text files of the Monash forecasting archive (.tsf) to series."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..config import ReadOptions
+from .sequences import Array, Sequences, as_labels, listed, located
+from .textfiles import read_text
+
+UNITS = {
+    "seconds": (1, "s"),
+    "secondly": (1, "s"),
+    "minutely": (1, "m"),
+    "minutes": (1, "m"),
+    "half_hourly": (30, "m"),
+    "hourly": (1, "h"),
+    "hours": (1, "h"),
+    "daily": (1, "D"),
+    "days": (1, "D"),
+    "weekly": (7, "D"),
+    "weeks": (7, "D"),
+    "monthly": (1, "M"),
+    "months": (1, "M"),
+    "quarterly": (3, "M"),
+    "yearly": (12, "M"),
+    "years": (12, "M"),
+}
+"""Words for a frequency -> its length in units of NumPy."""
+
+
+def read_tsf(path: Path, options: ReadOptions) -> Sequences:
+    """A .tsf file: a header, then one series a line, ``attribute:attribute:1,2,?``.
+
+    The start of a series and the frequency give its times. `options.id` and `options.label` name
+    attributes.
+
+    Raises:
+        ValueError: with the line, for a wrong number of attributes, values that are no numbers, and
+            dates that are no dates.
+    """
+    text, notes = read_text(path, options)
+    header, attributes, rows = _parse(text)
+    names = [name for name, _ in attributes]
+    for option in ("id", "label"):
+        name = getattr(options, option)
+        if name and name not in names:
+            raise ValueError(
+                f"{option} names an attribute {name!r} that does not exist, got {listed(names)}"
+            )
+    fields: dict[str, list[str]] = {name: [] for name in names}
+    values = []
+    for number, line in rows:
+        with located(f"line {number}"):
+            cells = line.split(":", len(names))
+            if len(cells) != len(names) + 1:
+                raise ValueError(
+                    f"expected {len(names)} attributes and values between colons, got "
+                    f"{len(cells)} fields; is the file cut short?"
+                )
+            for name, cell in zip(names, cells, strict=False):
+                fields[name].append(cell.strip())
+            values.append(_values(cells[-1]))
+    start = next((name for name, kind in attributes if kind == "date"), None)
+    frequency = header.get("@frequency", "")
+    times = None
+    if start is not None:
+        times = [
+            _times(when, frequency, len(x))
+            for when, x in zip(fields[start], values, strict=True)
+        ]
+    elif frequency:
+        notes.append(f"series without a start, {frequency}: they have no times")
+    id = options.id if options.id is not None else next(iter(names), "")
+    id = "" if id == start else id
+    label = fields[options.label] if options.label else None
+    used = {id, start, options.label}
+    left = [name for name in names if name not in used]
+    if left:
+        notes.append(f"attributes left out (label=NAME takes one): {listed(left)}")
+    return Sequences(
+        [x[:, None] for x in values],
+        labels=None if label is None else as_labels(label),
+        ids=fields[id] if id else [],
+        channels=["value"],
+        times=times,
+        source=str(path),
+        notes=tuple(notes),
+    )
+
+
+def _parse(
+    text: str,
+) -> tuple[dict[str, str], list[tuple[str, str]], list[tuple[int, str]]]:
+    """The header, names and types of the attributes, and the lines of series with their numbers."""
+    header: dict[str, str] = {}
+    attributes: list[tuple[str, str]] = []
+    lines = list(enumerate(map(str.strip, text.splitlines()), 1))
+    for number, line in lines:
+        word, *rest = line.split()
+        key = word.lower() if line else ""
+        if key == "@data":
+            rows = [(n, row) for n, row in lines[number:] if row and row[0] != "#"]
+            if rows:
+                return header, attributes, rows
+            break
+        if key == "@attribute" and len(rest) == 2:
+            attributes.append((rest[0], rest[1].lower()))
+        elif key.startswith("@"):
+            header[key] = " ".join(rest).lower()
+    raise ValueError("expected series after a line @data; is the file cut short?")
+
+
+def _values(field: str) -> Array:
+    """Numbers between commas, NaN for "?"."""
+    words = [word.strip() for word in field.split(",")]
+    try:
+        return np.array([np.nan if word == "?" else float(word) for word in words])
+    except ValueError as error:
+        raise ValueError(f"expected numbers, commas and '?' ({error})") from error
+
+
+def _times(start: str, frequency: str, length: int) -> Array:
+    """The times of a series, seconds apart or months, the day of the month kept."""
+    found = re.fullmatch(r"(\d+)?_?(\D+)", frequency)
+    if found is None or found[2] not in UNITS:
+        raise ValueError(
+            f"@frequency {frequency!r}: expected one of {listed(UNITS)}, or 10_minutes"
+        )
+    size, unit = UNITS[found[2]]
+    size *= int(found[1] or 1)
+    day, _, clock = start.partition(" ")
+    try:
+        first = np.datetime64(f"{day}T{clock.replace('-', ':') or '00:00'}", "s")
+    except ValueError as error:
+        raise ValueError(
+            f"expected a start such as 1979-01-01 00-00-00, got {start!r}"
+        ) from error
+    steps = np.arange(length) * size
+    if unit != "M":
+        times: Array = first + steps.astype(f"timedelta64[{unit}]")
+        return times
+    months = first.astype("datetime64[M]") + steps
+    offset = first - first.astype("datetime64[M]")
+    ends = (months + 1).astype("datetime64[s]") - 1
+    days: Array = np.minimum(months.astype("datetime64[s]") + offset, ends)
+    return days

@@ -1,0 +1,109 @@
+"""Sheets of a workbook (.xlsx) to a table, through the rules of text tables."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import tempfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import ReadOptions
+from .arrow import needs
+from .delimited import read_delimited
+from .readings import AmbiguousError, Reading
+from .sequences import listed
+from .tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_workbook(path: Path, options: ReadOptions) -> Table:
+    """A sheet of a workbook as a table. Its header, title lines and units are found as in text.
+
+    `options.table` names the sheet; without it, the only one that holds numbers is taken.
+
+    Raises:
+        AmbiguousError: several sheets hold numbers.
+        ModuleNotFoundError: without openpyxl.
+        ValueError: for a damaged file, one without numbers, and an unknown sheet.
+    """
+    needs("openpyxl", "excel", "reading .xlsx")
+    import pandas as pd
+
+    try:
+        sheets = pd.read_excel(path, sheet_name=None, header=None, engine="openpyxl")
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"not a readable workbook; is it cut short, or protected by a password? ({error})"
+        ) from error
+    name, notes = _choose(sheets, options.table)
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(folder) / "sheet.csv"
+        _write(sheets[name], text)
+        frame, own, more = read_delimited(text, replace(options, table=None))
+    return Table(frame, own, [*notes, *more])
+
+
+def _choose(
+    sheets: dict[str, pd.DataFrame], chosen: str | None
+) -> tuple[str, list[str]]:
+    """The sheet to read, and a note where others are left out."""
+    if chosen is not None:
+        if chosen not in sheets:
+            raise ValueError(
+                f"table={chosen!r}: expected a sheet of the workbook, got {listed(sheets)}"
+            )
+        return chosen, []
+    full = [name for name, sheet in sheets.items() if _holds_numbers(sheet)]
+    if not full:
+        raise ValueError(f"no sheet holds a table of numbers, got {listed(sheets)}")
+    if len(full) > 1:
+        readings = []
+        for name in full:
+            cells = sheets[name].dropna(how="all").astype(object).head(4)
+            rows = cells.where(cells.notna(), "").to_numpy().tolist()
+            sentence = f"a sheet of {len(sheets[name])} rows"
+            readings.append(Reading(sentence, {"table": name}, (), rows))
+        raise AmbiguousError("several sheets hold numbers", readings)
+    others = [name for name in sheets if name != full[0]]
+    if not others:
+        return full[0], []
+    note = f"sheet {full[0]!r} is the only one with numbers; left out: {listed(others)}"
+    return full[0], [note]
+
+
+def _holds_numbers(sheet: pd.DataFrame) -> bool:
+    """Whether a sheet has at least two cells of numbers below each other."""
+    for name in sheet.columns:
+        numbers = [
+            isinstance(cell, (int, float)) and cell == cell for cell in sheet[name]
+        ]
+        if sum(numbers) > 1:
+            return True
+    return False
+
+
+def _write(sheet: pd.DataFrame, path: Path) -> None:
+    """The cells of a sheet as text, without empty columns and the empty rows at its top."""
+    filled = sheet.notna()
+    sheet = sheet.loc[filled.any(axis=1).cummax(), filled.any(axis=0)]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        for row in sheet.itertuples(index=False):
+            writer.writerow(map(_text, row))
+
+
+def _text(cell: Any) -> str:
+    """A cell as text: dates in ISO format, whole numbers without a decimal point."""
+    if cell is None or cell != cell:
+        return ""
+    if isinstance(cell, datetime.datetime):
+        midnight = cell.time() == datetime.time()
+        return cell.date().isoformat() if midnight else cell.isoformat(" ")
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
+        return str(int(cell))
+    return str(cell)
