@@ -5,6 +5,7 @@ Legend of shapes: `B` batch, `T` timesteps, `C` channels (input_dim), `N` tokens
 """
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -186,16 +187,20 @@ class TemporalJEPA(nn.Module):
         """Masks for a batch, with exact counts per sample.
 
         Args:
-            x: float `(B, T, C)`, NaN where unobserved.
+            x: float `(B, T, C)`, NaN where unobserved, or bytes, which are all observed.
             generator: random state (CPU), advanced by the draw.
 
         Returns:
             bool `(num_masks, B, N)`, True = visible.
         """
         config = self.config
-        _, observed = self.context_encoder.prepare(x)
-        tokens = self.context_encoder.tokens_observed(observed)
         rows, columns = config.cells
+        if x.dtype == torch.uint8:
+            count = math.ceil(x.shape[1] / config.patch) * rows * columns
+            tokens = torch.ones(len(x), count, dtype=torch.bool)
+        else:
+            _, observed = self.context_encoder.prepare(x)
+            tokens = self.context_encoder.tokens_observed(observed)
         grid = (tokens.shape[1] // (rows * columns), rows, columns)
         masks = [
             draw_visible(tokens, config.mask, config.mask_ratio, generator, grid)
@@ -278,11 +283,8 @@ class TemporalJEPA(nn.Module):
     @torch.no_grad()
     def targets(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Layer-normed target tokens in fp32, `(B, N, D)`, and which are observed, `(B, N)`."""
-        with torch.autocast(x.device.type, enabled=False):
-            tokens, token_observed = self.target_encoder.encode(
-                x.float(), observed
-            ).on_grid()
-        return F.layer_norm(tokens, tokens.shape[-1:]), token_observed
+        tokens, token_observed = self.target_encoder.encode(x, observed).on_grid()
+        return F.layer_norm(tokens.float(), tokens.shape[-1:]), token_observed
 
     def update_target(self, momentum: float) -> None:
         """Move the target encoder, after the optimizer's step: `ema_update` in place."""

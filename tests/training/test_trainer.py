@@ -24,6 +24,7 @@ from temporal_jepa import (
     from_pretrained,
     pretrain,
 )
+from temporal_jepa.config import VIDEO
 from temporal_jepa.embed import embed_sequences
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.run import facts
@@ -529,3 +530,17 @@ def test_every_series_is_in_the_digest() -> None:
             facts(Sequences.from_arrays(X))["digest"]
             != facts(Sequences.from_arrays(other))["digest"]
         )
+
+
+def test_video_stays_bytes_until_it_is_on_the_device():
+    clips = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 8, 1), dtype=np.uint8)
+    config = PretrainConfig(steps=3, batch_size=4, crop=1.0, device="cpu").resolved(6)
+    losses = []
+    for data in (clips, clips / np.float32(255)):
+        sequences = Sequences.from_arrays(data)
+        model = initial_model(sequences, 0, **{**VIDEO, **TINY})
+        trainer = Trainer(model, plan_batches(model, sequences, config), config)
+        is_bytes = trainer.batches.values(0).dtype == torch.uint8
+        assert is_bytes == (data.dtype == np.uint8)
+        losses.append([float(trainer.train_step()["loss"]) for _ in range(3)])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
