@@ -1,47 +1,55 @@
-"""Delimited text to a pandas frame; each inference becomes a note."""
+"""Delimited text to a pandas frame in bounded memory; each inference becomes a note."""
 
 from __future__ import annotations
 
+import collections
 import csv
-import io
 import itertools
 import re
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..config import ReadOptions
-from .textfiles import read_text
+from .column_names import IDS as IDS
+from .column_names import LABELS as LABELS
+from .column_names import TIMES as TIMES
+from .headers import RULER, Head, Record, find_head, is_comment, kind
+from .numbers import (
+    Dialect,
+    Points,
+    convert,
+    is_text,
+    missing_texts,
+    plain,
+)
+from .sequences import listed
+from .textfiles import TextFile, kind_of, open_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}
-MISSING = {"", "nan", "na", "n/a", "null", "none", "?"}
-DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+SEPARATORS = {
+    "\t": "tabs",
+    ";": "semicolons",
+    ",": "commas",
+    "|": "bars",
+    " ": "spaces",
+}
 DATE = re.compile(r"\d[-/.:T]\d")
-HEAD = (
-    20  # lines from which the separator, the header and the decimal comma are inferred
+SAMPLE = 400  # lines at the head of the file that show its separator and its header
+SAMPLE_CHARACTERS = 2**21
+CELLS = 400_000  # that are held as text at once
+TAIL = 8  # rows at the end of the file that may be a footer
+SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+FOOTER = re.compile(
+    r"(?i)(grand |sub)?totals?|sums?|means?|averages?|avg|gesamt|summe|source|quelle|notes?|eof|end"
+    r"|\W*(source|quelle|notes?|total|generated|exported|created|copyright|end of)\b.*|\x1a"
 )
-IDS = re.compile(
-    r"(.*[_\s.-])?[iI][dD]|ID|.*[a-z]I[dD]"
-    r"|(?i:tid|series|track|trajectory|sample|case|item|subject|session)"
-)
-TIMES = (
-    "time",
-    "timestamp",
-    "datetime",
-    "date",
-    "ds",
-    "t",
-    "frame",
-    "step",
-    "timestep",
-    "time_idx",
-    "index",
-)
-LABELS = ("label", "class", "target", "y", "labels", "classes", "category")
 COLUMN_OPTIONS = (
     "layout",
     "id",
@@ -56,6 +64,9 @@ def read_delimited(
 ) -> tuple[pd.DataFrame, ReadOptions, list[str]]:
     """A .csv, .tsv or .txt file as a frame.
 
+    The file is read as a stream: at no time is its text in memory. Columns of numbers are numbers,
+    others text, categories where texts repeat in a long file. Dates stay text.
+
     Columns without a header line are named "0", "1", .... A .tsv or .txt file without a header is
     a file of the UCR archive: the label, then the values of one series.
 
@@ -63,45 +74,32 @@ def read_delimited(
         The frame, the options with the roles that the absence of a header decides, and notes.
 
     Raises:
+        AmbiguousError: the header, or the decimal mark of a column, can be read in two ways.
         ValueError: for an empty or binary file, rows of unequal length, columns of the same name.
     """
-    import pandas as pd
-
-    text, notes = read_text(path, options)
-    sep, text = _separator(text)
-    head = _checked_head(text, sep)
-    has_header = _has_header(head[0], head[1:])
-    names = [str(k) for k in range(len(head[0]))]
-    if has_header:
-        names = _names_in_header(head, notes)
-    comma = "" if sep == "," else _decimal_comma(head[1:])
-    notes += _dialect_note(path, sep, comma, len(names))
-    # As numbers, the ids 01 and 1 would be one; so would two ids of more digits than a float has.
-    is_id = re.compile(re.escape(options.id)) if options.id else IDS
-    ids = [name for name in names if is_id.fullmatch(name)]
-    try:
-        frame = pd.read_csv(
-            io.StringIO(text),
-            sep=sep,
-            names=names,
-            header=0 if has_header else None,
-            dtype=dict.fromkeys(ids, str),
-            decimal="," if comma else ".",
-            na_values=["?"],
-            skipinitialspace=True,
-            low_memory=False,
-        )
-    except ValueError as error:  # pandas.errors.ParserError
-        raise ValueError(
-            f"not read: {error}; is a quotation mark left open?"
-        ) from error
-    frame[ids] = frame[ids].apply(lambda column: column.str.strip())
-    if not has_header:
+    file = open_text(path, options)
+    suffix = kind_of(path, options.table)
+    notes = list(file.notes)
+    sample, whole = _sample(file)
+    separator, start = _separator(sample, options)
+    records, comment = _records(sample, separator, start, whole)
+    if not records:
+        raise ValueError("the file holds comments and no data")
+    head = find_head(records, comment, options.header, separator)
+    notes += head.notes
+    names = [str(k) for k in range(head.width)]
+    if head.names is not None:
+        names = _checked_names(head.names)
+    notes += _dialect_note(suffix, separator, head.width)
+    table = _Table(file, separator, head, names, options)
+    frame, dialect = table.read(notes)
+    frame = convert(frame, options, notes, dialect)
+    if head.names is None:
         last = len(names) - 1
         notes.append(
             f"no header line: columns are numbered 0 to {last} (label=0: the first)"
         )
-        options = _roles_without_header(path, frame, head[0], options, notes)
+        options = _roles_without_header(suffix, frame, head.first.cells, options, notes)
     return frame, options, notes
 
 
@@ -110,131 +108,343 @@ def is_recording(rows: int, columns: int) -> bool:
     return columns <= 16 and rows >= 64 * columns
 
 
-def _separator(text: str) -> tuple[str, str]:
-    """The separator of a text, and the text, in which one space is left where spaces separate."""
-    lines = list(itertools.islice(filter(str.strip, io.StringIO(text)), HEAD))
-    for sep in SEPARATORS:
-        counts = {line.count(sep) for line in lines}
-        if len(counts) == 1 and counts != {0}:
-            return sep, text
-    for (
-        sep
-    ) in SEPARATORS:  # rows of unequal length, or separators within quotation marks
-        if sep in lines[0]:
-            return sep, text
-    if all(len(line.split()) > 1 for line in lines):
-        return " ", "\n".join(" ".join(line.split()) for line in text.splitlines())
-    return ",", text
+def _sample(file: TextFile) -> tuple[list[str], bool]:
+    """The first lines of a file, and whether these are all."""
+    sample: list[str] = []
+    total = 0
+    with file.lines() as lines:
+        for line in lines:
+            if len(sample) >= SAMPLE or (total > SAMPLE_CHARACTERS and len(sample) > 9):
+                return sample, False
+            sample.append(line)
+            total += len(line)
+    return sample, True
 
 
-def _checked_head(text: str, sep: str) -> list[list[str]]:
-    """The cells of the first lines; ValueError for a line with another number of cells."""
-    head: list[list[str]] = []
-    reader = csv.reader(io.StringIO(text), delimiter=sep, skipinitialspace=True)
-    try:
-        for cells in reader:
-            if not any(cells) and len(cells) < 2:  # a blank line
-                continue
-            if head and len(cells) != len(head[0]):
-                raise ValueError(
-                    f"expected {len(head[0])} fields as in the first row, got "
-                    f"{len(cells)} in line {reader.line_num}; write a missing value as an empty "
-                    "field, and check that the file is not cut short"
-                )
-            if len(head) < HEAD:
-                head.append([cell.strip() for cell in cells])
-    except csv.Error as error:
-        raise ValueError(
-            f"not read: {error}, line {reader.line_num}; is a quotation mark left open?"
-        ) from error
-    return head
+def _separator(sample: Sequence[str], options: ReadOptions) -> tuple[str, int]:
+    """The separator of the fields, and the number of lines to skip before the table."""
+    for number, line in enumerate(sample, 1):
+        found = SEP_LINE.fullmatch(line)
+        if found:
+            return found[1], number
+        if line.strip():
+            break
+    lines = [line for line in sample if line.strip() and not is_comment(line, ";")]
+    lines = lines or [line.lstrip().lstrip("#%/;") for line in sample]
+    best = ","
+    score = 0.0
+    for separator in SEPARATORS:
+        if separator == "," and options.decimal == "," and '"' not in "".join(lines):
+            continue
+        found_score = _score(lines, separator)
+        if found_score > score:
+            best = separator
+            score = found_score
+    return best, 0
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell.replace(",", "."))
-    except ValueError:
-        return cell.lower() in MISSING
-    return True
+def _score(lines: Sequence[str], separator: str) -> float:
+    """How well a separator cuts lines into as many fields each, of numbers, dates and nothing."""
+    rows = [cells for cells in _parse(lines, separator) if cells]
+    counts = Counter(len(cells) for cells in rows if len(cells) > 1)
+    if not counts:
+        return 0.0
+    width, count = counts.most_common(1)[0]
+    cells = [cell for row in rows if len(row) == width for cell in row]
+    typed = sum(kind(cell.strip()) != "t" for cell in cells[:4000]) / len(cells[:4000])
+    return count / len(rows) * (1 + typed)
 
 
-def _counts_up(cells: list[str]) -> bool:
-    """Whether cells are consecutive whole numbers: 0, 1, 2, ... or 1, 2, 3, ...."""
-    if not cells or not all(cell.isdigit() for cell in cells):
-        return False
-    start = int(cells[0])
-    return [int(cell) for cell in cells] == list(range(start, start + len(cells)))
+def _parse(lines: Iterable[str], separator: str) -> Any:
+    """A csv reader of lines; where spaces separate, any number of them counts as one."""
+    csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))
+    if separator == " ":
+        lines = (" ".join(line.split()) + "\n" for line in lines)
+    return csv.reader(lines, delimiter=separator, skipinitialspace=True)
 
 
-def _has_header(cells: list[str], below: list[list[str]]) -> bool:
-    """Whether a first line names the columns.
+def _records(
+    sample: Sequence[str], separator: str, start: int, whole: bool
+) -> tuple[list[Record], Record | None]:
+    """The rows of a sample without blank lines and comments, and the last comment before them."""
+    comment = None
+    while start < len(sample) and (
+        not sample[start].strip() or is_comment(sample[start], separator)
+    ):
+        if sample[start].strip():
+            text = sample[start].strip().strip('"').lstrip("#%/;").strip()
+            cells: list[str] = next(iter(_parse([text], separator)), [])
+            comment = Record(start + 1, [cell.strip() for cell in cells])
+        start += 1
+    records = []
+    line = start + 1
+    reader = _parse(sample[start:], separator)
+    for cells in reader:
+        own = sample[line - 1]
+        filled = any(cell.strip() for cell in cells)
+        if filled and not is_comment(own, separator) and not RULER.fullmatch(own):
+            records.append(Record(line, [cell.strip() for cell in cells]))
+        line = start + reader.line_num + 1
+    if not whole and len(records) > 2:  # the last may be cut
+        records.pop()
+    return records, comment
 
-    Two or more words are names. Numbers are data, also beside one label or date, unless they count
-    up. Beside a word that no column is usually called, a short count from 1 is data: up,1,2,3.
-    """
-    if not cells[0]:  # the index that pandas writes has no name
-        cells = cells[1:]
-    words = [cell for cell in cells if not _is_number(cell)]
-    numbers = list(filter(_is_number, cells))
-    if len(words) > 1 or not numbers:
-        return bool(words)
-    if not _counts_up(numbers):
-        return False
-    if not words:
-        return len(numbers) > 2 or numbers in (["0", "1"], ["1", "2"])
-    repeated = any(words[0] in row for row in below)
-    return not repeated and _names_rows(words[0], numbers)
 
-
-def _names_rows(word: str, numbers: list[str]) -> bool:
-    """Whether a word beside numbers that count up is the name of a column."""
-    if DATE.search(word):
-        return False
-    usual = word.lower() in (*LABELS, *TIMES) or IDS.fullmatch(word) is not None
-    return usual or numbers[0] == "0" or len(numbers) > 5
-
-
-def _names_in_header(head: list[list[str]], notes: list[str]) -> list[str]:
-    """The names of the columns; ValueError where two are equal, or where no data follows."""
-    names = head[0]
-    if len(head) == 1:
-        raise ValueError("the file holds a header line and no data")
+def _checked_names(names: list[str]) -> list[str]:
+    """The names of the columns; ValueError where two are equal."""
     repeated = [name for name, count in Counter(names).items() if name and count > 1]
     if repeated:
         raise ValueError(
             f"several columns have the same name: {', '.join(repeated)}; rename them in the header "
             "line (channels of a wide table: x_0, x_1, ..., y_0, y_1, ...)"
         )
-    if _counts_up(names[1:]):
-        notes.append("the first line counts up: taken as the header")
     return [name or f"Unnamed: {k}" for k, name in enumerate(names)]
 
 
-def _decimal_comma(rows: list[list[str]]) -> str:
-    """The first number with a decimal comma; "" if there is none, or if others have a point."""
-    cells = list(itertools.chain.from_iterable(rows))
-    if any("." in cell and _is_number(cell) for cell in cells):
-        return ""
-    return next(filter(DECIMAL_COMMA.fullmatch, cells), "")
-
-
-def _dialect_note(
-    path: Path,
-    sep: str,
-    comma: str,
-    width: int,
-) -> list[str]:
-    usual = "\t" if path.suffix.lower() == ".tsv" else ","
-    if sep == usual or width == 1:
+def _dialect_note(suffix: str, separator: str, width: int) -> list[str]:
+    usual = "\t" if suffix == ".tsv" else ","
+    if separator == usual or width == 1:
         return []
-    note = f"columns are separated by {SEPARATORS.get(sep, 'spaces')}"
-    if comma:
-        note += f", decimals are commas: {comma} is {float(comma.replace(',', '.')):g}"
-    return [note]
+    return [f"columns are separated by {SEPARATORS.get(separator, repr(separator))}"]
+
+
+@dataclass
+class _Column:
+    """The values of a column so far: numbers until one is not plainly written, then texts."""
+
+    exact: bool
+    missing: frozenset[str]
+    is_text: bool = False
+    lost: bool = False
+    parts: list[Any] = field(default_factory=list)
+    codes: dict[str, int] | None = field(default_factory=dict)
+    points: Points = field(default_factory=Points)
+    size: int = 0
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Take more values."""
+        if not self.is_text:
+            values = plain(texts, self.missing, self.exact)
+            if values is not None:
+                self.points.add(texts)
+                self.parts.append(values)
+                return
+            self.is_text = True
+            self.lost = bool(self.parts)  # how the earlier numbers were written
+            self.parts.clear()
+        if not self.lost:
+            self._add_texts([text.strip() for text in texts])
+
+    def _add_texts(self, texts: list[str]) -> None:
+        self.size += len(texts)
+        codes = self.codes
+        if codes is None:
+            self.parts.append(_as_series(texts))
+            return
+        coded = (codes.setdefault(text, len(codes)) for text in texts)
+        self.parts.append(np.fromiter(coded, np.int32, len(texts)))
+        if len(codes) > max(1000, self.size // 4):  # few repeat
+            every = np.array(list(codes), dtype=object)
+            self.parts = [_as_series(every[part].tolist()) for part in self.parts]
+            self.codes = None
+
+    def values(self) -> Any:
+        """All values as an array or Series; the column is empty afterwards."""
+        import pandas as pd
+
+        parts, self.parts = self.parts, []
+        if not self.is_text:
+            return np.concatenate(parts) if len(parts) != 1 else parts[0]
+        if self.codes is None:
+            return pd.concat(parts, ignore_index=True)
+        names: Any = list(self.codes)
+        if len(parts) == 1:
+            return _as_series([names[code] for code in parts[0]])
+        return pd.Categorical.from_codes(np.concatenate(parts), names)
+
+
+def _as_series(texts: list[str]) -> Any:
+    import pandas as pd
+
+    return pd.Series(texts)
+
+
+@dataclass
+class _Table:
+    """The rows of a text file below its header."""
+
+    file: TextFile
+    separator: str
+    head: Head
+    names: list[str]
+    options: ReadOptions
+    skipped: dict[str, list[int]] = field(default_factory=dict)
+
+    def read(self, notes: list[str]) -> tuple[pd.DataFrame, Dialect]:
+        """The table as a frame, and what its numbers say about the decimal mark.
+
+        A number that was read has lost its writing. Columns in which a text comes later, and those
+        whose points may separate thousands, are read a second time as text.
+        """
+        import pandas as pd
+
+        missing = frozenset(text.lower() for text in missing_texts(self.options))
+        columns = [_Column(is_text(name, self.options), missing) for name in self.names]
+        self._fill(columns)
+        notes += self._skipped_notes()
+        european = self.separator in (";", "\t")
+        again = {}
+        for k, column in enumerate(columns):
+            open_ = european and column.points.pointed and not column.points.proven
+            if column.lost or (open_ and not column.is_text):
+                again[k] = columns[k] = _Column(column.exact, missing, is_text=True)
+        if again:
+            self._fill([again.get(k) for k in range(len(columns))])
+        dialect = Dialect(self.separator)
+        for name, column in zip(self.names, columns, strict=True):
+            proven = column.points.proven if european else column.points.pointed
+            if proven and not column.is_text:
+                dialect.points.append(name)
+        large = any(len(column.parts) > 1 for column in columns) and len(columns) < 100
+        values = {
+            name: column.values()
+            for name, column in zip(self.names, columns, strict=True)
+        }
+        return pd.DataFrame(values, copy=not large), dialect
+
+    def _fill(self, columns: Sequence[_Column | None]) -> None:
+        for rows in self._chunks():
+            for column, texts in zip(columns, zip(*rows, strict=True), strict=True):
+                if column is not None:
+                    column.add(texts)
+
+    def _chunks(self) -> Iterator[list[list[str]]]:
+        """Rows with a field for each column, many at a time, without comments and footers.
+
+        Raises:
+            ValueError: for a row with another number of fields.
+        """
+        self.skipped = {}
+        odd: list[Record] = []
+        previous: list[list[str]] = []
+        last: list[str] = []
+        size = max(16, CELLS // self.head.width)
+        with self.file.lines() as lines:
+            for _ in range(self.head.first.line - 1):
+                next(lines)
+            reader = _parse(lines, self.separator)
+            start = 0
+            while rows := list(itertools.islice(reader, size)):
+                line = self.head.first.line + start
+                last = rows[-1]
+                if odd or not self._is_clean(rows):
+                    rows = self._cleaned(rows, line, odd)
+                start = reader.line_num
+                if rows and previous:
+                    yield previous
+                previous = rows or previous
+        self._check_closed(last, self.head.first.line + start)
+        end = self.head.first.line + start
+        for record in odd:
+            if not self._is_footer(record.cells):
+                raise self._ragged(record)
+            self.skipped.setdefault("footers", []).append(record.line)
+        while len(previous) > 1 and not odd and self._is_footer(previous[-1]):
+            end -= 1
+            self.skipped.setdefault("footers", []).insert(0, end)
+            previous.pop()
+        yield previous
+
+    def _check_closed(self, last: list[str], end: int) -> None:
+        """ValueError where a quotation mark that is left open takes the rest of the file."""
+        taken = sum(cell.count("\n") for cell in last)
+        if not taken:
+            return
+        with self.file.lines() as lines:
+            (final,) = collections.deque(filter(str.strip, lines), maxlen=1)
+        if not final.rstrip().endswith('"'):
+            spanned = taken + (not last[-1].endswith("\n"))
+            raise ValueError(
+                f"not read: a quotation mark is left open in line {end - spanned}"
+            )
+
+    def _is_clean(self, rows: list[list[str]]) -> bool:
+        """Whether all rows are data by their number of fields and first characters."""
+        width = self.head.width
+        marks = {row[0][:1] if row else "" for row in rows}
+        return (
+            all(len(row) == width for row in rows)
+            and not marks & {"#", "%", "/"}
+            and self.head.names not in rows
+        )
+
+    def _cleaned(
+        self, rows: list[list[str]], line: int, odd: list[Record]
+    ) -> list[list[str]]:
+        """The rows that are data; those of another number of fields are added to `odd`."""
+        kept = []
+        for row in rows:
+            own = line
+            line += 1 + sum(cell.count("\n") for cell in row)
+            what = self._what(row)
+            if what == "odd":
+                odd.append(Record(own, [cell.strip() for cell in row]))
+            elif what == "data":
+                if odd:
+                    raise self._ragged(odd[0])
+                kept.append(row[: self.head.width])
+            elif what:
+                self.skipped.setdefault(what, []).append(own)
+        return kept
+
+    def _what(self, row: list[str]) -> str:
+        """What a row is: "data", "odd" for another number of fields, or what is left out."""
+        width = self.head.width
+        filled = [cell for cell in row if cell.strip()]
+        if not filled and len(row) < width:
+            return "blank lines" if width == 1 else ""
+        if [cell.strip() for cell in row] == self.head.names:
+            return "repeated headers"
+        line = self.separator.join(row)
+        is_text = kind(self.head.first.cells[0]) == "t" and len(row) == width
+        if (is_comment(line, ";") and not is_text) or RULER.fullmatch(line):
+            return "comments"
+        if len(row) == width or (len(row) > width and not any(row[width:])):
+            return "data"
+        return "odd"
+
+    def _is_footer(self, row: Sequence[str]) -> bool:
+        """Whether a row at the end of the file is a total or a remark, and no data cut short."""
+        cells = [cell.strip() for cell in row]
+        filled = [cell for cell in cells if cell]
+        if not filled or kind(filled[0]) != "t":
+            return False
+        known = any(head.cells[0].startswith(filled[0]) for head in self.head.rows)
+        named = FOOTER.fullmatch(filled[0]) is not None
+        if len(cells) == self.head.width > 1:
+            typed = kind(self.head.first.cells[0]) in ("n", "d")
+            alone = len(filled) == 1 and cells[0] != ""
+            return not known and ((typed and (named or alone)) or (named and alone))
+        remark = len(filled) == 1 and re.search(r"[\s:]", filled[0]) is not None
+        return not known and (named or remark)
+
+    def _ragged(self, record: Record) -> ValueError:
+        return ValueError(
+            f"expected {self.head.width} fields as in the first row, got {len(record.cells)} in "
+            f"line {record.line}; write a missing value as an empty field, and check that the file "
+            "is not cut short"
+        )
+
+    def _skipped_notes(self) -> list[str]:
+        notes = []
+        for what, numbers in self.skipped.items():
+            lines = "line" if len(numbers) == 1 else "lines"
+            notes.append(f"{what} in {lines} {listed(numbers)}: left out")
+        return notes
 
 
 def _roles_without_header(
-    path: Path,
+    suffix: str,
     frame: pd.DataFrame,
     first: list[str],
     options: ReadOptions,
@@ -244,7 +454,9 @@ def _roles_without_header(
     if options.layout not in (None, "wide") or options.id or options.time:
         return options
     texts = [
-        k for k, cell in enumerate(first) if not (_is_number(cell) or DATE.search(cell))
+        k
+        for k, cell in enumerate(first)
+        if not (kind(cell) in ("n", "") or DATE.search(cell))
     ]
     if options.label is None and len(texts) == 1 and len(first) > 2:
         column = texts[0]
@@ -253,7 +465,7 @@ def _roles_without_header(
             f"(id={column} if it names the series)"
         )
         return replace(options, label=str(column))
-    if path.suffix.lower() == ".csv" or options.given("layout", "values"):
+    if suffix == ".csv" or options.given("layout", "values"):
         return options
     return _ucr_roles(frame, options, notes)
 

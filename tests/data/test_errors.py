@@ -222,13 +222,13 @@ CASES = {  # name, content, options, message
         "a.csv",
         'time,v\n0,"1\n1,2\n',
         {},
-        "a.csv: not read: .* is a quotation mark left open",
+        "a.csv: .* quotation mark is left open in line 2",
     ),
     "open quote in a long file": (
         "a.csv",
         'v\n"1\n' + "2\n" * 70000,
         {},
-        "a.csv: not read: field larger .* left open",
+        "a.csv: .* quotation mark is left open in line 2",
     ),
     "nanosecond duplicates": (
         "a.csv",

@@ -1,0 +1,388 @@
+"""Which lines of a text table are its header and its data, decided from all columns together."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .column_names import IDS, LABELS, TIMES
+from .numbers import MARKS, MISSING, UNIT, parse, split_unit
+from .readings import AmbiguousError, Reading, likely
+
+EMPTY = frozenset(text.lower() for text in MISSING)
+COMMENTS = ("#", "%", "//", '"#', ";")
+COUNTS = "the first line counts up: taken as the header"
+RULER = re.compile(r"[-+=|:\s]*[-=]{2}[-+=|:\s]*")  # as psql and Markdown draw one
+DATE = re.compile(
+    r"X?\d{1,4}[-/.:]\d|\d{8}T\d|.*\b(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+    r"\b.*\d|\d.*[ -](?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+)
+UNIT_NAME = re.compile(
+    rf"\[.*\]|\(.*\)|{UNIT}|-+|.*[/°%²³^·].*"
+    r"|(?i:deg|degC|seconds?|sec|hours?|counts?|units?|unitless|none|text|float|int|string)"
+)
+
+
+class Record(NamedTuple):
+    """The fields of a row, without spaces around, and the line on which it starts, from 1."""
+
+    line: int
+    cells: list[str]
+
+
+@dataclass
+class Head:
+    """Where a table starts.
+
+    Attributes:
+        names: of the columns, None for a table without a header.
+        width: number of columns.
+        first: the first row of data.
+        notes: what was skipped or inferred.
+        rows: rows of data at the head of the file.
+    """
+
+    names: list[str] | None
+    width: int
+    first: Record
+    notes: list[str] = field(default_factory=list)
+    rows: list[Record] = field(default_factory=list)
+
+
+def kind(cell: str) -> str:
+    """What a cell holds: "n" a number, also with a unit, "d" a date, "t" text, "" nothing."""
+    if cell.lower() in EMPTY or not cell:
+        return ""
+    if any(parse(cell, mark) is not None for mark in MARKS):
+        return "n"
+    if DATE.match(cell):
+        return "d"
+    return "n" if split_unit(cell) is not None else "t"
+
+
+def is_comment(line: str, separator: str) -> bool:
+    """Whether a line starts as a comment does: #, %, //, or ; where that is no separator."""
+    text = line.lstrip()
+    return text.startswith(tuple(mark for mark in COMMENTS if mark != separator))
+
+
+def find_head(
+    records: Sequence[Record],
+    comment: Record | None,
+    header: int | None,
+    separator: str,
+) -> Head:
+    """The header and the first row of data among the rows at the head of a file.
+
+    Args:
+        records: rows without blank lines and comments.
+        comment: the fields of the last comment before the first row; it can name the columns.
+        header: the line of the header if an option names it, 0 for none.
+        separator: of the fields.
+
+    Raises:
+        AmbiguousError: several lines can be the header, or the first line can be data.
+        ValueError: there is no such line, no data, or a header of another number of fields.
+    """
+    width = _width(records)
+    if header:
+        return _at(records, header, width)
+    start = next(k for k, record in enumerate(records) if len(record.cells) == width)
+    before, rows = _named_apart(
+        list(records[:start]), list(records[start:]), width, separator
+    )
+    full = [record for record in rows if len(record.cells) == width]
+    if header == 0:
+        return Head(None, width, full[0], _skipped(before), full)
+    n_lead = _lead(full)
+    head = _without_lead(full, width) if not n_lead else _from_lead(full, n_lead, width)
+    if head.names is None:
+        _check_before(before, full[0], width)
+        if (
+            comment is not None
+            and len(comment.cells) == width
+            and _are_names(comment.cells)
+        ):
+            head.names = comment.cells
+            head.notes.append(
+                likely(
+                    f"the comment in line {comment.line} names the columns", "header=0"
+                )
+            )
+    head.notes = _skipped(before) + head.notes
+    return head
+
+
+def _width(records: Sequence[Record]) -> int:
+    """The usual number of fields; of several, that which comes first."""
+    counts = Counter(len(record.cells) for record in records)
+    several = {width: count for width, count in counts.items() if width > 1}
+    if several and 2 * max(several.values()) >= counts[1]:
+        counts = Counter(several)
+    return counts.most_common(1)[0][0]
+
+
+def _at(records: Sequence[Record], line: int, width: int) -> Head:
+    """The table whose header is on the line that an option names."""
+    chosen = [k for k, record in enumerate(records) if record.line == line]
+    if not chosen:
+        raise ValueError(
+            f"header={line} is no line of the head of the file with names; header=0 says that "
+            "there are none"
+        )
+    names = records[chosen[0]].cells
+    rows = list(records[chosen[0] + 1 :])
+    if rows and len(names) == width + 1 and not names[-1]:
+        names = names[:width]
+    if not rows:
+        raise ValueError("the file holds a header line and no data")
+    if len(names) != width:
+        raise ValueError(
+            f"header={line}: the line has {len(names)} fields, the rows have {width}"
+        )
+    full = [record for record in rows if len(record.cells) == width] or rows
+    kinds = _column_kinds(full)
+    notes = []
+    while len(full) > 1 and _is_header_like(full[0], kinds):
+        notes.append(f"line {full[0].line} holds no numbers and is left out")
+        full = full[1:]
+    return Head(names, width, full[0], notes, full)
+
+
+def _named_apart(
+    before: list[Record], rows: list[Record], width: int, separator: str
+) -> tuple[list[Record], list[Record]]:
+    """Let a header with one field more or less than the rows have as many.
+
+    The header lacks a separator that ends each row, has one that ends no row, or has no name for
+    the names of the rows, as R writes tables.
+    """
+    if not before:
+        return before, rows
+    line, cells = before[-1]
+    full = [record for record in rows if len(record.cells) == width]
+    if len(cells) == width + 1 and not cells[-1]:
+        return before[:-1], [Record(line, cells[:-1]), *rows]
+    if len(cells) == width - 1 and not any(record.cells[-1] for record in full):
+        return before[:-1], [Record(line, [*cells, ""]), *rows]
+    first = [record.cells[0] for record in full]
+    is_index = len(set(first)) == len(first) and separator in (" ", "\t")
+    if len(cells) == width - 1 and width > 2 and is_index and _are_names(cells):
+        return before[:-1], [Record(line, ["", *cells]), *rows]
+    return before, rows
+
+
+def _are_names(cells: list[str]) -> bool:
+    return any(cells) and all(kind(cell) in ("t", "") for cell in cells)
+
+
+def _column_kinds(rows: Sequence[Record]) -> list[str]:
+    """What most cells of each column hold, in the later half of the rows; "t" if none has most."""
+    half = rows[min(len(rows) - 1, max(1, len(rows) // 2)) :]
+    kinds = []
+    for column in zip(*(record.cells for record in half), strict=True):
+        counts = Counter(filter(None, map(kind, column)))
+        most, count = max(counts.items(), key=lambda item: item[1], default=("", 0))
+        kinds.append(most if 2 * count > sum(counts.values()) or not counts else "t")
+    return kinds
+
+
+def _lead(rows: Sequence[Record]) -> int:
+    """The number of rows above the first whose cells are as those of their columns."""
+    kinds = _column_kinds(rows)
+    for k, record in enumerate(rows[:-1]):
+        own = map(kind, record.cells)
+        pairs = zip(own, kinds, strict=True)
+        if all(found in ("", usual) for found, usual in pairs if usual in ("n", "d")):
+            return k
+    return len(rows) - 1
+
+
+def _is_header_like(record: Record, kinds: list[str]) -> bool:
+    """Whether no column of numbers or dates holds one in this row, and some hold text."""
+    own = [kind(cell) for cell in record.cells]
+    pairs = [
+        (found, usual)
+        for found, usual in zip(own, kinds, strict=True)
+        if usual in ("n", "d")
+    ]
+    return any(found for found, _ in pairs) and all(
+        found != usual for found, usual in pairs
+    )
+
+
+def _from_lead(rows: list[Record], n: int, width: int) -> Head:
+    """The table below `n` rows that are unlike their columns: titles, header, units."""
+    kinds = _column_kinds(rows)
+    lead, data = rows[:n], rows[n:]
+    notes = []
+    titles = []
+    while len(lead) > 1 and _is_title(lead[0], width):
+        titles.append(lead.pop(0))
+    notes += _skipped(titles)
+    if len(lead) > 1 and _are_units(lead[-1], lead[-2]):
+        units = lead.pop()
+        shown = ", ".join(cell for cell in units.cells if cell)
+        notes.append(f"line {units.line} holds units and is left out: {shown}")
+    while len(lead) > 1 and not _is_header_like(lead[-1], kinds):
+        data = [lead.pop(), *data]  # numbers beside a text that should be one
+    named = [record for record in lead if _is_header_like(record, kinds)]
+    if len(lead) > 2 and named == [lead[-1]]:
+        notes += _skipped(lead[:-1])
+        lead = named
+    if len(lead) > 1:
+        raise _two_headers(lead, data)
+    if not named:
+        if not _rises(_numbers(lead[0])):
+            raise _header_or_data(lead[0], data)
+        notes.append(COUNTS)
+    return Head(lead[0].cells, width, data[0], notes, data)
+
+
+def _is_title(record: Record, width: int) -> bool:
+    """Whether a row holds one text, or a name and its value, in a table of more columns."""
+    filled = [cell for cell in record.cells if cell]
+    return len(filled) == 1 < width or (len(filled) == 2 and width > 3)
+
+
+def _are_units(record: Record, names: Record) -> bool:
+    cells = [cell for cell in record.cells if cell]
+    if cells and all(
+        cell == name for cell, name in zip(record.cells, names.cells, strict=True)
+    ):
+        return False
+    if cells and all(map(RULER.fullmatch, cells)):
+        return True
+    is_unit = all(map(UNIT_NAME.fullmatch, cells))
+    return is_unit and any(cell != "-" for cell in cells)
+
+
+def _numbers(record: Record) -> list[float]:
+    """The numbers of a row, dates such as 2024-01-31 left out."""
+    found = (parse(cell, ".") for cell in record.cells if kind(cell) == "n")
+    return [number for number in found if number is not None]
+
+
+def _rises(numbers: Sequence[float]) -> bool:
+    return len(numbers) < 2 or all(a < b for a, b in itertools.pairwise(numbers))
+
+
+def _steps(numbers: Sequence[float]) -> bool:
+    """Whether numbers count in equal steps, or are rising years, months or days."""
+    if len(numbers) < 2 or not _rises(numbers):
+        return False
+    first = numbers[1] - numbers[0]
+    if all(abs(b - a - first) < 1e-6 * first for a, b in itertools.pairwise(numbers)):
+        return True
+    return all(
+        number == int(number)
+        and (
+            1500 <= number <= 2200
+            or 150001 <= number <= 220012
+            or 15000101 <= number <= 22001231
+        )
+        for number in numbers
+    )
+
+
+def _without_lead(rows: list[Record], width: int) -> Head:
+    """The table whose first row is as its columns: data, or names that are text or count up."""
+    first, *below = rows
+    words = [(k, cell) for k, cell in enumerate(first.cells) if kind(cell) == "t"]
+    numbers = _numbers(first)
+    repeated = any(record.cells[k] == cell for record in below for k, cell in words)
+    dated = any(kind(cell) == "d" for cell in first.cells)
+    data = Head(None, width, first, [], rows)
+    if not numbers and not dated:
+        names_columns = bool(words) and not (repeated and len(words) < width)
+        if not below and names_columns:
+            raise ValueError("the file holds a header line and no data")
+        if names_columns:
+            return Head(first.cells, width, below[0], [], below)
+        return data
+    if not below or repeated or dated or not _steps(numbers):
+        return data
+    if any(map(_steps, map(_numbers, below))) and not words:
+        return data
+    header = Head(first.cells, width, below[0], [], below)
+    header.notes.append(COUNTS)
+    if _counts_as_header([cell for _, cell in words], numbers, first, below):
+        return header
+    raise _header_or_data(first, below)
+
+
+def _counts_as_header(
+    words: list[str], numbers: list[float], first: Record, below: list[Record]
+) -> bool:
+    """Whether names that count up can be nothing but names."""
+    usual = all(
+        word.lower() in (*LABELS, *TIMES) or IDS.fullmatch(word) is not None
+        for word in words
+    )
+    if words and usual:
+        return True
+    if not first.cells[0] or numbers[0] == 0 or len(numbers) > 5 or numbers[0] >= 1500:
+        return True
+    decimals = [number for record in below[:9] for number in _numbers(record)]
+    return not words and any(
+        number != int(number) for number in decimals if abs(number) < 1e15
+    )
+
+
+def _check_before(before: list[Record], first: Record, width: int) -> None:
+    """ValueError for a line above data without a header, unless it is a title."""
+    if not before:
+        return
+    line, cells = before[-1]
+    text = " ".join(cells)
+    if len(cells) > 1 or not re.search(r"[\s:]", text):
+        raise ValueError(
+            f"expected {len(cells)} fields as in line {line}, got {width} in line {first.line}; "
+            "write a missing value as an empty field, and check that the file is not cut short "
+            "(decimal=',' if commas are decimal marks, header=0 to skip the line)"
+        )
+
+
+def _skipped(records: Sequence[Record]) -> list[str]:
+    """A note on lines above the table."""
+    if not records:
+        return []
+    first, last = records[0].line, records[-1].line
+    lines = f"line {first}" if first == last else f"lines {first} to {last}"
+    return [f"{lines} above the table: left out"]
+
+
+def _header_or_data(first: Record, below: Sequence[Record]) -> AmbiguousError:
+    rows = [record.cells for record in below[:2]]
+    return AmbiguousError(
+        f"line {first.line} can be the names of the columns or data",
+        [
+            Reading(
+                f"line {first.line} names the columns",
+                {"header": first.line},
+                first.cells,
+                rows,
+            ),
+            Reading("there is no header", {"header": 0}, (), [first.cells, *rows]),
+        ],
+    )
+
+
+def _two_headers(lead: list[Record], data: Sequence[Record]) -> AmbiguousError:
+    rows = [record.cells for record in data[:2]]
+    return AmbiguousError(
+        f"{len(lead)} lines above the data can be the header",
+        [
+            Reading(
+                f"line {record.line} names the columns",
+                {"header": record.line},
+                record.cells,
+                rows,
+            )
+            for record in (lead[0], lead[-1])
+        ],
+    )

@@ -1,0 +1,651 @@
+"""Numbers in text: the decimal mark of a column is decided from all of its values.
+
+Two readings of a text are tried: a decimal point (commas separate thousands) and a decimal comma
+(points do). A value that only one of them accepts proves it: "0,5", "1,234,567" or "1.234,5". In a
+column without a proof the rest of the file decides, then `decimal=`; else there is an error.
+"""
+
+from __future__ import annotations
+
+import itertools
+import numbers
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..config import ReadOptions
+from .column_names import IDS, LABELS, TIMES
+from .readings import AmbiguousError, Reading
+from .sequences import Array, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MISSING = frozenset(
+    "? NaN nan -nan NaT NA N/A n/a #N/A #NA <NA> NULL Null null None".split()  # noqa: SIM905
+)
+MARKS = (".", ",")
+PIECE = 2**18  # rows that are converted at once
+SPACES = " \u00a0\u2009\u202f"
+APOSTROPHES = "'\u2019"
+MINUS = "\u2212\u2013-"  # the hyphen is last, as in a set of characters
+CURRENCY = r"R\$|[$€£¥₹₽₩₺₪฿]|USD|EUR|GBP|JPY|CHF|INR|CNY|RUB|BRL|AUD|CAD|SEK|NOK|DKK|PLN|zł|kr\.?"
+UNIT = (
+    r"%|‰|°\s?[CFK]?|℃|℉|[munµμ]?s|sec|min|hrs?|h|d|[kmcµμ]?m|[kmµμ]?g|lbs?|oz|ft|in|inch"
+    r"|[kMG]?Hz|[mkµμ]?[VAW]|[kM]?Wh|[hkM]?Pa|m?bar|psi|dB[Am]?|bpm|rpm|mph|kmh|km/h|m/s"
+    r"|m/s[²2]|mmHg|m?[lL]|m?mol|m?mol/[lL]|mg/d[lL]|[mµμ]g/m[³3]|pp[mb]|px|kts?|kn|kcal|k?J"
+    r"|[NKCF]"
+)
+TIGHT = re.compile(r"[A-Z]")  # 3C is rather a name: such a unit needs a space
+IP_ADDRESS = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}")
+MONTH = re.compile(r"(?:0?[1-9]|1[0-2])\.(?:19|20)\d\d")
+PADDED = re.compile(r"[+-]?0\d+")
+UNGROUPED = re.compile(rf"[+{MINUS}]?\d{{4,}}")
+PLACE = re.compile(
+    r"(?i)coord|location|position|point|geom|wkt|polyline|place|lat.?lo?ng?|lo?ng?.?lat"
+)
+AXIS = re.compile(r"(?i)(.*[\s_.:-])?(lon|lng|long|longitude|lat|latitude)")
+
+
+@dataclass
+class Dialect:
+    """What the file around a column says about its numbers.
+
+    Attributes:
+        separator: of the fields; "" for a table in memory.
+        points: columns that were read as numbers already and prove a decimal point.
+    """
+
+    separator: str = ""
+    points: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Evidence:
+    """How the values of a column can be read.
+
+    Attributes:
+        missing: texts in lower case that stand for a missing value.
+        proofs: decimal mark -> the first value that is a number with this mark only.
+        open: the first values that are two different numbers, at most four.
+        ungrouped: whether a whole number has four digits in a row: no mark groups thousands.
+        odd: the first value that programs would write in another way.
+        padded: whether a whole number has a leading zero.
+        wrong: the first value that is no number.
+        seen: whether there is any value.
+    """
+
+    missing: frozenset[str]
+    proofs: dict[str, str] = field(default_factory=dict)
+    open: list[str] = field(default_factory=list)
+    ungrouped: bool = False
+    odd: str | None = None
+    padded: bool = False
+    wrong: Any = None
+    seen: bool = False
+
+    def add(self, values: Iterable[Any]) -> None:
+        """Look at more values of the column, up to the first that is no number."""
+        for value in values:
+            if self.wrong is not None:
+                return
+            if isinstance(value, str):
+                self._add_text(value)
+            else:
+                self.seen = True
+                is_number = isinstance(value, numbers.Number | Decimal)
+                self.wrong = None if is_number else value
+
+    def _add_text(self, value: str) -> None:
+        text = value.strip()
+        if text.lower() in self.missing:
+            return
+        self.seen = True
+        found = {mark: parse(text, mark) for mark in MARKS}
+        possible = [mark for mark in MARKS if found[mark] is not None]
+        if not possible:
+            self.wrong = value
+            return
+        if len(possible) == 1:
+            self.proofs.setdefault(possible[0], text)
+        elif found["."] != found[","] and len(self.open) < 4:
+            self.open.append(text)
+        self.padded = self.padded or PADDED.fullmatch(text) is not None
+        self.ungrouped = self.ungrouped or UNGROUPED.fullmatch(text) is not None
+        if self.odd is None and not PLAIN.fullmatch(text):
+            self.odd = text
+
+    @property
+    def mark(self) -> str | None:
+        """The decimal mark that the values themselves prove, None where they leave it open."""
+        if len(self.proofs) == 1:
+            return next(iter(self.proofs))
+        return self.only_mark if self.ungrouped else None
+
+    @property
+    def only_mark(self) -> str | None:
+        """The one mark in the open values, None if both occur or none."""
+        found = {mark for text in self.open for mark in MARKS if mark in text}
+        return found.pop() if len(found) == 1 else None
+
+
+PLAIN = re.compile(
+    r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.I
+)
+
+
+def _pattern(mark: str, other: str) -> re.Pattern[str]:
+    """Numbers with this decimal mark, of which the other separates thousands."""
+    groups = (
+        rf"[1-9]\d{{0,2}}(?P<g>[{other}{SPACES}{APOSTROPHES}])\d{{3}}(?:(?P=g)\d{{3}})*"
+    )
+    if other == ",":  # 12,34,567 in India
+        groups += r"|[1-9]\d?(?:,\d\d)+,\d{3}"
+    whole = rf"(?:{groups}|\d+)"
+    mark = re.escape(mark)
+    body = rf"(?P<body>{whole}(?:{mark}\d*)?|{mark}\d+)"
+    exponent = r"(?P<exponent>[eEdD][+-]?\d+)?"
+    return re.compile(
+        rf"(?P<open>\()?\s*(?P<sign>[+{MINUS}]?)\s*{body}{exponent}(?P<minus>[{MINUS}]?)\s*(?(open)\))"
+    )
+
+
+_NUMBER = {".": _pattern(".", ","), ",": _pattern(",", ".")}
+_INFINITY = re.compile(r"([+-]?)inf(inity)?", re.IGNORECASE)
+
+
+def parse(text: str, mark: str) -> float | None:
+    """The number that a text is with this decimal mark, None if it is none.
+
+    >>> parse("1.234,5", ","), parse("(1,234)", "."), parse("1,23,456", "."), parse("12,34", ".")
+    (1234.5, -1234.0, 123456.0, None)
+    """
+    match = _NUMBER[mark].fullmatch(text)
+    if match is None:
+        found = _INFINITY.fullmatch(text)
+        return None if found is None else float(found[0])
+    signs = [bool(match["open"]), match["sign"] in MINUS and bool(match["sign"])]
+    signs.append(bool(match["minus"]))
+    if sum(signs) > 1:
+        return None
+    body = match["body"]
+    if match["minus"] and not re.search(r"[.,]|\d{3}", body):  # "2-" is rather a grade
+        return None
+    digits = re.sub(rf"[{SPACES}{APOSTROPHES}{',' if mark == '.' else '.'}]", "", body)
+    exponent = (match["exponent"] or "").replace("d", "e").replace("D", "e")
+    value = float(digits.replace(mark, ".") + exponent)
+    return -value if any(signs) else value
+
+
+def missing_texts(options: ReadOptions) -> frozenset[str]:
+    """Texts that stand for a missing value; an empty text always does."""
+    given = MISSING if options.missing is None else options.missing
+    return frozenset((*given, ""))
+
+
+def plain(
+    texts: Sequence[str], missing: frozenset[str], exact: bool = False
+) -> Array | None:
+    """Texts as an array of numbers, None unless all are plainly written and nothing is lost.
+
+    Plain is what programs write: a decimal point, no thousands separator. Whole numbers become
+    int64, others float64; missing texts are NaN.
+
+    Args:
+        texts: the values of a column.
+        missing: texts in lower case that stand for a missing value.
+        exact: only whole numbers whose text can be written again from the number, as ids need.
+    """
+    joined = "\n".join(texts)
+    if "_" in joined:  # Python would read 1_000
+        return None
+    array = np.array(texts, dtype=object)
+    values = _floats(array, missing)
+    if values is None:
+        return None
+    whole = not re.search(r"[.eEnN]", joined) and not np.isnan(values).any()
+    if exact and (not whole or re.search(r"\+|-0", joined)):
+        return None
+    if "." not in joined and re.search(r"(?m)^\s*[+-]?0\d", joined):
+        return None
+    if not whole:
+        large = (np.abs(values) >= 2**53).any()
+        lossy = large and re.search(r"(?m)^\s*[+-]?\d{16,}\s*$", joined)
+        return None if lossy else values
+    try:
+        return array.astype(np.int64)
+    except OverflowError:
+        return None
+
+
+def _floats(array: Array, missing: frozenset[str]) -> Array | None:
+    """An array of texts as float64, None if one is neither a plain number nor missing."""
+    try:
+        return array.astype(np.float64)
+    except ValueError:
+        empty = np.array([text.strip().lower() in missing for text in array])
+    if not empty.any():
+        return None
+    array[empty] = "nan"
+    try:
+        return array.astype(np.float64)
+    except ValueError:
+        return None
+
+
+@dataclass
+class Points:
+    """Whether plain numbers prove that their point is a decimal mark; "1.231" does not."""
+
+    pointed: bool = False
+    proven: bool = False
+    long: bool = False
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Look at more values of a column."""
+        if self.proven:
+            return
+        joined = "\n".join(texts)
+        if "." in joined:
+            self.pointed = True
+            other = r"(?m)^(?!\s*[+-]?[1-9]\d{0,2}\.\d{3}\s*$)[^\n]*\."
+            self.proven = re.search(other, joined) is not None
+        self.long = self.long or bool(re.search(r"(?m)^\s*[+-]?\d{4,}\s*$", joined))
+        self.proven = self.proven or (self.pointed and self.long)
+
+
+def is_text(name: str, options: ReadOptions) -> bool:
+    """Whether a column stays as it is written: ids, and what options name as id or label."""
+    named = [text for text in (options.id, options.label, options.channel) if text]
+    parts = [part.strip() for text in named for part in text.split(",")]
+    return name in (*named, *parts) or IDS.fullmatch(name) is not None
+
+
+def convert(
+    frame: pd.DataFrame,
+    options: ReadOptions,
+    notes: list[str],
+    dialect: Dialect | None = None,
+) -> pd.DataFrame:
+    """A table in which the columns of text that are numbers are numbers; all others stay.
+
+    As text stay ids, labels that `options` name, whole numbers with leading zeros or more digits
+    than a float holds, and columns whose names say place. Missing texts become NaN everywhere.
+
+    Args:
+        frame: columns of any type; those of text, categories and objects are converted.
+        options: `decimal`, `missing`, `strip_units` and the names of columns matter.
+        notes: to which is added what was written in another way than programs write numbers.
+        dialect: what is known of the file.
+
+    Raises:
+        AmbiguousError: a column can be read with a decimal point and with a decimal comma.
+        ValueError: a column needs both marks, or holds units that `strip_units` does not remove.
+    """
+    dialect = dialect or Dialect()
+    frame = _without_missing(frame, options)
+    found = {}
+    for k, name in enumerate(map(str, frame.columns)):
+        column = frame.iloc[:, k]
+        if _may_be_numbers(name, column, frame, options):
+            text = _Text(name, k, *_stripped(name, column, options, notes))
+            if text.evidence.seen and text.evidence.wrong is None:
+                found[k] = text
+    marks = _file_marks([text.evidence for text in found.values()], dialect)
+    read: dict[str, list[tuple[str, str]]] = {mark: [] for mark in MARKS}
+    out = frame.copy(deep=False)
+    for k, text in found.items():
+        if _is_name(text):
+            continue
+        mark = _mark(text, marks, options, dialect)
+        if mark is None:
+            continue
+        values = _converted(text, mark)
+        if values is None:
+            continue
+        out.isetitem(k, values)
+        if text.evidence.odd is not None:
+            read[mark].append((text.name, text.evidence.odd))
+    _convert_booleans(out, options)
+    _note_marks(read, notes)
+    return out
+
+
+@dataclass
+class _Text:
+    """A column of text by its name, place and content, and how it can be read."""
+
+    name: str
+    place: int
+    column: pd.Series[Any]
+    evidence: Evidence
+
+
+def _is_textual(column: pd.Series[Any]) -> bool:
+    return column.dtype.kind == "O" or str(column.dtype) == "category"
+
+
+def _without_missing(frame: pd.DataFrame, options: ReadOptions) -> pd.DataFrame:
+    """The frame with NaN for missing texts, and for the numbers that `missing` names."""
+    texts = missing_texts(options)
+    given = [float(text) for text in options.missing or () if _is_float(text)]
+    out = frame.copy(deep=False)
+    for k in range(frame.shape[1]):
+        column = frame.iloc[:, k]
+        if _is_textual(column):
+            wrong = column.isin(texts)
+        elif given and column.dtype.kind in "iuf":
+            wrong = column.isin(given)
+        else:
+            continue
+        if wrong.any():
+            out.isetitem(k, column.mask(wrong).array)
+    return out
+
+
+def _is_float(text: str) -> bool:
+    try:
+        return float(text) == float(text)
+    except ValueError:
+        return False
+
+
+def _may_be_numbers(
+    name: str, column: pd.Series[Any], frame: pd.DataFrame, options: ReadOptions
+) -> bool:
+    """Whether a column of text may hold numbers, by its name and type."""
+    if not _is_textual(column) or is_text(name, options):
+        return False
+    if AXIS.fullmatch(name):  # one axis alone may hold both: "47.5 8.2"
+        return sum(1 for other in frame.columns if AXIS.fullmatch(str(other))) > 1
+    return not PLACE.search(name)
+
+
+def _pieces(column: pd.Series[Any]) -> Iterator[tuple[Array, list[Any]]]:
+    """Parts of a column as codes (-1 is missing) and the values that they stand for."""
+    import pandas as pd
+
+    for start in range(0, len(column), PIECE):
+        codes, values = pd.factorize(column.iloc[start : start + PIECE])
+        yield codes, list(values)
+
+
+def _values(column: pd.Series[Any]) -> Iterator[Any]:
+    """Values that occur in a column, without the missing ones, in the order of appearance."""
+    for _, values in _pieces(column):
+        yield from values
+
+
+def _evidence(column: pd.Series[Any], options: ReadOptions) -> Evidence:
+    evidence = Evidence(frozenset(text.lower() for text in missing_texts(options)))
+    try:
+        evidence.add(_values(column))
+    except TypeError:  # lists and arrays have no hash
+        evidence.wrong = column.dropna().iloc[0]
+    return evidence
+
+
+def _row(column: pd.Series[Any], value: Any) -> int:
+    """The first row, counted from 1, that holds a value (texts without spaces around)."""
+    texts = column.astype(object).map(str).str.strip()
+    return int(np.flatnonzero(texts == str(value).strip())[0]) + 1
+
+
+def _is_name(text: _Text) -> bool:
+    """Whether values that could be numbers are rather names: 007, 192.168.1.10, (1), 03.2024."""
+    evidence = text.evidence
+    if evidence.padded and not evidence.proofs and not evidence.open:
+        return True
+    texts = [str(value).strip() for value in _values(text.column)]
+    return any(
+        all(map(matches, texts))
+        for matches in (
+            IP_ADDRESS.fullmatch,
+            MONTH.fullmatch,
+            re.compile(r"\(.*\)").fullmatch,
+        )
+    )
+
+
+def _file_marks(found: Iterable[Evidence], dialect: Dialect) -> set[str]:
+    """The decimal marks that columns of the file prove."""
+    marks = {evidence.mark for evidence in found if evidence.mark}
+    return marks | ({"."} if dialect.points else set())
+
+
+def _needed(name: str, options: ReadOptions) -> bool:
+    """Whether a column may become values, so that it has to be read."""
+    return (
+        options.values is None or name in options.values or bool(AXIS.fullmatch(name))
+    )
+
+
+def _mark(
+    text: _Text, marks: set[str], options: ReadOptions, dialect: Dialect
+) -> str | None:
+    """The decimal mark of a column; None for one that is open and not needed.
+
+    Raises:
+        AmbiguousError: nothing in the column, the file or the options decides.
+        ValueError: some values need a decimal point, others a decimal comma.
+    """
+    evidence = text.evidence
+    if len(evidence.proofs) > 1:
+        if not _needed(text.name, options):
+            return None
+        point, comma = (evidence.proofs[mark] for mark in MARKS)
+        raise ValueError(
+            f"column {text.name!r} holds {point!r} (data row {_row(text.column, point)}), which "
+            f"has a decimal point, and {comma!r} (data row {_row(text.column, comma)}), which has "
+            "a decimal comma; write both alike, or leave the column out with values="
+        )
+    if evidence.mark or not evidence.open:
+        return evidence.mark or "."
+    if options.decimal:
+        return options.decimal
+    if AXIS.fullmatch(text.name) and evidence.only_mark:  # no degree has a thousand
+        return evidence.only_mark
+    if len(marks) == 1:
+        return next(iter(marks))
+    if evidence.only_mark == "." and dialect.separator not in (";", "\t") and not marks:
+        return "."
+    if not _needed(text.name, options):
+        return None
+    raise _ambiguous(text)
+
+
+def _ambiguous(text: _Text) -> AmbiguousError:
+    first = text.evidence.open[0]
+    shown = [str(value) for value in itertools.islice(_values(text.column), 4)]
+    what = {
+        ".": "points are decimal marks, commas separate thousands",
+        ",": "commas are decimal marks, points separate thousands",
+    }
+    readings = [
+        Reading(
+            f"{what[mark]}: {first} is {parse(first, mark):.10g}",
+            {"decimal": mark},
+            ("in the file", text.name),
+            [(value, f"{parse(value.strip(), mark):.10g}") for value in shown],
+        )
+        for mark in MARKS
+    ]
+    return AmbiguousError(
+        f"column {text.name!r} holds {first!r}, which can be two numbers, and nothing else in the "
+        "table tells which",
+        readings,
+    )
+
+
+def _converted(text: _Text, mark: str) -> Array | None:
+    """A column of numbers as int64 or float64, None if a float cannot hold them."""
+    array = _parsed(text.column, mark)
+    finite = array[np.isfinite(array)]
+    if (np.abs(finite) >= 2**53).any():
+        return None
+    whole = not text.evidence.proofs and not text.evidence.open
+    if whole and len(finite) == len(array) and (finite == np.rint(finite)).all():
+        return array.astype(np.int64)
+    return array
+
+
+def _parsed(column: pd.Series[Any], mark: str) -> Array:
+    """A column of which all values are numbers or missing, as float64."""
+    parts = [np.empty(0)]
+    for codes, values in _pieces(column):
+        parsed = np.array([*(_number(value, mark) for value in values), np.nan])
+        parts.append(parsed[codes])
+    return np.concatenate(parts)
+
+
+def _number(value: Any, mark: str) -> float:
+    if not isinstance(value, str):
+        return float(value)
+    found = parse(value.strip(), mark)
+    return np.nan if found is None else found
+
+
+def _convert_booleans(frame: pd.DataFrame, options: ReadOptions) -> None:
+    """Make columns of true and false booleans, unless their names are those of labels."""
+    for k, name in enumerate(map(str, frame.columns)):
+        column = frame.iloc[:, k]
+        if not _is_textual(column) or is_text(name, options) or column.isna().any():
+            continue
+        some = column.iloc[:1].map(str).str.lower()
+        if name.lower() in LABELS or not some.isin(["true", "false"]).all():
+            continue
+        lower = column.astype(object).map(str).str.lower()
+        if lower.isin(["true", "false"]).all():
+            frame.isetitem(k, lower.to_numpy() == "true")
+
+
+def _note_marks(read: dict[str, list[tuple[str, str]]], notes: list[str]) -> None:
+    """One note for each decimal mark, with an example."""
+    for mark, columns in read.items():
+        if not columns:
+            continue
+        _, text = columns[0]
+        names = listed(name for name, _ in columns)
+        is_comma = mark == "," and "," in text
+        start = "decimals are commas: " if is_comma else "numbers in text: "
+        notes.append(f"{start}{text} is {parse(text, mark):.10g} (columns {names})")
+
+
+_WITH_UNIT = re.compile(
+    rf"(?P<sign>[+(]?[{MINUS}]?)\s*(?P<before>{CURRENCY})?\s*"
+    rf"(?P<number>[+{MINUS}]?(?:[.,]?\d)(?:[\d.,{APOSTROPHES}{SPACES}]*\d)?[.,]?(?:[eE][+-]?\d+)?)"
+    rf"(?P<space>\s*)(?P<after>{UNIT}|{CURRENCY})?(?P<close>\)?[{MINUS}]?)"
+)
+_ANY_UNIT = re.compile(
+    r"(?P<number>[+-]?[.,]?\d[\d.,]*)(?P<space>\s*)(?P<after>\D.{0,9})"
+)
+
+
+def split_unit(text: str, any_unit: bool = False) -> tuple[str, str] | None:
+    """A number in text and its unit, "" for none; None where the text is something else.
+
+    >>> split_unit("$1,200"), split_unit("12 %"), split_unit("3"), split_unit("4x4")
+    (('1,200', '$'), ('12', '%'), ('3', ''), None)
+
+    Args:
+        text: without spaces around.
+        any_unit: accept also units that are not known.
+    """
+    match = _WITH_UNIT.fullmatch(text)
+    if match is not None:
+        unit = match["before"] or match["after"] or ""
+        if match["after"] and TIGHT.fullmatch(match["after"]) and not match["space"]:
+            return None
+        return f"{match['sign']}{match['number']}{match['close']}", unit
+    match = _ANY_UNIT.fullmatch(text) if any_unit else None
+    return None if match is None else (match["number"], match["after"])
+
+
+def _stripped(
+    name: str, column: pd.Series[Any], options: ReadOptions, notes: list[str]
+) -> tuple[pd.Series[Any], Evidence]:
+    """The column without its unit if it has one, and how its numbers can be read."""
+    evidence = _evidence(column, options)
+    if not isinstance(evidence.wrong, str) or name.lower() in (*TIMES, *LABELS):
+        return column, evidence
+    any_unit = bool(options.strip_units) and name in (options.values or ())
+    units: dict[str, str] = {}
+    for value in _values(column):
+        found = split_unit(value.strip(), any_unit) if isinstance(value, str) else None
+        if found is None:
+            return column, evidence
+        number, unit = found
+        if all(parse(number, mark) is None for mark in MARKS):
+            return column, evidence
+        units.setdefault(unit, value)
+    units.pop("", None)
+    if not options.strip_units:
+        if not _needed(name, options):
+            return column, evidence
+        value = next(iter(units.values()))
+        raise ValueError(
+            f"column {name!r} holds {value!r} in data row {_row(column, value)}, a number with a "
+            "unit; strip_units=True removes it, values= can leave the column out"
+        )
+    if len(units) > 1:
+        first, second = list(units.values())[:2]
+        raise ValueError(
+            f"column {name!r} holds {first!r} (data row {_row(column, first)}) and {second!r} "
+            f"(data row {_row(column, second)}): strip_units=True needs one unit in a column"
+        )
+    column = column.astype(object).map(
+        lambda value: (split_unit(value.strip(), any_unit) or ("", ""))[0],
+        na_action="ignore",
+    )
+    (unit, value), *_ = units.items()
+    number, _ = split_unit(value.strip(), any_unit) or (value, "")
+    notes.append(
+        f"the unit {unit!r} of column {name!r} is removed: {value} is {number}"
+    )
+    return column, _evidence(column, options)
+
+
+def as_numbers(column: pd.Series[Any], options: ReadOptions) -> Array:
+    """A column as float64, also if its whole numbers have leading zeros; NaN where it is missing.
+
+    Raises:
+        AmbiguousError: the column can be read with a decimal point and with a decimal comma.
+        ValueError: with column, value and data row, for a value that is no number.
+    """
+    if not _is_textual(column):
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    name = str(column.name)
+    options = replace(options, values=(name,))
+    column = _without_missing(column.to_frame(), options).iloc[:, 0]
+    stripped, evidence = _stripped(name, column, options, [])
+    if evidence.wrong is not None:
+        raise _no_number(name, column, options, evidence)
+    text = _Text(name, 0, stripped, evidence)
+    mark = _mark(text, set(), options, Dialect())
+    assert mark is not None
+    return _parsed(stripped, mark)
+
+
+def _no_number(
+    name: str, column: pd.Series[Any], options: ReadOptions, evidence: Evidence
+) -> ValueError:
+    """The error for a column of values that holds text."""
+    counts = column.astype(object).map(str).value_counts()
+    wrong = {
+        text: int(count)
+        for text, count in counts.items()
+        if text != "nan"
+        and all(parse(str(text).strip(), mark) is None for mark in MARKS)
+    }
+    hint = "leave a field empty where the value is missing"
+    if len(wrong) == 1 and sum(wrong.values()) < len(column) / 2:
+        hint += f" (missing={next(iter(wrong))!r} if that is what it means)"
+    return ValueError(
+        f"column {name!r} holds {evidence.wrong!r} in data row {_row(column, evidence.wrong)}, "
+        f"expected a number ({sum(wrong.values())} such fields); {hint}, or leave the column out "
+        "with values="
+    )
