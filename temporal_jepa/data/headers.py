@@ -13,7 +13,7 @@ from .column_names import IDS, LABELS, TIMES
 from .numbers import MARKS, MISSING, UNIT, parse, split_unit
 from .readings import AmbiguousError, Reading, likely
 
-EMPTY = frozenset(text.lower() for text in MISSING)
+EMPTY = frozenset(("", *map(str.lower, MISSING)))
 COMMENTS = ("#", "%", "//", '"#', ";")
 COUNTS = "the first line counts up: taken as the header"
 RULER = re.compile(r"[-+=|:\s]*[-=]{2}[-+=|:\s]*")  # as psql and Markdown draw one
@@ -55,7 +55,7 @@ class Head:
 
 def kind(cell: str) -> str:
     """What a cell holds: "n" a number, also with a unit, "d" a date, "t" text, "" nothing."""
-    if cell.lower() in EMPTY or not cell:
+    if cell.lower() in EMPTY:
         return ""
     if any(parse(cell, mark) is not None for mark in MARKS):
         return "n"

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..config import TIME_UNITS, ReadOptions
 from . import dates
-from .delimited import LABELS, MISSING
+from .delimited import LABELS
+from .headers import EMPTY as MISSING
 from .readings import AmbiguousError, Reading, likely
 from .sequences import Array, did_you_mean, listed, moment
 
