@@ -10,8 +10,7 @@ from ..config import ReadOptions, flags, in_words
 from ..files import CONFIG, read_config
 from ..version import __version__
 from .console import command, say, show_facts
-from .options import as_flags
-from .reading import announce_decoding
+from .reading import announce_decoding, say_notes
 
 EXTRAS = {
     "parquet": ("pyarrow",),
@@ -45,7 +44,7 @@ def inspect(data: str, *, reading: ReadOptions) -> None:
     announce_decoding(data)
     sequences = read(path, reading)
     show_facts(sequences.summary())
-    say(*(f"note: {as_flags(note)}" for note in sequences.notes))
+    say_notes(sequences)
     window = load(sequences, reading)[1].window
     if window != reading.window:
         say(

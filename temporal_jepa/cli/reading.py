@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import ReadOptions, in_words
 from .console import say, warn
+from .options import as_flags
 
 if TYPE_CHECKING:
     from ..data import Sequences
@@ -31,13 +32,15 @@ def read_as_trained(
         ignore: options of the run that do not apply.
     """
     from ..data import read
-    from ..data.series_tables import MissingColumnError
+    from ..data.roles import MissingColumnError
 
     options = _combined(reading, run, Path(file), ignore)
     announce_decoding(file)
     while True:
         try:
-            return _in_order_of_training(read(file, options), run)
+            sequences = read(file, options)
+            say_notes(sequences)
+            return _in_order_of_training(sequences, run)
         except MissingColumnError as error:
             name = error.option
             if name == "values" or reading.given(name):
@@ -47,6 +50,11 @@ def read_as_trained(
                 f"note: {file} has no column {column!r}, the {name} of the training data"
             )
             options = replace(options, **{name: None})
+
+
+def say_notes(sequences: "Sequences") -> None:
+    """Say how a file was read, and what would change it."""
+    say(*(f"note: {as_flags(note)}" for note in sequences.notes))
 
 
 def announce_decoding(file: str) -> None:

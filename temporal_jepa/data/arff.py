@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..config import ReadOptions
-from .series_tables import NUMBERED
+from .roles import NUMBERED
 from .tables import Table
 from .textfiles import read_text
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..config import ReadOptions
-from .delimited import TIMES
+from .names import says_id
 from .points import ORDERS, is_place_name
 from .readings import AmbiguousError, Reading, likely
+from .roles import roles
 from .sequences import Array, listed
-from .series_tables import find_ids, find_time
-from .trajectory_tables import is_track_table
+from .times import candidates, says_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -223,8 +223,9 @@ def _of_series(
 ) -> dict[Any, list[Array]]:
     """The columns of lists that `options` name, or all but lists of one beside longer ones."""
     if options.values:
-        named = {*options.values, options.time, *TIMES}
-        return {n: cells for n, cells in lists.items() if str(n) in named} or lists
+        named = {*options.values, options.time}
+        kept = [n for n in lists if str(n) in named or says_time(str(n))]
+        return {n: lists[n] for n in kept} or lists
     short = [n for n, cells in lists.items() if max(map(len, cells)) <= 1]
     if short and len(short) < len(lists):
         notes.append(f"lists of one entry are left out: {listed(short)}")
@@ -268,8 +269,8 @@ def _rows_are_time(
     rest = rest.set_axis([str(name) for name in rest.columns], axis=1)
     if any(_is_time(name, cells) for name, cells in lists.items()):
         return False
-    time = options.time or find_time(rest)
-    ids = [options.id] if options.id else find_ids(rest, time)
+    time = options.time or next(iter(candidates(rest, options)), None)
+    ids = [options.id] if options.id else list(filter(says_id, rest.columns))
     repeated = [name for name in ids if rest[name].duplicated().any()]
     if time is None and not repeated:
         return False
@@ -297,7 +298,7 @@ def _rows_are_time(
 
 def _is_time(name: Any, cells: list[Array]) -> bool:
     """Whether a column of lists holds times: dates, or numbers under the name of a time."""
-    return cells[0].dtype.kind in "MO" or str(name).lower() in TIMES
+    return cells[0].dtype.kind in "MO" or says_time(str(name))
 
 
 def _one_row_a_step(
@@ -308,7 +309,7 @@ def _one_row_a_step(
     notes: list[str],
 ) -> tuple[pd.DataFrame, ReadOptions]:
     """A long table with the lists one below the other, and the options that say so."""
-    ids = find_ids(rest.set_axis([str(name) for name in rest.columns], axis=1), None)
+    ids = [name for name in rest.columns if says_id(str(name))]
     id = options.id or next((n for n in ids if not rest[n].duplicated().any()), None)
     if id is None or rest[id].duplicated().any():
         id = "row" if "row" not in rest.columns else "row of the table"
@@ -326,6 +327,6 @@ def _one_row_a_step(
     own = replace(options, layout=None, id=id, time=options.time or time)
     if options.layout in ("tracks", "scene"):
         return table, replace(own, layout=options.layout)
-    if options.layout is None and is_track_table(table, own):
+    if options.layout is None and roles(table, own, []).layout == "tracks":
         return table, own
     return table, replace(own, layout="long", values=options.values or tuple(values))

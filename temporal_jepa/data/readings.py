@@ -71,5 +71,5 @@ def _aligned(table: Sequence[Sequence[Any]]) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    text = " ".join(str(value).split())
+    text = f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."

@@ -11,10 +11,14 @@ import numpy as np
 
 from ..config import ReadOptions
 from .columns import plain, spread_lists
+from .levels import tidy
+from .numbers import convert
+from .points import split_points
+from .roles import find_places, roles
 from .scenes import as_scenes
 from .sequences import Sequences, listed, located
-from .series_tables import from_frame
-from .trajectory_tables import from_fixes, is_track_table
+from .series_tables import from_rows
+from .trajectory_tables import from_fixes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,12 +36,32 @@ def from_table(table: Table, source: str = "frame") -> Sequences:
     """The series, tracks or scenes of a table."""
     with located(source):
         notes = [*table.notes]
-        frame = plain(table.frame)
-        frame, options = spread_lists(frame, table.options, notes)
-        if not is_track_table(frame, options):
-            return from_frame(frame, options, source, notes)
-        tracks = from_fixes(frame, options, source, notes)
-        return as_scenes(tracks, options) if options.layout == "scene" else tracks
+        frame, options = prepared(table.frame, table.options, notes)
+        columns = roles(frame, options, notes)
+        if columns.layout not in ("tracks", "scene"):
+            return from_rows(frame, columns, options, source, notes)
+        tracks = from_fixes(frame, columns, options, source, notes)
+        return as_scenes(tracks, options) if columns.layout == "scene" else tracks
+
+
+def prepared(
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+) -> tuple[pd.DataFrame, ReadOptions]:
+    """A frame with one level of text names, a value in each cell and two columns for places."""
+    frame, options = spread_lists(plain(frame), options, notes)
+    frame, options = tidy(frame, options, notes)
+    if find_places(frame, options) is None:
+        table, options = split_points(frame, options, notes)
+        if table is not frame:
+            options = replace(options, layout=options.layout or "tracks")
+            frame = table
+    return convert(frame, options, notes), options
+
+
+def holds_tracks(frame: pd.DataFrame, options: ReadOptions) -> bool:
+    """Whether a table is read as tracks or scenes."""
+    frame, options = prepared(frame, options, [])
+    return roles(frame, options, []).layout in ("tracks", "scene")
 
 
 def from_tables(
@@ -52,7 +76,7 @@ def from_tables(
     layout = first.options.layout
     if layout != "tracks":
         layout = "recording"
-        if is_track_table(plain(first.frame), replace(first.options, layout=None)):
+        if holds_tracks(first.frame, replace(first.options, layout=None)):
             layout = "tracks"
     parts = {}
     for source, (frame, options, notes) in tables.items():

@@ -130,6 +130,8 @@ def _names_time(name: str) -> bool:
 
 
 def _names_count(name: str) -> bool:
+    if re.search(r"\d", name):  # t0, t1, ... are steps
+        return False
     first, *rest = _tokens(name) or [""]
     if first in COUNT_NAMES or (first == "time" and rest):
         return (NUMBERING | UNIT_OF.keys()).issuperset(rest)

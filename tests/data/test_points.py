@@ -9,7 +9,7 @@ from temporal_jepa.config import ReadOptions
 from temporal_jepa.data import read
 from temporal_jepa.data.points import is_place_name
 from temporal_jepa.data.readings import AmbiguousError
-from temporal_jepa.data.trajectory_tables import is_track_table
+from temporal_jepa.data.tables import holds_tracks
 
 
 def table(texts: list[str], name: str = "location", **more: object) -> pd.DataFrame:
@@ -27,8 +27,8 @@ def write(path: Path, text: str) -> Path:
 @pytest.mark.parametrize("value", ["1,231", "20,1", "1 234", "3 4", "-1,5", "3.5 4.5"])
 def test_text_is_no_place_under_any_other_name(value: str) -> None:
     frame = table([value] * 2, name="volume", close=[1.0, 2])
-    assert not is_track_table(frame, ReadOptions())
-    assert not is_track_table(frame.rename(columns={"tid": "id"}), ReadOptions())
+    assert not holds_tracks(frame, ReadOptions())
+    assert not holds_tracks(frame.rename(columns={"tid": "id"}), ReadOptions())
 
 
 def test_thousands_in_a_file_become_no_track(tmp_path: Path) -> None:

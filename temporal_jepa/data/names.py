@@ -1,0 +1,88 @@
+"""What the name of a column says about its part.
+
+A name alone never decides: `roles` uses it to choose among the readings that the values allow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+LABELS = ("label", "class", "target", "y", "labels", "classes", "category")
+VALUE_LIKE = ("target", "y")  # forecasting tables call their value so
+
+OWNERS = frozenset(
+    "aircraft animal bearing bed bird boat bus car case cell child client cow customer device "
+    "dog driver engine episode equipment experiment farm fish flight household house individual "
+    "item journey locomotive lot machine meter mouse motor participant patient person pilot plant "
+    "player product pump rat recording ride robot room run sample series session shop site sku "
+    "specimen station stock store subject symbol taxi ticker track train trajectory trial trip "
+    "truck turbine unit user vehicle vessel ship batch well worker mmsi imo icao24 callsign imei "
+    "tid uid pid guid uuid ids serial ric isin cusip file segment block house home building "
+    "page article keyword wafer tool asset node name".split()
+)
+"""Nouns for what a series belongs to."""
+NUMBERS = frozenset("no nr num number nummer code key name ref idx".split())
+"""Words after such a noun: batch no, machine name."""
+COUNTERS = frozenset(
+    "no nr num number index idx row rows rownum record obs observation seq sequence counter count "
+    "n id line lfd".split()
+)
+"""Words for columns that number the rows."""
+CHANNELS = frozenset(
+    "channel sensor variable var parameter param metric measure measurement measurand signal "
+    "feature attribute quantity indicator element observable electrode lead analyte tag "
+    "datatype statistic".split()
+)
+"""Nouns for what a channel measures."""
+TIME_PREFIXES = frozenset(
+    "t time step timestep timepoint tp value val lag obs observation frame tick h hour "
+    "hr d day w week wk month yr year quarter min minute sec second".split()
+)
+"""Prefixes of numbered columns that are timesteps: t0, t1, ..."""
+CHANNEL_PREFIXES = CHANNELS | frozenset(
+    "ch chan chn s x y z dim ax axis acc accel gyro gyr mag emg eeg ecg imu temp temperature "
+    "pressure current voltage motor valve pump series item asset stock store node probe unit "
+    "input output in out u cell bus phase f feat col column pc comp component coeff mfcc".split()
+)
+"""Prefixes of numbered columns that may be channels: ch1, ch2, ..."""
+
+
+def words(name: str) -> list[str]:
+    """The words of a name in lower case: "deviceID" is device, id; "Batch_No." is batch, no."""
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+", name)
+    return [part.lower() for part in parts]
+
+
+def says_id(name: str) -> bool:
+    """Whether a name is one of ids: unique_id, machine, batch_no, Patient."""
+    parts = words(name)
+    if not parts:
+        return False
+    if len(parts) > 1 and parts[-1] in NUMBERS | {"id"}:
+        return parts[-1] == "id" or parts[-2] in OWNERS
+    if "individual" in parts and parts[-1] == "identifier":
+        return True
+    return parts[-1] == "id" or (parts[-1] in OWNERS and len(parts) <= 2)
+
+
+def says_channel(name: str) -> bool:
+    """Whether a name is one of channels: sensor, Variable, indicator_name, sensor_id."""
+    parts = words(name)
+    while len(parts) > 1 and parts[-1] in NUMBERS | {"id", "type"}:
+        parts.pop()
+    return bool(parts) and parts[-1] in CHANNELS
+
+
+def says_count(name: str) -> bool:
+    """Whether a name is one of row numbers: no, Index, row_number, #."""
+    return name.strip() == "#" or bool(words(name)) and {*words(name)} <= COUNTERS
+
+
+def find_label(names: Iterable[str]) -> str | None:
+    """The column that is named like a label; y beside x is a coordinate."""
+    by_lower = {name.lower(): name for name in names}
+    for usual in LABELS:
+        if usual in by_lower and not (usual == "y" and "x" in by_lower):
+            return by_lower[usual]
+    return None
