@@ -60,7 +60,10 @@ def _levels_to_columns(
     """Levels of the row index as columns: one is the time, the others name series or channels."""
     index = frame.index
     count = index.nlevels
-    names = [str(name) if name is not None else f"level_{k}" for k, name in enumerate(index.names)]
+    names = [
+        str(name) if name is not None else f"level_{k}"
+        for k, name in enumerate(index.names)
+    ]
     time = _time_level([index.get_level_values(k) for k in range(count)], names)
     if count == 2 and index.names[time] is None:
         names[time] = "time"
@@ -71,7 +74,9 @@ def _levels_to_columns(
     if options.channel is None and len(channels) == 1 and len(others) > 1:
         options = replace(options, channel=channels[0])
     ids = [name for name in others if name != options.channel]
-    sentence = f"of the levels of the row index, {names[time]!r} is the time and {listed(ids)}"
+    sentence = (
+        f"of the levels of the row index, {names[time]!r} is the time and {listed(ids)}"
+    )
     notes.append(likely(f"{sentence} names the series", "id=, time="))
     options = replace(
         options,
@@ -111,7 +116,9 @@ def _flat_columns(
     if not chosen and options.layout != "recording" and options.id is None:
         chosen = _series_levels(frame, names)
     if not chosen:
-        joined = ["_".join(str(part) for part in name if part != "") for name in frame.columns]
+        joined = [
+            "_".join(str(part) for part in name if part != "") for name in frame.columns
+        ]
         return frame.set_axis(joined, axis=1), options
     sentence = f"the level {listed(chosen)} of the column names is the series"
     notes.append(likely(sentence, "layout='recording'"))
@@ -153,7 +160,8 @@ def _series_levels(frame: pd.DataFrame, names: list[str]) -> list[str]:
         f"one series of {len(joined)} channels", {"layout": "recording"}, joined, rows
     )
     raise AmbiguousError(
-        f"the column names have {len(names)} levels: {listed(names)}", [*readings, whole]
+        f"the column names have {len(names)} levels: {listed(names)}",
+        [*readings, whole],
     )
 
 
@@ -161,7 +169,9 @@ def _level_reading(frame: pd.DataFrame, name: str) -> Reading:
     entries = frame.columns.get_level_values(name).unique().tolist()
     channels = frame.columns.droplevel(name).unique().tolist()
     sentence = f"{len(entries)} series of {len(channels)} channels"
-    return Reading(sentence, {"id": name}, ["series"], [[entry] for entry in entries[:3]])
+    return Reading(
+        sentence, {"id": name}, ["series"], [[entry] for entry in entries[:3]]
+    )
 
 
 def _steps_level(columns: Any) -> int | None:

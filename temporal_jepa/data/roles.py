@@ -237,7 +237,9 @@ class _Decision:
         ends = [n for n in (self.names[0], self.names[-1]) if self._is_whole_valued(n)]
         for name in ends:
             if self._repeats(name):
-                sentence = f"column {name} holds whole numbers beside decimals: the label"
+                sentence = (
+                    f"column {name} holds whole numbers beside decimals: the label"
+                )
                 self.notes.append(likely(sentence, f"label='', id={name!r}"))
                 return name
             raise self._id_or_value(name)
@@ -245,7 +247,9 @@ class _Decision:
 
     def _is_whole_valued(self, name: str) -> bool:
         column = self.frame[name]
-        return self.is_number(name) and not column.isna().any() and not self._is_real(name)
+        return (
+            self.is_number(name) and not column.isna().any() and not self._is_real(name)
+        )
 
     def _id_or_value(self, name: str) -> AmbiguousError:
         length = len(self.names)
@@ -272,7 +276,8 @@ class _Decision:
         if self.frame[name].is_monotonic_increasing:
             readings.append(time)
         return AmbiguousError(
-            f"column {name} holds whole numbers without repeats beside decimals", readings
+            f"column {name} holds whole numbers without repeats beside decimals",
+            readings,
         )
 
     @cached_property
@@ -345,9 +350,7 @@ class _Decision:
             raise self._wide_or_rows(steps)
         return "long"
 
-    def _is_wide(
-        self, steps: dict[str, list[str]], clock: Array | None
-    ) -> bool | None:
+    def _is_wide(self, steps: dict[str, list[str]], clock: Array | None) -> bool | None:
         """Whether numbered columns are timesteps; None where both readings are plausible."""
         if self.time is not None:
             return None if clock is not None else False
@@ -388,8 +391,12 @@ class _Decision:
         columns = [name for names in steps.values() for name in names]
         table = self.frame[columns]
         first = table.head(3)
-        over_time = [[f"time {k}", *row] for k, row in enumerate(first.to_numpy().tolist())]
-        as_series = [[f"series {k}", *row] for k, row in enumerate(first.to_numpy().tolist())]
+        over_time = [
+            [f"time {k}", *row] for k, row in enumerate(first.to_numpy().tolist())
+        ]
+        as_series = [
+            [f"series {k}", *row] for k, row in enumerate(first.to_numpy().tolist())
+        ]
         length = len(columns) // len(steps)
         return AmbiguousError(
             f"the numbered columns {listed(columns)} can be timesteps or channels",
@@ -515,7 +522,9 @@ class _Decision:
             return False
         if not (np.diff(column.to_numpy()) == 1).all():
             return False
-        self.notes.append(likely(f"column {name!r} counts the rows and is left out", "values=A,B"))
+        self.notes.append(
+            likely(f"column {name!r} counts the rows and is left out", "values=A,B")
+        )
         return True
 
     def _naming(self) -> tuple[tuple[str, ...], str | None]:
@@ -605,7 +614,9 @@ class _Decision:
         self, may: list[str], keys: list[str]
     ) -> tuple[tuple[str, ...], str | None]:
         """Ids and the channel of a table in which times repeat."""
-        sole_value = len([n for n in self.numeric if n not in may or self._is_real(n)]) <= 1
+        sole_value = (
+            len([n for n in self.numeric if n not in may or self._is_real(n)]) <= 1
+        )
         channels = [n for n in may if says_channel(n) and self.is_text(n)]
         if channels and sole_value:
             channel = self._alike(channels)[0]
@@ -613,7 +624,10 @@ class _Decision:
             ids = self._key_of(rest, [*keys, channel]) if rest else ()
             if not self.frame.duplicated([*ids, *keys, channel]).any():
                 self.notes.append(
-                    likely(f"column {channel!r} names the channel of a row", f"id={channel!r}")
+                    likely(
+                        f"column {channel!r} names the channel of a row",
+                        f"id={channel!r}",
+                    )
                 )
                 return ids, channel
         ids = self._key_of(may, keys)
@@ -627,7 +641,9 @@ class _Decision:
         if not self.frame.duplicated(keys).any():
             return ()
         unique = [n for n in may if not self.frame.duplicated([n, *keys]).any()]
-        sure = [n for n in unique if says_id(n) or self.is_text(n) or self._is_designed(n)]
+        sure = [
+            n for n in unique if says_id(n) or self.is_text(n) or self._is_designed(n)
+        ]
         found = self._alike(sure)
         named = [n for n in found if says_id(n)]
         if len(found) == 1 or len(named) == 1:
@@ -649,9 +665,16 @@ class _Decision:
 
     def _noted(self, ids: tuple[str, ...]) -> tuple[str, ...]:
         if not all(map(says_id, ids)) or len(ids) > 1:
-            what = f"column {ids[0]!r} names" if len(ids) == 1 else f"columns {listed(ids)} name"
+            what = (
+                f"column {ids[0]!r} names"
+                if len(ids) == 1
+                else f"columns {listed(ids)} name"
+            )
             self.notes.append(
-                likely(f"{what} the series: without it, times repeat or go back", "id=COLUMN")
+                likely(
+                    f"{what} the series: without it, times repeat or go back",
+                    "id=COLUMN",
+                )
             )
         return ids
 
@@ -701,7 +724,9 @@ class _Decision:
         return AmbiguousError(
             f"column {name!r} holds text that stays the same over blocks of rows",
             [
-                Reading(f"{len(counts)} series", {"id": name}, [name, "timesteps"], rows),
+                Reading(
+                    f"{len(counts)} series", {"id": name}, [name, "timesteps"], rows
+                ),
                 Reading(
                     f"one series; {name!r} is left out",
                     {"id": ""},
@@ -765,7 +790,9 @@ class _Decision:
             )
             return None
         if not ids:
-            self.notes.append(f"column {label!r} changes along the recording and is left out")
+            self.notes.append(
+                f"column {label!r} changes along the recording and is left out"
+            )
             return None
         return label
 
@@ -780,7 +807,9 @@ class _Decision:
                 continue
             if (self.frame[name].groupby(groups).nunique(dropna=False) == 1).all():
                 hint = f"label={name!r} if it is the label"
-                self.notes.append(f"column {name!r} is the same throughout each series; {hint}")
+                self.notes.append(
+                    f"column {name!r} is the same throughout each series; {hint}"
+                )
 
     # Tracks.
 
@@ -815,7 +844,9 @@ class _Decision:
             return Roles(layout, ("1",), clock, places=Places("2", "3", degrees=False))
         if places is not None and {*places[:2]} <= {*values}:
             values = [n for n in values if n not in places[:2]]
-        elif self.options.values and not (places and places.degrees) and len(values) > 1:
+        elif (
+            self.options.values and not (places and places.degrees) and len(values) > 1
+        ):
             places = Places(values.pop(0), values.pop(0), degrees=False)
         ids = self.given_ids
         if not ids and self.options.id is None:
@@ -902,4 +933,6 @@ def _is_month(name: str) -> bool:
 
 def _by_prefix(pattern: re.Pattern[str], names: list[str]) -> dict[str, str]:
     """The names that match a pattern, by their part before lon or lat."""
-    return {match[1] or "": match[0] for match in map(pattern.fullmatch, names) if match}
+    return {
+        match[1] or "": match[0] for match in map(pattern.fullmatch, names) if match
+    }

@@ -56,7 +56,9 @@ def _wide(
     """A series from each row, or from the rows of an id that differ in their channel."""
     channels = list(columns.steps)
     length = len(columns.values) // max(len(channels), 1)
-    what = "each row is a series" if columns.channel is None else "each row is a channel"
+    what = (
+        "each row is a series" if columns.channel is None else "each row is a channel"
+    )
     notes.append(f"layout wide: {what} of {length} timesteps")
     if columns.clock is not None:
         first, last = columns.values[0], columns.values[-1]
@@ -160,7 +162,9 @@ def _long(
         keys = _keys(frame, columns.channel, codes, clock)
         how = options.duplicates or "error"
         codes, clock, matrix, values = _pivoted(keys, matrix, values, how)
-        notes.append(f"channels are the entries of {columns.channel!r}: {listed(values)}")
+        notes.append(
+            f"channels are the entries of {columns.channel!r}: {listed(values)}"
+        )
     order = np.argsort(codes, kind="stable")
     if clock is not None:
         how = options.duplicates or "error"
@@ -188,7 +192,9 @@ def _keys(
     """The series, channel and time of each row; without times the count of its rows so far."""
     import pandas as pd
 
-    keys = pd.DataFrame({"series": codes, "channel": as_texts(frame, channel, "channel")})
+    keys = pd.DataFrame(
+        {"series": codes, "channel": as_texts(frame, channel, "channel")}
+    )
     if clock is None:
         clock = keys.groupby(["series", "channel"]).cumcount().to_numpy()
     return keys.assign(time=clock)
@@ -287,15 +293,11 @@ def series_codes(
     joined = codes.groupby(list(codes), sort=False).ngroup().to_numpy()
     first = codes[~pd.Series(joined).duplicated()].to_numpy()
     texts = [texts for _, texts in columns]
-    names = [
-        " ".join(texts[k][code] for k, code in enumerate(row)) for row in first
-    ]
+    names = [" ".join(texts[k][code] for k, code in enumerate(row)) for row in first]
     return joined, names
 
 
-def text_codes(
-    frame: pd.DataFrame, name: str, option: str
-) -> tuple[Array, list[str]]:
+def text_codes(frame: pd.DataFrame, name: str, option: str) -> tuple[Array, list[str]]:
     """A column as codes into its texts, in order of appearance, "3" for 3.0.
 
     Raises:
