@@ -14,6 +14,10 @@ from .reading import announce_decoding, say_notes
 
 EXTRAS = {
     "parquet": ("pyarrow",),
+    "excel": ("openpyxl",),
+    "hdf5": ("h5py",),
+    "signals": ("pyedflib",),
+    "fit": ("garmin_fit_sdk",),
     "video": ("av",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "tensorboard": ("tensorboard",),

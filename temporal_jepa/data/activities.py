@@ -144,11 +144,10 @@ def read_fit(path: Path) -> pd.DataFrame:
     from garmin_fit_sdk import Decoder, Stream
 
     try:
-        decoder = Decoder(Stream.from_file(str(path)))
-        if not decoder.is_fit() or not decoder.check_integrity():
+        if not Decoder(Stream.from_file(str(path))).check_integrity():
             raise ValueError("the check sum is wrong")
         messages: Any
-        messages, errors = decoder.read()
+        messages, errors = Decoder(Stream.from_file(str(path))).read()
     except (RuntimeError, ValueError, IndexError, EOFError) as error:
         raise ValueError(
             f"not a readable FIT file; is it cut short? ({error})"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,9 @@ from .tables import Table
 from .textfiles import read_text
 
 ATTRIBUTE = re.compile(r"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(.+)", re.IGNORECASE)
+CELL = re.compile(
+    r"(?:^|[,\t])\s*(?:'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"|([^,\t]*))(?=\s*(?:[,\t]|$))"
+)
 NUMBERS = ("numeric", "real", "integer")
 
 
@@ -114,15 +115,10 @@ def _cells(line: str, number: int, attributes: list[Attribute]) -> list[str]:
             f"line {number}: sparse rows are not read; write all values (Weka: "
             "SparseToNonSparse)"
         )
-    mark = "'" if re.search(r"(^|,)\s*'", line) else '"'
-    reader = csv.reader(
-        io.StringIO(line),
-        quotechar=mark,
-        escapechar=None,
-        skipinitialspace=True,
-        delimiter="," if "," in line else "\t",
-    )
-    cells = [cell.strip() for cell in next(reader)]
+    cells = [
+        next((part for part in cell.groups() if part is not None), "").strip()
+        for cell in CELL.finditer(line)
+    ]
     if len(cells) != len(attributes):
         raise ValueError(
             f"line {number}: expected {len(attributes)} values, one for each attribute, got "

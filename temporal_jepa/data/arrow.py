@@ -43,15 +43,18 @@ def read_feather(path: Path) -> pd.DataFrame:
         ValueError: for an empty or damaged file, and for columns that no frame can hold.
     """
     needs("pyarrow", "parquet", f"reading {path.suffix}")
-    import pyarrow.feather
+    import pyarrow as pa
 
     with path.open("rb") as file:
         start = file.read(4)
     if start == STREAM:
-        return _read(path, "Arrow", lambda: pyarrow.ipc.open_stream(path).read_all())
+        return _read(path, "Arrow", lambda: pa.ipc.open_stream(path).read_all())
     if start == FEATHER_V1:
-        return _read(path, "Feather", lambda: pyarrow.feather.read_table(path))
-    return _read(path, "Arrow", lambda: pyarrow.ipc.open_file(path).read_all())
+        raise ValueError(
+            "Feather of version 1, which is not read; write it again with "
+            "pandas.read_feather(PATH).to_feather(PATH)"
+        )
+    return _read(path, "Arrow", lambda: pa.ipc.open_file(path).read_all())
 
 
 def _read(path: Path, kind: str, load: Callable[[], Any]) -> pd.DataFrame:

@@ -97,7 +97,9 @@ def _under_key(data: Any, options: ReadOptions, notes: list[str]) -> Any:
                 f"table={options.table!r}: expected a key of the file, got {keys}"
             )
         return data[options.table]
-    if not isinstance(data, dict) or {"columns", "data"} <= data.keys():
+    if not isinstance(data, dict) or (
+        "data" in data and {"columns", "schema"} & {*data}
+    ):
         return data
     tables = [name for name, value in data.items() if _is_records(value)]
     if len(tables) > 1:
@@ -161,6 +163,10 @@ def _from_columns(data: Any) -> pd.DataFrame:
         raise ValueError(f"expected records or columns, got {type(data).__name__}")
     if {"columns", "data"} <= data.keys() and isinstance(data["data"], list):
         return pd.DataFrame(data["data"], data.get("index"), data["columns"])
+    if {"schema", "data"} <= data.keys() and _is_records(data["data"]):
+        frame = pd.json_normalize(data["data"])
+        unnamed = _index_names(data["schema"]) == ["index"]
+        return frame.drop(columns="index") if unnamed else frame
     if all(isinstance(column, list) for column in data.values()):
         lengths = {name: len(column) for name, column in data.items()}
         if len({*lengths.values()}) > 1:
@@ -178,6 +184,12 @@ def _from_columns(data: Any) -> pd.DataFrame:
             f"expected records or columns, got an object of {found}; choose one with table=KEY"
         )
     return pd.json_normalize([data])
+
+
+def _index_names(schema: Any) -> list[str]:
+    """The row index in a table schema."""
+    names = schema.get("primaryKey", []) if isinstance(schema, dict) else []
+    return [names] if isinstance(names, str) else list(names)
 
 
 def _from_nested(data: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

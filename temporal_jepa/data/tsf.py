@@ -143,8 +143,12 @@ def _times(start: str, frequency: str, length: int) -> Array:
     if unit != "M":
         times: Array = first + steps.astype(f"timedelta64[{unit}]")
         return times
-    months = first.astype("datetime64[M]") + steps
-    offset = first - first.astype("datetime64[M]")
-    ends = (months + 1).astype("datetime64[s]") - 1
-    days: Array = np.minimum(months.astype("datetime64[s]") + offset, ends)
-    return days
+    month = first.astype("datetime64[M]")
+    months = month + steps
+    longest = (months + 1).astype("datetime64[D]") - months.astype("datetime64[D]") - 1
+    days = np.minimum(
+        first.astype("datetime64[D]") - month.astype("datetime64[D]"), longest
+    )
+    clock = first - first.astype("datetime64[D]")
+    moments: Array = months.astype("datetime64[s]") + days + clock
+    return moments
