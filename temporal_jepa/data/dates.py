@@ -416,19 +416,17 @@ def is_telling(found: Texts, texts: list[str]) -> bool:
 
 
 def usual_orders(texts: Texts) -> tuple[str, ...]:
-    """The orders of day, month and year that can be meant, if none is impossible.
+    """The orders of day, month and year that are usual, if none is impossible.
 
-    Dots mean that the day is first. A two-digit year can be first between dashes, and where the
-    first number varies less than the last, as years do.
+    Dots mean that the day is first. A two-digit year can be first where the first number varies
+    less than the last, as years do, and between dashes also where it does not vary much more.
     """
-    first = "day" if "name" in texts.words else "a"
     if "c" not in texts.parts:
         return ("dmy", "mdy")
-    year_first = len(np.unique(texts.numbers(first))) < len(
-        np.unique(texts.numbers("c"))
-    )
+    first = texts.numbers("day" if "name" in texts.words else "a")
+    ratio = len(np.unique(first)) / len(np.unique(texts.numbers("c")))
     separators = set(np.unique(texts.words.get("sep", np.array(""))).tolist())
     usual = ("dmy",) if separators == {"."} else ("dmy", "mdy")
-    if year_first or separators == {"-"}:
+    if ratio < 1 or (separators == {"-"} and ratio <= 2):
         usual = (*usual, "ymd")
     return usual

@@ -81,7 +81,9 @@ def _clock(tracks: Sequences) -> tuple[Any, Any, list[Array]]:
             "their column with time="
         )
     start = min(times[0] for times in tracks.times)
-    unit: Any = np.timedelta64(1, "ns") if tracks.times[0].dtype.kind == "M" else 1
+    unit: Any = 1
+    if isinstance(start, np.datetime64):
+        unit = np.timedelta64(1, np.datetime_data(start.dtype)[0])
     since = [np.asarray((times - start) / unit, np.float64) for times in tracks.times]
     tick = float(np.median(np.concatenate([np.diff(s) for s in since])))
     steps = [np.rint(s / tick).astype(np.int64) for s in since]

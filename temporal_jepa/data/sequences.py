@@ -57,8 +57,8 @@ class Sequences:
         labels: ``(n,)`` text, or None.
         ids: names of the series (default: "0".."n-1").
         channels: names of the channels (default: "0".."channels-1").
-        times: one ``(time_i,)`` array per series, int64, float64 or datetime64[ns]; None for
-            equally spaced timesteps.
+        times: one ``(time_i,)`` array per series, int64, float64 or datetime64 ([ns], or [us]
+            where a year is before 1678 or after 2261); None for equally spaced timesteps.
         source: where the values come from, for messages.
         notes: one line for each thing that the reader inferred.
         frame: (rows, columns, channels) of a timestep that is a video frame, or (1, agents,
@@ -113,6 +113,8 @@ class Sequences:
             for name, x in zip(ids, self.values, strict=True)
         ]
         channels = [str(name) for name in self.channels or range(values[0].shape[1])]
+        if self.times is not None:
+            object.__setattr__(self, "times", _in_one_unit(self.times))
         object.__setattr__(self, "ids", ids)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "channels", channels)
@@ -365,6 +367,14 @@ class Sequences:
             return []
         changing = np.any([_changes(x) for x in self.values], axis=0)  # (channels,)
         return [self.channels[k] for k in np.flatnonzero(~changing)]
+
+
+def _in_one_unit(times: list[Array]) -> list[Array]:
+    """Dates of several units, of which [ns] does not hold all years, as datetime64[us]."""
+    units = {x.dtype for x in times if x.dtype.kind == "M"}
+    if len(units) < 2:
+        return times
+    return [x.astype("datetime64[us]") if x.dtype.kind == "M" else x for x in times]
 
 
 def _counted(labels: npt.NDArray[np.str_] | None) -> str:

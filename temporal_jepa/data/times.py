@@ -572,7 +572,7 @@ def _read_column(
 
 
 def _as_instants(column: pd.Series[Any]) -> Array:
-    """A column of dates as datetime64[ns] (UTC), or a coarser unit where years need it."""
+    """A column of dates as datetime64[ns] (UTC), or [us] where years need it."""
     if str(column.dtype).startswith("period"):
         column = column.dt.to_timestamp()
     if str(column.dtype).startswith(("date32", "date64")):
@@ -583,10 +583,10 @@ def _as_instants(column: pd.Series[Any]) -> Array:
     if times.dtype.kind != "M":
         times = column.to_numpy(dtype="datetime64[us]")
     day = times.astype("datetime64[D]")
-    in_range = day.size and day.min() > np.datetime64("1678") > np.datetime64("1677")
+    in_range = day.size and day.min() >= np.datetime64("1678")
     if in_range and day.max() < np.datetime64("2262"):
         return times.astype("datetime64[ns]")
-    return times
+    return times.astype("datetime64[us]")
 
 
 def _as_dates(
@@ -662,18 +662,10 @@ def _settled(
         raise _impossible(column, texts, found, index)
     if "my" in found:
         return _year_or_day(column, parsed, rows, codes)
-    usual = dates.usual_orders(parsed)
-    plausible = [order for order in possible if order in usual] or possible
-    different = {rows[order].tobytes(): order for order in reversed(plausible)}
-    plausible = [order for order in plausible if order in different.values()]
+    plausible = _plausible(str(column.name), parsed, possible, rows, codes, notes)
     if len(plausible) > 1:
-        plausible = (
-            _by_steps(str(column.name), plausible, rows, codes, notes) or plausible
-        )
-    if len(plausible) > 1:
-        raise _ambiguous(
-            str(column.name), texts, {order: found[order] for order in plausible}
-        )
+        shown = {order: found[order] for order in plausible}
+        raise _ambiguous(str(column.name), texts, shown)
     order = plausible[0]
     if order in dates.ORDERS:
         notes.append(
@@ -742,25 +734,51 @@ def _ambiguous(name: str, texts: list[str], found: dict[str, Array]) -> Ambiguou
         rows = [
             (texts[k], moment(times[k])) for k in np.argsort(times, kind="stable")[:4]
         ]
-        what = f"the {dates.ORDERS.get(order, 'month of a year')}"
+        what = f"the {dates.ORDERS[order]}"
         shown.append(Reading(what, {"date_order": order}, (name, "is read as"), rows))
     return AmbiguousError(f"dates in {name!r} can be read in {len(shown)} ways", shown)
 
 
+def _plausible(
+    name: str,
+    parsed: dates.Texts,
+    possible: list[str],
+    rows: dict[str, Array],
+    codes: Array,
+    notes: list[str],
+) -> list[str]:
+    """The possible orders without unusual ones, and without those that give the same dates.
+
+    An unusual order stays if only in it the rows do not go back and forth.
+    """
+    different = {rows[order].tobytes(): order for order in reversed(possible)}
+    possible = [order for order in possible if order in different.values()]
+    if len(possible) < 2:
+        return possible
+    found = _by_steps(name, possible, rows, codes, notes)
+    if found:
+        return found
+    usual = [order for order in possible if order in dates.usual_orders(parsed)]
+    mixed = [order for order in possible if _spacing(rows[order], codes) == "mixed"]
+    if set(usual) <= {*mixed} < {*possible}:
+        return possible
+    return usual or possible
+
+
 def _by_steps(
     name: str,
-    plausible: list[str],
+    possible: list[str],
     rows: dict[str, Array],
     codes: Array,
     notes: list[str],
 ) -> list[str]:
     """The one order in which rows follow in equal steps, if they go back and forth in others."""
-    spacing = {order: _spacing(rows[order], codes) for order in plausible}
+    spacing = {order: _spacing(rows[order], codes) for order in possible}
     equal = [order for order, kind in spacing.items() if kind == "equal"]
-    if len(equal) != 1 or list(spacing.values()).count("mixed") != len(plausible) - 1:
+    if len(equal) != 1 or list(spacing.values()).count("mixed") != len(possible) - 1:
         return []
-    other = next(order for order in plausible if order != equal[0])
-    what = dates.ORDERS.get(equal[0], "month of a year")
+    other = next(order for order in possible if order != equal[0])
+    what = dates.ORDERS[equal[0]]
     sentence = (
         f"dates in {name!r} have the {what}: only so do rows follow in equal steps"
     )
@@ -1117,7 +1135,7 @@ def in_order(
     duplicates: str,
     notes: list[str],
     matrix: Array | None = None,
-    what: tuple[str, str] = ("row", "series"),
+    what: tuple[str, str] = ("rows", "series"),
 ) -> Order:
     """Rows sorted by series and time, with one row for each time of a series.
 
@@ -1126,18 +1144,18 @@ def in_order(
         codes: the number of the series of each row, ``(n,)``.
         names: of the series, by number.
         duplicates: "error", "first", "last" or "mean" of the rows of one series at one time.
-        notes: what was sorted, left out or averaged is added.
+        notes: what was sorted, left out or averaged is added, and for series unequal steps.
         matrix: values of the rows ``(n, k)``, to say whether duplicates are identical.
-        what: the words for a row and a series in messages.
+        what: the words for rows and a series in messages.
 
     Raises:
         ValueError: `duplicates` is "error", and a series has two rows at one time.
     """
-    row, series = what
+    many, series = what
     order = np.lexsort((times, codes))
     moved = int((order != np.argsort(codes, kind="stable")).sum())
     if moved:
-        notes.append(f"{moved} {row}s were not in time order and were sorted")
+        notes.append(f"{moved} {many} were not in time order and were sorted")
     again = np.zeros(len(order), dtype=bool)
     again[1:] = (np.diff(codes[order]) == 0) & (times[order][1:] == times[order][:-1])
     count = int(again.sum())
@@ -1150,8 +1168,10 @@ def in_order(
     if count:
         fate = "averaged with it" if duplicates == "mean" else "left out"
         notes.append(
-            f"{count} {row}s at the time of another {row} of the same {series} are {fate}"
+            f"{count} {many} at the time of another of the same {series} are {fate}"
         )
+    if series == "series":
+        note_spacing(times[rows], codes[rows], len(names), notes)
     first = np.empty_like(order)
     first[order] = rows[np.cumsum(~again) - 1]
     return Order(rows, first, duplicates == "mean")
@@ -1164,11 +1184,9 @@ def _repeated(
     order: Array,
     again: Array,
     matrix: Array | None,
-    rows: Array | None = None,
 ) -> ValueError:
     second = int(np.flatnonzero(again)[0])
     one, other = order[second - 1], order[second]
-    shown = (one + 1, other + 1) if rows is None else (rows[one] + 1, rows[other] + 1)
     identical = ""
     if matrix is not None and np.array_equal(
         matrix[one], matrix[other], equal_nan=True
@@ -1176,7 +1194,7 @@ def _repeated(
         identical = ", with the same values"
     return ValueError(
         f"{again.sum()} duplicate timestamps, the first is {moment(times[one])} in series "
-        f"{names[codes[one]]!r} (data rows {shown[0]} and {shown[1]}{identical}); choose "
+        f"{names[codes[one]]!r} (data rows {one + 1} and {other + 1}{identical}); choose "
         "duplicates='first', 'last' or 'mean' of the values, time='' to go by the order of the "
         "rows, or id=COLUMN if the table holds several series"
     )
@@ -1277,31 +1295,3 @@ def _unrolled(numbers: Array, length: float) -> Array:
     if len(falls) == 1 and numbers[-1] < numbers[0]:
         numbers = numbers + length * (np.arange(len(numbers)) > falls[0])
     return numbers
-
-
-# What `series_tables` and `trajectory_tables` call until they take columns from `candidates`.
-
-
-def is_dates(column: pd.Series[Any]) -> bool:
-    """Whether a column of text holds dates."""
-    content = _content(column, "")
-    return content is not None and content.kind == "date"
-
-
-def read_column(column: pd.Series[Any], notes: list[str]) -> Array:
-    """A single column of time, see `read_times`."""
-    frame = column.to_frame()
-    columns = TimeColumns((str(column.name),), "", True)
-    return read_times(frame, columns, ReadOptions(), notes)
-
-
-def check_times(
-    times: Array, codes: Array, rows: Array, names: list[str], notes: list[str]
-) -> None:
-    """ValueError for two rows at one time; a note when steps are not equal. All are in order."""
-    again = np.zeros(len(times), dtype=bool)
-    again[1:] = (np.diff(codes) == 0) & (times[1:] == times[:-1])
-    if again.any():
-        k = np.arange(len(times))
-        raise _repeated(times, codes, names, k, again, None, rows)
-    note_spacing(times, codes, len(names), notes)

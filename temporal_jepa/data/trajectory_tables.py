@@ -7,17 +7,28 @@ meters.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..config import ReadOptions
+from ..config import TIME_UNITS, ReadOptions
 from .names import says_id
 from .points import refuse_degrees_and_minutes
+from .readings import AmbiguousError, Reading, likely
 from .roles import Places, Roles
 from .sequences import Array, Sequences, listed
 from .series_tables import as_matrix, series_codes, series_labels
-from .times import read_times
+from .times import (
+    DATE_NAMES,
+    SINCE_1970,
+    Order,
+    TimeColumns,
+    in_order,
+    missing_times,
+    read_times,
+    since_1970,
+    unit_in_name,
+)
 from .trajectories import Track, featurize
 
 if TYPE_CHECKING:
@@ -117,14 +128,20 @@ def _tracks(
     labels = [None] * len(names)
     if columns.label is not None:
         labels = series_labels(frame, codes, names, columns.label).tolist()
-    order = np.argsort(codes, kind="stable")
+    stable = np.argsort(codes, kind="stable")
+    order = Order(stable, stable)
     times = None
-    if columns.times:
-        times = _read_times(frame, columns, options, notes)
-        order = _time_order(times, codes, notes)
-    values = as_matrix(frame, columns.values, options)
+    if columns.time is not None:
+        times = _read_times(frame, columns.time, codes, options, notes)
+        how = options.duplicates or "first"
+        order = in_order(times, codes, names, how, notes, what=("fixes", "track"))
+        times = times[order.rows]
+    values = order.take(as_matrix(frame, columns.values, options))
+    places = _places_in_order(places, order, columns.places.degrees)
+    codes = codes[order.rows]
     tracks = []
-    for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
+    cuts = np.flatnonzero(np.diff(codes)) + 1
+    for rows in np.split(np.arange(len(codes)), cuts):
         code = codes[rows[0]]
         track = Track(
             id=names[code],
@@ -150,10 +167,10 @@ def _complete_fixes(
     places = as_matrix(frame, [x, y], options)
     _check_places(places, columns.places)
     if degrees:
-        places[:, 0] = (places[:, 0] + 180) % 360 - 180
+        places[:, 0] = _within_180(places[:, 0])
     missing = {"place": np.isnan(places).any(axis=1)}
-    if columns.times:
-        missing["time"] = frame[list(columns.times)].isna().any(axis=1).to_numpy()
+    if columns.time is not None:
+        missing["time"] = missing_times(frame, columns.time)
     for what, rows in missing.items():
         if rows.any():
             notes.append(f"{rows.sum()} fixes without a {what} are left out")
@@ -182,54 +199,62 @@ def _check_places(places: Array, columns: Places) -> None:
             )
 
 
+def _places_in_order(places: Array, order: Order, degrees: bool) -> Array:
+    """Places ``(m, 2)`` of the timesteps; the mean of longitudes is on the side of the first."""
+    if not degrees or not order.mean:
+        return order.take(places)
+    places = places.copy()
+    first = places[order.first, 0]
+    places[:, 0] = first + _within_180(places[:, 0] - first)
+    taken = order.take(places)
+    taken[:, 0] = _within_180(taken[:, 0])
+    return taken
+
+
+def _within_180(degrees: Array) -> Array:
+    """Angles from -180 to below 180; those that are so already keep every digit."""
+    outside = (degrees < -180) | (degrees >= 180)
+    return np.where(outside, (degrees + 180) % 360 - 180, degrees)
+
+
 def _read_times(
-    frame: pd.DataFrame, columns: Roles, options: ReadOptions, notes: list[str]
+    frame: pd.DataFrame,
+    columns: TimeColumns,
+    codes: Array,
+    options: ReadOptions,
+    notes: list[str],
 ) -> Array:
     """Times as datetime64 or seconds; large numbers count ms, us or ns from 1970."""
-    assert columns.time is not None
-    column = frame[columns.times[0]]
-    unit = options.time_unit
-    times = read_times(frame, columns.time, options, notes)
-    if times.dtype.kind == "M":
-        if unit is not None:
-            raise ValueError(
-                f"column {column.name!r} holds dates, which need no time_unit=; leave it out"
-            )
+    times = read_times(frame, columns, options, notes, codes)
+    if times.dtype.kind == "M" or columns.kind == "clock":
         return times
+    name = columns.names[0]
     if not np.isfinite(times).all():
-        raise ValueError(
-            f"column {column.name!r} holds infinite times; leave them empty"
-        )
-    if unit is not None:
-        notes.append(f"numbers in {column.name!r} count {unit:g} seconds each")
-        return times * unit
+        raise ValueError(f"column {name!r} holds infinite times; leave them empty")
+    if options.time_unit is not None or frame[name].dtype.kind == "m":
+        return times
     size = float(np.median(np.abs(times)))
-    for least, part in ((1e17, "ns"), (1e14, "us"), (1e11, "ms")):
+    for part, least in SINCE_1970:
         if size >= least:
-            notes.append(f"numbers in {column.name!r} are taken as {part} since 1970")
-            return (
-                times.astype(np.int64)
-                .astype(f"datetime64[{part}]")
-                .astype("datetime64[ns]")
-            )
-    notes.append(
-        f"numbers in {column.name!r} are taken as seconds; time_unit=3600 if they are hours"
-    )
+            sentence = f"numbers in {name!r} are taken as {part} since 1970"
+            notes.append(likely(sentence, "time_unit='s'"))
+            return since_1970(times, part)
+    unit = unit_in_name(name)
+    if unit is not None:
+        notes.append(f"numbers in {name!r} count {unit}, as its name says")
+        return times * TIME_UNITS[unit]
+    _ask_for_calendar(name, times)
+    sentence = f"numbers in {name!r} are taken as seconds"
+    notes.append(likely(sentence, "time_unit='ms'"))
     return times
 
 
-def _time_order(times: Array, codes: Array, notes: list[str]) -> Array:
-    """Row numbers sorted by track and time; of several fixes of a track at one time, the first."""
-    order = np.lexsort((times, codes))
-    moved = (order != np.argsort(codes, kind="stable")).sum()
-    if moved:
-        notes.append(f"{moved} fixes were not in time order and were sorted")
-    same_track = np.diff(codes[order]) == 0
-    times = times[order]
-    repeated = np.r_[False, same_track & (times[1:] == times[:-1])]
-    if repeated.any():
-        notes.append(
-            f"{repeated.sum()} fixes at the time of another fix of the same track are left out"
-        )
-    kept: Array = order[~repeated]
-    return kept
+def _ask_for_calendar(name: str, times: Array) -> None:
+    """AmbiguousError for numbers under the name of a date that are days of Excel since 1970."""
+    if name.lower() not in DATE_NAMES or times.min() < 25569 or times.max() > 73050:
+        return
+    readings = [
+        Reading("days of Excel", {"time_unit": "excel"}),
+        Reading("seconds", {"time_unit": "s"}),
+    ]
+    raise AmbiguousError(f"numbers in {name!r} can be two kinds of times", readings)

@@ -106,7 +106,7 @@ def test_unsorted_rows_are_sorted_with_a_note(write):
     )
     assert s.values[0][:, 0].tolist() == [1, 2, 3]
     assert s.times[0].dtype == np.dtype("datetime64[ns]")
-    assert noted(s, "3 rows were not in the order of 'date'")
+    assert noted(s, "3 rows were not in time order")
 
 
 def test_uneven_times_are_noted(write):
