@@ -131,15 +131,12 @@ def _separator(sample: Sequence[str], options: ReadOptions) -> tuple[str, int]:
             break
     lines = [line for line in sample if line.strip() and not is_comment(line, ";")]
     lines = lines or [line.lstrip().lstrip("#%/;") for line in sample]
-    best = ","
-    score = 0.0
-    for separator in SEPARATORS:
-        if separator == "," and options.decimal == "," and '"' not in "".join(lines):
-            continue
-        found_score = _score(lines, separator)
-        if found_score > score:
-            best = separator
-            score = found_score
+    scores = {separator: _score(lines, separator) for separator in SEPARATORS}
+    if options.decimal == "," and '"' not in "".join(lines):
+        del scores[","]
+    best = max(scores, key=lambda separator: scores[separator])
+    if not any(scores.values()) and "," in scores:  # one column
+        best = ","
     return best, 0
 
 
@@ -419,7 +416,10 @@ class _Table:
         filled = [cell for cell in cells if cell]
         if not filled or kind(filled[0]) != "t":
             return False
-        known = any(head.cells[0].startswith(filled[0]) for head in self.head.rows)
+        known = any(
+            other.cells[0].startswith(filled[0]) and other.cells != cells
+            for other in self.head.rows
+        )
         named = FOOTER.fullmatch(filled[0]) is not None
         if len(cells) == self.head.width > 1:
             typed = kind(self.head.first.cells[0]) in ("n", "d")

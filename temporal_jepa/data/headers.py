@@ -22,8 +22,10 @@ DATE = re.compile(
     r"\b.*\d|\d.*[ -](?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 )
 UNIT_NAME = re.compile(
-    rf"\[.*\]|\(.*\)|{UNIT}|-+|.*[/°%²³^·].*"
-    r"|(?i:deg|degC|seconds?|sec|hours?|counts?|units?|unitless|none|text|float|int|string)"
+    rf"\[.*\]|\(.*\)|{UNIT}|.*[/°%²³^·].*"
+    r"|(?i:deg(rees?)?( ?[CFK]| celsius)?|celsius|kelvin|volts?|amps?|watts?|met(er|re)s?|percent"
+    r"|seconds?|minutes?|hours?|days?|counts?|units?|unitless|dimensionless|none|text|float|int"
+    r"|string|ts|rn|avg|smp|std|tot|date|time|datetime|yyyy.*|hh:.*)"
 )
 
 
@@ -98,6 +100,9 @@ def find_head(
     full = [record for record in rows if len(record.cells) == width]
     if header == 0:
         return Head(None, width, full[0], _skipped(before), full)
+    n_titles = _titles(full, width)
+    before += full[:n_titles]
+    full = full[n_titles:]
     n_lead = _lead(full)
     head = _without_lead(full, width) if not n_lead else _from_lead(full, n_lead, width)
     if head.names is None:
@@ -220,11 +225,7 @@ def _from_lead(rows: list[Record], n: int, width: int) -> Head:
     kinds = _column_kinds(rows)
     lead, data = rows[:n], rows[n:]
     notes = []
-    titles = []
-    while len(lead) > 1 and _is_title(lead[0], width):
-        titles.append(lead.pop(0))
-    notes += _skipped(titles)
-    if len(lead) > 1 and _are_units(lead[-1], lead[-2]):
+    while len(lead) > 1 and _are_units(lead[-1], lead[-2]):
         units = lead.pop()
         shown = ", ".join(cell for cell in units.cells if cell)
         notes.append(f"line {units.line} holds units and is left out: {shown}")
@@ -243,22 +244,26 @@ def _from_lead(rows: list[Record], n: int, width: int) -> Head:
     return Head(lead[0].cells, width, data[0], notes, data)
 
 
-def _is_title(record: Record, width: int) -> bool:
-    """Whether a row holds one text, or a name and its value, in a table of more columns."""
-    filled = [cell for cell in record.cells if cell]
-    return len(filled) == 1 < width or (len(filled) == 2 and width > 3)
+def _titles(rows: Sequence[Record], width: int) -> int:
+    """The number of titles among the rows: one text, or a name and its value, above the header."""
+    kinds = _column_kinds(rows)
+    names = [k for k, record in enumerate(rows[:9]) if _is_header_like(record, kinds)]
+    for k in range(max(names, default=0)):
+        filled = [cell for cell in rows[k].cells if cell]
+        is_title = len(filled) == 1 < width or (len(filled) == 2 and width > 3)
+        if not is_title or kind(filled[0]) != "t":
+            return k
+    return max(names, default=0)
 
 
 def _are_units(record: Record, names: Record) -> bool:
     cells = [cell for cell in record.cells if cell]
-    if cells and all(
-        cell == name for cell, name in zip(record.cells, names.cells, strict=True)
-    ):
+    if record.cells == names.cells:
         return False
     if cells and all(map(RULER.fullmatch, cells)):
         return True
-    is_unit = all(map(UNIT_NAME.fullmatch, cells))
-    return is_unit and any(cell != "-" for cell in cells)
+    units = sum(UNIT_NAME.fullmatch(cell) is not None for cell in cells)
+    return 2 * units > len(cells) and all(len(cell) < 20 for cell in cells)
 
 
 def _numbers(record: Record) -> list[float]:
@@ -276,7 +281,9 @@ def _steps(numbers: Sequence[float]) -> bool:
     if len(numbers) < 2 or not _rises(numbers):
         return False
     first = numbers[1] - numbers[0]
-    if all(abs(b - a - first) < 1e-6 * first for a, b in itertools.pairwise(numbers)):
+    if (first == 1 or len(numbers) > 2) and all(
+        abs(b - a - first) < 1e-6 * first for a, b in itertools.pairwise(numbers)
+    ):
         return True
     return all(
         number == int(number)
@@ -374,6 +381,11 @@ def _header_or_data(first: Record, below: Sequence[Record]) -> AmbiguousError:
 
 def _two_headers(lead: list[Record], data: Sequence[Record]) -> AmbiguousError:
     rows = [record.cells for record in data[:2]]
+    named = [
+        record
+        for record in lead
+        if 2 * len(set(filter(None, record.cells))) > len(record.cells)
+    ]
     return AmbiguousError(
         f"{len(lead)} lines above the data can be the header",
         [
@@ -383,6 +395,6 @@ def _two_headers(lead: list[Record], data: Sequence[Record]) -> AmbiguousError:
                 record.cells,
                 rows,
             )
-            for record in (lead[0], lead[-1])
+            for record in named or lead
         ],
     )
