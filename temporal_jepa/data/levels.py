@@ -194,7 +194,7 @@ def _numbered_columns(frame: pd.DataFrame) -> pd.DataFrame:
     """Columns (channel, time) as channel_0, channel_1, ..., in the order of the table."""
     counts: Counter[Any] = Counter()
     names = []
-    for channel, time in frame.columns:
+    for channel, time in frame.columns.tolist():
         names.append(str(channel) if time == "" else f"{channel}_{counts[channel]}")
         counts[channel] += 1
     return frame.set_axis(names, axis=1)

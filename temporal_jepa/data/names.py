@@ -8,10 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
 LABELS = ("label", "class", "target", "y", "labels", "classes", "category")
 VALUE_LIKE = ("target", "y")  # forecasting tables call their value so
 
-OWNERS = frozenset(
+OWNERS = _words(
     "aircraft animal bearing bed bird boat bus car case cell child client cow customer device "
     "dog driver engine episode equipment experiment farm fish flight household house individual "
     "item journey locomotive lot machine meter mouse motor participant patient person pilot plant "
@@ -19,31 +23,31 @@ OWNERS = frozenset(
     "specimen station stock store subject symbol taxi ticker track train trajectory trial trip "
     "truck turbine unit user vehicle vessel ship batch well worker mmsi imo icao24 callsign imei "
     "tid uid pid guid uuid ids serial ric isin cusip file segment block house home building "
-    "page article keyword wafer tool asset node name".split()
+    "page article keyword wafer tool asset node name"
 )
 """Nouns for what a series belongs to."""
-NUMBERS = frozenset("no nr num number nummer code key name ref idx".split())
+NUMBERS = _words("no nr num number nummer code key name ref idx")
 """Words after such a noun: batch no, machine name."""
-COUNTERS = frozenset(
+COUNTERS = _words(
     "no nr num number index idx row rows rownum record obs observation seq sequence counter count "
-    "n id line lfd".split()
+    "n id line lfd"
 )
 """Words for columns that number the rows."""
-CHANNELS = frozenset(
+CHANNELS = _words(
     "channel sensor variable var parameter param metric measure measurement measurand signal "
     "feature attribute quantity indicator element observable electrode lead analyte tag "
-    "datatype statistic".split()
+    "datatype statistic"
 )
 """Nouns for what a channel measures."""
-TIME_PREFIXES = frozenset(
+TIME_PREFIXES = _words(
     "t time step timestep timepoint tp value val lag obs observation frame tick h hour "
-    "hr d day w week wk month yr year quarter min minute sec second".split()
+    "hr d day w week wk month yr year quarter min minute sec second"
 )
 """Prefixes of numbered columns that are timesteps: t0, t1, ..."""
-CHANNEL_PREFIXES = CHANNELS | frozenset(
+CHANNEL_PREFIXES = CHANNELS | _words(
     "ch chan chn s x y z dim ax axis acc accel gyro gyr mag emg eeg ecg imu temp temperature "
     "pressure current voltage motor valve pump series item asset stock store node probe unit "
-    "input output in out u cell bus phase f feat col column pc comp component coeff mfcc".split()
+    "input output in out u cell bus phase f feat col column pc comp component coeff mfcc"
 )
 """Prefixes of numbered columns that may be channels: ch1, ch2, ..."""
 
@@ -76,7 +80,8 @@ def says_channel(name: str) -> bool:
 
 def says_count(name: str) -> bool:
     """Whether a name is one of row numbers: no, Index, row_number, #."""
-    return name.strip() == "#" or bool(words(name)) and {*words(name)} <= COUNTERS
+    parts = words(name)
+    return name.strip() == "#" or (bool(parts) and COUNTERS.issuperset(parts))
 
 
 def find_label(names: Iterable[str]) -> str | None:

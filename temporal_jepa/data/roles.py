@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 LAYOUTS = ("wide", "long", "recording", "tracks", "scene")
 NUMBERED = re.compile(r"(.*?)[\s_.-]?(\d+)")
+STEP_WORD = re.compile(r"[\s_.-]+(t|time|step|timestep)$", re.IGNORECASE)  # acc_x_t0
 LONGITUDE = re.compile(r"(.*[\s_.:-])?(lon|lng|long|longitude)", re.IGNORECASE)
 LATITUDE = re.compile(r"(.*[\s_.:-])?(lat|latitude)", re.IGNORECASE)
 METERS = (("x", "y"), ("easting", "northing"), ("east", "north"))
@@ -125,7 +126,7 @@ def roles(frame: pd.DataFrame, options: ReadOptions, notes: list[str]) -> Roles:
 
 
 def check_columns(frame: pd.DataFrame, options: ReadOptions) -> None:
-    """ValueError for an unknown layout, for columns of one name, and for columns that are absent."""
+    """ValueError for an unknown layout, columns of one name, and options without a column."""
     if not frame.columns.is_unique:
         repeated = listed(frame.columns[frame.columns.duplicated()])
         raise ValueError(f"several columns have the same name: {repeated}")
@@ -245,6 +246,13 @@ class _Decision:
             raise self._id_or_value(name)
         return None
 
+    def _label_like_ends(self) -> list[str]:
+        """Without a header, a first or last column of whole numbers that repeat."""
+        if not self.is_unnamed or self.options.label is not None:
+            return []
+        ends = dict.fromkeys((self.names[0], self.names[-1]))
+        return [n for n in ends if self._is_whole_valued(n) and self._repeats(n)]
+
     def _is_whole_valued(self, name: str) -> bool:
         column = self.frame[name]
         return (
@@ -272,7 +280,13 @@ class _Decision:
             ["time"],
             entries,
         )
-        readings = [id_, value]
+        label = Reading(
+            f"it is the label of the rows, which are series of {length - 1} timesteps",
+            {"label": name, "layout": "wide"},
+            ["label"],
+            entries,
+        )
+        readings = [id_, label, value]
         if self.frame[name].is_monotonic_increasing:
             readings.append(time)
         return AmbiguousError(
@@ -363,6 +377,8 @@ class _Decision:
         rows = len(self.frame)
         named = self._names_rows()
         may_be_channels = prefixes <= CHANNEL_PREFIXES and prefixes != {""}
+        if self._repeating_ids():  # rows of one id: series, or timesteps of one series
+            return None
         if len(steps) > 1:
             return True if named or length > 4 else None
         if named:
@@ -398,6 +414,15 @@ class _Decision:
             [f"series {k}", *row] for k, row in enumerate(first.to_numpy().tolist())
         ]
         length = len(columns) // len(steps)
+        labeled = [
+            Reading(
+                f"the same, but column {name} is the label",
+                {"layout": "wide", "label": name},
+                ["label"],
+                [[entry] for entry in self.frame[name].head(3)],
+            )
+            for name in self._label_like_ends()
+        ]
         return AmbiguousError(
             f"the numbered columns {listed(columns)} can be timesteps or channels",
             [
@@ -407,6 +432,7 @@ class _Decision:
                     ["", *columns],
                     as_series,
                 ),
+                *labeled,
                 Reading(
                     f"each row is one timestep of {len(columns)} channels",
                     {"layout": "long" if self._repeating_ids() else "recording"},
@@ -448,7 +474,8 @@ class _Decision:
         free = [n for n in others if n != channel and not self.frame[n].isna().any()]
         named = [n for n in free if says_id(n)]
         texts = [n for n in free if self.is_text(n)]
-        for name in (*named, *texts):
+        whole = [n for n in free if self.is_whole(n) and not self._counts_rows(n)]
+        for name in (*named, *texts, *whole):
             if self._is_key((name,), channel):
                 return (name,)
         for pair in combinations(texts[:MOST_PAIRS], 2):
@@ -481,7 +508,8 @@ class _Decision:
     # Tables whose rows are timesteps.
 
     def _rows(self, layout: str) -> Roles:
-        ids, channel = (), self.options.channel or None
+        ids: tuple[str, ...] = ()
+        channel = self.options.channel or None
         if layout == "long":
             ids, channel = self._naming()
             if not ids and self.options.layout == "long":
@@ -639,7 +667,7 @@ class _Decision:
     def _key_of(self, may: list[str], keys: list[str]) -> tuple[str, ...]:
         """The columns that, with `keys`, no two rows share; by name where none does."""
         if not self.frame.duplicated(keys).any():
-            return ()
+            return self._where_times_differ(may)
         unique = [n for n in may if not self.frame.duplicated([n, *keys]).any()]
         sure = [
             n for n in unique if says_id(n) or self.is_text(n) or self._is_designed(n)
@@ -778,7 +806,8 @@ class _Decision:
         if self.options.label is not None:
             return label
         column = self.frame[label]
-        groups = [self.frame[name] for name in ids] or [np.zeros(len(self.frame))]
+        groups: list[Any] = [self.frame[name] for name in ids]
+        groups = groups or [np.zeros(len(self.frame))]
         changes = bool((column.groupby(groups).nunique(dropna=False) > 1).any())
         if not changes:
             return label
@@ -825,8 +854,7 @@ class _Decision:
             return False
         if not places.degrees:
             return bool(self.options.given(*MOVEMENT))
-        steps, clock = self.steps
-        if clock is not None:
+        if self.steps[1] is not None:  # columns of dates beside the place of each row
             return False
         if self.time is None and not self._repeating_ids() and len(self.names) > 2:
             return False
@@ -853,16 +881,16 @@ class _Decision:
             ids = tuple(self._owners()[:1])
         numbers = [n for n in self.numeric if n not in ids]
         if places is None and not self.options.values and len(numbers) == 2:
-            places = Places(*numbers, degrees=False)
+            places = Places(numbers[0], numbers[1], degrees=False)
             sentence = f"columns {listed(numbers)} are x and y in meters"
             self.notes.append(likely(sentence, "values=A,B"))
         label = self.label
-        if self.options.label is None and label is not None:
-            if self.frame[label].isna().any():
-                self.notes.append(
-                    f"column {label!r} is not filled in every row, so it is not the label"
-                )
-                label = None
+        inferred = self.options.label is None and label is not None
+        if inferred and self.frame[label].isna().any():
+            self.notes.append(
+                f"column {label!r} is not filled in every row, so it is not the label"
+            )
+            label = None
         return Roles(layout, ids, self.time, label, None, tuple(values), places=places)
 
     def _owners(self) -> list[str]:
@@ -914,7 +942,8 @@ def numbered(names: Iterable[str]) -> dict[str, list[str]]:
     steps = {}
     for prefix, group in groups.items():
         if group.keys() == largest.keys():
-            steps[prefix or "value"] = [group[number] for number in sorted(group)]
+            channel = STEP_WORD.sub("", prefix) or "value"
+            steps[channel] = [group[number] for number in sorted(group)]
     if len(steps) == 1 and next(iter(steps)).lower() in TIME_PREFIXES:
         return {"value": next(iter(steps.values()))}
     return steps
@@ -927,7 +956,7 @@ def _prefix(name: str) -> str:
 
 def _is_month(name: str) -> bool:
     return name[:3].lower() in (
-        "jan feb mar apr may jun jul aug sep oct nov dec".split()
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def _told_apart(ids: list[str], notes: list[str]) -> list[str]:
 def _rows_to_channels(
     frame: pd.DataFrame, columns: Roles, cube: Array
 ) -> tuple[Array, Array, list[str]]:
-    """Rows ``(n, 1, time)`` of one id as its channels ``(series, channels, time)``, NaN if absent."""
+    """Rows ``(n, 1, time)`` of an id as channels ``(series, channels, time)``, NaN if absent."""
     import pandas as pd
 
     names = as_texts(frame, columns.channel or "", "channel")

@@ -1263,7 +1263,7 @@ def names_as_times(
     if cycle is not None:
         return cycle
     if all(re.fullmatch(r"(1[5-9]|2[0-2])\d\d", text) for text in texts):
-        return np.array(texts, dtype=np.float64)
+        return np.array(texts, dtype="datetime64[Y]").astype("datetime64[us]")
     if all(re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])", text) for text in texts):
         texts = [f"{text[:4]}-{text[4:]}" for text in texts]
     parsed = dates.parse(texts)
