@@ -27,6 +27,7 @@ from .numbers import (
     missing_texts,
     plain,
 )
+from .readings import likely
 from .sequences import listed
 from .textfiles import TextFile, kind_of, open_text
 
@@ -99,7 +100,8 @@ def read_delimited(
         notes.append(
             f"no header line: columns are numbered 0 to {last} (label=0: the first)"
         )
-        options = _roles_without_header(suffix, frame, head.first.cells, options, notes)
+        if _looks_like_ucr(suffix, frame, options):
+            options = _ucr_roles(frame, options, notes)
     return frame, options, notes
 
 
@@ -443,31 +445,21 @@ class _Table:
         return notes
 
 
-def _roles_without_header(
-    suffix: str,
-    frame: pd.DataFrame,
-    first: list[str],
-    options: ReadOptions,
-    notes: list[str],
-) -> ReadOptions:
-    """The label of a table without a header: its one column of text, or the first of a UCR file."""
-    if options.layout not in (None, "wide") or options.id or options.time:
-        return options
-    texts = [
-        k
-        for k, cell in enumerate(first)
-        if not (kind(cell) in ("n", "") or DATE.search(cell))
-    ]
-    if options.label is None and len(texts) == 1 and len(first) > 2:
-        column = texts[0]
-        notes.append(
-            f"column {column} is the only one of text: taken as the label "
-            f"(id={column} if it names the series)"
-        )
-        return replace(options, label=str(column))
-    if suffix == ".csv" or options.given("layout", "values"):
-        return options
-    return _ucr_roles(frame, options, notes)
+def _looks_like_ucr(suffix: str, frame: pd.DataFrame, options: ReadOptions) -> bool:
+    """Whether a table without a header is a file of the UCR archive: whole numbers, then values.
+
+    A first column that counts the rows is more likely their time.
+    """
+    if suffix == ".csv" or options.given("id", "time", "label", "values"):
+        return False
+    if options.layout not in (None, "wide") or frame.shape[1] < 3:
+        return False
+    if any(dtype.kind not in "fiu" for dtype in frame.dtypes):
+        return False
+    first = frame.iloc[:, 0]
+    if first.isna().any() or (first % 1 != 0).any():
+        return False
+    return len(first) < 5 or not bool((first.diff().iloc[1:] == 1).all())
 
 
 def _ucr_roles(
@@ -480,9 +472,6 @@ def _ucr_roles(
             f"{len(frame)} rows of {frame.shape[1]} numbers; choose layout=recording (rows are "
             "time), tracks (rows are fixes) or scene, or name columns by number: id=1, time=0"
         )
-    if options.label is None:
-        options = replace(options, label="0")
-        notes.append(
-            "UCR layout: the first column is the label, the others are one series"
-        )
-    return replace(options, layout="wide")
+    sentence = "UCR layout: the first column is the label, the others are one series"
+    notes.append(likely(sentence, "label='', layout='recording'"))
+    return replace(options, layout="wide", label="0")

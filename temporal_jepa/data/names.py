@@ -12,6 +12,7 @@ from collections.abc import Iterable
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
+
 LABELS = ("label", "class", "target", "y", "labels", "classes", "category")
 VALUE_LIKE = ("target", "y")  # forecasting tables call their value so
 

@@ -358,6 +358,7 @@ class _Decision:
         """Wide, long or recording."""
         count = sum(map(len, steps.values()))
         if count >= 2 and 2 * count >= len(self.numeric):
+            self._refuse_unnamed_text()
             wide = self._is_wide(steps, clock)
             if wide is not None:
                 return "wide" if wide else "long"
@@ -389,12 +390,21 @@ class _Decision:
             return None if length >= 8 else False
         return True if length >= max(rows, 8) else None
 
+    def _refuse_unnamed_text(self) -> None:
+        """AmbiguousError where a text in blocks can be the id of rows in time, or a label."""
+        if not self.is_unnamed or self.time is not None or self.given - {None}:
+            return
+        texts = [n for n in self.names if self.is_text(n) and self._is_in_blocks(n)]
+        if len(texts) == 1:
+            raise self._id_or_state(texts[0], wide=True)
+
     def _names_rows(self) -> bool:
         """Whether columns name or label each row: an id without repeats, or a label."""
         if self.label is not None:
             return True
-        ids = self.given_ids or [n for n in self.names if self._is_row_name(n)]
-        return bool(ids)
+        if self.given_ids or any(self._is_row_name(n) for n in self.names):
+            return True
+        return self.is_unnamed and sum(map(self.is_text, self.names)) == 1
 
     def _is_row_name(self, name: str) -> bool:
         """Whether a column is text or named like an id, and differs in each row."""
@@ -596,10 +606,45 @@ class _Decision:
             return (named[0],)
         if len(named) > 1:
             raise self._which_id(named)
+        channels = [n for n in may if says_channel(n) and self.is_text(n)]
+        if channels and self.options.channel is None:
+            raise self._time_of_channels(channels[0])
         blocks = [n for n in may if self.is_text(n) and self._is_in_blocks(n)]
         if blocks:
             raise self._id_or_state(blocks[0])
         return ()
+
+    def _time_of_channels(self, channel: str) -> AmbiguousError:
+        """A table of channels without a time: its order, or a column of whole numbers."""
+        times = [
+            n
+            for n in self.numeric
+            if self.is_whole(n) and not self.frame.duplicated([n, channel]).any()
+        ]
+        entries = [[entry] for entry in self.frame[channel].unique()[:3]]
+        readings = [
+            Reading(
+                f"{channel!r} names channels, rows are in the order of time",
+                {"channel": channel},
+                [channel],
+                entries,
+            )
+        ]
+        for time in times[:2]:
+            rows = self.frame[[time, channel]].head(3).to_numpy().tolist()
+            readings.append(
+                Reading(
+                    f"{channel!r} names channels, {time!r} is the time",
+                    {"channel": channel, "time": time},
+                    [time, channel],
+                    rows,
+                )
+            )
+        left_out = Reading(f"{channel!r} is left out", {"channel": ""})
+        return AmbiguousError(
+            f"column {channel!r} may name the channel of each row, and nothing says the time",
+            [*readings, left_out],
+        )
 
     def _where_times_differ(self, may: list[str]) -> tuple[str, ...]:
         """Ids of a table in which no time repeats: by name, or because time starts again."""
@@ -746,22 +791,37 @@ class _Decision:
             f"the columns {listed(names)} can each name the series", readings
         )
 
-    def _id_or_state(self, name: str) -> AmbiguousError:
+    def _id_or_state(self, name: str, wide: bool = False) -> AmbiguousError:
+        """The readings of a text in blocks of rows; `wide`: rows can be series as well."""
         counts = self.frame[name].value_counts(sort=False)
         rows = [[value, count] for value, count in counts.head(3).items()]
+        long = {"layout": "long"} if wide else {}
+        recording = {"layout": "recording"} if wide else {}
+        readings = [
+            Reading(
+                f"{len(counts)} series",
+                {"id": name, **long},
+                [name, "timesteps"],
+                rows,
+            ),
+            Reading(
+                f"one series; {name!r} is left out",
+                {"id": "", "label": "", **recording},
+                ["series", "timesteps"],
+                [["0", len(self.frame)]],
+            ),
+        ]
+        if wide:
+            label = Reading(
+                "each row is a series with this label",
+                {"label": name, "layout": "wide"},
+                ["label"],
+                [[entry] for entry in self.frame[name].head(3)],
+            )
+            readings.insert(0, label)
         return AmbiguousError(
             f"column {name!r} holds text that stays the same over blocks of rows",
-            [
-                Reading(
-                    f"{len(counts)} series", {"id": name}, [name, "timesteps"], rows
-                ),
-                Reading(
-                    f"one series; {name!r} is left out",
-                    {"id": ""},
-                    ["series", "timesteps"],
-                    [["0", len(self.frame)]],
-                ),
-            ],
+            readings,
         )
 
     def _id_or_channel(
@@ -956,7 +1016,20 @@ def _prefix(name: str) -> str:
 
 def _is_month(name: str) -> bool:
     return name[:3].lower() in (
-        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+        [
+            "jan",
+            "feb",
+            "mar",
+            "apr",
+            "may",
+            "jun",
+            "jul",
+            "aug",
+            "sep",
+            "oct",
+            "nov",
+            "dec",
+        ]
     )
 
 
