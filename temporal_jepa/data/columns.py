@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..config import ReadOptions
-from .names import says_id
+from .delimited import is_recording
+from .names import find_label, says_id
 from .points import ORDERS, is_place_name
 from .readings import AmbiguousError, Reading, likely
-from .roles import roles
+from .roles import find_places
 from .sequences import Array, listed
 from .times import candidates, says_time
 
 if TYPE_CHECKING:
     import pandas as pd
 
+SHORT = 3  # entries of a list that may as well be channels
 LARGEST_WHOLE = 2**53  # float64 holds all whole numbers up to it
 LIST = re.compile(r"\s*\[[^\[\]]*\]\s*", re.DOTALL)  # "[1, 2]", also NumPy's "[1. 2.]"
 SCALAR = re.compile(r"np\.\w+\(([^()]*)\)")  # NumPy's repr of an element
@@ -152,7 +155,12 @@ def _list_columns(
             continue
         if isinstance(filled.iloc[0], str):
             cells = _from_text(column)
-        elif isinstance(filled.iloc[0], (list, tuple, np.ndarray)):
+        elif isinstance(filled.iloc[0], Mapping):
+            raise ValueError(
+                f"column {name!r} holds objects; flatten it with pandas.json_normalize, or leave "
+                "it out"
+            )
+        elif _is_list(filled.iloc[0]):
             cells = [_as_array(cell, name, row) for row, cell in enumerate(column)]
         else:
             continue
@@ -197,15 +205,30 @@ def _from_text(column: pd.Series[Any]) -> list[Array] | None:
     return cells
 
 
+def _is_list(cell: Any) -> bool:
+    """Whether a cell holds several values: a list, an array, or a Series."""
+    if isinstance(cell, (list, tuple)):
+        return True
+    return hasattr(cell, "__array__") and getattr(cell, "ndim", 0) > 0
+
+
 def _as_array(cell: Any, name: Any, row: int) -> Array:
     """A cell as ``(time,)``; ValueError with its place where it is nested."""
-    if not isinstance(cell, (list, tuple, np.ndarray)):
+    if not _is_list(cell):
         return np.empty(0)
-    if len(cell) and isinstance(cell[0], (list, tuple, np.ndarray)):
+    if hasattr(cell, "__array__"):
+        cell = np.asarray(cell)
+    nested = getattr(cell, "ndim", 1) > 1 or (len(cell) > 0 and _is_list(cell[0]))
+    if nested:
         raise ValueError(
             f"column {name!r} holds lists of lists (row {row + 1}), and nothing says which axis is "
             "time; write one column of lists for each channel, or pass a list of arrays "
             "(channels, time)"
+        )
+    if any(isinstance(value, Mapping) for value in cell):
+        raise ValueError(
+            f"column {name!r} holds lists of objects (row {row + 1}); choose the inner table, or "
+            "flatten it with pandas.json_normalize"
         )
     values = np.asarray(cell)
     if values.dtype.kind in "fiubMm":
@@ -273,7 +296,10 @@ def _rows_are_time(
     ids = [options.id] if options.id else list(filter(says_id, rest.columns))
     repeated = [name for name in ids if rest[name].duplicated().any()]
     if time is None and not repeated:
-        return False
+        named = bool(ids) or find_label(rest.columns) is not None or options.label
+        short = width <= SHORT or is_recording(len(rest), width)
+        if named or not short:
+            return False
     name, cells = next(iter(lists.items()))
     shown = [cell[:4].tolist() for cell in cells[:3]]
     layout = "long" if repeated else "recording"
@@ -327,6 +353,57 @@ def _one_row_a_step(
     own = replace(options, layout=None, id=id, time=options.time or time)
     if options.layout in ("tracks", "scene"):
         return table, replace(own, layout=options.layout)
-    if options.layout is None and roles(table, own, []).layout == "tracks":
+    places = find_places(table, own)
+    if options.layout is None and places is not None and places.degrees:
         return table, own
     return table, replace(own, layout="long", values=options.values or tuple(values))
+
+
+def are_columns(columns: Mapping[str, Any], options: ReadOptions) -> bool:
+    """Whether lists under names are the columns of a table, not one series each.
+
+    Raises:
+        AmbiguousError: nothing says which.
+        ValueError: they are columns, and have several lengths.
+    """
+    lengths = {name: len(column) for name, column in columns.items()}
+    is_table = _are_named_like_columns(columns, options)
+    if len({*lengths.values()}) > 1:
+        if is_table:
+            found = listed(f"{name} ({length})" for name, length in lengths.items())
+            raise ValueError(f"expected columns of one length, got {found}")
+        return False
+    if options.layout is not None:
+        return options.layout != "wide"
+    if is_table or len(columns) == 1:
+        return True
+    rows = [list(column[:4]) for column in columns.values()]
+    raise AmbiguousError(
+        f"{len(columns)} lists of one length ({listed(columns)})",
+        [
+            Reading(
+                "the names are the channels of one recording",
+                {"layout": "recording"},
+                list(columns),
+                [list(row) for row in zip(*rows, strict=True)],
+            ),
+            Reading(
+                "each name is a series",
+                {"layout": "wide"},
+                [],
+                [[name, *row] for name, row in zip(columns, rows, strict=True)],
+            ),
+        ],
+    )
+
+
+def _are_named_like_columns(columns: Mapping[str, Any], options: ReadOptions) -> bool:
+    """Whether the names, types or options say that lists are columns of a table."""
+    if options.given("id", "time", "label", "values", "channel"):
+        return True
+    if any(says_id(name) or says_time(name) for name in columns):
+        return True
+    if find_label(columns) is not None:
+        return True
+    filled = [[x for x in column if x is not None] for column in columns.values()]
+    return any(np.asarray(column).dtype.kind not in "fiub" for column in filled)

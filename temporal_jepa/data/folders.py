@@ -13,7 +13,6 @@ import numpy as np
 
 from ..config import ReadOptions
 from .columns import plain
-from .delimited import IDS
 from .formats import (
     FIXES,
     TABLES,
@@ -21,6 +20,7 @@ from .formats import (
     read_file,
     read_table,
 )
+from .names import says_id
 from .readings import AmbiguousError, Reading, likely
 from .sequences import Sequences, listed
 from .tables import Table, from_table, from_tables, joined
@@ -152,7 +152,7 @@ def _shared_id(tables: dict[str, Table]) -> str | None:
     """A column named like an id that all files have, and that does not count their rows."""
     frames = [table.frame for table in tables.values()]
     for name in frames[0].columns:
-        if not IDS.fullmatch(str(name)):
+        if not says_id(str(name)):
             continue
         if all(name in frame and not _counts(frame[name]) for frame in frames):
             return str(name)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..config import ReadOptions
-from .delimited import IDS, LABELS, TIMES
+from .names import find_label, says_id
 from .readings import AmbiguousError, Reading
 from .sequences import Array, Sequences, as_labels, as_text, listed, located
+from .times import says_time
 
 CHANNELS = re.compile(
     r"channels?|sensors?|variables?|bands?|features?|axis|components?|electrodes?",
@@ -111,7 +112,7 @@ def _time_dim(grid: Any, options: ReadOptions) -> Any:
             )
         return options.time
     dated = [dim for dim in dims if dim in grid.coords and _is_dates(grid.coords[dim])]
-    named = [dim for dim in dims if str(dim).lower() in TIMES]
+    named = [dim for dim in dims if says_time(str(dim))]
     for found in (dated, named):
         if len(found) == 1:
             return found[0]
@@ -173,7 +174,7 @@ def _other_dims(
 
 def _names_series(dim: Any) -> bool:
     name = str(dim)
-    return (SERIES.fullmatch(name) or IDS.fullmatch(name)) is not None
+    return SERIES.fullmatch(name) is not None or says_id(name)
 
 
 def _names(grid: Any, dim: Any) -> list[str]:
@@ -192,7 +193,6 @@ def _labels(data: Any, series: Any | None, options: ReadOptions) -> Array | None
         raise ValueError(
             f"label names {options.label!r}, which does not exist, got {listed(known)}"
         )
-    for name in [options.label] if options.label else LABELS:
-        if name in known and name != series and data[name].dims == (series,):
-            return as_labels(data[name].values)
-    return None
+    along = [name for name in known - {series} if data[name].dims == (series,)]
+    name = options.label or find_label(map(str, along))
+    return None if name is None else as_labels(data[name].values)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import ReadOptions
+from .columns import are_columns
 from .readings import AmbiguousError, Reading
 from .sequences import listed
 from .tables import Table
@@ -76,57 +77,99 @@ def is_geojson(data: Any) -> bool:
 def read_json(data: Any, options: ReadOptions) -> Table:
     """The table in JSON: a list of records, columns, rows, or one of these under a key.
 
-    `options.table` chooses one of several keys.
+    `options.table` chooses a key, "A.B" the key B under A; with `layout` "long", each key with
+    records is a series.
 
     Raises:
-        AmbiguousError: several keys hold tables.
+        AmbiguousError: several keys hold tables, or keys can be channels or series.
         ValueError: the JSON holds no table.
     """
     notes: list[str] = []
     data = _under_key(data, options, notes)
-    frame = _from_records(data) if isinstance(data, list) else _from_columns(data)
+    frame = (
+        _from_records(data) if isinstance(data, list) else _from_columns(data, options)
+    )
     return Table(frame, replace(options, table=None), notes)
 
 
 def _under_key(data: Any, options: ReadOptions, notes: list[str]) -> Any:
     """The part of an object that holds the table, the whole if it is one."""
     if options.table is not None:
-        if not isinstance(data, dict) or options.table not in data:
-            keys = listed(data) if isinstance(data, dict) else "a list"
-            raise ValueError(
-                f"table={options.table!r}: expected a key of the file, got {keys}"
-            )
-        return data[options.table]
-    if not isinstance(data, dict) or (
-        "data" in data and {"columns", "schema"} & {*data}
-    ):
+        return _at(data, options.table)
+    if not isinstance(data, dict) or _is_columns(data) or _is_of_pandas(data):
         return data
-    tables = [name for name, value in data.items() if _is_records(value)]
+    tables = {name: v for name, v in data.items() if _is_records(v) or _is_columns(v)}
+    lists = [name for name, value in data.items() if isinstance(value, list)]
     if len(tables) > 1:
-        readings = []
-        for name in tables:
-            header = list(data[name][0])
-            rows = [[row.get(key) for key in header] for row in data[name][:3]]
-            sentence = f"{len(data[name])} records"
-            readings.append(Reading(sentence, {"table": name}, header, rows))
-        raise AmbiguousError("several keys hold records", readings)
-    if tables and not any(
-        isinstance(value, list) for name, value in data.items() if name != tables[0]
-    ):
-        others = [name for name in data if name != tables[0]]
+        if options.layout == "long" and all(map(_is_records, tables.values())):
+            return [{"id": k, **row} for k, rows in tables.items() for row in rows]
+        raise AmbiguousError("several keys hold tables", _choices(tables))
+    if tables and {*lists} <= {*tables}:
+        (name,) = tables
+        others = [other for other in data if other != name]
         left = f", {listed(others)} left out" if others else ""
-        notes.append(f"the records under the key {tables[0]!r} are the table{left}")
-        return data[tables[0]]
+        notes.append(f"the key {name!r} holds the table{left}")
+        return tables[name]
     return data
+
+
+def _at(data: Any, key: str) -> Any:
+    """What stands under a key, or under "A.B"."""
+    if isinstance(data, dict) and key in data:
+        return data[key]
+    first, _, rest = key.partition(".")
+    if rest and isinstance(data, dict) and first in data:
+        return _at(data[first], rest)
+    keys = listed(data) if isinstance(data, dict) else "no object"
+    raise ValueError(f"table={key!r}: expected a key of the file, got {keys}")
+
+
+def _choices(tables: Mapping[str, Any]) -> list[Reading]:
+    """Each table as a reading, and all of them as series if they have the same fields."""
+    readings = []
+    headers = set()
+    for name, table in tables.items():
+        rows = table[:3] if isinstance(table, list) else None
+        if rows is None:
+            width = len(next(iter(table.values())))
+            rows = [
+                {column: values[k] for column, values in table.items()}
+                for k in range(min(width, 3))
+            ]
+        header = list(rows[0])
+        headers.add(tuple(header))
+        cells = [[row.get(column) for column in header] for row in rows]
+        readings.append(Reading("the table", {"table": name}, header, cells))
+    if len(headers) == 1 and all(map(_is_records, tables.values())):
+        header = ["id", *next(iter(headers))]
+        cells = [[name, *table[0].values()] for name, table in tables.items()]
+        readings.append(
+            Reading("each key names a series", {"layout": "long"}, header, cells)
+        )
+    return readings
 
 
 def _is_records(value: Any) -> bool:
     """Whether a value is a list of objects."""
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(row, dict) for row in value)
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(row, dict) for row in value)
+
+
+def _is_columns(value: Any) -> bool:
+    """Whether a value is an object of lists."""
+    if not isinstance(value, dict) or not value or _is_of_pandas(value):
+        return False
+    columns = value.values()
+    return all(isinstance(column, list) and column for column in columns) and not any(
+        map(_is_records, columns)
     )
+
+
+def _is_of_pandas(data: Mapping[str, Any]) -> bool:
+    """Whether an object is one that `DataFrame.to_json` writes with orient split or table."""
+    header = {"columns", "schema"} & {*data}
+    return bool(header) and isinstance(data.get("data"), list)
 
 
 def _from_records(data: list[Any]) -> pd.DataFrame:
@@ -155,41 +198,40 @@ def _from_records(data: list[Any]) -> pd.DataFrame:
     )
 
 
-def _from_columns(data: Any) -> pd.DataFrame:
-    """An object of columns, or one that pandas wrote, as a frame."""
+def _from_columns(data: Any, options: ReadOptions) -> pd.DataFrame:
+    """An object of columns or of series, or one that pandas wrote, as a frame."""
     import pandas as pd
 
     if not isinstance(data, dict) or not data:
         raise ValueError(f"expected records or columns, got {type(data).__name__}")
-    if {"columns", "data"} <= data.keys() and isinstance(data["data"], list):
-        return pd.DataFrame(data["data"], data.get("index"), data["columns"])
-    if {"schema", "data"} <= data.keys() and _is_records(data["data"]):
-        frame = pd.json_normalize(data["data"])
-        unnamed = _index_names(data["schema"]) == ["index"]
-        return frame.drop(columns="index") if unnamed else frame
-    if all(isinstance(column, list) for column in data.values()):
-        lengths = {name: len(column) for name, column in data.items()}
-        if len({*lengths.values()}) > 1:
-            found = listed(f"{name} ({length})" for name, length in lengths.items())
-            raise ValueError(
-                f"expected columns of one length, got {found}; write series of unequal length as "
-                "records with a list each"
-            )
-        return pd.DataFrame(data)
+    if _is_of_pandas(data):
+        return _from_pandas(data)
+    if _is_columns(data):
+        nested = any(isinstance(column[0], list) for column in data.values())
+        if nested and len({len(column) for column in data.values()}) > 1:
+            raise ValueError(f"expected lists of one length, got {listed(data)}")
+        if nested or are_columns(data, options):
+            return pd.DataFrame(data)
+        return pd.DataFrame({"id": list(data), "value": list(data.values())})
     if all(isinstance(column, dict) for column in data.values()):
         return _from_nested(data)
-    if any(isinstance(value, (dict, list)) for value in data.values()):
-        found = listed(f"{name} ({type(v).__name__})" for name, v in data.items())
-        raise ValueError(
-            f"expected records or columns, got an object of {found}; choose one with table=KEY"
-        )
-    return pd.json_normalize([data])
+    found = listed(f"{name} ({type(v).__name__})" for name, v in data.items())
+    raise ValueError(
+        f"expected records or columns, got an object of {found}; choose one with table=KEY"
+    )
 
 
-def _index_names(schema: Any) -> list[str]:
-    """The row index in a table schema."""
-    names = schema.get("primaryKey", []) if isinstance(schema, dict) else []
-    return [names] if isinstance(names, str) else list(names)
+def _from_pandas(data: Mapping[str, Any]) -> pd.DataFrame:
+    """An object of orient split (columns, index, data) or table (schema, data) as a frame."""
+    import pandas as pd
+
+    if "columns" in data:
+        return pd.DataFrame(data["data"], data.get("index"), data["columns"])
+    frame = pd.json_normalize(data["data"])
+    keys = (
+        data["schema"].get("primaryKey") if isinstance(data["schema"], dict) else None
+    )
+    return frame.drop(columns="index") if keys in ("index", ["index"]) else frame
 
 
 def _from_nested(data: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -197,18 +239,14 @@ def _from_nested(data: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
     rows = list(next(iter(data.values())))
-    if any(list(column) != rows for column in data.values()):
-        raise ValueError(
-            "expected columns with the same rows each; read it with pandas.read_json(PATH, "
-            "orient=...) and pass the frame"
-        )
-    if rows == [str(k) for k in range(len(rows))]:
-        return pd.DataFrame(
-            {name: list(column.values()) for name, column in data.items()}
-        )
-    if list(data) == [str(k) for k in range(len(data))]:
-        return pd.DataFrame(list(data.values()))
+    if all(list(column) == rows for column in data.values()):
+        if rows == [str(k) for k in range(len(rows))]:
+            return pd.DataFrame(
+                {name: [*column.values()] for name, column in data.items()}
+            )
+        if list(data) == [str(k) for k in range(len(data))]:
+            return pd.json_normalize([{**row} for row in data.values()])
     raise ValueError(
-        "expected objects whose keys count the rows, and nothing says which keys are the columns; "
-        "read it with pandas.read_json(PATH, orient='columns' or 'index') and pass the frame"
+        "expected records or columns, got objects, and nothing says which keys are the columns; "
+        "choose one with table=KEY, or pass pandas.read_json(PATH, orient=...) to read"
     )

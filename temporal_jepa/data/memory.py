@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,15 +13,15 @@ import numpy as np
 from ..config import ReadOptions
 from .arrays import from_array
 from .arrow import frame_from_arrow
-from .delimited import IDS, LABELS, TIMES
+from .columns import are_columns
 from .grids import from_xarray
-from .readings import AmbiguousError, Reading
 from .sequences import Sequences, listed, located
 from .tables import Table, from_table, from_tables, joined
 
 if TYPE_CHECKING:
     import pandas as pd
 
+ONE_FILE = "pass the path of one file or folder"
 LAZY = {
     "collect": "pass data.collect()",  # polars.LazyFrame
     "compute": "pass data.compute()",  # dask
@@ -113,15 +114,19 @@ def as_arrays(data: Any) -> Any:
         stream = (torch.utils.data.DataLoader, torch.utils.data.IterableDataset)
         if isinstance(data, stream):
             raise ValueError(_unrolled(data))
+    if _is_table(data):
+        return data
     if isinstance(data, (list, tuple)):
         return [as_arrays(item) for item in data]
+    if isinstance(data, Mapping):
+        return {name: as_arrays(item) for name, item in data.items()}
+    if isinstance(data, (str, os.PathLike)) or hasattr(data, "read"):
+        raise ValueError(f"expected arrays or tables, got {_kind(data)}; {ONE_FILE}")
     if isinstance(data, np.ndarray):
         return _unpacked(data)
     if hasattr(data, "__array__") or isinstance(data, (bytes, bytearray, memoryview)):
         return data
     _refuse_lazy(data)
-    if isinstance(data, (str, Mapping)):
-        return data
     if hasattr(data, "__getitem__"):
         return _items(data)
     if hasattr(data, "__iter__"):
@@ -140,6 +145,8 @@ def _refuse_lazy(data: Any) -> None:
 
 def _from_tensor(tensor: Any, torch: Any) -> Any:
     """A tensor as an array, on the CPU, without its gradient; bfloat16 as float32."""
+    if tensor.is_nested:
+        return [_from_tensor(part, torch) for part in tensor.unbind()]
     tensor = tensor.detach().cpu()
     if tensor.layout != torch.strided:
         tensor = tensor.to_dense()
@@ -222,14 +229,28 @@ def _from_arrays(data: Any, options: ReadOptions) -> Sequences:
         y = [np.asarray(label).item() for _, label in data]
         notes = ["each item is a pair of a series and its label"]
         return from_array([x for x, _ in data], options, y=y, notes=notes)
+    if not any(map(_ndim, data)):
+        return from_array(np.asarray(data), options)  # the values of one series
+    for k, item in enumerate(data):
+        shapes = [np.shape(x) for x in item if _ndim(x)] if _ndim(item) == 1 else []
+        if len({*shapes}) > 1 or 0 < len(shapes) < len(item):
+            raise ValueError(
+                f"expected each item to be a series, or a pair of a series and its label, got "
+                f"{len(item)} parts in item {k}; pass a list of arrays (channels, time)"
+            )
     return from_array(data, options)
+
+
+def _ndim(item: Any) -> int:
+    """The number of axes of an array, 1 for a list of anything."""
+    return 1 if isinstance(item, (list, tuple)) else np.ndim(item)
 
 
 def _is_labeled(item: Any) -> bool:
     """Whether an item is a pair of an array and a label, as data sets of PyTorch have them."""
     if not isinstance(item, (list, tuple)) or len(item) != 2:
         return False
-    return np.ndim(item[0]) > 0 and np.ndim(item[1]) == 0
+    return _ndim(item[0]) > 0 and _ndim(item[1]) == 0
 
 
 def _from_frames(items: Mapping[str, Any], options: ReadOptions) -> Sequences:
@@ -271,12 +292,11 @@ def _from_mapping(data: Mapping[Any, Any], options: ReadOptions) -> Sequences:
     if any(_is_table(item) and _as_column(item) is None for item in items.values()):
         return _from_frames(items, options)
     columns = {name: _as_column(item) for name, item in items.items()}
-    if all(column is not None for column in columns.values()):
-        lengths = {len(column) for column in columns.values()}
-        if len(lengths) == 1 and _is_one_table(columns, options):
-            import pandas as pd
+    flat = all(column is not None for column in columns.values())
+    if flat and are_columns(columns, options):
+        import pandas as pd
 
-            return from_table(Table(pd.DataFrame(columns), options, []))
+        return from_table(Table(pd.DataFrame(columns), options, []))
     arrays = [as_arrays(item) for item in items.values()]
     own = replace(options, layout=None) if options.layout == "wide" else options
     return replace(from_array(arrays, own), ids=list(items))
@@ -291,41 +311,3 @@ def _as_column(item: Any) -> Any:
         return None
     column = np.asarray(item)
     return column if column.ndim == 1 else None
-
-
-def _is_one_table(columns: Mapping[str, Any], options: ReadOptions) -> bool:
-    """Whether columns of one length are those of a table, not one series each.
-
-    Raises:
-        AmbiguousError: nothing says which.
-    """
-    if options.layout is not None:
-        return options.layout != "wide"
-    if options.given("id", "time", "label", "values", "channel"):
-        return True
-    names = [name.lower() for name in columns]
-    named = {*TIMES, *LABELS, "lat", "lon"} & {*names}
-    if named or any(IDS.fullmatch(name) for name in columns):
-        return True
-    if any(column.dtype.kind not in "fiub" for column in columns.values()):
-        return True
-    if len(columns) == 1:
-        return True
-    rows = [column[:4].tolist() for column in columns.values()]
-    raise AmbiguousError(
-        f"a dict of {len(columns)} columns of one length",
-        [
-            Reading(
-                "the keys are the channels of one recording",
-                {"layout": "recording"},
-                list(columns),
-                [list(row) for row in zip(*rows, strict=True)],
-            ),
-            Reading(
-                "each key is a series",
-                {"layout": "wide"},
-                [],
-                [[name, *row] for name, row in zip(columns, rows, strict=True)],
-            ),
-        ],
-    )

@@ -59,6 +59,8 @@ def _choose(
             )
         return chosen, []
     full = [name for name, sheet in sheets.items() if _holds_numbers(sheet)]
+    if not full:  # numbers may be written as text
+        full = [name for name, sheet in sheets.items() if min(sheet.shape) > 1]
     if not full:
         raise ValueError(f"no sheet holds a table of numbers, got {listed(sheets)}")
     if len(full) > 1:
