@@ -95,15 +95,20 @@ def differing_channels(found: Any, truth: Truth, order: list[int]) -> str:
     width = truth.values[0].shape[1]
     if found.n_channels != width:
         return f"{found.n_channels} channels, not {width}: {found.channels[:6]}"
-    if truth.channels and sorted(found.channels) != sorted(truth.channels):
+    if truth.channels and sorted(plain(found)) != sorted(truth.channels):
         return f"channels {found.channels[:4]}, not {truth.channels[:4]}"
     return ""
+
+
+def plain(found: Any) -> list[str]:
+    """The names of the channels, "load" where columns are called load_t0, load_t1, ..."""
+    return [name.removesuffix("_t") for name in found.channels]
 
 
 def differing_values(found: Any, truth: Truth, order: list[int]) -> str:
     columns = list(range(found.n_channels))
     if truth.channels:
-        columns = [found.channels.index(name) for name in truth.channels]
+        columns = [plain(found).index(name) for name in truth.channels]
     for k, values in zip(order, truth.values, strict=True):
         got = found.values[k][:, columns]
         if got.shape != values.shape:
@@ -170,6 +175,9 @@ def same_times(got: Any, times: Any, clock: str, dated: bool, relative: bool) ->
     if len(got) != len(times):
         return False
     units = (1.0,) if dated else (1.0, 1e3)
+    if clock == "date" and not dated and np.all((got > 1900) & (got < 2200)):
+        years = np.datetime64("1970") + (got - 1970).astype("timedelta64[Y]")
+        return bool(np.all(years.astype("datetime64[s]").astype(float) == times))
     if clock == "number" and dated:
         return bool(np.all(np.diff(got) > 0) == np.all(np.diff(times) > 0))
     if relative and clock == "date":
@@ -247,7 +255,7 @@ def answered(
 def judged(case: Case, data: Any, source: str) -> Result:
     """The outcome of one table."""
     outcome, why, said = attempt(data, case, {})
-    if outcome == "refused" and case.refusable and "dressed" in case.recipe:
+    if outcome in ("refused", "wrong", "asked") and "dressed" in case.recipe:
         outcome, why, said = stripped(data, case, why, said)
     if outcome == "right" and case.open:
         outcome, why = "guessed", case.open[0]
@@ -261,7 +269,7 @@ def judged(case: Case, data: Any, source: str) -> Result:
 def stripped(data: Any, case: Case, why: str, said: str) -> tuple[str, str, str]:
     """The outcome of a table with units: refused, and right once they are stripped."""
     then, reason, said_then = attempt(data, case, {"strip_units": True})
-    if then in ("right", "asked"):
+    if then in ("right", "asked") and "strip_units" in said:
         return "refused", why, said
     return "wrong", f"strip_units: {then}: {reason}", f"{said}\n{said_then}"
 

@@ -294,7 +294,9 @@ def settled(rng: Rng, chosen: dict[str, Any]) -> dict[str, Any]:
 
 def settle_without_header(rng: Rng, chosen: dict[str, Any]) -> None:
     """Without names only content can tell."""
-    chosen.update(columns="usual", extra="none", usual_id=True)
+    chosen.update(columns="usual", extra="none", usual_id=True, order="sorted")
+    if chosen["layout"] == "long":
+        chosen["n"] = max(2, chosen["n"])
     if chosen["layout"] == "wide":
         chosen.update(ids="none", channels=1)
         chosen["labels"] = pick(rng, ("none", "text", "text", "numbers"))
@@ -302,8 +304,12 @@ def settle_without_header(rng: Rng, chosen: dict[str, Any]) -> None:
     else:
         chosen["labels"] = "none"
         chosen["dates"] = pick(rng, ("iso", "isoT", "iso", "none"))
-        if chosen["layout"] == "long":
+        if (
+            chosen["layout"] == "long"
+        ):  # without times these are classes of a wide table
             chosen["ids"] = "text"
+            chosen["dates"] = pick(rng, ("iso", "isoT"))
+            chosen["dates"] = pick(rng, ("iso", "isoT"))
 
 
 def settle_times(rng: Rng, chosen: dict[str, Any]) -> None:
@@ -311,6 +317,8 @@ def settle_times(rng: Rng, chosen: dict[str, Any]) -> None:
     layout = chosen["layout"]
     if layout in ("wide", "pivot"):
         chosen["order"] = pick(rng, ("sorted", "descending", "shuffled"), (90, 6, 4))
+        if chosen["header"] == "none":
+            chosen["order"] = "sorted"
         if chosen["wide_names"] in ("Jan", "V1", "h", "hour"):
             chosen["order"] = "sorted"
         if layout == "pivot" and not is_dated(chosen["wide_names"]):
@@ -1024,10 +1032,11 @@ def judge_wide(case: Case, chosen: dict[str, Any], steps: int) -> None:
     if chosen["header"] != "none":
         return
     texts = any(c.role != "value" for c in case.columns)
-    shape = len(case.columns), chosen["n"]
-    if chosen["labels"] == "numbers":
+    values = [c for c in case.columns if c.role == "value"]
+    decimals = all(proof(cell) for c in values for cell in c.cells if cell)
+    if chosen["labels"] == "numbers" and not decimals:
         case.open.append("a label that is a number, without a header")
-    elif not texts and shape[0] <= 16:
+    elif not texts and 3 < len(values) <= 16:
         case.open.append("numbers without a header")
     else:
         case.unsure.append("no header")
@@ -1119,7 +1128,8 @@ def judge_long(case: Case, chosen: dict[str, Any], rows: Array, seconds: Array) 
         if disjoint or chosen["n"] < 2:
             case.unsure.append("an id that only its name or little else tells")
     if chosen["layout"] != "long" and not len(seconds):
-        if chosen["numbered"] and chosen["channels"] >= 5:
+        folder = chosen["layout"] == "folder"
+        if chosen["numbered"] and chosen["channels"] >= 5 and not folder:
             case.open.append("numbered columns without a time: channels or timesteps")
         else:
             case.unsure.append("rows without a time")
@@ -1145,7 +1155,7 @@ def dated(case: Case, chosen: dict[str, Any], rows: Array, seconds: Array) -> No
 
 
 def judge_unnamed(case: Case, chosen: dict[str, Any]) -> None:
-    if chosen["dates"] == "none" and chosen["layout"] != "long":
+    if chosen["dates"] == "none" and 3 < chosen["channels"] <= 16:
         case.open.append("numbers without a header")
     else:
         case.unsure.append("no header")
