@@ -180,7 +180,7 @@ def same_times(got: Any, times: Any, clock: str, dated: bool, relative: bool) ->
         return bool(np.all(years.astype("datetime64[s]").astype(float) == times))
     if clock == "number" and dated:
         return bool(np.all(np.diff(got) > 0) == np.all(np.diff(times) > 0))
-    if relative and clock == "date":
+    if relative and clock == "date" and not dated:
         got, times = got - got[0], times - times[0]
     return any(np.allclose(got / unit, times, rtol=0, atol=2e-3) for unit in units)
 

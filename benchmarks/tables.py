@@ -295,8 +295,8 @@ def settled(rng: Rng, chosen: dict[str, Any]) -> dict[str, Any]:
 def settle_without_header(rng: Rng, chosen: dict[str, Any]) -> None:
     """Without names only content can tell."""
     chosen.update(columns="usual", extra="none", usual_id=True, order="sorted")
-    if chosen["layout"] == "long":
-        chosen["n"] = max(2, chosen["n"])
+    if chosen["layout"] in ("wide", "long"):
+        chosen["n"] = max(4, chosen["n"])
     if chosen["layout"] == "wide":
         chosen.update(ids="none", channels=1)
         chosen["labels"] = pick(rng, ("none", "text", "text", "numbers"))
@@ -428,11 +428,9 @@ def proof(cell: str) -> str:
 
 def judge_numbers(case: Case, chosen: dict[str, Any]) -> None:
     """Whether the decimal mark follows from the numbers of the file."""
-    roles = (
-        ("value", "place", "time")
-        if chosen["dates"] == "seconds"
-        else ("value", "place")
-    )
+    roles = ["value", "place", "extra"]
+    if chosen["dates"] == "seconds":
+        roles.append("time")
     columns = [c for c in case.columns if c.role in roles]
     proofs = [{proof(cell) for cell in column.cells} for column in columns]
     proved = any("proved" in found for found in proofs)
@@ -749,6 +747,8 @@ def measured(
     table = []
     for _ in range(chosen["channels"]):
         kind = pick(rng, KINDS, KIND_WEIGHTS)
+        if chosen["header"] == "none" and chosen["labels"] == "numbers":
+            kind = "decimal"  # else nothing hints at the label
         texts = numbers(rng, kind, sum(lengths))
         series = []
         for n in lengths:
