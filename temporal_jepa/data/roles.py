@@ -45,6 +45,8 @@ LONGITUDE = re.compile(r"(.*[\s_.:-])?(lon|lng|long|longitude)", re.IGNORECASE)
 LATITUDE = re.compile(r"(.*[\s_.:-])?(lat|latitude)", re.IGNORECASE)
 METERS = (("x", "y"), ("easting", "northing"), ("east", "north"))
 MOVEMENT = ("features", "step", "gap", "max_speed", "agents", "time_unit")
+FEW = 8  # rows in which labels may all differ
+REGULAR = 0.9  # share of equal steps of a regular clock
 MOST_PAIRS = 8  # columns of which pairs are tried as an id
 
 
@@ -232,6 +234,8 @@ class _Decision:
         """
         if not self.is_unnamed or self.given - {None} or len(self.names) < 3:
             return None
+        if any(map(self.is_text, self.names)):
+            return None
         inner = self.names[1:-1]
         if 2 * sum(map(self._is_real, inner)) < len(inner):
             return None
@@ -388,14 +392,19 @@ class _Decision:
             return False
         if may_be_channels:
             return None if length >= 8 else False
-        return True if length >= max(rows, 8) else None
+        return True if length >= max(4 * rows, 16) else None
 
     def _refuse_unnamed_text(self) -> None:
         """AmbiguousError where a text in blocks can be the id of rows in time, or a label."""
         if not self.is_unnamed or self.time is not None or self.given - {None}:
             return
-        texts = [n for n in self.names if self.is_text(n) and self._is_in_blocks(n)]
-        if len(texts) == 1:
+        texts = [n for n in self.names if self.is_text(n)]
+        if len(texts) != 1:
+            return
+        column = self.frame[texts[0]]
+        few = column.is_unique and len(column) < FEW
+        constant = column.nunique() == 1 and len(column) > 1
+        if few or constant or self._is_in_blocks(texts[0]):
             raise self._id_or_state(texts[0], wide=True)
 
     def _names_rows(self) -> bool:
@@ -647,30 +656,47 @@ class _Decision:
         )
 
     def _where_times_differ(self, may: list[str]) -> tuple[str, ...]:
-        """Ids of a table in which no time repeats: by name, or because time starts again."""
+        """Ids of a table in which no time repeats: by name, or by the spacing of times."""
         named = self._alike([n for n in may if says_id(n)])
         if len(named) > 1:
             raise self._which_id(named)
         if named:
             return (named[0],)
-        blocks = self._alike([n for n in may if self._is_in_blocks(n)])
-        back = self._goes_back if blocks else np.zeros(0, dtype=bool)
-        restart = [n for n in blocks if back.any() and self._changes(n)[back].all()]
-        if len(restart) == 1:
-            return self._noted((restart[0],))
-        if restart:
-            raise self._which_id(restart)
-        texts = [n for n in blocks if self.is_text(n)]
+        if not may or self._spacing(None) > REGULAR:  # one clock for all rows
+            return ()
+        found = self._alike([n for n in may if self._spacing(n) > REGULAR])
+        if len(found) == 1:
+            return self._noted((found[0],))
+        if found:
+            raise self._which_id(found)
+        texts = [n for n in may if self.is_text(n)]
         if texts:
             raise self._id_or_state(texts[0])
         return ()
 
     @cached_property
-    def _goes_back(self) -> Array:
-        """Whether the time of each row but the first is before that of the row above."""
+    def _clock(self) -> Array:
+        """The time of each row as float64."""
         assert self.time is not None
         clock = read_times(self.frame, self.time, self.options, [])
-        return np.asarray(clock[1:] < clock[:-1])
+        return (clock - clock[0]).astype(np.float64)
+
+    def _spacing(self, name: str | None) -> float:
+        """The share of steps between rows, of one group each, that are equal in their group.
+
+        Rows must be in order of time, or the reverse; otherwise the share is 0.
+        """
+        import pandas as pd
+
+        codes = np.zeros(len(self.frame), dtype=np.int64)
+        if name is not None:
+            codes, _ = pd.factorize(self.frame[name])
+        order = np.argsort(codes, kind="stable")
+        steps = np.diff(self._clock[order])[np.diff(codes[order]) == 0]
+        if len(steps) < 2 or not ((steps > 0).all() or (steps < 0).all()):
+            return 0.0
+        usual = np.median(steps)
+        return float((np.abs(steps - usual) <= 0.01 * np.abs(usual)).mean())
 
     def _changes(self, name: str) -> Array:
         """Whether the value of each row but the first differs from that of the row above."""
@@ -752,8 +778,8 @@ class _Decision:
         return ids
 
     def _is_designed(self, name: str) -> bool:
-        """Whether whole numbers are in blocks, or every time has the same set of them."""
-        if self._is_in_blocks(name):
+        """Whether whole numbers are in blocks, on a regular clock each, or equally frequent."""
+        if self._is_in_blocks(name) or self._spacing(name) > REGULAR:
             return True
         counts = self.frame[name].value_counts()
         return bool((counts == counts.iloc[0]).all())

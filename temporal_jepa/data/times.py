@@ -31,7 +31,7 @@ CLOCK_NAMES = _words(
     "time clock utc zeit uhrzeit hora heure orario ora tijd hhmm hhmmss hms"
 )
 TIME_NAMES = DATE_NAMES | CLOCK_NAMES | {"epoch", "unixtime"}
-COUNT_NAMES = _words("t frame step timestep index tick")
+COUNT_NAMES = _words("t ts frame step timestep index tick elapsed")
 NUMBERING = _words("idx index number no num nr")
 PERIODS = _words(
     "year years jahr año annee année anno jaar month week day hour jour monat tag"
@@ -81,6 +81,7 @@ LIMITS = {
     "second": (0, 60),
 }
 SINCE_1970 = (("ns", 1e17), ("us", 1e14), ("ms", 1e11))
+YEARS = (1500, 2299)  # what a column of years holds
 UNIX_EPOCH = {"excel": 25569.0, "julian": 2440587.5}  # 1970-01-01 in days of a calendar
 DAY = 86400 * 10**9
 
@@ -133,6 +134,8 @@ def _names_count(name: str) -> bool:
     if re.search(r"\d", name):  # t0, t1, ... are steps
         return False
     first, *rest = _tokens(name) or [""]
+    if not rest and len(first) > 2 and first in UNIT_OF:  # seconds, hours
+        return True
     if first in COUNT_NAMES or (first == "time" and rest):
         return (NUMBERING | UNIT_OF.keys()).issuperset(rest)
     return False
@@ -291,6 +294,8 @@ def _is_period(column: pd.Series[Any], name: str, frame: pd.DataFrame | None) ->
         return False
     if column.is_unique or frame is None:
         return column.is_unique
+    if PART_OF.get(name.lower()) == "year" and column.between(*YEARS).all():
+        return True
     others = [
         n for n in frame.columns if n != name and frame[n].dtype.kind not in "fcmM"
     ]
