@@ -28,7 +28,7 @@ from .numbers import (
     plain,
 )
 from .readings import likely
-from .sequences import listed
+from .sequences import Array, listed
 from .textfiles import TextFile, kind_of, open_text
 
 if TYPE_CHECKING:
@@ -43,8 +43,10 @@ SEPARATORS = {
 }
 DATE = re.compile(r"\d[-/.:T]\d")
 SAMPLE = 400  # lines at the head of the file that show its separator and its header
-SAMPLE_CHARACTERS = 2**21
-CELLS = 400_000  # that are held as text at once
+SAMPLE_CHARACTERS = 2**18
+CELLS = (
+    20_000  # that are held as text at once; more are slower, as they leave the cache
+)
 TAIL = 8  # rows at the end of the file that may be a footer
 SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 FOOTER = re.compile(
@@ -208,6 +210,29 @@ def _dialect_note(suffix: str, separator: str, width: int) -> list[str]:
 
 
 @dataclass
+class _Growing:
+    """An array to which values are added; it grows in place, so that none is held twice."""
+
+    array: Array
+    size: int = 0
+
+    def add(self, values: Array) -> None:
+        """Append values; whole numbers become float64 at the first that is not whole."""
+        if values.dtype.kind == "f" and self.array.dtype.kind == "i":
+            self.array = self.array.astype(np.float64)
+        end = self.size + len(values)
+        if end > len(self.array):
+            self.array.resize(max(end, len(self.array) * 5 // 4), refcheck=False)
+        self.array[self.size : end] = values
+        self.size = end
+
+    def finished(self) -> Array:
+        """The values, without the room for more."""
+        self.array.resize(self.size, refcheck=False)
+        return self.array
+
+
+@dataclass
 class _Column:
     """The values of a column so far: numbers until one is not plainly written, then texts."""
 
@@ -215,10 +240,10 @@ class _Column:
     missing: frozenset[str]
     is_text: bool = False
     lost: bool = False
-    parts: list[Any] = field(default_factory=list)
+    numbers: _Growing | None = None
+    texts: list[Any] = field(default_factory=list)
     codes: dict[str, int] | None = field(default_factory=dict)
     points: Points = field(default_factory=Points)
-    size: int = 0
 
     def add(self, texts: Sequence[str]) -> None:
         """Take more values."""
@@ -226,40 +251,48 @@ class _Column:
             values = plain(texts, self.missing, self.exact)
             if values is not None:
                 self.points.add(texts)
-                self.parts.append(values)
+                self.numbers = self.numbers or _Growing(np.empty(0, values.dtype))
+                self.numbers.add(values)
                 return
             self.is_text = True
-            self.lost = bool(self.parts)  # how the earlier numbers were written
-            self.parts.clear()
+            self.lost = self.numbers is not None  # how they were written
+            self.numbers = None
         if not self.lost:
             self._add_texts([text.strip() for text in texts])
 
     def _add_texts(self, texts: list[str]) -> None:
-        self.size += len(texts)
         codes = self.codes
         if codes is None:
-            self.parts.append(_as_series(texts))
+            self.texts.append(_as_series(texts))
             return
         coded = (codes.setdefault(text, len(codes)) for text in texts)
-        self.parts.append(np.fromiter(coded, np.int32, len(texts)))
-        if len(codes) > max(1000, self.size // 4):  # few repeat
+        self.numbers = self.numbers or _Growing(np.empty(0, np.int32))
+        self.numbers.add(np.fromiter(coded, np.int32, len(texts)))
+        if len(codes) > max(1000, self.numbers.size // 4):  # few repeat
             every = np.array(list(codes), dtype=object)
-            self.parts = [_as_series(every[part].tolist()) for part in self.parts]
+            self.texts = [_as_series(every[self.numbers.finished()].tolist())]
+            self.numbers = None
             self.codes = None
 
-    def values(self) -> Any:
-        """All values as an array or Series; the column is empty afterwards."""
+    def values(self, categories: bool) -> Any:
+        """All values as an array or Series; the column is empty afterwards.
+
+        categories: whether texts that repeat become a categorical.
+        """
         import pandas as pd
 
-        parts, self.parts = self.parts, []
-        if not self.is_text:
-            return np.concatenate(parts) if len(parts) != 1 else parts[0]
         if self.codes is None:
-            return pd.concat(parts, ignore_index=True)
+            texts, self.texts = self.texts, []
+            return pd.concat(texts, ignore_index=True)
+        assert self.numbers is not None
+        numbers = self.numbers.finished()
+        self.numbers = None
+        if not self.is_text:
+            return numbers
         names: Any = list(self.codes)
-        if len(parts) == 1:
-            return _as_series([names[code] for code in parts[0]])
-        return pd.Categorical.from_codes(np.concatenate(parts), names)
+        if categories:
+            return pd.Categorical.from_codes(numbers, names)
+        return _as_series([names[code] for code in numbers])
 
 
 def _as_series(texts: list[str]) -> Any:
@@ -278,6 +311,7 @@ class _Table:
     names: list[str]
     options: ReadOptions
     skipped: dict[str, list[int]] = field(default_factory=dict)
+    rows: int = 0
 
     def read(self, notes: list[str]) -> tuple[pd.DataFrame, Dialect]:
         """The table as a frame, and what its numbers say about the decimal mark.
@@ -304,15 +338,17 @@ class _Table:
             proven = column.points.proven if european else column.points.pointed
             if proven and not column.is_text:
                 dialect.points.append(name)
-        large = any(len(column.parts) > 1 for column in columns) and len(columns) < 100
+        large = self.rows > CELLS
         values = {
-            name: column.values()
+            name: column.values(categories=large)
             for name, column in zip(self.names, columns, strict=True)
         }
-        return pd.DataFrame(values, copy=not large), dialect
+        return pd.DataFrame(values, copy=not large or len(columns) > 99), dialect
 
     def _fill(self, columns: Sequence[_Column | None]) -> None:
+        self.rows = 0
         for rows in self._chunks():
+            self.rows += len(rows)
             for column, texts in zip(columns, zip(*rows, strict=True), strict=True):
                 if column is not None:
                     column.add(texts)
