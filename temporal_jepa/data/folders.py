@@ -20,10 +20,11 @@ from .formats import (
     read_file,
     read_table,
 )
+from .kinds import refuse
 from .names import says_id
 from .readings import AmbiguousError, Reading, likely
-from .sequences import Sequences, listed
-from .tables import Table, from_table, from_tables, joined
+from .sequences import Sequences, listed, located
+from .tables import Table, from_table, from_tables, joined, roles_of
 from .textfiles import read_text
 
 if TYPE_CHECKING:
@@ -44,14 +45,12 @@ def read_folder(folder: Path, options: ReadOptions) -> Sequences:
         AmbiguousError: files of rows with ids can be one table, or a series each.
         ValueError: the files are of several types, or have other columns than the first.
     """
-    if options.layout not in (None, "folder", "tracks", "scene"):
-        if options.layout == "long" or _is_in_parts(folder):
-            return _read_parts(folder, options)
-        raise ValueError(
-            "expected layout folder (one series a file), tracks or scene for a folder, "
-            f"got {options.layout!r}; for another layout name one of its files"
-        )
-    if options.layout != "folder" and _is_in_parts(folder):
+    if options.layout == "video":
+        raise ValueError("layout video expects videos or images")
+    refuse(folder, folder.suffix.lower())
+    if options.layout == "long" or (
+        options.layout != "folder" and _is_in_parts(folder)
+    ):
         return _read_parts(folder, options)
     files = _visible(folder)
     labeled = bool(files) and all(file.is_dir() for file in files)
@@ -66,7 +65,9 @@ def read_folder(folder: Path, options: ReadOptions) -> Sequences:
     else:
         parts = _series_or_tracks(files, options, labeled)
     names = {str(file): str(file.relative_to(folder)) for file in files}
-    labels = {str(file): file.parent.name for file in files} if labeled else {}
+    labels = {}
+    if labeled:
+        labels = {str(file): file.parent.name.rpartition("=")[2] for file in files}
     return _one_series_a_file(folder, parts, names, labels, len(files))
 
 
@@ -103,6 +104,10 @@ def _visible(folder: Path) -> list[Path]:
 
 def _check_files(folder: Path, files: list[Path], options: ReadOptions) -> None:
     """ValueError unless the files are of one type that can hold a series each."""
+    if (folder / "_delta_log").exists():
+        raise ValueError(
+            "a Delta table; pass deltalake.DeltaTable(PATH).to_pandas() to read"
+        )
     splits = [
         file.name for file in files if file.stem.upper().endswith(("_TRAIN", "_TEST"))
     ]
@@ -134,18 +139,36 @@ def _series_or_tracks(
     files: list[Path], options: ReadOptions, labeled: bool
 ) -> dict[str, Sequences]:
     """Tracks from each file if the first holds some, else one series, or one of each id."""
-    geographic = kind_of(files[0], options) in FIXES
-    layout = "tracks" if geographic or options.layout == "tracks" else "recording"
-    own = replace(options, layout=layout)
+    if kind_of(files[0], options) in FIXES or options.layout in ("tracks", "wide"):
+        layout = options.layout if options.layout in ("tracks", "wide") else "tracks"
+        own = replace(options, layout=layout)
+        return from_tables({str(file): read_table(file, own) for file in files}, layout)
+    own = replace(options, layout="recording")
     tables = {str(file): read_table(file, own) for file in files}
-    id = None if options.id is not None else _shared_id(tables)
-    if id is None:
-        return from_tables(tables)
-    values = [{*plain(t.frame[[id]])[id].dropna()} for t in tables.values()]
+    if options.layout == "recording":
+        return from_tables(tables, "recording")
+    try:
+        found = roles_of(next(iter(tables.values())))
+    except AmbiguousError:
+        if options.layout != "folder":
+            raise
+        return from_tables(tables, "recording")
+    if found.layout == "tracks" or (found.layout == "wide" and options.layout is None):
+        return from_tables(tables, found.layout)
+    id = ",".join(found.ids) or _shared_id(tables)
+    if options.id is not None or id is None:
+        return from_tables(tables, "recording")
+    values = [_keys(table.frame, id.split(",")) for table in tables.values()]
     shared = sum(map(len, values)) > len(set.union(*values))
     if shared and not labeled and options.layout is None:
         raise _one_table_or_many(tables, id)
-    return from_tables(tables, id if max(map(len, values)) > 1 else None)
+    return from_tables(tables, "recording", id if max(map(len, values)) > 1 else None)
+
+
+def _keys(frame: pd.DataFrame, names: list[str]) -> set[tuple[Any, ...]]:
+    """The distinct values of some columns, as text."""
+    keys = frame[names].dropna().astype(str).drop_duplicates()
+    return set(keys.itertuples(index=False, name=None))
 
 
 def _shared_id(tables: dict[str, Table]) -> str | None:
@@ -214,6 +237,8 @@ def _is_in_parts(folder: Path) -> bool:
     inside = _visible(folder)
     if not inside:
         return False
+    if folder.suffix.lower() in TABLES:  # a folder named data.parquet
+        return True
     if all(path.is_dir() for path in inside):
         return all(HIVE.fullmatch(path.name) for path in inside)
     return all(path.is_file() and PART.fullmatch(path.name) for path in inside)
@@ -223,40 +248,64 @@ def _read_parts(folder: Path, options: ReadOptions) -> Sequences:
     """The parts of a table, in the order of their numbers, read like one file."""
     files = sorted(_walk(folder), key=lambda path: _natural(str(path)))
     _check_files(folder, files, options)
+    files = [file for file in files if file.stat().st_size] or files
     kind = kind_of(files[0], options)
     if kind in (".csv", ".tsv", ".txt") and len({f.parent for f in files}) == 1:
         table = _joined_text(files, kind, options)
     else:
         table = _joined_frames(folder, files, options)
-    sentence = f"{len(files)} files are the parts of one table"
-    note = likely(sentence, "layout='folder', one series a file")
-    return from_table(
-        Table(table.frame, table.options, [note, *table.notes]), str(folder)
-    )
+    notes = table.notes
+    if options.layout != "long":
+        sentence = f"part files of one table: {len(files)}"
+        notes = [likely(sentence, "layout='folder', one series a file"), *notes]
+    return from_table(Table(table.frame, table.options, notes), str(folder))
 
 
 def _joined_text(files: list[Path], kind: str, options: ReadOptions) -> Table:
-    """Parts in text as one text, with the line that starts all of them once."""
-    texts = [read_text(file, options)[0] for file in files if file.stat().st_size]
-    firsts = {text.partition("\n")[0] for text in texts}
+    """Parts in text as one text, with the header that starts all of them once."""
+    texts = []
+    for file in files:
+        with located(file):
+            texts.append(read_text(file, options)[0])
+    repeated = _repeat_a_header([text.partition("\n")[0] for text in texts], options)
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / f"parts{kind}"
         with whole.open("w", encoding="utf-8") as out:
             for k, text in enumerate(texts):
-                first, _, rest = text.partition("\n")
-                text = rest if k and len(firsts) == 1 else f"{first}\n{rest}"
-                out.write(text if text.endswith("\n") or not text else f"{text}\n")
-        return read_table(whole, options)
+                kept = text.partition("\n")[2] if k and repeated else text
+                out.write(kept if kept.endswith("\n") or not kept else f"{kept}\n")
+        return read_table(whole, replace(options, encoding=None, table=None))
+
+
+def _repeat_a_header(lines: list[str], options: ReadOptions) -> bool:
+    """Whether the first lines of all parts are one header.
+
+    Raises:
+        AmbiguousError: they are equal, and hold numbers.
+    """
+    if len({*lines}) > 1 or len(lines) < 2 or options.header == 0:
+        return False
+    cells = [cell.strip(" \"'") for cell in re.split(r"[,;\t|]", lines[0])]
+    numbers = [cell for cell in cells if re.fullmatch(r"[+-]?\d+([.,]\d+)?", cell)]
+    if not numbers or options.header is not None:
+        return True
+    raise AmbiguousError(
+        f"{len(lines)} part files start with the same line",
+        [
+            Reading("it names the columns", {"header": 1}, cells),
+            Reading("it is data", {"header": 0}, (), [cells]),
+        ],
+    )
 
 
 def _joined_frames(folder: Path, files: list[Path], options: ReadOptions) -> Table:
     """Parts as one frame, with the keys of hive folders as columns."""
     import pandas as pd
 
-    tables = [read_table(file, options) for file in files if file.stat().st_size]
+    tables = [read_table(file, options) for file in files]
     first = tables[0]
     frames = []
-    for file, table in zip(files, tables, strict=False):
+    for file, table in zip(files, tables, strict=True):
         frame = plain(table.frame)
         if sorted(map(str, frame.columns)) != sorted(map(str, first.frame.columns)):
             raise ValueError(
@@ -264,12 +313,11 @@ def _joined_frames(folder: Path, files: list[Path], options: ReadOptions) -> Tab
                 f"({listed(first.frame.columns)}), got {listed(frame.columns)}"
             )
         keys = [HIVE.fullmatch(part) for part in file.relative_to(folder).parts[:-1]]
-        frames.append(frame.assign(**{m[1]: unquote(m[2]) for m in keys if m}))
+        own = {m[1]: _hive_value(m[1], m[2]) for m in keys if m}
+        frames.append(frame.assign(**own))
     _check_kinds(frames, files)
     counted = all(isinstance(frame.index, pd.RangeIndex) for frame in frames)
     whole = pd.concat(frames, ignore_index=counted)
-    for name in whole.columns.difference(first.frame.columns, sort=False):
-        whole[name] = _hive_values(whole[name])
     return Table(whole, first.options, first.notes)
 
 
@@ -277,7 +325,7 @@ def _check_kinds(frames: list[pd.DataFrame], files: list[Path]) -> None:
     """ValueError when a column holds numbers in one part and text in another."""
     for name in frames[0].columns:
         kinds: dict[bool, Path] = {}
-        for file, frame in zip(files, frames, strict=False):
+        for file, frame in zip(files, frames, strict=True):
             if not frame[name].isna().all():
                 kinds.setdefault(frame[name].dtype.kind in "fiub", file)
         if len(kinds) > 1:
@@ -287,13 +335,12 @@ def _check_kinds(frames: list[pd.DataFrame], files: list[Path]) -> None:
             )
 
 
-def _hive_values(column: pd.Series[Any]) -> pd.Series[Any]:
-    """The values of a hive key: whole numbers without leading zeros as numbers, else text."""
-    column = column.where(column != NO_VALUE, None)
-    filled = column.dropna()
-    if len(filled) == len(column) and filled.str.fullmatch(r"0|[1-9]\d{0,14}").all():
-        return column.astype("int64")
-    return column
+def _hive_value(key: str, value: str) -> str | None:
+    """The value of a hive key as text; it is no measurement, so numbers keep their key."""
+    value = unquote(value)
+    if value == NO_VALUE:
+        return None
+    return f"{key}={value}" if re.fullmatch(r"[\d.]+", value) else value
 
 
 def _walk(folder: Path) -> list[Path]:

@@ -191,18 +191,18 @@ def identify(path: Path, options: ReadOptions, notes: list[str]) -> str:
     if found is not None:
         named = path.suffix.lower()
     else:
-        _refuse(path, path.suffix.lower())
+        refuse(path, path.suffix.lower())
         named = textfiles.kind_of(path, options.table)
         packed = any(head.startswith(start) for start in textfiles.MAGIC)
         inner = _unpacked_head(path, options) if packed else head
         found = _by_bytes(inner)
         if found is not None:
-            _refuse(path, found)
+            refuse(path, found)
             raise ValueError(f"{path}: a compressed {found} file; unpack it first")
         found = _by_text(inner)
     alike = any({named, found} <= family for family in ALIKE)
     kind = named if found is None or alike else found
-    _refuse(path, kind)
+    refuse(path, kind)
     if kind != named:
         name = f"the name ends with {named}" if named else "the name has no extension"
         notes.append(f"{name}, the content is {kind}")
@@ -215,7 +215,7 @@ def is_archive(path: Path) -> bool:
     return head.startswith(ZIP) and _by_members(path, head) is None
 
 
-def _refuse(path: Path, kind: str) -> None:
+def refuse(path: Path, kind: str) -> None:
     """ValueError for a kind of file that is not read."""
     for extensions, (what, advice) in REFUSED.items():
         if kind in extensions.split():

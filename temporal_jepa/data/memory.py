@@ -15,8 +15,9 @@ from .arrays import from_array
 from .arrow import frame_from_arrow
 from .columns import are_columns
 from .grids import from_xarray
+from .readings import AmbiguousError, likely
 from .sequences import Sequences, listed, located
-from .tables import Table, from_table, from_tables, joined
+from .tables import Table, from_table, from_tables, joined, roles_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -269,12 +270,37 @@ def _from_frames(items: Mapping[str, Any], options: ReadOptions) -> Sequences:
         if frame.shape[1] == 1 and _is_series(item):
             frame = frame.set_axis(["value"], axis=1)  # Series differ in their names
         tables[f"frame {name}"] = Table(frame, options, [])
-    parts = from_tables(tables)
+    layout, id = _layout_of(tables, options)
+    parts = from_tables(tables, layout, id)
     found = joined(parts, "frames")
     ids = [id.removeprefix("frame ") for id in found.ids]
-    return replace(
-        found, ids=ids, notes=(f"{len(items)} frames, one recording each", *found.notes)
+    note = likely(f"{len(items)} tables, one recording each", "layout='wide'")
+    notes = found.notes if layout == "wide" else (note, *found.notes)
+    return replace(found, ids=ids, notes=notes)
+
+
+def _layout_of(
+    tables: Mapping[str, Table], options: ReadOptions
+) -> tuple[str, str | None]:
+    """What each of a list of tables is, and the columns that tell its series apart.
+
+    They are recordings, unless the first holds tracks or names several series.
+    """
+    if options.layout is not None:
+        return options.layout, None
+    try:
+        found = roles_of(next(iter(tables.values())))
+    except AmbiguousError:
+        return "recording", None
+    if found.layout == "tracks":
+        return "tracks", None
+    ids = list(found.ids)
+    several = found.layout == "long" and any(
+        len(table.frame[ids].drop_duplicates()) > 1
+        for table in tables.values()
+        if {*ids} <= {*table.frame.columns}
     )
+    return "recording", ",".join(ids) if several else None
 
 
 def _from_mapping(data: Mapping[Any, Any], options: ReadOptions) -> Sequences:

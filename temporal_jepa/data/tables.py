@@ -14,7 +14,7 @@ from .columns import plain, spread_lists
 from .levels import tidy
 from .numbers import convert
 from .points import split_points
-from .roles import find_places, roles
+from .roles import Roles, find_places, roles
 from .scenes import as_scenes
 from .sequences import Sequences, listed, located
 from .series_tables import from_rows
@@ -58,29 +58,24 @@ def prepared(
     return convert(frame, options, notes), options
 
 
-def holds_tracks(frame: pd.DataFrame, options: ReadOptions) -> bool:
-    """Whether a table is read as tracks or scenes."""
-    frame, options = prepared(frame, options, [])
-    return roles(frame, options, []).layout in ("tracks", "scene")
+def roles_of(table: Table) -> Roles:
+    """The part of each column of a table, whose layout is inferred."""
+    options = replace(table.options, layout=None)
+    frame, options = prepared(table.frame, options, [])
+    return roles(frame, options, [])
 
 
 def from_tables(
-    tables: Mapping[str, Table], id: str | None = None
+    tables: Mapping[str, Table], layout: str, id: str | None = None
 ) -> dict[str, Sequences]:
-    """Tracks from each table if the first holds some, else a recording from each, by source.
+    """The series of each table, all of one layout, by source.
 
-    With `id`, the column of this name tells the series of a table apart. Tables of a single fix
-    have no movement and are left out.
+    With `id`, these columns tell the series of a recording apart. Tables of a single fix have no
+    movement and are left out.
     """
-    first = next(iter(tables.values()))
-    layout = first.options.layout
-    if layout != "tracks":
-        layout = "recording"
-        if holds_tracks(first.frame, replace(first.options, layout=None)):
-            layout = "tracks"
     parts = {}
     for source, (frame, options, notes) in tables.items():
-        if layout == "recording" or len(frame) > 1:
+        if layout != "tracks" or len(frame) > 1:
             own = replace(options, layout=layout)
             if layout == "recording" and id is not None:
                 own = replace(options, layout="long", id=id)

@@ -610,6 +610,24 @@ def test_parts_are_in_the_order_of_their_numbers(tmp_path):
     assert read(tmp_path).values[0][:, 0].tolist() == list(range(11))
 
 
+def test_wide_tables_in_a_folder_are_wide(tmp_path):
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("subject,t0,t1,t2\np,1,2,4\nq,4,5,7\n")
+    s = read(tmp_path)
+    assert s.ids == ["a.csv:p", "a.csv:q", "b.csv:p", "b.csv:q"]
+    assert s.values[1][:, 0].tolist() == [4, 5, 7]
+    assert read(tmp_path, layout="recording").ids == ["a.csv", "b.csv"]
+
+
+def test_the_same_first_line_of_parts_is_a_header_or_data(tmp_path):
+    (tmp_path / "part-0.csv").write_text("1,5\n1,6\n")
+    (tmp_path / "part-1.csv").write_text("1,5\n3,7\n")
+    with pytest.raises(AmbiguousError, match=r"header=1(?s:.)*header=0"):
+        read(tmp_path, layout="recording")
+    s = read(tmp_path, layout="recording", header=0)
+    assert s.values[0].tolist() == [[1, 5], [1, 6], [1, 5], [3, 7]]
+
+
 def test_parts_without_a_header(tmp_path):
     rows = ["1,5\n2,6\n", "3,7\n4,9\n"]
     for k, text in enumerate(rows):

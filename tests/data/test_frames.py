@@ -242,6 +242,15 @@ def test_a_list_of_frames_is_a_list_of_recordings():
         read([one, np.ones((2, 3))])
 
 
+def test_a_list_of_numbered_frames_is_a_list_of_recordings():
+    frames = [pd.DataFrame(np.arange(6.0 * n).reshape(n, 6)) for n in (4, 5)]
+    s = read(frames)
+    assert s.lengths.tolist() == [4, 5]
+    assert s.n_channels == 6
+    assert read(frames, layout="wide").lengths.tolist() == [6] * 9
+    assert read([LONG, LONG]).ids == ["0:a", "0:b", "1:a", "1:b"]
+
+
 def test_a_list_of_columns_is_a_list_of_series():
     s = read([pd.Series([1.0, 2], name="a"), pd.Series([3.0, 4, 5], name="b")])
     assert [x[:, 0].tolist() for x in s.values] == [[1, 2], [3, 4, 5]]
