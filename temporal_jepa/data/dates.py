@@ -97,7 +97,7 @@ _SOURCES = {
     "year name": rf"(?P<year>\d{{4}})[-/\s.]*{_WORD}",
     "name short": rf"{_WORD}[-/\s.'_]?(?P<short>\d\d)",
     "short name": rf"(?P<short>\d\d?)[-/\s.'_]?{_WORD}",
-    "duration": r"(?P<days>-?\d+)\s+days?,?\s+\+?(?P<hour>\d{1,2}):(?P<minute>\d\d):"
+    "duration": r"(?P<days>\d+)\s+days?,?\s+\+?(?P<hour>\d{1,2}):(?P<minute>\d\d):"
     r"(?P<second>\d\d)(?:\.(?P<fraction>\d+))?",
     "clock": r"(?P<hour>\d{1,4}):(?P<minute>\d\d)(?::(?P<second>\d\d)"
     rf"(?:[.,:](?P<fraction>\d+))?)?(?:\s*(?P<half>[ap])\.?\s?m\.?)?{_ZONE}",
@@ -112,6 +112,8 @@ UNTELLING = ("compact reversed", "ordinal", "name short", "short name", "minutes
 WORDS = ("name", "half", "zone", "sep")  # parts that are not numbers
 CHUNK = 50_000
 SOME = 20
+SAMPLE = 1000
+LONGEST = 80  # characters of a date
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ class Texts:
 
 def parse(texts: list[str], formats: Iterable[str] = FORMATS) -> Texts | None:
     """The parts of texts in the first format that fits them all and gives times; else None."""
+    if not texts or max(map(len, texts)) > LONGEST:
+        return None
     for name in formats:
         found = _matched(texts, name)
         if found is not None and _may_be_time(found):
@@ -159,39 +163,78 @@ def parse(texts: list[str], formats: Iterable[str] = FORMATS) -> Texts | None:
 
 
 def _matched(texts: list[str], name: str) -> Texts | None:
-    """The parts of all texts in this format, in chunks so that few matches are held at once."""
+    """The parts of all texts in this format, None if it does not fit one of them."""
     pattern = FORMATS[name]
-    names = list(pattern.groupindex)
+    if not texts or pattern.fullmatch(texts[0]) is None:
+        return None
     chunks = []
     for start in range(0, len(texts), CHUNK):
-        matches = []
-        for text in texts[start : start + CHUNK]:
-            match = pattern.fullmatch(text)
-            if match is None:
-                return None
-            matches.append(match)
-        chunks.append(
-            {part: _column([m[part] for m in matches], part) for part in names}
-        )
-    if not chunks:
-        return None
-    joined = {part: np.concatenate([chunk[part] for chunk in chunks]) for part in names}
-    joined.pop("tick", None)
+        chunk = _parts_of(texts[start : start + CHUNK], pattern)
+        if chunk is None:
+            return None
+        chunks.append(chunk)
+    joined = {
+        part: np.concatenate([chunk[part] for chunk in chunks]) for part in chunks[0]
+    }
     words = {part: joined.pop(part) for part in WORDS if part in joined}
     return Texts(name, joined, words)
 
 
-def _column(texts: list[str | None], part: str) -> Array:
-    """The texts of a part as an array; fractions of a second become nanoseconds."""
-    if part in WORDS:
-        return np.array([text.lower() if text else "" for text in texts])
-    if part == "fraction":
-        texts = [None if text is None else f"{text:0<9}"[:9] for text in texts]
-    if part == "tick":
-        return np.zeros(0)
-    return np.array(
-        [-1 if text is None else int(text) for text in texts], dtype=np.int32
+def _parts_of(texts: list[str], pattern: re.Pattern[str]) -> dict[str, Array] | None:
+    """The parts of texts in one format.
+
+    Texts of one shape, which differ in digits only, have their parts at the same characters: one of
+    them is matched, and the digits of the others are read as columns of a matrix.
+    """
+    chars, first, shape = _shapes(texts)
+    out: dict[str, Array] = {}
+    for part in pattern.groupindex:
+        if part in WORDS:
+            out[part] = np.full(len(texts), "", dtype=object)
+        elif part != "tick":
+            out[part] = np.full(len(texts), -1, dtype=np.int32)
+    for k, row in enumerate(first):
+        match = pattern.fullmatch(texts[row])
+        if match is None or not texts[row].isprintable():
+            return None
+        rows = np.flatnonzero(shape == k)
+        for part, text in match.groupdict().items():
+            if text is None or part == "tick":
+                continue
+            if part in WORDS:
+                out[part][rows] = text.lower()
+            else:
+                digits = chars[rows, slice(*match.span(part))]
+                out[part][rows] = _as_numbers(digits, fraction=part == "fraction")
+    return out
+
+
+def _shapes(texts: list[str]) -> tuple[Array, list[int], Array]:
+    """The characters of texts, the first row of each shape, and the shape of each text.
+
+    Texts have one shape if they differ in digits only.
+    """
+    width = max(map(len, texts))
+    chars = (
+        np.array(texts, dtype=f"U{width}").view(np.uint32).reshape(len(texts), width)
     )
+    shapes = np.where((chars >= ord("0")) & (chars <= ord("9")), ord("0"), chars)
+    if (shapes == shapes[0]).all():
+        return chars, [0], np.zeros(len(texts), dtype=np.int64)
+    rows = np.ascontiguousarray(shapes).view(f"V{4 * width}").ravel()
+    _, first, index = np.unique(rows, return_index=True, return_inverse=True)
+    return chars, first.tolist(), index
+
+
+def _as_numbers(digits: Array, fraction: bool) -> Array:
+    """The characters of digits ``(n, k)`` as numbers; a fraction of a second in nanoseconds."""
+    if fraction:
+        digits = digits[:, :9]
+    powers = 10 ** np.arange(digits.shape[1])[::-1]
+    if fraction:
+        powers = powers * 10 ** (9 - digits.shape[1])
+    numbers: Array = (digits.astype(np.int64) - ord("0")) @ powers
+    return numbers
 
 
 def _may_be_time(texts: Texts) -> bool:
@@ -354,10 +397,10 @@ def offsets_ns(texts: Texts) -> tuple[Array, Array]:
     Raises:
         ValueError: for the name of a time zone, such as CET.
     """
-    zone = texts.words.get("zone", np.full(len(texts), ""))
-    names, index = np.unique(zone, return_inverse=True)
-    minutes = np.array([_offset(name) for name in names.tolist()], dtype=np.int64)
-    return minutes[index] * 60 * 10**9, zone != ""
+    zone = texts.words.get("zone", np.full(len(texts), "", dtype=object))
+    known = {name: _offset(name) for name in set(zone.tolist())}
+    minutes = np.array([known[name] for name in zone.tolist()], dtype=np.int64)
+    return minutes * 60 * 10**9, zone != ""
 
 
 def _offset(zone: str) -> int:
@@ -391,16 +434,29 @@ def instants(day: Array, since_midnight: Array) -> Array:
 
 def recognize(texts: list[str]) -> Texts | None:
     """The parts of the first texts, in a format that fits nine of ten of all; None without."""
+    if max(map(len, texts)) > LONGEST:
+        return None
     for name, pattern in FORMATS.items():
         if not any(map(pattern.fullmatch, texts[:SOME])):
             continue
-        fitting = [text for text in texts if pattern.fullmatch(text)]
-        if 10 * len(fitting) < 9 * len(texts):
+        fitting = _fitting(texts, pattern)
+        if 10 * fitting.sum() < 9 * len(texts):
             continue
-        found = _matched(fitting[:CHUNK], name)
+        found = _matched([texts[k] for k in np.flatnonzero(fitting)[:SAMPLE]], name)
         if found is not None and _may_be_time(found):
             return found
     return None
+
+
+def _fitting(texts: list[str], pattern: re.Pattern[str]) -> Array:
+    """Which texts a pattern fits, ``(n,)``."""
+    chunks = []
+    for start in range(0, len(texts), CHUNK):
+        chunk = texts[start : start + CHUNK]
+        _, first, shape = _shapes(chunk)
+        fits = np.array([pattern.fullmatch(chunk[row]) is not None for row in first])
+        chunks.append(fits[shape])
+    return np.concatenate(chunks)
 
 
 def is_telling(found: Texts, texts: list[str]) -> bool:
@@ -425,7 +481,7 @@ def usual_orders(texts: Texts) -> tuple[str, ...]:
         return ("dmy", "mdy")
     first = texts.numbers("day" if "name" in texts.words else "a")
     ratio = len(np.unique(first)) / len(np.unique(texts.numbers("c")))
-    separators = set(np.unique(texts.words.get("sep", np.array(""))).tolist())
+    separators = set(texts.words["sep"].tolist()) if "sep" in texts.words else set()
     usual = ("dmy",) if separators == {"."} else ("dmy", "mdy")
     if ratio < 1 or (separators == {"-"} and ratio <= 2):
         usual = (*usual, "ymd")

@@ -25,7 +25,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 DATE_NAMES = _words(
-    "date datetime timestamp ds datum fecha dato dateheure horodatage zeitstempel tijdstip"
+    "date datetime timestamp ds datum fecha dato stamp dateheure horodatage zeitstempel tijdstip"
 )
 CLOCK_NAMES = _words(
     "time clock utc zeit uhrzeit hora heure orario ora tijd hhmm hhmmss hms"
@@ -84,6 +84,7 @@ SINCE_1970 = (("ns", 1e17), ("us", 1e14), ("ms", 1e11))
 YEARS = (1500, 2299)  # what a column of years holds
 UNIX_EPOCH = {"excel": 25569.0, "julian": 2440587.5}  # 1970-01-01 in days of a calendar
 DAY = 86400 * 10**9
+FEW = 4  # equal steps that are no accident
 
 
 @dataclass(frozen=True)
@@ -491,7 +492,8 @@ def read_times(
         ValueError: a row has no time or an impossible one.
     """
     codes = np.zeros(len(frame), dtype=np.int64) if codes is None else codes
-    _check_missing(frame, columns.names)
+    if len(columns.names) > 1:
+        _check_missing(frame, columns.names)
     if columns.kind == "parts":
         times = _read_parts(frame, columns, codes, options, notes)
     elif len(columns.names) > 1:
@@ -500,10 +502,6 @@ def read_times(
         notes.append(_together(columns, times))
     else:
         times = _read_column(frame[columns.names[0]], codes, options, notes)
-    if times.dtype.kind == "M" and options.time_unit not in (None, *UNIX_EPOCH):
-        raise ValueError(
-            f"column {columns.names[0]!r} holds dates, which need no time_unit=; leave it out"
-        )
     return times
 
 
@@ -542,28 +540,36 @@ def _distinct(column: pd.Series[Any]) -> tuple[list[str], Array]:
     if absent.any():
         renumbered = np.where(absent, -1, np.cumsum(~absent) - 1)
         codes = np.where(codes < 0, -1, renumbered[codes])
-        texts = [text for text in texts if text.lower() not in MISSING]
+        texts = [text for k, text in enumerate(texts) if not absent[k]]
     return texts, codes
 
 
 def _as_text(value: Any) -> str:
     """A cell as text; dates and clock times in ISO 8601."""
+    if isinstance(value, str):
+        return value.strip()
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
-    return str(value).strip()
+    return str(value)
 
 
 def _read_column(
     column: pd.Series[Any], codes: Array, options: ReadOptions, notes: list[str]
 ) -> Array:
+    if column.dtype.kind in "fiubmM" or _holds_dates(column):
+        _check_missing(column.to_frame(), [str(column.name)])
     if _holds_dates(column):
+        _check_no_unit(column, options)
         return _as_instants(column)
     if column.dtype.kind == "m":
         return np.asarray(column.dt.total_seconds())
     if column.dtype.kind not in "fiub":
         texts, index = _distinct(column)
+        if (index < 0).any():
+            raise _no_time(column, np.flatnonzero(index < 0))
         parsed = dates.parse(texts)
         if parsed is not None and parsed.has_date:
+            _check_no_unit(column, options)
             return _dates_of(column, texts, parsed, index, codes, options, notes)
         if parsed is not None:
             since = _valid_clock(column, dates.clock_ns(parsed)[index])
@@ -574,6 +580,13 @@ def _read_column(
             raise _no_time(column, np.flatnonzero(index == wrong))
         column = numbers
     return _read_numbers(column, codes, options, notes)
+
+
+def _check_no_unit(column: pd.Series[Any], options: ReadOptions) -> None:
+    if options.time_unit is not None:
+        raise ValueError(
+            f"column {column.name!r} holds dates, which need no time_unit=; leave it out"
+        )
 
 
 def _as_instants(column: pd.Series[Any]) -> Array:
@@ -803,7 +816,7 @@ def _spacing(times: Array, codes: Array) -> str:
     if not ((steps >= zero).all() or (steps <= zero).all()):
         return "mixed"
     moved = steps[steps != zero]
-    return "equal" if len(moved) > 1 and (moved == moved[0]).all() else "sorted"
+    return "equal" if len(moved) >= FEW and (moved == moved[0]).all() else "sorted"
 
 
 def _by_months(times: Array) -> Array:
@@ -1260,9 +1273,11 @@ def names_as_times(
     """
     import pandas as pd
 
+    if not len(names):
+        return None
     notes = [] if notes is None else notes
     texts = [str(name).strip() for name in names]
-    if texts and all(re.match(r"X\d", text) for text in texts):
+    if all(re.match(r"X\d", text) for text in texts):
         texts = [text[1:] for text in texts]
     cycle = _in_cycle(texts)
     if cycle is not None:

@@ -1,0 +1,636 @@
+"""What a column of time holds: the right moment, or a question."""
+
+import datetime as dt
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from temporal_jepa.config import ReadOptions
+from temporal_jepa.data.readings import AmbiguousError
+from temporal_jepa.data.times import (
+    TimeColumns,
+    candidates,
+    in_order,
+    names_as_times,
+    read_times,
+)
+
+
+def times(data, codes=None, notes=None, **options):
+    """The times of a text of a table or a frame, read from its best candidate."""
+    frame = pd.read_csv(io.StringIO(data)) if isinstance(data, str) else data
+    given_options = ReadOptions(**options)
+    best = candidates(frame, given_options)[0]
+    notes = [] if notes is None else notes
+    return read_times(frame, best, given_options, notes, codes)
+
+
+def column(*texts, **options):
+    return times(pd.DataFrame({"time": texts, "v": 1.0}), **options)
+
+
+def iso(found):
+    assert found.dtype.kind == "M"
+    return np.datetime_as_string(found.astype("datetime64[s]")).tolist()
+
+
+def best(text):
+    frame = pd.read_csv(io.StringIO(text))
+    found = candidates(frame, ReadOptions())
+    return (found[0].names, found[0].kind) if found else None
+
+
+# One text
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2024-01-31", "2024-01-31"),
+        ("2024-1-5 9:05", "2024-01-05T09:05"),
+        ("2024/01/31T10:00:00", "2024-01-31T10"),
+        ("2024-01-31 10:00:00,123", "2024-01-31T10:00:00.123"),
+        ("2024-01-31T10:00:00.123456789", "2024-01-31T10:00:00.123456789"),
+        ("2024-01-31 24:00:00", "2024-02-01"),
+        ("2024-06-30 23:59:60", "2024-07-01"),
+        ("2024-01-31T10:00:00Z", "2024-01-31T10"),
+        ("2024-01-31T10:00:00+05:30", "2024-01-31T04:30"),
+        ("2024-01-31T10:00:00-0800", "2024-01-31T18"),
+        ("2024-01-31T10:00+01:00[Europe/Paris]", "2024-01-31T09"),
+        ("2024-01-31-10.30.00", "2024-01-31T10:30"),
+        ("31.01.2024 10:30", "2024-01-31T10:30"),
+        ("05.01.24", "2024-01-05"),
+        ("31/01/2024 12:05 AM", "2024-01-31T00:05"),
+        ("01/31/2024 12:05 p.m.", "2024-01-31T12:05"),
+        ("01/31/1999", "1999-01-31"),
+        ("31-01-99", "1999-01-31"),
+        ("Jan 5, 2024", "2024-01-05"),
+        ("July 4th, 2024 at 5:30 pm", "2024-07-04T17:30"),
+        ("5 Jan 2024 10:00 PM", "2024-01-05T22"),
+        ("Friday, 5 January 2024", "2024-01-05"),
+        ("Fri, 05 Jan 2024 10:00:00 +0100", "2024-01-05T09"),
+        ("Fri Jan  5 10:00:00 2024", "2024-01-05T10"),
+        ("Fri Jan  5 10:00:00 UTC 2024", "2024-01-05T10"),
+        ("05JAN2024:10:00:00", "2024-01-05T10"),
+        ("10/Oct/2000:13:55:36 -0700", "2000-10-10T20:55:36"),
+        ("05-Jan-24", "2024-01-05"),
+        ("2024-Jan-05", "2024-01-05"),
+        ("5. März 2024", "2024-03-05"),
+        ("mercredi 5 juin 2024", "2024-06-05"),
+        ("5 de enero de 2024", "2024-01-05"),
+        ("2024年1月5日", "2024-01-05"),
+        ("20240131T235950Z", "2024-01-31T23:59:50"),
+        ("20240131 10:00:00", "2024-01-31T10"),
+        ("2024-W03-2", "2024-01-16"),
+        ("2020-W53", "2020-12-28"),
+        ("2024-123", "2024-05-02"),
+        ("2024Q2", "2024-04-01"),
+        ("Q2 2024", "2024-04-01"),
+        ("2024-03", "2024-03-01"),
+        ("03/2024", "2024-03-01"),
+        ("2024M03", "2024-03-01"),
+        ("March 2024", "2024-03-01"),
+        ("Jan-15", "2015-01-01"),
+        ("1066-10-14", "1066-10-14"),
+        ("9999-12-31", "9999-12-31"),
+    ],
+)
+def test_a_text_is_its_moment(text, moment):
+    assert column(text)[0] == np.datetime64(moment)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-02-30",
+        "2024-13-01",
+        "31/02/2024",
+        "2023-W53",
+        "2023-366",
+        "2024Q5",
+        "2024-01-31 25:00",
+        "2024-01-31 10:60",
+        "13:00 PM",
+        "soon",
+        "24:61",
+    ],
+)
+def test_what_no_calendar_and_no_clock_has_is_refused(text):
+    with pytest.raises(ValueError, match=r"(?s)'time'.*data row 1.*time=''"):
+        column(text)
+
+
+def test_the_name_of_a_time_zone_is_refused():
+    with pytest.raises(ValueError, match="'CET'"):
+        column("2024-01-31 10:00 CET")
+
+
+def test_times_without_an_offset_among_others_are_noted():
+    notes = []
+    found = column("2024-01-31T10:00+01:00", "2024-01-31T10:00", notes=notes)
+    assert iso(found) == ["2024-01-31T09:00:00", "2024-01-31T10:00:00"]
+    assert any("1 times in 'time' have no offset" in note for note in notes)
+
+
+def test_rows_without_a_time_are_named():
+    with pytest.raises(ValueError, match=r"(?s)2 rows.*data row 2.*time=''"):
+        column("2024-01-31", None, "2024-02-01", " ")
+
+
+def test_a_missing_value_of_a_date_is_named():
+    for values in (["2024-01", None], pd.PeriodIndex(["2024-01", None], freq="M")):
+        with pytest.raises(ValueError, match=r"(?s)'time'.*data row 2"):
+            column(*values)
+
+
+def test_one_wrong_row_is_named():
+    days = [f"2024-01-{k:02}" for k in range(1, 20)]
+    with pytest.raises(ValueError, match=r"'unknown' in data row 20"):
+        column(*days, "unknown")
+
+
+# Day and month
+
+
+def test_one_value_proves_the_order_of_all():
+    assert iso(column("12/01/24", "13/01/24")) == [
+        "2024-01-12T00:00:00",
+        "2024-01-13T00:00:00",
+    ]
+    assert iso(column("01/12/2024", "01/13/2024"))[0] == "2024-01-12T00:00:00"
+
+
+@pytest.mark.parametrize("mark", ["/", "-"])
+def test_day_and_month_that_can_be_exchanged_are_a_question(mark):
+    texts = [f"12{mark}01{mark}2024", f"01{mark}02{mark}2024"]
+    with pytest.raises(AmbiguousError) as caught:
+        column(*texts)
+    shown = {r.options["date_order"]: r.rows for r in caught.value.readings}
+    assert shown["dmy"] == [(texts[0], "2024-01-12"), (texts[1], "2024-02-01")]
+    assert shown["mdy"] == [(texts[1], "2024-01-02"), (texts[0], "2024-12-01")]
+    assert iso(column(*texts, date_order="mdy"))[0] == "2024-12-01T00:00:00"
+
+
+def test_two_orders_in_one_column_are_refused_with_both_values():
+    with pytest.raises(ValueError, match=r"(?s)'01/22/2024'.*'13/01/2024'"):
+        column("13/01/2024", "01/22/2024")
+
+
+def test_an_option_that_a_value_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match=r"(?s)'13/01/2024'.*date_order='mdy'"):
+        column("12/01/2024", "13/01/2024", date_order="mdy")
+    with pytest.raises(ValueError, match="date_order='ymd'"):
+        column("13/01/2024", date_order="ymd")
+    assert iso(column("2024-01-12", date_order="dmy")) == ["2024-01-12T00:00:00"]
+
+
+def test_dates_that_are_the_same_in_every_order_need_no_choice():
+    assert iso(column("01/01/2024", "02/02/2024"))[1] == "2024-02-02T00:00:00"
+
+
+def test_dots_mean_day_first():
+    assert iso(column("01.02.2024", "02.02.2024"))[0] == "2024-02-01T00:00:00"
+
+
+def test_two_digits_between_dashes_can_be_the_year():
+    with pytest.raises(AmbiguousError) as caught:
+        column("24-01-05", "24-01-06")
+    orders = {reading.options["date_order"] for reading in caught.value.readings}
+    assert {"dmy", "ymd"} <= orders
+    found = column("24-01-05", "24-01-06", date_order="ymd")
+    assert iso(found)[0] == "2024-01-05T00:00:00"
+
+
+def test_equal_steps_in_one_order_alone_are_likely():
+    notes = []
+    days = pd.date_range("2023-12-11", periods=5, freq="28D")
+    found = column(*days.strftime("%m/%d/%Y"), notes=notes)
+    assert iso(found)[0] == "2023-12-11T00:00:00"
+    assert any("date_order='dmy'" in note for note in notes)
+
+
+@pytest.mark.parametrize("year", [1969, 1999, 2000, 2068])
+def test_two_digit_years_are_those_of_posix(year):
+    notes = []
+    found = column(f"31.12.{year % 100:02}", notes=notes)
+    assert found[0] == np.datetime64(f"{year}-12-31")
+    assert any("1969 to 2068" in note for note in notes)
+
+
+FORMATS = [
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S.%f",
+    "%Y/%m/%d %H:%M",
+    "%Y.%m.%d",
+    "%d.%m.%Y %H:%M:%S",
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y %H:%M",
+    "%m-%d-%Y %H:%M",
+    "%m/%d/%Y %I:%M %p",
+    "%d/%m/%y",
+    "%m/%d/%y %H:%M:%S",
+    "%d-%b-%Y",
+    "%d %B %Y %H:%M",
+    "%B %d, %Y",
+    "%b %d %Y %I:%M:%S %p",
+    "%a, %d %b %Y %H:%M:%S +0000",
+    "%a %b %d %H:%M:%S %Y",
+    "%Y%m%d",
+    "%Y%m%dT%H%M%S",
+    "%Y%m%d%H%M%S",
+    "%Y%m%d%H%M",
+    "%G-W%V-%u",
+    "%Y-%j",
+    "%Y-%m",
+    "%B %Y",
+    "%d%b%Y:%H:%M:%S",
+]
+MOMENTS = st.lists(
+    st.datetimes(dt.datetime(1969, 1, 1), dt.datetime(2068, 12, 31)),
+    min_size=1,
+    max_size=6,
+)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@given(moments=MOMENTS)
+@settings(max_examples=30, deadline=None)
+def test_dates_in_any_format_come_back_or_are_asked_for(form, moments):
+    texts = [moment.strftime(form) for moment in moments]
+    truth = [dt.datetime.strptime(text, form) for text in texts]
+    try:
+        found = column(*texts)
+    except AmbiguousError:
+        assert form[1] in "dm"
+        return
+    expected = [np.datetime64(moment.replace(tzinfo=None)) for moment in truth]
+    assert found.tolist() == np.array(expected, found.dtype).tolist()
+
+
+@given(moments=MOMENTS)
+@settings(deadline=None)
+def test_values_of_dates_come_back(moments):
+    truth = np.array(moments, "datetime64[us]")
+    frames = [
+        pd.DataFrame({"p": moments}, dtype=object),
+        pd.DataFrame({"p": truth}),
+        pd.DataFrame({"p": pd.DatetimeIndex(truth).tz_localize("UTC")}),
+    ]
+    for frame in frames:
+        assert (times(frame).astype(truth.dtype) == truth).all()
+
+
+# Values of dates
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.period_range("2024-01-01", periods=2, freq="D"),
+        [dt.date(2024, 1, 1), dt.date(2024, 1, 2)],
+        pd.Categorical(["2024-01-01", "2024-01-02"]),
+        [pd.Timestamp("2024-01-01"), "2024-01-02"],
+        np.array(["2024-01-01", "2024-01-02"], "datetime64[s]"),
+        pd.DatetimeIndex(["2024-01-01", "2024-01-02"], tz="Europe/Paris")
+        + pd.Timedelta("1h"),
+    ],
+)
+def test_dates_of_any_type_are_dates(values):
+    found = times(pd.DataFrame({"p": values, "v": 1.0}))
+    assert iso(found) == ["2024-01-01T00:00:00", "2024-01-02T00:00:00"]
+
+
+def test_dates_of_arrow_are_dates():
+    pa = pytest.importorskip("pyarrow")
+    day = pd.array([dt.date(2024, 1, 1)], dtype=pd.ArrowDtype(pa.date32()))
+    utc = pd.ArrowDtype(pa.timestamp("us", "UTC"))
+    moment = pd.array([dt.datetime(2024, 1, 1)], dtype=utc)
+    for values in (day, moment):
+        assert iso(times(pd.DataFrame({"p": values}))) == ["2024-01-01T00:00:00"]
+
+
+def test_durations_are_seconds():
+    found = times(pd.DataFrame({"time": pd.to_timedelta([1, 2], unit="h")}))
+    assert found.tolist() == [3600, 7200]
+    assert column("0 days 00:00:01.5", "1 days 00:00:00").tolist() == [1.5, 86400]
+    assert column("23:59:00", "100:00:00").tolist() == [86340, 360000]
+
+
+def test_years_that_nanoseconds_do_not_hold_do_not_wrap():
+    found = column("1500-01-01", "2024-01-01", "2500-01-01")
+    assert (np.diff(found) > np.timedelta64(0)).all()
+    assert iso(found)[2] == "2500-01-01T00:00:00"
+
+
+# Clock times
+
+
+def test_a_clock_passes_midnight_in_the_order_of_the_file():
+    notes = []
+    found = column("23:58", "23:59", "00:00", "00:01", notes=notes)
+    assert found.tolist() == [86280, 86340, 86400, 86460]
+    assert any("order of the file" in note for note in notes)
+
+
+def test_a_clock_begins_anew_in_each_series():
+    frame = pd.DataFrame({"time": ["22:00", "23:00", "00:30", "22:00", "01:00"]})
+    found = times(frame, codes=np.array([0, 0, 0, 1, 1]))
+    assert found.tolist() == [79200, 82800, 88200, 79200, 90000]
+
+
+def test_a_clock_that_goes_back_is_refused():
+    with pytest.raises(ValueError, match=r"(?s)'time'.*data row 3.*time='DATE,CLOCK'"):
+        column("08:00", "09:00", "08:30")
+
+
+def test_digits_of_a_clock_pass_midnight():
+    frame = pd.DataFrame({"time": [2357, 2358, 2359, 0, 1, 2]})
+    assert times(frame).tolist() == [86220, 86280, 86340, 86400, 86460, 86520]
+    frame = pd.DataFrame({"time": [235958, 235959, 0, 1]})
+    assert times(frame).tolist() == [86398, 86399, 86400, 86401]
+
+
+@pytest.mark.parametrize(
+    "numbers", [[0, 1, 2], [0, 100, 200], range(50, 300), range(0, 86400, 600)]
+)
+def test_counts_are_no_clock(numbers):
+    frame = pd.DataFrame({"time": list(numbers)})
+    assert times(frame).tolist() == list(numbers)
+
+
+# Digits
+
+
+@pytest.mark.parametrize(
+    ("numbers", "moment"),
+    [
+        ([20240130235950, 20240131000000], "2024-01-30T23:59:50"),
+        ([202401302359, 202401310000], "2024-01-30T23:59"),
+        ([2024013023, 2024013100], "2024-01-30T23"),
+        ([20240131, 20240201], "2024-01-31"),
+        ([31012024, 1022024], "2024-01-31"),
+        ([1312024, 2012024], "2024-01-31"),
+        ([2024366, 2024365], "2024-12-31"),
+        ([20240131.0, 20240201.0], "2024-01-31"),
+    ],
+)
+def test_digits_under_the_name_of_a_time_are_dates(numbers, moment):
+    notes = []
+    found = column(*numbers, notes=notes)
+    assert found[0] == np.datetime64(moment)
+    assert any("time_unit=" in note for note in notes)
+
+
+def test_digits_of_two_orders_are_a_question():
+    with pytest.raises(AmbiguousError):
+        column(1022024, 3042024)
+    found = column(1022024, 3042024, date_order="dmy")
+    assert iso(found)[1] == "2024-04-03T00:00:00"
+
+
+@pytest.mark.parametrize(
+    "numbers", [[1706659190, 1706659200], [1706659190000, 1706659200000], [0, 20240131]]
+)
+def test_other_numbers_stay_as_they_are(numbers):
+    assert column(*numbers).tolist() == numbers
+
+
+def test_units_of_numbers():
+    assert column(0, 2, time_unit="h").tolist() == [0, 7200]
+    assert column(0, 2, time_unit="0.5").tolist() == [0, 1]
+    assert column(20240131, 20240132, time_unit="s").tolist() == [20240131, 20240132]
+    found = column(1706659190000, 1706659190500, time_unit="ms")
+    assert found[1] == np.datetime64("2024-01-30T23:59:50.500")
+    found = column(45292.5, 45293.0, time_unit="excel")
+    assert iso(found) == ["2024-01-01T12:00:00", "2024-01-02T00:00:00"]
+    found = column(2460000.5, 2460001.0, time_unit="julian")
+    assert iso(found) == ["2023-02-25T00:00:00", "2023-02-25T12:00:00"]
+    with pytest.raises(ValueError, match="'time' holds dates"):
+        column("2024-01-31", time_unit="h")
+    with pytest.raises(ValueError, match=r"2400000\.5"):
+        column(60000.0, 60001.0, time_unit="julian")
+
+
+# Which columns
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "kind"),
+    [
+        ("date,time,v\n2024-05-01,08:00:00,1\n", "date,time", "date+clock"),
+        ("Time,Date,v\n1:00 PM,05/13/2024,1\n", "Date,Time", "date+clock"),
+        ("fecha,hora,v\n2024-05-01,08:00,1\n", "fecha,hora", "date+clock"),
+        ("date,hour,v\n2024-05-01,23,1\n", "date,hour", "date+clock"),
+        ("date,time,v\n20240501,930,1\n", "date,time", "date+clock"),
+        ("date,hour,minute,v\n2024-05-01,23,5,1\n", "date,hour,minute", "date+clock"),
+        ("year,month,day,hour,v\n2024,1,1,0,5\n", "year,month,day,hour", "parts"),
+        ("YY,MM,DD,hh,mm,v\n24,1,1,0,5,7\n", "YY,MM,DD,hh,mm", "parts"),
+        ("year,month,day,time,v\n2013,1,1,517,5\n", "year,month,day,time", "parts"),
+        ("year,doy,v\n2013,31,5\n", "year,doy", "parts"),
+        ("year,month,v\n2013,Feb,5\n", "year,month", "parts"),
+        ("Time (s),v\n0.5,5\n", "Time (s)", "number"),
+        ("unixTime,v\n5,5\n", "unixTime", "number"),
+        ("date_heure,v\n2024-01-01,5\n", "date_heure", "date"),
+        ("created,v\n2024-01-01 10:00,5\n", "created", "date"),
+        ("birthday,t,v\n1990-01-02,0,1\n1990-01-02,1,1\n", "t", "number"),
+        ("id,year,gdp\na,1990,5.5\na,1991,5.5\nb,1990,6.5\n", "year", "number"),
+        ("time,v\n23:00,1\n", "time", "clock"),
+        ("date,start,v\n2024-01-01,3,1\n", "date", "date"),
+        ("stamp,date,time,v\n2024-01-01 10:00,2024-01-01,10:00,1\n", "stamp", "date"),
+    ],
+)
+def test_the_best_columns_of_time(text, names, kind):
+    assert best(text) == (tuple(names.split(",")), kind)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "response_time,v\n1,1\n2,1\n",
+        "version,v\n1.2.14,1\n1.2.15,1\n",
+        "t1,t2\n0,1\n",
+        "lifetime,v\n3,1\n",
+        "size,v\n2024,1\n2024,2\n",
+        "note,v\na 2024-01-01,1\n",
+        "year,v\n1990,1.5\n1990,2.5\n",
+    ],
+)
+def test_what_is_no_time(text):
+    assert best(text) is None
+
+
+def test_parts_are_joined():
+    found = times("YY,MM,DD,hh,mm,v\n24,1,31,23,5,7\n")
+    assert iso(found) == ["2024-01-31T23:05:00"]
+    found = times("year,month,day,time,v\n2013,1,1,517,5\n2013,1,1,2400,5\n")
+    assert iso(found) == ["2013-01-01T05:17:00", "2013-01-02T00:00:00"]
+    found = times("date,hour,v\n01.02.2024,24,1\n")
+    assert iso(found) == ["2024-02-02T00:00:00"]
+    found = times("date,time,v\n2024-05-01,93015,1\n")
+    assert iso(found) == ["2024-05-01T09:30:15"]
+    found = times("year,week,v\n2024,3,1\n")
+    assert iso(found) == ["2024-01-15T00:00:00"]
+
+
+def test_impossible_parts_name_the_row():
+    with pytest.raises(ValueError, match=r"(?s)data row 2.*month 2, day 30"):
+        times("year,month,day,v\n2024,2,29,1\n2024,2,30,1\n")
+
+
+def test_a_value_of_a_date_and_of_a_time_are_joined():
+    frame = pd.DataFrame({"d": [dt.date(2024, 1, 1)], "time": [dt.time(1, 30)]})
+    assert iso(times(frame)) == ["2024-01-01T01:30:00"]
+
+
+def test_time_names_several_columns():
+    text = "a,b,v\n10:00,2024-01-01,1\n"
+    assert iso(times(text, time="a,b")) == ["2024-01-01T10:00:00"]
+    frame = pd.DataFrame({"a,b": ["2024-01-01"], "a": 1.0, "b": 2.0})
+    assert iso(times(frame, time="a,b")) == ["2024-01-01T00:00:00"]
+    with pytest.raises(ValueError, match="'a,v'"):
+        times(text, time="a,v")
+    with pytest.raises(ValueError, match="'c'"):
+        times(text, time="a,c")
+    assert candidates(frame, ReadOptions(time="")) == []
+
+
+# Order
+
+
+def test_rows_are_sorted_within_their_series():
+    notes = []
+    when = np.array([3, 1, 2, 1])
+    order = in_order(when, np.array([0, 1, 0, 0]), ["a", "b"], "error", notes)
+    assert order.rows.tolist() == [3, 2, 0, 1]
+    assert any("not in time order" in note for note in notes)
+
+
+def test_rows_of_one_time():
+    when = np.array([0, 1, 1, 1, 2])
+    codes = np.zeros(5, int)
+    matrix = np.array([[1.0, 5], [2, np.nan], [3, 7], [7, 8], [4, np.nan]])
+    with pytest.raises(ValueError, match=r"(?s)'a'.*data rows 2 and 3.*duplicates="):
+        in_order(when, codes, ["a"], "error", [], matrix)
+    kept = {
+        how: in_order(when, codes, ["a"], how, []).take(matrix)[:, 0].tolist()
+        for how in ("first", "last", "mean")
+    }
+    assert kept == {"first": [1, 2, 4], "last": [1, 7, 4], "mean": [1, 4, 4]}
+    mean = in_order(when, codes, ["a"], "mean", []).take(matrix)[:, 1]
+    np.testing.assert_array_equal(mean, [5, 7.5, np.nan])
+    same = np.ones((5, 2))
+    with pytest.raises(ValueError, match="same values"):
+        in_order(when, codes, ["a"], "error", [], same)
+
+
+@pytest.mark.parametrize("days", [[0, 1, 2, 9], [0, 1, 2, 3]])
+def test_unequal_steps_are_noted(days):
+    notes = []
+    when = np.datetime64("2024-01-01", "ns") + np.array(days, "timedelta64[D]")
+    in_order(when, np.zeros(4, int), ["a"], "error", notes)
+    assert any("largest 7 d" in note for note in notes) == (days[-1] == 9)
+
+
+def test_months_are_equal_steps():
+    notes = []
+    when = np.array(["2024-01", "2024-02", "2024-03"], "datetime64[ns]")
+    in_order(when, np.zeros(3, int), ["a"], "error", notes)
+    assert notes == []
+
+
+# Names of columns
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["2015-07-31", "2015-08-01", "2015-08-03"],
+        ["7/31/15", "8/1/15", "8/3/15"],
+        ["31.07.2015", "01.08.2015", "03.08.2015"],
+        ["20150731", "20150801", "20150803"],
+        ["X2015.07.31", "X2015.08.01", "X2015.08.03"],
+        ["2015-07-31 00:00:00", "2015-08-01 00:00:00", "2015-08-03 00:00:00"],
+        ["Jul 31, 2015", "Aug 1, 2015", "Aug 3, 2015"],
+    ],
+)
+def test_names_that_are_days(names):
+    assert iso(names_as_times(names, ReadOptions())) == [
+        "2015-07-31T00:00:00",
+        "2015-08-01T00:00:00",
+        "2015-08-03T00:00:00",
+    ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["2015-07", "2015-08", "2016-01"],
+        ["201507", "201508", "201601"],
+        ["Jul-15", "Aug-15", "Jan-16"],
+        ["2015 Jul", "2015 Aug", "2016 Jan"],
+        ["July 2015", "August 2015", "January 2016"],
+        ["2015M07", "2015M08", "2016M01"],
+    ],
+)
+def test_names_that_are_months_of_years(names):
+    assert iso(names_as_times(names, ReadOptions())) == [
+        "2015-07-01T00:00:00",
+        "2015-08-01T00:00:00",
+        "2016-01-01T00:00:00",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["1990", "1992", "1991"], [1990, 1992, 1991]),
+        (["X2015", "X2016"], [2015, 2016]),
+        (["Jan", "Mar", "Feb"], [1, 3, 2]),
+        (["Nov", "Dec", "Jan"], [11, 12, 13]),
+        (["Mo", "Di", "Mi"], [0, 1, 2]),
+        (["00:00", "01:00", "13:30"], [0, 3600, 48600]),
+        (["22:00", "23:00", "00:00"], [79200, 82800, 86400]),
+        (["11 AM", "12 PM", "1 PM"], [39600, 43200, 46800]),
+        (["0h", "1h", "2h"], [0, 3600, 7200]),
+        (["h0", "h1", "h10"], [0, 3600, 36000]),
+        (["30-Jan", "31-Jan", "1-Feb"], [29, 30, 31]),
+    ],
+)
+def test_names_that_are_numbers_of_time(names, found):
+    assert names_as_times(names, ReadOptions()).tolist() == found
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a", "b"],
+        ["t0", "t1"],
+        ["1", "2", "3"],
+        ["x_1", "x_2"],
+        ["2015-07-31", "total"],
+        ["2015-07-31", "Aug 2015"],
+        ["mar", "temp"],
+        [],
+    ],
+)
+def test_names_that_are_no_times(names):
+    assert names_as_times(names, ReadOptions()) is None
+
+
+def test_names_whose_day_and_month_can_be_exchanged_are_a_question():
+    names = ["1/2/2020", "1/3/2020", "1/4/2020"]
+    with pytest.raises(AmbiguousError):
+        names_as_times(names, ReadOptions())
+    found = names_as_times(names, ReadOptions(date_order="mdy"))
+    assert iso(found)[2] == "2020-01-04T00:00:00"
+
+
+def test_a_candidate_says_its_columns():
+    assert str(TimeColumns(("date", "time"), "date+clock", True)) == "'date' + 'time'"
