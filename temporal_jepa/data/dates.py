@@ -201,11 +201,12 @@ def _parts_of(texts: list[str], pattern: re.Pattern[str]) -> dict[str, Array] | 
         for part, text in match.groupdict().items():
             if text is None or part == "tick":
                 continue
+            span = slice(*match.span(part))
             if part in WORDS:
-                out[part][rows] = text.lower()
+                out[part][rows] = [texts[row][span].lower() for row in rows]
             else:
-                digits = chars[rows, slice(*match.span(part))]
-                out[part][rows] = _as_numbers(digits, fraction=part == "fraction")
+                fraction = part == "fraction"
+                out[part][rows] = _as_numbers(chars[rows, span], fraction)
     return out
 
 

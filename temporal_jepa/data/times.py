@@ -135,7 +135,9 @@ def _names_count(name: str) -> bool:
     if re.search(r"\d", name):  # t0, t1, ... are steps
         return False
     first, *rest = _tokens(name) or [""]
-    if not rest and len(first) > 2 and first in UNIT_OF:  # seconds, hours
+    if (
+        not rest and len(first) > 3 and first in UNIT_OF
+    ):  # seconds, hours; min is a minimum
         return True
     if first in COUNT_NAMES or (first == "time" and rest):
         return (NUMBERING | UNIT_OF.keys()).issuperset(rest)
@@ -1283,7 +1285,8 @@ def names_as_times(
     if cycle is not None:
         return cycle
     if all(re.fullmatch(r"(1[5-9]|2[0-2])\d\d", text) for text in texts):
-        return np.array(texts, dtype="datetime64[Y]").astype("datetime64[us]")
+        years = np.array(texts, dtype="datetime64[Y]").astype("datetime64[D]")
+        return dates.instants(years, np.zeros(len(texts), dtype=np.int64))
     if all(re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])", text) for text in texts):
         texts = [f"{text[:4]}-{text[4:]}" for text in texts]
     parsed = dates.parse(texts)
