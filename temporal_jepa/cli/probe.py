@@ -130,13 +130,18 @@ def _class_notes(classes: Mapping[str, list[int]]) -> list[str]:
 
     shown = [f"{name} ({train} + {test})" for name, (train, test) in classes.items()]
     notes = [f"sequences of each class (train + test): {listed(shown)}"]
-    kinds = {
-        "classes that train lacks, always errors": lambda train, test: not train,
-        "classes that test lacks, not scored": lambda train, test: not test,
-        "classes with a single train sequence": lambda train, test: train == 1,
+    found = {
+        "classes that train lacks, always errors": [
+            name for name, (train, _) in classes.items() if not train
+        ],
+        "classes that test lacks, not scored": [
+            name for name, (_, test) in classes.items() if not test
+        ],
+        "classes with a single train sequence": [
+            name for name, (train, _) in classes.items() if train == 1
+        ],
     }
-    for what, holds in kinds.items():
-        names = [name for name, counts in classes.items() if holds(*counts)]
+    for what, names in found.items():
         if names:
             notes.append(f"{what}: {listed(names)}")
     return notes

@@ -91,13 +91,11 @@ def score(
         result["scores"] = _attentive_scores(encoders, train, test, seed)
         return result
     features = _features(encoders, train, test, pool, seed)
-    labels = [
-        part.targets() if task == "regression" else part.labels
+    train_y, test_y = (
+        part.targets() if task == "regression" else labels_of(part)
         for part in (train, test)
-    ]
-    result["scores"] = probes.compare(
-        features, *labels, kind=kind, seed=seed, task=task
     )
+    result["scores"] = probes.compare(features, train_y, test_y, kind, seed, task)
     return result
 
 
@@ -110,12 +108,12 @@ def shared_task(train: Sequences, test: Sequences) -> Task:
     """
     labels = labels_of(train)
     labels_of(test)
-    said = {part.task for part in (train, test)} - {None}
+    said = {part.task for part in (train, test) if part.task is not None}
     if len(said) > 1:
         raise ValueError(
             f"{train.source} holds a {train.task}, {test.source} a {test.task}; task= decides"
         )
-    return said.pop() if said else task_of(labels, train.source)  # type: ignore[return-value]
+    return said.pop() if said else task_of(labels, train.source)
 
 
 def _class_facts(train: Sequences, test: Sequences) -> dict[str, Any]:
