@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -106,7 +108,10 @@ def _batches(
         while end < len(order) and (end + 1 - start) * tokens[end] <= batch_tokens:
             end += 1
         rows = order[start:end]
-        yield rows, torch.from_numpy(sequences.batch(rows)).to(device)
+        x = torch.from_numpy(sequences.batch(rows))
+        if device.type == "mps":  # has no float64
+            x = x.float()
+        yield rows, x.to(device)
         start = end
 
 
@@ -131,15 +136,26 @@ def check_channels(model: TemporalJEPA, sequences: Sequences) -> None:
         )
 
 
+def centered(sequences: Sequences, offset: npt.NDArray[np.float64]) -> Sequences:
+    """The sequences minus an offset `(C,)`, computed in float64; the same ones if it is 0."""
+    if not offset.any():
+        return sequences
+    values: list[npt.NDArray[Any]] = [
+        x.astype(np.float64) - offset for x in sequences.values
+    ]
+    return replace(sequences, values=values)
+
+
 def as_training_data(model: TemporalJEPA, sequences: Sequences) -> Sequences:
     """The sequences on which the objective of a model is computed.
 
     A model that encodes channels separately trains on single channels, standardized and resampled
-    to `seq_len`; for other models the sequences are returned as they are.
+    to `seq_len`. For other models the offset of the model is subtracted; if it is 0, the sequences
+    are returned as they are.
     """
     if not model.config.channel_independent:
-        return sequences
-    rows: list[npt.NDArray[np.float32]] = []
+        return centered(sequences, model.offset.detach().cpu().double().numpy())
+    rows: list[npt.NDArray[Any]] = []
     for values in sequences.values:
         x = fill_missing(torch.from_numpy(np.asarray(values)))[None]
         channels = standardize_at(x, model.config.seq_len)[0].float().numpy()  # (C, L)

@@ -126,6 +126,6 @@ def _scene(step: Array, agent: Array, values: Array, window: int, width: int) ->
     slots[longest] = np.arange(len(longest))
     slot = slots[index]  # the place of each fix in the scene, -1 for none
     kept = slot >= 0
-    scene = np.full((window, width, values.shape[1]), np.nan, dtype=np.float32)
+    scene = np.full((window, width, values.shape[1]), np.nan, dtype=values.dtype)
     scene[step[kept], slot[kept]] = values[kept]
     return scene

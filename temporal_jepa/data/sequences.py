@@ -14,11 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-FloatArray = npt.NDArray[np.float32]
+FloatArray = npt.NDArray[np.floating[Any]]
 Frame = tuple[int, int, int]
 Task = Literal["classification", "regression"]
 AGENTS = 16  # most features of an agent; a longer last axis holds the columns of a video frame
 ABSENT = ("?", b"?")  # a label that is not known, in arrays
+ROUNDING = (
+    1e-4  # largest rounding error of float32, as a share of the range of a channel
+)
 SOME = 8  # names that a message lists before "..."
 
 
@@ -52,7 +55,8 @@ class Sequences:
     """Series of any length that share their channels; NaN is a missing value.
 
     Args:
-        values: one float32 array ``(time_i, channels)`` per series, time at least 1, no inf. With a
+        values: one float32 array ``(time_i, channels)`` per series, time at least 1, no inf. A
+            series that varies too little for float32, see `loses_in_float32`, stays float64. With a
             frame, uint8 stays as it is, without a copy: 0..255 stands for 0..1.
         labels: ``(n,)`` text, or None.
         ids: names of the series (default: "0".."n-1").
@@ -109,7 +113,7 @@ class Sequences:
                 )
         kept = () if self.frame is None else (np.uint8,)
         values = [
-            _as_float32(x, f"series {name!r}", kept)
+            _as_floats(x, f"series {name!r}", kept)
             for name, x in zip(ids, self.values, strict=True)
         ]
         channels = [str(name) for name in self.channels or range(values[0].shape[1])]
@@ -136,10 +140,11 @@ class Sequences:
                     f"expected {self.n_channels} channels ({listed(self.channels)}) in every "
                     f"series, got {x.shape[1]} in {name!r}; arrays are (time, channels)"
                 )
-            if x.dtype != np.uint8 and np.isinf(x).any():
-                step, channel = np.argwhere(np.isinf(x))[0]
+            infinite = _infinite(x)
+            if infinite.any():
+                step, channel = np.argwhere(infinite)[0]
                 raise ValueError(
-                    f"{np.isinf(x).sum()} values of series {name!r} are infinite in float32, the "
+                    f"{infinite.sum()} values of series {name!r} are infinite in float32, the "
                     f"first at timestep {step} of channel {self.channels[channel]!r}; write NaN "
                     "where a value is missing"
                 )
@@ -251,7 +256,7 @@ class Sequences:
         )
 
     def batch(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> FloatArray:
-        """These series as one float32 array ``(b, longest of these, channels)``, see `stack`."""
+        """These series as one array ``(b, longest of these, channels)``, see `stack`."""
         return stack([self.values[i] for i in indices])
 
     def check_observed(self) -> Sequences:
@@ -387,13 +392,14 @@ def _counted(labels: npt.NDArray[np.str_] | None) -> str:
 
 
 def stack(values: Sequence[Array]) -> FloatArray:
-    """Arrays ``(time_i, channels)`` as ``(b, longest, channels)`` float32, bytes as 0..1.
+    """Arrays ``(time_i, channels)`` as ``(b, longest, channels)``, bytes as 0..1.
 
-    NaN stands after the end of a short one.
+    float32, or float64 if one of them is. NaN stands after the end of a short one.
     """
     longest = max(map(len, values))
     shape = (len(values), longest, values[0].shape[1])
-    out = np.full(shape, np.nan, dtype=np.float32)
+    is_double = any(x.dtype == np.float64 for x in values)
+    out = np.full(shape, np.nan, dtype=np.float64 if is_double else np.float32)
     for row, x in zip(out, values, strict=True):
         row[: len(x)] = x
         if x.dtype == np.uint8:
@@ -503,8 +509,32 @@ def _numbers(x: Any, name: str) -> Array:
     return np.asarray(array)
 
 
-def _as_float32(x: Any, name: str, kept: tuple[type, ...]) -> FloatArray:
-    """A series ``(time, channels)`` as float32, or as it is if its type is among `kept`."""
+def loses_in_float32(x: Array) -> npt.NDArray[np.bool_]:
+    """Which channels of ``(time, channels)`` vary too little for float32, ``(channels,)``.
+
+    Their range is less than about 1700 rounding errors of float32, but more than those of float64:
+    1e9 and 1e9 + 7, or a pressure of 101325 and 101326 Pa.
+    """
+    if x.dtype.itemsize <= 2 or x.dtype == np.float32:
+        return np.zeros(x.shape[1], dtype=bool)
+    low = np.fmin.reduce(x).astype(np.float64)  # these pass over NaN
+    high = np.fmax.reduce(x).astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # inf is refused elsewhere
+        extent = high - low
+        largest = np.maximum(np.abs(low), np.abs(high))
+    error = largest * 2.0**-24
+    return np.asarray((extent > 1e-13 * largest) & (error > ROUNDING * extent))
+
+
+def _infinite(x: Array) -> npt.NDArray[np.bool_]:
+    """Which values are infinite in float32."""
+    if x.dtype == np.float64:
+        return np.asarray(np.abs(x) > np.finfo(np.float32).max)
+    return np.isinf(x)
+
+
+def _as_floats(x: Any, name: str, kept: tuple[type, ...]) -> FloatArray:
+    """A series ``(time, channels)`` as `Sequences.values` has it; a type among `kept` stays."""
     array = _numbers(x, name)
     if array.ndim != 2 or not array.shape[1]:
         raise ValueError(f"{name}: expected shape (time, channels), got {array.shape}")
@@ -514,6 +544,8 @@ def _as_float32(x: Any, name: str, kept: tuple[type, ...]) -> FloatArray:
         )
     if array.dtype in kept:
         return array
+    if loses_in_float32(array).any():
+        return array.astype(np.float64, copy=False)
     with np.errstate(
         over="ignore"
     ):  # what does not fit becomes inf, which is then refused

@@ -150,7 +150,7 @@ def _channels(
     """Features of a track and further columns, ``(n, channels)``."""
     known = movement(track.places, track.seconds, track.degrees, origin)
     known.update(zip(columns, track.values.T, strict=True))
-    return np.column_stack([known[name] for name in channels]).astype(np.float32)
+    return np.column_stack([known[name] for name in channels])
 
 
 def movement(

@@ -149,7 +149,7 @@ def from_frames(array: Array, layout: str | None) -> tuple[Array, list[str]]:
     """Turn an array of frames into clips ``(n, frames, rows, columns, channels)``, with notes.
 
     uint8 and numbers in 0..1 stay as they are; numbers in 0..255 become uint8. A scene
-    ``(n, time, agents, features)`` becomes float32.
+    ``(n, time, agents, features)`` stays as it is.
 
     Args:
         array: five axes are clips. Four are gray clips if they are uint8 or the last is longer than
@@ -167,7 +167,7 @@ def from_frames(array: Array, layout: str | None) -> tuple[Array, list[str]]:
         raise ValueError(f"expected {axes}, got an array of shape {array.shape}")
     if layout == "scene":
         note = f"array {array.shape}: {axes} (layout=video if these are frames)"
-        return array.astype(np.float32, copy=False), [note]
+        return array, [note]
     if array.ndim == 3:
         array = array[None, ..., None]
     elif array.ndim == 4:

@@ -191,7 +191,7 @@ class AnomalyDetector(BaseEstimator):
         Windows without an observed value are left out.
         """
         normalizer = self.model_.target_encoder.normalizer
-        mean = normalizer.mean.cpu().numpy()
+        mean = normalizer.mean.cpu().numpy() + self.model_.offset.cpu().double().numpy()
         std = normalizer.std.cpu().numpy()
         last = max(len(x) - self.window_, 0)
         step = max(1, self.window_ // OVERLAP)

@@ -251,7 +251,7 @@ class TemporalJEPAEmbedder(
         if np.ndim(X) in (4, 5):  # video and scenes: bytes stay bytes
             return self._checked(Sequences.from_arrays(np.asarray(X)), is_fitting)
         checks = {
-            "dtype": np.float32,
+            "dtype": [np.float64, np.float32],
             "ensure_all_finite": "allow-nan",
             "ensure_min_samples": 2 if is_fitting else 1,
         }

@@ -172,16 +172,16 @@ def _statistics(part: Tokens) -> tuple[Tensor, Tensor]:
     tokens, observed = part
     rows = tokens[observed].astype(np.float64)
     std = rows.std(0)
-    resolution = 1e-6 * np.abs(rows).max(0) + 1e-12
+    resolution = (1e-6 if tokens.dtype == np.float32 else 1e-13) * np.abs(rows).max(0)
+    resolution += 1e-12
     std[std < resolution] = 1.0
-    mean = torch.from_numpy(rows.mean(0))
-    return mean.float(), torch.from_numpy(std).float()
+    dtype = torch.from_numpy(tokens).dtype  # float64 stays
+    return torch.from_numpy(rows.mean(0)).to(dtype), torch.from_numpy(std).to(dtype)
 
 
 def _standardized(part: Tokens, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
     """Standardized tokens, 0 where there is none, and observed."""
-    tokens = torch.from_numpy(part[0]).float()
     observed = torch.from_numpy(part[1])
-    tokens = (tokens - mean) / std
+    tokens = ((torch.from_numpy(part[0]).to(mean.dtype) - mean) / std).float()
     tokens = torch.where(observed[..., None], tokens, 0.0)
     return tokens, observed

@@ -35,6 +35,7 @@ Pair = tuple[FloatArray, FloatArray]
 LONGEST_RAW = 1024  # longer series are resampled to this length before their raw values are probed
 SHORTEST_MINIROCKET = 9  # length of MiniRocket's kernels
 FLOAT32_RESOLUTION = 1e-7
+FLOAT64_RESOLUTION = 1e-13
 STATISTICS = (np.nanmean, np.nanstd, np.nanmin, np.nanmax)
 
 
@@ -174,6 +175,8 @@ def usable_features(
     Raises:
         ValueError: for shapes that do not agree, infinite features, or a row that is all NaN.
     """
+    is_single = np.asarray(train_Z).dtype == np.float32
+    resolution = FLOAT32_RESOLUTION if is_single else FLOAT64_RESOLUTION
     train = _features(train_Z, "train")
     test = _features(test_Z, "test")
     if train.shape[1] != test.shape[1]:
@@ -184,7 +187,7 @@ def usable_features(
     train = imputer.transform(train)
     test = imputer.transform(test)
     scale = np.abs(train).max(axis=0)
-    varies = np.ptp(train, axis=0) > FLOAT32_RESOLUTION * scale
+    varies = np.ptp(train, axis=0) > resolution * scale
     return train[:, varies], test[:, varies]
 
 
@@ -317,6 +320,9 @@ def minirocket_features(
     mean = np.nanmean(train_X, axis=(0, 1))
     train_X = np.where(np.isnan(train_X), mean, train_X)
     test_X = np.where(np.isnan(test_X), mean, test_X)
+    if any(x.dtype == np.float64 for x in train):  # float32 cannot hold how they vary
+        train_X = train_X - mean
+        test_X = test_X - mean
     train_X = train_X.transpose(0, 2, 1).astype(np.float32)  # (n, channels, length)
     test_X = test_X.transpose(0, 2, 1).astype(np.float32)
     # MiniRocket seeds numpy's global generator, whose state is restored here.

@@ -162,6 +162,8 @@ class TemporalJEPA(nn.Module):
     generate_temporal_mask = staticmethod(generate_temporal_mask)
     loss = staticmethod(loss)
 
+    offset: Tensor
+
     def __init__(self, config: TemporalJEPAConfig):
         super().__init__()
         self.config = config
@@ -173,8 +175,10 @@ class TemporalJEPA(nn.Module):
             self.predictor: TokenPredictor | PooledPredictor = TokenPredictor(config)
         else:
             self.predictor = PooledPredictor(config)
+        # Subtracted from raw values before anything else; 0 unless float32 would lose variation.
+        self.register_buffer("offset", torch.zeros(config.input_dim))
         self.register_load_state_dict_pre_hook(  # type: ignore[no-untyped-call]
-            _rename_weights
+            _update_weights
         )
 
     def train(self, mode: bool = True) -> "TemporalJEPA":
@@ -300,16 +304,16 @@ class TemporalJEPA(nn.Module):
     def embedder(self, pool: Pool = "all") -> Embedder | MultiResolution:
         """The module that embeds with the target encoder, as configured by `resolutions`."""
         if self.config.channel_independent:
-            return MultiResolution(self.target_encoder, pool)
-        return Embedder(self.target_encoder, pool)
+            return MultiResolution(self.target_encoder, pool, self.offset)
+        return Embedder(self.target_encoder, pool, self.offset)
 
     @torch.no_grad()
     def embed(self, x: Tensor, pool: Pool = "all") -> Tensor:
         """One vector per sequence, from the target encoder in evaluation mode.
 
         Args:
-            x: float `(B, T, C)`, NaN where missing or padded. A model with `resolutions` takes any
-                `C`, see `MultiResolution`.
+            x: float `(B, T, C)`, NaN where missing or padded; float64 if float32 cannot hold how it
+                varies. A model with `resolutions` takes any `C`, see `MultiResolution`.
             pool: "mean": mean of the last layer's tokens, `(B, D)`; "all": mean, standard deviation
                 and maximum over the tokens of the tokenizer and of every layer; "quantiles": five
                 quantiles of the same. With `normalize="instance"` each sequence's mean and standard
@@ -390,11 +394,19 @@ RENAMED_WEIGHTS = {"stack": "transformer", "enter": "proj_in", "leave": "proj_ou
 """Submodules in checkpoints of version 0.1 -> their names since 0.2."""
 
 
-def _rename_weights(module: nn.Module, state_dict: dict[str, Tensor], *_: Any) -> None:
-    """Give the weights of a checkpoint of version 0.1 their current names, in place."""
+def _update_weights(
+    module: "TemporalJEPA", state_dict: dict[str, Tensor], *_: Any
+) -> None:
+    """Give the weights of an older checkpoint their current names, in place, and fit the offset.
+
+    The offset of a model that encodes channels separately has one value for each channel.
+    """
     for name in list(state_dict):
         parts = [RENAMED_WEIGHTS.get(part, part) for part in name.split(".")]
         state_dict[".".join(parts)] = state_dict.pop(name)
+    offset = state_dict.setdefault("offset", torch.zeros_like(module.offset))
+    if module.config.channel_independent:
+        module.offset = torch.zeros_like(offset, device=module.offset.device)
 
 
 def draw_model(config: TemporalJEPAConfig, seed: int) -> TemporalJEPA:
@@ -411,4 +423,5 @@ def random_init_like(model: TemporalJEPA, seed: int) -> TemporalJEPA:
     control = draw_model(model.config, seed)
     normalizer = model.context_encoder.normalizer
     control.set_normalizer(normalizer.mean, normalizer.std, normalizer.slope)
+    control.offset = model.offset.detach().clone()
     return control.eval()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..config import Pool
 from .encoder import ContextEncoder, Encoded, pool_tokens
-from .pooling import mask_at_random
+from .pooling import mask_at_random, offset_of
 
 ROWS = 64  # channels that are encoded together
 VALUES = 2048  # raw values of a series that are concatenated to its features
@@ -33,19 +33,27 @@ class MultiResolution(nn.Module):
     Args:
         encoder: encoder of one channel, with `normalize="instance"`.
         pool: see `TemporalJEPA.embed`; "all" is "quantiles" here.
+        offset: subtracted from raw values, `(C,)` or `(1,)`.
     """
 
-    def __init__(self, encoder: ContextEncoder, pool: Pool = "all"):
+    offset: Tensor
+
+    def __init__(
+        self,
+        encoder: ContextEncoder,
+        pool: Pool = "all",
+        offset: Tensor | None = None,
+    ):
         super().__init__()
+        self.register_buffer("offset", offset_of(encoder, offset), persistent=False)
         self.encoder = encoder
         self.resolutions = encoder.config.resolutions
         self.pool: Pool = "quantiles" if pool == "all" else pool
 
     def forward(self, x: Tensor) -> Tensor:
         """Complete series, `R` resolutions: `(B, T, C)` -> `(B, R * F + C * (p + 2))`."""
-        x = (
-            x.double()
-        )  # in float32 the rounding errors of a constant would be given a shape
+        # In float32 the rounding errors of a constant would be given a shape.
+        x = x.double() - self.offset.double()
         parts = []
         for length in self.resolutions:
             channels = standardize_at(x, length)  # (B, C, L)
@@ -65,7 +73,7 @@ class MultiResolution(nn.Module):
 
         Timesteps at both ends without any value are cut off, missing values are interpolated.
         """
-        series = [fill_missing(row)[None] for row in x]
+        series = [fill_missing(row)[None] for row in x.double() - self.offset.double()]
         parts = []
         for length in self.resolutions:
             channels = torch.cat(
@@ -162,7 +170,7 @@ def standardize_at(x: Tensor, length: int) -> Tensor:
     out = resample(x, length)
     out = out - out.mean(2, keepdim=True)
     std = out.square().mean(2, keepdim=True).sqrt()
-    is_constant = std <= 1e-9 * x.abs().amax(1)[:, :, None]
+    is_constant = std <= 1e-12 * x.abs().amax(1)[:, :, None]
     return torch.where(is_constant, 0.0, out / std.clamp(min=1e-300))
 
 

@@ -23,16 +23,25 @@ class Embedder(nn.Module):
     `forward` is for complete series and for export; `features` takes missing values.
     """
 
-    def __init__(self, encoder: ContextEncoder, pool: Pool = "all"):
+    offset: Tensor
+
+    def __init__(
+        self,
+        encoder: ContextEncoder,
+        pool: Pool = "all",
+        offset: Tensor | None = None,
+    ):
         super().__init__()
         self.encoder = encoder
         self.pool = pool
+        self.register_buffer("offset", offset_of(encoder, offset), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, T, C)` -> `(B, F)`, in shapes that do not depend on the values of `x`."""
         patch = self.encoder.config.patch
         # One token to spare, so that no size is ever 1: torch.export would specialize on it.
         tokens = (x.shape[1] + 2 * patch - 1) // patch
+        x = (x - self.offset).to(self.offset.dtype)
         x = F.pad(x, (0, 0, 0, tokens * patch - x.shape[1]), value=float("nan"))
         observed = ~x.isnan()
         pooled = pool_tokens(self.encoder.encode(x, observed, drop=False), self.pool)
@@ -54,14 +63,14 @@ class Embedder(nn.Module):
         Returns:
             `(B, F)`.
         """
-        x, observed = self.encoder.prepare(x)
+        x, observed = self.encoder.prepare(x - self.offset)
         observed = mask_at_random(self.encoder, observed, mask_ratio, generator)
         pooled = pool_tokens(self.encoder.encode(x, observed), self.pool)
         return self._append_moments(pooled, x, observed)
 
     def tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The last layer on the grid, `(B, N, D)`, and which tokens are observed, `(B, N)`."""
-        return self.encoder.encode(*self.encoder.prepare(x)).on_grid()
+        return self.encoder.encode(*self.encoder.prepare(x - self.offset)).on_grid()
 
     def timesteps(self, x: Tensor) -> Tensor:
         """The token of every timestep, mean over the cells of a frame: `(B, T, C)` -> `(B, T, D)`.
@@ -92,6 +101,13 @@ class Embedder(nn.Module):
         return torch.cat(
             [pooled, torch.round(moments * MOMENT_STEPS) / MOMENT_STEPS], dim=1
         )
+
+
+def offset_of(encoder: ContextEncoder, offset: Tensor | None) -> Tensor:
+    """The offset to subtract from raw values, `(C,)`; 0 if there is none."""
+    if offset is not None:
+        return offset
+    return torch.zeros_like(encoder.normalizer.mean)
 
 
 def mask_at_random(

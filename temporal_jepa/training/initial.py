@@ -12,7 +12,8 @@ import torch
 
 from ..checkpoint import from_pretrained
 from ..config import RECIPE, VIDEO, TemporalJEPAConfig, make_config
-from ..data.sequences import Sequences
+from ..data.sequences import Sequences, listed, loses_in_float32
+from ..embed import centered
 from ..files import BUNDLED, GENERAL, SCRATCH
 from ..model.jepa import TemporalJEPA, draw_model
 
@@ -88,6 +89,8 @@ class Start:
                 f"init_from brings its own architecture; leave out {', '.join(differing)}, "
                 "or start from scratch"
             )
+        if model.config.channel_independent and not bool(model.offset.any()):
+            channel_statistics(set_offset(model, sequences))  # warns of flat channels
         return model
 
 
@@ -150,10 +153,50 @@ def initial_model(
         ValueError: for an unknown option, or values that do not fit the data.
     """
     model = draw_model(_recommended_config(sequences, overrides), seed)
+    sequences = set_offset(model, sequences)
     if model.config.normalize != "none":
         mean, std, slope = map(torch.from_numpy, channel_statistics(sequences))
         model.set_normalizer(mean, std, slope)
     return model
+
+
+def set_offset(model: TemporalJEPA, sequences: Sequences) -> Sequences:
+    """Set the offset of a model for its training data; returns the data without it.
+
+    It is 0 except for channels that float32 cannot hold: there it is their mean, rounded to
+    float32. Warns of series that float32 cannot hold even then.
+    """
+    offset = channel_offset(sequences)
+    if not offset.any():
+        return sequences
+    model.offset = torch.from_numpy(offset)
+    rest = centered(sequences, offset.astype(np.float64))
+    lost = [
+        name
+        for name, x in zip(rest.ids, rest.values, strict=True)
+        if x.dtype == np.float64
+    ]
+    if lost and not model.config.channel_independent:
+        warnings.warn(
+            f"{sequences.source}: {len(lost)} series ({listed(lost)}) vary by less than float32 "
+            "can hold, at levels that are far apart; subtract the level of each series",
+            stacklevel=3,
+        )
+    return rest
+
+
+def channel_offset(sequences: Sequences) -> npt.NDArray[np.float32]:
+    """What to subtract from each channel so that float32 holds how it varies, `(C,)`; mostly 0."""
+    width = sequences.n_channels if sequences.frame is None else sequences.frame[2]
+    doubles = [i for i, x in enumerate(sequences.values) if x.dtype == np.float64]
+    if not doubles:
+        return np.zeros(sequences.n_channels, dtype=np.float32)
+    lost = np.any([loses_in_float32(sequences.values[i]) for i in doubles], axis=0)
+    lost = lost.reshape(-1, width).any(axis=0)
+    rows = [sequences.values[i].astype(np.float64) for i in _sample(sequences)]
+    mean, _ = _mean_and_std([x.reshape(-1, width) for x in rows])
+    offset = np.where(lost, mean, 0.0).astype(np.float32)
+    return np.tile(offset, sequences.n_channels // width)
 
 
 def _recommended_config(
@@ -188,15 +231,17 @@ def channel_statistics(sequences: Sequences) -> tuple[npt.NDArray[np.float32], .
     values = [_as_float64(sequences.values[i]) for i in _sample(sequences)]
     mean, std = _mean_and_std([x.reshape(-1, width) for x in values])
     _, slope = _mean_and_std([np.diff(x, axis=0).reshape(-1, width) for x in values])
+    is_double = any(x.dtype == np.float64 for x in sequences.values)
     too_flat = (std > 0) & (std < 1e-6 * np.abs(mean))
-    if too_flat.any():
+    if too_flat.any() and not is_double:
         names = ", ".join(sequences.channels[i] for i in np.flatnonzero(too_flat))
         warnings.warn(
             f"{sequences.source}: channel {names} varies by less than a millionth of its mean, "
-            "which float32 cannot hold; subtract the offset before reading",
+            "which float32 cannot hold; pass float64, or subtract the offset before",
             stacklevel=3,
         )
-    varies = std > np.maximum(1e-7 * np.abs(mean), 1e-37)
+    resolution = 1e-13 if is_double else 1e-7
+    varies = std > np.maximum(resolution * np.abs(mean), 1e-37)
     std = np.where(varies, std, 1.0)
     slope = np.where(slope > 1e-6 * std, slope / std, 1.0)
     cells = sequences.n_channels // width
