@@ -509,11 +509,11 @@ def _numbers(x: Any, name: str) -> Array:
     return np.asarray(array)
 
 
-def loses_in_float32(x: Array) -> npt.NDArray[np.bool_]:
+def loses_in_float32(x: Array, share: float = ROUNDING) -> npt.NDArray[np.bool_]:
     """Which channels of ``(time, channels)`` vary too little for float32, ``(channels,)``.
 
-    Their range is less than about 1700 rounding errors of float32, but more than those of float64:
-    1e9 and 1e9 + 7, or a pressure of 101325 and 101326 Pa.
+    Its rounding errors are more than `share` of their range, and those of float64 are far less: 1e9
+    and 1e9 + 7, or a pressure of 101325 and 101326 Pa.
     """
     if x.dtype.itemsize <= 2 or x.dtype == np.float32:
         return np.zeros(x.shape[1], dtype=bool)
@@ -523,7 +523,7 @@ def loses_in_float32(x: Array) -> npt.NDArray[np.bool_]:
         extent = high - low
         largest = np.maximum(np.abs(low), np.abs(high))
     error = largest * 2.0**-24
-    return np.asarray((extent > 1e-13 * largest) & (error > ROUNDING * extent))
+    return np.asarray((extent > 1e-13 * largest) & (error > share * extent))
 
 
 def _infinite(x: Array) -> npt.NDArray[np.bool_]:

@@ -26,6 +26,8 @@ LONGEST_FOR_GENERAL = 2048
 # Channel statistics come from at most this many sequences and about this many values.
 STATISTICS_SEQUENCES = 4096
 STATISTICS_VALUES = 2**23
+# Rounding errors of float32 above this share of the range of a series are warned of.
+LOST = 0.01
 
 
 @dataclass(frozen=True)
@@ -163,38 +165,41 @@ def initial_model(
 def set_offset(model: TemporalJEPA, sequences: Sequences) -> Sequences:
     """Set the offset of a model for its training data; returns the data without it.
 
-    It is 0 except for channels that float32 cannot hold: there it is their mean, rounded to
-    float32. Warns of series that float32 cannot hold even then.
+    Warns of series that float32 cannot hold even then.
     """
     offset = channel_offset(sequences)
-    if not offset.any():
-        return sequences
-    model.offset = torch.from_numpy(offset)
-    rest = centered(sequences, offset.astype(np.float64))
+    if offset.any():
+        model.offset = torch.from_numpy(offset)
+        sequences = centered(sequences, offset.astype(np.float64))
     lost = [
         name
-        for name, x in zip(rest.ids, rest.values, strict=True)
-        if x.dtype == np.float64
+        for name, x in zip(sequences.ids, sequences.values, strict=True)
+        if loses_in_float32(x, LOST).any()
     ]
-    if lost and not model.config.channel_independent:
+    is_common = len(lost) > 0.1 * len(sequences)  # a short series may do so by chance
+    if is_common and not model.config.channel_independent:
         warnings.warn(
             f"{sequences.source}: {len(lost)} series ({listed(lost)}) vary by less than float32 "
             "can hold, at levels that are far apart; subtract the level of each series",
             stacklevel=3,
         )
-    return rest
+    return sequences
 
 
 def channel_offset(sequences: Sequences) -> npt.NDArray[np.float32]:
-    """What to subtract from each channel so that float32 holds how it varies, `(C,)`; mostly 0."""
+    """What to subtract from each channel so that float32 holds how it varies, `(C,)`.
+
+    It is 0 except where float32 cannot hold the values of all series together: there it is their
+    mean, rounded to float32.
+    """
     width = sequences.n_channels if sequences.frame is None else sequences.frame[2]
-    doubles = [i for i, x in enumerate(sequences.values) if x.dtype == np.float64]
-    if not doubles:
+    if not any(x.dtype == np.float64 for x in sequences.values):
         return np.zeros(sequences.n_channels, dtype=np.float32)
-    lost = np.any([loses_in_float32(sequences.values[i]) for i in doubles], axis=0)
-    lost = lost.reshape(-1, width).any(axis=0)
     rows = [sequences.values[i].astype(np.float64) for i in _sample(sequences)]
-    mean, _ = _mean_and_std([x.reshape(-1, width) for x in rows])
+    rows = [x.reshape(-1, width) for x in rows]
+    mean, _ = _mean_and_std(rows)
+    extremes = [np.stack([np.fmin.reduce(x), np.fmax.reduce(x)]) for x in rows]
+    lost = loses_in_float32(np.concatenate(extremes))
     offset = np.where(lost, mean, 0.0).astype(np.float32)
     return np.tile(offset, sequences.n_channels // width)
 

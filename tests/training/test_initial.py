@@ -89,7 +89,7 @@ def test_units_do_not_matter(scale: float, offset: float) -> None:
 def test_an_offset_that_float32_cannot_hold_is_named() -> None:
     X = 1e9 + 100 * np.random.default_rng(0).standard_normal((9, 1, 30))
     with pytest.warns(UserWarning, match="channel 0"):
-        initial_model(Sequences.from_arrays(X), **TINY)
+        initial_model(Sequences.from_arrays(np.float32(X)), **TINY)
 
 
 def test_the_seed_decides_the_weights() -> None:
