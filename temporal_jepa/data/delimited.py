@@ -138,10 +138,20 @@ def _separator(sample: Sequence[str], options: ReadOptions) -> tuple[str, int]:
     scores = {separator: _score(lines, separator) for separator in SEPARATORS}
     if options.decimal == "," and '"' not in "".join(lines):
         del scores[","]
+    if any(_cuts_evenly(lines, separator) for separator in ("\t", ";", "|")):
+        scores.pop(
+            " ", None
+        )  # the spaces are within fields, such as a date and its hour
     best = max(scores, key=lambda separator: scores[separator])
     if not any(scores.values()) and "," in scores:  # one column
         best = ","
     return best, 0
+
+
+def _cuts_evenly(lines: Sequence[str], separator: str) -> bool:
+    """Whether a separator cuts every line into the same number of fields, at least two."""
+    counts = {len(cells) for cells in _parse(lines, separator)}
+    return len(counts) == 1 and counts.pop() > 1
 
 
 def _score(lines: Sequence[str], separator: str) -> float:

@@ -259,3 +259,11 @@ def test_the_file_is_named_in_every_question(tmp_path):
     with pytest.raises(AmbiguousError, match=r"sales.csv: column 'n'"):
         read(path)
     assert read(path, decimal=".").values[0][:, -1].tolist() == [1231, 1232]
+
+
+@pytest.mark.parametrize("sep", ["\t", ";", "|"])
+def test_spaces_within_fields_do_not_separate(table, sep):
+    rows = "".join(f"a{sep}01/02/2024 10:0{k}:00{sep}{k}.5\n" for k in range(8))
+    frame = table(f"id{sep}time{sep}wind speed\n{rows}")
+    assert list(frame.columns) == ["id", "time", "wind speed"]
+    assert frame["time"].iloc[1] == "01/02/2024 10:01:00"
