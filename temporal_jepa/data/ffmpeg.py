@@ -20,13 +20,8 @@ Region = tuple[int, int, int, int]  # width, height, left, top
 LONGEST = 60.0  # seconds that a frame is shown at most; longer gaps are cut to this
 # The mean over the area of a pixel; without the other two flags, colors come out 1 % too dark.
 SCALING = "area+accurate_rnd+full_chroma_int"
-UPRIGHT = {
-    90: ("transpose=cclock",),
-    -90: ("transpose=clock",),
-    180: ("hflip", "vflip"),
-    -180: ("hflip", "vflip"),
-}
 SAMPLED = 16  # to twice as many: image files whose headers are read before decoding
+TILT = 0.017  # one degree: what is nearer to a right angle is one
 GRAY = ("gray", "ya", "mono")  # prefixes of FFmpeg's pixel formats with one channel
 
 
@@ -299,8 +294,44 @@ def _moments(seconds: float, fps: float) -> int:
     return floor(seconds * fps + 0.05) + 1
 
 
+@dataclass(frozen=True)
+class Upright:
+    """How to show a frame as its display matrix says.
+
+    Attributes:
+        filters: of FFmpeg, to apply in this order.
+        transposed: whether rows become columns.
+    """
+
+    filters: tuple[str, ...] = ()
+    transposed: bool = False
+
+    @classmethod
+    def from_matrix(cls, matrix: bytes | None) -> Upright:
+        """From nine int32 in row order: (x, y, 1) is shown at its product with the matrix.
+
+        Cameras write the eight ways to rotate and mirror a picture by right angles, in steps that
+        a transposition and two flips express. Other angles are rotated within the frame.
+        """
+        if matrix is None:
+            return cls()
+        entries = np.frombuffer(matrix, np.int32)
+        a, b, c, d = entries[[0, 1, 3, 4]].astype(float).tolist()
+        if max(abs(b), abs(c)) < TILT * max(abs(a), abs(d)):
+            return cls(_flips(a < 0, d < 0))
+        if max(abs(a), abs(d)) < TILT * max(abs(b), abs(c)):
+            return cls(("transpose=cclock_flip", *_flips(c < 0, b < 0)), True)
+        if a * d - b * c < 0:
+            return cls((*_flips(False, True), f"rotate={np.arctan2(b, a)}"))
+        return cls((f"rotate={np.arctan2(b, a)}",))
+
+
+def _flips(horizontal: bool, vertical: bool) -> tuple[str, ...]:
+    return ("hflip",) * horizontal + ("vflip",) * vertical
+
+
 class _Resizer:
-    """Rotates a decoded frame upright, crops and scales it, with a chain of FFmpeg's filters."""
+    """Turns a decoded frame upright, crops and scales it, with a chain of FFmpeg's filters."""
 
     def __init__(self, target: FrameFormat, file: Path, damage: list[str]):
         self.target = target
@@ -313,7 +344,13 @@ class _Resizer:
         """The pixels, or None for a frame with damaged properties."""
         import av
 
-        key = (frame.width, frame.height, frame.format.name, frame.rotation)
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+        key = (
+            frame.width,
+            frame.height,
+            frame.format.name,
+            None if matrix is None else bytes(matrix),
+        )
         try:
             if key != self.key:
                 self.graph = self._chain(*key)
@@ -326,16 +363,19 @@ class _Resizer:
             return None
         return pixels.reshape(self.target.shape)
 
-    def _chain(self, width: int, height: int, pixel_format: str, rotation: int) -> Any:
+    def _chain(
+        self, width: int, height: int, pixel_format: str, matrix: bytes | None
+    ) -> Any:
         import av
 
-        shown = (height, width) if rotation in (90, -90) else (width, height)
+        upright = Upright.from_matrix(matrix)
+        shown = (height, width) if upright.transposed else (width, height)
         try:
             region = self.target.crop(*shown)
         except ValueError as error:
             raise ValueError(f"{self.file}: {error}") from None
         rows, columns, channels = self.target.shape
-        steps = list(UPRIGHT.get(rotation, ()))
+        steps = list(upright.filters)
         if region != (*shown, 0, 0):
             # To whole pixels of color, perhaps two of brightness: exact=1 spoils deep colors.
             steps.append(f"crop={':'.join(map(str, region))}")

@@ -31,13 +31,26 @@ VIDEOS = (
     ".webm",
     ".mpg",
     ".mpeg",
+    ".mpe",
+    ".m2v",
+    ".vob",
+    ".mts",
     ".m2ts",
     ".wmv",
+    ".asf",
     ".flv",
+    ".f4v",
     ".ogv",
     ".3gp",
+    ".3g2",
+    ".mxf",
+    ".y4m",
     ".gif",
 )
+TRANSPORT_STREAM = ".ts"  # also the suffix of a text format of series
+PACKET = 188  # bytes of a packet of a transport stream, which begins with SYNC
+SYNC = 0x47
+SPLITS = ("train", "training", "test", "testing", "val", "valid", "validation", "dev")
 ARRAYS = {
     "scene": ("scenes (n, time, agents, features)", (4,)),
     "video": ("clips (n, frames, rows, columns, channels)", (3, 4, 5)),
@@ -59,9 +72,20 @@ R = TypeVar("R")
 def holds_video(path: Path) -> bool:
     """Whether a path is a video file, or a folder with mostly videos or images, at any depth."""
     if not path.is_dir():
-        return _is(VIDEOS, path)
-    matches = [_is(VIDEOS + IMAGES, file) for file in _walk(path)]
+        return _is_video(path)
+    matches = [_is(IMAGES, file) or _is_video(file) for file in _walk(path)]
     return 2 * sum(matches) > len(matches)
+
+
+def _is_video(file: Path) -> bool:
+    """Whether a file is a video, by its suffix; a .ts file, by its first bytes."""
+    if file.suffix.lower() != TRANSPORT_STREAM:
+        return _is(VIDEOS, file)
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        start = stream.read(PACKET + 1)
+    return len(start) > PACKET and start[0] == start[PACKET] == SYNC
 
 
 def read_video(path: Path, options: ReadOptions) -> Sequences:
@@ -232,13 +256,21 @@ def find_videos(path: Path) -> list[VideoSource]:
         return [VideoSource(path, path.name, None, [path], images=False)]
     files = sorted(_walk(path), key=lambda file: _natural_key(file.relative_to(path)))
     images = 2 * sum(_is(IMAGES, file) for file in files) > len(files)
-    _refuse_others(files, IMAGES if images else VIDEOS, path)
+    _refuse_others(files, images, path)
     groups: dict[Path, list[Path]] = {}
     for file in files:
         groups.setdefault(file.parent if images else file, []).append(file)
     sources = [_source(place, own, path, images) for place, own in groups.items()]
     folders = {place.relative_to(path).parent for place in groups}
-    if {len(folder.parts) for folder in folders} not in ({0}, {1}):
+    tops = {folder.parts[:1] for folder in folders}
+    depths = {len(folder.parts) for folder in folders}
+    is_wrapped = depths == {2} and len(tops) == 1  # root/train/class/video
+    if depths not in ({0}, {1}) and not is_wrapped:
+        splits = [top[0] for top in sorted(tops) if top and top[0].lower() in SPLITS]
+        if splits and len(splits) == len(tops):
+            raise ValueError(
+                f"holds the splits {listed(splits)} of a set; name one of these folders"
+            )
         raise ValueError(
             "expected videos in this folder, or all of them in inner folders that are labels, "
             f"got some in {listed(sorted(map(str, folders)))}"
@@ -254,8 +286,13 @@ def _source(place: Path, files: list[Path], root: Path, images: bool) -> VideoSo
     )
 
 
-def _refuse_others(files: list[Path], suffixes: tuple[str, ...], folder: Path) -> None:
-    others = [file.relative_to(folder) for file in files if not _is(suffixes, file)]
+def _refuse_others(files: list[Path], images: bool, folder: Path) -> None:
+    suffixes = IMAGES if images else VIDEOS
+    others = [
+        file.relative_to(folder)
+        for file in files
+        if not (_is(IMAGES, file) if images else _is_video(file))
+    ]
     if others:
         raise ValueError(
             f"expected only files of one kind ({' '.join(suffixes)}), but found "

@@ -19,7 +19,13 @@ import pytest
 
 from temporal_jepa.cli import main as cli
 from temporal_jepa.data import Sequences, read, video
-from temporal_jepa.data.ffmpeg import Clock, FrameFormat, read_info, resample
+from temporal_jepa.data.ffmpeg import (
+    Clock,
+    FrameFormat,
+    Upright,
+    read_info,
+    resample,
+)
 from temporal_jepa.data.video import find_videos, pool_frames
 from temporal_jepa.training import run as runs
 from temporal_jepa.training.initial import channel_statistics
@@ -270,6 +276,106 @@ def test_a_rotated_video_is_put_upright(tmp_path: Path, degrees: int) -> None:
     ).all()  # clockwise
 
 
+def set_matrix(path: Path, a: int, b: int, c: int, d: int) -> None:
+    """Write a display matrix into the header of an .mp4 file."""
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 4 + 40
+    entries = (a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    data[place : place + 36] = struct.pack(">9i", *entries)
+    path.write_bytes(data)
+
+
+def shown_as(picture: np.ndarray, a: int, b: int, c: int, d: int) -> np.ndarray:
+    """Where the matrix puts each pixel: (x, y) is shown at (a x + c y, b x + d y)."""
+    rows, columns = picture.shape
+    places = {
+        (a * x + c * y, b * x + d * y): picture[y, x]
+        for y in range(rows)
+        for x in range(columns)
+    }
+    xs, ys = (sorted({place[axis] for place in places}) for axis in (0, 1))
+    return np.array([[places[x, y] for x in xs] for y in ys])
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        (1, 0, 0, 1),
+        (-1, 0, 0, 1),
+        (1, 0, 0, -1),
+        (-1, 0, 0, -1),
+        (0, 1, 1, 0),
+        (0, -1, 1, 0),
+        (0, 1, -1, 0),
+        (0, -1, -1, 0),
+    ],
+)
+def test_the_display_matrix_rotates_and_mirrors(
+    tmp_path: Path, matrix: tuple[int, int, int, int]
+) -> None:
+    # All eight orientations of these pixels differ.
+    picture = np.array([[255, 255, 0, 255], [255, 0, 0, 0]], np.uint8)
+    frame = picture.repeat(16, 0).repeat(16, 1)
+    pixels = np.repeat(frame[None, :, :, None], 4, 0).repeat(3, 3)
+    path = write_video(tmp_path / "a.mp4", pixels, codec="mpeg4", form="yuv420p")
+    set_matrix(path, *matrix)
+    expected = shown_as(picture, *matrix)
+    height, width = expected.shape
+    found = read(path, resize=f"{width}x{height}", region="none")
+    shown = found.values[0][1].reshape(found.frame).mean(-1) > 128
+    np.testing.assert_array_equal(shown, expected > 128)
+
+
+def test_orientations_differ_and_other_angles_are_rotated() -> None:
+    def upright(*entries: float) -> Upright:
+        a, b, c, d = (round(x * 65536) for x in entries)
+        return Upright.from_matrix(
+            np.int32([a, b, 0, c, d, 0, 0, 0, 1 << 30]).tobytes()
+        )
+
+    assert Upright.from_matrix(None) == upright(1, 0, 0, 1) == Upright()
+    assert upright(0.9999, 0.01, -0.01, 0.9999) == Upright()
+    (step,) = upright(0.5**0.5, 0.5**0.5, -(0.5**0.5), 0.5**0.5).filters
+    assert step.startswith("rotate=0.785")
+
+
+def test_a_transport_stream_is_a_video_and_a_text_of_that_name_is_not(
+    tmp_path: Path,
+) -> None:
+    path = write_video(
+        tmp_path / "a.mpg", ramp(20), fps=25, codec="mpeg2video", form="yuv420p"
+    )
+    for name in ("b.ts", "c.MTS", "d.m2ts"):
+        with (
+            av.open(str(path)) as source,
+            av.open(str(tmp_path / name), "w", format="mpegts") as target,
+        ):
+            stream = target.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    target.mux(packet)
+        found = read(tmp_path / name)
+        assert found.frame == (64, 64, 3)
+        assert (np.diff(found.values[0].mean(axis=1)[:5].astype(float)) > 0).all()
+    series = tmp_path / "s.ts"
+    series.write_text("@classLabel true a b\n@data\n1,2,3:a\n3,2,1:b\n", "utf-8")
+    assert read(series).labels.tolist() == ["a", "b"]
+
+
+def test_splits_are_named_and_a_single_outer_folder_is_passed(tmp_path: Path) -> None:
+    for name in ("train/walk/a.mkv", "train/run/b.mkv"):
+        write_video(tmp_path / name, ramp(8))
+    found = read(tmp_path)
+    assert found.labels.tolist() == ["run", "walk"]
+    write_video(tmp_path / "test" / "walk" / "c.mkv", ramp(8))
+    with pytest.raises(ValueError, match="splits test, train"):
+        read(tmp_path)
+    (tmp_path / "test").rename(tmp_path / "other")
+    with pytest.raises(ValueError, match="inner folders"):
+        read(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "codec", "form"),
     [
@@ -278,6 +384,10 @@ def test_a_rotated_video_is_put_upright(tmp_path: Path, degrees: int) -> None:
         ("a.mov", "mjpeg", "yuvj420p"),
         ("a.mpg", "mpeg2video", "yuv420p"),
         ("a.gif", "gif", "rgb8"),
+        ("a.wmv", "wmv2", "yuv420p"),
+        ("a.flv", "flv", "yuv420p"),
+        ("a.3gp", "mpeg4", "yuv420p"),
+        ("a.y4m", "wrapped_avframe", "yuv420p"),
         ("A.MKV", "ffv1", "bgr0"),
         ("odd %03d: name?.m4v", "mpeg4", "yuv420p"),
     ],
