@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..config import ReadOptions
-from .roles import NUMBERED
 from .tables import Table
 from .textfiles import read_text
+from .wide import NUMBERED
 
 ATTRIBUTE = re.compile(r"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(.+)", re.IGNORECASE)
 CELL = re.compile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -58,71 +59,78 @@ def _levels_to_columns(
     frame: pd.DataFrame, options: ReadOptions, notes: list[str]
 ) -> tuple[pd.DataFrame, ReadOptions]:
     """Levels of the row index as columns: one is the time, the others name series or channels."""
-    index = frame.index
-    count = index.nlevels
-    names = [
-        str(name) if name is not None else f"level_{k}"
-        for k, name in enumerate(index.names)
-    ]
-    time = _time_level([index.get_level_values(k) for k in range(count)], names)
-    if count == 2 and index.names[time] is None:
-        names[time] = "time"
-    if count == 2 and index.names[1 - time] is None:
-        names[1 - time] = "id"
+    time = _time_level(frame.index)
+    usual = ["time", "id"] if time == 0 else ["id", "time"]
+    names = _level_names(frame.index, usual if frame.index.nlevels == 2 else ())
     others = [name for k, name in enumerate(names) if k != time]
-    channels = [n for n in others if says_channel(n) and frame.shape[1] == 1]
-    if options.channel is None and len(channels) == 1 and len(others) > 1:
-        options = replace(options, channel=channels[0])
-    ids = [name for name in others if name != options.channel]
+    channel = options.channel
+    channels = list(filter(says_channel, others))
+    if channel is None and len(channels) == 1 < len(others) and frame.shape[1] == 1:
+        channel = channels[0]
+    ids = [name for name in others if name != channel]
     sentence = (
         f"of the levels of the row index, {names[time]!r} is the time and {listed(ids)}"
     )
     notes.append(likely(f"{sentence} names the series", "id=, time="))
-    options = replace(
-        options,
-        layout=options.layout or "long",
-        id=",".join(ids) if options.id is None else options.id,
-        time=names[time] if options.time is None else options.time,
-    )
-    return frame.reset_index(names=names), options
+    options = replace(options, layout=options.layout or "long", channel=channel)
+    own = {"id": ",".join(ids), "time": names[time]}
+    open_ = {name: own[name] for name in own if getattr(options, name) is None}
+    return frame.reset_index(names=names), replace(options, **open_)
 
 
-def _time_level(levels: list[Any], names: list[str]) -> int:
+def _level_names(index: pd.Index[Any], usual: Sequence[str] = ()) -> list[str]:
+    """The names of the levels; those without one have the usual name, or level_0, level_1, ..."""
+    usual = usual or [f"level_{k}" for k in range(index.nlevels)]
+    pairs = zip(index.names, usual, strict=True)
+    return [other if name is None else str(name) for name, other in pairs]
+
+
+def _time_level(index: pd.Index[Any]) -> int:
     """The level of the times: dates, else one named so, else the last."""
-    kinds = [level.dtype.kind for level in levels]
+    levels = range(index.nlevels)
+    kinds = [index.get_level_values(k).dtype.kind for k in levels]
     if kinds.count("M") == 1:
         return kinds.index("M")
-    named = [k for k, name in enumerate(names) if says_time(name)]
-    return named[0] if len(named) == 1 else len(levels) - 1
+    named = [k for k in levels if says_time(str(index.names[k]))]
+    return named[0] if len(named) == 1 else index.nlevels - 1
 
 
 def _flat_columns(
     frame: pd.DataFrame, options: ReadOptions, notes: list[str]
 ) -> tuple[pd.DataFrame, ReadOptions]:
     """Column names of one level: joined, or with the levels that name series moved to the rows."""
-    names = [
-        str(name) if name is not None else f"level_{k}"
-        for k, name in enumerate(frame.columns.names)
-    ]
+    names = _level_names(frame.columns)
     frame = frame.set_axis(frame.columns.set_names(names), axis=1)
     time = _steps_level(frame.columns)
     if time is not None and len(names) == 2 and not _rows_are_times(frame):
-        if time == 0:
-            frame = frame.swaplevel(axis=1)
         notes.append("column names with two levels: channel, then time")
         options = replace(options, layout=options.layout or "wide")
-        return _numbered_columns(frame), options
-    chosen = [n for n in (options.id or "").split(",") if n in names]
-    if not chosen and options.layout != "recording" and options.id is None:
-        chosen = _series_levels(frame, names)
+        return _numbered_columns(frame if time else frame.swaplevel(axis=1)), options
+    chosen = _chosen_levels(frame, names, options)
     if not chosen:
-        joined = [
-            "_".join(str(part) for part in name if part != "") for name in frame.columns
-        ]
-        return frame.set_axis(joined, axis=1), options
+        return frame.set_axis(_joined_names(frame), axis=1), options
     sentence = f"the level {listed(chosen)} of the column names is the series"
     notes.append(likely(sentence, "layout='recording'"))
     return _stacked(frame, chosen, options)
+
+
+def _chosen_levels(
+    frame: pd.DataFrame, names: list[str], options: ReadOptions
+) -> list[str]:
+    """The levels that name series: those of the option `id`, else by their names."""
+    if options.id is not None:
+        return [name for name in options.id.split(",") if name in names]
+    if options.layout == "recording":
+        return []
+    return _series_levels(frame, names)
+
+
+def _joined_names(frame: pd.DataFrame) -> list[str]:
+    """The levels of each column name in one: Close_AA."""
+    names = frame.columns.tolist()
+    if frame.columns.nlevels == 1:
+        return [str(name) for name in names]
+    return ["_".join(str(part) for part in name if part != "") for name in names]
 
 
 def _stacked(
@@ -132,13 +140,9 @@ def _stacked(
     index = frame.index
     is_count = index.nlevels == 1 and index.name is None and index.dtype.kind in "iu"
     time = "row" if is_count else str(index.names[0] or "time")
-    long = frame.rename_axis(index=time).stack(chosen, future_stack=True)
-    if long.ndim == 1:
-        long = long.to_frame("value")
-    if long.columns.nlevels > 1:
-        joined = ["_".join(map(str, name)) for name in long.columns]
-        long = long.set_axis(joined, axis=1)
-    long = long.reset_index()
+    stacked: Any = frame.rename_axis(index=time).stack(chosen, future_stack=True)
+    long: pd.DataFrame = stacked.to_frame("value") if stacked.ndim == 1 else stacked
+    long = long.set_axis(_joined_names(long), axis=1).reset_index()
     options = replace(
         options, layout="long", id=",".join(chosen), time=options.time or time
     )
@@ -154,7 +158,7 @@ def _series_levels(frame: pd.DataFrame, names: list[str]) -> list[str]:
     if len(channels) == 1:
         return [name for name in names if name not in channels]
     readings = [_level_reading(frame, name) for name in names]
-    joined = ["_".join(map(str, name)) for name in frame.columns]
+    joined = _joined_names(frame)
     rows = frame.head(3).to_numpy().tolist()
     whole = Reading(
         f"one series of {len(joined)} channels", {"layout": "recording"}, joined, rows
@@ -167,7 +171,7 @@ def _series_levels(frame: pd.DataFrame, names: list[str]) -> list[str]:
 
 def _level_reading(frame: pd.DataFrame, name: str) -> Reading:
     entries = frame.columns.get_level_values(name).unique().tolist()
-    channels = frame.columns.droplevel(name).unique().tolist()
+    channels = frame.columns.to_frame(index=False).drop(columns=name).drop_duplicates()
     sentence = f"{len(entries)} series of {len(channels)} channels"
     return Reading(
         sentence, {"id": name}, ["series"], [[entry] for entry in entries[:3]]
@@ -194,7 +198,8 @@ def _numbered_columns(frame: pd.DataFrame) -> pd.DataFrame:
     """Columns (channel, time) as channel_0, channel_1, ..., in the order of the table."""
     counts: Counter[Any] = Counter()
     names = []
-    for channel, time in frame.columns.tolist():
+    pairs: list[Any] = frame.columns.tolist()
+    for channel, time in pairs:
         names.append(str(channel) if time == "" else f"{channel}_{counts[channel]}")
         counts[channel] += 1
     return frame.set_axis(names, axis=1)

@@ -139,15 +139,7 @@ def _long(
     notes: list[str],
 ) -> Sequences:
     """Rows to series by id, in the order in which the ids first appear, each sorted by time."""
-    line = "layout recording: one recording, rows are time"
-    if columns.ids:
-        word = "columns" if len(columns.ids) > 1 else "column"
-        verb = "name" if len(columns.ids) > 1 else "names"
-        line = f"layout long: {word} {_quoted(columns.ids)} {verb} the series"
-    if columns.times:
-        word = "columns" if len(columns.times) > 1 else "column"
-        line += f", {word} {_quoted(columns.times)} {'are' if word == 'columns' else 'is'} the time"
-    notes.append(line)
+    notes.append(_layout_line(columns))
     _explain(frame, columns, list(columns.values), notes)
     codes, names = series_codes(frame, columns.ids, Path(source).stem)
     labels = None
@@ -156,34 +148,48 @@ def _long(
     clock = None
     if columns.time is not None:
         clock = read_times(frame, columns.time, options, notes, codes)
-    values = list(columns.values)
-    matrix = as_matrix(frame, values, options)
+    channels = list(columns.values)
+    matrix = as_matrix(frame, channels, options)
+    how = options.duplicates or "error"
     if columns.channel is not None:
         keys = _keys(frame, columns.channel, codes, clock)
-        how = options.duplicates or "error"
-        codes, clock, matrix, values = _pivoted(keys, matrix, values, how)
-        notes.append(
-            f"channels are the entries of {columns.channel!r}: {listed(values)}"
-        )
+        codes, clock, matrix, channels = _pivoted(keys, matrix, channels, how)
+        entries = f"channels are the entries of {columns.channel!r}: {listed(channels)}"
+        notes.append(entries)
     order = np.argsort(codes, kind="stable")
     if clock is not None:
-        how = options.duplicates or "error"
         merged = in_order(clock, codes, names, how, notes, matrix)
-        matrix = merged.take(matrix)
         order = merged.rows
-        clock = clock[order]
+        matrix = merged.take(matrix)
     else:
         matrix = matrix[order]
     cuts = np.flatnonzero(np.diff(codes[order])) + 1
+    times = None
+    if clock is not None and columns.time is not None:
+        times = np.split(clock[order], cuts)
     return Sequences(
         np.split(matrix, cuts),
         labels=labels,
         ids=names,
-        channels=values,
-        times=None if clock is None else np.split(clock, cuts),
+        channels=channels,
+        times=times,
         source=source,
         notes=tuple(notes),
     )
+
+
+def _layout_line(columns: Roles) -> str:
+    """The note on the layout, the ids and the time."""
+    line = "layout recording: one recording, rows are time"
+    if len(columns.ids) == 1:
+        line = f"layout long: column {columns.ids[0]!r} names the series"
+    elif columns.ids:
+        line = f"layout long: columns {_quoted(columns.ids)} name the series"
+    if len(columns.times) == 1:
+        line += f", column {columns.times[0]!r} is the time"
+    elif columns.times:
+        line += f", columns {_quoted(columns.times)} are the time"
+    return line
 
 
 def _keys(

@@ -32,7 +32,9 @@ CLOCK_NAMES = _words(
 )
 TIME_NAMES = DATE_NAMES | CLOCK_NAMES | {"epoch", "unixtime"}
 COUNT_NAMES = _words("t ts frame step timestep index tick elapsed")
-NUMBERING = _words("idx index number no num nr")
+NUMBERING = _words(
+    "idx index number no num nr in cycle cycles step steps sample samples frames"
+)
 PERIODS = _words(
     "year years jahr año annee année anno jaar month week day hour jour monat tag"
 )

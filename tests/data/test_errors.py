@@ -135,9 +135,9 @@ CASES = {  # name, content, options, message
         {"layout": "long"},
         "layout long needs a column that names the series",
     ),
-    "long table as .txt": (
+    "tall table of whole numbers as .txt": (
         "a.txt",
-        "".join(f"{t}.5 1 2\n" for t in range(300)),
+        "".join(f"{t % 7} 1 2\n" for t in range(300)),
         {},
         "expected the UCR layout .* got 300 rows of 3 numbers; .*layout=recording",
     ),
@@ -380,4 +380,8 @@ def test_frames_are_checked():
         ValueError,
         match=r"column '1' holds 'a' in data row 1, .* leave the column out with values=",
     ):
-        read(pd.DataFrame({0: [1.0, 2, 3], 1: ["a", "b", "c"], 2: [4.0, 5, 7]}))
+        read(
+            pd.DataFrame({0: [1.0, 2, 3], 1: ["a", "b", "c"], 2: [4.0, 5, 7]}),
+            layout="wide",
+            values="0,1,2",
+        )

@@ -15,6 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from temporal_jepa.config import ReadOptions
 from temporal_jepa.data import Sequences, read
+from temporal_jepa.data.readings import AmbiguousError
 
 LONG = "track,time,x,y,class\na,0,1,5,u\nb,0,2,6,v\na,1,3,7,u\na,2,4,8,u\nb,1,9,9,v\n"
 TS = "# made\n@problemName P\n@timeStamps false\n@dimensions 2\n@classLabel true Up down\n@data\n"
@@ -174,17 +175,20 @@ def test_wide_with_several_channels_and_unequal_lengths(write):
     )
 
 
-def test_numbers_as_header(write):
+def test_numbers_as_header(write, tmp_path):
     assert read(write("a.csv", "label,0,1,2\nu,5,6,7\n")).values[0][:, 0].tolist() == [
         5,
         6,
         7,
     ]
-    s = read(write("b.csv", "5.5,6,7\n8,9,1\n"))
+    s = read(write("b.csv", "5.5,6,7\n8,9,1\n"), layout="wide")
     assert s.values[0][:, 0].tolist() == [5.5, 6, 7]
     assert noted(s, "no header line")
+    with pytest.raises(AmbiguousError, match=r"(?s)layout='wide'.*layout='recording'"):
+        read(tmp_path / "b.csv")
     s = read(write("c.csv", "1,0.5,0.7\n2,0.1,0.2\n1,0.9,0.3\n2,0.4,0.1\n"))
-    assert noted(s, "label=0")
+    assert s.labels.tolist() == ["1", "2", "1", "2"]
+    assert noted(s, "label=''")
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
@@ -207,11 +211,9 @@ def test_a_label_beside_numbers_makes_no_header(write, name, rows):
     assert s.values[1][:, 0].tolist() == [3, 2, 1]
     assert noted(s, "is the only one of text: taken as the label")
     column = rows[0].split(",").index("up")
-    assert read(write("b.csv", "\n".join(rows)), id=str(column), layout="wide").ids == [
-        "up",
-        "down",
-        "up",
-    ]
+    named = read(write("b.csv", "\n".join(rows)), id=str(column), layout="wide")
+    assert named.ids == ["up#1", "down", "up#2"]
+    assert noted(named, "ids repeat")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,7 @@ def test_a_label_beside_numbers_makes_no_header(write, name, rows):
 )
 def test_a_header_that_counts_is_noted(write, first):
     rows = "".join(f"{i},{','.join('54321'[i] * first.count(','))}\n" for i in range(3))
-    s = read(write("a.csv", f"{first}\n{rows}"))
+    s = read(write("a.csv", f"{first}\n{rows}"), layout="wide")
     assert noted(s, "the first line counts up: taken as the header")
     assert s.values[0][0, 0] == 5
     assert len(s) == 3

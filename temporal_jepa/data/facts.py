@@ -1,0 +1,250 @@
+"""Facts of a table from which the parts of its columns are decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..config import ReadOptions
+from .names import find_label, says_count, says_id
+from .readings import likely
+from .sequences import Array
+from .times import TimeColumns, candidates, read_times
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REGULAR = 0.9  # share of equal steps of a regular clock
+
+
+class Facts:
+    """The columns of a table, what options say of them, and what their values show.
+
+    Args:
+        frame: a table with unique text names; numbers are numeric columns.
+        options: how to read it.
+        notes: one line is added for each inference.
+    """
+
+    def __init__(
+        self, frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+    ) -> None:
+        self.frame = frame
+        self.options = options
+        self.notes = notes
+        self.names = list(frame.columns)
+        self.given_ids = split(frame, options.id)
+        self.given_times = split(frame, options.time)
+        self.given_values = tuple(filter(None, options.values or ()))
+        others = {options.label, options.channel}
+        self.given = {*self.given_ids, *self.given_times, *self.given_values, *others}
+        self.given -= {None, ""}
+
+    def note(self, sentence: str, otherwise: str) -> None:
+        """Note a likely reading, and what would change it."""
+        self.notes.append(likely(sentence, otherwise))
+
+    # Parts that names and types decide.
+
+    @cached_property
+    def time_candidates(self) -> list[TimeColumns]:
+        """The columns that can be the time, best first."""
+        return candidates(self.frame, self.options)
+
+    @cached_property
+    def time(self) -> TimeColumns | None:
+        """The columns of the time: those of the option, else the best candidate."""
+        if self.given_times or self.options.time == "":
+            return next(iter(self.time_candidates), None)
+        free = (t for t in self.time_candidates if not self.given & {*t.names})
+        return next(free, None)
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """The names of the columns of the time."""
+        return self.time.names if self.time else ()
+
+    @cached_property
+    def all_times(self) -> set[str]:
+        """The columns of every candidate for the time; none of them holds values or ids."""
+        found: set[str] = set()
+        for time in self.time_candidates:
+            if time.kind != "number" or time.names == self.times:
+                found.update(time.names)
+        return found
+
+    @cached_property
+    def named_label(self) -> str | None:
+        """The column of the label: that of the option, else one that is named so."""
+        if self.options.label is not None:
+            return self.options.label or None
+        taken = {*self.given, *self.times}
+        return find_label(name for name in self.names if name not in taken)
+
+    @property
+    def is_unnamed(self) -> bool:
+        """Whether columns are named 0, 1, 2, ..., as those of a file without a header."""
+        return self.names == [str(k) for k in range(len(self.names))]
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The columns of text."""
+        return [name for name in self.names if self.is_text(name)]
+
+    @cached_property
+    def numbers(self) -> list[str]:
+        """Columns of numbers that no option claims for something else than values."""
+        columns = (self.options.channel, self.named_label)
+        claimed = {*self.given_ids, *self.given_times, *self.all_times, *columns}
+        return [n for n in self.names if n not in claimed and self.is_mostly_number(n)]
+
+    # Types of columns.
+
+    def is_number(self, name: str) -> bool:
+        """Whether a column is of numbers by its type."""
+        return self.frame[name].dtype.kind in "fiub"
+
+    def is_text(self, name: str) -> bool:
+        """Whether a column is neither of numbers nor of times by its type."""
+        return self.frame[name].dtype.kind not in "fiubmM"
+
+    def is_whole(self, name: str) -> bool:
+        """Whether a column is of whole numbers by its type."""
+        return self.frame[name].dtype.kind in "iu"
+
+    def is_real(self, name: str) -> bool:
+        """Whether a column holds numbers with decimals."""
+        column = self.frame[name]
+        if column.dtype.kind != "f":
+            return False
+        return bool((column.dropna() % 1 != 0).any())
+
+    def is_filled(self, name: str) -> bool:
+        """Whether no value of a column is missing."""
+        return not self.frame[name].isna().any()
+
+    def is_whole_valued(self, name: str) -> bool:
+        """Whether a column holds whole numbers in every row, of any type."""
+        return self.is_number(name) and self.is_filled(name) and not self.is_real(name)
+
+    def is_mostly_number(self, name: str) -> bool:
+        """Whether a column holds numbers; those of which some are text are reported later."""
+        import pandas as pd
+
+        if self.is_number(name):
+            return True
+        column = self.frame[name]
+        if column.dtype.kind in "mM" or says_id(name):
+            return False
+        count = column.notna().sum()
+        parsed = pd.to_numeric(column.astype("string"), errors="coerce").notna().sum()
+        return bool(not count or 2 * parsed > count)
+
+    # Values of columns.
+
+    def repeats(self, name: str) -> bool:
+        """Whether some rows of a column are equal."""
+        return bool(self.frame[name].duplicated().any())
+
+    def is_key(self, *names: str) -> bool:
+        """Whether no two rows are equal in these columns."""
+        return not self.frame.duplicated(list(names)).any()
+
+    def counts_rows(self, name: str) -> bool:
+        """Whether a column is named like a number of the row, and counts: 1, 2, 3, ..."""
+        if name in self.given or not (says_count(name) and self.is_whole(name)):
+            return False
+        if not (np.diff(self.frame[name].to_numpy()) == 1).all():
+            return False
+        self.note(f"column {name!r} counts the rows and is left out", "values=A,B")
+        return True
+
+    def is_in_blocks(self, name: str) -> bool:
+        """Whether equal values stand together, two rows or more of each."""
+        column = self.frame[name]
+        changes = int(column.ne(column.shift())[1:].sum())
+        counts = column.value_counts()
+        return changes == len(counts) - 1 > 0 and bool((counts > 1).all())
+
+    def codes(self, name: str) -> Array:
+        """The rows' values as numbers in order of appearance, ``(n,)``."""
+        import pandas as pd
+
+        codes: Array = pd.factorize(self.frame[name])[0]
+        return codes
+
+    def distinct(self, names: Iterable[str]) -> list[str]:
+        """One column of each partition of the rows; names of ids and texts come first."""
+        ranked = sorted(names, key=lambda n: (not says_id(n), not self.is_text(n)))
+        kept: dict[bytes, str] = {}
+        for name in ranked:
+            kept.setdefault(self.codes(name).tobytes(), name)
+        return list(kept.values())
+
+    def same_as(self, name: str) -> set[str]:
+        """The columns that divide the rows as this one does."""
+        codes = self.codes(name)
+        return {n for n in self.names if np.array_equal(self.codes(n), codes)}
+
+    def may_name_series(self) -> list[str]:
+        """Columns that are filled, hold no decimals, repeat, and have no other part."""
+        taken = {*self.all_times, *self.given, self.named_label}
+        kept = []
+        for name in self.names:
+            column = self.frame[name]
+            if name in taken or column.dtype.kind in "mM" or not self.is_filled(name):
+                continue
+            if self.is_real(name) or not self.repeats(name):
+                continue
+            if column.nunique() > 1 or says_id(name):
+                kept.append(name)
+        return kept
+
+    @cached_property
+    def repeating_ids(self) -> list[str]:
+        """Columns named like ids of which some rows share a value."""
+        return [name for name in self.may_name_series() if says_id(name)]
+
+    # The spacing of times.
+
+    @cached_property
+    def _clock(self) -> Array:
+        """The time of each row as float64 since the first row."""
+        assert self.time is not None
+        clock = read_times(self.frame, self.time, self.options, [])
+        since: Array = (clock - clock[0]).astype(np.float64)
+        return since
+
+    def is_regular(self, name: str | None = None) -> bool:
+        """Whether times are equally spaced, over all rows or in each group of a column.
+
+        Rows must be in order of time, or the reverse.
+        """
+        codes = np.zeros(len(self.frame), dtype=np.int64)
+        if name is not None:
+            codes = self.codes(name)
+        order = np.argsort(codes, kind="stable")
+        steps = np.diff(self._clock[order])[np.diff(codes[order]) == 0]
+        if len(steps) < 2 or not ((steps > 0).all() or (steps < 0).all()):
+            return False
+        usual = np.median(steps)
+        equal = np.abs(steps - usual) <= 0.01 * np.abs(usual)
+        return bool(equal.mean() > REGULAR)
+
+
+def split(frame: pd.DataFrame, option: str | None) -> tuple[str, ...]:
+    """The columns that an option names: one, or several as "A,B"."""
+    if not option:
+        return ()
+    if option in frame.columns:
+        return (option,)
+    return tuple(name.strip() for name in option.split(","))
+
+
+def first_rows(frame: pd.DataFrame, names: list[str], count: int = 3) -> list[Any]:
+    """The cells of the first rows, for a table in a message."""
+    rows: list[Any] = frame[names].head(count).to_numpy().tolist()
+    return rows

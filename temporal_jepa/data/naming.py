@@ -1,0 +1,176 @@
+"""The columns that name the series and the channels of a table whose rows are timesteps.
+
+Ids are found by their structure: with them, no time repeats, or every series has a regular clock.
+Names choose where the structure leaves several.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from . import questions
+from .facts import Facts
+from .names import says_channel, says_id
+from .sequences import listed
+
+MOST_PAIRS = 8  # columns of which pairs are tried as an id
+
+Naming = tuple[tuple[str, ...], str | None]
+
+
+def ids_and_channel(facts: Facts) -> Naming:
+    """The columns that name the series (none: one series), and the column that names channels.
+
+    Raises:
+        AmbiguousError: when several columns can have this part.
+    """
+    channel = facts.options.channel or None
+    if facts.given_ids or facts.options.id == "":
+        return facts.given_ids, channel
+    may = [name for name in facts.may_name_series() if name != channel]
+    if facts.time is None:
+        return _without_time(facts, may), channel
+    keys = [*facts.times, channel] if channel else list(facts.times)
+    if facts.is_key(*keys):
+        return _by_spacing(facts, may), channel
+    if facts.options.channel is not None:
+        return _by_key(facts, may, keys), channel
+    return _key_or_channel(facts, may, keys)
+
+
+def owners(facts: Facts) -> list[str]:
+    """Columns that may name tracks, the likeliest first; fixes of a track may repeat a time."""
+    if facts.given_ids:
+        return list(facts.given_ids)
+    may = sorted(facts.repeating_ids, key=lambda name: not name.lower().endswith("id"))
+    if not may:
+        return list(ids_and_channel(facts)[0])
+    if facts.time is None:
+        return may
+
+    def repeated(name: str) -> int:
+        return int(facts.frame.duplicated([name, *facts.times]).sum())
+
+    return sorted(may, key=repeated)
+
+
+def _named(facts: Facts, may: list[str]) -> tuple[str, ...]:
+    """The one column that is named like an id; AmbiguousError for several that differ."""
+    named = facts.distinct(filter(says_id, may))
+    if len(named) > 1:
+        raise questions.which_id(facts, named)
+    return tuple(named)
+
+
+def _without_time(facts: Facts, may: list[str]) -> tuple[str, ...]:
+    """Ids of a table without times: by name; a text in blocks can be an id or a state."""
+    named = _named(facts, may)
+    if named:
+        return named
+    texts = [name for name in may if facts.is_text(name)]
+    channels = list(filter(says_channel, texts))
+    if channels and facts.options.channel is None:
+        raise questions.time_of_channels(facts, channels[0])
+    blocks = list(filter(facts.is_in_blocks, texts))
+    if blocks:
+        raise questions.id_or_state(facts, blocks[0])
+    return ()
+
+
+def _by_spacing(facts: Facts, may: list[str]) -> tuple[str, ...]:
+    """Ids of a table in which no time repeats: by name, or by the spacing of times."""
+    named = _named(facts, may)
+    if named or not may or facts.is_regular():  # one clock for all rows: one series
+        return named
+    found = facts.distinct(filter(facts.is_regular, may))
+    if len(found) > 1:
+        raise questions.which_id(facts, found)
+    if found:
+        return _noted(facts, (found[0],))
+    texts = list(filter(facts.is_text, may))
+    if texts:
+        raise questions.id_or_state(facts, texts[0])
+    return ()
+
+
+def _key_or_channel(facts: Facts, may: list[str], keys: list[str]) -> Naming:
+    """Ids and the channel of a table in which times repeat."""
+    has_one_value = len(_values(facts, may)) <= 1
+    texts = [name for name in may if facts.is_text(name)]
+    channels = facts.distinct(filter(says_channel, texts))
+    if channels and has_one_value:
+        ids = _ids_beside(facts, channels[0], may, keys)
+        if ids is not None:
+            return ids, channels[0]
+    ids = _by_key(facts, may, keys)
+    open_ = [name for name in ids if facts.is_text(name) and not says_id(name)]
+    if has_one_value and open_:
+        raise questions.id_or_channel(facts, ids, open_)
+    return ids, None
+
+
+def _ids_beside(
+    facts: Facts, channel: str, may: list[str], keys: list[str]
+) -> tuple[str, ...] | None:
+    """The ids of a table with a column of channels; None if times still repeat."""
+    rest = [name for name in may if name not in facts.same_as(channel)]
+    ids = _by_key(facts, rest, [*keys, channel]) if rest else ()
+    if not facts.is_key(*ids, *keys, channel):
+        return None
+    facts.note(f"column {channel!r} names the channel of a row", f"id={channel!r}")
+    return ids
+
+
+def _values(facts: Facts, may: list[str]) -> list[str]:
+    """Columns of numbers that change and do not look like ids."""
+    kept = []
+    for name in facts.numbers:
+        looks_like_id = name in may and not facts.is_real(name)
+        if not looks_like_id and facts.frame[name].nunique() > 1:
+            kept.append(name)
+    return kept
+
+
+def _by_key(facts: Facts, may: list[str], keys: list[str]) -> tuple[str, ...]:
+    """The columns that, with `keys`, no two rows share; by name where none does."""
+    if facts.is_key(*keys):
+        return _by_spacing(facts, may)
+    found = facts.distinct(n for n in may if _is_sure_key(facts, n, keys))
+    named = list(filter(says_id, found))
+    if len(found) == 1 or len(named) == 1:
+        return _noted(facts, ((named or found)[0],))
+    if found:
+        raise questions.which_id(facts, named or found)
+    return _pair(facts, may, keys) or _named(facts, may)
+
+
+def _is_sure_key(facts: Facts, name: str, keys: list[str]) -> bool:
+    """Whether a column with `keys` is unique, and not by chance as numbers can be."""
+    if not facts.is_key(name, *keys):
+        return False
+    if says_id(name) or facts.is_text(name) or facts.is_in_blocks(name):
+        return True
+    counts = facts.frame[name].value_counts()
+    return bool((counts == counts.iloc[0]).all()) or facts.is_regular(name)
+
+
+def _pair(facts: Facts, may: list[str], keys: list[str]) -> tuple[str, ...]:
+    """The one pair of columns that, with `keys`, no two rows share: subject and trial."""
+    names = [n for n in may if facts.is_text(n) or says_id(n)][:MOST_PAIRS]
+    pairs = [p for p in combinations(names, 2) if facts.is_key(*p, *keys)]
+    named = [pair for pair in pairs if all(map(says_id, pair))]
+    if len(pairs) == 1 or len(named) == 1:
+        return _noted(facts, (named or pairs)[0])
+    return ()
+
+
+def _noted(facts: Facts, ids: tuple[str, ...]) -> tuple[str, ...]:
+    """The ids, with a note where their names do not say so."""
+    if len(ids) > 1:
+        what = f"columns {listed(ids)} together name"
+    elif says_id(ids[0]):
+        return ids
+    else:
+        what = f"column {ids[0]!r} names"
+    facts.note(f"{what} the series: without it, times repeat or go back", "id=COLUMN")
+    return ids

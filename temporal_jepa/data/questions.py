@@ -1,0 +1,191 @@
+"""The questions that a table leaves open, each with its readings and the options for them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .facts import Facts, first_rows
+from .readings import AmbiguousError, Reading
+from .sequences import listed
+
+MOST = 4  # columns that a question offers
+
+
+def which_id(facts: Facts, names: list[str]) -> AmbiguousError:
+    """Each of several columns can name the series."""
+    readings = [_series_of(facts, name) for name in names[:MOST]]
+    return AmbiguousError(
+        f"the columns {listed(names)} can each name the series", readings
+    )
+
+
+def id_or_state(facts: Facts, name: str, may_be_label: bool = False) -> AmbiguousError:
+    """A text can name the series, a state of one series, or label rows that are series."""
+    extra = {"layout": "long"} if may_be_label else {}
+    whole = {"layout": "recording"} if may_be_label else {}
+    readings = [_series_of(facts, name, extra)]
+    one = Reading(
+        f"one series; {name!r} is left out",
+        {"id": "", "label": "", **whole},
+        ["series", "timesteps"],
+        [["0", len(facts.frame)]],
+    )
+    if may_be_label:
+        sentence = "each row is a series with this label"
+        options = {"label": name, "layout": "wide"}
+        rows = first_rows(facts.frame, [name])
+        readings.insert(0, Reading(sentence, options, ["label"], rows))
+    return AmbiguousError(
+        f"column {name!r} holds text that can name the series or be something else",
+        [*readings, one],
+    )
+
+
+def _series_of(facts: Facts, name: str, more: dict[str, str] | None = None) -> Reading:
+    counts = facts.frame[name].value_counts(sort=False)
+    rows = [[value, count] for value, count in counts.head(3).items()]
+    options = {"id": name, **(more or {})}
+    return Reading(f"{len(counts)} series", options, [name, "timesteps"], rows)
+
+
+def id_or_channel(
+    facts: Facts, ids: tuple[str, ...], may_be_channels: list[str]
+) -> AmbiguousError:
+    """Columns that make times unique can name series, or the channels of series."""
+    groups = facts.frame.groupby(list(ids), sort=False).size()
+    names = [" ".join(map(str, np.atleast_1d(name))) for name in groups.index[:3]]
+    readings = [
+        Reading(
+            f"{len(groups)} series of one channel",
+            {"id": ",".join(ids)},
+            ["series", "channels"],
+            [[name, 1] for name in names],
+        )
+    ]
+    for channel in may_be_channels:
+        rest = [n for n in ids if n != channel]
+        owners = facts.frame[rest[0]].unique().tolist() if rest else ["0"]
+        channels = facts.frame[channel].unique().tolist()
+        readings.append(
+            Reading(
+                f"{len(owners)} series of {len(channels)} channels",
+                {"channel": channel},
+                ["series", "channels"],
+                [[owner, listed(channels)] for owner in owners[:3]],
+            )
+        )
+    return AmbiguousError(
+        f"{listed(map(repr, may_be_channels))} can name the series or the channels",
+        readings,
+    )
+
+
+def time_of_channels(facts: Facts, channel: str) -> AmbiguousError:
+    """A column names channels, and no column is surely the time."""
+    times = []
+    for name in facts.numbers:
+        if facts.is_whole(name) and facts.is_key(name, channel):
+            times.append(name)
+    readings = [
+        Reading(
+            f"{channel!r} names channels, rows are in the order of time",
+            {"channel": channel},
+            [channel],
+            [[entry] for entry in facts.frame[channel].unique()[:3]],
+        )
+    ]
+    for time in times[:2]:
+        readings.append(
+            Reading(
+                f"{channel!r} names channels, {time!r} is the time",
+                {"channel": channel, "time": time},
+                [time, channel],
+                first_rows(facts.frame, [time, channel]),
+            )
+        )
+    left_out = Reading(f"{channel!r} is left out", {"channel": ""})
+    return AmbiguousError(
+        f"column {channel!r} may name the channel of each row, and nothing says the time",
+        [*readings, left_out],
+    )
+
+
+def end_of_rows(facts: Facts, name: str) -> AmbiguousError:
+    """A first or last column of whole numbers, without a header, beside numbers with decimals."""
+    rest = len(facts.names) - 1
+    entries = first_rows(facts.frame, [name])
+    readings = [
+        Reading(
+            f"it names the rows, which are series of {rest} timesteps",
+            {"id": name, "layout": "wide"},
+            ["id"],
+            entries,
+        ),
+        Reading(
+            f"it is the label of the rows, which are series of {rest} timesteps",
+            {"label": name, "layout": "wide"},
+            ["label"],
+            entries,
+        ),
+        Reading(
+            f"it is a value, and rows are series of {rest + 1} timesteps",
+            {"label": "", "id": "", "layout": "wide"},
+            facts.names,
+            first_rows(facts.frame, facts.names),
+        ),
+    ]
+    if facts.frame[name].is_monotonic_increasing:
+        readings.append(
+            Reading(
+                f"it is the time of the rows, which have {rest} channels",
+                {"time": name, "layout": "recording"},
+                ["time"],
+                entries,
+            )
+        )
+    return AmbiguousError(
+        f"column {name} holds whole numbers without repeats beside decimals", readings
+    )
+
+
+def wide_or_rows(facts: Facts, steps: dict[str, list[str]]) -> AmbiguousError:
+    """Numbered columns can be the timesteps of rows, or the channels of a recording."""
+    columns = [name for names in steps.values() for name in names]
+    length = len(columns) // len(steps)
+    rows = first_rows(facts.frame, columns)
+    readings = [
+        Reading(
+            f"each row is a series of {length} timesteps",
+            {"layout": "wide"},
+            ["", *columns],
+            [[f"series {k}", *row] for k, row in enumerate(rows)],
+        )
+    ]
+    for name in label_like_ends(facts):
+        readings.append(
+            Reading(
+                f"the same, but column {name} is the label",
+                {"layout": "wide", "label": name},
+                ["label"],
+                first_rows(facts.frame, [name]),
+            )
+        )
+    readings.append(
+        Reading(
+            f"each row is one timestep of {len(columns)} channels",
+            {"layout": "long" if facts.repeating_ids else "recording"},
+            ["", *columns],
+            [[f"time {k}", *row] for k, row in enumerate(rows)],
+        )
+    )
+    return AmbiguousError(
+        f"the numbered columns {listed(columns)} can be timesteps or channels", readings
+    )
+
+
+def label_like_ends(facts: Facts) -> list[str]:
+    """Without a header, a first or last column of whole numbers of which some repeat."""
+    if not facts.is_unnamed or facts.options.label is not None:
+        return []
+    ends = dict.fromkeys((facts.names[0], facts.names[-1]))
+    return [n for n in ends if facts.is_whole_valued(n) and facts.repeats(n)]
