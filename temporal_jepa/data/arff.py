@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..config import ReadOptions
+from .readings import likely
 from .tables import Table
 from .textfiles import read_text
 from .wide import NUMBERED
@@ -61,7 +62,29 @@ def read_arff(path: Path, options: ReadOptions) -> Table:
             ]
         else:
             columns[attribute.name] = [None if c == "?" else c for c in cells]
-    return Table(pd.DataFrame(columns), options, notes)
+    return Table(pd.DataFrame(columns), _with_roles(attributes, options, notes), notes)
+
+
+def _with_roles(
+    attributes: list[Attribute], options: ReadOptions, notes: list[str]
+) -> ReadOptions:
+    """The options with the roles that the types of the attributes decide.
+
+    Numbers of nominal attributes are names of classes. Beside a relational attribute, or the
+    numbered ones of the UCR archive, the only nominal attribute is the label.
+    """
+    nominal = [a.name for a in attributes if a.kind == "nominal"]
+    numeric = [a.name for a in attributes if a.kind == "numeric"]
+    if not nominal:
+        return options
+    relational = any(a.kind == "relational" for a in attributes)
+    numbered = len(numeric) > 1 and all(re.fullmatch(r"att\d+", n) for n in numeric)
+    if options.label is None and len(nominal) == 1 and (relational or numbered):
+        notes.append(likely(f"the label is the attribute {nominal[0]!r}", "label=''"))
+        options = replace(options, label=nominal[0])
+    if options.values is None and not relational:
+        options = replace(options, values=tuple(numeric))
+    return options
 
 
 def _parse(text: str) -> tuple[list[Attribute], list[tuple[int, list[str]]]]:

@@ -6,7 +6,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 
 from ..config import ReadOptions
 from .delimited import is_recording
+from .readings import AmbiguousError, Reading
 from .sequences import Array, Sequences, listed
 from .video import from_frames
 
@@ -29,6 +30,7 @@ DAMAGED = (  # what NumPy and zipfile raise for a broken file
     zipfile.BadZipFile,
     zlib.error,
 )
+SHOWN = 8  # arrays that a question shows
 MAPPED_BYTES = 2**26  # larger .npy files stay on disk and are read through a memory map
 
 
@@ -38,26 +40,25 @@ def read_numpy(path: Path, options: ReadOptions) -> Sequences:
     The content of a file decides which of the two it is. Large .npy files are memory-mapped.
 
     Raises:
+        AmbiguousError: several arrays hold numbers, and none is named X.
         ValueError: for a damaged file, and for arrays of Python objects, which are never loaded.
     """
     try:
         arrays = _load(path)
     except DAMAGED as error:
+        if isinstance(error, ObjectsError):
+            raise
         raise ValueError(
             "not read: expected arrays of numbers as numpy.save and numpy.savez write them; the "
-            "file is empty, cut short or damaged, or holds Python objects, which are never loaded "
-            "(pad series of unequal length with NaN)"
+            "file is empty, cut short or damaged"
         ) from error
-    y = arrays.pop("y", None)
-    names = list(arrays)
-    if "X" in names:
-        return from_array(arrays["X"], options, str(path), y)
-    if len(names) != 1:
-        raise ValueError(
-            f"expected arrays named X and y, got {listed(names) or 'none'}"
-        )
-    notes = [f"the array {names[0]!r} was taken as X"]
-    return from_array(arrays[names[0]], options, str(path), y, notes)
+    name, labels, notes = choose_array(arrays, options.table)
+    y = None if labels is None else arrays[labels]
+    return from_array(arrays[name], replace(options, table=None), str(path), y, notes)
+
+
+class ObjectsError(ValueError):
+    """A file holds an array of Python objects."""
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -66,9 +67,89 @@ def _load(path: Path) -> dict[str, Any]:
         if file.read(2) == b"PK":  # a zip archive
             file.seek(0)
             with np.load(file) as archive:
-                return dict(archive)
+                return {name: _array(archive, name) for name in archive.files}
     mapped = path.stat().st_size > MAPPED_BYTES
-    return {"X": np.load(path, mmap_mode="r" if mapped else None)}
+    return {"X": _array(path, "X", "r" if mapped else None)}
+
+
+def _array(source: Any, name: str, mode: Any = None) -> Any:
+    """An array of an archive, or of a .npy file; ObjectsError if it holds Python objects."""
+    try:
+        if isinstance(source, Path):
+            return np.load(source, mmap_mode=mode)
+        return source[name]
+    except ValueError as error:
+        if "Object arrays" not in str(error):
+            raise
+        advice = "numbers, and pad series of unequal length with NaN"
+        if name.lower().startswith(("y", "label")):
+            advice = f"text: {name}.astype(str)"
+        raise ObjectsError(
+            f"the array {name!r} holds Python objects, which are never loaded; save it as {advice}"
+        ) from error
+
+
+def choose_array(
+    arrays: Mapping[str, Any], chosen: str | None
+) -> tuple[str, str | None, list[str]]:
+    """Which of the arrays in a file holds the series, which their labels, and notes.
+
+    Args:
+        arrays: the arrays by name. Labels of X are y, of X_train y_train.
+        chosen: the option `table`.
+
+    Raises:
+        AmbiguousError: several arrays hold numbers, and none is named X.
+        ValueError: no array holds numbers, or none has the chosen name.
+    """
+    partners = {name: _labels_of(name, arrays) for name in arrays}
+    if chosen is not None:
+        name = chosen.strip("/")
+        if name not in arrays:
+            raise ValueError(
+                f"table={chosen!r}: expected an array, got {listed(arrays) or 'none'}"
+            )
+        return name, partners[name], []
+    labels = {*partners.values()}
+    numeric = [
+        name
+        for name, array in arrays.items()
+        if array.dtype.kind in "fiubV" and name not in labels
+    ]
+    if not numeric:
+        raise ValueError(
+            f"expected an array of numbers, got {listed(arrays) or 'none'}"
+        )
+    if "X" not in numeric and len(numeric) > 1:
+        readings = [_reading(name, arrays[name]) for name in numeric[:SHOWN]]
+        raise AmbiguousError(
+            f"{len(numeric)} arrays hold numbers ({listed(numeric)})", readings
+        )
+    name = "X" if "X" in numeric else numeric[0]
+    notes = [] if name == "X" else [f"the array {name!r} was taken as X"]
+    left = [other for other in arrays if other not in (name, partners[name])]
+    if left:
+        notes.append(f"arrays left out: {listed(left)}")
+    return name, partners[name], notes
+
+
+def _labels_of(name: str, arrays: Mapping[str, Any]) -> str | None:
+    """The array of the labels of an array, by their names: X and y, x_train and y_train."""
+    folder, slash, last = name.rpartition("/")
+    if last[:1] not in ("X", "x"):
+        return None
+    label = f"{folder}{slash}y{last[1:]}"
+    if label not in arrays or (name == "x" and arrays[name].ndim < 2):
+        return None  # x and y are coordinates
+    return label if name == "X" or arrays[label].ndim == 1 else None
+
+
+def _reading(name: str, array: Any) -> Reading:
+    """An array as one of several that could be read."""
+    shape = " x ".join(map(str, array.shape))
+    first: Any = array[(0,) * (array.ndim - 1)] if array.size else []
+    rows = [[str(value) for value in np.atleast_1d(first)[:4].tolist()]]
+    return Reading(f"{shape}, {array.dtype}", {"table": name}, (), rows)
 
 
 def from_array(
@@ -103,6 +184,11 @@ def from_array(
         array = np.asanyarray(array)
         if not array.ndim:
             raise ValueError(f"expected an array of series, got a {array.dtype} alone")
+        if array.dtype.names:
+            raise ValueError(
+                f"a structured array with the fields {listed(array.dtype.names)}; pass it as "
+                "pandas.DataFrame(array) to read"
+            )
         holds_frames = layout in ("scene", "video") or (
             layout is None and array.ndim > 3
         )

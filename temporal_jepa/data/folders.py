@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PART = re.compile(r"part[-_.]?\d+.*|\d+\.part|.*[-_.]part[-_.]?\d+\..*", re.IGNORECASE)
 HIVE = re.compile(r"([^=]+)=([^=]*)")  # folders such as year=2024
 MARKS = ("_SUCCESS", "_metadata", "_common_metadata")  # files beside parts
+LAYOUTS = ("folder", "long", "wide", "recording", "tracks", "scene")
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -45,8 +46,11 @@ def read_folder(folder: Path, options: ReadOptions) -> Sequences:
         AmbiguousError: files of rows with ids can be one table, or a series each.
         ValueError: the files are of several types, or have other columns than the first.
     """
-    if options.layout == "video":
-        raise ValueError("layout video expects videos or images")
+    if options.layout not in (None, *LAYOUTS):
+        raise ValueError(
+            f"expected one of the layouts {', '.join(LAYOUTS)} for a folder, got "
+            f"{options.layout!r}"
+        )
     refuse(folder, folder.suffix.lower())
     if options.layout == "long" or (
         options.layout != "folder" and _is_in_parts(folder)

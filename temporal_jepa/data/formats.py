@@ -122,7 +122,7 @@ SERIES: dict[str, Callable[[Path, ReadOptions], Sequences]] = {
 }
 """Extension -> the reader of a file that knows its series."""
 OWN_OPTIONS = {
-    ".ts": ("task",),
+    ".ts": ("label",),
     ".tsf": ("id", "label"),
     ".edf": ("values",),
     ".bdf": ("values",),
@@ -135,7 +135,15 @@ OWN_OPTIONS = {
 """Extension -> which options of tables its reader takes."""
 FIXES = (".gpx", ".geojson", ".kml", ".tcx", ".fit")
 FILES = (*TABLES, *SERIES, *VIDEOS)
-SEVERAL = (".xlsx", ".xlsm", ".json", ".h5", ".hdf5", ".hdf")  # which table= chooses in
+SEVERAL = (
+    ".xlsx",
+    ".xlsm",
+    ".json",
+    ".npz",
+    ".h5",
+    ".hdf5",
+    ".hdf",
+)  # which table= chooses in
 
 
 def kind_of(path: Path, options: ReadOptions, notes: list[str] | None = None) -> str:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..config import ReadOptions
-from .arrays import from_array
+from .arrays import choose_array, from_array
 from .arrow import needs
-from .readings import AmbiguousError, Reading
-from .sequences import Array, Sequences, listed
+from .sequences import Array, Sequences
 
 
 def read_hdf5(path: Path, options: ReadOptions) -> Sequences:
@@ -32,11 +31,9 @@ def read_hdf5(path: Path, options: ReadOptions) -> Sequences:
         with h5py.File(path, "r") as file:
             _refuse_others(file)
             arrays = _datasets(file)
-            name, notes = _choose(arrays, options.table)
+            name, labels, notes = choose_array(arrays, options.table)
             X = np.asarray(arrays[name])
-            folder = name.rpartition("X")[0]
-            labels = arrays.get(f"{folder}y") if name == f"{folder}X" else None
-            y = None if labels is None else _labels(labels)
+            y = None if labels is None else _labels(arrays[labels])
     except OSError as error:
         raise ValueError(
             f"not a readable HDF5 file; is it cut short? ({error})"
@@ -76,36 +73,6 @@ def _datasets(file: Any) -> dict[str, Any]:
 
     file.visititems(collect)
     return found
-
-
-def _choose(arrays: dict[str, Any], chosen: str | None) -> tuple[str, list[str]]:
-    """The name of the dataset to read, and a note."""
-    if chosen is not None:
-        name = chosen.strip("/")
-        if name not in arrays:
-            raise ValueError(
-                f"table={chosen!r}: expected a dataset, got {listed(arrays) or 'none'}"
-            )
-        return name, []
-    numeric = [name for name, array in arrays.items() if array.dtype.kind in "fiub"]
-    if numeric == ["X"] or {*numeric} == {"X", "y"}:
-        return "X", []
-    if not numeric:
-        raise ValueError(
-            f"expected a dataset of numbers, got {listed(arrays) or 'none'}"
-        )
-    if len(numeric) > 1:
-        raise AmbiguousError(
-            "several datasets hold numbers",
-            [_reading(name, arrays[name]) for name in numeric],
-        )
-    return numeric[0], [f"the dataset {numeric[0]!r} was taken as X"]
-
-
-def _reading(name: str, array: Any) -> Reading:
-    shape = " x ".join(map(str, array.shape))
-    first = array[(0,) * (array.ndim - 1)][:4]
-    return Reading(f"{shape}, {array.dtype}", {"table": name}, (), [first.tolist()])
 
 
 def _labels(dataset: Any) -> Array:

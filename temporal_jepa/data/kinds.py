@@ -191,7 +191,6 @@ def identify(path: Path, options: ReadOptions, notes: list[str]) -> str:
     if found is not None:
         named = path.suffix.lower()
     else:
-        refuse(path, path.suffix.lower())
         named = textfiles.kind_of(path, options.table)
         packed = any(head.startswith(start) for start in textfiles.MAGIC)
         inner = _unpacked_head(path, options) if packed else head

@@ -30,7 +30,9 @@ def read_edf(path: Path, options: ReadOptions) -> Sequences:
         reader = pyedflib.EdfReader(str(path))
     except OSError as error:
         reason = str(error).replace(f"{path}: ", "")
-        raise ValueError(f"not a readable EDF or BDF file: {reason}") from error
+        raise ValueError(
+            f"not a readable EDF or BDF file; is it cut short? ({reason})"
+        ) from error
     try:
         return _recording(reader, path, options)
     finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..config import ReadOptions
+from .readings import AmbiguousError, Reading, likely
 from .sequences import Array, Sequences, Task, listed, located
 from .textfiles import read_text
 
@@ -40,7 +41,8 @@ def read_ts(path: Path, options: ReadOptions) -> Sequences:
 
     Values are ``1,2,?``, or with times ``(2024-01-01 00:00:00,1),(2024-01-01 01:00:00,2)``. Lengths
     may differ between series, and between channels of a series (the shorter is padded with NaN).
-    Channels with other times are NaN where they have none.
+    Channels with other times are NaN where they have none. `options.label` says whether the last
+    field is the label ("" for none), where the header does not.
 
     Raises:
         ValueError: with the line, for a wrong number of channels or values, times that are no
@@ -49,6 +51,7 @@ def read_ts(path: Path, options: ReadOptions) -> Sequences:
     text, notes = read_text(path, options)
     header, rows = _parse(text)
     timed = header.fields.get("@timestamps") == "true" or rows[0][1].startswith("(")
+    _settle_label(header, [line for _, line in rows], options, notes)
     values: list[Array] = []
     times: list[Array] = []
     labels = []
@@ -113,6 +116,41 @@ def _parse(text: str) -> tuple[Header, list[tuple[int, str]]]:
             kind = name
             classes = words[f"@{name}label"][1:]
     return Header(fields, classes, kind), rows
+
+
+def _settle_label(
+    header: Header, lines: list[str], options: ReadOptions, notes: list[str]
+) -> None:
+    """Whether the last field of each line is a label, where the header does not say.
+
+    Raises:
+        AmbiguousError: the last field holds one value, and the others several.
+    """
+    if options.label is not None:
+        header.kind = (header.kind or "class") if options.label else None
+        return
+    if {"@classlabel", "@targetlabel"} & {*header.fields}:
+        return
+    fields = [line.split(":") for line in lines]
+    for parts in fields:
+        last = parts[-1].strip()
+        if len(parts) < 2 or not last or set(last) & set(",()") or "," not in parts[-2]:
+            return
+    one = header.fields.get("@univariate") == "true"
+    width = int(header.fields.get("@dimensions") or one)
+    if width:
+        header.kind = "class" if width == len(fields[0]) - 1 else None
+        sentence = f"the header names {width} channels, the last field is the label"
+        notes += [likely(sentence, "label=''")] if header.kind else []
+        return
+    rows = [[*parts[0].split(",")[:3], "...", parts[-1]] for parts in fields[:3]]
+    raise AmbiguousError(
+        "the last field of each line holds one value, and the header has no @classLabel",
+        [
+            Reading("it is the label", {"label": "last"}, (), rows),
+            Reading("it is a channel of one timestep", {"label": ""}, (), rows),
+        ],
+    )
 
 
 def _length(header: Header) -> int:

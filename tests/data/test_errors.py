@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from temporal_jepa.data import read
+from temporal_jepa.data.readings import AmbiguousError
 
 TS = (
     "@problemName P\n@dimensions 2\n@equalLength true\n@seriesLength 3\n"
@@ -314,10 +315,19 @@ def test_the_path_is_named_once(tmp_path, value):
 
 def test_npz_without_x(tmp_path):
     np.savez(tmp_path / "a.npz", train=np.zeros((2, 9)), test=np.zeros((2, 9)))
-    with pytest.raises(
-        ValueError, match="expected arrays named X and y, got train, test"
-    ):
+    with pytest.raises(AmbiguousError, match=r"table='train'(?s:.)*table='test'"):
         read(tmp_path / "a.npz")
+    assert len(read(tmp_path / "a.npz", table="test")) == 2
+
+
+def test_arrays_of_objects_are_never_loaded(tmp_path):
+    y = np.array(["u", "w"], dtype=object)
+    np.savez(tmp_path / "a.npz", X=np.ones((2, 9)), y=y)
+    with pytest.raises(ValueError, match=r"a\.npz: .*'y'.*y\.astype\(str\)"):
+        read(tmp_path / "a.npz")
+    np.save(tmp_path / "a.npy", y)
+    with pytest.raises(ValueError, match=r"a\.npy: .*'X'.*objects"):
+        read(tmp_path / "a.npy")
 
 
 def test_missing_file_names_its_neighbour(tmp_path):
@@ -342,8 +352,8 @@ def test_folders(tmp_path):
     with pytest.raises(ValueError, match=r"expected files of one type .* got none"):
         read(tmp_path)
     (tmp_path / "a.csv").write_text("time,v\n0,1\n1,2\n")
-    with pytest.raises(ValueError, match=r"expected layout folder .* got 'wide'"):
-        read(tmp_path, layout="wide")
+    with pytest.raises(ValueError, match=r"layouts folder, .* got 'tall'"):
+        read(tmp_path, layout="tall")
     (tmp_path / "b.csv").write_text("time,w\n0,1\n1,2\n")
     with pytest.raises(
         ValueError, match=r"b.csv: expected the columns of a.csv \(v\), got w"

@@ -198,6 +198,21 @@ def test_hdf5(tmp_path):
         read(tmp_path / "c.h5", table="x")
 
 
+def test_arrays_for_training_and_test_are_chosen(tmp_path):
+    X = np.random.default_rng(0).normal(size=(4, 2, 9))
+    arrays = {"X_train": X, "y_train": [0, 1, 0, 1], "X_test": X[:2], "y_test": [1, 0]}
+    np.savez(tmp_path / "a.npz", **arrays)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+    for path in (tmp_path / "a.npz", tmp_path / "a.h5"):
+        with pytest.raises(
+            AmbiguousError, match=r"table='X_t\w+'(?s:.)*table='X_t\w+'"
+        ):
+            read(path)
+        assert read(path, table="X_test").labels.tolist() == ["1", "0"]
+
+
 def test_hdf5_of_others_is_refused(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_group("frame").attrs["pandas_type"] = "frame"
@@ -302,6 +317,15 @@ def test_arff_of_the_ucr_archive(tmp_path):
     s = read(path)
     assert s.labels.tolist() == ["1", "2"]
     assert [x[:, 0].tolist() for x in s.values] == [[1, 2, 3, 4, 5], [6, 5, 4, 3]]
+
+
+def test_numbers_of_nominal_attributes_are_no_values(tmp_path):
+    path = tmp_path / "a.arff"
+    path.write_text(
+        "@relation eeg\n@attribute AF3 numeric\n@attribute F7 numeric\n"
+        "@attribute eyes {0,1}\n@data\n1.5,2,0\n2.5,3,0\n3.5,5,1\n"
+    )
+    assert read(path).channels == ["AF3", "F7"]
 
 
 def test_bad_arff(tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from temporal_jepa.data import read
+from temporal_jepa.data.readings import AmbiguousError
 
 
 @pytest.fixture
@@ -83,3 +84,17 @@ def test_bad_times_name_the_line(write, row, message):
 def test_channels_of_all_series_agree(write):
     with pytest.raises(ValueError, match=r"a\.ts: line 3: expected 2 channels"):
         read(write([], "1,2:3,4", "1,2"))
+
+
+def test_a_label_that_the_header_does_not_name(write):
+    s = read(write(["@univariate true"], "1,2,3:1", "4,5,6:2"))
+    assert s.labels.tolist() == ["1", "2"]
+    assert s.n_channels == 1
+    path = write([], "1,2,3:1", "4,5,6:2")
+    with pytest.raises(AmbiguousError, match=r"label='last'(?s:.)*label=''"):
+        read(path)
+    assert read(path, label="last").labels.tolist() == ["1", "2"]
+    assert read(path, label="").n_channels == 2
+    s = read(write(["@classLabel false"], "1,2,3:1,2,4"))
+    assert s.labels is None
+    assert s.values[0].tolist() == [[1, 1], [2, 2], [3, 4]]
