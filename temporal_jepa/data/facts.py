@@ -149,6 +149,10 @@ class Facts:
         """Whether some rows of a column are equal."""
         return bool(self.frame[name].duplicated().any())
 
+    def changes(self, name: str) -> bool:
+        """Whether a column has more than one value."""
+        return self.frame[name].nunique() > 1
+
     def is_key(self, *names: str) -> bool:
         """Whether no two rows are equal in these columns."""
         return not self.frame.duplicated(list(names)).any()

@@ -73,7 +73,7 @@ def _levels_to_columns(
     )
     notes.append(likely(f"{sentence} names the series", "id=, time="))
     options = replace(options, layout=options.layout or "long", channel=channel)
-    own = {"id": ",".join(ids), "time": names[time]}
+    own: dict[str, Any] = {"id": ",".join(ids), "time": names[time]}
     open_ = {name: own[name] for name in own if getattr(options, name) is None}
     return frame.reset_index(names=names), replace(options, **open_)
 

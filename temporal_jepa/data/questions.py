@@ -110,41 +110,29 @@ def time_of_channels(facts: Facts, channel: str) -> AmbiguousError:
     )
 
 
-def end_of_rows(facts: Facts, name: str) -> AmbiguousError:
-    """A first or last column of whole numbers, without a header, beside numbers with decimals."""
+def end_of_rows(facts: Facts, ends: list[str]) -> AmbiguousError:
+    """First or last columns of whole numbers, without a header, beside numbers with decimals."""
     rest = len(facts.names) - 1
-    entries = first_rows(facts.frame, [name])
-    readings = [
-        Reading(
-            f"it names the rows, which are series of {rest} timesteps",
-            {"id": name, "layout": "wide"},
-            ["id"],
-            entries,
-        ),
-        Reading(
-            f"it is the label of the rows, which are series of {rest} timesteps",
-            {"label": name, "layout": "wide"},
-            ["label"],
-            entries,
-        ),
-        Reading(
-            f"it is a value, and rows are series of {rest + 1} timesteps",
-            {"label": "", "id": "", "layout": "wide"},
-            facts.names,
-            first_rows(facts.frame, facts.names),
-        ),
-    ]
-    if facts.frame[name].is_monotonic_increasing:
-        readings.append(
-            Reading(
-                f"it is the time of the rows, which have {rest} channels",
-                {"time": name, "layout": "recording"},
-                ["time"],
-                entries,
-            )
-        )
+    readings = []
+    for name in ends:
+        entries = first_rows(facts.frame, [name])
+        for part, verb in (("id", "names"), ("label", "is the label of")):
+            sentence = f"column {name} {verb} the rows, series of {rest} timesteps"
+            options = {part: name, "layout": "wide"}
+            readings.append(Reading(sentence, options, [part], entries))
+        if facts.frame[name].is_monotonic_increasing:
+            sentence = f"column {name} is the time of rows of {rest} channels"
+            options = {"time": name, "layout": "recording"}
+            readings.append(Reading(sentence, options, ["time"], entries))
+    value = Reading(
+        f"all columns are values, and rows are series of {rest + 1} timesteps",
+        {"label": "", "id": "", "layout": "wide"},
+        facts.names,
+        first_rows(facts.frame, facts.names),
+    )
     return AmbiguousError(
-        f"column {name} holds whole numbers without repeats beside decimals", readings
+        f"whole numbers beside decimals in column {listed(ends)}, without a header",
+        [*readings, value],
     )
 
 

@@ -56,7 +56,11 @@ class Steps:
 def find_steps(facts: Facts) -> Steps:
     """The columns that may be timesteps: named by dates, or numbered."""
     names = list(facts.given_values) or facts.numbers
-    return _dated(facts, names) or Steps(numbered(names))
+    dated = names
+    if not facts.given_values:  # text among the values of a date is reported later
+        texts = [n for n in facts.texts if n not in facts.given and _is_date_like(n)]
+        dated = [n for n in facts.names if n in {*names, *texts}]
+    return _dated(facts, dated) or Steps(numbered(names))
 
 
 def _dated(facts: Facts, names: list[str]) -> Steps | None:
@@ -200,15 +204,15 @@ def find_label(facts: Facts) -> str | None:
     inner = facts.names[1:-1]
     if 2 * sum(map(facts.is_real, inner)) < len(inner):
         return None
-    for name in (facts.names[0], facts.names[-1]):
-        if not facts.is_whole_valued(name):
-            continue
-        if not facts.repeats(name):
-            raise questions.end_of_rows(facts, name)
-        sentence = f"column {name} holds whole numbers beside decimals: the label"
-        facts.note(sentence, f"label='', id={name!r}")
-        return name
-    return None
+    ends = [facts.names[0], facts.names[-1]]
+    ends = [n for n in ends if facts.is_whole_valued(n) and facts.changes(n)]
+    if not ends:
+        return None
+    if len(ends) > 1 or not facts.repeats(ends[0]):
+        raise questions.end_of_rows(facts, ends)
+    sentence = f"column {ends[0]} holds whole numbers beside decimals: the label"
+    facts.note(sentence, f"label='', id={ends[0]!r}")
+    return ends[0]
 
 
 def row_channel(facts: Facts, others: list[str]) -> str | None:

@@ -660,7 +660,5 @@ def test_a_candidate_says_its_columns():
 @settings(deadline=None)
 def test_offsets_become_utc(moments):
     found = column(*[moment.isoformat() for moment in moments])
-    naive = [
-        moment.astimezone(dt.UTC).replace(tzinfo=None) for moment in moments
-    ]
+    naive = [moment.astimezone(dt.UTC).replace(tzinfo=None) for moment in moments]
     assert (found.astype("datetime64[us]") == np.array(naive, "datetime64[us]")).all()
