@@ -207,9 +207,9 @@ TABLES = {
             ",".join(f"{(i + 1) * k % 7 / 7:.4f}" for k in range(20)) + f",{i % 2}.0\n"
             for i in range(6)
         ),
-        {},
+        {"value": [round(k % 7 / 7, 4) for k in range(20)]},
         series=6,
-        may="ask refuse must",
+        labels=["0", "1"] * 3,
     ),
     "vital signs with bars": Table(
         "HR|O2Sat|Temp|SBP\n" + rows("9{k}.0|NaN|36.{k}|12{k}"),
