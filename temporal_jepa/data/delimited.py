@@ -20,8 +20,9 @@ from .column_names import LABELS as LABELS
 from .column_names import TIMES as TIMES
 from .headers import RULER, Head, Record, find_head, is_comment, kind
 from .numbers import (
+    MARKS,
     Dialect,
-    Points,
+    Writing,
     convert,
     is_text,
     missing_texts,
@@ -253,14 +254,14 @@ class _Column:
     numbers: _Growing | None = None
     texts: list[Any] = field(default_factory=list)
     codes: dict[str, int] | None = field(default_factory=dict)
-    points: Points = field(default_factory=Points)
+    mark: str = ""
+    writing: Writing = field(default_factory=Writing)
 
     def add(self, texts: Sequence[str]) -> None:
         """Take more values."""
         if not self.is_text:
-            values = plain(texts, self.missing, self.exact)
+            values = self._plain(texts)
             if values is not None:
-                self.points.add(texts)
                 self.numbers = self.numbers or _Growing(np.empty(0, values.dtype))
                 self.numbers.add(values)
                 return
@@ -269,6 +270,26 @@ class _Column:
             self.numbers = None
         if not self.lost:
             self._add_texts([text.strip() for text in texts])
+
+    def _plain(self, texts: Sequence[str]) -> Array | None:
+        """The texts as numbers, None unless all are plain with one decimal mark."""
+        joined = "".join(texts)
+        marks = {mark for mark in MARKS if mark in joined}
+        if len(marks | {self.mark} - {""}) > 1:
+            return None
+        mark = next(iter(marks), self.mark)
+        if mark == ",":
+            texts = [text.replace(",", ".") for text in texts]
+        values = plain(texts, self.missing, self.exact)
+        if values is not None:
+            self.mark = mark
+            self.writing.add(texts)
+        return values
+
+    @property
+    def open(self) -> bool:
+        """Whether the decimal mark of numbers that were read can separate thousands."""
+        return bool(self.mark) and not self.is_text and not self.writing.proven
 
     def _add_texts(self, texts: list[str]) -> None:
         codes = self.codes
@@ -338,16 +359,15 @@ class _Table:
         european = self.separator in (";", "\t")
         again = {}
         for k, column in enumerate(columns):
-            open_ = european and column.points.pointed and not column.points.proven
-            if column.lost or (open_ and not column.is_text):
+            asks = column.open and (european or column.mark == ",")
+            if column.lost or asks:
                 again[k] = columns[k] = _Column(column.exact, missing, is_text=True)
         if again:
             self._fill([again.get(k) for k in range(len(columns))])
         dialect = Dialect(self.separator)
         for name, column in zip(self.names, columns, strict=True):
-            proven = column.points.proven if european else column.points.pointed
-            if proven and not column.is_text:
-                dialect.points.append(name)
+            if column.mark and not column.is_text:
+                dialect.read[name] = (column.mark, column.writing.example)
         large = self.rows > CELLS
         values = {
             name: column.values(categories=large)

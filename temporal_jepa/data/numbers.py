@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import numbers
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ MISSING = frozenset(
     "? NaN nan -nan NaT NA N/A n/a #N/A #NA <NA> NULL Null null None".split()  # noqa: SIM905
 )
 MARKS = (".", ",")
-PIECE = 2**18  # rows that are converted at once
+PIECE = 2**14  # rows that are converted at once
 SPACES = " \u00a0\u2009\u202f"
 APOSTROPHES = "'\u2019"
 MINUS = "\u2212\u2013-"  # the hyphen is last, as in a set of characters
@@ -57,11 +57,12 @@ class Dialect:
 
     Attributes:
         separator: of the fields; "" for a table in memory.
-        points: columns that were read as numbers already and prove a decimal point.
+        read: columns that were read as numbers already -> the decimal mark that they prove, and
+            a number with a point in the place of that mark.
     """
 
     separator: str = ""
-    points: list[str] = field(default_factory=list)
+    read: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -238,24 +239,33 @@ def _floats(array: Array, missing: frozenset[str]) -> Array | None:
 
 
 @dataclass
-class Points:
-    """Whether plain numbers prove that their point is a decimal mark; "1.231" does not."""
+class Writing:
+    """Whether plain numbers prove that their point is a decimal mark; "1.231" does not.
 
-    pointed: bool = False
+    Attributes:
+        proven: whether some do.
+        example: the first of them, or the first number with a point.
+    """
+
     proven: bool = False
-    long: bool = False
+    example: str = ""
+    ungrouped: bool = False
 
     def add(self, texts: Sequence[str]) -> None:
         """Look at more values of a column."""
         if self.proven:
             return
         joined = "\n".join(texts)
-        if "." in joined:
-            self.pointed = True
-            other = r"(?m)^(?!\s*[+-]?[1-9]\d{0,2}\.\d{3}\s*$)[^\n]*\."
-            self.proven = re.search(other, joined) is not None
-        self.long = self.long or bool(re.search(r"(?m)^\s*[+-]?\d{4,}\s*$", joined))
-        self.proven = self.proven or (self.pointed and self.long)
+        self.ungrouped = self.ungrouped or bool(_UNGROUPED_LINE.search(joined))
+        proof = _PROOF_LINE.search(joined)
+        if proof or not self.example:
+            found = proof or re.search(r"(?m)^.*\..*$", joined)
+            self.example = found[0].strip() if found else ""
+        self.proven = proof is not None or bool(self.example and self.ungrouped)
+
+
+_UNGROUPED_LINE = re.compile(r"(?m)^\s*[+-]?\d{4,}\s*$")
+_PROOF_LINE = re.compile(r"(?m)^(?!\s*[+-]?[1-9]\d{0,2}\.\d{3}\s*$)[^\n]*\.[^\n]*$")
 
 
 def is_text(name: str, options: ReadOptions) -> bool:
@@ -297,6 +307,9 @@ def convert(
                 found[k] = text
     marks = _file_marks([text.evidence for text in found.values()], dialect)
     read: dict[str, list[tuple[str, str]]] = {mark: [] for mark in MARKS}
+    for name, (own, example) in dialect.read.items():
+        if own == ",":
+            read[own].append((name, example.replace(".", own)))
     out = frame.copy(deep=False)
     for k, text in found.items():
         if _is_name(text):
@@ -400,21 +413,18 @@ def _is_name(text: _Text) -> bool:
     evidence = text.evidence
     if evidence.padded and not evidence.proofs and not evidence.open:
         return True
-    texts = [str(value).strip() for value in _values(text.column)]
-    return any(
-        all(map(matches, texts))
-        for matches in (
-            IP_ADDRESS.fullmatch,
-            MONTH.fullmatch,
-            re.compile(r"\(.*\)").fullmatch,
-        )
-    )
+    patterns = (IP_ADDRESS, MONTH, re.compile(r"\(.*\)"))
+    return any(_all(text.column, _matcher(pattern)) for pattern in patterns)
+
+
+def _matcher(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
+    return lambda value: pattern.fullmatch(str(value).strip()) is not None
 
 
 def _file_marks(found: Iterable[Evidence], dialect: Dialect) -> set[str]:
     """The decimal marks that columns of the file prove."""
     marks = {evidence.mark for evidence in found if evidence.mark}
-    return marks | ({"."} if dialect.points else set())
+    return marks | {mark for mark, _ in dialect.read.values()}
 
 
 def _needed(name: str, options: ReadOptions) -> bool:
@@ -513,14 +523,25 @@ def _convert_booleans(frame: pd.DataFrame, options: ReadOptions) -> None:
     """Make columns of true and false booleans, unless their names are those of labels."""
     for k, name in enumerate(map(str, frame.columns)):
         column = frame.iloc[:, k]
-        if not _is_textual(column) or is_text(name, options) or column.isna().any():
+        if not _is_textual(column) or name.lower() in LABELS or is_text(name, options):
             continue
-        some = column.iloc[:1].map(str).str.lower()
-        if name.lower() in LABELS or not some.isin(["true", "false"]).all():
-            continue
-        lower = column.astype(object).map(str).str.lower()
-        if lower.isin(["true", "false"]).all():
+        if _all(column, _is_boolean) and not column.isna().any():
+            lower = column.astype(object).map(str).str.lower()
             frame.isetitem(k, lower.to_numpy() == "true")
+
+
+def _is_boolean(value: Any) -> bool:
+    return str(value).lower() in ("true", "false")
+
+
+def _all(column: pd.Series[Any], test: Callable[[Any], Any]) -> bool:
+    """Whether all values of a column pass a test, False if it has none."""
+    try:
+        values = _values(column)
+        first = next(values, None)
+        return first is not None and bool(test(first)) and all(map(test, values))
+    except TypeError:  # lists and arrays have no hash
+        return False
 
 
 def _note_marks(read: dict[str, list[tuple[str, str]]], notes: list[str]) -> None:
