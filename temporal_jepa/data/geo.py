@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..config import ReadOptions
 from .delimited import IDS, LABELS
 from .markup import elements, tag
+from .readings import likely
 from .sequences import listed
 from .textfiles import read_text
 
@@ -23,24 +26,42 @@ GPX_SEGMENTS = ("trk", "trkseg", "rte")  # what may hold points
 GPX_POINTS = ("trkpt", "rtept")
 TIME_LISTS = ("times", "coordTimes", "timestamps")
 LINES = ("LineString", "MultiPoint", "MultiLineString")
+MEASURE = "m"  # the column of a fourth coordinate
+EPOCH = (2e8, 4e9)  # seconds since 1970 of the years 1976 to 2096
+DATED = re.compile(r"date|time|stamp|year|month|day|begin|start|end$", re.IGNORECASE)
 
 
-def read_gpx(path: Path) -> pd.DataFrame:
+def read_gpx(path: Path, notes: list[str]) -> pd.DataFrame:
     """Read a .gpx file as a table with one row per point of a track or route.
 
     Each segment is a track of its own. The type of a track is its label, elevation is the column
-    z, and numbers in extensions (heart rate, cadence, ...) are columns under their own names.
+    z, and numbers in extensions (heart rate, cadence, ...) are columns under their own names. In a
+    file without tracks, waypoints that all have a time are one track, with a note.
 
     Raises:
         ValueError: the XML is broken, declares a document type or entities, or has no points.
     """
     rows: list[Row] = []
+    waypoints: list[Row] = []
     n_tracks = 0
     for element in elements(path, "GPX"):
         if tag(element) in GPX_TRACKS:
             n_tracks += 1
             rows += _gpx_rows(element, n_tracks)
             element.clear()
+        elif tag(element) == "wpt":
+            waypoints.append(_gpx_point(element))
+            element.clear()
+    if waypoints and not rows:
+        if not all(row["time"] for row in waypoints):
+            raise ValueError(
+                f"holds {len(waypoints)} waypoints (wpt) without times, and no track or route: "
+                "places without an order; write them as a table (lon, lat) if they are a path"
+            )
+        notes.append(
+            f"{len(waypoints)} waypoints are one track, in the order of their times"
+        )
+        rows = waypoints
     return table_of(rows, "a track or route with points (trkpt or rtept)")
 
 
@@ -89,22 +110,28 @@ def _gpx_point(point: ET.Element) -> Row:
     return row
 
 
-def read_geojson(path: Path) -> pd.DataFrame:
+def read_geojson(
+    path: Path, options: ReadOptions
+) -> tuple[pd.DataFrame, ReadOptions, list[str]]:
     """Read a .geojson or .json file as a table of fixes.
 
     Lines and multipoints are tracks, with one row per coordinate. Their times are a list in the
-    properties `times`, `coordTimes` or `coordinateProperties.times`. In a file without lines each
-    point is a fix, and its properties are columns.
+    properties `times`, `coordTimes` or `coordinateProperties.times`, or a fourth coordinate. In a
+    file without lines each point is a fix, and its properties are columns.
+
+    Returns:
+        The table, the options with what is known of its columns, and notes.
 
     Raises:
-        ValueError: the JSON is broken, a geometry is not supported, or the number of times differs
-            from the number of coordinates.
+        ValueError: the JSON is broken, a geometry or the coordinate system is not supported, or the
+            number of times differs from the number of coordinates.
     """
     text, _ = read_text(path)
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not valid JSON: {error}; is the file cut short?") from error
+    _check_crs(data)
     features = data.get("features", [data]) if isinstance(data, dict) else []
     if not isinstance(features, list):
         raise ValueError(
@@ -137,7 +164,60 @@ def read_geojson(path: Path) -> pd.DataFrame:
         except ValueError as error:
             raise ValueError(f"feature {number}: {error}") from error
     wanted = "a LineString, MultiLineString, MultiPoint or Points (GeoJSON)"
-    return table_of(lines or points, wanted)
+    frame = table_of(lines or points, wanted)
+    notes: list[str] = []
+    frame = _with_fourth_coordinate(frame, options, notes)
+    if lines:
+        options = _options_of_lines(frame, options, notes)
+    return frame, options, notes
+
+
+def _check_crs(data: Any) -> None:
+    """ValueError when a file names another coordinate system than WGS84."""
+    crs = data.get("crs") if isinstance(data, dict) else None
+    if not isinstance(crs, dict):
+        return
+    properties = crs.get("properties")
+    name = str(properties.get("name") if isinstance(properties, dict) else crs)
+    if not re.search(r"CRS84h?$|\b(4326|4979)$|WGS ?84$", name, re.IGNORECASE):
+        raise ValueError(
+            f"the coordinate system is {name!r}; expected longitude and latitude in degrees "
+            "(WGS84, EPSG:4326): convert it, with ogr2ogr -t_srs EPSG:4326 or to_crs(4326) of "
+            "GeoPandas"
+        )
+
+
+def _with_fourth_coordinate(
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+) -> pd.DataFrame:
+    """The table with the fourth coordinate as the time if it counts seconds or ms since 1970."""
+    if MEASURE not in frame or "time" in frame or options.time is not None:
+        return frame
+    measure = frame[MEASURE]
+    for unit in (1.0, 1e3):
+        if measure.between(EPOCH[0] * unit, EPOCH[1] * unit).all():
+            sentence = "the fourth coordinate is the time since 1970"
+            notes.append(
+                likely(sentence, f"time='', and values={MEASURE!r} for a channel")
+            )
+            return frame.rename(columns={MEASURE: "time"})
+    notes.append(f"the fourth coordinate is the column {MEASURE!r}, not a time")
+    return frame
+
+
+def _options_of_lines(
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+) -> ReadOptions:
+    """The options with the id and the time of lines, whose other properties are of whole lines."""
+    if options.time is None and "time" not in frame:
+        dates = [name for name in frame.columns if DATED.search(name)]
+        whole = f": {listed(dates)} is of the whole line" if dates else ""
+        notes.append(f"the points of the lines have no times{whole}")
+    return replace(
+        options,
+        id="id" if options.id is None else options.id,
+        time=options.time or ("time" if "time" in frame else ""),
+    )
 
 
 def _point_row(feature: dict[str, Any], geometry: dict[str, Any]) -> Row:
@@ -208,7 +288,8 @@ def _line_times(properties: dict[str, Any], n_coordinates: int) -> list[Any]:
 
 def _coordinates(position: list[Any]) -> dict[str, float]:
     return {
-        name: float(x) for name, x in zip(("lon", "lat", "z"), position, strict=False)
+        name: float(x)
+        for name, x in zip(("lon", "lat", "z", MEASURE), position, strict=False)
     }
 
 

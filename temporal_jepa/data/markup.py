@@ -29,7 +29,8 @@ def elements(path: Path, kind: str) -> Iterator[ET.Element]:
             "memory; remove it"
         )
     # The text is already decoded, so the encoding in the XML declaration no longer holds.
-    content = re.sub(r"^\s*<\?xml[^>]*\?>", "", text).encode()
+    text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text)
+    content = _with_prefixes(text).encode()
     try:
         for _, element in ET.iterparse(io.BytesIO(content), events=("end",)):
             yield element
@@ -37,6 +38,20 @@ def elements(path: Path, kind: str) -> Iterator[ET.Element]:
         raise ValueError(
             f"not valid {kind}: {error}; is the file cut short?"
         ) from error
+
+
+def _with_prefixes(text: str) -> str:
+    """The text with a declaration of each prefix that has none, as some recorders write them."""
+    declared = {"xml", "xmlns", *re.findall(r"\sxmlns:([\w.-]+)\s*=", text)}
+    used = {
+        *re.findall(r"</?([\w.-]+):", text),
+        *re.findall(r"\s([\w.-]+):[\w.-]+\s*=\s*[\"']", text),
+    }
+    missing = sorted(used - declared)
+    if not missing:
+        return text
+    more = "".join(f' xmlns:{prefix}="{prefix}"' for prefix in missing)
+    return re.sub(r"<([A-Za-z_][^\s/>]*)", rf"<\1{more}", text, count=1)
 
 
 def tag(element: ET.Element) -> str:

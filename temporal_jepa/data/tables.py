@@ -12,6 +12,7 @@ import numpy as np
 from ..config import ReadOptions
 from .columns import plain, spread_lists
 from .levels import tidy
+from .lines import split_lines
 from .numbers import convert
 from .points import split_points
 from .roles import Roles, find_places, roles
@@ -48,7 +49,8 @@ def prepared(
     frame: pd.DataFrame, options: ReadOptions, notes: list[str]
 ) -> tuple[pd.DataFrame, ReadOptions]:
     """A frame with one level of text names, a value in each cell and two columns for places."""
-    frame, options = spread_lists(plain(frame), options, notes)
+    frame, options = split_lines(plain(frame), options, notes)
+    frame, options = spread_lists(frame, options, notes)
     frame, options = tidy(frame, options, notes)
     if find_places(frame, options) is None:
         table, options = split_points(frame, options, notes)

@@ -36,6 +36,17 @@ if TYPE_CHECKING:
 
 HEIGHTS = ("z", "ele", "elevation", "alt", "altitude", "height")
 NOT_MEASURED = (*HEIGHTS, "year", "month", "day", "hour", "minute", "second")
+UNKNOWN_PLACE = (181.0, 91.0)  # longitude and latitude of AIS
+UNKNOWN_VALUES = {
+    "sog": 102.3,
+    "speedoverground": 102.3,
+    "cog": 360.0,
+    "courseoverground": 360.0,
+    "heading": 511.0,
+    "trueheading": 511.0,
+    "hdg": 511.0,
+}
+"""Column of an AIS table, its letters in lower case -> the number that stands for unknown."""
 FARTHEST = 1e12  # meters, beyond Saturn
 
 
@@ -136,7 +147,8 @@ def _tracks(
         how = options.duplicates or "first"
         order = in_order(times, codes, names, how, notes, what=("fixes", "track"))
         times = times[order.rows]
-    values = order.take(as_matrix(frame, columns.values, options))
+    matrix = as_matrix(frame, columns.values, options)
+    values = order.take(_without_ais_unknown(frame, matrix, columns, notes))
     places = _places_in_order(places, order, columns.places.degrees)
     codes = codes[order.rows]
     tracks = []
@@ -165,6 +177,8 @@ def _complete_fixes(
     for name in (x, y):
         refuse_degrees_and_minutes(frame[name])
     places = as_matrix(frame, [x, y], options)
+    if degrees:
+        places = _without_unknown(places, notes)
     _check_places(places, columns.places)
     if degrees:
         places[:, 0] = _within_180(places[:, 0])
@@ -180,13 +194,51 @@ def _complete_fixes(
     return frame.loc[complete], places[complete]
 
 
+def _without_unknown(places: Array, notes: list[str]) -> Array:
+    """Longitudes and latitudes, NaN where a ship says that it does not know them (181, 91)."""
+    unknown = (places == UNKNOWN_PLACE).all(axis=1)
+    if unknown.any():
+        notes.append(
+            f"{unknown.sum()} fixes at longitude 181, latitude 91 are missing: AIS writes so what "
+            "it does not know"
+        )
+        places = np.where(unknown[:, None], np.nan, places)
+    at_zero = (places == 0).all(axis=1)
+    if at_zero.any() and not at_zero.all():
+        notes.append(
+            f"{at_zero.sum()} fixes are at longitude 0, latitude 0, where recorders put a place "
+            "that they do not know; max_speed=50 drops such jumps"
+        )
+    return places
+
+
+def _without_ais_unknown(
+    frame: pd.DataFrame, values: Array, columns: Roles, notes: list[str]
+) -> Array:
+    """Values ``(n, channels)``, NaN where AIS writes that a speed, course or heading is unknown."""
+    if not any(name.lower() == "mmsi" for name in frame.columns):
+        return values
+    for k, name in enumerate(columns.values):
+        word = "".join(filter(str.isalpha, name.lower()))
+        unknown = UNKNOWN_VALUES.get(word)
+        found = values[:, k] == unknown
+        if unknown is not None and found.any():
+            notes.append(
+                f"{found.sum()} values {unknown:g} of {name!r} are missing: AIS writes so what it "
+                "does not know"
+            )
+            values[found, k] = np.nan
+    return values
+
+
 def _check_places(places: Array, columns: Places) -> None:
     limits = [("number of meters", -FARTHEST, FARTHEST)] * 2
     hint = "leave the field empty where it is missing"
     if columns.degrees:
         limits = [("longitude", -180, 360), ("latitude", -90, 90)]
         hint += ", and name the columns x and y if they are meters"
-        if np.abs(places[:, 0]).max() <= 90 < np.abs(places[:, 1]).max() <= 360:
+        largest = np.nanmax(np.abs(places), axis=0, initial=0)
+        if largest[0] <= 90 < largest[1] <= 360:
             hint = "are latitude and longitude swapped?"
     for column, numbers, (what, low, high) in zip(
         columns, places.T, limits, strict=False

@@ -771,7 +771,7 @@ BROKEN = {
     "pointless": (
         "a.gpx",
         gpx("<trk><trkseg/></trk><wpt lat='1' lon='2'/>"),
-        "expected a track or route with points",
+        "1 waypoints",
     ),
     "no lat": (
         "a.gpx",
@@ -906,3 +906,122 @@ def test_scenes_of_a_folder_whose_names_hold_colons(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="got none"):
         read(tmp_path / "empty", layout="scene")
+
+
+# Lines without times, a fourth coordinate, other coordinate systems.
+
+
+def geojson(path: Path, *features: dict[str, object], **more: object) -> Path:
+    data = {"type": "FeatureCollection", "features": features, **more}
+    path.write_text(json.dumps(data))
+    return path
+
+
+def feature(coordinates: list[list[float]], **properties: object) -> dict[str, object]:
+    geometry = {"type": "LineString", "coordinates": coordinates}
+    return {"type": "Feature", "properties": properties, "geometry": geometry}
+
+
+WALK = [[8.0, 47.0], [8.001, 47.0], [8.002, 47.0]]
+
+
+@pytest.mark.parametrize("name", ["date", "start_time", "timestamp", "time", "begin"])
+def test_one_date_of_a_line_is_not_the_time_of_its_points(
+    tmp_path: Path, name: str
+) -> None:
+    lines = [feature(WALK, name=n, **{name: "2024-05-01"}) for n in "ab"]
+    s = read(geojson(tmp_path / "a.geojson", *lines))
+    assert (s.ids, s.times, s.lengths.tolist()) == (["a", "b"], None, [3, 3])
+    np.testing.assert_allclose(channel(s, "dx")[1:], [76.06, 76.06], atol=0.01)
+    assert noted(s, name)
+
+
+@pytest.mark.parametrize("unit", [1, 1000])
+def test_a_fourth_coordinate_since_1970_is_the_time(tmp_path: Path, unit: int) -> None:
+    start = 1714550400
+    line = [[*place, 400, (start + 10 * k) * unit] for k, place in enumerate(WALK)]
+    path = geojson(tmp_path / "a.geojson", feature(line, name="a"))
+    s = read(path, features="speed,z")
+    np.testing.assert_allclose(s.values[0][1:], [[7.606, 400], [7.606, 400]], atol=1e-3)
+    assert noted(s, "time=''")
+    s = read(path, time="", values="m")
+    assert s.times is None
+    np.testing.assert_array_equal(channel(s, "m"), [place[3] for place in line])
+
+
+def test_another_fourth_coordinate_is_a_measure(tmp_path: Path) -> None:
+    line = [[*place, 400, k * 5] for k, place in enumerate(WALK)]
+    path = geojson(tmp_path / "a.geojson", feature(line, name="a"))
+    s = read(path, values="m")
+    assert s.times is None
+    np.testing.assert_array_equal(channel(s, "m"), [0, 5, 10])
+    assert noted(read(path), "'m'")
+
+
+def test_other_coordinate_systems_of_geojson_are_refused(tmp_path: Path) -> None:
+    def crs(name: str) -> dict[str, object]:
+        return {"type": "name", "properties": {"name": name}}
+
+    path = tmp_path / "a.geojson"
+    for name in ("urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:EPSG::4326"):
+        assert read(geojson(path, feature(WALK), crs=crs(name))).degrees
+    for name in ("urn:ogc:def:crs:EPSG::3857", "EPSG:2056", "EPSG:14326"):
+        with pytest.raises(ValueError, match=rf"a\.geojson.*{name}"):
+            read(geojson(path, feature(WALK), crs=crs(name)))
+
+
+# What recorders write.
+
+
+def test_gpx_with_prefixes_that_are_not_declared(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpx"
+    more = "<extensions><gpxtpx:hr xsi:type='n'>{}</gpxtpx:hr></extensions></trkpt>"
+    points = [
+        POINT.format(47 + k / 1e3, 400, k).replace("</trkpt>", more.format(100 + k))
+        for k in range(3)
+    ]
+    path.write_text(f"<gpx><trk><trkseg>{''.join(points)}</trkseg></trk></gpx>")
+    s = read(path, values="hr")
+    np.testing.assert_array_equal(channel(s, "hr"), [100, 101, 102])
+    np.testing.assert_allclose(channel(s, "dy")[1:], [111.17, 111.17], atol=0.02)
+
+
+def test_gpx_with_waypoints_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpx"
+    points = [
+        f"<wpt lat='{47 + k / 1e3}' lon='8'><time>2024-05-01T08:0{k}:00Z</time></wpt>"
+        for k in range(3)
+    ]
+    path.write_text(gpx(*points))
+    s = read(path)
+    np.testing.assert_allclose(channel(s, "speed")[1:], [1.853, 1.853], atol=1e-3)
+    assert noted(s, "3 waypoints")
+    path.write_text(gpx(*points, "<wpt lat='1' lon='8'/>"))
+    with pytest.raises(ValueError, match=r"a\.gpx.*4 waypoints"):
+        read(path)
+    path.write_text(gpx(f"<trk>{segment(47, 0)}</trk>", *points))
+    assert read(path).ids == ["1"]
+
+
+def test_ais_writes_numbers_for_what_it_does_not_know() -> None:
+    frame = fixes([8, 181, 8.001, 8.002], [47, 91, 47, 47]).rename(
+        columns={"id": "mmsi"}
+    )
+    frame = frame.assign(
+        SOG=[1.0, 2, 102.3, 3], COG=[10.0, 0, 360, 5], Heading=[511, 1, 2, 3]
+    )
+    s = read(frame)
+    np.testing.assert_allclose(channel(s, "SOG"), [1, np.nan, 3])
+    np.testing.assert_allclose(channel(s, "COG"), [10, np.nan, 5])
+    np.testing.assert_allclose(channel(s, "Heading"), [np.nan, 2, 3])
+    assert noted(s, "181")
+    assert noted(s, "'Heading'")
+    other = read(frame.rename(columns={"mmsi": "walker"}), id="walker")
+    np.testing.assert_allclose(channel(other, "COG"), [10, 360, 5])
+
+
+def test_swapped_places_and_places_at_zero_are_named() -> None:
+    with pytest.raises(ValueError, match=r"lat.*swapped"):
+        read(fixes([47, np.nan, 47.1], [122, 122.1, 122.2]))
+    s = read(fixes([8, 0, 8.001], [47, 0, 47]))
+    assert noted(s, "1 fixes are at longitude 0, latitude 0")

@@ -1,0 +1,195 @@
+"""Tables with a whole track in each row: LINESTRING (...), or a list of places."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..config import ReadOptions
+from .names import find_label, says_id
+from .points import ORDERS, SAMPLED, WGS84, choose_order, is_place_name
+from .readings import likely
+from .roles import find_places
+from .sequences import Array, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LINE_NAME = re.compile(
+    r"poly_?line|line(_?string)?|path|route|track|traj(ectory)?|trace|shape",
+    re.IGNORECASE,
+)
+WKT_LINE = re.compile(
+    r"\s*(?:SRID=(\d+);)?\s*LINESTRING\s*(?:Z|M|ZM)?\s*(\(.*\)|EMPTY)\s*",
+    re.IGNORECASE | re.DOTALL,
+)
+ENCODED = re.compile(r"[?-~]{12,}")  # the letters of Google's polylines
+
+
+def split_lines(
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+) -> tuple[pd.DataFrame, ReadOptions]:
+    """A table with a track in each row as one with a fix in each row, without times.
+
+    LINESTRING (...) is a track under any name. Lists of places, such as [[8.5, 47.4], ...], need a
+    name of lines or places, or a request as in `split_points`. The other columns belong to the
+    whole track: one that names it, and its label, are kept. A table without such a column, or with
+    columns of places, is returned itself.
+
+    Raises:
+        AmbiguousError: nothing says what the two numbers of a place are.
+        ValueError: a field is no list of places, or holds an encoded polyline.
+    """
+    if options.layout not in (None, "tracks", "scene"):
+        return frame, options
+    column = _line_column(frame, options)
+    if column is None or find_places(frame, options) is not None:
+        return frame, options
+    lines = [_places(cell, column) for cell in frame[column]]
+    rows = np.repeat(np.arange(len(frame)), [len(line) for line in lines])
+    if not rows.size:
+        raise ValueError(f"column {column!r} holds no line with a place")
+    empty = sum(not len(line) for line in lines)
+    if empty:
+        notes.append(f"{empty} rows without a line are left out")
+    places = np.concatenate([line[:, :2] for line in lines if len(line)])
+    order = _order(frame[column], places, options, notes)
+    names = frame.drop(columns=column)
+    id_name = _id_of(names, options)
+    owners = np.arange(len(frame)) if id_name is None else names[id_name].to_numpy()
+    label = options.label if options.label is not None else find_label(map(str, names))
+    table: dict[str, Any] = {"id": owners[rows]}
+    if label:
+        table[label] = names[label].to_numpy()[rows]
+    table |= dict(zip(order, places.T, strict=True))
+    _note_lines(column, names, id_name, label, notes)
+    values = tuple(n for n in options.values or () if n != column and n not in order)
+    options = replace(
+        options,
+        layout=options.layout or "tracks",
+        id="id",
+        time="",
+        label=label or "",
+        values=values,
+    )
+    return _frame(table), options
+
+
+def _frame(table: dict[str, Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(table)
+
+
+def _note_lines(
+    column: Any,
+    names: pd.DataFrame,
+    id_name: Any | None,
+    label: str | None,
+    notes: list[str],
+) -> None:
+    owner = "its row" if id_name is None else f"column {id_name!r}"
+    sentence = (
+        f"each row of column {column!r} is a track without times, named by {owner}"
+    )
+    notes.append(likely(sentence, "layout='long', or 'wide'"))
+    unused = [n for n in names.columns if n not in (id_name, label)]
+    if unused:
+        notes.append(f"columns of the whole track left out: {listed(unused)}")
+
+
+def _line_column(frame: pd.DataFrame, options: ReadOptions) -> Any | None:
+    """The column of lines, None if there is none."""
+    requested = options.values in ORDERS
+    for name in frame.select_dtypes(include=["object", "string"]).columns:
+        cells = frame[name].dropna().head(SAMPLED).tolist()
+        if not cells:
+            continue
+        if all(isinstance(cell, str) and WKT_LINE.fullmatch(cell) for cell in cells):
+            return name
+        named = is_place_name(name) or LINE_NAME.search(str(name)) is not None
+        named = named or requested or str(name) in (options.values or ())
+        if named and all(_is_list_of_places(cell) for cell in cells):
+            return name
+        if "polyline" in str(name).lower() and all(map(_is_encoded, cells)):
+            raise ValueError(
+                f"column {name!r} holds encoded polylines (Google), which are not read; decode "
+                "them with the package polyline: frame[column].map(polyline.decode), and pass "
+                "values='lat,lon'"
+            )
+    return None
+
+
+def _is_encoded(cell: Any) -> bool:
+    return isinstance(cell, str) and ENCODED.fullmatch(cell) is not None
+
+
+def _is_list_of_places(cell: Any) -> bool:
+    """Whether a cell is a list of two or three numbers each, or empty; not all can be empty."""
+    if isinstance(cell, str):
+        return re.match(r"\s*\[\s*([\[(]|\])", cell) is not None
+    if not isinstance(cell, (list, tuple, np.ndarray)):
+        return False
+    return all(np.ndim(place) == 1 and np.shape(place)[0] in (2, 3) for place in cell)
+
+
+def _places(cell: Any, column: Any) -> Array:
+    """The places of a line, float64 ``(n, 2 or more)``; none for a missing one."""
+    if not isinstance(cell, str):
+        cell = [] if cell is None or cell is not cell or np.ndim(cell) == 0 else cell
+        return np.asarray([list(place) for place in cell], dtype=np.float64)
+    found = WKT_LINE.fullmatch(cell)
+    try:
+        if found is None:
+            places = json.loads(cell.replace("(", "[").replace(")", "]"))
+        elif found[2].upper() == "EMPTY":
+            places = []
+        else:
+            places = [text.split() for text in found[2].strip()[1:-1].split(",")]
+        array = np.asarray(places, dtype=np.float64)
+        if array.size and (array.ndim != 2 or array.shape[1] < 2):
+            raise ValueError(f"an array of shape {array.shape}")
+    except ValueError as error:
+        raise ValueError(
+            f"expected a list of places in each field of column {column!r}, got "
+            f"{cell[:60]!r} ({error})"
+        ) from error
+    return array
+
+
+def _order(
+    column: pd.Series[Any], places: Array, options: ReadOptions, notes: list[str]
+) -> tuple[str, str]:
+    """What the first and the second number of all places are."""
+    first = column.dropna().iloc[0]
+    found = WKT_LINE.fullmatch(first) if isinstance(first, str) else None
+    if found and found[1] and found[1] != WGS84:
+        raise ValueError(
+            f"column {column.name!r} has the coordinate system SRID={found[1]}; expected longitude "
+            f"and latitude (SRID={WGS84}); convert the places"
+        )
+    for order in ORDERS:
+        if options.values == order:
+            return order
+    orders = [("lon", "lat")] if found else list(ORDERS)
+    numbers = np.abs(places[:1000].ravel()).tolist()
+    decimals = max(len(repr(number).partition(".")[2]) for number in numbers)
+    return choose_order(f"column {column.name!r}", places, orders, decimals, notes)
+
+
+def _id_of(frame: pd.DataFrame, options: ReadOptions) -> Any | None:
+    """The column that names each row, None for its number."""
+    if options.id:
+        if options.id not in frame:
+            raise ValueError(
+                f"id={options.id!r} is no column; expected one of {listed(frame.columns)}"
+            )
+        return options.id
+    for name in frame.columns:
+        if says_id(str(name)) and frame[name].is_unique and frame[name].notna().all():
+            return name
+    return None

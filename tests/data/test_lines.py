@@ -1,0 +1,97 @@
+"""Tables with a whole track in each row."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from temporal_jepa.data import read
+from temporal_jepa.data.readings import AmbiguousError
+
+TAXI = [
+    [[-8.618643, 41.141412], [-8.618499, 41.141376], [-8.620326, 41.14251]],
+    [],
+    [[-8.612964, 41.140359], [-8.613378, 41.14035]],
+]
+
+
+def taxis(path: Path) -> Path:
+    frame = pd.DataFrame(
+        {
+            "TRIP_ID": [1372636858620000589, 1372637303620000596, 1372636951620000320],
+            "CALL_TYPE": ["C", "B", "C"],
+            "TIMESTAMP": [1372636858, 1372637303, 1372636951],
+            "MISSING_DATA": [False, False, False],
+            "POLYLINE": [str(line) for line in TAXI],
+        }
+    )
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_lists_of_places_are_tracks_and_their_order_is_asked(tmp_path: Path) -> None:
+    path = taxis(tmp_path / "porto.csv")
+    with pytest.raises(AmbiguousError, match=r"porto\.csv.*POLYLINE") as error:
+        read(path)
+    chosen = [reading.options["values"] for reading in error.value.readings]
+    assert chosen == ["lat,lon", "lon,lat", "x,y"]
+    found = read(path, values="lon,lat")
+    assert found.ids == ["1372636858620000589", "1372636951620000320"]
+    assert found.times is None
+    np.testing.assert_allclose(found.places[0], TAXI[0])
+    np.testing.assert_allclose(found.places[1], TAXI[2])
+    assert any("TIMESTAMP" in note for note in found.notes)
+    assert read(path, values="lon,lat", label="CALL_TYPE").labels.tolist() == ["C", "C"]
+
+
+@pytest.mark.parametrize("form", ["LINESTRING ({})", "SRID=4326;LineString Z ({})"])
+def test_well_known_text(form: str) -> None:
+    more = " 400" if "Z" in form else ""
+    lines = [
+        form.format(", ".join(f"{lon} {lat}{more}" for lon, lat in line))
+        for line in (TAXI[0], TAXI[2])
+    ]
+    frame = pd.DataFrame({"name": ["a", "b"], "where": lines, "class": ["x", "y"]})
+    found = read(frame)
+    assert found.ids == ["a", "b"]
+    assert found.labels.tolist() == ["x", "y"]
+    assert found.degrees
+    np.testing.assert_allclose(found.places[0], TAXI[0])
+    assert any("layout=" in note for note in found.notes)
+
+
+def test_a_number_beyond_90_degrees_is_the_longitude() -> None:
+    lines = [[[47.6205, -122.3493], [47.6206, -122.3494]]] * 2
+    found = read(pd.DataFrame({"route": lines}))
+    np.testing.assert_allclose(found.places[1], np.array(lines[1])[:, ::-1])
+    assert found.ids == ["0", "1"]
+
+
+def test_meters(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('id,geom\n7,"LINESTRING (2600000 1200000, 2600003 1200004)"\n')
+    found = read(path)
+    assert found.values[0][1].tolist() == [3, 4]
+    assert found.ids == ["7"]
+
+
+def test_what_is_not_read_is_refused_by_name() -> None:
+    encoded = pd.DataFrame({"summary_polyline": ["_p~iF~ps|U_ulLnnqC_mqNvxq`@"] * 2})
+    with pytest.raises(ValueError, match=r"summary_polyline.*polyline\.decode"):
+        read(encoded)
+    other = pd.DataFrame({"geom": ["SRID=3857;LINESTRING (1 2, 3 4)"] * 2})
+    with pytest.raises(ValueError, match=r"geom.*SRID=3857"):
+        read(other)
+    broken = pd.DataFrame({"path": ["[[1.5, 2.5], [3.5"] * 2})
+    with pytest.raises(ValueError, match=r"places.*'path'"):
+        read(broken, values="lon,lat")
+
+
+def test_lists_under_other_names_are_no_tracks() -> None:
+    lines = [[[1.5, 2.5], [3.5, 4.5]]] * 3
+    with pytest.raises(ValueError, match="signal"):
+        read(pd.DataFrame({"signal": lines}))
+    frame = pd.DataFrame({"id": [1, 1], "lon": [8, 8.1], "lat": 47.0})
+    frame["geometry"] = "LINESTRING (1 2, 3 4)"
+    assert read(frame, layout="tracks").lengths.tolist() == [2]
