@@ -577,7 +577,9 @@ def _read_column(
             return _dates_of(column, texts, parsed, index, codes, options, notes)
         if parsed is not None:
             since = _valid_clock(column, dates.clock_ns(parsed)[index])
-            return _in_file_order(since, parsed.format, str(column.name), codes, notes)
+            if parsed.format in ("duration", "minutes") or since.max() > DAY:
+                return _duration(column, parsed, since, options) / 1e9
+            return _in_file_order(since, str(column.name), codes, notes)
         numbers = _as_numbers(column)
         if numbers is None:
             wrong = dates.first_unlike(texts)
@@ -839,19 +841,36 @@ def _valid_clock(column: pd.Series[Any], since: Array) -> Array:
     return since
 
 
-def _in_file_order(
-    since: Array, format: str, name: str, codes: Array, notes: list[str]
+def _duration(
+    column: pd.Series[Any], parsed: dates.Texts, since: Array, options: ReadOptions
 ) -> Array:
+    """Durations in nanoseconds; those such as 75:10 by an option.
+
+    Raises:
+        AmbiguousError: two parts can be hours and minutes, or minutes and seconds.
+    """
+    if parsed.format != "clock" or (parsed.numbers("second") >= 0).any():
+        return since
+    if options.time_unit in ("s", "min"):
+        return since // 60 if options.time_unit == "s" else since
+    shown = [[text] for text in column.head(3)]
+    readings = [
+        Reading(what, {"time_unit": unit}, [column.name], shown)
+        for what, unit in (("minutes and seconds", "s"), ("hours and minutes", "min"))
+    ]
+    raise AmbiguousError(
+        f"column {column.name!r} holds durations of two parts", readings
+    )
+
+
+def _in_file_order(since: Array, name: str, codes: Array, notes: list[str]) -> Array:
     """Clock times in nanoseconds as seconds since the first midnight of each series.
 
-    The rows keep their order: a time that falls by more than half a day is of the next day. Hours
-    above 24 and durations count from the start.
+    The rows keep their order: a time that falls by more than half a day is of the next day.
 
     Raises:
         ValueError: times fall by less.
     """
-    if format in ("duration", "minutes") or since.max() > DAY:
-        return since / 1e9
     order = np.argsort(codes, kind="stable")
     steps = np.r_[0, np.diff(since[order])]
     steps[np.flatnonzero(np.diff(codes[order])) + 1] = 0
@@ -928,7 +947,7 @@ def _read_numbers(
             return _stamped(column, stamps, codes, options, notes)
         since = _clock_digits(column, name)
         if since is not None:
-            return _in_file_order(since, "clock", name, codes, notes)
+            return _in_file_order(since, name, codes, notes)
     whole = column.dtype.kind in "iu" and column.max() < 2**63
     # Nanoseconds since 1970 do not fit float64.
     times = column.to_numpy(dtype=np.int64 if whole else np.float64)

@@ -328,6 +328,14 @@ def test_durations_are_seconds():
     assert column("23:59:00", "100:00:00").tolist() == [86340, 360000]
 
 
+def test_durations_of_two_parts_are_a_question():
+    with pytest.raises(AmbiguousError):
+        column("05:10", "75:10")
+    assert column("05:10", "75:10", time_unit="s").tolist() == [310, 4510]
+    assert column("05:10", "75:10", time_unit="min").tolist() == [18600, 270600]
+    assert column("5:10.5", "75:10.0").tolist() == [310.5, 4510]
+
+
 def test_years_that_nanoseconds_do_not_hold_do_not_wrap():
     found = column("1500-01-01", "2024-01-01", "2500-01-01")
     assert (np.diff(found) > np.timedelta64(0)).all()
