@@ -144,7 +144,9 @@ def _is_defect(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """An error as one line for a person."""
+    """An error as one line for a person; a question keeps the small tables of its readings."""
+    if hasattr(error, "readings"):
+        return as_flags(str(error))
     if not isinstance(error, OSError) or not error.errno or not error.strerror:
         return as_flags(" ".join(str(error).split())) or type(error).__name__
     if not error.filename and _is_stdout_closed():

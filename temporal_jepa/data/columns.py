@@ -225,14 +225,14 @@ def _as_array(cell: Any, name: Any, row: int) -> Array:
             "time; write one column of lists for each channel, or pass a list of arrays "
             "(channels, time)"
         )
+    values = np.asarray(cell)
+    if values.dtype.kind in "fiubMm":
+        return values
     if any(isinstance(value, Mapping) for value in cell):
         raise ValueError(
             f"column {name!r} holds lists of objects (row {row + 1}); choose the inner table, or "
             "flatten it with pandas.json_normalize"
         )
-    values = np.asarray(cell)
-    if values.dtype.kind in "fiubMm":
-        return values
     try:
         return np.asarray(
             [np.nan if value is None else value for value in cell], dtype=np.float64

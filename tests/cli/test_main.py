@@ -184,3 +184,14 @@ def test_without_a_home_matplotlib_is_quiet(run: Path, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_question_shows_its_readings_on_lines_of_their_own(
+    tj: Terminal, tmp_path: Path
+) -> None:
+    (tmp_path / "a.json").write_text('{"a": [1, 2], "b": [3, 4]}')
+    code, _, error = tj("inspect", tmp_path / "a.json")
+    assert code == 1
+    starts = [line.split(":")[0].strip() for line in error.splitlines()]
+    assert "--layout 'recording'" in starts
+    assert "--layout 'wide'" in starts
