@@ -281,6 +281,11 @@ def as_frames(case: Case) -> Iterator[tuple[str, Any]]:
     frame = pd.DataFrame({column.name: column.typed for column in case.columns})
     number = case.recipe["number"]
     yield "pandas", frame if number % 20 else frame.astype(object)
+    indices = [
+        c.name for role in ("id", "time") for c in case.columns if c.role == role
+    ]
+    if case.recipe["layout"] in ("long", "recording") and indices:
+        yield "index", frame.set_index(indices)
     import pyarrow as pa
 
     table = pa.Table.from_pandas(frame, preserve_index=False)

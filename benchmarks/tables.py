@@ -270,6 +270,8 @@ def settled(rng: Rng, chosen: dict[str, Any]) -> dict[str, Any]:
     if layout in ("recording", "folder"):
         chosen["ids"] = chosen["labels"] = "none"
         chosen["lengths"] = "equal" if layout == "recording" else chosen["lengths"]
+    if chosen["n"] < 2:
+        chosen["usual_id"] = True
     if layout in ("long", "tidy", "pivot") and chosen["ids"] == "none":
         chosen["ids"] = "text"
     if layout == "tracks":
