@@ -299,6 +299,8 @@ def settle_without_header(rng: Rng, chosen: dict[str, Any]) -> None:
     chosen.update(columns="usual", extra="none", usual_id=True, order="sorted")
     if chosen["layout"] in ("wide", "long"):
         chosen["n"] = max(4, chosen["n"])
+    elif chosen["channels"] == 1:  # one column shows no separator
+        chosen.update(sep=",", decimal=".", thousands="")
     if chosen["layout"] == "wide":
         chosen.update(ids="none", channels=1)
         chosen["labels"] = pick(rng, ("none", "text", "text", "numbers"))
@@ -418,8 +420,8 @@ def proof(cell: str) -> str:
     bare = re.sub(r"[ \xa0\u202f'\u2019]", "", cell.strip().lstrip("+-"))
     grouped = len(bare) != len(cell.strip().lstrip("+-"))
     marks = re.findall(r"[.,]", bare)
-    if not marks:
-        return ""
+    if not marks:  # 1234 beside 1.234: thousands are not separated
+        return "whole" if len(bare) > 3 and bare.isdigit() and not grouped else ""
     if len(marks) > 1 or grouped or "E" in bare or "e" in bare:
         return "proved"
     before, after = re.split(r"[.,]", bare)
@@ -431,13 +433,19 @@ def proof(cell: str) -> str:
 def judge_numbers(case: Case, chosen: dict[str, Any]) -> None:
     """Whether the decimal mark follows from the numbers of the file."""
     roles = ["value", "place", "extra"]
+    if chosen["labels"] == "floats":
+        roles.append("label")
     if chosen["dates"] == "seconds":
         roles.append("time")
     columns = [c for c in case.columns if c.role in roles]
     proofs = [{proof(cell) for cell in column.cells} for column in columns]
     proved = any("proved" in found for found in proofs)
-    unproved = [found for found in proofs if "open" in found and "proved" not in found]
+    unproved = [found for found in proofs if "open" in found]
+    unproved = [found for found in unproved if not found & {"proved", "whole"}]
     if not unproved:
+        return
+    if any("whole" in found for found in proofs):
+        case.unsure.append("whole numbers above 999 in another column")
         return
     point = chosen["decimal"] == "." and not chosen["thousands"]
     if proved:  # a column decides for the others
@@ -1035,7 +1043,9 @@ def judge_wide(case: Case, chosen: dict[str, Any], steps: int) -> None:
         return
     texts = any(c.role != "value" for c in case.columns)
     values = [c for c in case.columns if c.role == "value"]
-    decimals = all(proof(cell) for c in values for cell in c.cells if cell)
+    decimals = all(
+        proof(cell) for c in values for cell in c.cells if re.search(r"\d", cell)
+    )
     if chosen["labels"] == "numbers" and not decimals:
         case.open.append("a label that is a number, without a header")
     elif not texts and 3 < len(values) <= 16:

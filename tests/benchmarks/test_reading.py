@@ -65,7 +65,9 @@ def test_every_layout_and_outcome_is_drawn() -> None:
         ("1 234,567", "proved"),
         ("12.5", "proved"),
         ("1234.567", "proved"),
-        ("1234", ""),
+        ("1234", "whole"),
+        ("1 234", ""),
+        ("123", ""),
     ],
 )
 def test_what_a_number_proves(cell: str, said: str) -> None:
