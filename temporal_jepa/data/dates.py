@@ -77,6 +77,7 @@ _SOURCES = {
     + _CLOCK,
     "numeric": rf"{_DAY_OF_WEEK}(?P<a>\d{{1,2}})(?P<sep>[-/.])\s?(?P<b>\d{{1,2}})(?P=sep)\s?"
     rf"{_YEAR}{_CLOCK}",
+    "dotted": r"(?P<hour>\d\d?)\.(?P<minute>\d\d)\.(?P<second>\d\d)",
     "day name year": rf"{_DAY_OF_WEEK}(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.)?[-/\s._]*"
     rf"(?:(?:de|of)\s+)?{_WORD},?[-/\s._]*(?:del?\s+)?{_YEAR}{_CLOCK}",
     "name day year": rf"{_DAY_OF_WEEK}{_WORD}[-/\s]*(?P<day>\d{{1,2}})(?:st|nd|rd|th)?,?[-/\s]+"
@@ -105,8 +106,15 @@ _SOURCES = {
     "minutes": r"(?P<minute>\d{1,4}):(?P<second>\d\d)[.,](?P<fraction>\d+)",
 }
 FORMATS = {name: re.compile(text, re.IGNORECASE) for name, text in _SOURCES.items()}
-CLOCKS = ("clock", "hours", "minutes")
-UNTELLING = ("compact reversed", "ordinal", "name short", "short name", "minutes")
+CLOCKS = ("clock", "dotted", "hours", "minutes")
+UNTELLING = (
+    "dotted",
+    "compact reversed",
+    "ordinal",
+    "name short",
+    "short name",
+    "minutes",
+)
 
 
 WORDS = ("name", "half", "zone", "sep")  # parts that are not numbers
@@ -155,11 +163,14 @@ def parse(texts: list[str], formats: Iterable[str] = FORMATS) -> Texts | None:
     """The parts of texts in the first format that fits them all and gives times; else None."""
     if not texts or max(map(len, texts)) > LONGEST:
         return None
-    for name in formats:
-        found = _matched(texts, name)
-        if found is not None and _may_be_time(found):
-            return found
-    return None
+    return _best([_matched(texts, name) for name in formats])
+
+
+def _best(found: Iterable[Texts | None]) -> Texts | None:
+    """The first in which all texts are times, else the first in which some are; None without."""
+    fitting = [texts for texts in found if texts is not None and _may_be_time(texts)]
+    certain = (texts for texts in fitting if _possible(texts).all())
+    return next(certain, fitting[0] if fitting else None)
 
 
 def _matched(texts: list[str], name: str) -> Texts | None:
@@ -240,16 +251,19 @@ def _as_numbers(digits: Array, fraction: bool) -> Array:
 
 def _may_be_time(texts: Texts) -> bool:
     """Whether some text is a time in this format; digits alone must all be, in a usual year."""
-    if not texts.has_date:
-        return bool((clock_ns(texts) >= 0).any())
-    possible = np.any([~np.isnat(day) for day in readings(texts).values()], axis=0)
-    if not texts.format.startswith("compact"):
-        return bool(possible.any())
-    first, last = PLAUSIBLE
-    year = texts.numbers("year")
-    return bool(
-        (possible & (clock_ns(texts) >= 0) & (year >= first) & (year <= last)).all()
-    )
+    possible = _possible(texts)
+    if texts.format.startswith("compact"):
+        return bool(possible.all()) and is_plausible(texts)
+    return bool(possible.any())
+
+
+def _possible(texts: Texts) -> Array:
+    """Which texts are a time in this format, ``(n,)``."""
+    possible: Array = clock_ns(texts) >= 0
+    if texts.has_date:
+        found = readings(texts).values()
+        possible &= np.any([~np.isnat(day) for day in found], axis=0)
+    return possible
 
 
 def is_plausible(texts: Texts) -> bool:
@@ -437,16 +451,15 @@ def recognize(texts: list[str]) -> Texts | None:
     """The parts of the first texts, in a format that fits nine of ten of all; None without."""
     if max(map(len, texts)) > LONGEST:
         return None
+    found = []
     for name, pattern in FORMATS.items():
         if not any(map(pattern.fullmatch, texts[:SOME])):
             continue
         fitting = _fitting(texts, pattern)
-        if 10 * fitting.sum() < 9 * len(texts):
-            continue
-        found = _matched([texts[k] for k in np.flatnonzero(fitting)[:SAMPLE]], name)
-        if found is not None and _may_be_time(found):
-            return found
-    return None
+        if 10 * fitting.sum() >= 9 * len(texts):
+            some = np.flatnonzero(fitting)[:SAMPLE]
+            found.append(_matched([texts[k] for k in some], name))
+    return _best(found)
 
 
 def _fitting(texts: list[str], pattern: re.Pattern[str]) -> Array:

@@ -51,7 +51,7 @@ UNIT_OF = {name: unit for unit, names in UNITS.items() for name in names.split()
 QUALIFIERS = _words(
     "unix posix epoch gmt utc gps local event sample record recorded recording measurement "
     "measured obs observation log logged system sys iso relative rel elapsed sim start begin "
-    "acquisition packet capture stamp of the and"
+    "acquisition packet capture stamp open trade server device of the and"
 )
 PARTS = {
     "year": "year yyyy yr yy jahr anno año annee année jaar",
@@ -578,6 +578,7 @@ def _read_column(
         if parsed is not None:
             since = _valid_clock(column, dates.clock_ns(parsed)[index])
             if parsed.format in ("duration", "minutes") or since.max() > DAY:
+                _check_hours(column, parsed, since, codes)
                 return _duration(column, parsed, since, options) / 1e9
             return _in_file_order(since, str(column.name), codes, notes)
         numbers = _as_numbers(column)
@@ -684,6 +685,9 @@ def _settled(
         return _chosen_order(column, found, index, options.date_order)
     if not possible:
         raise _impossible(column, texts, found, index)
+    named = _order_in_name(str(column.name))
+    if named in possible:
+        return named
     if "my" in found:
         return _year_or_day(column, parsed, rows, codes)
     plausible = _plausible(str(column.name), parsed, possible, rows, codes, notes)
@@ -696,6 +700,14 @@ def _settled(
             f"dates in {str(column.name)!r} are read with the {dates.ORDERS[order]}"
         )
     return order
+
+
+def _order_in_name(name: str) -> str:
+    """The order that a name spells, "mdy" of "Date (MM/DD/YYYY)"; "" without."""
+    found = re.search(
+        r"(?i)(?<![a-z])(d+|m+|y+)\W?(d+|m+|y+)\W?(d+|m+|y+)(?![a-z])", name
+    )
+    return "".join(part[0].lower() for part in found.groups()) if found else ""
 
 
 def _year_or_day(
@@ -839,6 +851,22 @@ def _valid_clock(column: pd.Series[Any], since: Array) -> Array:
     if wrong.size:
         raise _no_time(column, wrong)
     return since
+
+
+def _check_hours(
+    column: pd.Series[Any], parsed: dates.Texts, since: Array, codes: Array
+) -> None:
+    """ValueError for minutes that begin anew each hour, as Excel shows times with hours."""
+    if parsed.format != "minutes" or since.max() >= 3600 * 10**9:
+        return
+    order = np.argsort(codes, kind="stable")
+    back = np.flatnonzero((np.diff(since[order]) < 0) & (np.diff(codes[order]) == 0))
+    if back.size:
+        raise ValueError(
+            f"column {column.name!r} holds minutes and seconds that go back in data row "
+            f"{order[back[0] + 1] + 1}: their hours are not in the file; export them as "
+            "10:59:59.5, or choose time='' to go by the order of the rows"
+        )
 
 
 def _duration(

@@ -328,6 +328,33 @@ def test_durations_are_seconds():
     assert column("23:59:00", "100:00:00").tolist() == [86340, 360000]
 
 
+def test_minutes_that_begin_anew_are_refused():
+    with pytest.raises(ValueError, match=r"(?s)'time'.*data row 3.*time=''"):
+        column("59:58.5", "59:59.5", "00:00.5")
+    frame = pd.DataFrame({"time": ["59:58.5", "59:59.5", "00:00.5"]})
+    found = times(frame, codes=np.array([0, 0, 1]))
+    assert found.tolist() == [3598.5, 3599.5, 0.5]
+
+
+def test_a_clock_with_dots():
+    assert column("18.10.12", "18.20.00", "19.00.00").tolist() == [65412, 66000, 68400]
+    table = "Date,Time,v\n10/30/2004,18.10.12,1\n10/30/2004,18.20.00,1\n"
+    assert iso(times(table))[0] == "2004-10-30T18:10:12"
+
+
+@pytest.mark.parametrize(
+    ("name", "moment"),
+    [
+        ("Date (MM/DD/YYYY)", "2024-01-02"),
+        ("date dd/mm/yyyy", "2024-02-01"),
+        ("DDMMYY", "2024-02-01"),
+    ],
+)
+def test_the_name_of_a_column_spells_the_order(name, moment):
+    found = times(pd.DataFrame({name: ["01/02/2024"]}))
+    assert found[0] == np.datetime64(moment)
+
+
 def test_durations_of_two_parts_are_a_question():
     with pytest.raises(AmbiguousError):
         column("05:10", "75:10")
