@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from dataclasses import replace
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,12 +13,17 @@ from ..config import ReadOptions
 from .names import find_label, says_id
 from .readings import AmbiguousError, Reading
 from .sequences import Array, Sequences, as_labels, as_text, listed, located
+from .tables import Table, from_table
 from .times import says_time
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHANNELS = re.compile(
     r"channels?|sensors?|variables?|bands?|features?|axis|components?|electrodes?",
     re.IGNORECASE,
 )
+VARIABLES = "variables of the dataset"  # a dimension
 SERIES = re.compile(
     r"n|samples?|instances?|series|cases?|trials?|subjects?|stations?|locations?|sites?|batch|"
     r"items?|examples?|records?|persons?",
@@ -35,56 +42,41 @@ def from_xarray(data: Any, options: ReadOptions) -> Sequences:
         ValueError: no dimension is the time, or too many are left.
     """
     with located("xarray"):
-        notes: list[str] = []
-        grid, own_channels = _as_grid(data, options, notes)
-        time = _time_dim(grid, options)
-        series, channel = _other_dims(grid, time, own_channels, options)
-        grid = grid.transpose(*filter(None, (series, time, channel)))
-        values = np.asarray(grid.values)
-        if series is None:
-            values = values[None]
-        if channel is None:
-            values = values[..., None]
-        ids = ["0"] if series is None else _names(grid, series)
-        what = f"dimension {time!r} is the time"
-        what += f", {series!r} the series" if series is not None else ""
-        what += (
-            f", {channel!r} the channels" if channel not in (None, own_channels) else ""
-        )
-        name = [str(grid.name or "value")]
-        times = grid.coords[time].values if time in grid.coords else None
-        return Sequences(
-            list(values),
-            labels=_labels(data, series, options),
-            ids=ids,
-            channels=name if channel is None else _names(grid, channel),
-            times=None if times is None else [times] * len(values),
-            source="xarray",
-            notes=(what, *notes),
-        )
-
-
-def _as_grid(
-    data: Any, options: ReadOptions, notes: list[str]
-) -> tuple[Any, str | None]:
-    """One DataArray, and the dimension of its variables, None for a DataArray."""
-    if not hasattr(data, "data_vars"):
-        return data, None
-    names = list(data.data_vars)
-    if options.values:
-        missing = [name for name in options.values if name not in names]
-        if missing:
+        if options.layout is not None:
             raise ValueError(
-                f"values names a variable {missing[0]!r} that does not exist, got {listed(names)}"
+                "dimensions decide how xarray is read; leave out layout=, and name them with "
+                "id=, time=, channel="
             )
-        chosen = list(options.values)
-    else:
-        widest = max((data[name].ndim for name in names), default=0)
-        chosen = [
-            name
-            for name in names
-            if data[name].ndim == widest and data[name].dtype.kind in "fiub"
+        notes: list[str] = []
+        grid = _as_grid(data, options, notes)
+        time = _time_dim(grid, options)
+        series, channels = _other_dims(grid, time, options)
+        table = _as_table(grid, (series, time, channels), data, options)
+        what = {"the time": [time], "the series": [series], "the channels": channels}
+        named = [
+            f"{listed(map(repr, dims))} {part}"
+            for part, found in what.items()
+            if (dims := [dim for dim in found if dim not in (None, VARIABLES)])
         ]
+        notes.insert(0, f"dimensions: {', '.join(named)}")
+        return from_table(Table(*table, notes), "xarray")
+
+
+def _as_grid(data: Any, options: ReadOptions, notes: list[str]) -> Any:
+    """One DataArray; several variables of a Dataset are a dimension of it."""
+    if not hasattr(data, "data_vars"):
+        return data
+    names = list(data.data_vars)
+    chosen = list(options.values or ())
+    missing = [name for name in chosen if name not in names]
+    if missing:
+        raise ValueError(
+            f"values names a variable {missing[0]!r} that does not exist, got {listed(names)}"
+        )
+    if not chosen:
+        numeric = [name for name in names if data[name].dtype.kind in "fiub"]
+        widest = max((data[name].ndim for name in numeric), default=0)
+        chosen = [name for name in numeric if data[name].ndim == widest]
     left = [name for name in names if name not in chosen and name != options.label]
     if left:
         notes.append(f"variables left out: {listed(left)}")
@@ -92,14 +84,14 @@ def _as_grid(
         raise ValueError(
             f"expected variables of numbers, got {listed(names) or 'none'}"
         )
-    dims = {data[name].dims for name in chosen}
-    if len({frozenset(dim) for dim in dims}) > 1:
+    if len({frozenset(data[name].dims) for name in chosen}) > 1:
         raise ValueError(
-            f"expected variables of the same dimensions, got {listed(dims)}; choose some with "
+            f"expected variables of the same dimensions, got {listed(chosen)}; choose some with "
             "values=A,B"
         )
-    inner = "variable" if "variable" not in data.dims else "variables of the dataset"
-    return data[chosen].to_array(inner), inner
+    if len(chosen) == 1:
+        return data[chosen[0]]
+    return data[chosen].to_array(VARIABLES)
 
 
 def _time_dim(grid: Any, options: ReadOptions) -> Any:
@@ -134,47 +126,95 @@ def _is_dates(coordinate: Any) -> bool:
     return False
 
 
-def _other_dims(
-    grid: Any, time: Any, own_channels: str | None, options: ReadOptions
-) -> tuple[Any | None, Any | None]:
-    """The dimensions of the series and of the channels."""
-    others = [dim for dim in grid.dims if dim not in (time, own_channels)]
-    channel: Any | None = own_channels
-    if channel is None:
-        channel = options.channel or next(
-            (dim for dim in others if CHANNELS.fullmatch(str(dim))), None
-        )
+def _other_dims(grid: Any, time: Any, options: ReadOptions) -> tuple[Any, list[Any]]:
+    """The dimension of the series, None for one series, and those of the channels."""
+    others = [dim for dim in grid.dims if dim not in (time, VARIABLES)]
+    named = {"id": options.id, "channel": options.channel}
+    for option, dim in named.items():
+        if dim and dim not in others:
+            raise ValueError(
+                f"{option} names a dimension {dim!r} that does not exist, got {listed(others)}"
+            )
+    channels = [VARIABLES] if VARIABLES in grid.dims else []
+    channels += [dim for dim in others if _is_channel(dim, options)]
     series = options.id or next(
-        (dim for dim in others if _names_series(dim) and dim != channel), None
+        (dim for dim in others if dim not in channels and _is_series(dim)), None
     )
-    left = [dim for dim in others if dim not in (series, channel)]
-    if len(left) == 1 and channel is not None and series is None:
-        return left[0], channel
-    if len(left) == 1 and series is not None and channel is None:
-        return series, left[0]
+    left = [dim for dim in others if dim not in (series, *channels)]
+    if len(left) == 1 and series is not None and not channels:
+        return series, left
+    if len(left) == 1 and series is None and {*channels} - {VARIABLES}:
+        return left[0], channels
     if len(left) == 1 and series is None:
         name = left[0]
-        shown = grid.transpose(name, time).values[:4, :4].tolist()
+        shown = grid.transpose(..., name, time).values
+        rows = shown.reshape(-1, *shown.shape[-2:])[0, :4, :4].tolist()
+        readings = [
+            Reading("each is a series", {"id": name}, (), rows),
+            Reading("each is a channel of one series", {"channel": name}, (), rows),
+        ]
         raise AmbiguousError(
-            f"dimension {name!r} of {grid.sizes[name]}",
-            [
-                Reading("each is a series", {"id": name}, (), shown),
-                Reading(
-                    "each is a channel of one series", {"channel": name}, (), shown
-                ),
-            ],
+            f"nothing says what the dimension {name!r} of {grid.sizes[name]} is",
+            readings,
         )
     if left:
         raise ValueError(
-            f"expected dimensions of time, series and channels, got {listed(grid.dims)}; select "
-            "from the others, or stack them: data.stack(series=[...])"
+            f"expected dimensions of time, series and channels, got {listed([time, *others])}; "
+            "select from the others, or stack them: data.stack(series=[...])"
         )
-    return series, channel
+    return series, channels
 
 
-def _names_series(dim: Any) -> bool:
-    name = str(dim)
-    return SERIES.fullmatch(name) is not None or says_id(name)
+def _is_channel(dim: Any, options: ReadOptions) -> bool:
+    if options.channel or options.id == dim:
+        return bool(options.channel == dim)
+    return CHANNELS.fullmatch(str(dim)) is not None
+
+
+def _is_series(dim: Any) -> bool:
+    return SERIES.fullmatch(str(dim)) is not None or says_id(str(dim))
+
+
+def _as_table(
+    grid: Any,
+    dims: tuple[Any, Any, list[Any]],
+    data: Any,
+    options: ReadOptions,
+) -> tuple[pd.DataFrame, ReadOptions]:
+    """A long table with a row for each time of each series, and the options that say so."""
+    import pandas as pd
+
+    series, time, channels = dims
+    grid = grid.transpose(*filter(None, (series, time)), *channels)
+    count = 1 if series is None else grid.sizes[series]
+    steps = grid.sizes[time]
+    names = ["_".join(parts) for parts in product(*(_names(grid, c) for c in channels))]
+    if not channels:
+        names = [str(grid.name or "value")]
+    frame = pd.DataFrame(grid.values.reshape(count * steps, -1), columns=names)
+    columns: dict[str, Any] = {}
+    if series is not None:
+        columns["id"] = np.repeat(_names(grid, series), steps)
+    if time in grid.coords and options.time != "":
+        columns["time"] = np.tile(grid.coords[time].values, count)
+    labels = _labels(data, series, options)
+    if labels is not None:
+        columns["label"] = np.repeat(labels, steps)
+    parts = {
+        part: next(filter(lambda n: n not in names, (part, f"{part} of the data")))
+        for part in columns
+    }
+    frame = frame.assign(**{parts[part]: column for part, column in columns.items()})
+    own = replace(
+        options,
+        layout="recording" if series is None else "long",
+        id=parts.get("id", ""),
+        time=parts.get("time", ""),
+        label=parts.get("label", ""),
+        values=tuple(names),
+        channel=None,
+    )
+    return frame, own
 
 
 def _names(grid: Any, dim: Any) -> list[str]:

@@ -194,7 +194,12 @@ def _items(data: Any) -> Any:
         count = len(data)
     except TypeError as error:
         raise ValueError(_unrolled(data)) from error
-    return [as_arrays(data[k]) for k in range(count)]
+    try:
+        return [as_arrays(data[k]) for k in range(count)]
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"expected arrays or tables, got {_kind(data)}, whose items have no numbers ({error!r})"
+        ) from error
 
 
 def _unrolled(data: Any) -> str:
@@ -315,6 +320,10 @@ def _from_mapping(data: Mapping[Any, Any], options: ReadOptions) -> Sequences:
     items = {str(name): item for name, item in data.items()}
     if {*items} <= {"X", "y"} and "X" in items:
         return from_array(as_arrays(items["X"]), options, y=items.get("y"))
+    if all(isinstance(item, Mapping) for item in items.values()):
+        import pandas as pd
+
+        items = {name: pd.DataFrame(as_arrays(item)) for name, item in items.items()}
     if any(_is_table(item) and _as_column(item) is None for item in items.values()):
         return _from_frames(items, options)
     columns = {name: _as_column(item) for name, item in items.items()}

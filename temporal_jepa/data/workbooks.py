@@ -93,19 +93,26 @@ def _write(sheet: pd.DataFrame, path: Path) -> None:
     """The cells of a sheet as text, without empty columns and the empty rows at its top."""
     filled = sheet.notna()
     sheet = sheet.loc[filled.any(axis=1).cummax(), filled.any(axis=0)]
+    columns = [_texts(sheet[name].tolist()) for name in sheet.columns]
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        for row in sheet.itertuples(index=False):
-            writer.writerow(map(_text, row))
+        csv.writer(file).writerows(zip(*columns, strict=True))
 
 
-def _text(cell: Any) -> str:
-    """A cell as text: dates in ISO format, whole numbers without a decimal point."""
-    if cell is None or cell != cell:
-        return ""
-    if isinstance(cell, datetime.datetime):
-        midnight = cell.time() == datetime.time()
-        return cell.date().isoformat() if midnight else cell.isoformat(" ")
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
-        return str(int(cell))
-    return str(cell)
+def _texts(cells: list[Any]) -> list[str]:
+    """The cells of a column as text: dates in one ISO format, whole numbers without a point."""
+    dates = [cell for cell in cells if isinstance(cell, datetime.datetime)]
+    at_midnight = all(date.time() == datetime.time() for date in dates)
+    fraction = any(date.microsecond for date in dates)
+    texts = []
+    for cell in cells:
+        if cell is None or cell != cell:
+            texts.append("")
+        elif isinstance(cell, datetime.datetime):
+            spec = "microseconds" if fraction else "seconds"
+            whole = cell.isoformat(" ", timespec=spec)
+            texts.append(cell.date().isoformat() if at_midnight else whole)
+        elif isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
+            texts.append(str(int(cell)))
+        else:
+            texts.append(str(cell))
+    return texts

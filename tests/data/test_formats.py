@@ -82,6 +82,13 @@ def test_workbook_with_dates_and_text_ids(tmp_path):
     np.testing.assert_array_equal(s.values[1], [[np.nan], [4]])
 
 
+def test_hours_in_a_workbook(tmp_path):
+    hours = pd.date_range("2024-02-01 22:00", periods=4, freq="h")  # over midnight
+    rows = [[when.to_pydatetime(), k] for k, when in enumerate(hours)]
+    s = read(workbook(tmp_path / "a.xlsx", Data=[["time", "v"], *rows]))
+    np.testing.assert_array_equal(s.times[0], hours.to_numpy())
+
+
 def test_sheets_of_a_workbook_are_chosen(tmp_path):
     one = [["time", "v"], [0, 1.0], [1, 2.0]]
     two = [["time", "v"], [0, 5.0], [1, 7.0]]

@@ -270,6 +270,13 @@ def test_a_dict_of_arrays_is_a_dict_of_series():
     assert s.labels.tolist() == ["u", "v"]
 
 
+def test_a_dict_of_dicts_is_a_dict_of_recordings():
+    s = read({"p": {"u": [1.0, 2], "v": [3.0, 4]}, "q": {"v": [5.0], "u": [6.0]}})
+    assert s.ids == ["p", "q"]
+    assert s.channels == ["u", "v"]
+    assert s.values[1].tolist() == [[6, 5]]
+
+
 def test_a_dict_of_columns_is_a_table_or_ambiguous():
     columns = {"a": [1.0, 2, 3], "b": [4.0, 5, 7]}
     assert read({"time": [0, 5, 9], **columns}).times[0].tolist() == [0, 5, 9]
@@ -369,6 +376,8 @@ def test_what_has_to_be_iterated_is_refused():
     for stream in (Endless(), NoLength(), loader, (np.ones(4) for _ in range(3))):
         with pytest.raises(ValueError, match=r"pass a list of its arrays"):
             read(stream)
+    with pytest.raises(ValueError, match="DataFrameGroupBy"):
+        read(LONG.groupby("id"))
 
 
 def grid(dims, shape, **coords):
@@ -382,7 +391,7 @@ def test_xarray_by_the_names_of_dimensions():
     s = read(grid(("time", "station"), (3, 2), time=days, station=["a", "b"]))
     assert s.ids == ["a", "b"]
     assert s.values[1][:, 0].tolist() == [1, 3, 5]
-    assert s.times[0].tolist() == days.to_numpy().tolist()
+    np.testing.assert_array_equal(s.times[0], days.to_numpy())
     s = read(grid(("sensor", "time"), (2, 3), sensor=["p", "q"]))
     assert s.channels == ["p", "q"]
     assert s.values[0].tolist() == [[0, 3], [1, 4], [2, 5]]
@@ -419,3 +428,33 @@ def test_xarray_data_sets_have_variables_as_channels():
     assert s.values[1].tolist() == [[4, 8], [5, 10], [6, 12]]
     assert s.labels.tolist() == ["x", "y"]
     assert read(data, values="v").channels == ["v"]
+
+
+def test_xarray_times_are_read_as_those_of_tables():
+    days = ["2024-01-03", "2024-01-01", "2024-01-02"]
+    for times in (days, pd.to_datetime(days)):
+        s = read(grid(("time",), (3,), time=times))
+        assert s.values[0][:, 0].tolist() == [1, 2, 0]
+        assert s.times[0][0] == np.datetime64("2024-01-01")
+    with pytest.raises(ValueError, match=r"xarray.*duplicates="):
+        read(grid(("time",), (3,), time=[1, 1, 2]))
+    twice = grid(("time",), (3,), time=[1, 1, 2])
+    assert read(twice, time="").values[0][:, 0].tolist() == [0, 1, 2]
+    assert read(twice, duplicates="last").values[0][:, 0].tolist() == [1, 2]
+    with pytest.raises(ValueError, match=r"layout="):
+        read(twice, layout="wide")
+
+
+def test_xarray_channels_of_several_variables():
+    both = (("time", "axis"), [[1.0, 2], [3.0, 4], [5.0, 6]])
+    s = read(xr.Dataset({"acc": both, "gyr": both}, {"axis": ["x", "y"]}))
+    assert s.channels == ["acc_x", "acc_y", "gyr_x", "gyr_y"]
+    assert s.values[0][1].tolist() == [3, 4, 3, 4]
+    assert read(xr.Dataset({"acc": both})).values[0].tolist() == both[1]
+    data = xr.Dataset(
+        {"u": (("time", "depth"), both[1]), "v": (("time", "depth"), both[1])}
+    )
+    with pytest.raises(AmbiguousError, match=r"id='depth'(?s:.)*channel='depth'"):
+        read(data)
+    assert read(data, id="depth").channels == ["u", "v"]
+    assert read(data, channel="depth").channels == ["u_0", "u_1", "v_0", "v_1"]
