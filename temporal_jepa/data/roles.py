@@ -36,7 +36,7 @@ LAYOUTS = ("wide", "long", "recording", "tracks", "scene")
 LONGITUDE = re.compile(r"(.*[\s_.:-])?(lon|lng|long|longitude)", re.IGNORECASE)
 LATITUDE = re.compile(r"(.*[\s_.:-])?(lat|latitude)", re.IGNORECASE)
 METERS = (("x", "y"), ("easting", "northing"), ("east", "north"))
-MOVEMENT = ("features", "step", "gap", "max_speed", "agents", "time_unit")
+MOVEMENT = ("features", "step", "gap", "max_speed", "agents")
 
 
 class MissingColumnError(ValueError):

@@ -177,6 +177,7 @@ def candidates(frame: pd.DataFrame, options: ReadOptions) -> list[TimeColumns]:
     Raises:
         ValueError: `options.time` names columns that do not exist or make no time together.
     """
+    frame = _with_numbers(frame)
     if options.time is not None:
         return [named_columns(frame, options.time)] if options.time else []
     contents = {}
@@ -193,6 +194,22 @@ def candidates(frame: pd.DataFrame, options: ReadOptions) -> list[TimeColumns]:
         columns = TimeColumns((name,), content.kind, content.named)
         found.append(((tier, -frame[name].nunique()), columns))
     return [columns for _, columns in sorted(found, key=lambda pair: pair[0])]
+
+
+def _with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with columns of text that hold numbers only, such as 0930, as numbers."""
+    numbers = {}
+    for name in frame.columns:
+        column = frame[name]
+        if column.dtype.kind in "fiubcmM" or _holds_dates(column):
+            continue
+        filled = column.dropna()
+        first = _as_text(filled.iloc[0]) if len(filled) else ""
+        if first.replace(".", "", 1).isdecimal():
+            found = _as_numbers(column)
+            if found is not None:
+                numbers[name] = found
+    return frame.assign(**numbers) if numbers else frame
 
 
 def _ranked(
@@ -224,6 +241,7 @@ def named_columns(frame: pd.DataFrame, time: str) -> TimeColumns:
     Raises:
         ValueError: a column does not exist, or several make no time together.
     """
+    frame = _with_numbers(frame)
     names: tuple[str, ...] = (time,)
     if time not in frame.columns:
         names = tuple(part.strip() for part in time.split(","))
@@ -325,7 +343,8 @@ def _content_of_texts(
         if named and texts and _as_numbers(column) is not None:
             return _Content("number", False, named)
         return _Content("other", False, named) if named and texts else None
-    if not named and (name.lower() in LABELS or not dates.is_telling(found, texts)):
+    sure = named or name.lower() in PERIODS
+    if not sure and (name.lower() in LABELS or not dates.is_telling(found, texts)):
         return None
     return _Content(
         "date" if found.has_date else "clock", found.has_date and found.has_clock, named
@@ -496,6 +515,7 @@ def read_times(
         ValueError: a row has no time or an impossible one.
     """
     codes = np.zeros(len(frame), dtype=np.int64) if codes is None else codes
+    frame = _with_numbers(frame[list(columns.names)])
     if len(columns.names) > 1:
         _check_missing(frame, columns.names)
     if columns.kind == "parts":
@@ -980,10 +1000,19 @@ def _read_numbers(
     # Nanoseconds since 1970 do not fit float64.
     times = column.to_numpy(dtype=np.int64 if whole else np.float64)
     if unit is None:
+        if {*_tokens(name)} & DATE_NAMES and may_be_excel(times):
+            sentence = f"numbers in {name!r} are taken as they are"
+            notes.append(likely(sentence, "time_unit='excel'"))
         return times
     if not np.isfinite(times).all():
         raise ValueError(f"column {name!r} holds infinite times; leave them empty")
     return _in_unit(times, name, unit, notes)
+
+
+def may_be_excel(times: Array) -> bool:
+    """Whether numbers are in the range of the days of Excel from 1970 to 2100."""
+    low, high = UNIX_EPOCH["excel"], 73050
+    return bool(len(times)) and low <= times.min() and times.max() <= high
 
 
 def _in_unit(times: Array, name: str, unit: str | float, notes: list[str]) -> Array:

@@ -32,7 +32,7 @@ FEATURES = (
     "turn",
     "dt",
 )
-MOVEMENT_OPTIONS = ("features", "step", "gap", "max_speed", "agents", "time_unit")
+MOVEMENT_OPTIONS = ("features", "step", "gap", "max_speed", "agents")
 NEED_TIMES = {"speed", "acceleration", "dt"}
 FAR = 10  # an interval this many times the usual one is a gap, which resampling never bridges
 

@@ -24,6 +24,7 @@ from .times import (
     Order,
     TimeColumns,
     in_order,
+    may_be_excel,
     missing_times,
     read_times,
     since_1970,
@@ -303,7 +304,7 @@ def _read_times(
 
 def _ask_for_calendar(name: str, times: Array) -> None:
     """AmbiguousError for numbers under the name of a date that are days of Excel since 1970."""
-    if name.lower() not in DATE_NAMES or times.min() < 25569 or times.max() > 73050:
+    if name.lower() not in DATE_NAMES or not may_be_excel(times):
         return
     readings = [
         Reading("days of Excel", {"time_unit": "excel"}),

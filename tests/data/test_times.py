@@ -518,6 +518,20 @@ def test_parts_are_joined():
     assert iso(found) == ["2024-01-15T00:00:00"]
 
 
+def test_numbers_in_text_are_numbers():
+    table = pd.DataFrame({"YY": ["2024"], "MM": ["01"], "DD": ["31"], "hh": ["05"]})
+    assert iso(times(table)) == ["2024-01-31T05:00:00"]
+    table = pd.DataFrame({"date": ["20240131"], "time": ["0905"]})
+    assert iso(times(table)) == ["2024-01-31T09:05:00"]
+    found = times(pd.DataFrame({"time": ["235958", "235959", "000000", "000001"]}))
+    assert found.tolist() == [86398, 86399, 86400, 86401]
+
+
+def test_months_of_two_digit_years_under_their_name():
+    found = times("Month,v\nNov-98,1\nDec-98,1\nJan-99,1\n")
+    assert iso(found)[2] == "1999-01-01T00:00:00"
+
+
 def test_impossible_parts_name_the_row():
     with pytest.raises(ValueError, match=r"(?s)data row 2.*month 2, day 30"):
         times("year,month,day,v\n2024,2,29,1\n2024,2,30,1\n")
