@@ -139,32 +139,37 @@ def _separator(sample: Sequence[str], options: ReadOptions) -> tuple[str, int]:
     scores = {separator: _score(lines, separator) for separator in SEPARATORS}
     if options.decimal == "," and '"' not in "".join(lines):
         del scores[","]
-    if any(_cuts_evenly(lines, separator) for separator in ("\t", ";", "|")):
-        scores.pop(
-            " ", None
-        )  # the spaces are within fields, such as a date and its hour
+    spaces = scores.pop(" ")
     best = max(scores, key=lambda separator: scores[separator])
-    if not any(scores.values()) and "," in scores:  # one column
+    if spaces > scores[best] and scores[best] < 0.9:
+        return " ", 0
+    if not scores[best] and "," in scores:  # one column
         best = ","
     return best, 0
 
 
-def _cuts_evenly(lines: Sequence[str], separator: str) -> bool:
-    """Whether a separator cuts every line into the same number of fields, at least two."""
-    counts = {len(cells) for cells in _parse(lines, separator)}
-    return len(counts) == 1 and counts.pop() > 1
-
-
 def _score(lines: Sequence[str], separator: str) -> float:
-    """How well a separator cuts lines into as many fields each, of numbers, dates and nothing."""
+    """How well a separator cuts lines into as many fields each, of numbers, dates and nothing.
+
+    From 1 on, nearly all lines have as many fields; 0 is none. Fields of two numbers with a space
+    between are cut in the wrong place.
+    """
     rows = [cells for cells in _parse(lines, separator) if cells]
     counts = Counter(len(cells) for cells in rows if len(cells) > 1)
     if not counts:
         return 0.0
     width, count = counts.most_common(1)[0]
-    cells = [cell for row in rows if len(row) == width for cell in row]
-    typed = sum(kind(cell.strip()) != "t" for cell in cells[:4000]) / len(cells[:4000])
+    cells = [cell.strip() for row in rows if len(row) == width for cell in row][:4000]
+    if 4 * sum(map(_is_pair, cells)) * width > 3 * len(cells):
+        return 0.1
+    typed = sum(kind(cell) != "t" for cell in cells) / len(cells)
     return count / len(rows) * (1 + typed)
+
+
+def _is_pair(cell: str) -> bool:
+    """Whether a cell holds two numbers, as where spaces separate and commas are decimal marks."""
+    first, _, second = cell.partition(" ")
+    return kind(cell) == "t" and kind(first) == "n" == kind(second)
 
 
 def _parse(lines: Iterable[str], separator: str) -> Any:

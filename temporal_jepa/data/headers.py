@@ -17,9 +17,11 @@ EMPTY = frozenset(("", *map(str.lower, MISSING)))
 COMMENTS = ("#", "%", "//", '"#', ";")
 COUNTS = "the first line counts up: taken as the header"
 RULER = re.compile(r"[-+=|:\s]*[-=]{2}[-+=|:\s]*")  # as psql and Markdown draw one
+_MONTHS = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 DATE = re.compile(
-    r"X?\d{1,4}[-/.:]\d|\d{8}T\d|.*\b(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-    r"\b.*\d|\d.*[ -](?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+    r"X?\d{1,4}[-/.:]\d[\d\s:./TZ+-]*(,\d{1,9})?(\s*(?i:[ap]\.?m\.?))?(\s*[A-Z]{3,5})?"
+    rf"|\d{{8}}T\d[\d:.Z+-]*|[\w ,]{{0,12}}\b{_MONTHS}\b[\w .,:-]*\d[\w .,:+-]*"
+    rf"|\d[\d -]*{_MONTHS}[\w .,:+-]*"
 )
 UNIT_NAME = re.compile(
     rf"\[.*\]|\(.*\)|{UNIT}|.*[/°%²³^·].*"
@@ -59,11 +61,16 @@ def kind(cell: str) -> str:
     """What a cell holds: "n" a number, also with a unit, "d" a date, "t" text, "" nothing."""
     if cell.lower() in EMPTY:
         return ""
-    if any(parse(cell, mark) is not None for mark in MARKS):
+    if _is_number(cell):
         return "n"
-    if DATE.match(cell):
+    if DATE.fullmatch(cell):
         return "d"
-    return "n" if split_unit(cell) is not None else "t"
+    found = split_unit(cell)
+    return "n" if found is not None and _is_number(found[0]) else "t"
+
+
+def _is_number(text: str) -> bool:
+    return any(parse(text, mark) is not None for mark in MARKS)
 
 
 def is_comment(line: str, separator: str) -> bool:

@@ -267,3 +267,21 @@ def test_spaces_within_fields_do_not_separate(table, sep):
     frame = table(f"id{sep}time{sep}wind speed\n{rows}")
     assert list(frame.columns) == ["id", "time", "wind speed"]
     assert frame["time"].iloc[1] == "01/02/2024 10:01:00"
+
+
+@pytest.mark.parametrize(
+    ("lines", "width"),
+    [
+        (["when,city,kind", "2004-04-08 20:00:00,Lyon,Low"], 3),
+        (["0.875,08.04.2004 20:00:00,Lyon", "6,08.04.2004 20:00:00,Lyon"], 3),
+        (["time,place,kind", "07:00,POINT (36.7 19.1),down"], 3),
+        (["name,size", "a,640 480", "b,320 200"], 2),
+        (["t v", "0 1,5", "1 2,5"], 2),
+        (["a 1,5 2,5", "b 2,5 3,5"], 3),
+        (["2024-01-01 00:00:00 1.5", "2024-01-01 00:01:00 2.5"], 3),
+        (["time;text", "0;a, b", "1;c, d"], 2),
+        (["a,b", "1,x;y", "2,z;w"], 2),
+    ],
+)
+def test_the_separator_is_the_one_that_leaves_whole_fields(table, lines, width):
+    assert table("\n".join(lines)).shape[1] == width
