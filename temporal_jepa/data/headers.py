@@ -245,7 +245,7 @@ def _from_lead(rows: list[Record], n: int, width: int) -> Head:
     if len(lead) > 1:
         raise _two_headers(lead, data)
     if not named:
-        if not _rises(_numbers(lead[0])):
+        if not (_rises(_numbers(lead[0])) or _steps(_numbers(lead[0]))):
             raise _header_or_data(lead[0], data)
         notes.append(COUNTS)
     return Head(lead[0].cells, width, data[0], notes, data)
@@ -280,27 +280,31 @@ def _numbers(record: Record) -> list[float]:
 
 
 def _rises(numbers: Sequence[float]) -> bool:
-    return len(numbers) < 2 or all(a < b for a, b in itertools.pairwise(numbers))
+    return all(a < b for a, b in itertools.pairwise(numbers))
 
 
 def _steps(numbers: Sequence[float]) -> bool:
-    """Whether numbers count in equal steps, or are rising years, months or days."""
-    if len(numbers) < 2 or not _rises(numbers):
+    """Whether numbers rise in equal steps, or are different years, months or days."""
+    if len(numbers) < 2:
         return False
     first = numbers[1] - numbers[0]
-    if (first == 1 or len(numbers) > 2) and all(
+    even = all(
         abs(b - a - first) < 1e-6 * first for a, b in itertools.pairwise(numbers)
-    ):
-        return True
-    return all(
-        number == int(number)
-        and (
-            1500 <= number <= 2200
-            or 150001 <= number <= 220012
-            or 15000101 <= number <= 22001231
-        )
-        for number in numbers
     )
+    if first > 0 and even and (first == 1 or len(numbers) > 2):
+        return True
+    return len(set(numbers)) == len(numbers) and all(map(_is_date, numbers))
+
+
+def _is_date(number: float) -> bool:
+    """Whether a number is a year, a month as 202401, or a day as 20240131."""
+    if number != int(number):
+        return False
+    if 1500 <= number <= 2200:
+        return True
+    year, rest = divmod(number, 10_000 if number > 1e7 else 100)
+    month, day = divmod(rest, 100) if number > 1e7 else (rest, 1)
+    return 1500 <= year <= 2200 and 1 <= month <= 12 and 1 <= day <= 31
 
 
 def _without_lead(rows: list[Record], width: int) -> Head:

@@ -459,6 +459,8 @@ def _mark(
         return options.decimal
     if AXIS.fullmatch(text.name) and evidence.only_mark:  # no degree has a thousand
         return evidence.only_mark
+    if evidence.only_mark in marks:  # a mark does not both separate and group
+        return evidence.only_mark
     if len(marks) == 1:
         return next(iter(marks))
     if evidence.only_mark == "." and dialect.separator not in (";", "\t") and not marks:

@@ -101,6 +101,8 @@ def test_a_question_about_a_column_that_is_not_read_is_not_asked():
 def test_the_rest_of_the_file_settles_an_open_column():
     points = Dialect(",", read={"w": (".", "0.5")})
     assert converted(["1,231", "1,232"], dialect=points).tolist() == [1231, 1232]
+    both = Dialect(";", read={"w": (".", "0.5"), "u": (",", "0.5")})
+    assert converted(["1,231", "1,232"], dialect=both).tolist() == [1.231, 1.232]
     frame = pd.DataFrame({"v": ["1.231", "1.232"], "w": ["0,5", "0,6"]})
     read = convert(frame, ReadOptions(), [], Dialect(";"))
     assert read["v"].tolist() == [1231, 1232]
