@@ -83,7 +83,8 @@ def _clock(tracks: Sequences) -> tuple[Any, Any, list[Array]]:
     start = min(times[0] for times in tracks.times)
     unit: Any = 1
     if isinstance(start, np.datetime64):
-        unit = np.timedelta64(1, np.datetime_data(start.dtype)[0])
+        code: Any = np.datetime_data(start.dtype)[0]
+        unit = np.timedelta64(1, code)
     since = [np.asarray((times - start) / unit, np.float64) for times in tracks.times]
     tick = float(np.median(np.concatenate([np.diff(s) for s in since])))
     steps = [np.rint(s / tick).astype(np.int64) for s in since]

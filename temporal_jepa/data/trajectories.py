@@ -340,7 +340,7 @@ def _resample(track: Track, step: float, delay: float) -> Track:
     places, values = np.split(made, [points.shape[1]], axis=1)
     since: Array = new
     if track.times.dtype.kind == "M":
-        unit = np.datetime_data(track.times.dtype)[0]
+        unit: Any = np.datetime_data(track.times.dtype)[0]
         ticks = new * (np.timedelta64(1, "s") / np.timedelta64(1, unit))
         since = ticks.round().astype(f"timedelta64[{unit}]")
     return replace(

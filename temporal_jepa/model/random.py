@@ -76,16 +76,13 @@ class Dropout(nn.Module):
             return x
         if self.generator is None:
             return F.dropout(x, self.rate)
-        kept: Tensor = _kept(x, self.rate, self.generator)
-        return x * kept
+        return x * _kept(x, self.rate, self.generator)
 
     def extra_repr(self) -> str:
         """For `print`."""
         return f"rate={self.rate}"
 
 
-# A graph cannot hold a generator.
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _kept(x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
     """0 where a value is dropped, else what keeps the mean."""
     kept = torch.empty_like(x, requires_grad=False).bernoulli_(
