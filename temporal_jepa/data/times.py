@@ -684,8 +684,23 @@ def _dates_of(
             1, "D"
         )
     if dates.two_digits(parsed).any() or order == "my":
-        notes.append(f"two-digit years in {name!r} are 1969 to 2068")
+        _note_century(name, found[order], notes)
     return found[order][index]
+
+
+def _note_century(name: str, times: Array, notes: list[str]) -> None:
+    """A note on the century of two-digit years.
+
+    Raises:
+        ValueError: some are before 2000 and some after 2040, so that one century may be split.
+    """
+    years = times.astype("datetime64[Y]").astype(np.int64) + 1970
+    if years.min() < 2000 and years.max() > 2040:
+        raise ValueError(
+            f"column {name!r} holds two-digit years of which the century is not clear: "
+            f"{years.min() % 100:02} and {years.max() % 100:02}; write the years with four digits"
+        )
+    notes.append(f"two-digit years in {name!r} are 1969 to 2068")
 
 
 def _settled(
@@ -1142,9 +1157,9 @@ def _read_parts(
     parts = _chain(columns.names)
     numbers = {part: _part(frame[name], part) for part, name in parts.items()}
     year = numbers["year"]
-    if (year < 100).all():
+    two_digits = bool((year < 100).all())
+    if two_digits:
         year = dates.full_years(year)
-        notes.append(f"two-digit years in {parts['year']!r} are 1969 to 2068")
     one = np.ones_like(year)
     if "ordinal" in numbers:
         day = dates.ordinal_days(year, numbers["ordinal"])
@@ -1163,6 +1178,8 @@ def _read_parts(
             "time='' to go by the order of the rows"
         )
     times = dates.instants(day, np.zeros_like(year))
+    if two_digits:
+        _note_century(parts["year"], times, notes)
     clock = [parts[part] for part in ("hour", "minute", "second") if part in parts]
     clock += [name for name in columns.names if name not in parts.values()]
     if clock:

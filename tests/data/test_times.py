@@ -226,6 +226,14 @@ def test_two_digit_years_are_those_of_posix(year):
     assert any("1969 to 2068" in note for note in notes)
 
 
+def test_years_of_two_centuries_are_refused():
+    with pytest.raises(ValueError, match=r"'time'.*four digits"):
+        column("31.12.66", "31.12.75")
+    with pytest.raises(ValueError, match=r"'YY'.*four digits"):
+        times("YY,MM,v\n66,1,0\n75,1,0\n")
+    assert iso(column("31.12.99", "31.12.05"))[1] == "2005-12-31T00:00:00"
+
+
 FORMATS = [
     "%Y-%m-%d",
     "%Y-%m-%d %H:%M:%S",
@@ -274,6 +282,9 @@ def test_dates_in_any_format_come_back_or_are_asked_for(form, moments):
         found = column(*texts)
     except AmbiguousError:
         assert form[1] in "dm"
+        return
+    except ValueError:  # years of two digits around 1999 and 2041
+        assert "%y" in form
         return
     expected = [np.datetime64(moment.replace(tzinfo=None)) for moment in truth]
     assert found.tolist() == np.array(expected, found.dtype).tolist()
@@ -687,6 +698,26 @@ def test_names_whose_day_and_month_can_be_exchanged_are_a_question():
         names_as_times(names, ReadOptions())
     found = names_as_times(names, ReadOptions(date_order="mdy"))
     assert iso(found)[2] == "2020-01-04T00:00:00"
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["%Y-%m-%d", "%m/%d/%y", "X%Y.%m.%d", "%Y%m%d", "%Y-%m", "%b %Y", "%d.%m.%Y %H:%M"],
+)
+@given(moments=MOMENTS.filter(lambda moments: len(moments) > 1))
+@settings(max_examples=30, deadline=None)
+def test_names_in_any_format_come_back_or_are_asked_for(form, moments):
+    names = [moment.strftime(form) for moment in moments]
+    try:
+        found = names_as_times(names, ReadOptions())
+    except AmbiguousError:
+        assert form == "%m/%d/%y"
+        return
+    except ValueError:  # years of two digits around 1999 and 2041
+        assert "%y" in form
+        return
+    truth = [dt.datetime.strptime(name, form) for name in names]
+    assert (found.astype("datetime64[us]") == np.array(truth, "datetime64[us]")).all()
 
 
 def test_a_candidate_says_its_columns():
