@@ -33,8 +33,20 @@ POINT = re.compile(
     re.IGNORECASE,
 )
 ONE_NUMBER = re.compile(r"\s*[+-]?(?:\d{1,3}(?:[ ,]\d{3})+(?:\.\d+)?|\d+,\d+)\s*")
+GEOJSON = re.compile(
+    rf'\s*\{{\s*"type":\s*"Point",\s*"coordinates":\s*\[\s*({NUMBER})\s*,\s*({NUMBER})[^\]]*\]'
+    r".*",
+    re.IGNORECASE,
+)
+COMPASS = r"\s*[\"'\u2033]*\s*[NSEW]\b"
 DEGREES_AND_MINUTES = re.compile(
-    r"[^\d]*\d+\s*[°º].*|\s*\d[\d.\s:'\"]*[NSEW]\b.*", re.IGNORECASE
+    r"\W*(?:"
+    r"\d{1,3}\s*[°º]"  # 47°12'
+    rf"|\d{{1,3}}[\s:]+\d{{1,2}}(?:[\s:'.\u2032]+\d+)*{COMPASS}"  # 47 12 30 N
+    rf"|\d{{1,3}}\.\d+{COMPASS}"  # 47.21 N
+    r"|[NSEW]\s*\d{1,3}[°º\s:.]+\d"  # N 47 12
+    r").*",
+    re.IGNORECASE,
 )
 WGS84 = "4326"
 SAMPLED = 20  # fields that decide whether a column holds points
@@ -62,7 +74,7 @@ def split_points(
     if column is None:
         return frame, options
     filled = frame[column].notna()
-    texts = frame[column].astype("string").fillna("")
+    texts = _as_wkt(frame[column].astype("string").fillna(""))
     parts = texts.str.extract(POINT)
     wrong = texts[filled & parts["first"].isna()]
     if len(wrong):
@@ -92,12 +104,17 @@ def refuse_degrees_and_minutes(column: pd.Series[Any]) -> None:
         return
     texts = column.dropna().astype(str).head(SAMPLED)
     found = [text for text in texts if DEGREES_AND_MINUTES.fullmatch(text)]
-    if found:
+    if found and len(found) == len(texts):
         raise ValueError(
             f"column {column.name!r} holds degrees and minutes, such as {found[0]!r}, which are "
             "not read; convert them to decimal degrees: degrees + minutes / 60 + seconds / 3600, "
             "negative in the south and west"
         )
+
+
+def _as_wkt(texts: pd.Series[Any]) -> pd.Series[Any]:
+    """Texts with points of GeoJSON, which are longitude and latitude, as well-known text."""
+    return texts.str.replace(GEOJSON, rf"SRID={WGS84};POINT(\1 \2)", regex=True)
 
 
 def is_place_name(name: object) -> bool:
@@ -129,7 +146,7 @@ def _point_column(
     for name in texts.columns:
         if str(name) in (options.id, options.time, options.label):
             continue
-        fields = frame[name].dropna().head(SAMPLED).astype(str)
+        fields = _as_wkt(frame[name].dropna().head(SAMPLED).astype(str))
         named = requested or str(name) in (on_request or ())
         if is_place_name(name):
             refuse_degrees_and_minutes(fields)

@@ -179,7 +179,7 @@ def _complete_fixes(
         refuse_degrees_and_minutes(frame[name])
     places = as_matrix(frame, [x, y], options)
     if degrees:
-        places = _without_unknown(places, notes)
+        places = _without_unknown(places, _is_ais(frame), notes)
     _check_places(places, columns.places)
     if degrees:
         places[:, 0] = _within_180(places[:, 0])
@@ -195,13 +195,19 @@ def _complete_fixes(
     return frame.loc[complete], places[complete]
 
 
-def _without_unknown(places: Array, notes: list[str]) -> Array:
+def _is_ais(frame: pd.DataFrame) -> bool:
+    """Whether a table holds messages of ships, which have an MMSI."""
+    return any(name.lower() == "mmsi" for name in frame.columns)
+
+
+def _without_unknown(places: Array, is_ais: bool, notes: list[str]) -> Array:
     """Longitudes and latitudes, NaN where a ship says that it does not know them (181, 91)."""
-    unknown = (places == UNKNOWN_PLACE).all(axis=1)
+    matches = places == UNKNOWN_PLACE
+    unknown = matches.any(axis=1) if is_ais else matches.all(axis=1)
     if unknown.any():
         notes.append(
-            f"{unknown.sum()} fixes at longitude 181, latitude 91 are missing: AIS writes so what "
-            "it does not know"
+            f"{unknown.sum()} fixes at longitude 181 or latitude 91 are missing: AIS writes so "
+            "what it does not know"
         )
         places = np.where(unknown[:, None], np.nan, places)
     at_zero = (places == 0).all(axis=1)
@@ -217,7 +223,7 @@ def _without_ais_unknown(
     frame: pd.DataFrame, values: Array, columns: Roles, notes: list[str]
 ) -> Array:
     """Values ``(n, channels)``, NaN where AIS writes that a speed, course or heading is unknown."""
-    if not any(name.lower() == "mmsi" for name in frame.columns):
+    if not _is_ais(frame):
         return values
     for k, name in enumerate(columns.values):
         word = "".join(filter(str.isalpha, name.lower()))

@@ -4,6 +4,7 @@ Legend of shapes: `n` series, `F` features. A series is `(time_i, channels)`, Na
 """
 
 import importlib.util
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
@@ -36,6 +37,7 @@ LONGEST_RAW = 1024  # longer series are resampled to this length before their ra
 SHORTEST_MINIROCKET = 9  # length of MiniRocket's kernels
 FLOAT32_RESOLUTION = 1e-7
 FLOAT64_RESOLUTION = 1e-13
+_MINIROCKET = threading.Lock()
 STATISTICS = (np.nanmean, np.nanstd, np.nanmin, np.nanmax)
 
 
@@ -325,15 +327,15 @@ def minirocket_features(
         test_X = test_X - mean
     train_X = train_X.transpose(0, 2, 1).astype(np.float32)  # (n, channels, length)
     test_X = test_X.transpose(0, 2, 1).astype(np.float32)
-    # MiniRocket seeds numpy's global generator, whose state is restored here.
-    state = np.random.get_state()  # noqa: NPY002
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # constant series
+    # MiniRocket draws from numpy's global generator: one fit at a time, and its state is restored.
+    with _MINIROCKET, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # constant series
+        state = np.random.get_state()  # noqa: NPY002
+        try:
             rocket = MiniRocket(random_state=seed).fit(train_X)
-            return rocket.transform(train_X), rocket.transform(test_X)
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
+        return rocket.transform(train_X), rocket.transform(test_X)
 
 
 def check_labels(y: Any, n: int, part: str) -> npt.NDArray[np.str_]:

@@ -127,11 +127,22 @@ def test_a_field_that_is_no_point_is_refused() -> None:
 
 
 def test_degrees_and_minutes_are_refused_by_name() -> None:
-    for text in ("47°12.5'N", "47 12 30 N"):
+    for text in ("47°12.5'N", "47 12 30 N", "N 47 12.5", "47.21 N", "47:12:30N"):
         with pytest.raises(ValueError, match=r"lat.*decimal degrees"):
             read(pd.DataFrame({"lat": [text] * 2, "lon": [8.0, 8.1]}), layout="tracks")
     with pytest.raises(ValueError, match=r"location.*decimal degrees"):
         read(table(["47°12.5'N 8°30'E", "47°12.6'N 8°30'E"]))
+
+
+def test_an_address_is_no_place() -> None:
+    frame = table(["12 W 5th St", "100 N Main St"], v=[1.5, 2])
+    assert read(frame).channels == ["v"]
+
+
+def test_points_of_geojson_in_a_field_are_longitude_and_latitude() -> None:
+    text = '{{"type": "Point", "coordinates": [{}, {}]}}'
+    found = read(table([text.format(8.5, 47.0 + k / 1e3) for k in range(2)], "geom"))
+    np.testing.assert_allclose(found.places[0], [[8.5, 47], [8.5, 47.001]])
 
 
 def test_names_of_places() -> None:

@@ -1016,6 +1016,9 @@ def test_ais_writes_numbers_for_what_it_does_not_know() -> None:
     np.testing.assert_allclose(channel(s, "Heading"), [np.nan, 2, 3])
     assert noted(s, "181")
     assert noted(s, "'Heading'")
+    frame.loc[1, "lon"] = 0
+    assert read(frame).lengths.tolist() == [3]
+    frame.loc[1, "lon"] = 181
     other = read(frame.rename(columns={"mmsi": "walker"}), id="walker")
     np.testing.assert_allclose(channel(other, "COG"), [10, 360, 5])
 
