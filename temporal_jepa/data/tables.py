@@ -14,7 +14,7 @@ from .columns import plain, spread_lists
 from .levels import tidy
 from .lines import split_lines
 from .numbers import convert
-from .points import split_points
+from .points import refuse_degrees_and_minutes, split_points
 from .roles import Roles, find_places, roles
 from .scenes import as_scenes
 from .sequences import Sequences, listed, located
@@ -52,7 +52,11 @@ def prepared(
     frame, options = split_lines(plain(frame), options, notes)
     frame, options = spread_lists(frame, options, notes)
     frame, options = tidy(frame, options, notes)
-    if find_places(frame, options) is None:
+    places = find_places(frame, options)
+    if places is not None and places.degrees:  # the letter is a sign, no unit
+        for name in (places.x, places.y):
+            refuse_degrees_and_minutes(frame[name])
+    if places is None:
         table, options = split_points(frame, options, notes)
         if table is not frame:
             options = replace(options, layout=options.layout or "tracks")

@@ -13,7 +13,6 @@ import numpy as np
 
 from ..config import TIME_UNITS, ReadOptions
 from .names import says_id
-from .points import refuse_degrees_and_minutes
 from .readings import AmbiguousError, Reading, likely
 from .roles import Places, Roles
 from .sequences import Array, Sequences, listed
@@ -175,8 +174,6 @@ def _complete_fixes(
     """The rows with a place and a time, and their places ``(n, 2)``."""
     assert columns.places is not None
     x, y, degrees = columns.places
-    for name in (x, y):
-        refuse_degrees_and_minutes(frame[name])
     places = as_matrix(frame, [x, y], options)
     if degrees:
         places = _without_unknown(places, _is_ais(frame), notes)

@@ -129,7 +129,7 @@ def test_a_field_that_is_no_point_is_refused() -> None:
 def test_degrees_and_minutes_are_refused_by_name() -> None:
     for text in ("47°12.5'N", "47 12 30 N", "N 47 12.5", "47.21 N", "47:12:30N"):
         with pytest.raises(ValueError, match=r"lat.*decimal degrees"):
-            read(pd.DataFrame({"lat": [text] * 2, "lon": [8.0, 8.1]}), layout="tracks")
+            read(pd.DataFrame({"lat": [text] * 2, "lon": [8.0, 8.1]}), strip_units=True)
     with pytest.raises(ValueError, match=r"location.*decimal degrees"):
         read(table(["47°12.5'N 8°30'E", "47°12.6'N 8°30'E"]))
 
