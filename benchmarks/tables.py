@@ -166,6 +166,8 @@ def dialect(rng: Rng) -> dict[str, Any]:
         decimal = pick(rng, ".,")
         thousands = pick(rng, ["", "", "", " ", "'", "," if decimal == "." else "."])
         chosen.update(sep=pick(rng, ",;\t|"), decimal=decimal, thousands=thousands)
+        if chosen["sep"] == "," and thousands == ".":  # 2.680 there is no 2680
+            chosen["thousands"] = ""
     return chosen
 
 
