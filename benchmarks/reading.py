@@ -239,6 +239,8 @@ def answered(
         if options_then == options:
             return "wrong", "asks what was answered", str(error)
         outcomes.append(attempt(data, case, options_then, depth + 1))
+    if case.refusable and all(outcome == "refused" for outcome, _, _ in outcomes):
+        return outcomes[0]
     right = sum(outcome in ("right", "asked") for outcome, _, _ in outcomes)
     if right == 1:
         return "asked", str(error).splitlines()[0], str(error)

@@ -437,7 +437,7 @@ def judge_numbers(case: Case, chosen: dict[str, Any]) -> None:
     roles = ["value", "place", "extra"]
     if chosen["labels"] == "floats":
         roles.append("label")
-    if chosen["dates"] == "seconds":
+    if chosen["dates"] in ("seconds", "excel"):
         roles.append("time")
     columns = [c for c in case.columns if c.role in roles]
     proofs = [{proof(cell) for cell in column.cells} for column in columns]
@@ -610,7 +610,7 @@ def time_columns(
         return [Column(name, texts, "time", list(seconds))]
     when = moments(seconds)
     if kind in ("epoch", "epoch_ms", "excel"):
-        return [stamp_column(rng, kind, seconds)]
+        return [stamp_column(rng, chosen, seconds)]
     if kind in ("ymd", "ymdh"):
         return part_columns(rng, kind, when)
     if kind == "date+clock":
@@ -645,15 +645,14 @@ def time_columns(
 DAY_WRITING = {"german": "d.m.Y", "swiss": "d.m.Y", "french": "d/m/Y", "us": "m/d/Y"}
 
 
-def stamp_column(rng: Rng, kind: str, seconds: Array) -> Column:
+def stamp_column(rng: Rng, chosen: dict[str, Any], seconds: Array) -> Column:
     """Times as numbers since a day."""
+    kind = chosen["dates"]
     if kind == "excel":
-        texts = [
-            f"{EXCEL_EPOCH + s / DAY:.6f}".rstrip("0").rstrip(".") for s in seconds
-        ]
-        return Column(
-            pick(rng, ("date", "Date", "time")), texts, "time", list(map(float, texts))
-        )
+        days = [f"{EXCEL_EPOCH + s / DAY:.6f}".rstrip("0").rstrip(".") for s in seconds]
+        cells = [written(day, {**chosen, "thousands": ""}) for day in days]
+        name = pick(rng, ("date", "Date", "time"))
+        return Column(name, cells, "time", list(map(float, days)))
     scale = 1000 if kind == "epoch_ms" else 1
     texts = [str(int(s * scale)) for s in seconds]
     name = pick(rng, ("timestamp", "time", "Timestamp", "t"))
@@ -1338,7 +1337,8 @@ def draw(seed: int, number: int) -> Case:
     chosen["number"] = number
     case = CASES[chosen["layout"]](rng, chosen)
     judge_numbers(case, chosen)
-    if chosen["layout"] in ("long", "recording") and chance(rng, 0.04):
+    clear = not case.refusable
+    if clear and chosen["layout"] in ("long", "recording") and chance(rng, 0.04):
         dress(rng, case)
     if chosen["layout"] == "folder":
         case.files = folder_files(rng, case)

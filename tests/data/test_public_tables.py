@@ -204,10 +204,11 @@ TABLES = {
     ),
     "heartbeats with the label last": Table(
         "".join(
-            ",".join(f"{(i + 1) * (k + 1) % 17 / 17:.4f}" for k in range(20)) + f",{i % 2}.0\n"
+            ",".join(f"{(i + 1) * (k + 1) % 17 / 17:.4f}" for k in range(20))
+            + f",{i % 2}.0\n"
             for i in range(6)
         ),
-        {"value": [round(k % 7 / 7, 4) for k in range(20)]},
+        {"value": [round((k + 1) % 17 / 17, 4) for k in range(20)]},
         series=6,
         labels=["0", "1"] * 3,
     ),
