@@ -11,6 +11,7 @@ import numpy as np
 
 from ..config import ReadOptions
 from .readings import likely
+from .sequences import Array
 from .tables import Table
 from .textfiles import read_text
 from .wide import NUMBERED
@@ -184,6 +185,7 @@ def _relational(
         )
     else:
         series = [x.T for x in series]
+    series = [_without_padding(x) for x in series]
     wrong = [k for k, x in enumerate(series) if len(x) != len(names)]
     if wrong:
         raise ValueError(
@@ -191,3 +193,9 @@ def _relational(
             f"{len(series[wrong[0]])}"
         )
     return {name: [x[k] for x in series] for k, name in enumerate(names)}
+
+
+def _without_padding(series: Array) -> Array:
+    """A series ``(channels, time)`` without the timesteps at its end that hold no value."""
+    observed = np.flatnonzero(~np.isnan(series).all(axis=0))
+    return series[:, : observed[-1] + 1] if observed.size else series

@@ -124,6 +124,10 @@ def spread_lists(
     if not lists:
         return frame, options
     rest = frame.drop(columns=list(lists))
+    if rest.index.nlevels > 1 or rest.index.name is not None:
+        rest = rest.reset_index()
+    elif rest.index.dtype.kind not in "iu":
+        rest = rest.reset_index(names="id")
     lists = _of_series(lists, options, notes)
     lengths = _lengths(lists)
     width = int(lengths[0]) if len(set(lengths.tolist())) == 1 else None
@@ -341,12 +345,9 @@ def _one_row_a_step(
         id = "row" if "row" not in rest.columns else "row of the table"
         rest = rest.assign(**{id: np.arange(len(rest))})
     time = next((str(n) for n, cells in lists.items() if _is_time(n, cells)), "")
-    table = rest.loc[np.repeat(rest.index, lengths)] if rest.index.is_unique else None
-    if table is None:
-        table = rest.reset_index(drop=True).loc[np.repeat(range(len(rest)), lengths)]
-    table = table.reset_index(drop=True)
-    for name, cells in lists.items():
-        table[name] = np.concatenate(cells)
+    rows = np.repeat(np.arange(len(rest)), lengths)
+    table = rest.iloc[rows].reset_index(drop=True)
+    table = table.assign(**{str(n): np.concatenate(c) for n, c in lists.items()})
     values = [str(name) for name in lists if str(name) != time]
     sentence = f"each row is a series, its values are in the lists {listed(values)}"
     notes.append(likely(sentence, "layout='recording'"))

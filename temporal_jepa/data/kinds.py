@@ -10,6 +10,7 @@ from ..config import ReadOptions
 from . import textfiles
 
 HEAD = 4096  # bytes that tell what a file is
+TEXT_TABLES = (".csv", ".tsv", ".txt")
 ZIP = b"PK\x03\x04"
 ALIKE = (
     {".json", ".jsonl", ".ndjson", ".geojson"},
@@ -199,6 +200,8 @@ def identify(path: Path, options: ReadOptions, notes: list[str]) -> str:
             refuse(path, found)
             raise ValueError(f"{path}: a compressed {found} file; unpack it first")
         found = _by_text(inner)
+        if found == ".json" and named in TEXT_TABLES and not _ends_like_json(path):
+            found = None  # a table whose first field is a list
     alike = any({named, found} <= family for family in ALIKE)
     kind = named if found is None or alike else found
     refuse(path, kind)
@@ -219,6 +222,15 @@ def refuse(path: Path, kind: str) -> None:
     for extensions, (what, advice) in REFUSED.items():
         if kind in extensions.split():
             raise ValueError(f"{path}: not read: {what} ({kind}); {advice}")
+
+
+def _ends_like_json(path: Path) -> bool:
+    """Whether a file ends with a bracket, or is compressed."""
+    with path.open("rb") as file:
+        if any(file.read(8).startswith(start) for start in textfiles.MAGIC):
+            return True
+        file.seek(max(path.stat().st_size - HEAD, 0))
+        return file.read().rstrip()[-1:] in (b"]", b"}")
 
 
 def _head(path: Path) -> bytes:

@@ -314,6 +314,14 @@ def test_arff_of_the_uea_archive(tmp_path):
     np.testing.assert_array_equal(s.values[1][1], [np.nan, 5.5])
 
 
+def test_arff_of_unequal_lengths(tmp_path):
+    path = tmp_path / "a.arff"
+    path.write_text(
+        ARFF.replace("'1.0,2.0,3.0\\n4.0,5.0,6.0'", "'1.0,2.0,?\\n4.0,5.0,?'")
+    )
+    assert read(path).lengths.tolist() == [2, 3]
+
+
 def test_arff_of_the_ucr_archive(tmp_path):
     path = tmp_path / "a.arff"
     path.write_text(
@@ -525,6 +533,12 @@ def test_content_counts_more_than_the_name(tmp_path, name):
     np.save(tmp_path / "c.npy", np.arange(12.0).reshape(2, 6))
     path.write_bytes((tmp_path / "c.npy").read_bytes())
     assert read(path).values[1][:, 0].tolist() == [6, 7, 8, 9, 10, 11]
+
+
+def test_a_list_in_the_first_field_makes_no_json(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text("[[8.0,47.0],[8.1,47.1]]\ta\n[[8.0,47.0],[8.1,47.1]]\tb\n")
+    assert identify(path, ReadOptions(), []) == ".tsv"
 
 
 def test_a_table_of_zeros_is_no_edf(tmp_path):

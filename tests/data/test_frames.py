@@ -163,6 +163,12 @@ def test_list_columns_are_series():
         assert s.values[1].tolist() == [[4, 6], [5, 5]]
 
 
+def test_the_row_index_names_series_in_lists():
+    frame = pd.DataFrame({"x": [[1.0, 2], [4.0, 5, 6]]}, index=["p", "q"])
+    assert read(frame).ids == ["p", "q"]
+    assert read(frame.rename_axis("machine")).ids == ["p", "q"]
+
+
 def test_list_columns_with_labels_and_times():
     frame = pd.DataFrame(
         {
