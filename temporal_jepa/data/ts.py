@@ -61,25 +61,15 @@ def read_ts(path: Path, options: ReadOptions) -> Sequences:
             if header.kind is not None:
                 line, label = _split_label(line, header)
                 labels.append(label)
-            fields = re.split(r":(?=\(|$)", line) if timed else line.split(":")
-            width = int(header.fields.get("@dimensions") or len(fields))
-            if len(fields) != width:
-                raise ValueError(
-                    f"expected {width} channels, got {len(fields)}; is the file cut short?"
-                )
+            channels = _split_channels(line, timed, header, values)
             if timed:
-                clock, x = _timed(fields)
+                clock, x = _timed(channels)
                 times.append(clock)
             else:
-                channels = [_numbers(field, _length(header)) for field in fields]
-                x = _padded(channels)
-                padded += len({len(channel) for channel in channels}) > 1
+                numbers = [_numbers(field, _length(header)) for field in channels]
+                padded += len({len(channel) for channel in numbers}) > 1
+                x = _padded(numbers)
             values.append(x)
-            if values[0].shape[1] != x.shape[1]:
-                raise ValueError(
-                    f"expected {values[0].shape[1]} channels as in the first series, got "
-                    f"{x.shape[1]}; is the file cut short?"
-                )
     if padded:
         notes.append(
             f"{padded} series have channels of unequal length, padded with NaN"
@@ -93,6 +83,20 @@ def read_ts(path: Path, options: ReadOptions) -> Sequences:
         notes=(*notes, f".ts: {found}"),
         task=TASKS[header.kind] if header.kind else None,
     )
+
+
+def _split_channels(
+    line: str, timed: bool, header: Header, before: list[Array]
+) -> list[str]:
+    """The channels of a series, as many as the header or the first series has."""
+    fields = re.split(r":(?=\(|$)", line) if timed else line.split(":")
+    first = before[0].shape[1] if before else len(fields)
+    width = int(header.fields.get("@dimensions") or first)
+    if len(fields) != width:
+        raise ValueError(
+            f"expected {width} channels, got {len(fields)}; is the file cut short?"
+        )
+    return fields
 
 
 def _parse(text: str) -> tuple[Header, list[tuple[int, str]]]:

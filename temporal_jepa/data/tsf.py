@@ -43,14 +43,42 @@ def read_tsf(path: Path, options: ReadOptions) -> Sequences:
             dates that are no dates.
     """
     text, notes = read_text(path, options)
-    header, attributes, rows = _parse(text)
-    names = [name for name, _ in attributes]
-    for option in ("id", "label"):
-        name = getattr(options, option)
-        if name and name not in names:
+    header, kinds, rows = _parse(text)
+    start = next((name for name, kind in kinds.items() if kind == "date"), None)
+    id = options.id
+    if id is None:
+        id = next((name for name in kinds if name != start), "")
+    for option, name in (("id", id), ("label", options.label)):
+        if name and name not in kinds:
             raise ValueError(
-                f"{option} names an attribute {name!r} that does not exist, got {listed(names)}"
+                f"{option} names an attribute {name!r} that does not exist, got {listed(kinds)}"
             )
+    fields, values = _read_rows(list(kinds), rows)
+    left = [name for name in kinds if name not in (id, start, options.label)]
+    if left:
+        notes.append(f"attributes left out (label=NAME takes one): {listed(left)}")
+    frequency = header.get("@frequency", "")
+    times = None
+    if start is not None:
+        starts = zip(fields[start], values, strict=True)
+        times = [_times(when, frequency, len(x)) for when, x in starts]
+    elif frequency:
+        notes.append(f"series without a start, {frequency}: they have no times")
+    return Sequences(
+        values,
+        labels=as_labels(fields[options.label]) if options.label else None,
+        ids=fields[id] if id else [],
+        channels=["value"],
+        times=times,
+        source=str(path),
+        notes=tuple(notes),
+    )
+
+
+def _read_rows(
+    names: list[str], rows: list[tuple[int, str]]
+) -> tuple[dict[str, list[str]], list[Array]]:
+    """The attributes of all series by name, and their values ``(time, 1)``."""
     fields: dict[str, list[str]] = {name: [] for name in names}
     values = []
     for number, line in rows:
@@ -63,41 +91,16 @@ def read_tsf(path: Path, options: ReadOptions) -> Sequences:
                 )
             for name, cell in zip(names, cells, strict=False):
                 fields[name].append(cell.strip())
-            values.append(_values(cells[-1]))
-    start = next((name for name, kind in attributes if kind == "date"), None)
-    frequency = header.get("@frequency", "")
-    times = None
-    if start is not None:
-        times = [
-            _times(when, frequency, len(x))
-            for when, x in zip(fields[start], values, strict=True)
-        ]
-    elif frequency:
-        notes.append(f"series without a start, {frequency}: they have no times")
-    id = options.id if options.id is not None else next(iter(names), "")
-    id = "" if id == start else id
-    label = fields[options.label] if options.label else None
-    used = {id, start, options.label}
-    left = [name for name in names if name not in used]
-    if left:
-        notes.append(f"attributes left out (label=NAME takes one): {listed(left)}")
-    return Sequences(
-        [x[:, None] for x in values],
-        labels=None if label is None else as_labels(label),
-        ids=fields[id] if id else [],
-        channels=["value"],
-        times=times,
-        source=str(path),
-        notes=tuple(notes),
-    )
+            values.append(_values(cells[-1])[:, None])
+    return fields, values
 
 
 def _parse(
     text: str,
-) -> tuple[dict[str, str], list[tuple[str, str]], list[tuple[int, str]]]:
-    """The header, names and types of the attributes, and the lines of series with their numbers."""
+) -> tuple[dict[str, str], dict[str, str], list[tuple[int, str]]]:
+    """The header, the types of the attributes, and the lines of series with their numbers."""
     header: dict[str, str] = {}
-    attributes: list[tuple[str, str]] = []
+    kinds: dict[str, str] = {}
     lines = list(enumerate(map(str.strip, text.splitlines()), 1))
     for number, line in lines:
         word, *rest = line.split()
@@ -105,10 +108,10 @@ def _parse(
         if key == "@data":
             rows = [(n, row) for n, row in lines[number:] if row and row[0] != "#"]
             if rows:
-                return header, attributes, rows
+                return header, kinds, rows
             break
         if key == "@attribute" and len(rest) == 2:
-            attributes.append((rest[0], rest[1].lower()))
+            kinds[rest[0]] = rest[1].lower()
         elif key.startswith("@"):
             header[key] = " ".join(rest).lower()
     raise ValueError("expected series after a line @data; is the file cut short?")
