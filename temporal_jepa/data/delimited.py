@@ -20,12 +20,14 @@ from .column_names import LABELS as LABELS
 from .column_names import TIMES as TIMES
 from .headers import RULER, Head, Record, find_head, is_comment, kind
 from .numbers import (
+    EUROPEAN,
     MARKS,
     Dialect,
     Writing,
     convert,
     is_text,
     missing_texts,
+    parse,
     plain,
 )
 from .readings import likely
@@ -296,6 +298,19 @@ class _Column:
         """Whether the decimal mark of numbers that were read can separate thousands."""
         return bool(self.mark) and not self.is_text and not self.writing.proven
 
+    @property
+    def has_commas(self) -> bool:
+        """Whether some of the first values have a decimal comma."""
+        if not self.is_text:
+            return self.mark == "," and not self.open
+        first: Iterable[str] = self.codes or itertools.chain.from_iterable(
+            self.texts[:1]
+        )
+        some = list(itertools.islice(first, 99))
+        return any(
+            parse(text, ",") is not None and parse(text, ".") is None for text in some
+        )
+
     def _add_texts(self, texts: list[str]) -> None:
         codes = self.codes
         if codes is None:
@@ -361,7 +376,9 @@ class _Table:
         columns = [_Column(is_text(name, self.options), missing) for name in self.names]
         self._fill(columns)
         notes += self._skipped_notes()
-        european = self.separator in (";", "\t")
+        european = self.separator in EUROPEAN or any(
+            column.has_commas for column in columns
+        )
         again = {}
         for k, column in enumerate(columns):
             asks = column.open and (european or column.mark == ",")

@@ -257,7 +257,10 @@ def _titles(rows: Sequence[Record], width: int) -> int:
     names = [k for k, record in enumerate(rows[:9]) if _is_header_like(record, kinds)]
     for k in range(max(names, default=0)):
         filled = [cell for cell in rows[k].cells if cell]
-        is_title = len(filled) == 1 < width or (len(filled) == 2 and width > 3)
+        named = filled[0].endswith(":")
+        is_title = len(filled) == 1 < width or (
+            len(filled) == 2 and (width > 3 or named)
+        )
         if not is_title or kind(filled[0]) != "t":
             return k
     return max(names, default=0)

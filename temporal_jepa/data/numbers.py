@@ -29,6 +29,7 @@ MISSING = frozenset(
     "? NaN nan -nan NaT NA N/A n/a #N/A #NA <NA> NULL Null null None".split()  # noqa: SIM905
 )
 MARKS = (".", ",")
+EUROPEAN = (";", "\t", "|")  # separators beside which a decimal comma is usual
 PIECE = 2**14  # rows that are converted at once
 SPACES = " \u00a0\u2009\u202f"
 APOSTROPHES = "'\u2019"
@@ -463,7 +464,7 @@ def _mark(
         return evidence.only_mark
     if len(marks) == 1:
         return next(iter(marks))
-    if evidence.only_mark == "." and dialect.separator not in (";", "\t") and not marks:
+    if evidence.only_mark == "." and dialect.separator not in EUROPEAN and not marks:
         return "."
     if not _needed(text.name, options):
         return None
@@ -593,7 +594,8 @@ def _stripped(
 ) -> tuple[pd.Series[Any], Evidence]:
     """The column without its unit if it has one, and how its numbers can be read."""
     evidence = _evidence(column, options)
-    if not isinstance(evidence.wrong, str) or name.lower() in (*TIMES, *LABELS):
+    named = name.lower() in (*LABELS, *TIMES) and name.lower() not in ("y", "target")
+    if not isinstance(evidence.wrong, str) or (named and not options.strip_units):
         return column, evidence
     any_unit = bool(options.strip_units) and name in (options.values or ())
     units: dict[str, str] = {}

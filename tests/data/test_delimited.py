@@ -33,6 +33,7 @@ AROUND = {
     "sep=": ("sep=;\ntime;v\n0;1.5\n1;2.5\n", "semicolons"),
     "titles": ("Station: Berlin\nLat: 52.5\n\ntime,v\n0,1.5\n1,2.5\n", "lines 1 to 2"),
     "padded title": ("Report,,\n,,\ntime,v,\n0,1.5,\n1,2.5,\n", "line 1 "),
+    "names and values": ("Device:,x\nSerial:,001\n\ntime,v\n0,1.5\n1,2.5\n", "lines 1"),
     "comments": (
         "# by x\n# of y\ntime,v\n0,1.5\n# pause\n1,2.5\n",
         "comments in line 5",
@@ -286,3 +287,9 @@ def test_spaces_within_fields_do_not_separate(table, sep):
 )
 def test_the_separator_is_the_one_that_leaves_whole_fields(table, lines, width):
     assert table("\n".join(lines)).shape[1] == width
+
+
+def test_a_quoted_decimal_comma_opens_the_points_of_a_file_with_commas(table):
+    text = 'k,a,b\nx,24.933,"19,61"\ny,25.786,"19,49"\n'
+    assert table(text)["a"].tolist() == [24933, 25786]
+    assert table("k,a,b\nx,24.933,1\ny,25.786,2\n")["a"].tolist() == [24.933, 25.786]

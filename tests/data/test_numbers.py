@@ -109,7 +109,7 @@ def test_the_rest_of_the_file_settles_an_open_column():
     assert read["w"].tolist() == [0.5, 0.6]
 
 
-@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
 def test_three_digits_behind_a_point_are_a_question_where_commas_are_decimal(separator):
     with pytest.raises(AmbiguousError, match="decimal=','"):
         converted(["1.231", "1.232"], dialect=Dialect(separator))
@@ -150,6 +150,13 @@ def test_units_are_refused_by_name(values):
 )
 def test_units_are_stripped_on_request(values, numbers):
     np.testing.assert_array_equal(converted(values, strip_units=True), numbers)
+
+
+def test_the_units_of_a_target_are_not_passed_over():
+    with pytest.raises(ValueError, match="column 'y'"):
+        converted(["3 kg"], name="y")
+    assert converted(["3 kg"], name="y", strip_units=True).tolist() == [3]
+    assert converted(["10s"], name="label").tolist() == ["10s"]
 
 
 def test_a_stripped_unit_is_noted():
