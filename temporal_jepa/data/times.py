@@ -508,13 +508,13 @@ def read_times(
         columns: of `candidates`.
         options: `date_order` and `time_unit`.
         notes: what was inferred is added.
-        codes: the number of the series of each row, ``(n,)``; None: one series.
+        codes: the number of the series of each row, ``(n,)``; None if the series are not known yet:
+            clock times are those of one day.
 
     Raises:
         AmbiguousError: day and month can be exchanged.
         ValueError: a row has no time or an impossible one.
     """
-    codes = np.zeros(len(frame), dtype=np.int64) if codes is None else codes
     frame = _with_numbers(frame[list(columns.names)])
     if len(columns.names) > 1:
         _check_missing(frame, columns.names)
@@ -578,7 +578,7 @@ def _as_text(value: Any) -> str:
 
 
 def _read_column(
-    column: pd.Series[Any], codes: Array, options: ReadOptions, notes: list[str]
+    column: pd.Series[Any], codes: Array | None, options: ReadOptions, notes: list[str]
 ) -> Array:
     if column.dtype.kind in "fiubmM" or _holds_dates(column):
         _check_missing(column.to_frame(), [str(column.name)])
@@ -635,7 +635,11 @@ def _as_instants(column: pd.Series[Any]) -> Array:
 
 
 def _as_dates(
-    frame: pd.DataFrame, name: str, codes: Array, options: ReadOptions, notes: list[str]
+    frame: pd.DataFrame,
+    name: str,
+    codes: Array | None,
+    options: ReadOptions,
+    notes: list[str],
 ) -> Array:
     """A column as datetime64.
 
@@ -655,7 +659,7 @@ def _dates_of(
     texts: list[str],
     parsed: dates.Texts,
     index: Array,
-    codes: Array,
+    codes: Array | None,
     options: ReadOptions,
     notes: list[str],
 ) -> Array:
@@ -709,7 +713,7 @@ def _settled(
     parsed: dates.Texts,
     found: dict[str, Array],
     index: Array,
-    codes: Array,
+    codes: Array | None,
     options: ReadOptions,
     notes: list[str],
 ) -> str:
@@ -746,12 +750,17 @@ def _order_in_name(name: str) -> str:
 
 
 def _year_or_day(
-    column: pd.Series[Any], parsed: dates.Texts, rows: dict[str, Array], codes: Array
+    column: pd.Series[Any],
+    parsed: dates.Texts,
+    rows: dict[str, Array],
+    codes: Array | None,
 ) -> str:
     """Whether Jan-15 is a month of 2015 ("my"), as usual, and 15-Jan a day ("md")."""
     usual = ["my", "md"] if parsed.format == "name short" else ["md", "my"]
-    for order in usual:
-        if not np.isnat(rows[order]).any() and _spacing(rows[order], codes) != "mixed":
+    possible = [order for order in usual if not np.isnat(rows[order]).any()]
+    for order in possible:
+        sure = len(possible) == 1 or codes is None
+        if sure or _spacing(rows[order], codes) != "mixed":
             return order
     raise ValueError(
         f"column {column.name!r} holds {column.iloc[0]!r}, a month of a year or a day without a "
@@ -815,7 +824,7 @@ def _plausible(
     parsed: dates.Texts,
     possible: list[str],
     rows: dict[str, Array],
-    codes: Array,
+    codes: Array | None,
     notes: list[str],
 ) -> list[str]:
     """The possible orders without unusual ones, and without those that give the same dates.
@@ -840,7 +849,7 @@ def _by_steps(
     name: str,
     possible: list[str],
     rows: dict[str, Array],
-    codes: Array,
+    codes: Array | None,
     notes: list[str],
 ) -> list[str]:
     """The one order in which rows follow in equal steps, if they go back and forth in others."""
@@ -857,11 +866,12 @@ def _by_steps(
     return equal
 
 
-def _spacing(times: Array, codes: Array) -> str:
+def _spacing(times: Array, codes: Array | None) -> str:
     """Whether the rows of each series are in order: in "equal" steps, "sorted" or "mixed".
 
     Repeated times do not count. Steps of whole months are equal.
     """
+    codes = np.zeros(len(times), dtype=np.int64) if codes is None else codes
     order = np.argsort(codes, kind="stable")
     same = np.diff(codes[order]) == 0
     steps = np.diff(_by_months(times)[order])[same]
@@ -889,10 +899,10 @@ def _valid_clock(column: pd.Series[Any], since: Array) -> Array:
 
 
 def _check_hours(
-    column: pd.Series[Any], parsed: dates.Texts, since: Array, codes: Array
+    column: pd.Series[Any], parsed: dates.Texts, since: Array, codes: Array | None
 ) -> None:
     """ValueError for minutes that begin anew each hour, as Excel shows times with hours."""
-    if parsed.format != "minutes" or since.max() >= 3600 * 10**9:
+    if codes is None or parsed.format != "minutes" or since.max() >= 3600 * 10**9:
         return
     order = np.argsort(codes, kind="stable")
     back = np.flatnonzero((np.diff(since[order]) < 0) & (np.diff(codes[order]) == 0))
@@ -926,7 +936,9 @@ def _duration(
     )
 
 
-def _in_file_order(since: Array, name: str, codes: Array, notes: list[str]) -> Array:
+def _in_file_order(
+    since: Array, name: str, codes: Array | None, notes: list[str]
+) -> Array:
     """Clock times in nanoseconds as seconds since the first midnight of each series.
 
     The rows keep their order: a time that falls by more than half a day is of the next day.
@@ -934,6 +946,8 @@ def _in_file_order(since: Array, name: str, codes: Array, notes: list[str]) -> A
     Raises:
         ValueError: times fall by less.
     """
+    if codes is None:
+        return since / 1e9
     order = np.argsort(codes, kind="stable")
     steps = np.r_[0, np.diff(since[order])]
     steps[np.flatnonzero(np.diff(codes[order])) + 1] = 0
@@ -999,7 +1013,7 @@ def _digital_clock(numbers: Array, name: str) -> Array:
 
 
 def _read_numbers(
-    column: pd.Series[Any], codes: Array, options: ReadOptions, notes: list[str]
+    column: pd.Series[Any], codes: Array | None, options: ReadOptions, notes: list[str]
 ) -> Array:
     """Numbers as they are, in seconds of a unit, or as the dates that their digits write."""
     name = str(column.name)
@@ -1099,7 +1113,7 @@ def _stamps(column: pd.Series[Any]) -> dict[str, Array]:
 def _stamped(
     column: pd.Series[Any],
     stamps: dict[str, Array],
-    codes: Array,
+    codes: Array | None,
     options: ReadOptions,
     notes: list[str],
 ) -> Array:
@@ -1149,7 +1163,7 @@ def _regularity(steps: Array) -> float:
 def _read_parts(
     frame: pd.DataFrame,
     columns: TimeColumns,
-    codes: Array,
+    codes: Array | None,
     options: ReadOptions,
     notes: list[str],
 ) -> Array:

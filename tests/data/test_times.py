@@ -26,6 +26,7 @@ def times(data, codes=None, notes=None, **options):
     given_options = ReadOptions(**options)
     best = candidates(frame, given_options)[0]
     notes = [] if notes is None else notes
+    codes = np.zeros(len(frame), int) if codes is None else codes
     return read_times(frame, best, given_options, notes, codes)
 
 
@@ -396,6 +397,13 @@ def test_a_clock_begins_anew_in_each_series():
     assert found.tolist() == [79200, 82800, 88200, 79200, 90000]
 
 
+def test_a_clock_of_unknown_series_is_of_one_day():
+    frame = pd.DataFrame({"time": ["08:00", "09:00", "08:30"]})
+    columns = TimeColumns(("time",), "clock", True)
+    found = read_times(frame, columns, ReadOptions(), [])
+    assert found.tolist() == [28800, 32400, 30600]
+
+
 def test_a_clock_that_goes_back_is_refused():
     with pytest.raises(ValueError, match=r"(?s)'time'.*data row 3.*time='DATE,CLOCK'"):
         column("08:00", "09:00", "08:30")
@@ -690,6 +698,13 @@ def test_names_that_are_no_times(names):
 def test_names_that_are_years(names):
     found = names_as_times(names, ReadOptions())
     assert iso(found) == ["1677-01-01T00:00:00", "2015-01-01T00:00:00"]
+
+
+def test_months_of_years_may_be_in_any_order():
+    found = names_as_times(["Sep-97", "Jul-97", "Aug-97"], ReadOptions())
+    assert iso(found)[0] == "1997-09-01T00:00:00"
+    with pytest.raises(ValueError, match="four digits"):
+        names_as_times(["Sep-07", "Jul-07", "Aug-07"], ReadOptions())
 
 
 def test_names_whose_day_and_month_can_be_exchanged_are_a_question():
