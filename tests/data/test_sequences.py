@@ -252,3 +252,11 @@ def test_ends_that_fill_no_window_are_counted(
         else []
     )
     assert [n for n in notes if "fill no window" in n] == expected
+
+
+def test_dates_of_two_units_get_one_that_holds_them():
+    near = np.array(["2024-01-01"], "datetime64[ns]")
+    far = np.array(["2500-01-01"], "datetime64[us]")
+    found = Sequences([np.zeros((1, 1))] * 2, times=[near, far]).times
+    joined = np.concatenate(found).astype("datetime64[D]")
+    assert joined.astype(str).tolist() == ["2024-01-01", "2500-01-01"]

@@ -1028,3 +1028,71 @@ def test_swapped_places_and_places_at_zero_are_named() -> None:
         read(fixes([47, np.nan, 47.1], [122, 122.1, 122.2]))
     s = read(fixes([8, 0, 8.001], [47, 0, 47]))
     assert noted(s, "1 fixes are at longitude 0, latitude 0")
+
+
+# Times of fixes
+
+
+def test_date_and_clock_in_two_columns_are_one_time() -> None:
+    frame = fixes(np.arange(4) * 1e-3, np.zeros(4)).drop(columns="time")
+    frame["date"] = ["2024-05-01", "2024-05-01", "2024-05-02", "2024-05-02"]
+    frame["clock"] = ["08:00:00", "23:59:50", "00:00:00", "00:00:10"]
+    s = read(frame, features="dt", time="date,clock")
+    np.testing.assert_allclose(channel(s, "dt")[1:], [57590, 10, 10])
+
+
+def test_a_clock_past_midnight_goes_on() -> None:
+    frame = fixes(np.arange(3) * 1e-3, np.zeros(3))
+    frame["time"] = ["23:59:50", "00:00:00", "00:00:10"]
+    np.testing.assert_allclose(channel(read(frame, features="dt"), "dt")[1:], 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "options"),
+    [
+        ("timestamp_ms", [0, 10_000, 20_000], {}),
+        ("time", [0, 10_000, 20_000], {"time_unit": "ms"}),
+        ("time", [1706659190000, 1706659200000, 1706659210000], {}),
+        ("time", [20240130235950, 20240131000000, 20240131000010], {}),
+        ("date", np.array([540_000, 540_001, 540_002]) / 12, {"time_unit": "excel"}),
+        ("Time (min)", [0, 1 / 6, 1 / 3], {}),
+    ],
+)
+def test_units_of_the_times_of_fixes(name, values, options) -> None:
+    frame = fixes(np.arange(3) * 1e-3, np.zeros(3)).drop(columns="time")
+    frame[name] = values
+    expected = 7200 if name == "date" else 10
+    dt = channel(read(frame, features="dt", **options), "dt")[1:]
+    np.testing.assert_allclose(dt, expected)
+
+
+def test_days_of_excel_are_a_question() -> None:
+    frame = fixes(np.arange(3) * 1e-3, np.zeros(3)).drop(columns="time")
+    frame["date"] = [45000.0, 45000.5, 45001.0]
+    with pytest.raises(ValueError, match="time_unit='excel'"):
+        read(frame, features="dt")
+
+
+def test_fixes_at_one_time() -> None:
+    frame = fixes([179.9, -179.9, 0.0], np.zeros(3))
+    frame["time"] = [0, 0, 10]
+    places = {
+        how: read(frame, duplicates=how).places[0][0, 0]
+        for how in ("first", "last", "mean")
+    }
+    assert places["first"] == 179.9
+    assert places["last"] == -179.9
+    assert abs(places["mean"]) == pytest.approx(180)
+    with pytest.raises(ValueError, match="duplicates="):
+        read(frame, duplicates="error")
+
+
+@pytest.mark.parametrize("year", [1500, 2024, 2500])
+def test_dates_of_any_year_have_speeds_and_are_resampled(year) -> None:
+    frame = fixes(np.arange(3) * 1e-3, np.zeros(3))
+    frame["time"] = [f"{year}-01-01T00:00:{second}" for second in (10, 20, 30)]
+    assert channel(read(frame, features="dt"), "dt")[1:].tolist() == [10, 10]
+    s = read(frame, step=5)
+    assert s.times[0][1] == np.datetime64(f"{year}-01-01T00:00:15")
+    scenes = read(frame, layout="scene", window=3)
+    assert scenes.times[0][-1] == np.datetime64(f"{year}-01-01T00:00:30")
