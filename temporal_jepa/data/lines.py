@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..config import ReadOptions
+from .facts import Facts
 from .names import find_label, says_id
+from .numbers import convert
 from .points import ORDERS, SAMPLED, WGS84, choose_order, is_place_name
-from .readings import likely
+from .readings import AmbiguousError, Reading, likely
 from .roles import find_places
 from .sequences import Array, listed
+from .wide import find_steps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +30,7 @@ WKT_LINE = re.compile(
     r"\s*(?:SRID=(\d+);)?\s*LINESTRING\s*(?:Z|M|ZM)?\s*(\(.*\)|EMPTY)\s*",
     re.IGNORECASE | re.DOTALL,
 )
+SHORTEST = 3  # numbered columns that may be a series
 ENCODED = re.compile(r"[?-~]{12,}")  # the letters of Google's polylines
 
 
@@ -48,6 +52,9 @@ def split_lines(
         return frame, options
     column = _line_column(frame, options)
     if column is None or find_places(frame, options) is not None:
+        return frame, options
+    requested = options.layout is not None or options.given("values")
+    if not requested and not _are_rows_tracks(frame, column, options):
         return frame, options
     lines = [_places(cell, column) for cell in frame[column]]
     rows = np.repeat(np.arange(len(frame)), [len(line) for line in lines])
@@ -122,6 +129,31 @@ def _line_column(frame: pd.DataFrame, options: ReadOptions) -> Any | None:
                 "values='lat,lon'"
             )
     return None
+
+
+def _are_rows_tracks(frame: pd.DataFrame, column: Any, options: ReadOptions) -> bool:
+    """Whether rows are tracks, and not timesteps of series that lie along a line.
+
+    Raises:
+        AmbiguousError: rows may as well be series of numbered columns.
+    """
+    rest = convert(frame.drop(columns=column), options, [])
+    rest.columns = rest.columns.map(str)
+    numbers = [n for n in rest.columns if rest[n].dtype.kind in "fiu"]
+    if numbers and frame[column].map(str).duplicated().any():
+        return False
+    steps = find_steps(Facts(rest, options, [])).names
+    if len(steps) < SHORTEST:
+        return True
+    lines = [[cell] for cell in frame[column].head(SHORTEST)]
+    rows = rest[steps].head(SHORTEST).to_numpy().tolist()
+    raise AmbiguousError(
+        f"column {column!r} holds a line in each row, beside {len(steps)} numbered columns",
+        [
+            Reading("each row is a track", {"layout": "tracks"}, [column], lines),
+            Reading("each row is a series", {"layout": "wide"}, steps, rows),
+        ],
+    )
 
 
 def _is_encoded(cell: Any) -> bool:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..config import ReadOptions
+from .numbers import convert
 from .readings import AmbiguousError, Reading, likely
+from .roles import places_move
 from .sequences import Array
 
 if TYPE_CHECKING:
@@ -60,7 +62,8 @@ def split_points(
 
     Points are believed under the name of a place, as "POINT (8.5 47.4)", or on request:
     `layout="tracks"` with the column in `values`, or `values` "lon,lat", "lat,lon" or "x,y" in a
-    table without such columns. A table without points is returned itself.
+    table without such columns. Without a request they must change along a series: the place of a
+    station stays text. A table without points is returned itself.
 
     Returns:
         The table with the columns lon and lat, or x and y, and the options without the request.
@@ -69,6 +72,8 @@ def split_points(
         AmbiguousError: the fields can be single numbers, or nothing says what the two are.
         ValueError: some fields are no points, or hold degrees and minutes.
     """
+    if options.layout not in (None, "tracks", "scene"):
+        return frame, options
     order = _requested_order(frame, options)
     column = _point_column(frame, options, order is not None)
     if column is None:
@@ -82,12 +87,15 @@ def split_points(
             f"expected two numbers in each field of column {column!r}, got {wrong.iloc[0]!r} "
             f"({len(wrong)} such rows)"
         )
+    rest = frame.drop(columns=column)
     if order is None:
+        if options.layout is None and not _move(rest, parts, options):
+            return frame, options
         order = _order(column, parts[filled], texts[filled], notes)
     values = options.values
     if values is not None:
         values = tuple(n for n in values if n != column and n not in order)
-    table = frame.drop(columns=column).assign(
+    table = rest.assign(
         **{
             name: parts[part]
             for name, part in zip(order, ("first", "second"), strict=True)
@@ -110,6 +118,13 @@ def refuse_degrees_and_minutes(column: pd.Series[Any]) -> None:
             "not read; convert them to decimal degrees: degrees + minutes / 60 + seconds / 3600, "
             "negative in the south and west"
         )
+
+
+def _move(rest: pd.DataFrame, parts: pd.DataFrame, options: ReadOptions) -> bool:
+    """Whether places change along a series of a table with these other columns."""
+    numbers = parts[["first", "second"]].astype(np.float64)
+    table = rest.assign(lon=numbers["first"], lat=numbers["second"])
+    return places_move(convert(table, options, []), options)
 
 
 def _as_wkt(texts: pd.Series[Any]) -> pd.Series[Any]:

@@ -241,6 +241,11 @@ def _note_possible_labels(facts: Facts, ids: tuple[str, ...]) -> None:
             )
 
 
+def places_move(frame: pd.DataFrame, options: ReadOptions) -> bool:
+    """Whether a table is read as tracks: its longitude and latitude change along a series."""
+    return _holds_tracks(Facts(frame, options, []))
+
+
 def _holds_tracks(facts: Facts) -> bool:
     """Whether longitude and latitude change along series.
 

@@ -88,6 +88,28 @@ def test_what_is_not_read_is_refused_by_name() -> None:
         read(broken, values="lon,lat")
 
 
+LINE = "LINESTRING (8.5111 47.1, 8.6 47.2)"
+
+
+def test_lines_beside_a_series_are_asked() -> None:
+    steps = {f"t{k}": np.arange(4.0) ** k for k in range(12)}
+    frame = pd.DataFrame({"road": list("abcd"), **steps})
+    frame["geom"] = [LINE.replace("47.2", f"47.{k}2") for k in range(4)]
+    with pytest.raises(AmbiguousError, match="geom") as error:
+        read(frame)
+    chosen = [reading.options["layout"] for reading in error.value.readings]
+    assert chosen == ["tracks", "wide"]
+    assert read(frame, layout="tracks").lengths.tolist() == [2] * 4
+    assert read(frame, layout="wide").lengths.tolist() == [12] * 4
+
+
+def test_a_line_of_many_timesteps_is_no_track() -> None:
+    frame = pd.DataFrame({"road": list("aaabbb"), "time": [0, 1, 2] * 2})
+    frame = frame.assign(geom=LINE, cars=np.arange(6.0))
+    found = read(frame, id="road")
+    assert (found.channels, found.lengths.tolist()) == (["cars"], [3, 3])
+
+
 def test_lists_under_other_names_are_no_tracks() -> None:
     lines = [[[1.5, 2.5], [3.5, 4.5]]] * 3
     with pytest.raises(ValueError, match="signal"):

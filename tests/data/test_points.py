@@ -134,6 +134,29 @@ def test_degrees_and_minutes_are_refused_by_name() -> None:
         read(table(["47°12.5'N 8°30'E", "47°12.6'N 8°30'E"]))
 
 
+STATION = ["47.6205,-122.3493"] * 3 + ["48.1000,-121.1234"] * 3
+
+
+def test_the_place_of_a_station_stays_text() -> None:
+    for form in ("{}", "POINT ({})"):
+        places = [form.format(text.replace(",", " ")) for text in STATION]
+        frame = pd.DataFrame({"station": list("aaabbb"), "time": [0, 1, 2] * 2})
+        found = read(frame.assign(location=places, v=np.arange(6.0)))
+        assert (found.channels, found.places, len(found)) == (["v"], None, 2)
+
+
+def test_the_place_of_a_row_of_a_wide_table_stays_text() -> None:
+    steps = {f"t{k}": np.arange(4.0) ** k for k in range(12)}
+    places = [f"47.620{k},-122.3493" for k in range(4)]
+    frame = pd.DataFrame({"store": list("abcd"), "location": places, **steps})
+    for options in ({}, {"layout": "wide"}):
+        found = read(frame, **options)
+        assert (found.channels, found.places) == (["value"], None)
+        assert found.lengths.tolist() == [12] * 4
+    found = read(frame[["location", "t1"]], layout="tracks")
+    np.testing.assert_allclose(found.places[0][0], [-122.3493, 47.62])
+
+
 def test_an_address_is_no_place() -> None:
     frame = table(["12 W 5th St", "100 N Main St"], v=[1.5, 2])
     assert read(frame).channels == ["v"]
