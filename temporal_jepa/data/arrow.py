@@ -47,14 +47,18 @@ def read_feather(path: Path) -> pd.DataFrame:
 
     with path.open("rb") as file:
         start = file.read(4)
-    if start == STREAM:
-        return _read(path, "Arrow", lambda: pa.ipc.open_stream(path).read_all())
     if start == FEATHER_V1:
         raise ValueError(
             "Feather of version 1, which is not read; write it again with "
             "pandas.read_feather(PATH).to_feather(PATH)"
         )
-    return _read(path, "Arrow", lambda: pa.ipc.open_file(path).read_all())
+    opened = pa.ipc.open_stream if start == STREAM else pa.ipc.open_file
+
+    def load() -> Any:
+        with pa.OSFile(str(path)) as source:
+            return opened(source).read_all()
+
+    return _read(path, "Arrow", load)
 
 
 def _read(path: Path, kind: str, load: Callable[[], Any]) -> pd.DataFrame:

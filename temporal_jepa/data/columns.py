@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -159,7 +160,7 @@ def _list_columns(
             continue
         if isinstance(filled.iloc[0], str):
             cells = _from_text(column)
-        elif isinstance(filled.iloc[0], Mapping):
+        elif isinstance(filled.iloc[0], (Mapping, set, frozenset)):
             raise ValueError(
                 f"column {name!r} holds objects; flatten it with pandas.json_normalize, or leave "
                 "it out"
@@ -185,28 +186,38 @@ def _from_text(column: pd.Series[Any]) -> list[Array] | None:
         return None
     if not all(LIST.fullmatch(str(text)) for text in filled):
         return None
-    cells = []
+    cells: list[Array] = []
     for text in column:
-        inner = SCALAR.sub(r"\1", text).strip()[1:-1] if isinstance(text, str) else ""
-        words = [word.strip("'\"") for word in re.split(r"[\s,;]+", inner.strip())]
-        if "..." in words:
+        cell = _numbers_in(text) if isinstance(text, str) else []
+        if cell is None:
+            return None
+        if "..." in cell:
             raise ValueError(
                 f"column {column.name!r} holds lists that were shortened ('...') when they were "
                 "written; write them again in full, for example as .parquet"
             )
-        try:
-            cells.append(
-                np.array(
-                    [
-                        np.nan if word.lower() in NOTHING else float(word)
-                        for word in words
-                        if word
-                    ]
-                )
-            )
-        except ValueError:
-            return None
+        cells.append(_as_array(cell, column.name, len(cells)))
     return cells
+
+
+def _numbers_in(text: str) -> list[Any] | None:
+    """The entries of a list in text, None if they are neither numbers nor quoted texts."""
+    if "'" in text or '"' in text:
+        try:
+            return list(ast.literal_eval(text.strip()))
+        except (ValueError, SyntaxError, TypeError):
+            return None
+    if ";" in text and "," in text:
+        return None  # decimal commas
+    words = re.split(r"[\s,;]+", SCALAR.sub(r"\1", text).strip()[1:-1].strip())
+    if "..." in words:
+        return ["..."]
+    try:
+        return [
+            np.nan if word.lower() in NOTHING else float(word) for word in words if word
+        ]
+    except ValueError:
+        return None
 
 
 def _is_list(cell: Any) -> bool:

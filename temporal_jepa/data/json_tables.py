@@ -215,6 +215,10 @@ def _from_columns(data: Any, options: ReadOptions) -> pd.DataFrame:
         return pd.DataFrame({"id": list(data), "value": list(data.values())})
     if all(isinstance(column, dict) for column in data.values()):
         return _from_nested(data)
+    if any(isinstance(value, list) for value in data.values()) and not any(
+        isinstance(value, dict) for value in data.values()
+    ):
+        return pd.DataFrame([data])  # one series, and what is known of it
     found = listed(f"{name} ({type(v).__name__})" for name, v in data.items())
     raise ValueError(
         f"expected records or columns, got an object of {found}; choose one with table=KEY"

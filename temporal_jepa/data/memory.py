@@ -315,8 +315,8 @@ def _from_mapping(data: Mapping[Any, Any], options: ReadOptions) -> Sequences:
         AmbiguousError: columns of numbers of one length can be channels or series.
         ValueError: for anything else.
     """
-    if not data:
-        raise ValueError("expected arrays or tables, got an empty dict")
+    if not len(data):
+        raise ValueError(f"expected arrays or tables, got an empty {_kind(data)}")
     items = {str(name): item for name, item in data.items()}
     if {*items} <= {"X", "y"} and "X" in items:
         return from_array(as_arrays(items["X"]), options, y=items.get("y"))

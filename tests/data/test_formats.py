@@ -144,6 +144,29 @@ def test_json_with_lists_is_a_series_a_record(tmp_path):
     assert s.values[1][:, 0].tolist() == [4, 5, 7]
 
 
+def test_json_of_one_series_and_of_tables_under_keys(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"id": "p", "time": [0, 10], "flow": [1.5, 2.5]}')
+    s = read(path)
+    assert s.ids == ["p"]
+    assert s.channels == ["flow"]
+    assert s.times[0].tolist() == [0, 10]
+    hours = {"time": ["2024-01-01T00:00", "2024-01-01T01:00"], "temp": [1.5, 2.5]}
+    path.write_text(json.dumps({"latitude": 52.5, "hourly": hours}))
+    assert read(path).channels == ["temp"]
+    path.write_text(
+        json.dumps({"a": {"b": [{"time": 0, "v": 1}, {"time": 1, "v": 3}]}})
+    )
+    assert read(path, table="a.b").values[0].tolist() == [[1], [3]]
+    rows = [{"time": 0, "v": 1}, {"time": 1, "v": 3}]
+    path.write_text(json.dumps({"p": rows, "q": rows}))
+    with pytest.raises(AmbiguousError, match=r"table='q'(?s:.)*layout='long'"):
+        read(path)
+    assert read(path, layout="long").ids == ["p", "q"]
+    path.write_text('{"p": [1, 2, 3], "q": [4, 5]}')
+    assert read(path).ids == ["p", "q"]
+
+
 def test_json_of_rows_and_of_numbers(tmp_path):
     path = tmp_path / "a.json"
     path.write_text('[["time", "v"], [0, 1.5], [1, 2.5]]')

@@ -121,6 +121,14 @@ def test_bytes_are_text_or_refused_by_name():
         read(wkb)
 
 
+def test_cells_of_objects_are_refused_by_name():
+    for cell in ({"a": 1}, {1, 2}):
+        with pytest.raises(ValueError, match="'meta' holds objects"):
+            read(LONG.assign(meta=[cell] * 5))
+    with pytest.raises(ValueError, match="'points' holds lists of objects"):
+        read(pl.DataFrame({"points": [[{"t": 0, "v": 1.0}], [{"t": 1, "v": 2.0}]]}))
+
+
 def test_lazy_tables_are_collected_by_the_user():
     with pytest.raises(ValueError, match=r"polars.*LazyFrame.*data\.collect\(\)"):
         read(pl.from_pandas(LONG).lazy())
@@ -189,6 +197,13 @@ def test_lists_in_text(tmp_path, cells):
     s = read(tmp_path / "a.csv")
     assert [x[:, 0].tolist() for x in s.values] == [[1, 2, 3], [4, 5]]
     assert s.ids == ["a", "b"]
+
+
+def test_lists_of_dates_in_text():
+    dates = "['2024-01-01 00:00', '2024-01-01 06:00']"
+    s = read(pd.DataFrame({"id": ["a"], "ts": [dates], "v": ["[1, 2.5]"]}))
+    assert s.times[0][1] == np.datetime64("2024-01-01T06:00")
+    assert s.values[0].tolist() == [[1], [2.5]]
 
 
 def test_shortened_lists_in_text_are_refused():
