@@ -37,3 +37,13 @@ def test_the_figure_of_the_readme_can_be_drawn(
     monkeypatch.syspath_prepend(str(EXAMPLES.parent / "docs" / "images"))
     importlib.import_module("make_overview").main(tmp_path / "overview.svg")
     assert 10_000 < (tmp_path / "overview.svg").stat().st_size < 150_000
+
+
+def test_the_examples_of_the_data_page_print_what_they_show(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES.parent / "docs"))
+    examples = importlib.import_module("inspect_examples")
+    page = examples.PAGE.read_text("utf-8")
+    assert len(examples.EXAMPLE.findall(page)) > 5
+    assert examples.brought_up_to_date(page) == page

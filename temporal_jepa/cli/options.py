@@ -127,13 +127,22 @@ def did_you_mean(word: str, known: Sequence[str], program: str) -> str:
 
 
 def as_flags(text: str) -> str:
-    """A message for Python, `name it with time=''`, in flags: `name it with --time ''`."""
+    """A message for Python in flags.
+
+    >>> as_flags("choose layout='wide', time='' or strip_units=True")
+    "choose --layout wide, --time '' or --strip-units"
+    """
     names = "|".join(field.name for field in fields(ReadOptions))
-    return re.sub(
-        rf"(?<![\w.'\"-])({names})=(?=(['\w.]?))",
-        lambda match: _flag(match[1]) + (" " if match[2] else ""),
-        text,
-    )
+
+    def flag(match: re.Match[str]) -> str:
+        name, value = match.groups()
+        if value in (None, "True"):
+            return _flag(name)
+        plain = re.fullmatch(r"'([\w.,/+-]+)'", value)
+        return f"{_flag(name)} {plain[1] if plain else value}"
+
+    value = r"'[^']*'|[\w.]+(?:,[\w.]+)*"
+    return re.sub(rf"(?<![\w.'\"-])({names})=({value})?", flag, text)
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

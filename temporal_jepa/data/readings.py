@@ -29,7 +29,7 @@ class Reading:
 
     def __str__(self) -> str:
         chosen = " ".join(f"{name}={value!r}" for name, value in self.options.items())
-        lines = [f"  {chosen}: {self.sentence}"]
+        lines = [f"  {chosen}    {self.sentence}"]
         if self.rows:
             table = (
                 [self.header, *self.rows[:ROWS]] if self.header else self.rows[:ROWS]

@@ -12,6 +12,7 @@ import numpy as np
 from ..config import ReadOptions
 from .arrays import trim
 from .numbers import as_numbers
+from .readings import likely
 from .roles import Roles
 from .sequences import Array, Sequences, as_text, listed
 from .times import in_order, read_times
@@ -59,11 +60,12 @@ def _wide(
     what = (
         "each row is a series" if columns.channel is None else "each row is a channel"
     )
-    notes.append(f"layout wide: {what} of {length} timesteps")
+    line = f"layout wide: {what} of {length} timesteps"
     if columns.clock is not None:
         first, last = columns.values[0], columns.values[-1]
-        notes.append(f"the names of the columns are times, {first} to {last}")
-    _explain(frame, columns, channels, notes)
+        line += f", the names of the columns are times, {first} to {last}"
+    notes.append(line if options.layout else likely(line, "layout='recording'"))
+    _explain(frame, columns, options, channels, notes)
     matrix = as_matrix(frame, columns.values, options)
     cube = matrix.reshape(len(frame), len(channels), length)
     ids = _row_ids(frame, columns.ids)
@@ -139,8 +141,8 @@ def _long(
     notes: list[str],
 ) -> Sequences:
     """Rows to series by id, in the order in which the ids first appear, each sorted by time."""
-    notes.append(_layout_line(columns))
-    _explain(frame, columns, list(columns.values), notes)
+    notes.append(_layout_line(columns, options))
+    _explain(frame, columns, options, list(columns.values), notes)
     codes, names = series_codes(frame, columns.ids, Path(source).stem)
     labels = None
     if columns.label is not None:
@@ -178,9 +180,12 @@ def _long(
     )
 
 
-def _layout_line(columns: Roles) -> str:
+def _layout_line(columns: Roles, options: ReadOptions) -> str:
     """The note on the layout, the ids and the time."""
     line = "layout recording: one recording, rows are time"
+    otherwise = "id=COLUMN, layout='wide'"
+    if columns.ids:
+        otherwise = "id=COLUMN, layout='recording'"
     if len(columns.ids) == 1:
         line = f"layout long: column {columns.ids[0]!r} names the series"
     elif columns.ids:
@@ -189,7 +194,7 @@ def _layout_line(columns: Roles) -> str:
         line += f", column {columns.times[0]!r} is the time"
     elif columns.times:
         line += f", columns {_quoted(columns.times)} are the time"
-    return line
+    return line if options.layout or options.id else likely(line, otherwise)
 
 
 def _keys(
@@ -256,7 +261,11 @@ def _quoted(names: tuple[str, ...]) -> str:
 
 
 def _explain(
-    frame: pd.DataFrame, columns: Roles, channels: list[str], notes: list[str]
+    frame: pd.DataFrame,
+    columns: Roles,
+    options: ReadOptions,
+    channels: list[str],
+    notes: list[str],
 ) -> None:
     """Notes on the part of each column; ValueError when no column holds values."""
     if not columns.values:
@@ -265,7 +274,8 @@ def _explain(
             f"{listed(frame.columns)}; name the columns to learn from with values=A,B"
         )
     if columns.label is not None:
-        notes.append(f"label: column {columns.label!r}")
+        line = f"label: column {columns.label!r}"
+        notes.append(likely(line, "label=''") if options.label is None else line)
     if columns.channel is None:
         notes.append(f"channels: {listed(channels)}")
     unused = [name for name in frame.columns if name not in columns.used]
