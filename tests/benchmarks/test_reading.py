@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from reading import difference
+from reading import difference, outcomes
 from tables import Case, draw, proof, recipe
 
 from temporal_jepa.data.sequences import Sequences
@@ -102,3 +102,13 @@ def test_no_difference_goes_unseen() -> None:
     }
     for what, found in changed.items():
         assert difference(found, truth), what
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_no_table_is_read_as_another() -> None:
+    """200 tables: none wrong, none guessed, and most of what follows from a file is read."""
+    results = outcomes(200)
+    bad = [r for r in results if r.outcome in ("wrong", "guessed")]
+    assert not bad, "\n".join(f"--case {r.number} ({r.source}): {r.why}" for r in bad)
+    clear = [r for r in results if r.expected == "follows"]
+    assert sum(r.outcome == "right" for r in clear) > 0.9 * len(clear)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from temporal_jepa.data import Sequences, read
@@ -108,6 +108,7 @@ def rearranged(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     return frame.sample(frac=1, axis=1, random_state=seed)
 
 
+@settings(max_examples=25)
 @given(panels)
 def test_other_words_of_the_same_kind_change_nothing(panel: Panel) -> None:
     found = read(panel.long())
@@ -115,17 +116,20 @@ def test_other_words_of_the_same_kind_change_nothing(panel: Panel) -> None:
     assert found.times is not None
 
 
+@settings(max_examples=25)
 @given(panels, seeds)
 def test_the_order_of_columns_and_rows_changes_nothing(panel: Panel, seed: int) -> None:
     panel.check(read(rearranged(shuffled(panel.long(), seed), seed)))
 
 
+@settings(max_examples=25)
 @given(panels, seeds)
 def test_a_tidy_table_in_any_order_holds_the_same(panel: Panel, seed: int) -> None:
     column = COLUMN_NAMES[seed % len(COLUMN_NAMES)]
     panel.check(read(rearranged(shuffled(panel.tidy(column), seed), seed)))
 
 
+@settings(max_examples=25)
 @given(panels, seeds)
 def test_columns_of_days_in_any_order_are_time(panel: Panel, seed: int) -> None:
     panel.numbered = False
@@ -135,6 +139,7 @@ def test_columns_of_days_in_any_order_are_time(panel: Panel, seed: int) -> None:
     assert found.n_channels == 1
 
 
+@settings(max_examples=25)
 @given(panels)
 def test_twice_as_many_series_are_read_like_half_of_them(panel: Panel) -> None:
     frame = panel.long()
@@ -145,6 +150,7 @@ def test_twice_as_many_series_are_read_like_half_of_them(panel: Panel) -> None:
     panel.check(found.select(range(panel.series)))
 
 
+@settings(max_examples=25)
 @given(panels, st.sampled_from(["whole", "flag", "constant", "counter", "tiny"]), seeds)
 def test_another_channel_changes_no_other_column(
     panel: Panel, kind: str, seed: int
@@ -174,6 +180,7 @@ def test_another_channel_changes_no_other_column(
     )
 
 
+@settings(max_examples=25)
 @given(panels, st.integers(0, 2))
 def test_a_channel_less_changes_no_other_column(panel: Panel, lost: int) -> None:
     frame = panel.long().drop(columns=panel.channels[lost])
