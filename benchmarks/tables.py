@@ -1142,7 +1142,8 @@ def judge_long(case: Case, chosen: dict[str, Any], rows: Array, seconds: Array) 
             case.unsure.append("an id that only its name or little else tells")
     if chosen["layout"] != "long" and not len(seconds):
         folder = chosen["layout"] == "folder"
-        if chosen["numbered"] and chosen["channels"] >= 5 and not folder:
+        named = any(c.name.startswith("ch") and c.role == "value" for c in case.columns)
+        if chosen["numbered"] and chosen["channels"] >= 5 and not (folder or named):
             case.open.append("numbered columns without a time: channels or timesteps")
         else:
             case.unsure.append("rows without a time")
