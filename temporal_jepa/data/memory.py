@@ -22,7 +22,6 @@ from .tables import Table, from_table, from_tables, joined, roles_of
 if TYPE_CHECKING:
     import pandas as pd
 
-ONE_FILE = "pass the path of one file or folder"
 LAZY = {
     "collect": "pass data.collect()",  # polars.LazyFrame
     "compute": "pass data.compute()",  # dask
@@ -47,6 +46,12 @@ def from_memory(data: Any, options: ReadOptions) -> Sequences:
     if _is_from("xarray", data):
         return from_xarray(data, options)
     with located("arrays"):
+        first = data[0] if isinstance(data, (list, tuple)) and data else data
+        if isinstance(first, (str, os.PathLike)) or hasattr(first, "read"):
+            raise ValueError(
+                f"expected arrays or tables, got {_kind(first)}; pass the path of one file or "
+                "folder"
+            )
         if isinstance(data, Mapping):
             return _from_mapping(data, options)
         return _from_arrays(as_arrays(data), options)
@@ -121,8 +126,8 @@ def as_arrays(data: Any) -> Any:
         return [as_arrays(item) for item in data]
     if isinstance(data, Mapping):
         return {name: as_arrays(item) for name, item in data.items()}
-    if isinstance(data, (str, os.PathLike)) or hasattr(data, "read"):
-        raise ValueError(f"expected arrays or tables, got {_kind(data)}; {ONE_FILE}")
+    if isinstance(data, (str, os.PathLike)):
+        return data
     if isinstance(data, np.ndarray):
         return _unpacked(data)
     if hasattr(data, "__array__") or isinstance(data, (bytes, bytearray, memoryview)):

@@ -38,6 +38,16 @@ TRACKS = pd.DataFrame(
         "lat": [47.0, 47.0, 47.001, 47.0, 47.001],
     }
 )
+TIDY = pd.DataFrame(
+    {
+        "id": ["a"] * 4 + ["b"] * 4,
+        "time": [0, 0, 1, 1] * 2,
+        "sensor": ["p", "q"] * 4,
+        "value": [1.5, 2, 3, 4, 5, 6, 7, 9.5],
+    }
+)
+DATES = pd.DataFrame({"page": ["A", "B"], "2015-07-31": [1, 6], "2015-08-01": [2.5, 5]})
+FRAMES = {"long": LONG, "wide": WIDE, "tracks": TRACKS, "tidy": TIDY, "dates": DATES}
 LIBRARIES = {
     "polars": pl.from_pandas,
     "pyarrow": pa.Table.from_pandas,
@@ -45,6 +55,9 @@ LIBRARIES = {
     "duckdb": lambda frame: duckdb.connect().from_df(frame),
     "arrow dtypes": lambda frame: frame.convert_dtypes(dtype_backend="pyarrow"),
     "nullable dtypes": lambda frame: frame.convert_dtypes(),
+    "objects": lambda frame: frame.astype(object),
+    "records": lambda frame: frame.to_dict("records"),
+    "dict": lambda frame: frame.to_dict("list"),
 }
 
 
@@ -62,9 +75,33 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("frame", [LONG, WIDE, TRACKS], ids=["long", "wide", "tracks"])
+@pytest.mark.parametrize("frame", FRAMES)
 def test_frames_of_others_read_as_those_of_pandas(frame, library):
+    frame = FRAMES[frame]
     assert_same(read(LIBRARIES[library](frame)), read(frame))
+
+
+WRITERS = {
+    "a.csv": lambda frame, path: frame.to_csv(path, index=False),
+    "a.csv.gz": lambda frame, path: frame.to_csv(path, index=False),
+    "a.parquet": lambda frame, path: frame.to_parquet(path),
+    "a.feather": lambda frame, path: frame.to_feather(path),
+    "a.xlsx": lambda frame, path: frame.to_excel(path, index=False),
+    "a.json": lambda frame, path: frame.to_json(
+        path, orient="records", date_format="iso"
+    ),
+    "a.jsonl": lambda frame, path: frame.to_json(
+        path, orient="records", lines=True, date_format="iso"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("frame", FRAMES)
+def test_files_read_as_the_frames_that_were_written(tmp_path, frame, name):
+    frame = FRAMES[frame]
+    WRITERS[name](frame, tmp_path / name)
+    assert_same(read(tmp_path / name), read(frame))
 
 
 def test_long_values_are_those_of_the_frame():
