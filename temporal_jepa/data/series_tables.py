@@ -151,7 +151,7 @@ def _long(
     if columns.time is not None:
         clock = read_times(frame, columns.time, options, notes, codes)
     channels = list(columns.values)
-    matrix = as_matrix(frame, channels, options)
+    matrix = as_matrix(frame, channels, options, release=True)
     how = options.duplicates or "error"
     if columns.channel is not None:
         keys = _keys(frame, columns.channel, codes, clock)
@@ -283,11 +283,20 @@ def _explain(
         notes.append(f"columns left out: {listed(unused)}")
 
 
-def as_matrix(frame: pd.DataFrame, names: Sequence[str], options: ReadOptions) -> Array:
-    """The columns as ``(rows, columns)`` float64; ValueError for a cell that is no number."""
+def as_matrix(
+    frame: pd.DataFrame,
+    names: Sequence[str],
+    options: ReadOptions,
+    release: bool = False,
+) -> Array:
+    """The columns as ``(rows, columns)`` float64; ValueError for a cell that is no number.
+
+    release: drop each column from the frame once it is read, which frees its memory.
+    """
     out = np.empty((len(frame), len(names)))
     for k, name in enumerate(names):
-        out[:, k] = as_numbers(frame[name], options)
+        column = frame.pop(name) if release else frame[name]
+        out[:, k] = as_numbers(column, options)
     return out
 
 

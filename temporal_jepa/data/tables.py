@@ -38,6 +38,7 @@ def from_table(table: Table, source: str = "frame") -> Sequences:
     with located(source):
         notes = [*table.notes]
         frame, options = prepared(table.frame, table.options, notes)
+        del table  # its columns are freed as they are read
         columns = roles(frame, options, notes)
         if columns.layout not in ("tracks", "scene"):
             return from_rows(frame, columns, options, source, notes)

@@ -588,6 +588,10 @@ def _read_column(
     if column.dtype.kind == "m":
         return np.asarray(column.dt.total_seconds())
     if column.dtype.kind not in "fiub":
+        instants = dates.iso_instants(column)
+        if instants is not None:
+            _check_no_unit(column, options)
+            return instants
         texts, index = _distinct(column)
         if (index < 0).any():
             raise _no_time(column, np.flatnonzero(index < 0))
@@ -1141,6 +1145,8 @@ def _clock_digits(column: pd.Series[Any], name: str) -> Array | None:
     if not _names_time(name) or not {*_tokens(name)} & CLOCK_NAMES:
         return None
     numbers = column.to_numpy(dtype=np.float64)
+    if len(numbers) > 9999 and (_digital_clock(numbers[:9999], name) < 0).any():
+        return None
     since = _digital_clock(numbers, name)
     distinct = np.unique(numbers)
     if (since < 0).any() or len(distinct) < 3 or distinct[-1] < 100:
@@ -1242,6 +1248,8 @@ class Order:
 
         A mean leaves out missing values (NaN).
         """
+        if self.rows is self.first:  # every row is its own timestep already
+            return matrix
         taken = matrix[self.rows]
         many = np.bincount(self.first, minlength=len(self.first))[self.rows] > 1
         if not self.mean or not many.any():
@@ -1281,6 +1289,11 @@ def in_order(
         ValueError: `duplicates` is "error", and a series has two rows at one time.
     """
     many, series = what
+    if _are_in_order(times, codes):
+        if series == "series":
+            note_spacing(times, codes, len(names), notes)
+        rows = np.arange(len(times))
+        return Order(rows, rows, duplicates == "mean")
     order = np.lexsort((times, codes))
     moved = int((order != np.argsort(codes, kind="stable")).sum())
     if moved:
@@ -1304,6 +1317,14 @@ def in_order(
     first = np.empty_like(order)
     first[order] = rows[np.cumsum(~again) - 1]
     return Order(rows, first, duplicates == "mean")
+
+
+def _are_in_order(times: Array, codes: Array) -> bool:
+    """Whether rows are sorted by series and time, with one row for each time of a series."""
+    steps = np.diff(times)
+    later = steps > np.zeros(1, dtype=steps.dtype)
+    next_series = np.diff(codes)
+    return bool(((next_series > 0) | ((next_series == 0) & later)).all())
 
 
 def _repeated(
@@ -1339,13 +1360,13 @@ def note_spacing(times: Array, codes: Array, count: int, notes: list[str]) -> No
         notes: where the note is added.
     """
     same = np.diff(codes) == 0
-    clock = _by_months(times)
-    steps = np.diff(clock).astype(np.float64)
     if not same.any():
         return
-    usual = np.median(steps[same])
-    odd = same & (np.abs(steps - usual) > 0.01 * usual)
-    uneven = len(np.unique(codes[1:][odd]))
+    steps = np.diff(_by_months(times))[same].astype(np.float64)
+    usual = np.median(steps)
+    steps -= usual
+    odd = np.abs(steps, out=steps) > 0.01 * usual
+    uneven = len(np.unique(codes[1:][same][odd])) if odd.any() else 0
     if uneven:
         real = np.diff(times)[same]
         sizes = f"median step {_step(np.median(real))}, largest {_step(real.max())}"
