@@ -128,7 +128,7 @@ def plan_batches(
         ValueError: if the model cannot be trained on these sequences.
     """
     check_channels(model, sequences)
-    if len(sequences) > 1:
+    if model.config.channel_independent and len(sequences) > 1:
         sequences = as_training_data(model, sequences)
     return Batches(sequences, config, model.config.seq_len, 2 * model.config.patch)
 
@@ -163,6 +163,7 @@ class Trainer:
         )
         self.model = model.to(self.device).train()
         self.optimizer = make_optimizer(model, config, fused=self.device.type != "mps")
+        self.offset = self._offset()
         self.parallel: nn.Module = self.model
         if self.world > 1:
             self.parallel = DistributedDataParallel(self.model)
@@ -206,7 +207,7 @@ class Trainer:
         """One optimizer step and EMA update. Returns the terms of the loss, scalars."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(self.step)
-        x = self.batches.values(self.step)
+        x = self._centered(self.batches.values(self.step))
         visible = self.model.draw_masks(x, self.batches.generator(self.step))
         seed = random_seed(self.config.seed, 5, self.step, self.rank)
         with dropout_from(self.model, generator_on(self.device, seed)):
@@ -241,6 +242,16 @@ class Trainer:
             for name, value in terms.items():
                 totals[name] = totals.get(name, 0.0) + value.detach() / parts
         return totals
+
+    def _offset(self) -> Tensor | None:
+        """The offset of the model on the CPU, None if it is 0 or of the raw channels."""
+        offset = self.model.offset.detach().cpu()
+        is_used = bool(offset.any()) and not self.model.config.channel_independent
+        return offset if is_used else None
+
+    def _centered(self, x: Tensor) -> Tensor:
+        """A batch without the offset of the model, float32."""
+        return x if self.offset is None else (x - self.offset).float()
 
     def lr(self, step: int) -> float:
         """Learning rate of step `step` (0-based): linear warm-up, then a half cosine to 0."""
@@ -284,7 +295,8 @@ class Trainer:
         )
         most = max(16, min(128, STATISTICS_VALUES // values_each))
         rows = np.unique(np.linspace(0, len(sequences) - 1, most).astype(int))
-        x = torch.from_numpy(sequences.batch(rows)[:, :seq_len]).to(self.device)
+        x = torch.from_numpy(sequences.batch(rows)[:, :seq_len])
+        x = self._centered(x).to(self.device)
         encoder = self.model.context_encoder
         self.model.eval()
         tokens, observed = encoder.encode(*encoder.prepare(x)).on_grid()
@@ -310,6 +322,7 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from `state()`."""
         self.model.load_state_dict(state["model"])
+        self.offset = self._offset()
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = int(state["step"])
 

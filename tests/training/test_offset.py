@@ -1,6 +1,6 @@
 """Values that vary by less than float32 holds keep their shape: an offset changes nothing."""
 
-import warnings
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -145,23 +145,34 @@ def test_the_offset_is_stored_with_the_model(tmp_path: Path) -> None:
     np.testing.assert_allclose(model.embed(x).numpy(), expected[:3], atol=1e-5)
 
 
-@pytest.mark.parametrize("init_from", ["series-small", "scratch"])
-def test_a_run_and_its_scores(init_from: str, tmp_path: Path) -> None:
+def test_a_run_and_its_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)  # no MiniRocket
     data = Sequences.from_arrays(waves() + BIG, LABELS)
     config = PretrainConfig(steps=2, device="cpu")
-    run = pretrain(
-        data,
-        tmp_path / "run",
-        config,
-        TINY if init_from == "scratch" else None,
-        init_from=init_from,
-    )
+    run = pretrain(data, tmp_path / "run", config, TINY)
     test = Sequences.from_arrays(waves(seed=1) + BIG, LABELS)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        rows = score(run, data, test, pool="mean")["scores"]
+    rows = score(run, data, test, pool="mean")["scores"]
     accuracy = {row["features"]: row["accuracy"] for row in rows}
+    assert len(accuracy) == 4
     assert min(accuracy.values()) > 0.8, accuracy
+
+
+def test_a_resumed_run_ends_as_a_whole_one(tmp_path: Path) -> None:
+    data = Sequences.from_arrays(waves() + BIG)
+    config = PretrainConfig(steps=4, save_every=2, log_every=1, device="cpu")
+
+    def stop(row: dict[str, Any]) -> None:
+        if row["step"] == 3:
+            raise KeyboardInterrupt
+
+    whole = pretrain(data, tmp_path / "whole", config, TINY)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(data, tmp_path / "cut", config, TINY, on_row=stop)
+    cut = pretrain(data, tmp_path / "cut", config, TINY, resume=True)
+    first, second = (from_pretrained(run).state_dict() for run in (whole, cut))
+    assert first["offset"].any()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
 
 
 def test_raw_values_of_the_controls_keep_their_variation() -> None:
@@ -171,12 +182,11 @@ def test_raw_values_of_the_controls_keep_their_variation() -> None:
 
 
 def test_anomalies_at_an_offset() -> None:
-    t = np.arange(800)
-    x = np.sin(t / 8) + 0.05 * np.random.default_rng(0).normal(size=800)
-    x[500:510] += 3
-    near = AnomalyDetector(window=32).fit(x[:400]).score(x)
-    far = AnomalyDetector(window=32).fit(x[:400] + BIG).score(x + BIG)
-    assert abs(int(np.nanargmax(far)) - int(np.nanargmax(near))) < 32
+    x = np.sin(np.arange(240) / 4) + 0.05 * np.random.default_rng(0).normal(size=240)
+    x[180:184] += 3
+    near = AnomalyDetector(window=16).fit(x[:120]).score(x)
+    far = AnomalyDetector(window=16).fit(x[:120] + BIG).score(x + BIG)
+    assert abs(int(np.nanargmax(far)) - int(np.nanargmax(near))) < 16
     assert np.nanmax(far) == pytest.approx(np.nanmax(near), rel=0.05)
 
 
