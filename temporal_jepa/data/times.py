@@ -71,6 +71,11 @@ CHAINS = (
     ("year", "week"),
     ("year", "quarter"),
 )
+YEARLESS = (
+    ("month", "day", "hour", "minute", "second"),
+    ("day", "hour", "minute", "second"),
+    ("hour", "minute", "second"),
+)
 LIMITS = {
     "year": (0, 9999),
     "month": (1, 12),
@@ -187,8 +192,10 @@ def candidates(frame: pd.DataFrame, options: ReadOptions) -> list[TimeColumns]:
             contents[name] = content
     found = [_ranked((0, 0), names, "date+clock") for names in _joined(frame, contents)]
     full = any(content.hours for content in contents.values())
-    rank = (5, 0) if full else (0, 1)
-    found += [_ranked(rank, names, "parts") for names in _parts(frame, contents)]
+    for names in _parts(frame, contents):
+        yearless = _part_of(names[0], names) != "year"
+        rank = (5, 0) if full or yearless else (0, 1)
+        found.append(_ranked(rank, names, "parts"))
     for name, content in contents.items():
         tier = _tier(frame, name, content)
         columns = TimeColumns((name,), content.kind, content.named)
@@ -257,7 +264,7 @@ def named_columns(frame: pd.DataFrame, time: str) -> TimeColumns:
             names, content.kind if content else "other", says_time(names[0])
         )
     parts = _chain([name for name in names if name in _by_part(names).values()])
-    if "year" in parts:
+    if len(parts) > 1:
         return TimeColumns(names, "parts", True)
     for order in (names, names[::-1]):
         first = _content(frame[order[0]], order[0], named=True)
@@ -320,7 +327,9 @@ def _is_period(column: pd.Series[Any], name: str, frame: pd.DataFrame | None) ->
     if PART_OF.get(name.lower()) == "year" and column.between(*YEARS).all():
         return True
     others = [
-        n for n in frame.columns if n != name and frame[n].dtype.kind not in "fcmM"
+        n
+        for n in frame.columns
+        if n != name and frame[n].dtype.kind not in "fcmM" and _part_of(n) is None
     ]
     repeating = (n for n in others if frame[n].duplicated().any())
     return any(not frame.duplicated([n, name]).any() for n in repeating)
@@ -423,8 +432,11 @@ def _parts(frame: pd.DataFrame, contents: dict[str, _Content]) -> list[tuple[str
     """Columns year, month, day, ... as one time, without those that hold other numbers."""
     names = _chain(_by_part(frame.columns).values())
     ordered = _valid_chain(frame, list(names.values()))
-    if len(ordered) < 2 or _part_of(ordered[0]) != "year":
+    if len(ordered) < 2:
         return []
+    if _part_of(ordered[0], ordered) != "year":
+        dated = any(content.kind in ("date", "stamp") for content in contents.values())
+        return [] if dated or not _goes_up(frame, ordered) else [tuple(ordered)]
     last = _part_of(ordered[-1], ordered)
     if last in ("day", "ordinal"):
         clocks = [
@@ -434,6 +446,25 @@ def _parts(frame: pd.DataFrame, contents: dict[str, _Content]) -> list[tuple[str
         ]
         ordered += clocks[:1]
     return [tuple(ordered)]
+
+
+def _goes_up(frame: pd.DataFrame, parts: list[str]) -> bool:
+    """Whether rows follow the parts, such as day and hour, over all or beside another column."""
+    numbers = [_part(frame[name], str(_part_of(name, parts))) for name in parts]
+    since = np.ravel_multi_index(numbers, [100] * len(numbers))
+    others = [n for n in frame.columns if n not in parts and _names_blocks(frame[n])]
+    for groups in (np.zeros(len(frame)), *(_distinct(frame[n])[1] for n in others)):
+        order = np.argsort(groups, kind="stable")
+        same = np.diff(groups[order]) == 0
+        steps = np.diff(since[order])[same]
+        if (steps >= 0).all() and (steps > 0).any():
+            return True
+    return False
+
+
+def _names_blocks(column: pd.Series[Any]) -> bool:
+    """Whether a column of texts or whole numbers could name series of many rows."""
+    return column.dtype.kind not in "fcmM" and 2 * column.nunique() <= len(column)
 
 
 def _part_of(name: str, names: Iterable[str] = ()) -> str | None:
@@ -462,7 +493,7 @@ def _chain(names: Iterable[str]) -> dict[str, str]:
     """The longest run of parts without a gap: year, month, day, hour, ...."""
     parts = _by_part(names)
     best: dict[str, str] = {}
-    for chain in CHAINS:
+    for chain in CHAINS if "year" in parts else YEARLESS:
         run = {}
         for part in chain:
             if part not in parts:
@@ -1176,18 +1207,16 @@ def _read_parts(
     """Columns of year, month, day, ... as datetime64."""
     parts = _chain(columns.names)
     numbers = {part: _part(frame[name], part) for part, name in parts.items()}
-    year = numbers["year"]
+    clock = [parts[part] for part in ("hour", "minute", "second") if part in parts]
+    clock += [name for name in columns.names if name not in parts.values()]
+    if "year" not in parts and "day" not in parts:
+        since = _read_clock(frame, clock).astype(np.int64)
+        return _in_file_order(since, columns.names[0], codes, notes)
+    year = numbers.get("year", np.full(len(frame), 2000))
     two_digits = bool((year < 100).all())
     if two_digits:
         year = dates.full_years(year)
-    one = np.ones_like(year)
-    if "ordinal" in numbers:
-        day = dates.ordinal_days(year, numbers["ordinal"])
-    elif "week" in numbers:
-        day = dates.weeks(year, numbers["week"], one)
-    else:
-        month = numbers.get("month", 3 * numbers.get("quarter", one) - 2)
-        day = dates.days(year, month, numbers.get("day", one))
+    day = _days_of_parts(year, numbers)
     wrong = np.flatnonzero(np.isnat(day))
     if wrong.size:
         values = ", ".join(
@@ -1200,12 +1229,39 @@ def _read_parts(
     times = dates.instants(day, np.zeros_like(year))
     if two_digits:
         _note_century(parts["year"], times, notes)
-    clock = [parts[part] for part in ("hour", "minute", "second") if part in parts]
-    clock += [name for name in columns.names if name not in parts.values()]
     if clock:
         times = times + _read_clock(frame, clock)
+    if "year" not in parts:
+        return _without_year(times, columns, codes)
     notes.append(_together(columns, times))
     return times
+
+
+def _days_of_parts(year: Array, numbers: dict[str, Array]) -> Array:
+    """Days as datetime64[D], the first of a month, quarter or week where there is no day."""
+    one = np.ones_like(year)
+    if "ordinal" in numbers:
+        return dates.ordinal_days(year, numbers["ordinal"])
+    if "week" in numbers:
+        return dates.weeks(year, numbers["week"], one)
+    month = numbers.get("month", 3 * numbers.get("quarter", one) - 2)
+    return dates.days(year, month, numbers.get("day", one))
+
+
+def _without_year(times: Array, columns: TimeColumns, codes: Array | None) -> Array:
+    """Times of the year 2000 as seconds since it began.
+
+    Raises:
+        ValueError: they go back, so that a month or a year may have passed.
+    """
+    seconds: Array = (times - np.datetime64("2000-01-01")) / np.timedelta64(1, "s")
+    if codes is not None and _spacing(seconds, codes) == "mixed":
+        raise ValueError(
+            f"the columns {columns} hold no year and go back: the order of the rows is not clear; "
+            "add a column of the year, name the column of the series with id=COLUMN, or choose "
+            "time='' to go by the order of the rows"
+        )
+    return seconds
 
 
 def _together(columns: TimeColumns, times: Array) -> str:

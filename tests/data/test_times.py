@@ -493,6 +493,9 @@ def test_units_of_numbers():
         ("YY,MM,DD,hh,mm,v\n24,1,1,0,5,7\n", "YY,MM,DD,hh,mm", "parts"),
         ("year,month,day,time,v\n2013,1,1,517,5\n", "year,month,day,time", "parts"),
         ("year,doy,v\n2013,31,5\n", "year,doy", "parts"),
+        ("day,hour,v\n1,22,5\n1,23,5\n2,0,5\n", "day,hour", "parts"),
+        ("month,day,v\n1,31,5\n2,1,5\n", "month,day", "parts"),
+        ("hour,minute,v\n1,58,5\n1,59,5\n", "hour,minute", "parts"),
         ("year,month,v\n2013,Feb,5\n", "year,month", "parts"),
         ("Time (s),v\n0.5,5\n", "Time (s)", "number"),
         ("unixTime,v\n5,5\n", "unixTime", "number"),
@@ -516,6 +519,7 @@ def test_the_best_columns_of_time(text, names, kind):
         "version,v\n1.2.14,1\n1.2.15,1\n",
         "t1,t2\n0,1\n",
         "lifetime,v\n3,1\n",
+        "month,day,v\n5,7,1\n5,3,1\n8,1,1\n8,4,1\n3,7,2\n",
         "size,v\n2024,1\n2024,2\n",
         "note,v\na 2024-01-01,1\n",
     ],
@@ -549,6 +553,17 @@ def test_numbers_in_text_are_numbers():
 def test_months_of_two_digit_years_under_their_name():
     found = times("Month,v\nNov-98,1\nDec-98,1\nJan-99,1\n")
     assert iso(found)[2] == "1999-01-01T00:00:00"
+
+
+def test_parts_without_a_year_are_seconds():
+    table = "day,hour,v\n1,23,5\n2,0,5\n2,1,5\n"
+    assert times(table).tolist() == [82800, 86400, 90000]
+    table = "id,month,day,v\na,1,31,5\na,2,1,5\nb,1,31,5\nb,2,1,5\n"
+    found = times(table, codes=np.array([0, 0, 1, 1]))
+    assert np.diff(found[:2]).tolist() == [86400]
+    with pytest.raises(ValueError, match=r"'month' \+ 'day' hold no year"):
+        times(table)
+    assert times("hour,minute,v\n22,58,5\n23,59,5\n").tolist() == [82680, 86340]
 
 
 def test_impossible_parts_name_the_row():
