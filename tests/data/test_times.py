@@ -519,7 +519,7 @@ def test_the_best_columns_of_time(text, names, kind):
         "version,v\n1.2.14,1\n1.2.15,1\n",
         "t1,t2\n0,1\n",
         "lifetime,v\n3,1\n",
-        "month,day,v\n5,7,1\n5,3,1\n8,1,1\n8,4,1\n3,7,2\n",
+        "month,day,v\n5,7,1.5\n5,3,1.5\n8,1,1.5\n8,4,1.5\n3,7,2\n",
         "size,v\n2024,1\n2024,2\n",
         "note,v\na 2024-01-01,1\n",
     ],
