@@ -168,6 +168,11 @@ class Sequences:
         """Number of timesteps of each series, ``(n,)``."""
         return np.array([len(x) for x in self.values], dtype=np.int64)
 
+    @property
+    def classes(self) -> npt.NDArray[np.str_] | None:
+        """The labels, None if there are none or if they are numbers to predict."""
+        return None if self.task == "regression" else self.labels
+
     def targets(self) -> npt.NDArray[np.float64]:
         """The labels as numbers ``(n,)``; ValueError if there are none, or if they are text."""
         if self.labels is None:

@@ -366,7 +366,7 @@ def _space(embedded: _Embedded | None) -> Row | None:
     """Scatter plots of the first two principal components of the embeddings."""
     if embedded is None:
         return None
-    labels = embedded.sequences.labels
+    labels = embedded.sequences.classes
     n = len(embedded.sequences)
     codes, legend = _classes(np.zeros(n) if labels is None else labels)
     maps = {
@@ -408,9 +408,12 @@ def _neighbors(embedded: _Embedded | None) -> Row | None:
     near, distance = Index(embedded.trained).neighbors(k)
     queries = svg.spread(n, QUERIES)
     agreement = None
-    if sequences.labels is not None:
+    if sequences.classes is not None:
         _, first, index, counts = np.unique(
-            sequences.labels, return_index=True, return_inverse=True, return_counts=True
+            sequences.classes,
+            return_index=True,
+            return_inverse=True,
+            return_counts=True,
         )
         largest = np.argsort(-counts, kind="stable")[:QUERIES]
         queries = np.sort(first[largest])

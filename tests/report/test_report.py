@@ -542,3 +542,11 @@ def test_scores_of_a_regression_are_r2(run: Path) -> None:
     for value in ("0.700", "-0.010", "12.25", "17.5"):
         assert value in text
     assert "ccuracy" not in text
+
+
+def test_numbers_to_predict_are_no_classes(tmp_path: Path) -> None:
+    labels = [f"{k / 7:.4f}" for k in range(1, 13)]
+    data = replace(make(labels=labels), task="regression")
+    shown = page(pretrain(data, tmp_path / "run", CONFIG, TINY), sequences=data)
+    assert "rarer classes" not in shown.text
+    assert "its label after training" not in shown.text
