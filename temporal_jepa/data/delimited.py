@@ -18,6 +18,7 @@ from ..config import ReadOptions
 from .column_names import IDS as IDS
 from .column_names import LABELS as LABELS
 from .column_names import TIMES as TIMES
+from .dates import iso_instants
 from .headers import RULER, Head, Record, find_head, is_comment, kind
 from .numbers import (
     EUROPEAN,
@@ -71,7 +72,8 @@ def read_delimited(
     """A .csv, .tsv or .txt file as a frame.
 
     The file is read as a stream: at no time is its text in memory. Columns of numbers are numbers,
-    others text, categories where texts repeat in a long file. Dates stay text.
+    others text, categories where texts repeat in a long file. Dates stay text, but for those of a
+    long file that are all written as 2024-01-31 23:59:50.
 
     Columns without a header line are named "0", "1", .... A .tsv or .txt file without a header is
     a file of the UCR archive: the label, then the values of one series.
@@ -334,7 +336,10 @@ class _Column:
 
         if self.codes is None:
             texts, self.texts = self.texts, []
-            return pd.concat(texts, ignore_index=True)
+            column = pd.concat(texts, ignore_index=True)
+            del texts
+            instants = None if self.exact else iso_instants(column)
+            return column if instants is None else instants
         assert self.numbers is not None
         numbers = self.numbers.finished()
         self.numbers = None

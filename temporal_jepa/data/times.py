@@ -407,6 +407,8 @@ def _is_clock(frame: pd.DataFrame, name: str, contents: dict[str, _Content]) -> 
     if not hour and not {*_tokens(name)} & CLOCK_NAMES:
         return False
     numbers = frame[name].dropna().to_numpy(dtype=np.float64)
+    if (_digital_clock(numbers[:9999], name) < 0).any():
+        return False
     return bool(numbers.max() >= 100 and (_digital_clock(numbers, name) >= 0).all())
 
 

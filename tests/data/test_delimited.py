@@ -293,3 +293,17 @@ def test_a_quoted_decimal_comma_opens_the_points_of_a_file_with_commas(table):
     text = 'k,a,b\nx,24.933,"19,61"\ny,25.786,"19,49"\n'
     assert table(text)["a"].tolist() == [24933, 25786]
     assert table("k,a,b\nx,24.933,1\ny,25.786,2\n")["a"].tolist() == [24.933, 25.786]
+
+
+def test_dates_of_a_long_file_are_times_a_piece_at_a_time(table):
+    start = np.datetime64("2024-02-28T23:00:00")
+    times = start + np.arange(20_000) * np.timedelta64(90, "s")
+    lines = [f"{str(t).replace('T', ' ')},{k}" for k, t in enumerate(times)]
+    text = "\n".join(["time,v", *lines])
+    np.testing.assert_array_equal(table(text)["time"], times)
+    other = text.replace("2024-03-01 00:00:00", "2024-03-01 00:00 UTC")
+    assert table(other)["time"][0] == "2024-02-28 23:00:00"
+    assert table(text.replace("time", "unit_id"))["unit_id"][1] == "2024-02-28 23:01:30"
+    assert table(text.replace("2024-02-29", "2023-02-29"))["time"][0].endswith(
+        "23:00:00"
+    )
