@@ -18,6 +18,7 @@ from .grids import from_xarray
 from .readings import AmbiguousError, likely
 from .sequences import Sequences, listed, located
 from .tables import Table, from_table, from_tables, joined, roles_of
+from .tensors import is_tensor, unpacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,8 +116,6 @@ def as_arrays(data: Any) -> Any:
     """Tensors as arrays, data sets as lists; ValueError for what would have to be iterated."""
     torch = sys.modules.get("torch")
     if torch is not None:
-        if isinstance(data, torch.Tensor):
-            return _from_tensor(data, torch)
         stream = (torch.utils.data.DataLoader, torch.utils.data.IterableDataset)
         if isinstance(data, stream):
             raise ValueError(_unrolled(data))
@@ -128,8 +127,8 @@ def as_arrays(data: Any) -> Any:
         return {name: as_arrays(item) for name, item in data.items()}
     if isinstance(data, (str, os.PathLike)):
         return data
-    if isinstance(data, np.ndarray):
-        return _unpacked(data)
+    if isinstance(data, np.ndarray) or is_tensor(data):
+        return unpacked(data)
     if hasattr(data, "__array__") or isinstance(data, (bytes, bytearray, memoryview)):
         return data
     _refuse_lazy(data)
@@ -147,50 +146,6 @@ def _refuse_lazy(data: Any) -> None:
             raise ValueError(
                 f"expected values, got {_kind(data)}, which holds none yet; {advice}"
             )
-
-
-def _from_tensor(tensor: Any, torch: Any) -> Any:
-    """A tensor as an array, on the CPU, without its gradient; bfloat16 as float32."""
-    if tensor.is_nested:
-        return [_from_tensor(part, torch) for part in tensor.unbind()]
-    tensor = tensor.detach().cpu()
-    if tensor.layout != torch.strided:
-        tensor = tensor.to_dense()
-    if tensor.dtype in (torch.bfloat16, torch.float16):
-        tensor = tensor.float()
-    return tensor.resolve_conj().resolve_neg().numpy()
-
-
-def _unpacked(array: np.ndarray[Any, Any]) -> Any:
-    """An array of objects as numbers, or as the list of arrays that it holds."""
-    if array.dtype.kind != "O" or isinstance(array, np.ma.MaskedArray):
-        return array
-    if array.ndim == 1 and array.size and all(hasattr(x, "__len__") for x in array):
-        return [as_arrays(x) for x in array]
-    if (
-        array.ndim == 2
-        and array.size
-        and all(hasattr(x, "__len__") for x in array.flat)
-    ):
-        # (n, channels) series, as sktime's nested tables have them
-        return [_stacked(row, k) for k, row in enumerate(array)]
-    try:
-        return np.where(array == None, np.nan, array).astype(np.float64)  # noqa: E711
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"expected numbers or arrays in an array of objects ({error})"
-        ) from error
-
-
-def _stacked(row: Any, number: int) -> Any:
-    """The channels of one series, which have one length."""
-    lengths = {len(channel) for channel in row}
-    if len(lengths) > 1:
-        raise ValueError(
-            f"X[{number}]: expected channels of one length, got {listed(sorted(lengths))}; pad "
-            "them with NaN"
-        )
-    return np.stack([np.asarray(channel, dtype=np.float64) for channel in row])
 
 
 def _items(data: Any) -> Any:

@@ -13,6 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from .tensors import unpacked
+
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.floating[Any]]
 Frame = tuple[int, int, int]
@@ -317,6 +319,7 @@ class Sequences:
                 no numbers.
         """
         labels = None if y is None else as_labels(y, ABSENT)
+        X = unpacked(X)
         if not isinstance(X, (list, tuple)):
             X = _numbers(X, "X")
             if X.ndim in (4, 5) and X.size:
@@ -500,7 +503,7 @@ def _changes(x: FloatArray) -> npt.NDArray[np.bool_]:
 def _numbers(x: Any, name: str) -> Array:
     """An array of numbers, NaN where a masked array is masked."""
     try:
-        array = np.asanyarray(x)
+        array = np.asanyarray(unpacked(x))
     except ValueError as error:  # ragged nested lists
         raise ValueError(
             f"{name}: expected an array of numbers; give series of unequal length as a list of "

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from ..checkpoint import from_pretrained, save_pretrained
 from ..config import RATE, WARM_STEPS, Pool, PretrainConfig
 from ..data.sequences import Sequences
+from ..data.tensors import is_tensor, unpacked
 from ..embed import embed_sequences, embed_timesteps
 from ..files import channels_of, folder_of, read_config
 from ..model.jepa import TemporalJEPA
@@ -300,7 +301,14 @@ def as_seed(state: int | np.random.RandomState | None) -> int:
 
 
 def _as_array_like(X: Any) -> Any:
-    """`X` itself if it is a list or has a shape, else an array; masked values become NaN."""
+    """`X` itself if it is a list or has a shape, else an array; masked values become NaN.
+
+    Tensors become arrays, and an array of arrays of unequal length a list.
+    """
+    if is_tensor(X) or (
+        isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
+    ):
+        X = unpacked(X)
     if isinstance(X, np.ma.MaskedArray):  # scikit-learn's checks would drop the mask
         return np.ma.filled(X.astype(float), np.nan)
     if isinstance(X, list | tuple) or hasattr(X, "shape"):

@@ -13,7 +13,7 @@ import scipy.sparse
 import torch
 import xarray as xr
 
-from temporal_jepa.data import read
+from temporal_jepa.data import Sequences, read
 from temporal_jepa.data.readings import AmbiguousError
 
 LONG = pd.DataFrame(
@@ -516,3 +516,11 @@ def test_xarray_channels_of_several_variables():
         read(data)
     assert read(data, id="depth").channels == ["u", "v"]
     assert read(data, channel="depth").channels == ["u_0", "u_1", "v_0", "v_1"]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_tensors_are_arrays_everywhere(dtype):
+    X = torch.arange(12).reshape(2, 1, 6).to(dtype).requires_grad_()
+    for given in (X, list(X)):
+        values = Sequences.from_arrays(given).values
+        assert values[1][:, 0].tolist() == [6, 7, 8, 9, 10, 11]

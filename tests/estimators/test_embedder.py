@@ -338,3 +338,15 @@ def test_scenes_and_video(shape: tuple[int, ...], tmp_path) -> None:
             if len(shape) == 4
             else X[:, :, :6].repeat(2, 4)
         )
+
+
+def test_tensors_and_arrays_of_arrays_are_read() -> None:
+    import torch
+
+    series = ragged_walks()
+    ragged = np.empty(len(series), dtype=object)
+    ragged[:] = series
+    expected = small().fit_transform(series)
+    np.testing.assert_array_equal(small().fit_transform(ragged), expected)
+    tensors = [torch.from_numpy(x).requires_grad_() for x in series]
+    np.testing.assert_array_equal(small().fit_transform(tensors), expected)
