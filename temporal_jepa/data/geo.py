@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import ReadOptions
-from .delimited import IDS, LABELS
+from .delimited import LABELS
 from .markup import elements, tag
+from .names import says_id
 from .readings import likely
 from .sequences import listed
 from .textfiles import read_text
@@ -166,7 +167,7 @@ def read_geojson(
     wanted = "a LineString, MultiLineString, MultiPoint or Points (GeoJSON)"
     frame = table_of(lines or points, wanted)
     notes: list[str] = []
-    frame = _with_fourth_coordinate(frame, options, notes)
+    frame = _with_time_of_coordinates(frame, options, notes)
     if lines:
         options = _options_of_lines(frame, options, notes)
     return frame, options, notes
@@ -187,21 +188,21 @@ def _check_crs(data: Any) -> None:
         )
 
 
-def _with_fourth_coordinate(
+def _with_time_of_coordinates(
     frame: pd.DataFrame, options: ReadOptions, notes: list[str]
 ) -> pd.DataFrame:
-    """The table with the fourth coordinate as the time if it counts seconds or ms since 1970."""
-    if MEASURE not in frame or "time" in frame or options.time is not None:
-        return frame
-    measure = frame[MEASURE]
-    for unit in (1.0, 1e3):
-        if measure.between(EPOCH[0] * unit, EPOCH[1] * unit).all():
-            sentence = "the fourth coordinate is the time since 1970"
-            notes.append(
-                likely(sentence, f"time='', and values={MEASURE!r} for a channel")
-            )
-            return frame.rename(columns={MEASURE: "time"})
-    notes.append(f"the fourth coordinate is the column {MEASURE!r}, not a time")
+    """The table with a third or fourth coordinate as the time if it counts since 1970."""
+    for name, what in ((MEASURE, "fourth"), ("z", "third")):
+        if name not in frame or "time" in frame or options.time is not None:
+            continue
+        for unit in (1.0, 1e3):  # seconds, milliseconds
+            if frame[name].between(EPOCH[0] * unit, EPOCH[1] * unit).all():
+                sentence = f"the {what} coordinate is the time since 1970"
+                keep = f"time='', and values={name!r} for a channel"
+                notes.append(likely(sentence, keep))
+                return frame.rename(columns={name: "time"})
+        if name == MEASURE:
+            notes.append(f"the fourth coordinate is the column {name!r}, not a time")
     return frame
 
 
@@ -260,7 +261,7 @@ def _line_name(
     """The id or name of a line; lines that share a name stay separate tracks."""
     name = str(feature.get("id", number))
     for key, value in properties.items():
-        if value is not None and (IDS.fullmatch(key) or key.lower() == "name"):
+        if value is not None and says_id(key):
             name = str(value)
             break
     if name in names:

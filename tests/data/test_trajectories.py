@@ -949,6 +949,13 @@ def test_a_fourth_coordinate_since_1970_is_the_time(tmp_path: Path, unit: int) -
     np.testing.assert_array_equal(channel(s, "m"), [place[3] for place in line])
 
 
+def test_a_third_coordinate_since_1970_is_no_height(tmp_path: Path) -> None:
+    line = [[*place, 1714550400 + 10 * k] for k, place in enumerate(WALK)]
+    s = read(geojson(tmp_path / "a.geojson", feature(line, mmsi=5)))
+    np.testing.assert_allclose(channel(s, "speed")[1:], [7.606, 7.606], atol=1e-3)
+    assert s.ids == ["5"]
+
+
 def test_another_fourth_coordinate_is_a_measure(tmp_path: Path) -> None:
     line = [[*place, 400, k * 5] for k, place in enumerate(WALK)]
     path = geojson(tmp_path / "a.geojson", feature(line, name="a"))
