@@ -47,6 +47,7 @@ UNKNOWN_VALUES = {
     "hdg": 511.0,
 }
 """Column of an AIS table, its letters in lower case -> the number that stands for unknown."""
+ELSEWHERE = 0.1  # fixes of a track that may be at two places at one time
 FARTHEST = 1e12  # meters, beyond Saturn
 
 
@@ -146,6 +147,8 @@ def _tracks(
         times = _read_times(frame, columns.time, codes, options, notes)
         how = options.duplicates or "first"
         order = in_order(times, codes, names, how, notes, what=("fixes", "track"))
+        if options.duplicates is None:
+            _check_owners(places, order)
         times = times[order.rows]
     matrix = as_matrix(frame, columns.values, options)
     values = order.take(_without_ais_unknown(frame, matrix, columns, notes))
@@ -253,6 +256,17 @@ def _check_places(places: Array, columns: Places) -> None:
                 f"expected a {what} from {low:g} to {high:g} in column {column!r}, got "
                 f"{numbers[wrong[0]]:g} in data row {wrong[0] + 1} ({wrong.size} such rows); {hint}"
             )
+
+
+def _check_owners(places: Array, order: Order) -> None:
+    """ValueError where many fixes are elsewhere at the time of another: they are of two tracks."""
+    elsewhere = (places != places[order.first]).any(axis=1)
+    if elsewhere.mean() > ELSEWHERE:
+        raise ValueError(
+            f"{elsewhere.sum()} of {len(places)} fixes are elsewhere at the time of another fix of "
+            "their track; name the column of the tracks with id=COLUMN, or choose "
+            "duplicates='first', 'last' or 'mean' if they are of one track"
+        )
 
 
 def _places_in_order(places: Array, order: Order, degrees: bool) -> Array:

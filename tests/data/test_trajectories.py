@@ -1094,6 +1094,16 @@ def test_fixes_at_one_time() -> None:
         read(frame, duplicates="error")
 
 
+def test_many_fixes_elsewhere_at_one_time_are_of_other_tracks() -> None:
+    frame = fixes(np.arange(20) * 1e-3, np.zeros(20)).drop(columns="id")
+    frame["time"] = np.repeat(np.arange(10), 2)
+    with pytest.raises(ValueError, match=r"10 of 20 fixes.*id=COLUMN.*duplicates="):
+        read(frame)
+    assert read(frame, duplicates="first").lengths.tolist() == [10]
+    frame["lon"] = np.repeat(np.arange(10), 2) * 1e-3
+    assert read(frame).lengths.tolist() == [10]
+
+
 @pytest.mark.parametrize("year", [1500, 2024, 2500])
 def test_dates_of_any_year_have_speeds_and_are_resampled(year) -> None:
     frame = fixes(np.arange(3) * 1e-3, np.zeros(3))
