@@ -10,6 +10,7 @@ import numpy as np
 
 from ..config import ReadOptions
 from .names import find_label, says_count, says_id
+from .numbers import PIECE
 from .readings import likely
 from .sequences import Array
 from .times import TimeColumns, candidates, read_times
@@ -140,7 +141,10 @@ class Facts:
         if column.dtype.kind in "mM" or says_id(name):
             return False
         count = column.notna().sum()
-        parsed = pd.to_numeric(column.astype("string"), errors="coerce").notna().sum()
+        parsed = 0
+        for start in range(0, len(column), PIECE):
+            texts = column.iloc[start : start + PIECE].astype("string")
+            parsed += pd.to_numeric(texts, errors="coerce").notna().sum()
         return bool(not count or 2 * parsed > count)
 
     # Values of columns.

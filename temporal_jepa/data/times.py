@@ -346,6 +346,10 @@ def _is_whole(column: pd.Series[Any]) -> bool:
 def _content_of_texts(
     column: pd.Series[Any], name: str, named: bool
 ) -> _Content | None:
+    if not named and len(column) > 9999:
+        texts, _ = _distinct(column.iloc[:9999])
+        if texts and dates.recognize(texts) is None:
+            return None
     texts, _ = _distinct(column)
     found = dates.recognize(texts) if texts else None
     if found is None:
