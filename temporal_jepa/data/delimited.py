@@ -45,6 +45,7 @@ SEPARATORS = {
     "|": "bars",
     " ": "spaces",
 }
+STAMP = re.compile(r"\d{8} \d{4,9}")
 DATE = re.compile(r"\d[-/.:T]\d")
 SAMPLE = 400  # lines at the head of the file that show its separator and its header
 SAMPLE_CHARACTERS = 2**18
@@ -171,7 +172,12 @@ def _score(lines: Sequence[str], separator: str) -> float:
 
 
 def _is_pair(cell: str) -> bool:
-    """Whether a cell holds two numbers, as where spaces separate and commas are decimal marks."""
+    """Whether a cell holds two numbers, as where spaces separate and commas are decimal marks.
+
+    20240131 235900 is a date and its hour.
+    """
+    if STAMP.fullmatch(cell):
+        return False
     first, _, second = cell.partition(" ")
     return kind(cell) == "t" and kind(first) == "n" == kind(second)
 

@@ -271,6 +271,13 @@ def test_spaces_within_fields_do_not_separate(table, sep):
     assert frame["time"].iloc[1] == "01/02/2024 10:01:00"
 
 
+def test_a_compact_date_and_its_hour_are_one_field(table):
+    rows = [f"20200101 17{k:02}00;1.1;{k}.25" for k in range(5)]
+    frame = table("\n".join(rows))
+    assert frame.shape == (5, 3)
+    assert frame["0"].iloc[1] == "20200101 170100"
+
+
 @pytest.mark.parametrize(
     ("lines", "width"),
     [
