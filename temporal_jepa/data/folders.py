@@ -21,8 +21,9 @@ from .formats import (
     read_table,
 )
 from .kinds import refuse
-from .names import says_id
+from .names import TIME_PREFIXES, says_id
 from .readings import AmbiguousError, Reading, likely
+from .roles import Roles
 from .sequences import Sequences, listed, located
 from .tables import Table, from_table, from_tables, joined, roles_of
 from .textfiles import read_text
@@ -157,8 +158,11 @@ def _series_or_tracks(
         if options.layout != "folder":
             raise
         return from_tables(tables, "recording")
-    if found.layout == "tracks" or (found.layout == "wide" and options.layout is None):
-        return from_tables(tables, found.layout)
+    if found.layout == "wide" and options.layout is None:
+        _check_wide(tables, found)
+        return from_tables(tables, "wide")
+    if found.layout == "tracks":
+        return from_tables(tables, "tracks")
     id = ",".join(found.ids) or _shared_id(tables)
     if options.id is not None or id is None:
         return from_tables(tables, "recording")
@@ -167,6 +171,35 @@ def _series_or_tracks(
     if shared and not labeled and options.layout is None:
         raise _one_table_or_many(tables, id)
     return from_tables(tables, "recording", id if max(map(len, values)) > 1 else None)
+
+
+def _check_wide(tables: dict[str, Table], found: Roles) -> None:
+    """AmbiguousError unless names of times, or of rows, say that files hold a series in each row.
+
+    A file of a folder is a recording at least as often, and V_1, V_2, ... its channels.
+    """
+    columns = [name for names in found.steps.values() for name in names]
+    prefixes = {re.sub(r"[\s_.-]?\d+$", "", name).lower() for name in columns}
+    if found.clock is not None or found.ids or prefixes <= TIME_PREFIXES:
+        return
+    rows = next(iter(tables.values())).frame[columns].head(3).values.tolist()
+    raise AmbiguousError(
+        f"{len(tables)} files with the numbered columns {listed(columns)}",
+        [
+            Reading(
+                "each file is a recording, and its rows are timesteps",
+                {"layout": "recording"},
+                ["", *columns],
+                [[f"time {k}", *row] for k, row in enumerate(rows)],
+            ),
+            Reading(
+                "each row of a file is a series",
+                {"layout": "wide"},
+                ["", *columns],
+                [[f"series {k}", *row] for k, row in enumerate(rows)],
+            ),
+        ],
+    )
 
 
 def _keys(frame: pd.DataFrame, names: list[str]) -> set[tuple[Any, ...]]:

@@ -687,6 +687,17 @@ def test_wide_tables_in_a_folder_are_wide(tmp_path):
     assert read(tmp_path, layout="recording").ids == ["a.csv", "b.csv"]
 
 
+def test_numbered_columns_in_a_folder_are_a_question(tmp_path):
+    names = ",".join(f"V_{k}" for k in range(20))
+    for name in ("a.csv", "b.csv"):
+        rows = [",".join(f"{k + r}.5" for k in range(20)) for r in range(4)]
+        (tmp_path / name).write_text("\n".join([names, *rows, ""]))
+    with pytest.raises(AmbiguousError, match=r"layout='recording'(?s:.)*layout='wide'"):
+        read(tmp_path)
+    assert read(tmp_path, layout="recording").lengths.tolist() == [4, 4]
+    assert len(read(tmp_path, layout="wide")) == 8
+
+
 def test_the_same_first_line_of_parts_is_a_header_or_data(tmp_path):
     (tmp_path / "part-0.csv").write_text("1,5\n1,6\n")
     (tmp_path / "part-1.csv").write_text("1,5\n3,7\n")
