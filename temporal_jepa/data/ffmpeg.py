@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ LONGEST = 60.0  # seconds that a frame is shown at most; longer gaps are cut to 
 # The mean over the area of a pixel; without the other two flags, colors come out 1 % too dark.
 SCALING = "area+accurate_rnd+full_chroma_int"
 SAMPLED = 16  # to twice as many: image files whose headers are read before decoding
+UNKNOWN_KINDS = 8  # kinds of side data without a name that a frame may have
 TILT = 0.017  # one degree: what is nearer to a right angle is one
 GRAY = ("gray", "ya", "mono")  # prefixes of FFmpeg's pixel formats with one channel
 
@@ -330,6 +332,34 @@ def _flips(horizontal: bool, vertical: bool) -> tuple[str, ...]:
     return ("hflip",) * horizontal + ("vflip",) * vertical
 
 
+def _display_matrix(frame: Any) -> bytes | None:
+    """The nine numbers that say how to show a frame, None if it has none."""
+    for _ in range(UNKNOWN_KINDS):
+        try:
+            matrix = frame.side_data.get("DISPLAYMATRIX")
+        except ValueError as error:  # PyAV has no name for a kind of data, such as EXIF
+            kind = re.match(r"\d+", str(error))
+            if kind is None:
+                raise
+            frame = _without_side_data(frame, kind[0])
+        else:
+            return None if matrix is None else bytes(matrix)
+    return None
+
+
+def _without_side_data(frame: Any, kind: str) -> Any:
+    """The frame without one kind of side data, by its number in FFmpeg."""
+    import av
+
+    graph = av.filter.Graph()
+    size: Any = {"width": frame.width, "height": frame.height}
+    source = graph.add_buffer(**size, format=frame.format.name, time_base=Fraction(1))
+    delete = graph.add("sidedata", f"mode=delete:type={kind}")
+    graph.link_nodes(source, delete, graph.add("buffersink")).configure()
+    graph.push(frame)
+    return graph.pull()
+
+
 class _Resizer:
     """Turns a decoded frame upright, crops and scales it, with a chain of FFmpeg's filters."""
 
@@ -344,13 +374,8 @@ class _Resizer:
         """The pixels, or None for a frame with damaged properties."""
         import av
 
-        matrix = frame.side_data.get("DISPLAYMATRIX")
-        key = (
-            frame.width,
-            frame.height,
-            frame.format.name,
-            None if matrix is None else bytes(matrix),
-        )
+        matrix = _display_matrix(frame)
+        key = (frame.width, frame.height, frame.format.name, matrix)
         try:
             if key != self.key:
                 self.graph = self._chain(*key)

@@ -326,6 +326,50 @@ def test_the_display_matrix_rotates_and_mirrors(
     np.testing.assert_array_equal(shown, expected > 128)
 
 
+def write_jpeg(path: Path, pixels: np.ndarray, orientation: int) -> Path:
+    """Write a .jpg file whose EXIF data says how it is to be turned, as cameras do."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    coder: Any = av.CodecContext.create("mjpeg", "w")
+    coder.height, coder.width = pixels.shape
+    coder.pix_fmt, coder.time_base = "yuvj420p", Fraction(1)
+    frame = av.VideoFrame.from_ndarray(pixels.repeat(3).reshape(*pixels.shape, 3))
+    (packet,) = coder.encode(frame.reformat(format="yuvj420p"))
+    tag = struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0)
+    exif = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 1) + tag + bytes(4)
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    data = bytes(packet)
+    path.write_bytes(data[:2] + segment + data[2:])
+    return path
+
+
+EXIF = {
+    1: (1, 0, 0, 1),
+    2: (-1, 0, 0, 1),
+    3: (-1, 0, 0, -1),
+    4: (1, 0, 0, -1),
+    5: (0, 1, 1, 0),
+    6: (0, 1, -1, 0),
+    7: (0, -1, -1, 0),
+    8: (0, -1, 1, 0),
+}
+"""Orientation of EXIF -> the matrix that shows it upright."""
+
+
+@pytest.mark.parametrize("orientation", EXIF)
+def test_photographs_are_shown_as_their_exif_data_says(
+    tmp_path: Path, orientation: int
+) -> None:
+    picture = np.array([[255, 255, 0, 255], [255, 0, 0, 0]], np.uint8)
+    pixels = picture.repeat(16, 0).repeat(16, 1)
+    for name in ("a.jpg", "b.jpg"):
+        write_jpeg(tmp_path / name, pixels, orientation)
+    expected = shown_as(picture, *EXIF[orientation])
+    height, width = expected.shape
+    found = read(tmp_path, resize=f"{width}x{height}", region="none")
+    shown = found.values[0][1].reshape(found.frame).mean(-1) > 128
+    np.testing.assert_array_equal(shown, expected > 128)
+
+
 def test_orientations_differ_and_other_angles_are_rotated() -> None:
     def upright(*entries: float) -> Upright:
         a, b, c, d = (round(x * 65536) for x in entries)
