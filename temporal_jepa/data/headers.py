@@ -206,7 +206,11 @@ def _column_kinds(rows: Sequence[Record]) -> list[str]:
 def _lead(rows: Sequence[Record]) -> int:
     """The number of rows above the first whose cells are as those of their columns."""
     kinds = _column_kinds(rows)
+    names, second = rows[0], rows[min(1, len(rows) - 1)]
+    has_units = _is_header_like(second, kinds) and _are_units(second, names)
     for k, record in enumerate(rows[:-1]):
+        if k == 0 and has_units and len(rows) > 2:  # names that are numbers, then units
+            continue
         own = map(kind, record.cells)
         pairs = zip(own, kinds, strict=True)
         if all(found in ("", usual) for found, usual in pairs if usual in ("n", "d")):

@@ -65,6 +65,12 @@ def test_what_stands_around_a_table_is_left_out_with_a_note(table, case):
     assert any(note in line for line in table.notes) or not note
 
 
+def test_units_below_numbered_columns(table):
+    frame = table("site,0,1\n,V,V\nx,1.5,2\ny,2.5,3\n")
+    assert frame["0"].tolist() == [1.5, 2.5]
+    assert any("line 2 holds units" in note for note in table.notes)
+
+
 def test_names_of_rows_without_a_name(table):
     frame = table("v w\na 1.5 2\nb 2.5 3\n")
     assert frame.columns.tolist() == ["Unnamed: 0", "v", "w"]
