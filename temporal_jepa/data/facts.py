@@ -226,14 +226,15 @@ class Facts:
         since: Array = (clock - clock[0]).astype(np.float64)
         return since
 
-    def is_regular(self, name: str | None = None) -> bool:
-        """Whether times are equally spaced, over all rows or in each group of a column.
+    def is_regular(self, *names: str) -> bool:
+        """Whether times are equally spaced, over all rows or in each group of these columns.
 
         Rows must be in order of time, or the reverse.
         """
-        codes = np.zeros(len(self.frame), dtype=np.int64)
-        if name is not None:
-            codes = self.codes(name)
+        codes: Array = np.zeros(len(self.frame), dtype=np.int64)
+        if names:
+            groups = self.frame.groupby(list(names), sort=False, dropna=False)
+            codes = groups.ngroup().to_numpy()
         order = np.argsort(codes, kind="stable")
         steps = np.diff(self._clock[order])[np.diff(codes[order]) == 0]
         if len(steps) < 2 or not ((steps > 0).all() or (steps < 0).all()):

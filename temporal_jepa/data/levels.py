@@ -13,7 +13,7 @@ from ..config import ReadOptions
 from .names import says_channel, says_id
 from .readings import AmbiguousError, Reading, likely
 from .sequences import listed
-from .times import says_time
+from .times import candidates, says_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,22 +58,25 @@ def _index_to_columns(
 def _levels_to_columns(
     frame: pd.DataFrame, options: ReadOptions, notes: list[str]
 ) -> tuple[pd.DataFrame, ReadOptions]:
-    """Levels of the row index as columns: one is the time, the others name series or channels."""
+    """Levels of the row index as columns: of the time, and of the names of series or channels."""
     time = _time_level(frame.index)
     usual = ["time", "id"] if time == 0 else ["id", "time"]
     names = _level_names(frame.index, usual if frame.index.nlevels == 2 else ())
-    others = [name for k, name in enumerate(names) if k != time]
+    times = _time_levels(frame.index.to_frame(index=False, name=tuple(names)), options)
+    times = times or [names[time]]
+    others = [name for name in names if name not in times]
     channel = options.channel
     channels = list(filter(says_channel, others))
     if channel is None and len(channels) == 1 < len(others) and frame.shape[1] == 1:
         channel = channels[0]
     ids = [name for name in others if name != channel]
-    sentence = (
-        f"of the levels of the row index, {names[time]!r} is the time and {listed(ids)}"
-    )
-    notes.append(likely(f"{sentence} names the series", "id=, time="))
-    options = replace(options, layout=options.layout or "long", channel=channel)
-    own: dict[str, Any] = {"id": ",".join(ids), "time": names[time]}
+    sentence = f"of the levels of the row index, {listed(times)} is the time"
+    if ids:
+        sentence += f" and {listed(ids)} names the series"
+    notes.append(likely(sentence, "id=, time="))
+    layout = options.layout or ("long" if ids else None)
+    options = replace(options, layout=layout, channel=channel)
+    own: dict[str, Any] = {"id": ",".join(ids), "time": ",".join(times)}
     open_ = {name: own[name] for name in own if getattr(options, name) is None}
     return frame.reset_index(names=names), replace(options, **open_)
 
@@ -83,6 +86,13 @@ def _level_names(index: pd.Index[Any], usual: Sequence[str] = ()) -> list[str]:
     usual = usual or [f"level_{k}" for k in range(index.nlevels)]
     pairs = zip(index.names, usual, strict=True)
     return [other if name is None else str(name) for name, other in pairs]
+
+
+def _time_levels(levels: pd.DataFrame, options: ReadOptions) -> list[str]:
+    """Levels that are one time together: a date and a clock, or year, month and day."""
+    options = replace(options, time=None)
+    together = (t.names for t in candidates(levels, options) if len(t.names) > 1)
+    return list(next(together, ()))
 
 
 def _time_level(index: pd.Index[Any]) -> int:

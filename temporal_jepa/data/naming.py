@@ -26,13 +26,13 @@ def ids_and_channel(facts: Facts) -> Naming:
     """
     channel = facts.options.channel or None
     if facts.given_ids or facts.options.id == "":
-        return facts.given_ids, channel
+        return facts.given_ids, channel or _channel_of(facts, facts.given_ids)
     may = [name for name in facts.may_name_series() if name != channel]
     if facts.time is None:
         return _without_time(facts, may), channel
     keys = [*facts.times, channel] if channel else list(facts.times)
     if facts.is_key(*keys):
-        return _by_spacing(facts, may), channel
+        return _by_spacing(facts, may, keys), channel
     if facts.options.channel is not None:
         return _by_key(facts, may, keys), channel
     return _key_or_channel(facts, may, keys)
@@ -77,20 +77,38 @@ def _without_time(facts: Facts, may: list[str]) -> tuple[str, ...]:
     return ()
 
 
-def _by_spacing(facts: Facts, may: list[str]) -> tuple[str, ...]:
-    """Ids of a table in which no time repeats: by name, or by the spacing of times."""
+def _by_spacing(facts: Facts, may: list[str], keys: list[str]) -> tuple[str, ...]:
+    """Ids of a table in which no time of a channel repeats: by name, or by the spacing of times.
+
+    keys: the columns of the time, and the one that names channels.
+    """
+    channel = [name for name in keys if name not in facts.times]
     named = _named(facts, may)
-    if named or not may or facts.is_regular():  # one clock for all rows: one series
+    if named or not may or facts.is_regular(*channel):  # one clock: one series
         return named
-    found = facts.distinct(filter(facts.is_regular, may))
+    found = facts.distinct(n for n in may if facts.is_regular(n, *channel))
     if len(found) > 1:
         raise questions.which_id(facts, found)
     if found:
         return _noted(facts, (found[0],))
-    texts = list(filter(facts.is_text, may))
-    if texts:
-        raise questions.id_or_state(facts, texts[0])
+    open_ = may if channel else list(filter(facts.is_text, may))
+    if open_:
+        raise questions.id_or_state(facts, open_[0])
     return ()
+
+
+def _channel_of(facts: Facts, ids: tuple[str, ...]) -> str | None:
+    """The column of channels beside ids that an option gives; None where no time repeats."""
+    keys = [*ids, *facts.times]
+    if facts.options.channel is not None or facts.time is None or facts.is_key(*keys):
+        return None
+    may = facts.may_name_series()
+    texts = [name for name in may if facts.is_text(name) and says_channel(name)]
+    found = facts.distinct(name for name in texts if facts.is_key(name, *keys))
+    if not found or len(_values(facts, may)) > 1:
+        return None
+    facts.note(f"column {found[0]!r} names the channel of a row", "channel=''")
+    return found[0]
 
 
 def _key_or_channel(facts: Facts, may: list[str], keys: list[str]) -> Naming:
@@ -134,7 +152,7 @@ def _values(facts: Facts, may: list[str]) -> list[str]:
 def _by_key(facts: Facts, may: list[str], keys: list[str]) -> tuple[str, ...]:
     """The columns that, with `keys`, no two rows share; by name where none does."""
     if facts.is_key(*keys):
-        return _by_spacing(facts, may)
+        return _by_spacing(facts, may, keys)
     found = facts.distinct(n for n in may if _is_sure_key(facts, n, keys))
     named = list(filter(says_id, found))
     if len(found) == 1 or len(named) == 1:

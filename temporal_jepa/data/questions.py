@@ -36,7 +36,7 @@ def id_or_state(facts: Facts, name: str, may_be_label: bool = False) -> Ambiguou
         rows = first_rows(facts.frame, [name])
         readings.insert(0, Reading(sentence, options, ["label"], rows))
     return AmbiguousError(
-        f"column {name!r} holds text that can name the series or be something else",
+        f"column {name!r} can name the series or be something else",
         [*readings, one],
     )
 

@@ -320,6 +320,47 @@ def test_three_levels_of_rows_are_two_of_series_and_one_of_time():
     ]
 
 
+@pytest.mark.parametrize("parts", [["date", "clock"], ["year", "month", "day"]])
+def test_levels_of_a_date_are_one_time(parts):
+    when = pd.date_range("2024-02-28", periods=4, freq="D")
+    table = {
+        "machine": np.repeat(["a", "b"], 4),
+        "date": np.tile(when.strftime("%Y-%m-%d"), 2),
+        "clock": "08:00:00",
+        **{part: np.tile(getattr(when, part), 2) for part in ("year", "month", "day")},
+    }
+    frame = pd.DataFrame(table)[["machine", *parts]].assign(v=np.arange(8.0) ** 2)
+    found = read(frame.set_index(["machine", *parts]))
+    assert found.ids == ["a", "b"]
+    assert column(found, "v", 1) == [16, 25, 36, 49]
+    assert [m[:10] for m in moments(found)][:3] == [
+        "2024-02-28",
+        "2024-02-29",
+        "2024-03-01",
+    ]
+
+
+def test_ids_of_a_tidy_table_with_times_of_their_own(read_text):
+    rows = [
+        f"{vin},20{vin}-01-0{day},{what},{vin * day + add}\n"
+        for vin in (17, 21)
+        for day in (1, 2, 3)
+        for what, add in (("load", 0.5), ("flow", 100))
+    ]
+    text = "vin,when,variable,value\n" + "".join(rows)
+    found = read_text(text)
+    assert found.ids == ["17", "21"]
+    assert column(found, "load", 1) == [21.5, 42.5, 63.5]
+    shuffled = "vin,when,variable,value\n" + "".join(
+        rows[::5] + rows[1::5] + rows[2::5]
+    )
+    with pytest.raises(AmbiguousError) as caught:
+        read_text(shuffled + "".join(rows[3::5] + rows[4::5]))
+    assert {"id": "vin"} in offered(caught.value)
+    found = read_text(text, id="vin")
+    assert column(found, "flow") == [117, 134, 151]
+
+
 def test_dates_as_rows_and_two_levels_of_columns_are_no_wide_table():
     columns = pd.MultiIndex.from_product(
         [["Close", "Open"], ["AA", "BB"]], names=["Price", "Ticker"]
