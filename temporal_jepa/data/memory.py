@@ -114,6 +114,8 @@ def _from_structured(array: np.ndarray[Any, Any]) -> pd.DataFrame:
 
 def as_arrays(data: Any) -> Any:
     """Tensors as arrays, data sets as lists; ValueError for what would have to be iterated."""
+    if isinstance(data, (int, float, np.generic)) or data is None:
+        return data
     torch = sys.modules.get("torch")
     if torch is not None:
         stream = (torch.utils.data.DataLoader, torch.utils.data.IterableDataset)
@@ -209,6 +211,8 @@ def _from_arrays(data: Any, options: ReadOptions) -> Sequences:
 
 def _ndim(item: Any) -> int:
     """The number of axes of an array, 1 for a list of anything."""
+    if isinstance(item, (int, float)):
+        return 0
     return 1 if isinstance(item, (list, tuple)) else np.ndim(item)
 
 

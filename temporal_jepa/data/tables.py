@@ -106,8 +106,8 @@ def joined(parts: Mapping[str, Sequences], source: str) -> Sequences:
         part = _in_order(part, first.channels)
         if _columns(part) != _columns(first):
             raise ValueError(
-                f"{part.source}: expected the columns of {name} ({listed(first.channels)}), got "
-                f"{listed(part.channels)}; name the columns to read with values=, time="
+                f"{part.source}: expected the columns of {name} ({_described(first)}), got "
+                f"{_described(part)}; name the columns to read with values=, time="
             )
         aligned.append(part)
         ids += [own] if len(part) == 1 else [f"{own}:{id}" for id in part.ids]
@@ -145,6 +145,14 @@ def _in_order(part: Sequences, channels: list[str]) -> Sequences:
     return replace(part, values=values, channels=channels)
 
 
-def _columns(part: Sequences) -> tuple[list[str], bool, bool]:
+def _columns(part: Sequences) -> tuple[list[str], str, bool]:
     """What parts share: the channels, and the kind of their times and places."""
-    return part.channels, part.times is None, part.degrees
+    clock = "none"
+    if part.times is not None:
+        clock = "dates" if part.times[0].dtype.kind == "M" else "numbers"
+    return part.channels, clock, part.degrees
+
+
+def _described(part: Sequences) -> str:
+    clock = _columns(part)[1]
+    return listed(part.channels) + ("" if clock == "none" else f"; times are {clock}")

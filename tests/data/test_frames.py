@@ -296,6 +296,11 @@ def test_a_list_of_frames_is_a_list_of_recordings():
     assert read({"mon": one, "tue": two}).ids == ["mon", "tue"]
     with pytest.raises(ValueError, match=r"frame 1.*v, w.*got v"):
         read([one, two.drop(columns="w")])
+    dated = one.assign(time=pd.date_range("2024", periods=2))
+    with pytest.raises(
+        ValueError, match=r"frame 1.*times are numbers.*times are dates"
+    ):
+        read([one, dated])
     with pytest.raises(ValueError, match=r"tables only.*'1'"):
         read([one, np.ones((2, 3))])
 
