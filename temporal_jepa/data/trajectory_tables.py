@@ -98,7 +98,10 @@ def _with_values(frame: pd.DataFrame, columns: Roles, options: ReadOptions) -> R
     values = []
     for name in frame.columns:
         measured = name.lower() not in NOT_MEASURED and not says_id(name)
-        if name not in spent and measured and frame[name].dtype.kind in "fiub":
+        is_number = frame[name].dtype.kind in "fiub"
+        if name in spent or not (measured and is_number):
+            continue
+        if not (_is_ais(frame) and (frame[name] == _unknown(name)).all()):
             values.append(name)
     return replace(columns, values=tuple(values))
 
@@ -226,8 +229,7 @@ def _without_ais_unknown(
     if not _is_ais(frame):
         return values
     for k, name in enumerate(columns.values):
-        word = "".join(filter(str.isalpha, name.lower()))
-        unknown = UNKNOWN_VALUES.get(word)
+        unknown = _unknown(name)
         found = values[:, k] == unknown
         if unknown is not None and found.any():
             notes.append(
@@ -236,6 +238,11 @@ def _without_ais_unknown(
             )
             values[found, k] = np.nan
     return values
+
+
+def _unknown(name: str) -> float | None:
+    """The number that AIS writes in a column of this name for what it does not know."""
+    return UNKNOWN_VALUES.get("".join(filter(str.isalpha, name.lower())))
 
 
 def _check_places(places: Array, columns: Places) -> None:
