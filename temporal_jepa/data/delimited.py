@@ -204,14 +204,17 @@ def _records(
             comment = Record(start + 1, [cell.strip() for cell in cells])
         start += 1
     records = []
+    marked = []
     line = start + 1
     reader = _parse(sample[start:], separator)
     for cells in reader:
         own = sample[line - 1]
-        filled = any(cell.strip() for cell in cells)
-        if filled and not is_comment(own, separator) and not RULER.fullmatch(own):
-            records.append(Record(line, [cell.strip() for cell in cells]))
+        record = Record(line, [cell.strip() for cell in cells])
+        if any(record.cells) and not RULER.fullmatch(own):
+            (marked if is_comment(own, separator) else records).append(record)
         line = start + reader.line_num + 1
+    if len(marked) > len(records):  # names that start as comments do: #1, #2
+        records = sorted([*records, *marked])
     if not whole and len(records) > 2:  # the last may be cut
         records.pop()
     return records, comment

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..config import ReadOptions
 from .names import find_label, says_count, says_id
-from .numbers import PIECE
+from .numbers import mostly_numbers
 from .readings import likely
 from .sequences import Array
 from .times import TimeColumns, candidates, read_times
@@ -133,19 +133,12 @@ class Facts:
 
     def is_mostly_number(self, name: str) -> bool:
         """Whether a column holds numbers; those of which some are text are reported later."""
-        import pandas as pd
-
         if self.is_number(name):
             return True
         column = self.frame[name]
         if column.dtype.kind in "mM" or says_id(name):
             return False
-        count = column.notna().sum()
-        parsed = 0
-        for start in range(0, len(column), PIECE):
-            texts = column.iloc[start : start + PIECE].astype("string")
-            parsed += pd.to_numeric(texts, errors="coerce").notna().sum()
-        return bool(not count or 2 * parsed > count)
+        return mostly_numbers(column)
 
     # Values of columns.
 

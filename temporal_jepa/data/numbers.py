@@ -403,6 +403,26 @@ def _evidence(column: pd.Series[Any], options: ReadOptions) -> Evidence:
     return evidence
 
 
+def mostly_numbers(column: pd.Series[Any]) -> bool:
+    """Whether more than half of the values of a column of text are numbers in some writing."""
+    count = good = 0
+    try:
+        for codes, values in _pieces(column):
+            found = np.array([_is_some_number(value) for value in values], dtype=bool)
+            filled = codes[codes >= 0]
+            count += len(filled)
+            good += int(found[filled].sum())
+    except TypeError:  # lists and arrays have no hash
+        return False
+    return 2 * good > count or not count
+
+
+def _is_some_number(value: Any) -> bool:
+    if not isinstance(value, str):
+        return isinstance(value, numbers.Number | Decimal)
+    return any(parse(value.strip(), mark) is not None for mark in MARKS)
+
+
 def _row(column: pd.Series[Any], value: Any) -> int:
     """The first row, counted from 1, that holds a value (texts without spaces around)."""
     texts = column.astype(object).map(str).str.strip()

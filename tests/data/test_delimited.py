@@ -320,3 +320,10 @@ def test_dates_of_a_long_file_are_times_a_piece_at_a_time(table):
     assert table(text.replace("2024-02-29", "2023-02-29"))["time"][0].endswith(
         "23:00:00"
     )
+
+
+def test_names_that_start_as_comments_are_kept(table):
+    assert table("color,v\n#ff0000,2\n#00ff00,3\n")["color"].tolist() == [
+        "#ff0000",
+        "#00ff00",
+    ]

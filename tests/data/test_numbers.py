@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from temporal_jepa.config import ReadOptions
-from temporal_jepa.data.numbers import Dialect, as_numbers, convert, parse
+from temporal_jepa.data.numbers import (
+    Dialect,
+    as_numbers,
+    convert,
+    mostly_numbers,
+    parse,
+)
 from temporal_jepa.data.readings import AmbiguousError
 
 
@@ -231,3 +237,17 @@ def test_any_numbers_in_any_dialect_come_back_or_are_a_question(
         np.testing.assert_allclose(read, truth, rtol=1e-15, atol=0)
     else:
         assert read.tolist() == texts
+
+
+@pytest.mark.parametrize(
+    ("texts", "mostly"),
+    [
+        (["1,5", "2,5", "-"], True),
+        (["1.5", "x", "2"], True),
+        (["a", "b", "1"], False),
+        ([[1], [2]], False),
+        ([None, None], True),
+    ],
+)
+def test_a_column_of_mostly_numbers_is_told_in_any_writing(texts, mostly):
+    assert mostly_numbers(pd.Series(texts, dtype=object)) is mostly
