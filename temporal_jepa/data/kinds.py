@@ -11,6 +11,7 @@ from . import textfiles
 
 HEAD = 4096  # bytes that tell what a file is
 TEXT_TABLES = (".csv", ".tsv", ".txt")
+POINTER = b"version https://git-lfs"
 ZIP = b"PK\x03\x04"
 ALIKE = (
     {".json", ".jsonl", ".ndjson", ".geojson"},
@@ -146,7 +147,6 @@ MAGIC = (
     (257, b"ustar", ".tar"),
     (0, b"fLaC", ".flac"),
     (0, b"OggS", ".ogg"),
-    (0, b"version https://git-lfs", ".lfs"),
 )
 """Offset and first bytes -> the extension for them."""
 MEMBERS = (
@@ -252,12 +252,21 @@ def _unpacked_head(path: Path, options: ReadOptions) -> bytes:
 
 def _by_bytes(head: bytes) -> str | None:
     """The extension that the first bytes stand for, None for text and what is unknown."""
-    for offset, start, kind in MAGIC:
+    if head.startswith(POINTER):
+        return ".lfs"
+    if head.startswith(b"0       ") and _is_length_of_header(head[184:192]):
+        return ".edf"
+    is_text = head[:1] < b"\x80" and not any(b < 9 or 13 < b < 27 for b in head)
+    for offset, start, kind in () if is_text else MAGIC:
         if head.startswith(start, offset):
             return kind
-    if head.startswith(b"0       ") and head[184:192].strip().isdigit():
-        return ".edf"
-    return None
+    return None  # also for names of columns such as PARENT_ID,ORCID
+
+
+def _is_length_of_header(field: bytes) -> bool:
+    """Whether a field holds the length of the header of an EDF file: 256 bytes a signal and 256."""
+    text = field.strip()
+    return text.isdigit() and int(text) % 256 == 0
 
 
 def _by_members(path: Path, head: bytes) -> str | None:

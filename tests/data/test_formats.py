@@ -301,6 +301,15 @@ def test_edf(tmp_path, name, kind):
     assert read(tmp_path / name, window=5).lengths.tolist() == [5, 5, 5, 5]
 
 
+def test_edf_of_many_channels_is_recognized(tmp_path):
+    path = write_edf(tmp_path / "a.edf", [10] * 20)
+    path.rename(tmp_path / "a.dat")
+    assert read(tmp_path / "a.dat").n_channels == 20
+    path = write_edf(tmp_path / "a.bdf", [10] * 20, pyedflib.FILETYPE_BDF)
+    path.rename(tmp_path / "b.dat")
+    assert read(tmp_path / "b.dat").n_channels == 20
+
+
 def test_edf_of_several_rates_is_a_question(tmp_path):
     path = write_edf(tmp_path / "a.edf", [10, 20, 20])
     with pytest.raises(AmbiguousError, match=r"values='ch0'(?s:.)*values='ch1,ch2'"):
@@ -556,6 +565,13 @@ def test_content_counts_more_than_the_name(tmp_path, name):
     np.save(tmp_path / "c.npy", np.arange(12.0).reshape(2, 6))
     path.write_bytes((tmp_path / "c.npy").read_bytes())
     assert read(path).values[1][:, 0].tolist() == [6, 7, 8, 9, 10, 11]
+
+
+@pytest.mark.parametrize("name", ["PARENT_ID", "PAR1", "ORCID", "FEA1", "GRIB", "RDX2"])
+def test_names_of_columns_are_no_magic_bytes(tmp_path, name):
+    path = tmp_path / "a.csv"
+    path.write_text(f"{name},time,v\n1,0,2.5\n1,1,3.5\n")
+    assert identify(path, ReadOptions(), []) == ".csv"
 
 
 def test_a_list_in_the_first_field_makes_no_json(tmp_path):
