@@ -874,16 +874,18 @@ def _plausible(
     """
     different = {rows[order].tobytes(): order for order in reversed(possible)}
     possible = [order for order in possible if order in different.values()]
+    usual = dates.usual_orders(parsed)
+    possible = [o for o in possible if o in usual or o == "ymd"] or possible
     if len(possible) < 2:
         return possible
     found = _by_steps(name, possible, rows, codes, notes)
     if found:
         return found
-    usual = [order for order in possible if order in dates.usual_orders(parsed)]
+    expected = [order for order in possible if order in usual]
     mixed = [order for order in possible if _spacing(rows[order], codes) == "mixed"]
-    if set(usual) <= {*mixed} < {*possible}:
+    if set(expected) <= {*mixed} < {*possible}:
         return possible
-    return usual or possible
+    return expected or possible
 
 
 def _by_steps(

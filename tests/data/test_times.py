@@ -202,6 +202,12 @@ def test_dots_mean_day_first():
     assert iso(column("01.02.2024", "02.02.2024"))[0] == "2024-02-01T00:00:00"
 
 
+def test_dots_mean_day_first_in_any_order_of_rows():
+    found = column("01.01.2000", "01.02.2000", "02.01.2000")
+    assert iso(found)[1] == "2000-02-01T00:00:00"
+    assert column("01.31.2000")[0] == np.datetime64("2000-01-31")
+
+
 def test_two_digits_between_dashes_can_be_the_year():
     with pytest.raises(AmbiguousError) as caught:
         column("24-01-05", "24-01-06")
