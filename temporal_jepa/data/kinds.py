@@ -204,6 +204,8 @@ def identify(path: Path, options: ReadOptions, notes: list[str]) -> str:
             found = None  # a table whose first field is a list
     alike = any({named, found} <= family for family in ALIKE)
     kind = named if found is None or alike else found
+    if kind == ".xls" and head and _is_text(head):
+        raise ValueError(f"{path}: named .xls, but holds text; rename it to .csv")
     refuse(path, kind)
     if kind != named:
         name = f"the name ends with {named}" if named else "the name has no extension"
@@ -256,11 +258,15 @@ def _by_bytes(head: bytes) -> str | None:
         return ".lfs"
     if head.startswith(b"0       ") and _is_length_of_header(head[184:192]):
         return ".edf"
-    is_text = head[:1] < b"\x80" and not any(b < 9 or 13 < b < 27 for b in head)
-    for offset, start, kind in () if is_text else MAGIC:
+    for offset, start, kind in () if _is_text(head) else MAGIC:
         if head.startswith(start, offset):
             return kind
     return None  # also for names of columns such as PARENT_ID,ORCID
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether the first bytes can be text, with no control characters."""
+    return head[:1] < b"\x80" and not any(b < 9 or 13 < b < 27 for b in head)
 
 
 def _is_length_of_header(field: bytes) -> bool:

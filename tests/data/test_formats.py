@@ -631,6 +631,12 @@ def test_what_is_not_read_is_refused_with_how_to_convert_it(tmp_path, name):
         read(tmp_path / "b.csv")
 
 
+def test_text_named_xls_is_renamed_by_the_user(tmp_path):
+    (tmp_path / "a.xls").write_text("time\tv\n0\t1.5\n1\t2.5\n")
+    with pytest.raises(ValueError, match=r"a\.xls.*text.*\.csv"):
+        read(tmp_path / "a.xls")
+
+
 def test_archives_in_archives_are_unpacked_by_the_user(tmp_path):
     LONG.to_parquet(tmp_path / "a.parquet")
     packed = gzip.compress((tmp_path / "a.parquet").read_bytes())
