@@ -527,6 +527,13 @@ def loses_in_float32(x: Array, share: float = ROUNDING) -> npt.NDArray[np.bool_]
         return np.zeros(x.shape[1], dtype=bool)
     low = np.fmin.reduce(x).astype(np.float64)  # these pass over NaN
     high = np.fmax.reduce(x).astype(np.float64)
+    return rounds_away(low, high, share)
+
+
+def rounds_away(
+    low: Array, high: Array, share: float = ROUNDING
+) -> npt.NDArray[np.bool_]:
+    """Whether float32 loses values between `low` and `high`, see `loses_in_float32`."""
     with np.errstate(over="ignore", invalid="ignore"):  # inf is refused elsewhere
         extent = high - low
         largest = np.maximum(np.abs(low), np.abs(high))

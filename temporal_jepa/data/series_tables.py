@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from .arrays import trim
 from .numbers import as_numbers
 from .readings import likely
 from .roles import Roles
-from .sequences import Array, Sequences, as_text, listed
+from .sequences import Array, Sequences, as_text, listed, rounds_away
 from .times import in_order, read_times
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ def _wide(
         line += f", the names of the columns are times, {first} to {last}"
     notes.append(line if options.layout else likely(line, "layout='recording'"))
     _explain(frame, columns, options, channels, notes)
-    matrix = as_matrix(frame, columns.values, options)
-    cube = matrix.reshape(len(frame), len(channels), length)
+    cube = _cube(frame, columns.steps, options)
     ids = _row_ids(frame, columns.ids)
     labels = None
     if columns.label is not None:
@@ -121,7 +120,8 @@ def _rows_to_channels(
     names = as_texts(frame, columns.channel or "", "channel")
     codes, channels = pd.factorize(np.array(names, dtype=object))
     rows, _ = series_codes(frame, columns.ids, "series")
-    out = np.full((rows.max() + 1, len(channels), cube.shape[2]), np.nan)
+    shape = (rows.max() + 1, len(channels), cube.shape[2])
+    out = np.full(shape, np.nan, cube.dtype)
     repeated = pd.DataFrame({"row": rows, "channel": codes}).duplicated()
     if repeated.any():
         k = int(np.flatnonzero(repeated)[0])
@@ -151,7 +151,7 @@ def _long(
     if columns.time is not None:
         clock = read_times(frame, columns.time, options, notes, codes)
     channels = list(columns.values)
-    matrix = as_matrix(frame, channels, options, release=True)
+    matrix = as_matrix(frame, channels, options, codes)
     how = options.duplicates or "error"
     if columns.channel is not None:
         keys = _keys(frame, columns.channel, codes, clock)
@@ -287,17 +287,64 @@ def as_matrix(
     frame: pd.DataFrame,
     names: Sequence[str],
     options: ReadOptions,
-    release: bool = False,
+    codes: Array | None = None,
 ) -> Array:
-    """The columns as ``(rows, columns)`` float64; ValueError for a cell that is no number.
+    """The columns as ``(rows, columns)``; ValueError for a cell that is no number.
 
-    release: drop each column from the frame once it is read, which frees its memory.
+    Args:
+        frame: the table.
+        names: its columns of values.
+        options: how numbers are written.
+        codes: the number of the series of each row. With it, columns are float32 unless a series
+            varies too little for that, and each is dropped from the frame once it is read, which
+            frees its memory. None: float64.
     """
-    out = np.empty((len(frame), len(names)))
+    out = np.empty(
+        (len(frame), len(names)), np.float64 if codes is None else np.float32
+    )
     for k, name in enumerate(names):
-        column = frame.pop(name) if release else frame[name]
-        out[:, k] = as_numbers(column, options)
+        column = as_numbers(frame[name] if codes is None else frame.pop(name), options)
+        if codes is not None and out.dtype == np.float32 and _loses(column, codes):
+            out = out.astype(np.float64)
+        with np.errstate(over="ignore"):  # inf is refused later, with its place
+            out[:, k] = column
     return out
+
+
+def _loses(column: Array, codes: Array) -> bool:
+    """Whether float32 loses the values of a series."""
+    import pandas as pd
+
+    groups = pd.Series(column).groupby(codes, sort=False)
+    return bool(rounds_away(groups.min().to_numpy(), groups.max().to_numpy()).any())
+
+
+def _cube(
+    frame: pd.DataFrame, steps: Mapping[str, list[str]], options: ReadOptions
+) -> Array:
+    """The columns of a wide table as ``(rows, channels, time)``.
+
+    They are float32, or float64 where a series varies too little for that. Each is dropped from the
+    frame once it is read, which frees its memory.
+    """
+    length = len(next(iter(steps.values()), ()))
+    loses = any(_loses_in_row(frame, names, options) for names in steps.values())
+    kind = np.float64 if loses else np.float32
+    out: Array = np.empty((len(frame), len(steps), length), kind)
+    for channel, names in enumerate(steps.values()):
+        for k, name in enumerate(names):
+            with np.errstate(over="ignore"):  # inf is refused later, with its place
+                out[:, channel, k] = as_numbers(frame.pop(name), options)
+    return out
+
+
+def _loses_in_row(frame: pd.DataFrame, names: list[str], options: ReadOptions) -> bool:
+    """Whether float32 loses the values of a row."""
+    low = high = np.full(len(frame), np.nan)
+    for name in names:
+        column = as_numbers(frame[name], options)
+        low, high = np.fmin(low, column), np.fmax(high, column)
+    return bool(rounds_away(low, high).any())
 
 
 def series_codes(
