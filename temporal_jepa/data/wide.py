@@ -155,7 +155,7 @@ def _by_shape(facts: Facts, length: int, may_be_channels: bool) -> bool | None:
         return False
     if may_be_channels:
         return None if length >= FEW else False
-    return True if length >= max(4 * rows, NARROW) else None
+    return True if facts.is_unnamed and length >= max(4 * rows, NARROW) else None
 
 
 def _refuse_unnamed_text(facts: Facts) -> None:
@@ -182,8 +182,9 @@ def _has_row_names(facts: Facts) -> bool:
 
 
 def _is_row_name(facts: Facts, name: str) -> bool:
-    """Whether a column is text or named like an id, and differs in each row."""
-    may_be = facts.is_text(name) or (says_id(name) and facts.is_whole(name))
+    """Whether a column is text or named like an id, and differs in each row, not by chance."""
+    may_be = facts.is_text(name) and len(facts.frame) >= FEW
+    may_be |= says_id(name) and not facts.is_real(name)
     return may_be and facts.is_filled(name) and not facts.repeats(name)
 
 
