@@ -158,6 +158,7 @@ def _long(
         codes, clock, matrix, channels = _pivoted(keys, matrix, channels, how)
         entries = f"channels are the entries of {columns.channel!r}: {listed(channels)}"
         notes.append(entries)
+    frame.drop(columns=list(frame.columns), inplace=True)  # frees what was read
     order = np.argsort(codes, kind="stable")
     if clock is not None:
         merged = in_order(clock, codes, names, how, notes, matrix)
