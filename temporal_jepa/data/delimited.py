@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..config import ReadOptions
-from .column_names import IDS as IDS
 from .column_names import LABELS as LABELS
-from .column_names import TIMES as TIMES
 from .dates import iso_instants
 from .headers import RULER, Head, Record, find_head, is_comment, kind
 from .numbers import (
@@ -46,7 +44,6 @@ SEPARATORS = {
     " ": "spaces",
 }
 STAMP = re.compile(r"\d{8} \d{4,9}")
-DATE = re.compile(r"\d[-/.:T]\d")
 SAMPLE = 400  # lines at the head of the file that show its separator and its header
 SAMPLE_CHARACTERS = 2**18
 CELLS = (
@@ -203,8 +200,8 @@ def _records(
             cells: list[str] = next(iter(_parse([text], separator)), [])
             comment = Record(start + 1, [cell.strip() for cell in cells])
         start += 1
-    records = []
-    marked = []
+    records: list[Record] = []
+    marked: list[Record] = []
     line = start + 1
     reader = _parse(sample[start:], separator)
     for cells in reader:

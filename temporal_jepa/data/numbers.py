@@ -609,6 +609,18 @@ def split_unit(text: str, any_unit: bool = False) -> tuple[str, str] | None:
     return None if match is None else (match["number"], match["after"])
 
 
+def _units(column: pd.Series[Any], any_unit: bool) -> dict[str, str]:
+    """Units of a column -> a value with each; empty where a value is no number with a unit."""
+    units: dict[str, str] = {}
+    for value in _values(column):
+        found = split_unit(value.strip(), any_unit) if isinstance(value, str) else None
+        if found is None or not _is_some_number(found[0]):
+            return {}
+        units.setdefault(found[1], value)
+    units.pop("", None)
+    return units
+
+
 def _stripped(
     name: str, column: pd.Series[Any], options: ReadOptions, notes: list[str]
 ) -> tuple[pd.Series[Any], Evidence]:
@@ -618,16 +630,9 @@ def _stripped(
     if not isinstance(evidence.wrong, str) or (named and not options.strip_units):
         return column, evidence
     any_unit = bool(options.strip_units) and name in (options.values or ())
-    units: dict[str, str] = {}
-    for value in _values(column):
-        found = split_unit(value.strip(), any_unit) if isinstance(value, str) else None
-        if found is None:
-            return column, evidence
-        number, unit = found
-        if all(parse(number, mark) is None for mark in MARKS):
-            return column, evidence
-        units.setdefault(unit, value)
-    units.pop("", None)
+    units = _units(column, any_unit)
+    if not units:
+        return column, evidence
     if not options.strip_units:
         if not _needed(name, options):
             return column, evidence
