@@ -714,8 +714,9 @@ def test_numbered_columns_in_a_folder_are_a_question(tmp_path):
     for name in ("a.csv", "b.csv"):
         rows = [",".join(f"{k + r}.5" for k in range(20)) for r in range(4)]
         (tmp_path / name).write_text("\n".join([names, *rows, ""]))
-    with pytest.raises(AmbiguousError, match=r"layout='recording'(?s:.)*layout='wide'"):
+    with pytest.raises(AmbiguousError, match=r"layout='recording'") as error:
         read(tmp_path)
+    assert "layout='wide'" in str(error.value)
     assert read(tmp_path, layout="recording").lengths.tolist() == [4, 4]
     assert len(read(tmp_path, layout="wide")) == 8
 
