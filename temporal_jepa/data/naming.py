@@ -89,12 +89,23 @@ def _by_spacing(facts: Facts, may: list[str], keys: list[str]) -> tuple[str, ...
     found = facts.distinct(n for n in may if facts.is_regular(n, *channel))
     if len(found) > 1:
         raise questions.which_id(facts, found)
-    if found:
+    if found and (facts.is_text(found[0]) or facts.is_in_blocks(found[0])):
         return _noted(facts, (found[0],))
+    if found:  # numbers may divide a few irregular times so by chance
+        raise questions.id_or_state(facts, found[0])
     open_ = may if channel else list(filter(facts.is_text, may))
+    open_ = open_ or [name for name in may if _has_own_label(facts, name)]
     if open_:
         raise questions.id_or_state(facts, open_[0])
     return ()
+
+
+def _has_own_label(facts: Facts, name: str) -> bool:
+    """Whether the label changes along the table, but not among the rows of one entry."""
+    label = facts.named_label
+    if label is None or label == name or not facts.changes(label):
+        return False
+    return bool((facts.frame[label].groupby(facts.frame[name]).nunique() == 1).all())
 
 
 def _channel_of(facts: Facts, ids: tuple[str, ...]) -> str | None:

@@ -130,9 +130,15 @@ def end_of_rows(facts: Facts, ends: list[str]) -> AmbiguousError:
         facts.names,
         first_rows(facts.frame, facts.names),
     )
+    channels = Reading(
+        f"all columns are channels, rows are {len(facts.frame)} timesteps of one series",
+        {"label": "", "id": "", "time": "", "layout": "recording"},
+        facts.names,
+        value.rows,
+    )
     return AmbiguousError(
         f"whole numbers beside decimals in column {listed(ends)}, without a header",
-        [*readings, value],
+        [*readings, value, channels],
     )
 
 
