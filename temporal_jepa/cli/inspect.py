@@ -10,7 +10,7 @@ from ..config import ReadOptions, flags, in_words
 from ..files import CONFIG, read_config
 from ..version import __version__
 from .console import command, say, show_facts
-from .reading import announce_decoding, say_notes
+from .reading import announce_decoding, notes_of
 
 EXTRAS = {
     "parquet": ("pyarrow",),
@@ -48,7 +48,7 @@ def inspect(data: str, *, reading: ReadOptions) -> None:
     announce_decoding(data)
     sequences = read(path, reading)
     show_facts(sequences.summary())
-    say_notes(sequences)
+    say(*notes_of(sequences))
     window = load(sequences, reading)[1].window
     if window != reading.window:
         say(

@@ -39,7 +39,7 @@ def read_as_trained(
     while True:
         try:
             sequences = read(file, options)
-            say_notes(sequences)
+            say(*notes_of(sequences))
             return _in_order_of_training(sequences, run)
         except MissingColumnError as error:
             name = error.option
@@ -52,9 +52,9 @@ def read_as_trained(
             options = replace(options, **{name: None})
 
 
-def say_notes(sequences: "Sequences") -> None:
-    """Say how a file was read, and what would change it."""
-    say(*(f"note: {as_flags(note)}" for note in sequences.notes))
+def notes_of(sequences: "Sequences") -> list[str]:
+    """How a file was read, and what would change it, a line each."""
+    return [f"note: {as_flags(note)}" for note in sequences.notes]
 
 
 def announce_decoding(file: str) -> None:

@@ -537,8 +537,9 @@ def rounds_away(
     with np.errstate(over="ignore", invalid="ignore"):  # inf is refused elsewhere
         extent = high - low
         largest = np.maximum(np.abs(low), np.abs(high))
+        rounded = (low.astype(np.float32) != low) | (high.astype(np.float32) != high)
     error = largest * 2.0**-24
-    return np.asarray((extent > 1e-13 * largest) & (error > share * extent))
+    return np.asarray(rounded & (extent > 1e-13 * largest) & (error > share * extent))
 
 
 def _infinite(x: Array) -> npt.NDArray[np.bool_]:

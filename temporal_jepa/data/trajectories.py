@@ -148,7 +148,9 @@ def _channels(
     track: Track, channels: list[str], columns: list[str], origin: Array | None
 ) -> Array:
     """Features of a track and further columns, ``(n, channels)``."""
-    known = movement(track.places, track.seconds, track.degrees, origin)
+    computed = movement(track.places, track.seconds, track.degrees, origin)
+    # Their rounding errors are no variation that float32 would lose.
+    known = {name: x.astype(np.float32) for name, x in computed.items()}
     known.update(zip(columns, track.values.T, strict=True))
     return np.column_stack([known[name] for name in channels])
 

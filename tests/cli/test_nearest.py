@@ -40,14 +40,19 @@ def turns_run(turns: Path) -> Path:
 
 
 def table(printed: str) -> list[list[str]]:
-    """The rows of the printed table, without title and header."""
-    return [line.split() for line in printed.splitlines()[2:]]
+    """The rows of the printed table, without notes, title and header."""
+    return [line.split() for line in lines(printed)[2:]]
+
+
+def lines(printed: str) -> list[str]:
+    """The printed lines that are no notes on how a file was read."""
+    return [line for line in printed.splitlines() if not line.startswith("note:")]
 
 
 def test_table_and_page(tj: Terminal, turns_run: Path, tmp_path: Path) -> None:
     out = tmp_path / "page.html"
     printed = tj.succeeds("nearest", turns_run, "t3", "--k", "3", "--out", out)
-    assert printed.splitlines()[1].split() == ["query", "nearest", "label", "distance"]
+    assert lines(printed)[1].split() == ["query", "nearest", "label", "distance"]
     rows = table(printed)[:3]
     assert rows[0][0] == "t3"
     assert [row[-2] for row in rows] == ["R", "R", "R"]

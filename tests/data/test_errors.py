@@ -356,7 +356,8 @@ def test_folders(tmp_path):
         read(tmp_path, layout="tall")
     (tmp_path / "b.csv").write_text("time,w\n0,1\n1,2\n")
     with pytest.raises(
-        ValueError, match=r"b.csv: expected the columns of a.csv \(v; times are numbers\), got w"
+        ValueError,
+        match=r"b.csv: expected the columns of a.csv \(v; times are numbers\), got w",
     ):
         read(tmp_path)
     (tmp_path / "notes.md").write_text("hello")
