@@ -35,7 +35,7 @@ from results import markdown_table, parser_of
 from tables import Case, Truth, draw
 
 from temporal_jepa.data import read
-from temporal_jepa.data.readings import AmbiguousError
+from temporal_jepa.data.tables.readings import AmbiguousError
 
 OUTCOMES = ("right", "asked", "refused", "guessed", "wrong")
 LIMIT = 20  # seconds after which a table counts as hung

@@ -32,7 +32,7 @@ def read_as_trained(
         ignore: options of the run that do not apply.
     """
     from ..data import read
-    from ..data.roles import MissingColumnError
+    from ..data.tables.roles import MissingColumnError
 
     options = _combined(reading, run, Path(file), ignore)
     announce_decoding(file)

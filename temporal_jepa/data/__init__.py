@@ -2,3 +2,4 @@
 
 from .reader import read as read
 from .sequences import Sequences as Sequences
+from .tables.readings import AmbiguousError as AmbiguousError

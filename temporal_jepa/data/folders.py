@@ -12,21 +12,21 @@ from urllib.parse import unquote
 import numpy as np
 
 from ..config import ReadOptions
-from .columns import plain
-from .formats import (
+from .formats.kinds import refuse
+from .formats.registry import (
     FIXES,
     TABLES,
     kind_of,
     read_file,
     read_table,
 )
-from .kinds import refuse
-from .names import TIME_PREFIXES, says_id
-from .readings import AmbiguousError, Reading, likely
-from .roles import Roles
+from .formats.textfiles import read_text
 from .sequences import Sequences, listed, located
-from .tables import Table, from_table, from_tables, joined, roles_of
-from .textfiles import read_text
+from .tables.build import Table, from_table, from_tables, joined, roles_of
+from .tables.columns import plain
+from .tables.names import TIME_PREFIXES, says_id
+from .tables.readings import AmbiguousError, Reading, likely
+from .tables.roles import Roles
 
 if TYPE_CHECKING:
     import pandas as pd

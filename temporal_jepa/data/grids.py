@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..config import ReadOptions
-from .names import find_label, says_id
-from .readings import AmbiguousError, Reading
 from .sequences import Array, Sequences, as_labels, as_text, listed, located
-from .tables import Table, from_table
-from .times import says_time
+from .tables.build import Table, from_table
+from .tables.names import find_label, says_id
+from .tables.readings import AmbiguousError, Reading
+from .tables.times import says_time
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from .readings import AmbiguousError, Reading, likely
 from .sequences import Sequences, Task, as_numbers
+from .tables.readings import AmbiguousError, Reading, likely
 
 Labels = npt.NDArray[np.str_]
 MANY = 20  # more classes than this, with few series in each, may be numbers to predict

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..config import ReadOptions
-from .arrays import from_array
-from .arrow import frame_from_arrow
-from .columns import are_columns
+from .formats.arrays import from_array
+from .formats.arrow import frame_from_arrow
 from .grids import from_xarray
-from .readings import AmbiguousError, likely
 from .sequences import Sequences, listed, located
-from .tables import Table, from_table, from_tables, joined, roles_of
+from .tables.build import Table, from_table, from_tables, joined, roles_of
+from .tables.columns import are_columns
+from .tables.readings import AmbiguousError, likely
 from .tensors import is_tensor, unpacked
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..config import RENAMED_READ_OPTIONS, ReadOptions
 from .folders import read_folder
-from .formats import OF_TABLES, read_file
+from .formats.registry import OF_TABLES, read_file
 from .labels import with_task
 from .memory import from_memory
 from .sequences import Sequences, did_you_mean, listed, located

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from temporal_jepa.data import Sequences, read
-from temporal_jepa.data.readings import AmbiguousError
+from temporal_jepa.data.tables.readings import AmbiguousError
 
 
 @pytest.fixture

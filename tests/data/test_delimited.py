@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from temporal_jepa.config import ReadOptions
-from temporal_jepa.data import delimited, read
-from temporal_jepa.data.delimited import read_delimited
-from temporal_jepa.data.readings import AmbiguousError
+from temporal_jepa.data import read
+from temporal_jepa.data.formats import delimited
+from temporal_jepa.data.formats.delimited import read_delimited
+from temporal_jepa.data.tables.readings import AmbiguousError
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from temporal_jepa.data import read
-from temporal_jepa.data.readings import AmbiguousError
+from temporal_jepa.data.tables.readings import AmbiguousError
 
 TS = (
     "@problemName P\n@dimensions 2\n@equalLength true\n@seriesLength 3\n"
@@ -259,7 +259,7 @@ def test_bad_file(tmp_path, case):
 @pytest.mark.parametrize("mapped", [2**26, 0])
 @pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.parquet"])
 def test_a_file_cut_in_half(tmp_path, monkeypatch, name, mapped):
-    monkeypatch.setattr("temporal_jepa.data.arrays.MAPPED_BYTES", mapped)
+    monkeypatch.setattr("temporal_jepa.data.formats.arrays.MAPPED_BYTES", mapped)
     path = tmp_path / name
     X = np.random.default_rng(0).normal(size=(50, 3, 20))
     if name == "a.parquet":

@@ -21,8 +21,8 @@ import scipy.io
 
 from temporal_jepa.config import ReadOptions
 from temporal_jepa.data import read
-from temporal_jepa.data.kinds import identify
-from temporal_jepa.data.readings import AmbiguousError
+from temporal_jepa.data.formats.kinds import identify
+from temporal_jepa.data.tables.readings import AmbiguousError
 
 LONG = pd.DataFrame(
     {

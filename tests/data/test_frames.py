@@ -14,7 +14,7 @@ import torch
 import xarray as xr
 
 from temporal_jepa.data import Sequences, read
-from temporal_jepa.data.readings import AmbiguousError
+from temporal_jepa.data.tables.readings import AmbiguousError
 
 LONG = pd.DataFrame(
     {

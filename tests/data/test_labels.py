@@ -8,8 +8,8 @@ import pytest
 
 from temporal_jepa.data import read
 from temporal_jepa.data.labels import task_of
-from temporal_jepa.data.readings import AmbiguousError
 from temporal_jepa.data.sequences import Sequences, as_labels
+from temporal_jepa.data.tables.readings import AmbiguousError
 
 
 def series(labels: object) -> Sequences:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from temporal_jepa.data import read
-from temporal_jepa.data.readings import AmbiguousError
+from temporal_jepa.data.tables.readings import AmbiguousError
 
 TAXI = [
     [[-8.618643, 41.141412], [-8.618499, 41.141376], [-8.620326, 41.14251]],

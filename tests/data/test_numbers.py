@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from temporal_jepa.config import ReadOptions
-from temporal_jepa.data.numbers import (
+from temporal_jepa.data.tables.numbers import (
     Dialect,
     as_numbers,
     convert,
     mostly_numbers,
     parse,
 )
-from temporal_jepa.data.readings import AmbiguousError
+from temporal_jepa.data.tables.readings import AmbiguousError
 
 
 def converted(texts, name="v", dialect=None, **options):

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from temporal_jepa.data import read
-from temporal_jepa.data.points import is_place_name
-from temporal_jepa.data.readings import AmbiguousError
+from temporal_jepa.data.tables.points import is_place_name
+from temporal_jepa.data.tables.readings import AmbiguousError
 
 
 def table(texts: list[str], name: str = "location", **more: object) -> pd.DataFrame:

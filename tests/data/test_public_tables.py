@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from temporal_jepa.data import Sequences, read
-from temporal_jepa.data.readings import AmbiguousError
+from temporal_jepa.data.tables.readings import AmbiguousError
 
 
 @dataclass

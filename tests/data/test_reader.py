@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from temporal_jepa.config import ReadOptions
 from temporal_jepa.data import Sequences, read
-from temporal_jepa.data.readings import AmbiguousError
+from temporal_jepa.data.tables.readings import AmbiguousError
 
 LONG = "track,time,x,y,class\na,0,1,5,u\nb,0,2,6,v\na,1,3,7,u\na,2,4,8,u\nb,1,9,9,v\n"
 TS = "# made\n@problemName P\n@timeStamps false\n@dimensions 2\n@classLabel true Up down\n@data\n"
@@ -351,7 +351,7 @@ def test_numpy_files(tmp_path):
 
 
 def test_a_large_npy_file_stays_on_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr("temporal_jepa.data.arrays.MAPPED_BYTES", 100)
+    monkeypatch.setattr("temporal_jepa.data.formats.arrays.MAPPED_BYTES", 100)
     np.save(tmp_path / "a.npy", np.ones((50, 2, 30), dtype=np.float32))
     base = read(tmp_path / "a.npy").values[0]
     while isinstance(base.base, np.ndarray) and not isinstance(base, np.memmap):

@@ -8,9 +8,9 @@ import zipfile
 import pytest
 
 from temporal_jepa.config import ReadOptions
-from temporal_jepa.data import textfiles
-from temporal_jepa.data.readings import AmbiguousError
-from temporal_jepa.data.textfiles import kind_of, read_text
+from temporal_jepa.data.formats import textfiles
+from temporal_jepa.data.formats.textfiles import kind_of, read_text
+from temporal_jepa.data.tables.readings import AmbiguousError
 
 TEXT = "time,température\n0,1\n1,2\n"
 

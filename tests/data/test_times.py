@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from temporal_jepa.config import ReadOptions
-from temporal_jepa.data.readings import AmbiguousError
-from temporal_jepa.data.times import (
+from temporal_jepa.data.tables.readings import AmbiguousError
+from temporal_jepa.data.tables.times import (
     TimeColumns,
     candidates,
     in_order,

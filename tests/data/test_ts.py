@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from temporal_jepa.data import read
-from temporal_jepa.data.readings import AmbiguousError
+from temporal_jepa.data.tables.readings import AmbiguousError
 
 
 @pytest.fixture

@@ -528,7 +528,7 @@ def test_the_range_of_frames_is_understood() -> None:
 def test_a_large_array_of_bytes_is_not_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("temporal_jepa.data.arrays.MAPPED_BYTES", 1000)
+    monkeypatch.setattr("temporal_jepa.data.formats.arrays.MAPPED_BYTES", 1000)
     np.save(tmp_path / "a.npy", noise(3, 8, 16, 16, 3))
     found = read(tmp_path / "a.npy")
     base = found.values[0]

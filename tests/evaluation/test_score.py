@@ -9,7 +9,7 @@ import pytest
 from factories import TINY
 
 from temporal_jepa import PretrainConfig, Sequences, from_pretrained, pretrain, read
-from temporal_jepa.data.readings import AmbiguousError
+from temporal_jepa.data.tables.readings import AmbiguousError
 from temporal_jepa.evaluation import attentive, probes
 from temporal_jepa.evaluation.score import score, split
 

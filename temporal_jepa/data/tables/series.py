@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..config import ReadOptions
-from .arrays import trim
+from ...config import ReadOptions
+from ..formats.arrays import trim
+from ..sequences import Array, Sequences, as_text, listed, rounds_away
 from .numbers import as_numbers
 from .readings import likely
 from .roles import Roles
-from .sequences import Array, Sequences, as_text, listed, rounds_away
 from .times import in_order, read_times
 
 if TYPE_CHECKING:

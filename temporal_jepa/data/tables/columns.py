@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config import ReadOptions
-from .delimited import is_recording
+from ...config import ReadOptions
+from ..formats.delimited import is_recording
+from ..sequences import Array, listed
 from .names import find_label, says_id
 from .points import ORDERS, is_place_name
 from .readings import AmbiguousError, Reading, likely
 from .roles import find_places
-from .sequences import Array, listed
 from .times import candidates, says_time
 
 if TYPE_CHECKING:

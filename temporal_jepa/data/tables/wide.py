@@ -9,11 +9,11 @@ from itertools import combinations
 
 import numpy as np
 
+from ..sequences import Array, listed
 from . import questions
 from .facts import Facts
 from .names import CHANNEL_PREFIXES, MONTHS, TIME_PREFIXES, says_channel, says_id
 from .naming import MOST_PAIRS
-from .sequences import Array, listed
 from .times import names_as_times
 
 NUMBERED = re.compile(r"(.*?)[\s_.-]?(\d+)")

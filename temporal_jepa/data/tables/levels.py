@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config import ReadOptions
+from ...config import ReadOptions
+from ..sequences import listed
 from .names import says_channel, says_id
 from .readings import AmbiguousError, Reading, likely
-from .sequences import listed
 from .times import candidates, says_time
 
 if TYPE_CHECKING:

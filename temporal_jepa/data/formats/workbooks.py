@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import ReadOptions
+from ...config import ReadOptions
+from ..sequences import listed
+from ..tables.build import Table
+from ..tables.readings import AmbiguousError, Reading
 from .arrow import needs
 from .delimited import read_delimited
-from .readings import AmbiguousError, Reading
-from .sequences import listed
-from .tables import Table
 
 if TYPE_CHECKING:
     import pandas as pd

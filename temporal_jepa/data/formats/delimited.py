@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config import ReadOptions
-from .column_names import LABELS as LABELS
-from .dates import iso_instants
-from .headers import RULER, Head, Record, find_head, is_comment, kind
-from .numbers import (
+from ...config import ReadOptions
+from ..sequences import Array, listed
+from ..tables.column_names import LABELS as LABELS
+from ..tables.dates import iso_instants
+from ..tables.numbers import (
     EUROPEAN,
     MARKS,
     Dialect,
@@ -29,8 +29,8 @@ from .numbers import (
     parse,
     plain,
 )
-from .readings import likely
-from .sequences import Array, listed
+from ..tables.readings import likely
+from .headers import RULER, Head, Record, find_head, is_comment, kind
 from .textfiles import TextFile, kind_of, open_text
 
 if TYPE_CHECKING:

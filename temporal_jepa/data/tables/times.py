@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config import TIME_UNITS, ReadOptions
+from ...config import TIME_UNITS, ReadOptions
+from ..formats.delimited import LABELS
+from ..formats.headers import EMPTY as MISSING
+from ..sequences import Array, did_you_mean, listed, moment
 from . import dates
-from .delimited import LABELS
-from .headers import EMPTY as MISSING
 from .readings import AmbiguousError, Reading, likely
-from .sequences import Array, did_you_mean, listed, moment
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..config import ReadOptions
+from ...config import ReadOptions
+from ..scenes import as_scenes
+from ..sequences import Sequences, listed, located
 from .columns import plain, spread_lists
 from .levels import tidy
 from .lines import split_lines
 from .numbers import convert
 from .points import refuse_degrees_and_minutes, split_points
 from .roles import Roles, find_places, roles
-from .scenes import as_scenes
-from .sequences import Sequences, listed, located
-from .series_tables import from_rows
-from .trajectory_tables import from_fixes
+from .series import from_rows
+from .tracks import from_fixes
 
 if TYPE_CHECKING:
     import pandas as pd

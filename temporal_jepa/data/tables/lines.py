@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config import ReadOptions
+from ...config import ReadOptions
+from ..sequences import Array, listed
 from .facts import Facts
 from .names import find_label, says_id
 from .numbers import convert
 from .points import ORDERS, SAMPLED, WGS84, choose_order, is_place_name
 from .readings import AmbiguousError, Reading, likely
 from .roles import find_places
-from .sequences import Array, listed
 from .wide import find_steps
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config import ReadOptions
+from ...config import ReadOptions
+from ..sequences import Array
 from .numbers import convert
 from .readings import AmbiguousError, Reading, likely
 from .roles import places_move
-from .sequences import Array
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config import ReadOptions
+from ...config import ReadOptions
+from ..sequences import Array, listed
 from .column_names import IDS, LABELS, TIMES
 from .readings import AmbiguousError, Reading
-from .sequences import Array, listed
 
 if TYPE_CHECKING:
     import pandas as pd

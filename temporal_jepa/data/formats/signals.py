@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..config import ReadOptions
+from ...config import ReadOptions
+from ..sequences import Sequences, did_you_mean, listed
+from ..tables.readings import AmbiguousError, Reading
 from .arrow import needs
-from .readings import AmbiguousError, Reading
-from .sequences import Sequences, did_you_mean, listed
 
 
 def read_edf(path: Path, options: ReadOptions) -> Sequences:

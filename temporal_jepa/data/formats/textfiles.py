@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from ..config import ReadOptions
-from .readings import AmbiguousError, Reading
-from .sequences import did_you_mean, listed
+from ...config import ReadOptions
+from ..sequences import did_you_mean, listed
+from ..tables.readings import AmbiguousError, Reading
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 MAGIC = {

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config import ReadOptions
+from ...config import ReadOptions
+from ..sequences import Array
 from .names import find_label, says_count, says_id
 from .numbers import mostly_numbers
 from .readings import likely
-from .sequences import Array
 from .times import TimeColumns, candidates, read_times
 
 if TYPE_CHECKING:

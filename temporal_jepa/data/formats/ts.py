@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import ReadOptions
-from .readings import AmbiguousError, Reading, likely
-from .sequences import Array, Sequences, Task, listed, located
+from ...config import ReadOptions
+from ..sequences import Array, Sequences, Task, listed, located
+from ..tables.readings import AmbiguousError, Reading, likely
 from .textfiles import read_text
 
 TASKS: dict[str, Task] = {"class": "classification", "target": "regression"}

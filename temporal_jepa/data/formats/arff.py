@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..config import ReadOptions
-from .readings import likely
-from .sequences import Array
-from .tables import Table
+from ...config import ReadOptions
+from ..sequences import Array
+from ..tables.build import Table
+from ..tables.readings import likely
+from ..tables.wide import NUMBERED
 from .textfiles import read_text
-from .wide import NUMBERED
 
 ATTRIBUTE = re.compile(r"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(.+)", re.IGNORECASE)
 CELL = re.compile(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..sequences import listed
 from .facts import Facts, first_rows
 from .readings import AmbiguousError, Reading
-from .sequences import listed
 
 MOST = 4  # columns that a question offers
 

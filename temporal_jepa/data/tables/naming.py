@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from itertools import combinations
 
+from ..sequences import listed
 from . import questions
 from .facts import Facts
 from .names import says_channel, says_id
-from .sequences import listed
 
 MOST_PAIRS = 8  # columns of which pairs are tried as an id
 

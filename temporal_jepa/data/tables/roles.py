@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..config import ReadOptions
+from ...config import ReadOptions
+from ..sequences import Array, did_you_mean, listed
 from .facts import Facts, split
 from .names import VALUE_LIKE, says_id
 from .naming import ids_and_channel, owners
-from .sequences import Array, did_you_mean, listed
 from .times import TimeColumns, named_columns
 from .wide import (
     Steps,

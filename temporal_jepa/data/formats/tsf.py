@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import ReadOptions
-from .sequences import Array, Sequences, as_labels, listed, located
+from ...config import ReadOptions
+from ..sequences import Array, Sequences, as_labels, listed, located
 from .textfiles import read_text
 
 UNITS = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .sequences import Array
+from ..sequences import Array
 
 if TYPE_CHECKING:
     import pandas as pd

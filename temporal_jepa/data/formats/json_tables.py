@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import ReadOptions
-from .columns import are_columns
-from .readings import AmbiguousError, Reading
-from .sequences import listed
-from .tables import Table
+from ...config import ReadOptions
+from ..sequences import listed
+from ..tables.build import Table
+from ..tables.columns import are_columns
+from ..tables.readings import AmbiguousError, Reading
 from .textfiles import kind_of, read_text
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import ReadOptions
+from ...config import ReadOptions
+from ..sequences import listed
+from ..tables.names import says_id
+from ..tables.readings import likely
 from .delimited import LABELS
 from .markup import elements, tag
-from .names import says_id
-from .readings import likely
-from .sequences import listed
 from .textfiles import read_text
 
 if TYPE_CHECKING:

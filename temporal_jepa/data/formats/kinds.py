@@ -6,7 +6,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from ..config import ReadOptions
+from ...config import ReadOptions
 from . import textfiles
 
 HEAD = 4096  # bytes that tell what a file is

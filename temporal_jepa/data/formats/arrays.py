@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ..config import ReadOptions
+from ...config import ReadOptions
+from ..sequences import Array, Sequences, listed
+from ..tables.readings import AmbiguousError, Reading
+from ..video import from_frames
 from .delimited import is_recording
-from .readings import AmbiguousError, Reading
-from .sequences import Array, Sequences, listed
-from .video import from_frames
 
 DAMAGED = (  # what NumPy and zipfile raise for a broken file
     ValueError,

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .column_names import IDS, LABELS, TIMES
-from .numbers import MARKS, MISSING, UNIT, parse, split_unit
-from .readings import AmbiguousError, Reading, likely
+from ..tables.column_names import IDS, LABELS, TIMES
+from ..tables.numbers import MARKS, MISSING, UNIT, parse, split_unit
+from ..tables.readings import AmbiguousError, Reading, likely
 
 EMPTY = frozenset(("", *map(str.lower, MISSING)))
 COMMENTS = ("#", "%", "//", '"#', ";")

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ..config import ReadOptions
+from ...config import ReadOptions
+from ..sequences import Sequences, listed, located
+from ..tables.build import Table, from_table
+from ..video import VIDEOS
 from .activities import read_fit, read_kml, read_tcx
 from .arff import read_arff
 from .arrays import read_numpy
@@ -16,12 +19,9 @@ from .geo import read_geojson, read_gpx
 from .hdf5 import read_hdf5
 from .json_tables import is_geojson, load_json, read_json
 from .kinds import identify, is_archive
-from .sequences import Sequences, listed, located
 from .signals import read_edf
-from .tables import Table, from_table
 from .ts import read_ts
 from .tsf import read_tsf
-from .video import VIDEOS
 from .workbooks import read_workbook
 
 OF_TABLES = (

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..config import TIME_UNITS, ReadOptions
+from ...config import TIME_UNITS, ReadOptions
+from ..sequences import Array, Sequences, listed
+from ..trajectories import Track, featurize
 from .names import says_id
 from .readings import AmbiguousError, Reading, likely
 from .roles import Places, Roles
-from .sequences import Array, Sequences, listed
-from .series_tables import as_matrix, series_codes, series_labels
+from .series import as_matrix, series_codes, series_labels
 from .times import (
     DATE_NAMES,
     SINCE_1970,
@@ -29,7 +30,6 @@ from .times import (
     since_1970,
     unit_in_name,
 )
-from .trajectories import Track, featurize
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..config import ReadOptions
+from ...config import ReadOptions
+from ..sequences import Array, Sequences
 from .arrays import choose_array, from_array
 from .arrow import needs
-from .sequences import Array, Sequences
 
 
 def read_hdf5(path: Path, options: ReadOptions) -> Sequences:
