@@ -224,17 +224,40 @@ class Facts:
 
         Rows must be in order of time, or the reverse.
         """
+        steps = self._steps(names)
+        if len(steps) < 2 or not _have_one_sign(steps):
+            return False
+        usual = np.median(steps)
+        equal = np.abs(steps - usual) <= 0.01 * np.abs(usual)
+        return bool(equal.mean() > REGULAR)
+
+    def is_ordered(self, *names: str) -> bool:
+        """Whether times only rise, or only fall, over all rows or in each group of columns."""
+        steps = self._steps(names)
+        return len(steps) > 1 and _have_one_sign(steps)
+
+    def is_clustered(self, name: str) -> bool:
+        """Whether each entry has a time span of its own, with gaps wider than any step within."""
+        order = np.argsort(self._clock, kind="stable")
+        steps = np.diff(self._clock[order])
+        changes = np.diff(self.codes(name)[order]) != 0
+        count = int(changes.sum())
+        if not 0 < count == self.frame[name].nunique() - 1 or changes.all():
+            return False
+        return bool(steps[changes].min() > steps[~changes].max())
+
+    def _steps(self, names: tuple[str, ...]) -> Array:
+        """The steps of time between the rows of each group."""
         codes: Array = np.zeros(len(self.frame), dtype=np.int64)
         if names:
             groups = self.frame.groupby(list(names), sort=False, dropna=False)
             codes = groups.ngroup().to_numpy()
         order = np.argsort(codes, kind="stable")
-        steps = np.diff(self._clock[order])[np.diff(codes[order]) == 0]
-        if len(steps) < 2 or not ((steps > 0).all() or (steps < 0).all()):
-            return False
-        usual = np.median(steps)
-        equal = np.abs(steps - usual) <= 0.01 * np.abs(usual)
-        return bool(equal.mean() > REGULAR)
+        return np.diff(self._clock[order])[np.diff(codes[order]) == 0]
+
+
+def _have_one_sign(steps: Array) -> bool:
+    return bool((steps > 0).all() or (steps < 0).all())
 
 
 def split(frame: pd.DataFrame, option: str | None) -> tuple[str, ...]:

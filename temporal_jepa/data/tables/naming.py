@@ -84,8 +84,10 @@ def _by_spacing(facts: Facts, may: list[str], keys: list[str]) -> tuple[str, ...
     """
     channel = [name for name in keys if name not in facts.times]
     named = _named(facts, may)
-    if named or not may or facts.is_regular(*channel):  # one clock: one series
+    if named or not may:
         return named
+    if facts.is_regular(*channel) and not any(map(facts.is_clustered, may)):
+        return ()  # one clock: one series
     found = facts.distinct(n for n in may if facts.is_regular(n, *channel))
     if len(found) > 1:
         raise questions.which_id(facts, found)
@@ -93,11 +95,19 @@ def _by_spacing(facts: Facts, may: list[str], keys: list[str]) -> tuple[str, ...
         return _noted(facts, (found[0],))
     if found:  # numbers may divide a few irregular times so by chance
         raise questions.id_or_state(facts, found[0])
-    open_ = may if channel else list(filter(facts.is_text, may))
-    open_ = open_ or [name for name in may if _has_own_label(facts, name)]
+    open_ = may if channel else [name for name in may if _may_be_id(facts, name)]
     if open_:
-        raise questions.id_or_state(facts, open_[0])
+        raise questions.id_or_state(facts, *facts.distinct(open_))
     return ()
+
+
+def _may_be_id(facts: Facts, name: str) -> bool:
+    """Whether a column may name series whose times do not repeat: text, or numbers that fit."""
+    if facts.is_text(name) or _has_own_label(facts, name):
+        return True
+    if facts.is_clustered(name):
+        return True
+    return facts.is_ordered(name) and not facts.is_ordered()
 
 
 def _has_own_label(facts: Facts, name: str) -> bool:

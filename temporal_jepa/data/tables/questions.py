@@ -19,24 +19,26 @@ def which_id(facts: Facts, names: list[str]) -> AmbiguousError:
     )
 
 
-def id_or_state(facts: Facts, name: str, may_be_label: bool = False) -> AmbiguousError:
-    """A text can name the series, a state of one series, or label rows that are series."""
+def id_or_state(
+    facts: Facts, *names: str, may_be_label: bool = False
+) -> AmbiguousError:
+    """A column can name the series, be a state of one series, or label rows that are series."""
     extra = {"layout": "long"} if may_be_label else {}
     whole = {"layout": "recording"} if may_be_label else {}
-    readings = [_series_of(facts, name, extra)]
+    readings = [_series_of(facts, name, extra) for name in names[:MOST]]
+    if may_be_label:
+        sentence = "each row is a series with this label"
+        options = {"label": names[0], "layout": "wide"}
+        rows = first_rows(facts.frame, [names[0]])
+        readings.insert(0, Reading(sentence, options, ["label"], rows))
     one = Reading(
-        f"one series; {name!r} is left out",
+        f"one series, which {listed(map(repr, names))} does not divide",
         {"id": "", "label": "", **whole},
         ["series", "timesteps"],
         [["0", len(facts.frame)]],
     )
-    if may_be_label:
-        sentence = "each row is a series with this label"
-        options = {"label": name, "layout": "wide"}
-        rows = first_rows(facts.frame, [name])
-        readings.insert(0, Reading(sentence, options, ["label"], rows))
     return AmbiguousError(
-        f"column {name!r} can name the series or be something else",
+        f"column {listed(map(repr, names))} can name the series or be something else",
         [*readings, one],
     )
 

@@ -154,7 +154,7 @@ def _by_shape(facts: Facts, length: int, may_be_channels: bool) -> bool | None:
     if rows >= TALL * length and length <= NARROW:
         return False
     if may_be_channels:
-        return None if length >= FEW else False
+        return None
     return True if facts.is_unnamed and length >= max(4 * rows, NARROW) else None
 
 
@@ -235,9 +235,9 @@ def row_ids(facts: Facts, others: list[str], channel: str | None) -> tuple[str, 
     free = [n for n in others if n != channel and facts.is_filled(n)]
     named = list(filter(says_id, free))
     texts = list(filter(facts.is_text, free))
-    whole = list(filter(facts.is_whole, free))
+    whole = [n for n in free if facts.is_whole(n) and not facts.counts_rows(n)]
     for name in (*named, *texts, *whole):
-        if facts.is_key(name, *more) and not facts.counts_rows(name):
+        if facts.is_key(name, *more):
             return (name,)
     for pair in combinations(texts[:MOST_PAIRS], 2):
         if facts.is_key(*pair, *more):
