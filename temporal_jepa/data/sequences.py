@@ -477,7 +477,7 @@ def moment(when: Any) -> str:
         return str(np.datetime_as_string(when, unit="auto"))
     if isinstance(when, (int, np.integer)):
         return str(when)
-    return f"{when:g}"
+    return f"{when:.15g}"
 
 
 def missing(x: Array) -> bool:

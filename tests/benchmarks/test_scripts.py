@@ -21,6 +21,7 @@ def load(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
+    sys.modules[spec.name] = module  # as dataclasses need it
     spec.loader.exec_module(module)
     return module
 

@@ -13,7 +13,7 @@ from ...config import ReadOptions
 from ..sequences import Array
 from ..tables.build import Table
 from ..tables.readings import likely
-from ..tables.wide import NUMBERED
+from ..tables.steps import NUMBERED
 from .textfiles import read_text
 
 ATTRIBUTE = re.compile(r"@attribute\s+('[^']*'|\"[^\"]*\"|\S+)\s+(.+)", re.IGNORECASE)

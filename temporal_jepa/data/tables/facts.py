@@ -46,7 +46,9 @@ class Facts:
 
     def note(self, sentence: str, otherwise: str) -> None:
         """Note a likely reading, and what would change it."""
-        self.notes.append(likely(sentence, otherwise))
+        line = likely(sentence, otherwise)
+        if line not in self.notes:
+            self.notes.append(line)
 
     # Parts that names and types decide.
 
@@ -60,8 +62,11 @@ class Facts:
         """The columns of the time: those of the option, else the best candidate."""
         if self.given_times or self.options.time == "":
             return next(iter(self.time_candidates), None)
-        free = (t for t in self.time_candidates if not self.given & {*t.names})
-        return next(free, None)
+        for time in self.time_candidates:
+            is_id = not time.named and any(map(says_id, time.names))
+            if not is_id and not self.given & {*time.names}:
+                return time
+        return None
 
     @property
     def times(self) -> tuple[str, ...]:
@@ -253,7 +258,8 @@ class Facts:
             groups = self.frame.groupby(list(names), sort=False, dropna=False)
             codes = groups.ngroup().to_numpy()
         order = np.argsort(codes, kind="stable")
-        return np.diff(self._clock[order])[np.diff(codes[order]) == 0]
+        steps: Array = np.diff(self._clock[order])[np.diff(codes[order]) == 0]
+        return steps
 
 
 def _have_one_sign(steps: Array) -> bool:

@@ -17,7 +17,7 @@ from .numbers import convert
 from .points import ORDERS, SAMPLED, WGS84, choose_order, is_place_name
 from .readings import AmbiguousError, Reading, likely
 from .roles import find_places
-from .wide import find_steps
+from .steps import find_steps
 
 if TYPE_CHECKING:
     import pandas as pd

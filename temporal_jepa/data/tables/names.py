@@ -40,7 +40,7 @@ OWNERS = _words(
     "tid uid pid guid uuid ids serial ric isin cusip file segment block house home building "
     "entity nation territory area zone municipality sector industry "
     "country region city province county district hospital school branch account company fund "
-    "page article keyword wafer tool asset node name"
+    "host server endpoint page article keyword wafer tool asset node name"
 )
 """Nouns for what a series belongs to."""
 NUMBERS = _words("no nr num number nummer code key name ref idx")
@@ -53,7 +53,7 @@ COUNTERS = _words(
 CHANNELS = _words(
     "channel sensor variable var parameter param metric measure measurement measurand signal "
     "feature attribute quantity indicator element observable electrode lead analyte tag "
-    "datatype statistic"
+    "datatype field statistic"
 )
 """Nouns for what a channel measures."""
 TIME_PREFIXES = _words(

@@ -18,11 +18,10 @@ from ..sequences import Array, did_you_mean, listed
 from .facts import Facts, split
 from .names import VALUE_LIKE, says_id
 from .naming import ids_and_channel, owners
+from .steps import Steps, find_steps
 from .times import TimeColumns, named_columns
 from .wide import (
-    Steps,
     find_label,
-    find_steps,
     is_wide,
     only_text,
     row_channel,
@@ -33,8 +32,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LAYOUTS = ("wide", "long", "recording", "tracks", "scene")
-LONGITUDE = re.compile(r"(.*[\s_.:-])?(lon|lng|long|longitude)", re.IGNORECASE)
-LATITUDE = re.compile(r"(.*[\s_.:-])?(lat|latitude)", re.IGNORECASE)
+LONGITUDE = re.compile(
+    r"(.*[\s_.:-])?(lon|lng|long|longitude|l(?:ä|ae)nge(?:ngrad)?|longitud|longitudine)",
+    re.IGNORECASE,
+)
+LATITUDE = re.compile(
+    r"(.*[\s_.:-])?(lat|latitude|breite(?:ngrad)?|latitud|latitudine)", re.IGNORECASE
+)
 METERS = (("x", "y"), ("easting", "northing"), ("east", "north"))
 MOVEMENT = ("features", "step", "gap", "max_speed", "agents")
 
@@ -258,9 +262,7 @@ def _holds_tracks(facts: Facts) -> bool:
         return False
     if not places.degrees:
         return bool(facts.options.given(*MOVEMENT))
-    if (
-        find_steps(facts).clock is not None
-    ):  # columns of dates beside the place of each row
+    if find_steps(facts).is_dated:  # columns of dates beside the place of each row
         return False
     if facts.time is None and not facts.repeating_ids and len(facts.names) > 2:
         return False

@@ -2,115 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
-
-from ..sequences import Array, listed
+from ..sequences import listed
 from . import questions
 from .facts import Facts
-from .names import CHANNEL_PREFIXES, MONTHS, TIME_PREFIXES, says_channel, says_id
+from .names import CHANNEL_PREFIXES, TIME_PREFIXES, says_channel, says_id
 from .naming import MOST_PAIRS
-from .times import names_as_times
+from .steps import NUMBER_FIRST, NUMBERED, Steps
 
-NUMBERED = re.compile(r"(.*?)[\s_.-]?(\d+)")
-STEP_WORD = re.compile(r"[\s_.-]+(t|time|step|timestep)$", re.IGNORECASE)  # acc_x_t0
 FEW = 8  # rows in which labels may all differ
 NARROW = 16  # columns of a recording without names; longer series are plausible
 TALL = 64  # rows a column from which rows of few values are timesteps
-
-
-@dataclass(frozen=True)
-class Steps:
-    """Columns that may be timesteps.
-
-    Attributes:
-        columns: channel -> its columns in the order of time.
-        clock: the times of the columns, where their names are times.
-    """
-
-    columns: dict[str, list[str]]
-    clock: Array | None = None
-
-    @property
-    def names(self) -> list[str]:
-        """All columns, channel by channel."""
-        return [name for names in self.columns.values() for name in names]
-
-    @property
-    def length(self) -> int:
-        """The number of timesteps."""
-        return len(next(iter(self.columns.values()), ()))
-
-    def without(self, name: str | None) -> Steps:
-        """The same without one column."""
-        rest = {}
-        for channel, columns in self.columns.items():
-            rest[channel] = [column for column in columns if column != name]
-        return Steps(rest, self.clock)
-
-
-def find_steps(facts: Facts) -> Steps:
-    """The columns that may be timesteps: named by dates, or numbered."""
-    names = list(facts.given_values) or facts.numbers
-    dated = names
-    if not facts.given_values:  # text among the values of a date is reported later
-        texts = [n for n in facts.texts if n not in facts.given and _is_date_like(n)]
-        dated = [n for n in facts.names if n in {*names, *texts}]
-    return _dated(facts, dated) or Steps(numbered(names))
-
-
-def _dated(facts: Facts, names: list[str]) -> Steps | None:
-    """Columns whose names are dates, months, hours or years, in the order of time."""
-    choices = [names]
-    if not facts.given_values:
-        choices = [
-            list(filter(_may_be_date, names)),
-            list(filter(_is_date_like, names)),
-        ]
-    for chosen in choices:
-        clock = names_as_times(chosen, facts.options) if len(chosen) > 1 else None
-        if clock is not None:
-            order = np.argsort(clock, kind="stable")
-            return Steps({"value": [chosen[k] for k in order]}, clock[order])
-    return None
-
-
-def _may_be_date(name: str) -> bool:
-    """Whether a name is no number, or one with the digits of a year, month or day."""
-    return not name.isdigit() or len(name) in (4, 6, 8)
-
-
-def _is_date_like(name: str) -> bool:
-    """Whether a name holds digits or begins with a month."""
-    has_digits = re.search(r"\d", name) is not None
-    return _may_be_date(name) and (has_digits or name[:3].lower() in MONTHS)
-
-
-def numbered(names: Iterable[str]) -> dict[str, list[str]]:
-    """Numbered columns by channel, in the order of their numbers: t0, t1, ... or x_0, x_1, y_0, ...
-
-    The channels are those that have as many numbers as any; none if these are fewer than two.
-    """
-    groups: dict[str, dict[int, str]] = {}
-    for name in names:
-        match = NUMBERED.fullmatch(name)
-        if match:
-            groups.setdefault(match[1], {})[int(match[2])] = name
-    largest = max(groups.values(), key=len, default={})
-    if len(largest) < 2:
-        return {}
-    steps = {}
-    for prefix, group in groups.items():
-        if group.keys() == largest.keys():
-            channel = STEP_WORD.sub("", prefix) or "value"
-            steps[channel] = [group[number] for number in sorted(group)]
-    if len(steps) == 1 and next(iter(steps)).lower() in TIME_PREFIXES:
-        return {"value": next(iter(steps.values()))}
-    return steps
 
 
 def is_wide(facts: Facts, steps: Steps) -> bool:
@@ -131,7 +34,7 @@ def is_wide(facts: Facts, steps: Steps) -> bool:
 
 def _says_wide(facts: Facts, steps: Steps) -> bool | None:
     """Whether columns are timesteps; None where both readings are plausible."""
-    if steps.clock is not None:
+    if steps.is_dated:
         return None if facts.time is not None else True
     if facts.time is not None:
         return False
@@ -189,8 +92,8 @@ def _is_row_name(facts: Facts, name: str) -> bool:
 
 
 def _prefix(name: str) -> str:
-    match = NUMBERED.fullmatch(name)
-    return match[1].lower() if match else ""
+    match = NUMBERED.fullmatch(name) or NUMBER_FIRST.fullmatch(name)
+    return match["prefix"].lower() if match else ""
 
 
 def find_label(facts: Facts) -> str | None:
