@@ -10,14 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from temporal_jepa.config import ReadOptions
+from temporal_jepa.data.tables.header_times import names_as_times
 from temporal_jepa.data.tables.readings import AmbiguousError
-from temporal_jepa.data.tables.times import (
-    TimeColumns,
-    candidates,
-    in_order,
-    names_as_times,
-    read_times,
-)
+from temporal_jepa.data.tables.row_order import in_order
+from temporal_jepa.data.tables.time_columns import TimeColumns, candidates
+from temporal_jepa.data.tables.times import read_times
 
 
 def times(data, codes=None, notes=None, **options):

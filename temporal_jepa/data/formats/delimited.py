@@ -17,7 +17,7 @@ import numpy as np
 from ...config import ReadOptions
 from ..sequences import Array, listed
 from ..tables.column_names import LABELS as LABELS
-from ..tables.dates import iso_instants
+from ..tables.iso_dates import iso_instants
 from ..tables.numbers import (
     EUROPEAN,
     MARKS,

@@ -17,7 +17,8 @@ from .names import find_label, says_id
 from .points import ORDERS, is_place_name
 from .readings import AmbiguousError, Reading, likely
 from .roles import find_places
-from .times import candidates, says_time
+from .time_columns import candidates
+from .time_names import says_time
 
 if TYPE_CHECKING:
     import pandas as pd

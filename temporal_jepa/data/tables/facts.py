@@ -13,7 +13,8 @@ from ..sequences import Array
 from .names import find_label, says_count, says_id
 from .numbers import mostly_numbers
 from .readings import likely
-from .times import TimeColumns, candidates, read_times
+from .time_columns import TimeColumns, candidates
+from .times import read_times
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,8 @@ from ...config import ReadOptions
 from ..sequences import listed
 from .names import says_channel, says_id
 from .readings import AmbiguousError, Reading, likely
-from .times import candidates, says_time
+from .time_columns import candidates
+from .time_names import says_time
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ from .facts import Facts, split
 from .names import VALUE_LIKE, says_id
 from .naming import ids_and_channel, owners
 from .steps import Steps, find_steps
-from .times import TimeColumns, named_columns
+from .time_columns import TimeColumns, named_columns
 from .wide import (
     find_label,
     is_wide,

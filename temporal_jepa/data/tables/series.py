@@ -15,7 +15,8 @@ from ..sequences import Array, Sequences, as_text, listed, rounds_away
 from .numbers import as_numbers
 from .readings import likely
 from .roles import Roles
-from .times import in_order, read_times
+from .row_order import in_order
+from .times import read_times
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,197 @@
+"""The order of rows: by series and time, and what becomes of rows of one time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...config import TIME_UNITS
+from ..sequences import Array, moment
+
+FEW = 4  # equal steps that are no accident
+
+
+@dataclass(frozen=True)
+class Order:
+    """Rows of a table by series and time.
+
+    Attributes:
+        rows: the row of each timestep, ``(m,)``.
+        first: for each row of the table, the row that stands for its time, ``(n,)``.
+        mean: whether rows of one time are averaged.
+    """
+
+    rows: Array
+    first: Array
+    mean: bool = False
+
+    def take(self, matrix: Array) -> Array:
+        """Values ``(n,)`` or ``(n, k)`` of rows as those of timesteps, ``(m,)`` or ``(m, k)``.
+
+        A mean leaves out missing values (NaN).
+        """
+        if self.rows is self.first:  # every row is its own timestep already
+            return matrix
+        taken = matrix[self.rows]
+        many = np.bincount(self.first, minlength=len(self.first))[self.rows] > 1
+        if not self.mean or not many.any():
+            return taken
+        observed = ~np.isnan(matrix)
+        total = np.zeros(matrix.shape)
+        count = np.zeros(matrix.shape)
+        np.add.at(total, self.first, np.where(observed, matrix, 0))
+        np.add.at(count, self.first, observed)
+        with np.errstate(invalid="ignore"):  # 0 / 0 where no value is observed
+            mean = total / count
+        taken[many] = mean[self.rows][many]
+        return taken
+
+
+def in_order(
+    times: Array,
+    codes: Array,
+    names: Sequence[str],
+    duplicates: str,
+    notes: list[str],
+    matrix: Array | None = None,
+    what: tuple[str, str] = ("rows", "series"),
+) -> Order:
+    """Rows sorted by series and time, with one row for each time of a series.
+
+    Args:
+        times: of `read_times`, ``(n,)``.
+        codes: the number of the series of each row, ``(n,)``.
+        names: of the series, by number.
+        duplicates: "error", "first", "last" or "mean" of the rows of one series at one time.
+        notes: what was sorted, left out or averaged is added, and for series unequal steps.
+        matrix: values of the rows ``(n, k)``, to say whether duplicates are identical.
+        what: the words for rows and a series in messages.
+
+    Raises:
+        ValueError: `duplicates` is "error", and a series has two rows at one time.
+    """
+    many, series = what
+    if _are_in_order(times, codes):
+        if series == "series":
+            note_spacing(times, codes, len(names), notes)
+        rows = np.arange(len(times))
+        return Order(rows, rows, duplicates == "mean")
+    order = np.lexsort((times, codes))
+    moved = int((order != np.argsort(codes, kind="stable")).sum())
+    if moved:
+        notes.append(f"{moved} {many} were not in time order and were sorted")
+    again = np.zeros(len(order), dtype=bool)
+    again[1:] = (np.diff(codes[order]) == 0) & (times[order][1:] == times[order][:-1])
+    count = int(again.sum())
+    if count and duplicates == "error":
+        raise _repeated(times, codes, names, order, again, matrix)
+    starts = np.flatnonzero(~again)
+    rows = order[starts]
+    if duplicates == "last":
+        rows = order[np.r_[starts[1:], len(order)] - 1]
+    if count:
+        fate = "averaged with it" if duplicates == "mean" else "left out"
+        notes.append(
+            f"{count} {many} at the time of another of the same {series} are {fate}"
+        )
+    if series == "series":
+        note_spacing(times[rows], codes[rows], len(names), notes)
+    first = np.empty_like(order)
+    first[order] = rows[np.cumsum(~again) - 1]
+    return Order(rows, first, duplicates == "mean")
+
+
+def _are_in_order(times: Array, codes: Array) -> bool:
+    """Whether rows are sorted by series and time, with one row for each time of a series."""
+    steps = np.diff(times)
+    later = steps > np.zeros(1, dtype=steps.dtype)
+    next_series = np.diff(codes)
+    return bool(((next_series > 0) | ((next_series == 0) & later)).all())
+
+
+def _repeated(
+    times: Array,
+    codes: Array,
+    names: Sequence[str],
+    order: Array,
+    again: Array,
+    matrix: Array | None,
+) -> ValueError:
+    second = int(np.flatnonzero(again)[0])
+    one, other = order[second - 1], order[second]
+    identical = ""
+    if matrix is not None and np.array_equal(
+        matrix[one], matrix[other], equal_nan=True
+    ):
+        identical = ", with the same values"
+    return ValueError(
+        f"{again.sum()} duplicate timestamps, the first is {moment(times[one])} in series "
+        f"{names[codes[one]]!r} (data rows {one + 1} and {other + 1}{identical}); choose "
+        "duplicates='first', 'last' or 'mean' of the values, time='' to go by the order of the "
+        "rows, or id=COLUMN if the table holds several series"
+    )
+
+
+def note_spacing(times: Array, codes: Array, count: int, notes: list[str]) -> None:
+    """A note when the steps of a series are not equal.
+
+    Args:
+        times: in order within each series, ``(m,)``.
+        codes: the number of the series of each time, ``(m,)``.
+        count: number of series.
+        notes: where the note is added.
+    """
+    same = np.diff(codes) == 0
+    if not same.any():
+        return
+    steps = np.diff(_by_months(times))[same].astype(np.float64)
+    usual = np.median(steps)
+    steps -= usual
+    odd = np.abs(steps, out=steps) > 0.01 * usual
+    uneven = len(np.unique(codes[1:][same][odd])) if odd.any() else 0
+    if uneven:
+        real = np.diff(times)[same]
+        sizes = f"median step {_step(np.median(real))}, largest {_step(real.max())}"
+        notes.append(
+            f"{uneven} of {count} series are not equally spaced in time ({sizes}): each row is "
+            "one timestep"
+        )
+
+
+def _step(step: Any) -> str:
+    """A time between two rows, in the largest unit of which it has one."""
+    if not isinstance(step, np.timedelta64):
+        return f"{step:g}"
+    seconds = step / np.timedelta64(1, "s")
+    for unit in ("d", "h", "min", "s", "ms", "us"):
+        if seconds >= TIME_UNITS[unit]:
+            return f"{seconds / TIME_UNITS[unit]:.4g} {unit}"
+    return f"{seconds * 1e9:g} ns"
+
+
+def spacing(times: Array, codes: Array | None) -> str:
+    """Whether the rows of each series are in order: in "equal" steps, "sorted" or "mixed".
+
+    Repeated times do not count. Steps of whole months are equal.
+    """
+    codes = np.zeros(len(times), dtype=np.int64) if codes is None else codes
+    order = np.argsort(codes, kind="stable")
+    same = np.diff(codes[order]) == 0
+    steps = np.diff(_by_months(times)[order])[same]
+    zero = np.zeros(1, dtype=steps.dtype)[0]
+    if not ((steps >= zero).all() or (steps <= zero).all()):
+        return "mixed"
+    moved = steps[steps != zero]
+    return "equal" if len(moved) >= FEW and (moved == moved[0]).all() else "sorted"
+
+
+def _by_months(times: Array) -> Array:
+    """Times counted in months where all are at one moment of their month."""
+    if times.dtype.kind != "M" or not len(times):
+        return times
+    month = times.astype("datetime64[M]")
+    within = times - month
+    return month if (within == within[0]).all() else times

@@ -1,0 +1,120 @@
+"""Columns as texts, numbers and dates, and the rows that hold none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..formats.headers import EMPTY as MISSING
+from ..sequences import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def holds_dates(column: pd.Series[Any]) -> bool:
+    """Whether the type of a column is one of dates."""
+    types = ("period", "date32", "date64")
+    return column.dtype.kind == "M" or str(column.dtype).startswith(types)
+
+
+def is_text(column: pd.Series[Any]) -> bool:
+    """Whether a column holds neither numbers nor dates nor durations by its type."""
+    return column.dtype.kind not in "fiubcmM" and not holds_dates(column)
+
+
+def is_whole(column: pd.Series[Any]) -> bool:
+    """Whether a column holds whole numbers only, also as floats because some are missing."""
+    numbers = column.dropna()
+    if not len(numbers):
+        return False
+    return column.dtype.kind in "iu" or bool((numbers % 1 == 0).all())
+
+
+def distinct(column: pd.Series[Any]) -> tuple[list[str], Array]:
+    """The distinct texts of a column, and the number of the text of each row, -1 for none."""
+    import pandas as pd
+
+    codes, values = pd.factorize(column)
+    texts = [_as_text(value) for value in np.asarray(values, dtype=object)]
+    absent = np.array([text.lower() in MISSING for text in texts], dtype=bool)
+    if absent.any():
+        renumbered = np.where(absent, -1, np.cumsum(~absent) - 1)
+        codes = np.where(codes < 0, -1, renumbered[codes])
+        texts = [text for k, text in enumerate(texts) if not absent[k]]
+    return texts, codes
+
+
+def _as_text(value: Any) -> str:
+    """A cell as text; dates and clock times in ISO 8601."""
+    if isinstance(value, str):
+        return value.strip()
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    return str(value)
+
+
+def to_numbers(column: pd.Series[Any]) -> pd.Series[Any] | None:
+    """A column of text as numbers; None where one is none."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce")
+    return None if (numbers.isna() & column.notna()).any() else numbers
+
+
+def with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with columns of text that hold numbers only, such as 0930, as numbers."""
+    found = {}
+    for name in frame.columns:
+        column = frame[name]
+        if not is_text(column):
+            continue
+        filled = column.dropna()
+        first = _as_text(filled.iloc[0]) if len(filled) else ""
+        if first.replace(".", "", 1).isdecimal():
+            numbers = to_numbers(column)
+            if numbers is not None:
+                found[name] = numbers
+    return frame.assign(**found) if found else frame
+
+
+def to_instants(column: pd.Series[Any]) -> Array:
+    """A column of dates as datetime64[ns] (UTC), or [us] where years need it."""
+    if str(column.dtype).startswith("period"):
+        column = column.dt.to_timestamp()
+    if str(column.dtype).startswith(("date32", "date64")):
+        column = column.astype("datetime64[us]")
+    if getattr(column.dt, "tz", None) is not None:
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    times = column.to_numpy()
+    if times.dtype.kind != "M":
+        times = column.to_numpy(dtype="datetime64[us]")
+    day = times.astype("datetime64[D]")
+    in_range = day.size and day.min() >= np.datetime64("1678")
+    if in_range and day.max() < np.datetime64("2262"):
+        return times.astype("datetime64[ns]")
+    return times.astype("datetime64[us]")
+
+
+def missing(column: pd.Series[Any]) -> Array:
+    """The rows of a column without a value, ``(n,)`` bool."""
+    if is_text(column):
+        return distinct(column)[1] < 0
+    return np.asarray(column.isna())
+
+
+def check_missing(column: pd.Series[Any]) -> None:
+    """Raise ValueError where a row has no value."""
+    rows = np.flatnonzero(missing(column))
+    if rows.size:
+        raise no_time(column, rows)
+
+
+def no_time(column: pd.Series[Any], rows: Array, why: str = "") -> ValueError:
+    """The error for rows that hold no time."""
+    value = column.iloc[rows[0]]
+    return ValueError(
+        f"column {column.name!r} holds {len(rows)} rows that are no time, the first "
+        f"{value!r} in data row {rows[0] + 1}{why}; choose time='' to go by the order of the rows"
+    )
