@@ -166,6 +166,15 @@ def test_default_features_do_not_tell_where_on_earth(
     )
 
 
+def test_tracks_without_times_keep_their_own_fixes():
+    lon = [0, 50, 1, 51, 2, 52]
+    frame = pd.DataFrame({"id": list("ababab"), "lon": lon, "lat": 10.0})
+    by_track = frame.sort_values("id", kind="stable")
+    mixed, apart = (read(data, layout="tracks", id="id") for data in (frame, by_track))
+    for found, expected in zip(mixed.values, apart.values, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 # Cleaning.
 
 

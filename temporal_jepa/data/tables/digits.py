@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DAY = 86400 * 10**9
-HEAD = 9999  # rows of a long column that are looked at first
+MIDNIGHT = 240000  # as digits
 
 
 def dates_in_digits(column: pd.Series[Any]) -> dict[str, Array]:
@@ -62,11 +62,11 @@ def clock_in_digits(column: pd.Series[Any], name: str) -> Array | None:
     """
     if not says_moment(name) or not says_clock(name):
         return None
-    numbers = column.to_numpy(dtype=np.float64)
-    if not are_clock_times(numbers, name):
+    if not are_clock_times(column, name):
         return None
+    numbers = column.to_numpy(dtype=np.float64)
     distinct = np.unique(numbers)
-    if len(distinct) < 3 or distinct[-1] < 100:
+    if len(distinct) < 3:
         return None
     since = clock_of_digits(numbers, name)
     return since if _run_like_a_clock(numbers, distinct, since) else None
@@ -87,12 +87,12 @@ def _run_like_a_clock(numbers: Array, distinct: Array, since: Array) -> bool:
     return clock >= 0.9 and clock > count
 
 
-def are_clock_times(numbers: Array, name: str) -> bool:
-    """Whether numbers such as 905 or 90500 are all times of day."""
-    head = clock_of_digits(numbers[:HEAD], name)
-    if (head < 0).any():
+def are_clock_times(column: pd.Series[Any], name: str) -> bool:
+    """Whether numbers such as 905 or 90500, one of three digits or more, are all times of day."""
+    if not 100 <= column.max() <= MIDNIGHT:
         return False
-    return len(numbers) <= HEAD or bool((clock_of_digits(numbers, name) >= 0).all())
+    numbers = column.dropna().unique().astype(np.float64)
+    return bool((clock_of_digits(numbers, name) >= 0).all())
 
 
 def clock_of_digits(numbers: Array, name: str) -> Array:

@@ -22,32 +22,29 @@ class Order:
         rows: the row of each timestep, ``(m,)``.
         first: for each row of the table, the row that stands for its time, ``(n,)``.
         mean: whether rows of one time are averaged.
+        in_place: whether every row is a timestep and stays where it is.
     """
 
     rows: Array
     first: Array
     mean: bool = False
+    in_place: bool = False
 
     def take(self, matrix: Array) -> Array:
         """Values ``(n,)`` or ``(n, k)`` of rows as those of timesteps, ``(m,)`` or ``(m, k)``.
 
         A mean leaves out missing values (NaN).
         """
-        if self.rows is self.first:  # every row is its own timestep already
+        if self.in_place:
             return matrix
-        taken = matrix[self.rows]
-        many = np.bincount(self.first, minlength=len(self.first))[self.rows] > 1
-        if not self.mean or not many.any():
-            return taken
-        observed = ~np.isnan(matrix)
-        total = np.zeros(matrix.shape)
-        count = np.zeros(matrix.shape)
-        np.add.at(total, self.first, np.where(observed, matrix, 0))
-        np.add.at(count, self.first, observed)
-        with np.errstate(invalid="ignore"):  # 0 / 0 where no value is observed
-            mean = total / count
-        taken[many] = mean[self.rows][many]
-        return taken
+        if not self.mean:
+            return matrix[self.rows]
+        import pandas as pd
+
+        columns = pd.DataFrame(matrix.reshape(len(matrix), -1))
+        means = columns.groupby(self.first).mean().loc[self.rows]
+        shape = (len(self.rows), *matrix.shape[1:])
+        return means.to_numpy(dtype=matrix.dtype, copy=True).reshape(shape)
 
 
 def in_order(
@@ -74,11 +71,12 @@ def in_order(
         ValueError: `duplicates` is "error", and a series has two rows at one time.
     """
     many, series = what
+    mean = duplicates == "mean"
     if _are_in_order(times, codes):
         if series == "series":
-            note_spacing(times, codes, len(names), notes)
+            _note_spacing(times, codes, len(names), notes)
         rows = np.arange(len(times))
-        return Order(rows, rows, duplicates == "mean")
+        return Order(rows, rows, mean, in_place=True)
     order = np.lexsort((times, codes))
     moved = int((order != np.argsort(codes, kind="stable")).sum())
     if moved:
@@ -93,15 +91,15 @@ def in_order(
     if duplicates == "last":
         rows = order[np.r_[starts[1:], len(order)] - 1]
     if count:
-        fate = "averaged with it" if duplicates == "mean" else "left out"
+        fate = "averaged with it" if mean else "left out"
         notes.append(
             f"{count} {many} at the time of another of the same {series} are {fate}"
         )
     if series == "series":
-        note_spacing(times[rows], codes[rows], len(names), notes)
+        _note_spacing(times[rows], codes[rows], len(names), notes)
     first = np.empty_like(order)
     first[order] = rows[np.cumsum(~again) - 1]
-    return Order(rows, first, duplicates == "mean")
+    return Order(rows, first, mean)
 
 
 def _are_in_order(times: Array, codes: Array) -> bool:
@@ -135,15 +133,8 @@ def _repeated(
     )
 
 
-def note_spacing(times: Array, codes: Array, count: int, notes: list[str]) -> None:
-    """A note when the steps of a series are not equal.
-
-    Args:
-        times: in order within each series, ``(m,)``.
-        codes: the number of the series of each time, ``(m,)``.
-        count: number of series.
-        notes: where the note is added.
-    """
+def _note_spacing(times: Array, codes: Array, count: int, notes: list[str]) -> None:
+    """A note when the steps of one of `count` series are not equal; times are in order."""
     same = np.diff(codes) == 0
     if not same.any():
         return

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...config import ReadOptions
 from ..sequences import did_you_mean, listed
 from . import dates
@@ -20,7 +18,7 @@ from .date_parts import (
     part_of,
     valid_parts,
 )
-from .digits import HEAD, are_clock_times, clock_in_digits, dates_in_digits
+from .digits import are_clock_times, clock_in_digits, dates_in_digits
 from .names import LABELS
 from .time_names import PERIODS, says_clock, says_count_of_time, says_moment, says_time
 from .time_values import (
@@ -35,6 +33,7 @@ from .time_values import (
 if TYPE_CHECKING:
     import pandas as pd
 
+HEAD = 9999  # rows of a long column that are looked at first
 YEARS = (1500, 2299)  # what a column of years holds
 
 
@@ -274,10 +273,7 @@ def _is_clock(frame: pd.DataFrame, name: str, contents: Mapping[str, _Content]) 
         return False
     if is_hour and in_limits(column, "hour"):
         return True
-    if not is_hour and not says_clock(name):
-        return False
-    numbers = column.dropna().to_numpy(dtype=np.float64)
-    return bool(numbers.max() >= 100) and are_clock_times(numbers, name)
+    return (is_hour or says_clock(name)) and are_clock_times(column, name)
 
 
 def _finer(frame: pd.DataFrame, clock: str) -> list[str]:

@@ -137,7 +137,7 @@ def _tracks(
     if columns.label is not None:
         labels = series_labels(frame, codes, names, columns.label).tolist()
     stable = np.argsort(codes, kind="stable")
-    order = Order(stable, stable)
+    order = Order(stable, np.arange(len(codes)))
     times = None
     if columns.time is not None:
         times = _read_times(frame, columns.time, codes, options, notes)
