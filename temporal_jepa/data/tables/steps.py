@@ -10,8 +10,8 @@ import numpy as np
 
 from ..sequences import Array, listed
 from .facts import Facts
-from .names import MONTHS, TIME_PREFIXES
 from .header_times import names_as_times
+from .names import MONTHS, TIME_PREFIXES
 
 NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
 NUMBERED = re.compile(r"(?P<prefix>.*?)[\s_.-]?(?P<number>\d+)")
