@@ -59,9 +59,9 @@ def read_dates(written: WrittenDates, options: ReadOptions, notes: list[str]) ->
         ValueError: a row is no date, the dates fit no one order, or name a time zone.
     """
     since = dates.clock_ns(written.parsed)
-    wrong = np.flatnonzero(since < 0)
+    wrong = written.rows(since < 0)
     if wrong.size:
-        raise no_time(written.column, np.flatnonzero(written.index == wrong[0]))
+        raise no_time(written.column, wrong)
     try:
         offset, given = dates.offsets_ns(written.parsed)
     except ValueError as error:

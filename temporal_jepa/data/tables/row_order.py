@@ -81,11 +81,10 @@ def in_order(
     moved = int((order != np.argsort(codes, kind="stable")).sum())
     if moved:
         notes.append(f"{moved} {many} were not in time order and were sorted")
-    again = np.zeros(len(order), dtype=bool)
-    again[1:] = (np.diff(codes[order]) == 0) & (times[order][1:] == times[order][:-1])
+    again = _are_repeated(times[order], codes[order])
     count = int(again.sum())
     if count and duplicates == "error":
-        raise _repeated(times, codes, names, order, again, matrix)
+        raise _duplicates(times, codes, names, order, again, matrix)
     starts = np.flatnonzero(~again)
     rows = order[starts]
     if duplicates == "last":
@@ -110,7 +109,14 @@ def _are_in_order(times: Array, codes: Array) -> bool:
     return bool(((next_series > 0) | ((next_series == 0) & later)).all())
 
 
-def _repeated(
+def _are_repeated(times: Array, codes: Array) -> Array:
+    """Which sorted rows are at the time of the row before them in their series, ``(n,)`` bool."""
+    again = np.zeros(len(times), dtype=bool)
+    again[1:] = (np.diff(codes) == 0) & (times[1:] == times[:-1])
+    return again
+
+
+def _duplicates(
     times: Array,
     codes: Array,
     names: Sequence[str],

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..formats.headers import EMPTY as MISSING
 from ..sequences import Array
+from .dates import first_unlike
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,3 +119,9 @@ def no_time(column: pd.Series[Any], rows: Array, why: str = "") -> ValueError:
         f"column {column.name!r} holds {len(rows)} rows that are no time, the first "
         f"{value!r} in data row {rows[0] + 1}{why}; choose time='' to go by the order of the rows"
     )
+
+
+def unlike(column: pd.Series[Any], texts: list[str], index: Array) -> ValueError:
+    """The error for the first of its distinct texts in no format of those before it."""
+    wrong = first_unlike(texts)
+    return no_time(column, np.flatnonzero(index == wrong))

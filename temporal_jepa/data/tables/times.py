@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from ...config import ReadOptions
 from ..sequences import Array, moment
 from . import dates
 from .calendars import days, full_years, instants, ordinal_days, weeks
-from .date_formats import CLOCKS
+from .clocks import in_file_order, read_clock_texts, time_of_day
 from .date_order import (
     LEAP_YEAR,
     WrittenDates,
@@ -20,11 +19,11 @@ from .date_order import (
     note_century,
     read_dates,
 )
-from .date_parts import chain, in_limits, part_numbers
-from .digits import DAY, clock_in_digits, clock_of_digits, dates_in_digits
+from .date_parts import chain, part_numbers
+from .digits import clock_in_digits, dates_in_digits
 from .epochs import in_unit, may_be_excel
 from .iso_dates import iso_instants
-from .readings import AmbiguousError, Reading, likely
+from .readings import likely
 from .row_order import spacing
 from .time_columns import TimeColumns
 from .time_names import says_date
@@ -38,6 +37,7 @@ from .time_values import (
     no_time,
     to_instants,
     to_numbers,
+    unlike,
     with_numbers,
 )
 
@@ -82,7 +82,7 @@ def read_times(
         raise ValueError(
             f"column {first!r} holds no dates, which the time joins with a clock time"
         )
-    times: Array = day + _read_clock(frame, others)
+    times: Array = day + time_of_day(frame, others)
     notes.append(_together(columns, times))
     return times
 
@@ -125,17 +125,14 @@ def _read_texts(
     if parsed is None:
         numbers = to_numbers(column)
         if numbers is None:
-            raise _unlike(column, texts, index)
+            raise unlike(column, texts, index)
         return _read_numbers(numbers, codes, options, notes)
     if parsed.has_date:
         _check_no_unit(column, options)
         written = WrittenDates(column, texts, index, parsed, codes)
         return read_dates(written, options, notes)
-    since = _valid_clock(column, dates.clock_ns(parsed)[index])
-    if parsed.format in ("duration", "minutes") or since.max() > DAY:
-        _check_hours(column, parsed, since, codes)
-        return _duration(column, parsed, since, options) / 1e9
-    return _in_file_order(since, str(column.name), codes, notes)
+    since = dates.clock_ns(parsed)[index]
+    return read_clock_texts(column, parsed, since, codes, options, notes)
 
 
 def _check_no_unit(column: pd.Series[Any], options: ReadOptions) -> None:
@@ -143,12 +140,6 @@ def _check_no_unit(column: pd.Series[Any], options: ReadOptions) -> None:
         raise ValueError(
             f"column {column.name!r} holds dates, which need no time_unit=; leave it out"
         )
-
-
-def _unlike(column: pd.Series[Any], texts: list[str], index: Array) -> ValueError:
-    """The error for the first text that is not in a format of those before it."""
-    wrong = dates.first_unlike(texts)
-    return no_time(column, np.flatnonzero(index == wrong))
 
 
 def _read_numbers(
@@ -163,7 +154,7 @@ def _read_numbers(
             return _read_digits(column, by_order, codes, options, notes)
         since = clock_in_digits(column, name)
         if since is not None:
-            return _in_file_order(since, name, codes, notes)
+            return in_file_order(since, name, codes, notes)
     whole = column.dtype.kind in "iu" and column.max() < 2**63
     # Nanoseconds since 1970 do not fit float64.
     times = column.to_numpy(dtype=np.int64 if whole else np.float64)
@@ -197,117 +188,6 @@ def _read_digits(
     return times
 
 
-# Clock times.
-
-
-def _valid_clock(column: pd.Series[Any], since: Array) -> Array:
-    wrong = np.flatnonzero(since < 0)
-    if wrong.size:
-        raise no_time(column, wrong)
-    return since
-
-
-def _check_hours(
-    column: pd.Series[Any], parsed: dates.Texts, since: Array, codes: Array | None
-) -> None:
-    """ValueError for minutes that begin anew each hour, as Excel shows times with hours."""
-    if codes is None or parsed.format != "minutes" or since.max() >= 3600 * 10**9:
-        return
-    order = np.argsort(codes, kind="stable")
-    back = np.flatnonzero((np.diff(since[order]) < 0) & (np.diff(codes[order]) == 0))
-    if back.size:
-        raise ValueError(
-            f"column {column.name!r} holds minutes and seconds that go back in data row "
-            f"{order[back[0] + 1] + 1}: their hours are not in the file; export them as "
-            "10:59:59.5, or choose time='' to go by the order of the rows"
-        )
-
-
-def _duration(
-    column: pd.Series[Any], parsed: dates.Texts, since: Array, options: ReadOptions
-) -> Array:
-    """Durations in nanoseconds; those such as 75:10 by an option.
-
-    Raises:
-        AmbiguousError: two parts can be hours and minutes, or minutes and seconds.
-    """
-    if parsed.format != "clock" or (parsed.numbers("second") >= 0).any():
-        return since
-    if options.time_unit in ("s", "min"):
-        return since // 60 if options.time_unit == "s" else since
-    shown = [[text] for text in column.head(3)]
-    readings = [
-        Reading(what, {"time_unit": unit}, [column.name], shown)
-        for what, unit in (("minutes and seconds", "s"), ("hours and minutes", "min"))
-    ]
-    raise AmbiguousError(
-        f"column {column.name!r} holds durations of two parts", readings
-    )
-
-
-def _in_file_order(
-    since: Array, name: str, codes: Array | None, notes: list[str]
-) -> Array:
-    """Clock times in nanoseconds as seconds since the first midnight of each series.
-
-    The rows keep their order: a time that falls by more than half a day is of the next day.
-
-    Raises:
-        ValueError: times fall by less.
-    """
-    import pandas as pd
-
-    if codes is None:
-        return since / 1e9
-    order = np.argsort(codes, kind="stable")
-    steps = np.r_[0, np.diff(since[order])]
-    steps[np.flatnonzero(np.diff(codes[order])) + 1] = 0
-    falls = steps < 0
-    back = np.flatnonzero(falls & (steps >= -DAY // 2))
-    if back.size:
-        row = order[back[0]]
-        raise ValueError(
-            f"clock times in column {name!r} have no date and go back {len(back)} times, first in "
-            f"data row {row + 1}: the order of the rows is not clear; name the column of the date "
-            "too with time='DATE,CLOCK', the column of the series with id=COLUMN if there are "
-            "several, or choose time='' to go by the order of the rows"
-        )
-    midnights = np.empty_like(order)
-    midnights[order] = pd.Series(falls).groupby(codes[order]).cumsum()
-    sentence = (
-        f"clock times in {name!r} have no date: rows stay in the order of the file"
-    )
-    if falls.any():
-        sentence += f", midnights passed: {falls.sum()}"
-    notes.append(likely(sentence, "time='DATE,CLOCK' with a column of dates"))
-    total: Array = since + midnights * DAY
-    whole = not (total % 10**9).any()
-    return np.asarray(total // 10**9 if whole else total / 1e9)
-
-
-def _read_clock(frame: pd.DataFrame, names: Sequence[str]) -> Array:
-    """Times of day as timedelta64[ns], from a clock time, or from hours, minutes and seconds."""
-    column = frame[names[0]]
-    since: Array
-    if column.dtype.kind == "m":
-        return column.to_numpy(dtype="timedelta64[ns]")
-    if column.dtype.kind not in "fiu":
-        texts, index = distinct(column)
-        parsed = dates.parse(texts, CLOCKS)
-        if parsed is None:
-            raise _unlike(column, texts, index)
-        since = _valid_clock(column, dates.clock_ns(parsed)[index])
-    elif len(names) > 1 or in_limits(column, "hour"):
-        seconds = np.zeros(len(frame))
-        for name, unit in zip(names, (3600, 60, 1), strict=False):
-            seconds += frame[name].to_numpy(dtype=np.float64) * unit
-        since = np.rint(seconds * 1e9).astype(np.int64)
-    else:
-        since = clock_of_digits(column.to_numpy(dtype=np.float64), str(column.name))
-        since = _valid_clock(column, since)
-    return since.astype("timedelta64[ns]")
-
-
 # Columns of year, month, day, ....
 
 
@@ -323,8 +203,8 @@ def _read_parts(
     clock = [parts[part] for part in ("hour", "minute", "second") if part in parts]
     clock += [name for name in columns.names if name not in parts.values()]
     if "year" not in parts and "day" not in parts:
-        since = _read_clock(frame, clock).astype(np.int64)
-        return _in_file_order(since, columns.names[0], codes, notes)
+        since = time_of_day(frame, clock).astype(np.int64)
+        return in_file_order(since, columns.names[0], codes, notes)
     year = numbers.get("year", np.full(len(frame), 2000))
     has_century = bool((year >= 100).any())
     day = _days_of_parts(year if has_century else full_years(year), numbers)
@@ -333,7 +213,7 @@ def _read_parts(
     if not has_century:
         note_century(parts["year"], times, notes)
     if clock:
-        times = times + _read_clock(frame, clock)
+        times = times + time_of_day(frame, clock)
     if "year" not in parts:
         return _without_year(times, columns, codes)
     notes.append(_together(columns, times))
