@@ -390,6 +390,10 @@ class ReadOptions:
             object.__setattr__(self, name, _names(getattr(self, name)))
         for name in ("task", "duplicates", "date_order", "decimal"):
             self._check_choice(name)
+        if len({*(self.values or ())}) < len(self.values or ()):
+            raise ValueError(
+                f"values names a column twice: {', '.join(self.values or ())}"
+            )
         object.__setattr__(self, "time_unit", _unit(self.time_unit))
         for name in ("step", "gap", "max_speed", "agents", "fps"):
             self._check_positive(name)

@@ -109,7 +109,7 @@ CASES = {  # name, content, options, message
     "nan channel": (
         "a.csv",
         "time,v,w\n0,1,\n1,2,\n",
-        {},
+        {"values": "v,w"},
         "channel 'w' has no observed value in any series .* others: v",
     ),
     "nan series": (
@@ -136,9 +136,9 @@ CASES = {  # name, content, options, message
         {"layout": "long"},
         "layout long needs a column that names the series",
     ),
-    "tall table of whole numbers as .txt": (
+    "tall table as .txt": (
         "a.txt",
-        "".join(f"{t % 7} 1 2\n" for t in range(300)),
+        "".join(f"{t % 7} {t}.5 2\n" for t in range(300)),
         {},
         "expected the UCR layout .* got 300 rows of 3 numbers; .*layout=recording",
     ),

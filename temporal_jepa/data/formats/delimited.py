@@ -547,7 +547,8 @@ class _Table:
 def _looks_like_ucr(suffix: str, frame: pd.DataFrame, options: ReadOptions) -> bool:
     """Whether a table without a header is a file of the UCR archive: whole numbers, then values.
 
-    A first column that counts the rows is more likely their time.
+    The label repeats, and the first value is no whole number: otherwise the first columns can be an
+    id and a time.
     """
     if suffix == ".csv" or options.given("id", "time", "label", "values"):
         return False
@@ -555,10 +556,10 @@ def _looks_like_ucr(suffix: str, frame: pd.DataFrame, options: ReadOptions) -> b
         return False
     if any(dtype.kind not in "fiu" for dtype in frame.dtypes):
         return False
-    first = frame.iloc[:, 0]
-    if first.isna().any() or (first % 1 != 0).any():
+    first, second = frame.iloc[:, 0], frame.iloc[:, 1]
+    if first.isna().any() or (first % 1 != 0).any() or (second % 1 == 0).all():
         return False
-    return len(first) < 5 or not bool((first.diff().iloc[1:] == 1).all())
+    return len(first) < 5 or first.nunique() <= len(first) / 2
 
 
 def _ucr_roles(

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array
-from .names import find_label, says_count, says_id
+from .names import find_label, says_clock, says_count, says_id
 from .numbers import mostly_numbers
 from .readings import likely
 from .time_columns import TimeColumns, candidates
@@ -64,10 +64,21 @@ class Facts:
         if self.given_times or self.options.time == "":
             return next(iter(self.time_candidates), None)
         for time in self.time_candidates:
-            is_id = not time.named and any(map(says_id, time.names))
-            if not is_id and not self.given & {*time.names}:
+            taken = self.given & {*time.names}
+            if not taken and (time.named or not self._is_of_owner(time.names[0])):
                 return time
         return None
+
+    def _is_of_owner(self, name: str) -> bool:
+        """Whether dates are ids, or the same for all rows of an id, as a date of birth is."""
+        if says_id(name):
+            return True
+        for owner in filter(says_id, self.names):
+            if owner == name or self.is_real(owner) or not self.repeats(owner):
+                continue
+            if (self.frame.groupby(owner)[name].nunique() == 1).all():
+                return True
+        return False
 
     @property
     def times(self) -> tuple[str, ...]:
@@ -77,9 +88,11 @@ class Facts:
     @cached_property
     def all_times(self) -> set[str]:
         """The columns of every candidate for the time; none of them holds values or ids."""
-        found: set[str] = set()
+        found: set[str] = set(self.times)
         for time in self.time_candidates:
-            if time.kind != "number" or time.names == self.times:
+            is_id = not time.named and any(map(says_id, time.names))
+            may_be_value = time.kind == "number" and not says_clock(time.names[0])
+            if not is_id and not may_be_value:
                 found.update(time.names)
         return found
 
@@ -160,6 +173,10 @@ class Facts:
         """Whether no two rows are equal in these columns."""
         return not self.frame.duplicated(list(names)).any()
 
+    def repeated(self, *names: str) -> int:
+        """The number of rows that repeat these columns of a row above."""
+        return int(self.frame.duplicated(list(names)).sum())
+
     def counts_rows(self, name: str) -> bool:
         """Whether a column is named like a number of the row, and counts: 1, 2, 3, ..."""
         if name in self.given or not (says_count(name) and self.is_whole(name)):
@@ -197,18 +214,21 @@ class Facts:
         return {n for n in self.names if np.array_equal(self.codes(n), codes)}
 
     def may_name_series(self) -> list[str]:
-        """Columns that are filled, hold no decimals, repeat, and have no other part."""
+        """Columns that hold no decimals, repeat, and have no other part.
+
+        They are filled; an id by name that is not filled counts where no other is.
+        """
         taken = {*self.all_times, *self.given, self.named_label}
+        free = [n for n in self.names if n not in taken and not self.is_real(n)]
         kept = []
-        for name in self.names:
-            column = self.frame[name]
-            if name in taken or column.dtype.kind in "mM" or not self.is_filled(name):
-                continue
-            if self.is_real(name) or not self.repeats(name):
-                continue
-            if column.nunique() > 1 or says_id(name):
+        for name in filter(self.repeats, free):
+            is_time = self.frame[name].dtype.kind in "mM"
+            if says_id(name) or (self.changes(name) and not is_time):
                 kept.append(name)
-        return kept
+        filled = list(filter(self.is_filled, kept))
+        if any(map(says_id, filled)):
+            return filled
+        return [name for name in kept if name in filled or says_id(name)]
 
     @cached_property
     def repeating_ids(self) -> list[str]:
@@ -241,6 +261,17 @@ class Facts:
         """Whether times only rise, or only fall, over all rows or in each group of columns."""
         steps = self._steps(names)
         return len(steps) > 1 and _have_one_sign(steps)
+
+    def counts_within(self, name: str, groups: str) -> bool:
+        """Whether a column has equal steps, all alike in sign, in each block of another one."""
+        if not self.is_number(name) or not self.is_filled(name):
+            return False
+        codes = self.codes(groups)
+        same = np.diff(codes) == 0
+        steps = np.diff(self.frame[name].to_numpy(dtype=np.float64))[same]
+        if len(steps) < 2 or int((~same).sum()) != codes.max() or steps[0] == 0:
+            return False
+        return bool((steps == steps[0]).all())
 
     def is_clustered(self, name: str) -> bool:
         """Whether each entry has a time span of its own, with gaps wider than any step within."""

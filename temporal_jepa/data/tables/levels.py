@@ -219,7 +219,7 @@ def _numbered_columns(frame: pd.DataFrame) -> pd.DataFrame:
 def _without_fillers(
     frame: pd.DataFrame, options: ReadOptions, notes: list[str]
 ) -> pd.DataFrame:
-    """Without unnamed columns that are empty (a separator ends each line) or count the rows."""
+    """Without unnamed columns that are empty or count the rows, and without empty rows."""
     named = {options.id, options.time, options.label, *(options.values or ())}
     fillers = []
     for name in frame.columns:
@@ -228,8 +228,8 @@ def _without_fillers(
             fillers.append(name)
     if fillers and len(fillers) < frame.shape[1]:
         notes.append("left out unnamed columns that are empty or only count the rows")
-        return frame.drop(columns=fillers)
-    return frame
+        frame = frame.drop(columns=fillers)
+    return _without_empty_rows(frame, notes)
 
 
 def _holds_nothing(column: pd.Series[Any]) -> bool:
@@ -238,3 +238,17 @@ def _holds_nothing(column: pd.Series[Any]) -> bool:
     if column.dtype.kind not in "iu":
         return False
     return bool((np.diff(column.to_numpy()) == 1).all())
+
+
+def _without_empty_rows(frame: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Without empty rows, where text or times in the others tell rows apart.
+
+    In a table of numbers alone such a row is a timestep without values.
+    """
+    filled = frame.notna().any(axis=1).to_numpy()
+    has_texts = any(kind.kind not in "fiub" for kind in frame.dtypes)
+    if filled.all() or not filled.any() or not has_texts:
+        return frame
+    notes.append(f"{int((~filled).sum())} empty rows are left out")
+    kept: pd.DataFrame = frame.loc[filled]
+    return kept

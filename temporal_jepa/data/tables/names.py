@@ -38,7 +38,7 @@ OWNERS = _words(
     "specimen station stock store subject symbol taxi ticker track train trajectory trial trip "
     "truck turbine unit user vehicle vessel ship batch well worker mmsi imo icao24 callsign imei "
     "tid uid pid guid uuid ids serial ric isin cusip file segment block house home building "
-    "entity nation territory area zone municipality sector industry "
+    "department dept entity nation territory area zone municipality sector industry "
     "country region city province county district hospital school branch account company fund "
     "host server endpoint page article keyword wafer tool asset node name"
 )
@@ -99,6 +99,13 @@ def says_count(name: str) -> bool:
     """Whether a name is one of row numbers: no, Index, row_number, #."""
     parts = words(name)
     return name.strip() == "#" or (bool(parts) and COUNTERS.issuperset(parts))
+
+
+def says_clock(name: str) -> bool:
+    """Whether a name is one of moments: timestamp, unix_time, date."""
+    return bool(
+        {*words(name)} & {"timestamp", "time", "epoch", "unix", "date", "datetime"}
+    )
 
 
 def find_label(names: Iterable[str]) -> str | None:

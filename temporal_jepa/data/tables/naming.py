@@ -13,6 +13,7 @@ from . import questions
 from .facts import Facts
 from .names import says_channel, says_id
 
+FEW_DUPLICATES = 0.3  # of the rows that a column of channels tells apart
 MOST_PAIRS = 8  # columns of which pairs are tried as an id
 
 Naming = tuple[tuple[str, ...], str | None]
@@ -65,16 +66,14 @@ def _named(facts: Facts, may: list[str]) -> tuple[str, ...]:
 def _without_time(facts: Facts, may: list[str]) -> tuple[str, ...]:
     """Ids of a table without times: by name; a text in blocks can be an id or a state."""
     named = _named(facts, may)
-    if named:
-        return named
-    texts = [name for name in may if facts.is_text(name)]
+    texts = [name for name in may if facts.is_text(name) and name not in named]
     channels = list(filter(says_channel, texts))
-    if channels and facts.options.channel is None:
+    if channels and facts.options.channel is None and len(_values(facts, may)) <= 1:
         raise questions.time_of_channels(facts, channels[0])
     blocks = list(filter(facts.is_in_blocks, texts))
-    if blocks:
+    if blocks and not named:
         raise questions.id_or_state(facts, blocks[0])
-    return ()
+    return named
 
 
 def _by_spacing(facts: Facts, may: list[str], keys: list[str]) -> tuple[str, ...]:
@@ -135,8 +134,7 @@ def _channel_of(facts: Facts, ids: tuple[str, ...]) -> str | None:
 def _key_or_channel(facts: Facts, may: list[str], keys: list[str]) -> Naming:
     """Ids and the channel of a table in which times repeat."""
     has_one_value = len(_values(facts, may)) <= 1
-    texts = [name for name in may if facts.is_text(name)]
-    channels = facts.distinct(filter(says_channel, texts))
+    channels = facts.distinct(filter(says_channel, may))
     if channels and has_one_value:
         ids = _ids_beside(facts, channels[0], may, keys)
         if ids is not None:
@@ -151,10 +149,17 @@ def _key_or_channel(facts: Facts, may: list[str], keys: list[str]) -> Naming:
 def _ids_beside(
     facts: Facts, channel: str, may: list[str], keys: list[str]
 ) -> tuple[str, ...] | None:
-    """The ids of a table with a column of channels; None if times still repeat."""
-    rest = [name for name in may if name not in facts.same_as(channel)]
+    """The ids of a table with a column of channels; None if it is none.
+
+    A few rows may repeat a time of a channel: they are duplicates.
+    """
+    alike = facts.same_as(channel)
+    if any(map(says_id, alike - {channel})):  # a channel of its own for each id
+        return None
+    rest = [name for name in may if name not in alike]
     ids = _by_key(facts, rest, [*keys, channel]) if rest else ()
-    if not facts.is_key(*ids, *keys, channel):
+    repeated = facts.repeated(*ids, *keys, channel)
+    if repeated > FEW_DUPLICATES * facts.repeated(*ids, *keys):
         return None
     facts.note(f"column {channel!r} names the channel of a row", f"id={channel!r}")
     return ids

@@ -126,6 +126,12 @@ def end_of_rows(facts: Facts, ends: list[str]) -> AmbiguousError:
             sentence = f"column {name} is the time of rows of {rest} channels"
             options = {"time": name, "layout": "recording"}
             readings.append(Reading(sentence, options, ["time"], entries))
+    first, second = facts.names[:2]
+    if facts.counts_within(second, first):
+        sentence = f"column {first} names the series, column {second} is the time"
+        options = {"id": first, "time": second, "layout": "long"}
+        rows = first_rows(facts.frame, [first, second])
+        readings.insert(0, Reading(sentence, options, ["id", "time"], rows))
     value = Reading(
         f"all columns are values, and rows are series of {rest + 1} timesteps",
         {"label": "", "id": "", "layout": "wide"},
@@ -175,7 +181,7 @@ def wide_or_rows(facts: Facts, steps: dict[str, list[str]]) -> AmbiguousError:
         )
     )
     return AmbiguousError(
-        f"the numbered columns {listed(columns)} can be timesteps or channels", readings
+        f"the columns {listed(columns)} can be timesteps or channels", readings
     )
 
 

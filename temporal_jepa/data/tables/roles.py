@@ -142,6 +142,8 @@ def check_columns(frame: pd.DataFrame, options: ReadOptions) -> None:
     named += [("label", options.label or ""), ("channel", options.channel or "")]
     named += [("values", name) for name in options.values or ()]
     for option, name in named:
+        if name and option != "values" and name in (options.values or ()):
+            raise ValueError(f"values and {option} both name the column {name!r}")
         if name and name not in frame.columns:
             raise MissingColumnError(
                 f"{option} names a column {name!r} that does not exist, got the columns "
@@ -194,7 +196,11 @@ def _values(facts: Facts, spent: set[str | None]) -> list[str]:
         is_id = says_id(name) and not facts.is_real(name)
         if name not in spent and not is_id and not facts.counts_rows(name):
             kept.append(name)
-    return kept
+    empty = [name for name in kept if facts.frame[name].isna().all()]
+    if not empty or len(empty) == len(kept):
+        return kept
+    facts.notes.append(f"columns without any value are left out: {listed(empty)}")
+    return [name for name in kept if name not in empty]
 
 
 def _settled_label(facts: Facts, ids: tuple[str, ...], values: list[str]) -> str | None:
@@ -229,20 +235,18 @@ def _changes(facts: Facts, name: str, ids: tuple[str, ...]) -> bool:
 
 
 def _note_possible_labels(facts: Facts, ids: tuple[str, ...]) -> None:
-    """A note on columns of text that have one entry in each series, and several in all."""
+    """A note on columns that have one entry in each series, and several in all."""
     if facts.options.label == "" or not ids:
         return
-    for name in facts.texts:
-        is_free = name not in {*ids, *facts.all_times, *facts.given}
-        if (
-            is_free
-            and facts.frame[name].nunique() > 1
-            and not _changes(facts, name, ids)
-        ):
+    taken = {*ids, *facts.all_times, *facts.given}
+    for name in facts.names:
+        may_be = facts.is_text(name) or facts.is_whole_valued(name)
+        if name in taken or not may_be or not facts.changes(name):
+            continue
+        if not _changes(facts, name, ids):
             hint = f"label={name!r} if it is the label"
-            facts.notes.append(
-                f"column {name!r} is the same throughout each series; {hint}"
-            )
+            line = f"column {name!r} is the same throughout each series; {hint}"
+            facts.notes.append(line)
 
 
 def places_move(frame: pd.DataFrame, options: ReadOptions) -> bool:

@@ -65,6 +65,9 @@ def _wide(
     if columns.clock is not None:
         first, last = columns.values[0], columns.values[-1]
         line += f", the names of the columns are times, {first} to {last}"
+    if columns.ids:
+        verb = "names" if len(columns.ids) == 1 else "name"
+        line += f", {_quoted(columns.ids)} {verb} the series"
     notes.append(line if options.layout else likely(line, "layout='recording'"))
     _explain(frame, columns, options, channels, notes)
     cube = _cube(frame, columns.steps, options)
@@ -96,8 +99,8 @@ def _wide(
 def _row_ids(frame: pd.DataFrame, ids: tuple[str, ...]) -> list[str]:
     if not ids:
         return []
-    columns = [as_texts(frame, name, "id") for name in ids]
-    return [" ".join(parts) for parts in zip(*columns, strict=True)]
+    codes, names = series_codes(frame, ids, "row")
+    return [names[code] for code in codes]
 
 
 def _told_apart(ids: list[str], notes: list[str]) -> list[str]:
@@ -360,9 +363,12 @@ def series_codes(
 
     if not ids:
         return np.zeros(len(frame), dtype=np.int64), [alone]
-    columns = [text_codes(frame, name, "id") for name in ids]
-    if len(columns) == 1:
-        return columns[0]
+    if len(ids) == 1:
+        return text_codes(frame, ids[0], "id")
+    if frame[list(ids)].isna().all(axis=1).any():  # a part of an id may be missing
+        text_codes(frame, ids[0], "id")
+    filled = frame[list(ids)].astype(object).where(frame[list(ids)].notna(), "")
+    columns = [text_codes(filled, name, "id") for name in ids]
     codes = pd.DataFrame(dict(enumerate(codes for codes, _ in columns)))
     joined = codes.groupby(list(codes), sort=False).ngroup().to_numpy()
     first = codes[~pd.Series(joined).duplicated()].to_numpy()

@@ -106,7 +106,8 @@ def _note_columns(columns: Roles, names: list[str], notes: list[str]) -> None:
     ids = ", ".join(map(repr, columns.ids))
     times = ", ".join(map(repr, columns.times))
     owner = f"{ids} names the track" if ids else "one track"
-    clock = f", {times} is the time" if times else ""
+    verb = "are" if len(columns.times) > 1 else "is"
+    clock = f", {times} {verb} the time" if times else ""
     notes.append(
         f"layout {columns.layout}: {what} are the columns {x!r} and {y!r}, {owner}{clock}"
     )

@@ -23,7 +23,7 @@ def is_wide(facts: Facts, steps: Steps) -> bool:
         AmbiguousError: when rows can be series or timesteps.
     """
     count = len(steps.names)
-    if count < 2 or 2 * count < len(facts.numbers):
+    if count < 2 or (not steps.is_dated and 2 * count < len(facts.numbers)):
         return False
     _refuse_unnamed_text(facts)
     wide = _says_wide(facts, steps)
@@ -63,15 +63,14 @@ def _by_shape(facts: Facts, length: int, may_be_channels: bool) -> bool | None:
 
 def _refuse_unnamed_text(facts: Facts) -> None:
     """AmbiguousError where, without a header, a text can be an id or a label."""
-    if not facts.is_unnamed or facts.given or facts.time is not None:
-        return
-    if len(facts.texts) != 1:
+    if not facts.is_unnamed or facts.given or facts.time is not None or not facts.texts:
         return
     name = facts.texts[0]
     column = facts.frame[name]
     is_few = column.is_unique and len(column) < FEW
     is_constant = column.nunique() == 1 and len(column) > 1
-    if is_few or is_constant or facts.is_in_blocks(name):
+    is_one_of_several = len(facts.texts) > 1
+    if is_one_of_several or is_few or is_constant or facts.is_in_blocks(name):
         raise questions.id_or_state(facts, name, may_be_label=True)
 
 
@@ -112,7 +111,8 @@ def find_label(facts: Facts) -> str | None:
     ends = [n for n in ends if facts.is_whole_valued(n) and facts.changes(n)]
     if not ends:
         return None
-    if len(ends) > 1 or not facts.repeats(ends[0]):
+    restarts = facts.counts_within(facts.names[1], facts.names[0])
+    if restarts or len(ends) > 1 or not facts.repeats(ends[0]):
         raise questions.end_of_rows(facts, ends)
     sentence = f"column {ends[0]} holds whole numbers beside decimals: the label"
     facts.note(sentence, f"label='', id={ends[0]!r}")
@@ -138,11 +138,12 @@ def row_ids(facts: Facts, others: list[str], channel: str | None) -> tuple[str, 
     free = [n for n in others if n != channel and facts.is_filled(n)]
     named = list(filter(says_id, free))
     texts = list(filter(facts.is_text, free))
+    partly = [n for n in others if n != channel and facts.is_text(n)]
     whole = [n for n in free if facts.is_whole(n) and not facts.counts_rows(n)]
     for name in (*named, *texts, *whole):
         if facts.is_key(name, *more):
             return (name,)
-    for pair in combinations(texts[:MOST_PAIRS], 2):
+    for pair in combinations(partly[:MOST_PAIRS], 2):
         if facts.is_key(*pair, *more):
             facts.note(f"columns {listed(pair)} together name the series", "id=''")
             return pair
