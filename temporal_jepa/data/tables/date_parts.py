@@ -10,6 +10,7 @@ import numpy as np
 from ..sequences import Array
 from .date_formats import MONTHS
 from .dates import month_numbers
+from .row_order import steps_within
 from .time_values import distinct, is_whole
 
 if TYPE_CHECKING:
@@ -127,9 +128,7 @@ def is_sorted(frame: pd.DataFrame, parts: dict[str, str]) -> bool:
 
 def _goes_up(since: Array, groups: Array) -> bool:
     """Whether numbers ``(n,)`` never fall within a group of rows and rise at least once."""
-    order = np.argsort(groups, kind="stable")
-    same = np.diff(groups[order]) == 0
-    steps = np.diff(since[order])[same]
+    steps = steps_within(since, groups)
     return bool((steps >= 0).all() and (steps > 0).any())
 
 

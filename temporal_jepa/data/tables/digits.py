@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DAY = 86400 * 10**9
+FIRST = 1000  # texts of which all must be dates before the others are looked at
 MIDNIGHT = 240000  # as digits
 
 
@@ -43,6 +44,8 @@ def dates_in_digits(column: pd.Series[Any]) -> dict[str, Array]:
 
 def _dates_of(texts: list[str], form: str) -> dict[str, Array]:
     """The moments of texts of digits in a format, by the order of day, month and year."""
+    if dates.parse(texts[:FIRST], (form,)) is None:
+        return {}
     parsed = dates.parse(texts, (form,))
     if parsed is None or not dates.is_plausible(parsed):
         return {}

@@ -13,6 +13,7 @@ from ..sequences import Array
 from .names import find_label, says_clock, says_count, says_id
 from .numbers import mostly_numbers
 from .readings import likely
+from .row_order import steps_within
 from .time_columns import TimeColumns, candidates
 from .times import read_times
 
@@ -289,9 +290,7 @@ class Facts:
         if names:
             groups = self.frame.groupby(list(names), sort=False, dropna=False)
             codes = groups.ngroup().to_numpy()
-        order = np.argsort(codes, kind="stable")
-        steps: Array = np.diff(self._clock[order])[np.diff(codes[order]) == 0]
-        return steps
+        return steps_within(self._clock, codes)
 
 
 def _have_one_sign(steps: Array) -> bool:

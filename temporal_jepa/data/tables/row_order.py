@@ -169,15 +169,21 @@ def _step(step: Any) -> str:
     return f"{seconds * 1e9:g} ns"
 
 
+def steps_within(numbers: Array, codes: Array) -> Array:
+    """The steps between the rows of one code each, in the order of rows; numbers are ``(n,)``."""
+    order = np.argsort(codes, kind="stable")
+    same = np.diff(codes[order]) == 0
+    steps: Array = np.diff(numbers[order])[same]
+    return steps
+
+
 def spacing(times: Array, codes: Array | None) -> str:
     """Whether the rows of each series are in order: in "equal" steps, "sorted" or "mixed".
 
     Repeated times do not count. Steps of whole months are equal.
     """
-    codes = np.zeros(len(times), dtype=np.int64) if codes is None else codes
-    order = np.argsort(codes, kind="stable")
-    same = np.diff(codes[order]) == 0
-    steps = np.diff(_by_months(times)[order])[same]
+    one_series = np.zeros(len(times), dtype=np.int64)
+    steps = steps_within(_by_months(times), one_series if codes is None else codes)
     zero = np.zeros(1, dtype=steps.dtype)[0]
     if not ((steps >= zero).all() or (steps <= zero).all()):
         return "mixed"
