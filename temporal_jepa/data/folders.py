@@ -35,6 +35,8 @@ PART = re.compile(r"part[-_.]?\d+.*|\d+\.part|.*[-_.]part[-_.]?\d+\..*", re.IGNO
 HIVE = re.compile(r"([^=]+)=([^=]*)")  # folders such as year=2024
 MARKS = ("_SUCCESS", "_metadata", "_common_metadata")  # files beside parts
 LAYOUTS = ("folder", "long", "wide", "recording", "tracks", "scene")
+SPLIT = re.compile(r".*_(train|test)", re.IGNORECASE | re.DOTALL)
+OF_FOLDERS = (*TABLES, ".npy", ".edf", ".bdf")
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -53,12 +55,11 @@ def read_folder(folder: Path, options: ReadOptions) -> Sequences:
             f"{options.layout!r}"
         )
     refuse(folder, folder.suffix.lower())
-    if options.layout == "long" or (
-        options.layout != "folder" and _is_in_parts(folder)
-    ):
+    may_be_parts = options.layout != "folder" and _is_in_parts(folder)
+    if options.layout == "long" or may_be_parts:
         return _read_parts(folder, options)
     files = _visible(folder)
-    labeled = bool(files) and all(file.is_dir() for file in files)
+    labeled = bool(files) and all(map(Path.is_dir, files))
     if labeled:
         files = [file for inner in files for file in _visible(inner)]
     _check_files(folder, files, options)
@@ -66,35 +67,28 @@ def read_folder(folder: Path, options: ReadOptions) -> Sequences:
         parts = _scenes(files, options)
     elif kind_of(files[0], options) not in TABLES:
         options = replace(options, layout="recording")
-        parts = {str(file): read_file(file, options) for file in files}
+        parts = {file: read_file(file, options) for file in files}
     else:
         parts = _series_or_tracks(files, options, labeled)
-    names = {str(file): str(file.relative_to(folder)) for file in files}
-    labels = {}
-    if labeled:
-        labels = {str(file): file.parent.name.rpartition("=")[2] for file in files}
-    return _one_series_a_file(folder, parts, names, labels, len(files))
+    return _one_series_a_file(folder, parts, labeled, len(files))
 
 
 def _one_series_a_file(
-    folder: Path,
-    parts: dict[str, Sequences],
-    names: dict[str, str],
-    labels: dict[str, str],
-    count: int,
+    folder: Path, parts: dict[Path, Sequences], labeled: bool, count: int
 ) -> Sequences:
-    """The series of all files under their names, with the folders as labels."""
-    named = {names[source]: part for source, part in parts.items()}
-    if labels:
-        for source, part in parts.items():
-            folders = np.full(len(part), labels[source])
-            named[names[source]] = replace(part, labels=folders, task="classification")
+    """The series of all files under their names, with the inner folders as labels if `labeled`."""
+    named = {}
+    for file, part in parts.items():
+        if labeled:
+            labels = np.full(len(part), file.parent.name.rpartition("=")[2])
+            part = replace(part, labels=labels, task="classification")
+        named[str(file.relative_to(folder))] = part
     found = joined(named, str(folder))
     first = next(iter(named))
     notes = [
         f"layout folder: {len(parts)} files, {len(found)} series; all read like {first}"
     ]
-    if labels:
+    if labeled:
         notes.append("labels are the names of the inner folders")
     if len(parts) < count:
         notes.append(f"{count - len(parts)} files of a single fix are left out")
@@ -113,22 +107,23 @@ def _check_files(folder: Path, files: list[Path], options: ReadOptions) -> None:
         raise ValueError(
             "a Delta table; pass deltalake.DeltaTable(PATH).to_pandas() to read"
         )
-    splits = [
-        file.name for file in files if file.stem.upper().endswith(("_TRAIN", "_TEST"))
-    ]
+    splits = [file.name for file in files if SPLIT.fullmatch(file.stem)]
     if splits:
         raise ValueError(
             f"holds the splits {listed(splits)} of a set; name one of these files"
         )
-    allowed = (*TABLES, ".npy", ".edf", ".bdf")
-    known = {file: _known_kind(file, options) for file in files}
-    strays = [file for file, kind in known.items() if kind not in allowed]
-    kinds = {kind for kind in known.values() if kind in allowed}
+    strays = []
+    kinds = set()
+    for file in files:
+        kind = _known_kind(file, options)
+        if kind in OF_FOLDERS:
+            kinds.add(kind)
+        else:
+            strays.append(file.relative_to(folder))
     if strays or len(kinds) != 1:
-        names = listed(file.relative_to(folder) for file in strays)
         raise ValueError(
-            f"expected files of one type with one series each ({' '.join(allowed)}), got "
-            f"{names or listed(sorted(kinds)) or 'none'}; move others away, or name one file"
+            f"expected files of one type with one series each ({' '.join(OF_FOLDERS)}), got "
+            f"{listed(strays or sorted(kinds)) or 'none'}; move others away, or name one file"
         )
 
 
@@ -142,35 +137,60 @@ def _known_kind(path: Path, options: ReadOptions) -> str:
 
 def _series_or_tracks(
     files: list[Path], options: ReadOptions, labeled: bool
-) -> dict[str, Sequences]:
+) -> dict[Path, Sequences]:
     """Tracks from each file if the first holds some, else one series, or one of each id."""
-    if kind_of(files[0], options) in FIXES or options.layout in ("tracks", "wide"):
-        layout = options.layout if options.layout in ("tracks", "wide") else "tracks"
-        own = replace(options, layout=layout)
-        return from_tables({str(file): read_table(file, own) for file in files}, layout)
-    own = replace(options, layout="recording")
+    layout = options.layout if options.layout in ("tracks", "wide") else None
+    if kind_of(files[0], options) in FIXES:
+        layout = layout or "tracks"
+    own = replace(options, layout=layout or "recording")
     tables = {str(file): read_table(file, own) for file in files}
+    id = None
+    if layout is None:
+        layout, id = _layout_of(tables, options, labeled)
+    return {Path(s): part for s, part in from_tables(tables, layout, id).items()}
+
+
+def _layout_of(
+    tables: dict[str, Table], options: ReadOptions, labeled: bool
+) -> tuple[str, str | None]:
+    """What each file of a folder is by the first, and the columns that tell its series apart.
+
+    Raises:
+        AmbiguousError: files of rows with ids can be one table, or a series each; or columns can
+            be times or channels.
+    """
     if options.layout == "recording":
-        return from_tables(tables, "recording")
+        return "recording", None
     try:
         found = roles_of(next(iter(tables.values())))
     except AmbiguousError:
         if options.layout != "folder":
             raise
-        return from_tables(tables, "recording")
+        return "recording", None
     if found.layout == "wide" and options.layout is None:
         _check_wide(tables, found)
-        return from_tables(tables, "wide")
+        return "wide", None
     if found.layout == "tracks":
-        return from_tables(tables, "tracks")
+        return "tracks", None
+    if options.id is not None:
+        return "recording", None
+    may_be_one = options.layout is None and not labeled
+    return "recording", _id_within(tables, found, may_be_one)
+
+
+def _id_within(tables: dict[str, Table], found: Roles, may_be_one: bool) -> str | None:
+    """The columns that tell the series of each file apart, None for one series a file.
+
+    Raises:
+        AmbiguousError: files share ids, and `may_be_one` table.
+    """
     id = ",".join(found.ids) or _shared_id(tables)
-    if options.id is not None or id is None:
-        return from_tables(tables, "recording")
+    if id is None:
+        return None
     values = [_keys(table.frame, id.split(",")) for table in tables.values()]
-    shared = sum(map(len, values)) > len(set.union(*values))
-    if shared and not labeled and options.layout is None:
+    if may_be_one and sum(map(len, values)) > len(set.union(*values)):
         raise _one_table_or_many(tables, id)
-    return from_tables(tables, "recording", id if max(map(len, values)) > 1 else None)
+    return id if max(map(len, values)) > 1 else None
 
 
 def _check_wide(tables: dict[str, Table], found: Roles) -> None:
@@ -255,7 +275,7 @@ def _one_table_or_many(tables: dict[str, Table], id: str) -> AmbiguousError:
     )
 
 
-def _scenes(files: list[Path], options: ReadOptions) -> dict[str, Sequences]:
+def _scenes(files: list[Path], options: ReadOptions) -> dict[Path, Sequences]:
     """The scenes of each file, which has a clock of its own; all have room for as many agents."""
     parts = {file: read_file(file, options) for file in files}
     widest = max(parts.values(), key=lambda part: part.n_channels).frame
@@ -264,7 +284,7 @@ def _scenes(files: list[Path], options: ReadOptions) -> dict[str, Sequences]:
     for file, part in parts.items():
         if part.frame != widest:
             parts[file] = read_file(file, options)
-    return {str(file): part for file, part in parts.items()}
+    return parts
 
 
 def _is_in_parts(folder: Path) -> bool:

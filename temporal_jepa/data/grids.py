@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -67,17 +68,8 @@ def _as_grid(data: Any, options: ReadOptions, notes: list[str]) -> Any:
     if not hasattr(data, "data_vars"):
         return data
     names = list(data.data_vars)
-    chosen = list(options.values or ())
-    missing = [name for name in chosen if name not in names]
-    if missing:
-        raise ValueError(
-            f"values names a variable {missing[0]!r} that does not exist, got {listed(names)}"
-        )
-    if not chosen:
-        numeric = [name for name in names if data[name].dtype.kind in "fiub"]
-        widest = max((data[name].ndim for name in numeric), default=0)
-        chosen = [name for name in numeric if data[name].ndim == widest]
-    left = [name for name in names if name not in chosen and name != options.label]
+    chosen = _chosen(data, options)
+    left = [name for name in names if name not in (*chosen, options.label)]
     if left:
         notes.append(f"variables left out: {listed(left)}")
     if not chosen:
@@ -94,22 +86,35 @@ def _as_grid(data: Any, options: ReadOptions, notes: list[str]) -> Any:
     return data[chosen].to_array(VARIABLES)
 
 
+def _chosen(data: Any, options: ReadOptions) -> list[Any]:
+    """The variables that options name, else those of numbers with the most dimensions."""
+    for name in options.values or ():
+        _check_name("values", name, data.data_vars, "variable")
+    numeric = [name for name in data.data_vars if data[name].dtype.kind in "fiub"]
+    most = max((data[name].ndim for name in numeric), default=0)
+    widest = [name for name in numeric if data[name].ndim == most]
+    return list(options.values or widest)
+
+
+def _check_name(option: str, name: Any, known: Collection[Any], what: str) -> None:
+    """ValueError for an option that names what does not exist."""
+    if name and name not in known:
+        raise ValueError(
+            f"{option} names a {what} {name!r} that does not exist, got {listed(known)}"
+        )
+
+
 def _time_dim(grid: Any, options: ReadOptions) -> Any:
     """The dimension of time: named by `time`, with dates as coordinates, or called so."""
     dims = list(grid.dims)
     if options.time:
-        if options.time not in dims:
-            raise ValueError(
-                f"time names a dimension {options.time!r} that does not exist, got {listed(dims)}"
-            )
+        _check_name("time", options.time, dims, "dimension")
         return options.time
     dated = [dim for dim in dims if dim in grid.coords and _is_dates(grid.coords[dim])]
     named = [dim for dim in dims if says_time(str(dim))]
-    for found in (dated, named):
+    for found in (dated, named, dims):
         if len(found) == 1:
             return found[0]
-    if len(dims) == 1:
-        return dims[0]
     raise ValueError(
         f"expected one dimension of time, got {listed(dims)}; name it with time=NAME"
     )
@@ -129,50 +134,58 @@ def _is_dates(coordinate: Any) -> bool:
 def _other_dims(grid: Any, time: Any, options: ReadOptions) -> tuple[Any, list[Any]]:
     """The dimension of the series, None for one series, and those of the channels."""
     others = [dim for dim in grid.dims if dim not in (time, VARIABLES)]
-    named = {"id": options.id, "channel": options.channel}
-    for option, dim in named.items():
-        if dim and dim not in others:
-            raise ValueError(
-                f"{option} names a dimension {dim!r} that does not exist, got {listed(others)}"
-            )
-    channels = [VARIABLES] if VARIABLES in grid.dims else []
-    channels += [dim for dim in others if _is_channel(dim, options)]
-    series = options.id or next(
-        (dim for dim in others if dim not in channels and _is_series(dim)), None
-    )
-    left = [dim for dim in others if dim not in (series, *channels)]
-    if len(left) == 1 and series is not None and not channels:
-        return series, left
-    if len(left) == 1 and series is None and {*channels} - {VARIABLES}:
-        return left[0], channels
+    _check_name("id", options.id, others, "dimension")
+    _check_name("channel", options.channel, others, "dimension")
+    own = _channels(others, options)
+    variables = [VARIABLES] if VARIABLES in grid.dims else []
+    channels = variables + own
+    series = options.id or _find_series(others, own)
+    left = [dim for dim in others if dim not in (series, *own)]
+    if not left:
+        return series, channels
     if len(left) == 1 and series is None:
-        name = left[0]
-        shown = grid.transpose(..., name, time).values
-        rows = shown.reshape(-1, *shown.shape[-2:])[0, :4, :4].tolist()
-        readings = [
-            Reading("each is a series", {"id": name}, (), rows),
-            Reading("each is a channel of one series", {"channel": name}, (), rows),
-        ]
-        raise AmbiguousError(
-            f"nothing says what the dimension {name!r} of {grid.sizes[name]} is",
-            readings,
-        )
-    if left:
-        raise ValueError(
-            f"expected dimensions of time, series and channels, got {listed([time, *others])}; "
-            "select from the others, or stack them: data.stack(series=[...])"
-        )
-    return series, channels
+        return _series_beside(grid, left[0], time, own), channels
+    if len(left) == 1 and not channels:
+        return series, left
+    raise ValueError(
+        f"expected dimensions of time, series and channels, got {listed([time, *others])}; "
+        "select from the others, or stack them: data.stack(series=[...])"
+    )
 
 
-def _is_channel(dim: Any, options: ReadOptions) -> bool:
-    if options.channel or options.id == dim:
-        return bool(options.channel == dim)
-    return CHANNELS.fullmatch(str(dim)) is not None
+def _series_beside(grid: Any, dim: Any, time: Any, channels: list[Any]) -> Any:
+    """The last dimension beside channels, which is that of the series.
+
+    Raises:
+        AmbiguousError: there are no channels, and it may be theirs.
+    """
+    if channels:
+        return dim
+    shown = grid.transpose(..., dim, time).values
+    rows = shown.reshape(-1, *shown.shape[-2:])[0, :4, :4].tolist()
+    readings = [
+        Reading("each is a series", {"id": dim}, (), rows),
+        Reading("each is a channel of one series", {"channel": dim}, (), rows),
+    ]
+    raise AmbiguousError(
+        f"nothing says what the dimension {dim!r} of {grid.sizes[dim]} is", readings
+    )
 
 
-def _is_series(dim: Any) -> bool:
-    return SERIES.fullmatch(str(dim)) is not None or says_id(str(dim))
+def _find_series(dims: list[Any], channels: list[Any]) -> Any | None:
+    """The first dimension that is named like series, None if none is."""
+    for dim in dims:
+        if dim not in channels and (SERIES.fullmatch(str(dim)) or says_id(str(dim))):
+            return dim
+    return None
+
+
+def _channels(dims: list[Any], options: ReadOptions) -> list[Any]:
+    """The dimensions of channels: by option, else by name."""
+    if options.channel:
+        return [options.channel]
+    others = [dim for dim in dims if dim != options.id]
+    return [dim for dim in others if CHANNELS.fullmatch(str(dim))]
 
 
 def _as_table(
@@ -186,25 +199,26 @@ def _as_table(
 
     series, time, channels = dims
     grid = grid.transpose(*filter(None, (series, time)), *channels)
-    count = 1 if series is None else grid.sizes[series]
     steps = grid.sizes[time]
-    names = ["_".join(parts) for parts in product(*(_names(grid, c) for c in channels))]
-    if not channels:
-        names = [str(grid.name or "value")]
-    frame = pd.DataFrame(grid.values.reshape(count * steps, -1), columns=names)
+    names = [str(grid.name or "value")]
+    if channels:
+        names = [
+            "_".join(parts) for parts in product(*(_names(grid, c) for c in channels))
+        ]
+    values = grid.values.reshape(-1, len(names))
+    frame = pd.DataFrame(values, columns=names)
     columns: dict[str, Any] = {}
     if series is not None:
         columns["id"] = np.repeat(_names(grid, series), steps)
     if time in grid.coords and options.time != "":
-        columns["time"] = np.tile(grid.coords[time].values, count)
+        columns["time"] = np.tile(grid.coords[time].values, len(values) // steps)
     labels = _labels(data, series, options)
     if labels is not None:
         columns["label"] = np.repeat(labels, steps)
-    parts = {
-        part: next(filter(lambda n: n not in names, (part, f"{part} of the data")))
-        for part in columns
-    }
-    frame = frame.assign(**{parts[part]: column for part, column in columns.items()})
+    parts = {}
+    for part, column in columns.items():
+        parts[part] = part if part not in names else f"{part} of the data"
+        frame[parts[part]] = column
     own = replace(
         options,
         layout="recording" if series is None else "long",

@@ -23,6 +23,17 @@ from .tensors import is_tensor, unpacked
 if TYPE_CHECKING:
     import pandas as pd
 
+VALUES = (
+    type(None),
+    int,
+    float,
+    np.generic,
+    str,
+    os.PathLike,
+    bytes,
+    bytearray,
+    memoryview,
+)
 LAZY = {
     "collect": "pass data.collect()",  # polars.LazyFrame
     "compute": "pass data.compute()",  # dask
@@ -64,11 +75,10 @@ def as_frame(data: Any) -> pd.DataFrame | None:
     Tables are pandas objects, structured arrays, and what exports Arrow streams of columns: frames
     of polars, tables of pyarrow, relations of duckdb.
     """
-    pandas = sys.modules.get("pandas")  # else there can be no pandas object
-    if pandas is not None and isinstance(data, pandas.Series):
-        data = data.to_frame("value" if data.name is None else data.name)
-    if pandas is not None and isinstance(data, pandas.DataFrame):
-        frame: pd.DataFrame = data
+    if _is_of_pandas(data):
+        is_series = _is_series(data)
+        name = "value" if getattr(data, "name", None) is None else data.name
+        frame: pd.DataFrame = data.to_frame(name) if is_series else data
         return frame
     if isinstance(data, np.ndarray) and data.dtype.names is not None:
         return _from_structured(data)
@@ -76,21 +86,26 @@ def as_frame(data: Any) -> pd.DataFrame | None:
         _refuse_lazy(data)
     if _is_from("polars", data) and hasattr(data, "to_frame"):
         data = data.to_frame(data.name or "value")  # a Series
-    has_columns = hasattr(data, "columns") or not hasattr(data, "__array__")
-    if has_columns and hasattr(data, "__arrow_c_stream__"):
-        return frame_from_arrow(data)
-    return None
+    return frame_from_arrow(data) if _has_columns(data) else None
+
+
+def _is_of_pandas(data: Any) -> bool:
+    """Whether an object is a frame or a Series of pandas."""
+    pandas = sys.modules.get("pandas")  # else there can be no pandas object
+    if pandas is None:
+        return False
+    return isinstance(data, (pandas.Series, pandas.DataFrame))
+
+
+def _has_columns(data: Any) -> bool:
+    """Whether an object exports a stream of columns, and is no array."""
+    is_table = hasattr(data, "columns") or not hasattr(data, "__array__")
+    return is_table and hasattr(data, "__arrow_c_stream__")
 
 
 def _is_table(data: Any) -> bool:
     """Whether `as_frame` makes a frame of it."""
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(data, (pandas.Series, pandas.DataFrame)):
-        return True
-    if _is_from("polars", data):
-        return True
-    has_columns = hasattr(data, "columns") or not hasattr(data, "__array__")
-    return has_columns and hasattr(data, "__arrow_c_stream__")
+    return _is_of_pandas(data) or _is_from("polars", data) or _has_columns(data)
 
 
 def _is_series(data: Any) -> bool:
@@ -114,31 +129,28 @@ def _from_structured(array: np.ndarray[Any, Any]) -> pd.DataFrame:
 
 def as_arrays(data: Any) -> Any:
     """Tensors as arrays, data sets as lists; ValueError for what would have to be iterated."""
-    if isinstance(data, (int, float, np.generic)) or data is None:
-        return data
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        stream = (torch.utils.data.DataLoader, torch.utils.data.IterableDataset)
-        if isinstance(data, stream):
-            raise ValueError(_unrolled(data))
-    if _is_table(data):
-        return data
     if isinstance(data, (list, tuple)):
         return [as_arrays(item) for item in data]
     if isinstance(data, Mapping):
         return {name: as_arrays(item) for name, item in data.items()}
-    if isinstance(data, (str, os.PathLike)):
-        return data
     if isinstance(data, np.ndarray) or is_tensor(data):
         return unpacked(data)
-    if hasattr(data, "__array__") or isinstance(data, (bytes, bytearray, memoryview)):
+    if isinstance(data, VALUES) or _is_table(data) or hasattr(data, "__array__"):
         return data
     _refuse_lazy(data)
-    if hasattr(data, "__getitem__"):
-        return _items(data)
-    if hasattr(data, "__iter__"):
+    if _is_stream(data):
         raise ValueError(_unrolled(data))
-    return data
+    return _items(data) if hasattr(data, "__getitem__") else data
+
+
+def _is_stream(data: Any) -> bool:
+    """Whether an object has no items that can be asked for: iterators, loaders of PyTorch."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        streams = (torch.utils.data.DataLoader, torch.utils.data.IterableDataset)
+        if isinstance(data, streams):
+            return True
+    return hasattr(data, "__iter__") and not hasattr(data, "__getitem__")
 
 
 def _refuse_lazy(data: Any) -> None:
@@ -188,25 +200,37 @@ def _from_arrays(data: Any, options: ReadOptions) -> Sequences:
     if not isinstance(data, (list, tuple)) or not len(data):
         return from_array(data, options)
     if all(isinstance(item, Mapping) for item in data):
-        import pandas as pd
-
-        return from_table(Table(pd.DataFrame.from_records(data), options, []))
-    if any(_is_table(item) for item in data):
+        return _from_rows(data, options)
+    if any(map(_is_table, data)):
         return _from_frames({str(k): item for k, item in enumerate(data)}, options)
-    if all(_is_labeled(item) for item in data):
+    if all(map(_is_labeled, data)):
         y = [np.asarray(label).item() for _, label in data]
         notes = ["each item is a pair of a series and its label"]
         return from_array([x for x, _ in data], options, y=y, notes=notes)
     if not any(map(_ndim, data)):
         return from_array(np.asarray(data), options)  # the values of one series
     for k, item in enumerate(data):
-        shapes = [np.shape(x) for x in item if _ndim(x)] if _ndim(item) == 1 else []
-        if len({*shapes}) > 1 or 0 < len(shapes) < len(item):
-            raise ValueError(
-                f"expected each item to be a series, or a pair of a series and its label, got "
-                f"{len(item)} parts in item {k}; pass a list of arrays (channels, time)"
-            )
+        _check_parts(k, item)
     return from_array(data, options)
+
+
+def _from_rows(rows: Any, options: ReadOptions) -> Sequences:
+    """Records, or columns by name, as a table."""
+    import pandas as pd
+
+    return from_table(Table(pd.DataFrame(rows), options, []))
+
+
+def _check_parts(k: int, item: Any) -> None:
+    """ValueError for an item of a list whose parts are arrays of several shapes."""
+    if _ndim(item) != 1:
+        return
+    shapes = [np.shape(x) for x in item if _ndim(x)]
+    if len({*shapes}) > 1 or 0 < len(shapes) < len(item):
+        raise ValueError(
+            f"expected each item to be a series, or a pair of a series and its label, got "
+            f"{len(item)} parts in item {k}; pass a list of arrays (channels, time)"
+        )
 
 
 def _ndim(item: Any) -> int:
@@ -281,24 +305,27 @@ def _from_mapping(data: Mapping[Any, Any], options: ReadOptions) -> Sequences:
     """
     if not len(data):
         raise ValueError(f"expected arrays or tables, got an empty {_kind(data)}")
-    items = {str(name): item for name, item in data.items()}
+    items = {str(name): _as_table(item) for name, item in data.items()}
     if {*items} <= {"X", "y"} and "X" in items:
         return from_array(as_arrays(items["X"]), options, y=items.get("y"))
-    if all(isinstance(item, Mapping) for item in items.values()):
-        import pandas as pd
-
-        items = {name: pd.DataFrame(as_arrays(item)) for name, item in items.items()}
-    if any(_is_table(item) and _as_column(item) is None for item in items.values()):
-        return _from_frames(items, options)
     columns = {name: _as_column(item) for name, item in items.items()}
-    flat = all(column is not None for column in columns.values())
-    if flat and are_columns(columns, options):
-        import pandas as pd
-
-        return from_table(Table(pd.DataFrame(columns), options, []))
-    arrays = [as_arrays(item) for item in items.values()]
+    wide = [item for name, item in items.items() if columns[name] is None]
+    if any(map(_is_table, wide)):
+        return _from_frames(items, options)
+    if not wide and are_columns(columns, options):
+        return _from_rows(columns, options)
+    arrays = list(map(as_arrays, items.values()))
     own = replace(options, layout=None) if options.layout == "wide" else options
     return replace(from_array(arrays, own), ids=list(items))
+
+
+def _as_table(item: Any) -> Any:
+    """A dict of columns as a frame, anything else as it is."""
+    if not isinstance(item, Mapping):
+        return item
+    import pandas as pd
+
+    return pd.DataFrame(as_arrays(item))
 
 
 def _as_column(item: Any) -> Any:

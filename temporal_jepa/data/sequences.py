@@ -98,21 +98,10 @@ class Sequences:
 
     def _normalize(self) -> None:
         """Text for names and labels, float32 (or bytes) for values, and default names."""
-        count = len(self.values)
-        if not count:
+        if not len(self.values):
             raise ValueError("expected at least one series, got none")
-        ids = [str(name) for name in self.ids or range(count)]
-        per_series = {
-            "ids": ids,
-            "labels": self.labels,
-            "times": self.times,
-            "places": self.places,
-        }
-        for what, entries in per_series.items():
-            if entries is not None and len(entries) != count:
-                raise ValueError(
-                    f"expected {count} {what}, one per series, got {len(entries)}"
-                )
+        ids = [str(name) for name in self.ids or range(len(self.values))]
+        self._check_counts(ids)
         kept = () if self.frame is None else (np.uint8,)
         values = [
             _as_floats(x, f"series {name!r}", kept)
@@ -128,6 +117,21 @@ class Sequences:
             object.__setattr__(self, "labels", as_labels(self.labels))
         if self.task == "regression":
             self.targets()
+
+    def _check_counts(self, ids: list[str]) -> None:
+        """ValueError unless there is one id, label, ... per series."""
+        per_series = {
+            "ids": ids,
+            "labels": self.labels,
+            "times": self.times,
+            "places": self.places,
+        }
+        count = len(self.values)
+        for what, entries in per_series.items():
+            if entries is not None and len(entries) != count:
+                raise ValueError(
+                    f"expected {count} {what}, one per series, got {len(entries)}"
+                )
 
     def _check(self) -> None:
         """ValueError when the fields do not fit each other, or a value is infinite."""
@@ -344,12 +348,10 @@ class Sequences:
         high = self.lengths.max()
         middle = int(np.median(self.lengths))
         timesteps = f"{low} / {middle} / {high} (min / median / max)"
-        if low == high:
-            timesteps = f"{low}"
         rows = {
             "source": self.source,
             "series": f"{len(self)}",
-            "timesteps": timesteps,
+            "timesteps": f"{low}" if low == high else timesteps,
         }
         if self.frame is None:
             rows["channels"] = f"{self.n_channels}: {listed(self.channels)}"
@@ -357,10 +359,7 @@ class Sequences:
             rows["frame"] = (
                 f"{' x '.join(map(str, self.frame))} (rows, columns, channels)"
             )
-        observed = [x for x in self.values if x.dtype != np.uint8]
-        absent = sum(np.isnan(x).sum() for x in observed)
-        share = 100 * absent / sum(x.size for x in self.values)
-        rows["missing"] = f"{share:.2f} %" if absent else "none"
+        rows["missing"] = _missing_share(self.values)
         rows["labels"] = _counted(self.labels)
         if self.task == "regression":
             low, high = min(self.targets()), max(self.targets())
@@ -388,6 +387,13 @@ def _in_one_unit(times: list[Array]) -> list[Array]:
     if len(units) < 2:
         return times
     return [x.astype("datetime64[us]") if x.dtype.kind == "M" else x for x in times]
+
+
+def _missing_share(values: Sequence[Array]) -> str:
+    """The share of the values that are NaN, in percent; bytes are never missing."""
+    absent = sum(np.isnan(x).sum() for x in values if x.dtype != np.uint8)
+    share = 100 * absent / sum(x.size for x in values)
+    return f"{share:.2f} %" if absent else "none"
 
 
 def _counted(labels: npt.NDArray[np.str_] | None) -> str:

@@ -260,22 +260,28 @@ def find_videos(path: Path) -> list[VideoSource]:
     groups: dict[Path, list[Path]] = {}
     for file in files:
         groups.setdefault(file.parent if images else file, []).append(file)
-    sources = [_source(place, own, path, images) for place, own in groups.items()]
-    folders = {place.relative_to(path).parent for place in groups}
-    tops = {folder.parts[:1] for folder in folders}
+    _check_depths({place.relative_to(path).parent for place in groups})
+    return [_source(place, own, path, images) for place, own in groups.items()]
+
+
+def _check_depths(folders: set[Path]) -> None:
+    """ValueError unless videos are in one folder, or all in inner folders that are labels.
+
+    These may lie in one more folder: root/train/class/video.
+    """
+    tops = sorted({folder.parts[:1] for folder in folders})
     depths = {len(folder.parts) for folder in folders}
-    is_wrapped = depths == {2} and len(tops) == 1  # root/train/class/video
-    if depths not in ({0}, {1}) and not is_wrapped:
-        splits = [top[0] for top in sorted(tops) if top and top[0].lower() in SPLITS]
-        if splits and len(splits) == len(tops):
-            raise ValueError(
-                f"holds the splits {listed(splits)} of a set; name one of these folders"
-            )
+    if depths in ({0}, {1}) or (depths == {2} and len(tops) == 1):
+        return
+    splits = [name for top in tops for name in top if name.lower() in SPLITS]
+    if splits and len(splits) == len(tops):
         raise ValueError(
-            "expected videos in this folder, or all of them in inner folders that are labels, "
-            f"got some in {listed(sorted(map(str, folders)))}"
+            f"holds the splits {listed(splits)} of a set; name one of these folders"
         )
-    return sources
+    raise ValueError(
+        "expected videos in this folder, or all of them in inner folders that are labels, "
+        f"got some in {listed(sorted(map(str, folders)))}"
+    )
 
 
 def _source(place: Path, files: list[Path], root: Path, images: bool) -> VideoSource:

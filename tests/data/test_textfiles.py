@@ -9,7 +9,7 @@ import pytest
 
 from temporal_jepa.config import ReadOptions
 from temporal_jepa.data.formats import textfiles
-from temporal_jepa.data.formats.textfiles import kind_of, read_text
+from temporal_jepa.data.formats.textfiles import inner_suffix, read_text
 from temporal_jepa.data.tables.readings import AmbiguousError
 
 TEXT = "time,température\n0,1\n1,2\n"
@@ -72,7 +72,7 @@ def test_compressed_text(tmp_path, suffix, compress):
     path = tmp_path / f"a.CSV{suffix}"
     path.write_bytes(compress(TEXT.encode("utf-16")))
     assert read_text(path)[0] == TEXT
-    assert kind_of(path) == ".csv"
+    assert inner_suffix(path) == ".csv"
     path.write_bytes(compress(TEXT.encode() * 999)[:-9])
     with pytest.raises(ValueError, match="cut short"):
         read_text(path)
@@ -81,11 +81,11 @@ def test_compressed_text(tmp_path, suffix, compress):
 def test_a_zip_archive_of_one_file(tmp_path):
     path = tmp_path / "a.zip"
     write_zip(path, b_csv=TEXT, __MACOSX___b_csv="x")
-    assert kind_of(path) == ".csv"
+    assert inner_suffix(path) == ".csv"
     assert read_text(path)[0] == TEXT
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(ValueError, match="zip file is cut short"):
-        kind_of(path)
+        inner_suffix(path)
 
 
 def test_a_zip_archive_of_several_files_asks(tmp_path):
@@ -98,7 +98,7 @@ def test_a_zip_archive_of_several_files_asks(tmp_path):
         {"table": "c/d.tsv"},
     ]
     assert read_text(path, ReadOptions(table="d.tsv"))[0] == "v\n2\n"
-    assert kind_of(path, "d.tsv") == ".tsv"
+    assert inner_suffix(path, "d.tsv") == ".tsv"
     with pytest.raises(ValueError, match=r"table='e.csv'.*b.csv"):
         read_text(path, ReadOptions(table="e.csv"))
 

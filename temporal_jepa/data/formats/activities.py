@@ -165,19 +165,18 @@ def read_fit(path: Path) -> pd.DataFrame:
 def _fit_row(record: dict[Any, Any], sessions: list[dict[str, Any]]) -> Row:
     """The time, place and numbers of a record, and the session in which it lies."""
     time = record.get("timestamp")
-    before = [k for k, s in enumerate(sessions, 1) if time and s["start_time"] <= time]
-    number = before[-1] if before else 1
-    sport = sessions[number - 1].get("sport") if sessions else None
-    row: Row = {"id": str(number), "time": time, "label": sport and str(sport)}
+    row: Row = {"id": "1", "time": time, "label": None}
+    for k, session in enumerate(sessions, 1):
+        if k == 1 or (time and session["start_time"] <= time):
+            sport = session.get("sport")
+            row |= {"id": str(k), "label": sport and str(sport)}
     for name, value in record.items():
         if not isinstance(value, (int, float)) or not isinstance(name, str):
             continue
-        if name == "position_long":
-            row["lon"] = value * SEMICIRCLE
-        elif name == "position_lat":
-            row["lat"] = value * SEMICIRCLE
-        elif name.removeprefix("enhanced_") == "altitude":
-            row["z"] = float(value)
-        else:
-            row[name.removeprefix("enhanced_")] = float(value)
+        place = {"position_long": "lon", "position_lat": "lat"}.get(name)
+        if place is not None:
+            row[place] = value * SEMICIRCLE
+            continue
+        name = name.removeprefix("enhanced_")
+        row["z" if name == "altitude" else name] = float(value)
     return row

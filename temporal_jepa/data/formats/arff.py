@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -74,11 +75,14 @@ def _with_roles(
     Numbers of nominal attributes are names of classes. Beside a relational attribute, or the
     numbered ones of the UCR archive, the only nominal attribute is the label.
     """
-    nominal = [a.name for a in attributes if a.kind == "nominal"]
-    numeric = [a.name for a in attributes if a.kind == "numeric"]
+    names: dict[str, list[str]] = {}
+    for attribute in attributes:
+        names.setdefault(attribute.kind, []).append(attribute.name)
+    nominal = names.get("nominal", [])
+    numeric = names.get("numeric", [])
     if not nominal:
         return options
-    relational = any(a.kind == "relational" for a in attributes)
+    relational = "relational" in names
     numbered = len(numeric) > 1 and all(re.fullmatch(r"att\d+", n) for n in numeric)
     if options.label is None and len(nominal) == 1 and (relational or numbered):
         notes.append(likely(f"the label is the attribute {nominal[0]!r}", "label=''"))
@@ -90,33 +94,37 @@ def _with_roles(
 
 def _parse(text: str) -> tuple[list[Attribute], list[tuple[int, list[str]]]]:
     """The attributes of the header, and the cells of each row with its line number."""
-    attributes: list[Attribute] = []
-    relation: Attribute | None = None
-    rows = []
-    in_data = False
-    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
-        word = line.split(None, 1)[0].lower() if line else ""
-        if not line or line.startswith("%"):
-            continue
-        if in_data:
-            rows.append((number, _cells(line, number, attributes)))
-        elif word == "@data":
-            in_data = True
-        elif word == "@end":
-            relation = None
-        elif word == "@attribute":
-            attribute = _attribute(line, number)
-            if relation is not None:
-                relation.inner.append(attribute.name)
-            else:
-                attributes.append(attribute)
-            if attribute.kind == "relational":
-                relation = attribute
+    numbered = enumerate(map(str.strip, text.splitlines()), 1)
+    lines = ((n, line) for n, line in numbered if line and not line.startswith("%"))
+    attributes = _attributes(lines)
+    rows = [(number, _cells(line, number, attributes)) for number, line in lines]
     if not rows or not attributes:
         raise ValueError(
             "expected attributes, and rows after a line @data; is the file cut short?"
         )
     return attributes, rows
+
+
+def _attributes(lines: Iterator[tuple[int, str]]) -> list[Attribute]:
+    """The attributes of the header, of which no line is left."""
+    attributes: list[Attribute] = []
+    relation: Attribute | None = None
+    for number, line in lines:
+        word = line.split(None, 1)[0].lower()
+        if word == "@data":
+            break
+        if word == "@end":
+            relation = None
+        if word != "@attribute":
+            continue
+        attribute = _attribute(line, number)
+        if relation is not None:
+            relation.inner.append(attribute.name)
+        else:
+            attributes.append(attribute)
+        if attribute.kind == "relational":
+            relation = attribute
+    return attributes
 
 
 def _attribute(line: str, number: int) -> Attribute:
@@ -165,34 +173,35 @@ def _relational(
     attribute: Attribute, cells: list[str], lines: list[int], notes: list[str]
 ) -> dict[str, list[Any]]:
     """The channels of each row, as columns of lists."""
-    series = []
-    for cell, line in zip(cells, lines, strict=True):
-        rows = [
-            [_number(x.strip(), line) for x in row.split(",")]
-            for row in cell.replace("\\n", "\n").splitlines()
-        ]
-        if any(len(row) != len(rows[0]) for row in rows):
-            raise ValueError(
-                f"line {line}: expected rows of one length in {attribute.name!r}"
-            )
-        series.append(np.array(rows))
-    numbered = all(NUMBERED.fullmatch(name) for name in attribute.inner)
     names = attribute.inner
-    if numbered:
-        names = [str(k) for k in range(max(map(len, series)))]
+    matrices = [
+        _matrix(*pair, attribute.name) for pair in zip(cells, lines, strict=True)
+    ]
+    if all(map(NUMBERED.fullmatch, names)):
+        names = [str(k) for k in range(max(map(len, matrices)))]
         notes.append(
             f"each row of {attribute.name!r} is a channel, its numbered attributes are timesteps"
         )
     else:
-        series = [x.T for x in series]
-    series = [_without_padding(x) for x in series]
-    wrong = [k for k, x in enumerate(series) if len(x) != len(names)]
-    if wrong:
-        raise ValueError(
-            f"line {lines[wrong[0]]}: expected {len(names)} channels in {attribute.name!r}, got "
-            f"{len(series[wrong[0]])}"
-        )
+        matrices = [x.T for x in matrices]
+    for x, line in zip(matrices, lines, strict=True):
+        if len(x) != len(names):
+            raise ValueError(
+                f"line {line}: expected {len(names)} channels in {attribute.name!r}, got {len(x)}"
+            )
+    series = list(map(_without_padding, matrices))
     return {name: [x[k] for x in series] for k, name in enumerate(names)}
+
+
+def _matrix(cell: str, line: int, attribute: str) -> Array:
+    """The rows of a relational cell; ValueError unless they are numbers, and of one length."""
+    rows = [
+        [_number(word.strip(), line) for word in row.split(",")]
+        for row in cell.replace("\\n", "\n").splitlines()
+    ]
+    if len({*map(len, rows)}) > 1:
+        raise ValueError(f"line {line}: expected rows of one length in {attribute!r}")
+    return np.array(rows)
 
 
 def _without_padding(series: Array) -> Array:

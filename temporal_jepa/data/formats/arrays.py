@@ -110,27 +110,37 @@ def choose_array(
                 f"table={chosen!r}: expected an array, got {listed(arrays) or 'none'}"
             )
         return name, partners[name], []
-    labels = {*partners.values()}
-    numeric = [
-        name
-        for name, array in arrays.items()
-        if array.dtype.kind in "fiubV" and name not in labels
-    ]
-    if not numeric:
-        raise ValueError(
-            f"expected an array of numbers, got {listed(arrays) or 'none'}"
-        )
-    if "X" not in numeric and len(numeric) > 1:
-        readings = [_reading(name, arrays[name]) for name in numeric[:SHOWN]]
-        raise AmbiguousError(
-            f"{len(numeric)} arrays hold numbers ({listed(numeric)})", readings
-        )
-    name = "X" if "X" in numeric else numeric[0]
+    name = _array_of_series(arrays, {*partners.values()})
     notes = [] if name == "X" else [f"the array {name!r} was taken as X"]
     left = [other for other in arrays if other not in (name, partners[name])]
     if left:
         notes.append(f"arrays left out: {listed(left)}")
     return name, partners[name], notes
+
+
+def _array_of_series(arrays: Mapping[str, Any], labels: set[str | None]) -> str:
+    """The array X, or the only one of numbers that are no labels.
+
+    Raises:
+        AmbiguousError: several arrays hold numbers, and none is named X.
+        ValueError: no array holds numbers.
+    """
+    numeric = []
+    for name, array in arrays.items():
+        if array.dtype.kind in "fiubV" and name not in labels:
+            numeric.append(name)
+    if not numeric:
+        raise ValueError(
+            f"expected an array of numbers, got {listed(arrays) or 'none'}"
+        )
+    if "X" in numeric:
+        return "X"
+    if len(numeric) > 1:
+        readings = [_reading(name, arrays[name]) for name in numeric[:SHOWN]]
+        raise AmbiguousError(
+            f"{len(numeric)} arrays hold numbers ({listed(numeric)})", readings
+        )
+    return numeric[0]
 
 
 def _labels_of(name: str, arrays: Mapping[str, Any]) -> str | None:

@@ -16,7 +16,6 @@ import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array, listed
-from ..tables.column_names import LABELS as LABELS
 from ..tables.iso_dates import iso_instants
 from ..tables.numbers import (
     EUROPEAN,
@@ -31,7 +30,7 @@ from ..tables.numbers import (
 )
 from ..tables.readings import likely
 from .headers import RULER, Head, Record, find_head, is_comment, kind
-from .textfiles import TextFile, kind_of, open_text
+from .textfiles import TextFile, inner_suffix, open_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +83,7 @@ def read_delimited(
         ValueError: for an empty or binary file, rows of unequal length, columns of the same name.
     """
     file = open_text(path, options)
-    suffix = kind_of(path, options.table)
+    suffix = inner_suffix(path, options.table)
     notes = list(file.notes)
     sample, whole = _sample(file)
     separator, start = _separator(sample, options)
@@ -130,14 +129,11 @@ def _sample(file: TextFile) -> tuple[list[str], bool]:
 
 def _separator(sample: Sequence[str], options: ReadOptions) -> tuple[str, int]:
     """The separator of the fields, and the number of lines to skip before the table."""
-    for number, line in enumerate(sample, 1):
-        found = SEP_LINE.fullmatch(line)
-        if found:
-            return found[1], number
-        if line.strip():
-            break
-    lines = [line for line in sample if line.strip() and not is_comment(line, ";")]
-    lines = lines or [line.lstrip().lstrip("#%/;") for line in sample]
+    start = next((k for k, line in enumerate(sample) if line.strip()), 0)
+    found = SEP_LINE.fullmatch(sample[start])
+    if found:
+        return found[1], start + 1
+    lines = _without_comments(sample)
     scores = {separator: _score(lines, separator) for separator in SEPARATORS}
     if options.decimal == "," and '"' not in "".join(lines):
         del scores[","]
@@ -145,9 +141,14 @@ def _separator(sample: Sequence[str], options: ReadOptions) -> tuple[str, int]:
     best = max(scores, key=lambda separator: scores[separator])
     if spaces > scores[best] and scores[best] < 0.9:
         return " ", 0
-    if not scores[best] and "," in scores:  # one column
-        best = ","
-    return best, 0
+    is_one_column = not scores[best] and "," in scores
+    return "," if is_one_column else best, 0
+
+
+def _without_comments(sample: Sequence[str]) -> list[str]:
+    """The lines of a table, or those in comments if there are no others."""
+    lines = [line for line in sample if line.strip() and not is_comment(line, ";")]
+    return lines or [line.lstrip().lstrip("#%/;") for line in sample]
 
 
 def _score(lines: Sequence[str], separator: str) -> float:
@@ -192,29 +193,35 @@ def _records(
 ) -> tuple[list[Record], Record | None]:
     """The rows of a sample without blank lines and comments, and the last comment before them."""
     comment = None
-    while start < len(sample) and (
-        not sample[start].strip() or is_comment(sample[start], separator)
-    ):
-        if sample[start].strip():
-            text = sample[start].strip().strip('"').lstrip("#%/;").strip()
-            cells: list[str] = next(iter(_parse([text], separator)), [])
-            comment = Record(start + 1, [cell.strip() for cell in cells])
+    for line in sample[start:]:
+        text = line.strip()
+        if text and not is_comment(text, separator):
+            break
         start += 1
+        if text:
+            words = text.strip('"').lstrip("#%/;").strip()
+            cells: list[str] = next(iter(_parse([words], separator)), [])
+            comment = Record(start, _trimmed(cells))
     records: list[Record] = []
     marked: list[Record] = []
-    line = start + 1
+    number = start + 1
     reader = _parse(sample[start:], separator)
     for cells in reader:
-        own = sample[line - 1]
-        record = Record(line, [cell.strip() for cell in cells])
+        own = sample[number - 1]
+        record = Record(number, _trimmed(cells))
         if any(record.cells) and not RULER.fullmatch(own):
             (marked if is_comment(own, separator) else records).append(record)
-        line = start + reader.line_num + 1
+        number = start + reader.line_num + 1
     if len(marked) > len(records):  # names that start as comments do: #1, #2
         records = sorted([*records, *marked])
     if not whole and len(records) > 2:  # the last may be cut
         records.pop()
     return records, comment
+
+
+def _trimmed(cells: Iterable[str]) -> list[str]:
+    """Cells without spaces around."""
+    return [cell.strip() for cell in cells]
 
 
 def _checked_names(names: list[str]) -> list[str]:
@@ -376,37 +383,38 @@ class _Table:
     rows: int = 0
 
     def read(self, notes: list[str]) -> tuple[pd.DataFrame, Dialect]:
-        """The table as a frame, and what its numbers say about the decimal mark.
+        """The table as a frame, and what its numbers say about the decimal mark."""
+        import pandas as pd
+
+        columns = self._columns()
+        notes += self._skipped_notes()
+        dialect = Dialect(self.separator)
+        large = self.rows > CELLS
+        values = {}
+        for name, column in zip(self.names, columns, strict=True):
+            if column.mark and not column.is_text:
+                dialect.read[name] = (column.mark, column.writing.example)
+            values[name] = column.values(categories=large)
+        return pd.DataFrame(values, copy=not large or len(columns) > 99), dialect
+
+    def _columns(self) -> list[_Column]:
+        """The values of all columns.
 
         A number that was read has lost its writing. Columns in which a text comes later, and those
         whose points may separate thousands, are read a second time as text.
         """
-        import pandas as pd
-
         missing = frozenset(text.lower() for text in missing_texts(self.options))
         columns = [_Column(is_text(name, self.options), missing) for name in self.names]
         self._fill(columns)
-        notes += self._skipped_notes()
-        european = self.separator in EUROPEAN or any(
-            column.has_commas for column in columns
-        )
-        again = {}
+        european = self.separator in EUROPEAN or any(c.has_commas for c in columns)
+        again: list[_Column | None] = [None] * len(columns)
         for k, column in enumerate(columns):
             asks = column.open and (european or column.mark == ",")
             if column.lost or asks:
                 again[k] = columns[k] = _Column(column.exact, missing, is_text=True)
-        if again:
-            self._fill([again.get(k) for k in range(len(columns))])
-        dialect = Dialect(self.separator)
-        for name, column in zip(self.names, columns, strict=True):
-            if column.mark and not column.is_text:
-                dialect.read[name] = (column.mark, column.writing.example)
-        large = self.rows > CELLS
-        values = {
-            name: column.values(categories=large)
-            for name, column in zip(self.names, columns, strict=True)
-        }
-        return pd.DataFrame(values, copy=not large or len(columns) > 99), dialect
+        if any(again):
+            self._fill(again)
+        return columns
 
     def _fill(self, columns: Sequence[_Column | None]) -> None:
         self.rows = 0
@@ -427,31 +435,42 @@ class _Table:
         previous: list[list[str]] = []
         last: list[str] = []
         size = max(16, CELLS // self.head.width)
+        line = self.head.first.line
         with self.file.lines() as lines:
             for _ in range(self.head.first.line - 1):
                 next(lines)
             reader = _parse(lines, self.separator)
-            start = 0
             while rows := list(itertools.islice(reader, size)):
-                line = self.head.first.line + start
                 last = rows[-1]
                 if odd or not self._is_clean(rows):
                     rows = self._cleaned(rows, line, odd)
-                start = reader.line_num
+                line = self.head.first.line + reader.line_num
                 if rows and previous:
                     yield previous
                 previous = rows or previous
-        self._check_closed(last, self.head.first.line + start)
-        end = self.head.first.line + start
+        self._check_closed(last, line)
+        yield self._without_footers(previous, odd, line)
+
+    def _without_footers(
+        self, rows: list[list[str]], odd: list[Record], end: int
+    ) -> list[list[str]]:
+        """The last rows without totals and remarks.
+
+        odd: the rows of another number of fields below them.
+        end: the line behind the last.
+
+        Raises:
+            ValueError: for a row that is cut short.
+        """
         for record in odd:
             if not self._is_footer(record.cells):
                 raise self._ragged(record)
             self.skipped.setdefault("footers", []).append(record.line)
-        while len(previous) > 1 and not odd and self._is_footer(previous[-1]):
+        while len(rows) > 1 and not odd and self._is_footer(rows[-1]):
             end -= 1
             self.skipped.setdefault("footers", []).insert(0, end)
-            previous.pop()
-        yield previous
+            rows.pop()
+        return rows
 
     def _check_closed(self, last: list[str], end: int) -> None:
         """ValueError where a quotation mark that is left open takes the rest of the file."""
@@ -486,7 +505,7 @@ class _Table:
             line += 1 + sum(cell.count("\n") for cell in row)
             what = self._what(row)
             if what == "odd":
-                odd.append(Record(own, [cell.strip() for cell in row]))
+                odd.append(Record(own, _trimmed(row)))
             elif what == "data":
                 if odd:
                     raise self._ragged(odd[0])
@@ -498,36 +517,43 @@ class _Table:
     def _what(self, row: list[str]) -> str:
         """What a row is: "data", "odd" for another number of fields, or what is left out."""
         width = self.head.width
-        filled = [cell for cell in row if cell.strip()]
-        if not filled and len(row) < width:
+        cells = _trimmed(row)
+        if not any(cells) and len(row) < width:
             return "blank lines" if width == 1 else ""
-        if [cell.strip() for cell in row] == self.head.names:
+        if cells == self.head.names:
             return "repeated headers"
-        line = self.separator.join(row)
-        is_text = kind(self.head.first.cells[0]) == "t" and len(row) == width
-        if (is_comment(line, ";") and not is_text) or RULER.fullmatch(line):
+        if self._is_comment(row):
             return "comments"
-        if len(row) == width or (len(row) > width and not any(row[width:])):
-            return "data"
-        return "odd"
+        return "odd" if len(row) < width or any(row[width:]) else "data"
+
+    def _is_comment(self, row: list[str]) -> bool:
+        """Whether a row starts as a comment does, where that is no text of the first column."""
+        line = self.separator.join(row)
+        if RULER.fullmatch(line):
+            return True
+        starts_with_text = kind(self.head.first.cells[0]) == "t"
+        is_text = starts_with_text and len(row) == self.head.width
+        return is_comment(line, ";") and not is_text
 
     def _is_footer(self, row: Sequence[str]) -> bool:
         """Whether a row at the end of the file is a total or a remark, and no data cut short."""
-        cells = [cell.strip() for cell in row]
-        filled = [cell for cell in cells if cell]
-        if not filled or kind(filled[0]) != "t":
+        cells = _trimmed(row)
+        filled = list(filter(None, cells))
+        if not filled or kind(filled[0]) != "t" or self._is_known(cells, filled[0]):
             return False
-        known = any(
-            other.cells[0].startswith(filled[0]) and other.cells != cells
-            for other in self.head.rows
-        )
         named = FOOTER.fullmatch(filled[0]) is not None
-        if len(cells) == self.head.width > 1:
-            typed = kind(self.head.first.cells[0]) in ("n", "d")
-            alone = len(filled) == 1 and cells[0] != ""
-            return not known and ((typed and (named or alone)) or (named and alone))
-        remark = len(filled) == 1 and re.search(r"[\s:]", filled[0]) is not None
-        return not known and (named or remark)
+        alone = len(filled) == 1
+        if not len(cells) == self.head.width > 1:
+            return named or (alone and re.search(r"[\s:]", filled[0]) is not None)
+        alone = alone and cells[0] != ""
+        if kind(self.head.first.cells[0]) in ("n", "d"):
+            return named or alone
+        return named and alone
+
+    def _is_known(self, cells: list[str], text: str) -> bool:
+        """Whether the first field of another row starts with this text."""
+        rows = (record.cells for record in self.head.rows)
+        return any(row[0].startswith(text) and row != cells for row in rows)
 
     def _ragged(self, record: Record) -> ValueError:
         return ValueError(

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...config import ReadOptions
 from ..sequences import listed
-from ..tables.names import says_id
+from ..tables.names import LABELS, says_id
 from ..tables.readings import likely
-from .delimited import LABELS
 from .markup import elements, tag
 from .textfiles import read_text
 

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..tables.column_names import IDS, LABELS, TIMES
-from ..tables.numbers import MARKS, MISSING, UNIT, parse, split_unit
+from ..tables.names import says_part
+from ..tables.numbers import EMPTY, MARKS, UNIT, parse, split_unit
 from ..tables.readings import AmbiguousError, Reading, likely
 
-EMPTY = frozenset(("", *map(str.lower, MISSING)))
 COMMENTS = ("#", "%", "//", '"#', ";")
 COUNTS = "the first line counts up: taken as the header"
 RULER = re.compile(r"[-+=|:\s]*[-=]{2}[-+=|:\s]*")  # as psql and Markdown draw one
@@ -104,7 +103,7 @@ def find_head(
     before, rows = _named_apart(
         list(records[:start]), list(records[start:]), width, separator
     )
-    full = [record for record in rows if len(record.cells) == width]
+    full = _of_width(rows, width)
     if header == 0:
         return Head(None, width, full[0], _skipped(before), full)
     n_titles = _titles(full, width)
@@ -140,23 +139,23 @@ def _width(records: Sequence[Record]) -> int:
 
 def _at(records: Sequence[Record], line: int, width: int) -> Head:
     """The table whose header is on the line that an option names."""
-    chosen = [k for k, record in enumerate(records) if record.line == line]
-    if not chosen:
+    at = next((k for k, record in enumerate(records) if record.line == line), None)
+    if at is None:
         raise ValueError(
             f"header={line} is no line of the head of the file with names; header=0 says that "
             "there are none"
         )
-    names = records[chosen[0]].cells
-    rows = list(records[chosen[0] + 1 :])
-    if rows and len(names) == width + 1 and not names[-1]:
-        names = names[:width]
+    names = records[at].cells
+    rows = records[at + 1 :]
     if not rows:
         raise ValueError("the file holds a header line and no data")
+    if len(names) == width + 1 and not names[-1]:
+        names = names[:width]
     if len(names) != width:
         raise ValueError(
             f"header={line}: the line has {len(names)} fields, the rows have {width}"
         )
-    full = [record for record in rows if len(record.cells) == width] or rows
+    full = _of_width(rows, width) or [*rows]
     kinds = _column_kinds(full)
     notes = []
     while len(full) > 1 and _is_header_like(full[0], kinds):
@@ -165,27 +164,41 @@ def _at(records: Sequence[Record], line: int, width: int) -> Head:
     return Head(names, width, full[0], notes, full)
 
 
+def _of_width(records: Sequence[Record], width: int) -> list[Record]:
+    """The rows with this number of fields."""
+    return [record for record in records if len(record.cells) == width]
+
+
 def _named_apart(
     before: list[Record], rows: list[Record], width: int, separator: str
 ) -> tuple[list[Record], list[Record]]:
-    """Let a header with one field more or less than the rows have as many.
-
-    The header lacks a separator that ends each row, has one that ends no row, or has no name for
-    the names of the rows, as R writes tables.
-    """
+    """Let a header with one field more or less than the rows have as many."""
     if not before:
         return before, rows
     line, cells = before[-1]
-    full = [record for record in rows if len(record.cells) == width]
-    if len(cells) == width + 1 and not cells[-1]:
-        return before[:-1], [Record(line, cells[:-1]), *rows]
-    if len(cells) == width - 1 and not any(record.cells[-1] for record in full):
-        return before[:-1], [Record(line, [*cells, ""]), *rows]
-    first = [record.cells[0] for record in full]
-    is_index = len(set(first)) == len(first) and separator in (" ", "\t")
-    if len(cells) == width - 1 and width > 2 and is_index and _are_names(cells):
-        return before[:-1], [Record(line, ["", *cells]), *rows]
-    return before, rows
+    names = _fitted(cells, _of_width(rows, width), width, separator)
+    if names is None:
+        return before, rows
+    return before[:-1], [Record(line, names), *rows]
+
+
+def _fitted(
+    names: list[str], rows: list[Record], width: int, separator: str
+) -> list[str] | None:
+    """A header as long as the rows, None where it does not fit.
+
+    It lacks a separator that ends each row, has one that ends no row, or has no name for the names
+    of the rows, as R writes tables.
+    """
+    if len(names) == width + 1 and not names[-1]:
+        return names[:-1]
+    if len(names) != width - 1:
+        return None
+    if not any(record.cells[-1] for record in rows):
+        return [*names, ""]
+    first = {record.cells[0] for record in rows}
+    is_index = len(first) == len(rows) and separator in (" ", "\t")
+    return ["", *names] if width > 2 and is_index and _are_names(names) else None
 
 
 def _are_names(cells: list[str]) -> bool:
@@ -238,7 +251,7 @@ def _from_lead(rows: list[Record], n: int, width: int) -> Head:
     notes = []
     while len(lead) > 1 and _are_units(lead[-1], lead[-2]):
         units = lead.pop()
-        shown = ", ".join(cell for cell in units.cells if cell)
+        shown = ", ".join(filter(None, units.cells))
         notes.append(f"line {units.line} holds units and is left out: {shown}")
     while len(lead) > 1 and not _is_header_like(lead[-1], kinds):
         data = [lead.pop(), *data]  # numbers beside a text that should be one
@@ -249,10 +262,16 @@ def _from_lead(rows: list[Record], n: int, width: int) -> Head:
     if len(lead) > 1:
         raise _two_headers(lead, data)
     if not named:
-        if not (_rises(_numbers(lead[0])) or _steps(_numbers(lead[0]))):
-            raise _header_or_data(lead[0], data)
+        _check_counts_up(lead[0], data)
         notes.append(COUNTS)
     return Head(lead[0].cells, width, data[0], notes, data)
+
+
+def _check_counts_up(first: Record, data: list[Record]) -> None:
+    """AmbiguousError unless the numbers of a row rise."""
+    numbers = _numbers(first)
+    if not (_rises(numbers) or _steps(numbers)):
+        raise _header_or_data(first, data)
 
 
 def _titles(rows: Sequence[Record], width: int) -> int:
@@ -317,44 +336,56 @@ def _is_date(number: float) -> bool:
 def _without_lead(rows: list[Record], width: int) -> Head:
     """The table whose first row is as its columns: data, or names that are text or count up."""
     first, *below = rows
-    words = [(k, cell) for k, cell in enumerate(first.cells) if kind(cell) == "t"]
+    kinds = [*map(kind, first.cells)]
+    words = {k: first.cells[k] for k in range(width) if kinds[k] == "t"}
     numbers = _numbers(first)
-    repeated = any(record.cells[k] == cell for record in below for k, cell in words)
-    dated = any(kind(cell) == "d" for cell in first.cells)
-    data = Head(None, width, first, [], rows)
-    if not numbers and not dated:
-        names_columns = bool(words) and not (repeated and len(words) < width)
-        if not below and names_columns:
-            raise ValueError("the file holds a header line and no data")
-        if names_columns:
-            return Head(first.cells, width, below[0], [], below)
-        return data
-    if not below or repeated or dated or not _steps(numbers):
-        return data
-    if any(map(_steps, map(_numbers, below))) and not words:
-        return data
-    header = Head(first.cells, width, below[0], [], below)
-    header.notes.append(COUNTS)
-    if _counts_as_header([cell for _, cell in words], numbers, first, below):
-        return header
-    raise _header_or_data(first, below)
+    repeated = any(record.cells[k] == words[k] for record in below for k in words)
+    notes = []
+    if numbers or "d" in kinds:
+        names_columns = not repeated and _counts_up(first, below, numbers, words)
+        notes = [COUNTS]
+    else:
+        names_columns = (len(words) > 0 and not repeated) or len(words) == width
+    if not names_columns:
+        return Head(None, width, first, [], rows)
+    if not below:
+        raise ValueError("the file holds a header line and no data")
+    return Head(first.cells, width, below[0], notes, below)
+
+
+def _counts_up(
+    first: Record, below: list[Record], numbers: list[float], words: dict[int, str]
+) -> bool:
+    """Whether a row is names that count up, which the rows below do not.
+
+    Raises:
+        AmbiguousError: it can be data as well.
+    """
+    if not below or not _steps(numbers) or "d" in map(kind, first.cells):
+        return False
+    if not words and any(map(_steps, map(_numbers, below))):
+        return False
+    if not _counts_as_header([*words.values()], numbers, first, below):
+        raise _header_or_data(first, below)
+    return True
 
 
 def _counts_as_header(
     words: list[str], numbers: list[float], first: Record, below: list[Record]
 ) -> bool:
     """Whether names that count up can be nothing but names."""
-    usual = all(
-        word.lower() in (*LABELS, *TIMES) or IDS.fullmatch(word) is not None
-        for word in words
-    )
-    if words and usual:
+    if words:
+        return all(map(says_part, words)) or _starts_as_names(first, numbers)
+    if _starts_as_names(first, numbers):
         return True
-    if not first.cells[0] or numbers[0] == 0 or len(numbers) > 5 or numbers[0] >= 1500:
-        return True
-    decimals = [number for record in below[:9] for number in _numbers(record)]
-    return not words and any(
-        number != int(number) for number in decimals if abs(number) < 1e15
+    values = [number for record in below[:9] for number in _numbers(record)]
+    return any(x != int(x) for x in values if abs(x) < 1e15)
+
+
+def _starts_as_names(first: Record, numbers: list[float]) -> bool:
+    """Whether a row that counts up has no first name, starts at 0 or is long, or has no years."""
+    return (
+        not first.cells[0] or numbers[0] == 0 or len(numbers) > 5 or numbers[0] >= 1500
     )
 
 

@@ -13,7 +13,7 @@ from ..sequences import listed
 from ..tables.build import Table
 from ..tables.columns import are_columns
 from ..tables.readings import AmbiguousError, Reading
-from .textfiles import kind_of, read_text
+from .textfiles import inner_suffix, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ def load_json(path: Path, options: ReadOptions) -> Any:
         ValueError: the JSON is broken, with the line.
     """
     text, _ = read_text(path, options)
-    if kind_of(path, options.table) not in (".jsonl", ".ndjson"):
+    if inner_suffix(path, options.table) not in (".jsonl", ".ndjson"):
         try:
             return json.loads(text)
         except RecursionError as error:
@@ -98,19 +98,33 @@ def _under_key(data: Any, options: ReadOptions, notes: list[str]) -> Any:
         return _at(data, options.table)
     if not isinstance(data, dict) or _is_columns(data) or _is_of_pandas(data):
         return data
-    tables = {name: v for name, v in data.items() if _is_records(v) or _is_columns(v)}
-    lists = [name for name, value in data.items() if isinstance(value, list)]
+    tables = {name: data[name] for name in data if _is_table(data[name])}
     if len(tables) > 1:
-        if options.layout == "long" and all(map(_is_records, tables.values())):
-            return [{"id": k, **row} for k, rows in tables.items() for row in rows]
+        return _series_of_keys(tables, options)
+    return _only_table(data, next(iter(tables)), notes) if tables else data
+
+
+def _only_table(data: dict[str, Any], name: str, notes: list[str]) -> Any:
+    """The table under a key, the whole if other keys hold lists."""
+    others = {other: data[other] for other in data if other != name}
+    if any(isinstance(value, list) for value in others.values()):
+        return data
+    left = f", {listed(others)} left out" if others else ""
+    notes.append(f"the key {name!r} holds the table{left}")
+    return data[name]
+
+
+def _is_table(value: Any) -> bool:
+    return _is_records(value) or _is_columns(value)
+
+
+def _series_of_keys(
+    tables: dict[str, Any], options: ReadOptions
+) -> list[dict[str, Any]]:
+    """Records of several keys as one list in which the key is the id, as `layout` "long" asks."""
+    if options.layout != "long" or not all(map(_is_records, tables.values())):
         raise AmbiguousError("several keys hold tables", _choices(tables))
-    if tables and {*lists} <= {*tables}:
-        (name,) = tables
-        others = [other for other in data if other != name]
-        left = f", {listed(others)} left out" if others else ""
-        notes.append(f"the key {name!r} holds the table{left}")
-        return tables[name]
-    return data
+    return [{"id": name, **row} for name, rows in tables.items() for row in rows]
 
 
 def _at(data: Any, key: str) -> Any:
@@ -180,22 +194,29 @@ def _from_records(data: list[Any]) -> pd.DataFrame:
         raise ValueError("expected records, got an empty list")
     if _is_records(data):
         return pd.json_normalize(data)
-    if all(isinstance(row, list) for row in data):
-        if all(isinstance(name, str) for name in data[0]) and data[0]:
-            widths = {len(row) for row in data}
-            if len(widths) > 1:
-                raise ValueError(
-                    f"expected rows of {len(data[0])} fields, as the first names, got "
-                    f"{listed(sorted(widths))}"
-                )
-            return pd.DataFrame(data[1:], columns=data[0])
-        return pd.DataFrame({"value": data})
-    if all(isinstance(x, (int, float)) or x is None for x in data):
+    kinds = {type(row) for row in data}
+    if kinds == {list}:
+        has_names = data[0] and all(isinstance(name, str) for name in data[0])
+        return _from_rows(data) if has_names else pd.DataFrame({"value": data})
+    if kinds <= {int, float, bool, type(None)}:
         return pd.DataFrame({"value": pd.Series(data, dtype="float64")})
-    kinds = sorted({type(row).__name__ for row in data})
+    names = sorted(kind.__name__ for kind in kinds)
     raise ValueError(
-        f"expected a list of records, of rows or of numbers, got {listed(kinds)}"
+        f"expected a list of records, of rows or of numbers, got {listed(names)}"
     )
+
+
+def _from_rows(rows: list[list[Any]]) -> pd.DataFrame:
+    """Rows of one length as a frame; the first holds the names of the columns."""
+    import pandas as pd
+
+    widths = {*map(len, rows)}
+    if len(widths) > 1:
+        raise ValueError(
+            f"expected rows of {len(rows[0])} fields, as the first names, got "
+            f"{listed(sorted(widths))}"
+        )
+    return pd.DataFrame(rows[1:], columns=rows[0])
 
 
 def _from_columns(data: Any, options: ReadOptions) -> pd.DataFrame:
@@ -207,22 +228,28 @@ def _from_columns(data: Any, options: ReadOptions) -> pd.DataFrame:
     if _is_of_pandas(data):
         return _from_pandas(data)
     if _is_columns(data):
-        nested = any(isinstance(column[0], list) for column in data.values())
-        if nested and len({len(column) for column in data.values()}) > 1:
-            raise ValueError(f"expected lists of one length, got {listed(data)}")
-        if nested or are_columns(data, options):
-            return pd.DataFrame(data)
-        return pd.DataFrame({"id": list(data), "value": list(data.values())})
-    if all(isinstance(column, dict) for column in data.values()):
+        return _from_lists(data, options)
+    kinds = {type(value) for value in data.values()}
+    if kinds == {dict}:
         return _from_nested(data)
-    if any(isinstance(value, list) for value in data.values()) and not any(
-        isinstance(value, dict) for value in data.values()
-    ):
+    if list in kinds and dict not in kinds:
         return pd.DataFrame([data])  # one series, and what is known of it
     found = listed(f"{name} ({type(v).__name__})" for name, v in data.items())
     raise ValueError(
         f"expected records or columns, got an object of {found}; choose one with table=KEY"
     )
+
+
+def _from_lists(data: dict[str, list[Any]], options: ReadOptions) -> pd.DataFrame:
+    """An object of lists as a frame: they are its columns, or a series each."""
+    import pandas as pd
+
+    nested = any(isinstance(column[0], list) for column in data.values())
+    if nested and len({*map(len, data.values())}) > 1:
+        raise ValueError(f"expected lists of one length, got {listed(data)}")
+    if nested or are_columns(data, options):
+        return pd.DataFrame(data)
+    return pd.DataFrame({"id": list(data), "value": list(data.values())})
 
 
 def _from_pandas(data: Mapping[str, Any]) -> pd.DataFrame:

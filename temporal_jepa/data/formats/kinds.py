@@ -188,20 +188,11 @@ def identify(path: Path, options: ReadOptions, notes: list[str]) -> str:
         ValueError: for a kind that is not read, with how to convert it.
     """
     head = _head(path)
+    named = path.suffix.lower()
     found = _by_bytes(head) or _by_members(path, head)
-    if found is not None:
-        named = path.suffix.lower()
-    else:
-        named = textfiles.kind_of(path, options.table)
-        packed = any(head.startswith(start) for start in textfiles.MAGIC)
-        inner = _unpacked_head(path, options) if packed else head
-        found = _by_bytes(inner)
-        if found is not None:
-            refuse(path, found)
-            raise ValueError(f"{path}: a compressed {found} file; unpack it first")
-        found = _by_text(inner)
-        if found == ".json" and named in TEXT_TABLES and not _ends_like_json(path):
-            found = None  # a table whose first field is a list
+    if found is None:
+        named = textfiles.inner_suffix(path, options.table)
+        found = _by_content(path, head, named, options)
     alike = any({named, found} <= family for family in ALIKE)
     kind = named if found is None or alike else found
     if kind == ".xls" and head and _is_text(head):
@@ -211,6 +202,31 @@ def identify(path: Path, options: ReadOptions, notes: list[str]) -> str:
         name = f"the name ends with {named}" if named else "the name has no extension"
         notes.append(f"{name}, the content is {kind}")
     return kind
+
+
+def _by_content(
+    path: Path, head: bytes, named: str, options: ReadOptions
+) -> str | None:
+    """The extension that a text stands for, which may be compressed; None if it could be any.
+
+    Raises:
+        ValueError: for a compressed file that is no text.
+    """
+    if _is_packed(head):
+        head = _unpacked_head(path, options)
+        found = _by_bytes(head)
+        if found is not None:
+            refuse(path, found)
+            raise ValueError(f"{path}: a compressed {found} file; unpack it first")
+    found = _by_text(head)
+    if found == ".json" and named in TEXT_TABLES and not _ends_like_json(path):
+        return None  # a table whose first field is a list
+    return found
+
+
+def _is_packed(head: bytes) -> bool:
+    """Whether a file is compressed."""
+    return head.startswith(tuple(textfiles.MAGIC))
 
 
 def is_archive(path: Path) -> bool:
@@ -229,7 +245,7 @@ def refuse(path: Path, kind: str) -> None:
 def _ends_like_json(path: Path) -> bool:
     """Whether a file ends with a bracket, or is compressed."""
     with path.open("rb") as file:
-        if any(file.read(8).startswith(start) for start in textfiles.MAGIC):
+        if _is_packed(file.read(8)):
             return True
         file.seek(max(path.stat().st_size - HEAD, 0))
         return file.read().rstrip()[-1:] in (b"]", b"}")

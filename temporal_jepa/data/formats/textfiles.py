@@ -80,7 +80,7 @@ class TextFile:
             yield text
 
 
-def kind_of(path: Path, table: str | None = None) -> str:
+def inner_suffix(path: Path, table: str | None = None) -> str:
     """The extension in lower case that says what a file holds: ".csv" for data.csv.gz.
 
     For a .zip archive it is that of its one member, or of the member `table`.
@@ -104,18 +104,7 @@ def find_member(path: Path, table: str | None = None) -> str:
         ValueError: for a damaged or empty archive, and for a member that does not exist.
         AmbiguousError: for several members.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            every = [
-                member.filename for member in archive.infolist() if not member.is_dir()
-            ]
-    except DAMAGED as error:
-        raise _damaged("zip", error) from error
-    if "[Content_Types].xml" in every:
-        raise ValueError(
-            "a workbook or document of Office; give it the extension .xlsx"
-        )
-    names = [name for name in every if not _is_hidden(name)]
+    names = _members(path)
     if table:
         chosen = [name for name in names if table in (name, PurePosixPath(name).name)]
         if len(chosen) != 1:
@@ -130,6 +119,24 @@ def find_member(path: Path, table: str | None = None) -> str:
         readings = [Reading(f"the file {name}", {"table": name}) for name in names[:9]]
         raise AmbiguousError(f"the archive holds {len(names)} files", readings)
     return names[0]
+
+
+def _members(path: Path) -> list[str]:
+    """The files in a zip archive, without folders and those that a system hides.
+
+    Raises:
+        ValueError: for a damaged archive, and for a document of Office.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            every = archive.namelist()
+    except DAMAGED as error:
+        raise _damaged("zip", error) from error
+    if "[Content_Types].xml" in every:
+        raise ValueError(
+            "a workbook or document of Office; give it the extension .xlsx"
+        )
+    return [name for name in every if not (name.endswith("/") or _is_hidden(name))]
 
 
 def _is_hidden(name: str) -> bool:
@@ -227,28 +234,32 @@ def read_text(path: Path, options: ReadOptions | None = None) -> tuple[str, list
 def _encoding(first: bytes, chosen: str | None, path: Path) -> tuple[str, bool]:
     """The codec of a text by its first bytes, and whether nothing but zero bytes tells it."""
     if chosen:
-        try:
-            name = codecs.lookup(chosen).name
-        except LookupError:
-            raise ValueError(
-                f"encoding={chosen!r} is unknown; common ones are utf-8, utf-16, cp1252, shift_jis"
-            ) from None
-        return ("utf-8-sig" if name == "utf-8" else name), False
+        return _codec(chosen), False
     for mark, name in MARKS.items():
         if first.startswith(mark):
             return name, False
     pairs = first[: len(first) // 2 * 2]
-    for name, zeros, others in (
-        ("utf-16-le", pairs[1::2], pairs[::2]),
-        ("utf-16-be", pairs[::2], pairs[1::2]),
-    ):
-        if len(pairs) > 3 and not zeros.strip(b"\0") and not others.count(0):
+    halves = {"utf-16-le": pairs[::2], "utf-16-be": pairs[1::2]}
+    zeros = {"utf-16-le": pairs[1::2], "utf-16-be": pairs[::2]}
+    for name, half in halves.items():
+        if len(half) > 1 and half.count(0) == 0 == len(zeros[name].strip(b"\0")):
             return name, True
     if any(0 < byte < 9 or 13 < byte < 26 for byte in first):
         raise ValueError(
             f"expected {path.suffix} text, got binary data; check the extension"
         )
     return "utf-8-sig", False
+
+
+def _codec(chosen: str) -> str:
+    """The name of the codec that an option names, for UTF-8 that which drops a mark."""
+    try:
+        name = codecs.lookup(chosen).name
+    except LookupError:
+        raise ValueError(
+            f"encoding={chosen!r} is unknown; common ones are utf-8, utf-16, cp1252, shift_jis"
+        ) from None
+    return "utf-8-sig" if name == "utf-8" else name
 
 
 def _check(stream: Any, encoding: str, packed: int | None) -> tuple[int, int] | None:

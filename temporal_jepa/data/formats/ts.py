@@ -6,6 +6,7 @@ import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,46 +53,57 @@ def read_ts(path: Path, options: ReadOptions) -> Sequences:
     header, rows = _parse(text)
     timed = header.fields.get("@timestamps") == "true" or rows[0][1].startswith("(")
     _settle_label(header, [line for _, line in rows], options, notes)
-    values: list[Array] = []
-    times: list[Array] = []
-    labels = []
-    padded = 0
+    series: list[_Series] = []
     for number, line in rows:
         with located(f"line {number}"):
-            if header.kind is not None:
-                line, label = _split_label(line, header)
-                labels.append(label)
-            channels = _split_channels(line, timed, header, values)
-            if timed:
-                clock, x = _timed(channels)
-                times.append(clock)
-            else:
-                numbers = [_numbers(field, _length(header)) for field in channels]
-                padded += len({len(channel) for channel in numbers}) > 1
-                x = _padded(numbers)
-            values.append(x)
-    if padded:
+            width = series[0].values.shape[1] if series else 0
+            series.append(_series(line, timed, header, width))
+    labels, times, values, padded = zip(*series, strict=True)
+    if any(padded):
         notes.append(
-            f"{padded} series have channels of unequal length, padded with NaN"
+            f"{sum(padded)} series have channels of unequal length, padded with NaN"
         )
-    found = f"the {header.kind} label is last in each line" if labels else "no labels"
+    found = f"the {header.kind} label is last in each line"
+    notes.append(f".ts: {found if header.kind else 'no labels'}")
     return Sequences(
-        values,
-        labels=np.array(labels) if labels else None,
-        times=times or None,
+        list(values),
+        labels=np.array(labels) if header.kind else None,
+        times=list(times) if timed else None,
         source=str(path),
-        notes=(*notes, f".ts: {found}"),
+        notes=tuple(notes),
         task=TASKS[header.kind] if header.kind else None,
     )
 
 
-def _split_channels(
-    line: str, timed: bool, header: Header, before: list[Array]
-) -> list[str]:
+class _Series(NamedTuple):
+    """A line of a .ts file: its label, times, values ``(time, channels)``, and if NaN pads them."""
+
+    label: str
+    times: Array
+    values: Array
+    padded: bool
+
+
+def _series(line: str, timed: bool, header: Header, width: int) -> _Series:
+    """The series of a line.
+
+    width: number of channels of the first series, 0 for that itself.
+    """
+    label = ""
+    if header.kind is not None:
+        line, label = _split_label(line, header)
+    channels = _split_channels(line, timed, header, width)
+    if timed:
+        return _Series(label, *_timed(channels), padded=False)
+    numbers = [_numbers(field, _length(header)) for field in channels]
+    padded = len({*map(len, numbers)}) > 1
+    return _Series(label, np.empty(0), _padded(numbers), padded)
+
+
+def _split_channels(line: str, timed: bool, header: Header, width: int) -> list[str]:
     """The channels of a series, as many as the header or the first series has."""
     fields = re.split(r":(?=\(|$)", line) if timed else line.split(":")
-    first = before[0].shape[1] if before else len(fields)
-    width = int(header.fields.get("@dimensions") or first)
+    width = int(header.fields.get("@dimensions") or width or len(fields))
     if len(fields) != width:
         raise ValueError(
             f"expected {width} channels, got {len(fields)}; is the file cut short?"
@@ -133,22 +145,30 @@ def _settle_label(
     if options.label is not None:
         header.kind = (header.kind or "class") if options.label else None
         return
-    if {"@classlabel", "@targetlabel"} & {*header.fields}:
-        return
     fields = [line.split(":") for line in lines]
-    for parts in fields:
-        last = parts[-1].strip()
-        if len(parts) < 2 or not last or set(last) & set(",()") or "," not in parts[-2]:
-            return
+    says = {"@classlabel", "@targetlabel"} & {*header.fields}
+    if says or not all(map(_may_end_with_label, fields)):
+        return
     one = header.fields.get("@univariate") == "true"
     width = int(header.fields.get("@dimensions") or one)
-    if width:
-        header.kind = "class" if width == len(fields[0]) - 1 else None
+    if not width:
+        raise _label_or_channel(fields)
+    if width == len(fields[0]) - 1:
+        header.kind = "class"
         sentence = f"the header names {width} channels, the last field is the label"
-        notes += [likely(sentence, "label=''")] if header.kind else []
-        return
+        notes.append(likely(sentence, "label=''"))
+
+
+def _may_end_with_label(fields: list[str]) -> bool:
+    """Whether the last field of a line holds one value, and the one before it several."""
+    last = fields[-1].strip()
+    is_one = last != "" and not set(last) & set(",()")
+    return is_one and len(fields) > 1 and "," in fields[-2]
+
+
+def _label_or_channel(fields: list[list[str]]) -> AmbiguousError:
     rows = [[*parts[0].split(",")[:3], "...", parts[-1]] for parts in fields[:3]]
-    raise AmbiguousError(
+    return AmbiguousError(
         "the last field of each line holds one value, and the header has no @classLabel",
         [
             Reading("it is the label", {"label": "last"}, (), rows),

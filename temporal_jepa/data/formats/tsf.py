@@ -45,14 +45,7 @@ def read_tsf(path: Path, options: ReadOptions) -> Sequences:
     text, notes = read_text(path, options)
     header, kinds, rows = _parse(text)
     start = next((name for name, kind in kinds.items() if kind == "date"), None)
-    id = options.id
-    if id is None:
-        id = next((name for name in kinds if name != start), "")
-    for option, name in (("id", id), ("label", options.label)):
-        if name and name not in kinds:
-            raise ValueError(
-                f"{option} names an attribute {name!r} that does not exist, got {listed(kinds)}"
-            )
+    id = _id_of(list(kinds), start, options)
     fields, values = _read_rows(list(kinds), rows)
     left = [name for name in kinds if name not in (id, start, options.label)]
     if left:
@@ -73,6 +66,22 @@ def read_tsf(path: Path, options: ReadOptions) -> Sequences:
         source=str(path),
         notes=tuple(notes),
     )
+
+
+def _id_of(names: list[str], start: str | None, options: ReadOptions) -> str:
+    """The attribute that names the series: by option, else the first but the start; "" for none.
+
+    Raises:
+        ValueError: an option names an attribute that does not exist.
+    """
+    for option, name in (("id", options.id), ("label", options.label)):
+        if name and name not in names:
+            raise ValueError(
+                f"{option} names an attribute {name!r} that does not exist, got {listed(names)}"
+            )
+    if options.id is not None:
+        return options.id
+    return next((name for name in names if name != start), "")
 
 
 def _read_rows(

@@ -58,24 +58,28 @@ def _choose(
                 f"table={chosen!r}: expected a sheet of the workbook, got {listed(sheets)}"
             )
         return chosen, []
-    full = [name for name, sheet in sheets.items() if _holds_numbers(sheet)]
-    if not full:  # numbers may be written as text
-        full = [name for name, sheet in sheets.items() if min(sheet.shape) > 1]
+    full = _full(sheets)
     if not full:
         raise ValueError(f"no sheet holds a table of numbers, got {listed(sheets)}")
     if len(full) > 1:
-        readings = []
-        for name in full:
-            cells = sheets[name].dropna(how="all").astype(object).head(4)
-            rows = cells.where(cells.notna(), "").to_numpy().tolist()
-            sentence = f"a sheet of {len(sheets[name])} rows"
-            readings.append(Reading(sentence, {"table": name}, (), rows))
+        readings = [_reading(name, sheets[name]) for name in full]
         raise AmbiguousError("several sheets hold numbers", readings)
-    others = [name for name in sheets if name != full[0]]
-    if not others:
-        return full[0], []
-    note = f"sheet {full[0]!r} is the only one with numbers; left out: {listed(others)}"
-    return full[0], [note]
+    (name,) = full
+    others = [other for other in sheets if other != name]
+    note = f"sheet {name!r} is the only one with numbers; left out: {listed(others)}"
+    return name, [note] if others else []
+
+
+def _full(sheets: dict[str, pd.DataFrame]) -> list[str]:
+    """The sheets that hold numbers, else those that may hold them as text."""
+    full = [name for name, sheet in sheets.items() if _holds_numbers(sheet)]
+    return full or [name for name, sheet in sheets.items() if min(sheet.shape) > 1]
+
+
+def _reading(name: str, sheet: pd.DataFrame) -> Reading:
+    """A sheet as one of several that could be read."""
+    rows = sheet.dropna(how="all").head(4).astype(object).fillna("").values.tolist()
+    return Reading(f"a sheet of {len(sheet)} rows", {"table": name}, (), rows)
 
 
 def _holds_numbers(sheet: pd.DataFrame) -> bool:
@@ -101,18 +105,19 @@ def _write(sheet: pd.DataFrame, path: Path) -> None:
 def _texts(cells: list[Any]) -> list[str]:
     """The cells of a column as text: dates in one ISO format, whole numbers without a point."""
     dates = [cell for cell in cells if isinstance(cell, datetime.datetime)]
-    at_midnight = all(date.time() == datetime.time() for date in dates)
-    fraction = any(date.microsecond for date in dates)
-    texts = []
-    for cell in cells:
-        if cell is None or cell != cell:
-            texts.append("")
-        elif isinstance(cell, datetime.datetime):
-            spec = "microseconds" if fraction else "seconds"
-            whole = cell.isoformat(" ", timespec=spec)
-            texts.append(cell.date().isoformat() if at_midnight else whole)
-        elif isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
-            texts.append(str(int(cell)))
-        else:
-            texts.append(str(cell))
-    return texts
+    spec = "seconds"
+    if any(date.microsecond for date in dates):
+        spec = "microseconds"
+    elif all(date.time() == datetime.time() for date in dates):
+        spec = "days"
+    return [_text(cell, spec) for cell in cells]
+
+
+def _text(cell: Any, spec: str) -> str:
+    """A cell as text; `spec` is the last part of dates."""
+    if cell is None or cell != cell:
+        return ""
+    if isinstance(cell, datetime.datetime):
+        return str(cell.date()) if spec == "days" else cell.isoformat(" ", spec)
+    is_whole = isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53
+    return str(int(cell) if is_whole else cell)

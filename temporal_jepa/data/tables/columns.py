@@ -14,6 +14,7 @@ from ...config import ReadOptions
 from ..formats.delimited import is_recording
 from ..sequences import Array, listed
 from .names import find_label, says_id
+from .numbers import EMPTY
 from .points import ORDERS, is_place_name
 from .readings import AmbiguousError, Reading, likely
 from .roles import find_places
@@ -27,7 +28,6 @@ SHORT = 3  # entries of a list that may as well be channels
 LARGEST_WHOLE = 2**53  # float64 holds all whole numbers up to it
 LIST = re.compile(r"\s*\[[^\[\]]*\]\s*", re.DOTALL)  # "[1, 2]", also NumPy's "[1. 2.]"
 SCALAR = re.compile(r"np\.\w+\(([^()]*)\)")  # NumPy's repr of an element
-NOTHING = ("nan", "none", "null", "na", "?")
 
 
 def plain(frame: pd.DataFrame) -> pd.DataFrame:
@@ -151,33 +151,38 @@ def _list_columns(
     """
     found = {}
     points: dict[Any, Any] = {}
-    places = [name for name in frame.columns if is_place_name(name)]
+    places = list(filter(is_place_name, frame.columns))
+    asked = options.values in ORDERS or options.layout in ("tracks", "scene")
     for name in frame.columns:
-        column = frame[name]
-        if getattr(column, "ndim", 1) != 1 or column.dtype.kind not in "OT":
-            continue
-        filled = column[column.notna().to_numpy()]
-        if not len(filled):
-            continue
-        if isinstance(filled.iloc[0], str):
-            cells = _from_text(column)
-        elif isinstance(filled.iloc[0], (Mapping, set, frozenset)):
-            raise ValueError(
-                f"column {name!r} holds objects; flatten it with pandas.json_normalize, or leave "
-                "it out"
-            )
-        elif _is_list(filled.iloc[0]):
-            cells = [_as_array(cell, name, row) for row, cell in enumerate(column)]
-        else:
-            continue
+        cells = _lists_of(frame[name])
         if cells is None:
             continue
-        asked = options.values in ORDERS or options.layout in ("tracks", "scene")
-        if (asked or places == [name]) and {len(cell) for cell in cells} <= {0, 2, 3}:
+        if (asked or places == [name]) and {*map(len, cells)} <= {0, 2, 3}:
             points[name] = [str(cell.tolist()) if len(cell) else None for cell in cells]
         else:
             found[name] = cells
     return (frame.assign(**points) if points else frame), found
+
+
+def _lists_of(column: Any) -> list[Array] | None:
+    """The lists of a column, an array for each row; None for other columns.
+
+    Raises:
+        ValueError: its name, for a column of objects and for lists of lists.
+    """
+    if getattr(column, "ndim", 1) != 1 or column.dtype.kind not in "OT":
+        return None
+    first = next(iter(column[column.notna().to_numpy()]), None)
+    if isinstance(first, str):
+        return _from_text(column)
+    if isinstance(first, (Mapping, set, frozenset)):
+        raise ValueError(
+            f"column {column.name!r} holds objects; flatten it with pandas.json_normalize, or "
+            "leave it out"
+        )
+    if not _is_list(first):
+        return None
+    return [_as_array(cell, column.name, row) for row, cell in enumerate(column)]
 
 
 def _from_text(column: pd.Series[Any]) -> list[Array] | None:
@@ -215,7 +220,7 @@ def _numbers_in(text: str) -> list[Any] | None:
         return ["..."]
     try:
         return [
-            np.nan if word.lower() in NOTHING else float(word) for word in words if word
+            np.nan if word.lower() in EMPTY else float(word) for word in words if word
         ]
     except ValueError:
         return None
@@ -263,13 +268,15 @@ def _of_series(
     """The columns of lists that `options` name, or all but lists of one beside longer ones."""
     if options.values:
         named = {*options.values, options.time}
-        kept = [n for n in lists if str(n) in named or says_time(str(n))]
-        return {n: lists[n] for n in kept} or lists
-    short = [n for n, cells in lists.items() if max(map(len, cells)) <= 1]
-    if short and len(short) < len(lists):
+        kept = {n: lists[n] for n in lists if str(n) in named or says_time(str(n))}
+        return kept or lists
+    longer = {n: lists[n] for n in lists if max(map(len, lists[n])) > 1}
+    if not longer:
+        return lists
+    short = [*filter(lambda name: name not in longer, lists)]
+    if short:
         notes.append(f"lists of one entry are left out: {listed(short)}")
-        return {n: cells for n, cells in lists.items() if n not in short}
-    return lists
+    return longer
 
 
 def _lengths(lists: dict[Any, list[Array]]) -> Array:
@@ -305,42 +312,55 @@ def _rows_are_time(
     """Whether each row is a timestep with a list of channels; AmbiguousError where it may be."""
     if options.layout is not None:
         return options.layout in ("long", "recording")
-    rest = rest.set_axis([str(name) for name in rest.columns], axis=1)
-    if any(_is_time(name, cells) for name, cells in lists.items()):
+    if _time_of(lists) is not None:
         return False
-    time = options.time or next(iter(candidates(rest, options)), None)
+    rest = rest.set_axis(list(map(str, rest.columns)), axis=1)
     ids = [options.id] if options.id else list(filter(says_id, rest.columns))
-    repeated = [name for name in ids if rest[name].duplicated().any()]
-    if time is None and not repeated:
-        named = bool(ids) or find_label(rest.columns) is not None or options.label
-        short = width <= SHORT or is_recording(len(rest), width)
-        if named or not short:
-            return False
+    repeated = any(rest[name].duplicated().any() for name in ids)
+    if not repeated and not _may_be_steps(rest, options, ids, width):
+        return False
     name, cells = next(iter(lists.items()))
+    raise _series_or_steps(name, cells, "long" if repeated else "recording")
+
+
+def _series_or_steps(name: Any, cells: list[Array], layout: str) -> AmbiguousError:
+    """The question whether each row is a series, or a timestep as `layout` has it."""
+    width = len(cells[0])
     shown = [cell[:4].tolist() for cell in cells[:3]]
-    layout = "long" if repeated else "recording"
-    raise AmbiguousError(
-        f"column {name!r} holds a list of {width} numbers in each row",
-        [
-            Reading(
-                f"each row is a series of {width} timesteps",
-                {"layout": "wide"},
-                [f"step {k}" for k in range(len(shown[0]))],
-                shown,
-            ),
-            Reading(
-                f"each row is one timestep of {width} channels",
-                {"layout": layout},
-                [f"{name}_{k}" for k in range(len(shown[0]))],
-                shown,
-            ),
-        ],
+    places = range(len(shown[0]))
+    series = Reading(
+        f"each row is a series of {width} timesteps",
+        {"layout": "wide"},
+        [f"step {k}" for k in places],
+        shown,
     )
+    steps = Reading(
+        f"each row is one timestep of {width} channels",
+        {"layout": layout},
+        [f"{name}_{k}" for k in places],
+        shown,
+    )
+    question = f"column {name!r} holds a list of {width} numbers in each row"
+    return AmbiguousError(question, [series, steps])
 
 
-def _is_time(name: Any, cells: list[Array]) -> bool:
-    """Whether a column of lists holds times: dates, or numbers under the name of a time."""
-    return cells[0].dtype.kind in "MO" or says_time(str(name))
+def _may_be_steps(
+    rest: pd.DataFrame, options: ReadOptions, ids: list[str], width: int
+) -> bool:
+    """Whether rows without repeated ids can be timesteps: by a time, or few entries in each."""
+    if options.time or any(candidates(rest, options)):
+        return True
+    if ids or options.label or find_label(rest.columns) is not None:
+        return False
+    return width <= SHORT or is_recording(len(rest), width)
+
+
+def _time_of(lists: dict[Any, list[Array]]) -> Any | None:
+    """The first column of lists of times: dates, or numbers under the name of a time."""
+    for name, cells in lists.items():
+        if cells[0].dtype.kind in "MO" or says_time(str(name)):
+            return name
+    return None
 
 
 def _one_row_a_step(
@@ -351,25 +371,32 @@ def _one_row_a_step(
     notes: list[str],
 ) -> tuple[pd.DataFrame, ReadOptions]:
     """A long table with the lists one below the other, and the options that say so."""
-    ids = [name for name in rest.columns if says_id(str(name))]
-    id = options.id or next((n for n in ids if not rest[n].duplicated().any()), None)
-    if id is None or rest[id].duplicated().any():
-        id = "row" if "row" not in rest.columns else "row of the table"
-        rest = rest.assign(**{id: np.arange(len(rest))})
-    time = next((str(n) for n, cells in lists.items() if _is_time(n, cells)), "")
+    rest, id = _with_id(rest, options)
+    found = _time_of(lists)
+    time = "" if found is None else str(found)
     rows = np.repeat(np.arange(len(rest)), lengths)
     table = rest.iloc[rows].reset_index(drop=True)
     table = table.assign(**{str(n): np.concatenate(c) for n, c in lists.items()})
-    values = [str(name) for name in lists if str(name) != time]
+    values = tuple(str(name) for name in lists if str(name) != time)
     sentence = f"each row is a series, its values are in the lists {listed(values)}"
     notes.append(likely(sentence, "layout='recording'"))
     own = replace(options, layout=None, id=id, time=options.time or time)
     if options.layout in ("tracks", "scene"):
         return table, replace(own, layout=options.layout)
-    places = find_places(table, own)
-    if options.layout is None and places is not None and places.degrees:
+    places = find_places(table, own) if options.layout is None else None
+    if places is not None and places.degrees:
         return table, own
-    return table, replace(own, layout="long", values=options.values or tuple(values))
+    return table, replace(own, layout="long", values=options.values or values)
+
+
+def _with_id(rest: pd.DataFrame, options: ReadOptions) -> tuple[pd.DataFrame, str]:
+    """The table and its column without repeats that names the rows, their number if none does."""
+    ids = [options.id] if options.id else [n for n in rest.columns if says_id(str(n))]
+    for name in ids:
+        if not rest[name].duplicated().any():
+            return rest, name
+    number = "row" if "row" not in rest.columns else "row of the table"
+    return rest.assign(**{number: np.arange(len(rest))}), number
 
 
 def are_columns(columns: Mapping[str, Any], options: ReadOptions) -> bool:

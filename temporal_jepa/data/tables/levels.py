@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -60,26 +60,40 @@ def _levels_to_columns(
     frame: pd.DataFrame, options: ReadOptions, notes: list[str]
 ) -> tuple[pd.DataFrame, ReadOptions]:
     """Levels of the row index as columns: of the time, and of the names of series or channels."""
-    time = _time_level(frame.index)
-    usual = ["time", "id"] if time == 0 else ["id", "time"]
-    names = _level_names(frame.index, usual if frame.index.nlevels == 2 else ())
-    times = _time_levels(frame.index.to_frame(index=False, name=tuple(names)), options)
-    times = times or [names[time]]
+    names, times = _named_levels(frame.index, options)
     others = [name for name in names if name not in times]
     channel = options.channel
-    channels = list(filter(says_channel, others))
-    if channel is None and len(channels) == 1 < len(others) and frame.shape[1] == 1:
-        channel = channels[0]
+    if channel is None and frame.shape[1] == 1 < len(others):
+        channel = _only(filter(says_channel, others))
     ids = [name for name in others if name != channel]
     sentence = f"of the levels of the row index, {listed(times)} is the time"
     if ids:
         sentence += f" and {listed(ids)} names the series"
     notes.append(likely(sentence, "id=, time="))
-    layout = options.layout or ("long" if ids else None)
-    options = replace(options, layout=layout, channel=channel)
-    own: dict[str, Any] = {"id": ",".join(ids), "time": ",".join(times)}
-    open_ = {name: own[name] for name in own if getattr(options, name) is None}
-    return frame.reset_index(names=names), replace(options, **open_)
+    return frame.reset_index(names=names), replace(
+        options,
+        layout=options.layout or ("long" if ids else None),
+        channel=channel,
+        id=",".join(ids) if options.id is None else options.id,
+        time=",".join(times) if options.time is None else options.time,
+    )
+
+
+def _named_levels(
+    index: pd.Index[Any], options: ReadOptions
+) -> tuple[list[str], list[str]]:
+    """The names of the levels of a row index, and those that are the time."""
+    time = _time_level(index)
+    usual = ["time", "id"] if time == 0 else ["id", "time"]
+    names = _level_names(index, usual if index.nlevels == 2 else ())
+    levels = index.to_frame(index=False, name=tuple(names))
+    return names, _time_levels(levels, options) or [names[time]]
+
+
+def _only(names: Iterable[str]) -> str | None:
+    """The name, None if there is not exactly one."""
+    found = list(names)
+    return found[0] if len(found) == 1 else None
 
 
 def _level_names(index: pd.Index[Any], usual: Sequence[str] = ()) -> list[str]:

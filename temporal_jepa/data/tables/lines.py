@@ -14,7 +14,7 @@ from ..sequences import Array, listed
 from .facts import Facts
 from .names import find_label, says_id
 from .numbers import convert
-from .points import ORDERS, SAMPLED, WGS84, choose_order, is_place_name
+from .points import ORDERS, SAMPLED, WGS84, choose_order, is_place_name, without
 from .readings import AmbiguousError, Reading, likely
 from .roles import find_places
 from .steps import find_steps
@@ -56,14 +56,7 @@ def split_lines(
     requested = options.layout is not None or options.given("values")
     if not requested and not _are_rows_tracks(frame, column, options):
         return frame, options
-    lines = [_places(cell, column) for cell in frame[column]]
-    rows = np.repeat(np.arange(len(frame)), [len(line) for line in lines])
-    if not rows.size:
-        raise ValueError(f"column {column!r} holds no line with a place")
-    empty = sum(not len(line) for line in lines)
-    if empty:
-        notes.append(f"{empty} rows without a line are left out")
-    places = np.concatenate([line[:, :2] for line in lines if len(line)])
+    rows, places = _fixes(frame[column], notes)
     order = _order(frame[column], places, options, notes)
     names = frame.drop(columns=column)
     id_name = _id_of(names, options)
@@ -74,16 +67,28 @@ def split_lines(
         table[label] = names[label].to_numpy()[rows]
     table |= dict(zip(order, places.T, strict=True))
     _note_lines(column, names, id_name, label, notes)
-    values = tuple(n for n in options.values or () if n != column and n not in order)
     options = replace(
         options,
         layout=options.layout or "tracks",
         id="id",
         time="",
         label=label or "",
-        values=values,
+        values=without(options.values, column, *order),
     )
     return _frame(table), options
+
+
+def _fixes(column: pd.Series[Any], notes: list[str]) -> tuple[Array, Array]:
+    """The row of each fix of all lines ``(n,)``, and its place ``(n, 2)``."""
+    lines = [_places(cell, column.name) for cell in column]
+    lengths = [len(line) for line in lines]
+    if not any(lengths):
+        raise ValueError(f"column {column.name!r} holds no line with a place")
+    empty = lengths.count(0)
+    if empty:
+        notes.append(f"{empty} rows without a line are left out")
+    places = np.concatenate([line[:, :2] for line in lines if len(line)])
+    return np.repeat(np.arange(len(lines)), lengths), places
 
 
 def _frame(table: dict[str, Any]) -> pd.DataFrame:
@@ -111,16 +116,13 @@ def _note_lines(
 
 def _line_column(frame: pd.DataFrame, options: ReadOptions) -> Any | None:
     """The column of lines, None if there is none."""
-    requested = options.values in ORDERS
     for name in frame.select_dtypes(include=["object", "string"]).columns:
         cells = frame[name].dropna().head(SAMPLED).tolist()
         if not cells:
             continue
-        if all(isinstance(cell, str) and WKT_LINE.fullmatch(cell) for cell in cells):
+        if all(map(_is_wkt, cells)):
             return name
-        named = is_place_name(name) or LINE_NAME.search(str(name)) is not None
-        named = named or requested or str(name) in (options.values or ())
-        if named and all(_is_list_of_places(cell) for cell in cells):
+        if _may_be_lines(name, options) and all(map(_is_list_of_places, cells)):
             return name
         if "polyline" in str(name).lower() and all(map(_is_encoded, cells)):
             raise ValueError(
@@ -129,6 +131,16 @@ def _line_column(frame: pd.DataFrame, options: ReadOptions) -> Any | None:
                 "values='lat,lon'"
             )
     return None
+
+
+def _may_be_lines(name: Any, options: ReadOptions) -> bool:
+    """Whether a column may hold lines, by its name or on request."""
+    requested = options.values in ORDERS or str(name) in (options.values or ())
+    return requested or is_place_name(name) or bool(LINE_NAME.search(str(name)))
+
+
+def _is_wkt(cell: Any) -> bool:
+    return isinstance(cell, str) and WKT_LINE.fullmatch(cell) is not None
 
 
 def _are_rows_tracks(frame: pd.DataFrame, column: Any, options: ReadOptions) -> bool:
@@ -172,17 +184,10 @@ def _is_list_of_places(cell: Any) -> bool:
 def _places(cell: Any, column: Any) -> Array:
     """The places of a line, float64 ``(n, 2 or more)``; none for a missing one."""
     if not isinstance(cell, str):
-        cell = [] if cell is None or cell is not cell or np.ndim(cell) == 0 else cell
+        cell = [] if np.ndim(cell) == 0 else cell
         return np.asarray([list(place) for place in cell], dtype=np.float64)
-    found = WKT_LINE.fullmatch(cell)
     try:
-        if found is None:
-            places = json.loads(cell.replace("(", "[").replace(")", "]"))
-        elif found[2].upper() == "EMPTY":
-            places = []
-        else:
-            places = [text.split() for text in found[2].strip()[1:-1].split(",")]
-        array = np.asarray(places, dtype=np.float64)
+        array = np.asarray(_in_text(cell), dtype=np.float64)
         if array.size and (array.ndim != 2 or array.shape[1] < 2):
             raise ValueError(f"an array of shape {array.shape}")
     except ValueError as error:
@@ -191,6 +196,16 @@ def _places(cell: Any, column: Any) -> Array:
             f"{cell[:60]!r} ({error})"
         ) from error
     return array
+
+
+def _in_text(text: str) -> Any:
+    """The places of LINESTRING (...), or of a list in text."""
+    found = WKT_LINE.fullmatch(text)
+    if found is None:
+        return json.loads(text.replace("(", "[").replace(")", "]"))
+    if found[2].upper() == "EMPTY":
+        return []
+    return [place.split() for place in found[2].strip()[1:-1].split(",")]
 
 
 def _order(

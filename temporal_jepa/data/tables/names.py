@@ -28,6 +28,7 @@ MONTHS = [
     "dec",
 ]
 LABELS = ("label", "class", "target", "y", "labels", "classes", "category")
+TIMES = _words("time timestamp datetime date ds t frame step timestep time_idx index")
 VALUE_LIKE = ("target", "y")  # forecasting tables call their value so
 
 OWNERS = _words(
@@ -43,6 +44,8 @@ OWNERS = _words(
     "host server endpoint page article keyword wafer tool asset node name"
 )
 """Nouns for what a series belongs to."""
+SURE_IDS = _words("tid series track trajectory sample case item subject session")
+"""Names that are those of ids where they stand alone."""
 NUMBERS = _words("no nr num number nummer code key name ref idx")
 """Words after such a noun: batch no, machine name."""
 COUNTERS = _words(
@@ -75,16 +78,21 @@ def words(name: str) -> list[str]:
     return [part.lower() for part in parts]
 
 
+def is_id(name: str) -> bool:
+    """Whether a name can be nothing but one of ids: unique_id, deviceID, Subject."""
+    return words(name)[-1:] == ["id"] or name.lower() in SURE_IDS
+
+
 def says_id(name: str) -> bool:
     """Whether a name is one of ids: unique_id, machine, batch_no, Patient."""
     parts = words(name)
-    if not parts:
-        return False
-    if len(parts) > 1 and parts[-1] in NUMBERS | {"id"}:
-        return parts[-1] == "id" or parts[-2] in OWNERS
+    if not parts or is_id(name):
+        return bool(parts)
+    if len(parts) > 1 and parts[-1] in NUMBERS:
+        return parts[-2] in OWNERS
     if "individual" in parts and parts[-1] == "identifier":
         return True
-    return parts[-1] == "id" or (parts[-1] in OWNERS and len(parts) <= 2)
+    return parts[-1] in OWNERS and len(parts) <= 2
 
 
 def says_channel(name: str) -> bool:
@@ -93,6 +101,11 @@ def says_channel(name: str) -> bool:
     while len(parts) > 1 and parts[-1] in NUMBERS | {"id", "type"}:
         parts.pop()
     return bool(parts) and parts[-1] in CHANNELS
+
+
+def says_part(name: str) -> bool:
+    """Whether a name is the usual one of a label or time, or one of ids."""
+    return name.lower() in (*LABELS, *TIMES) or is_id(name)
 
 
 def says_count(name: str) -> bool:

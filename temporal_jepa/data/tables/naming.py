@@ -87,21 +87,31 @@ def _by_spacing(facts: Facts, may: list[str], keys: list[str]) -> tuple[str, ...
         return named
     if facts.is_regular(*channel) and not any(map(facts.is_clustered, may)):
         return ()  # one clock: one series
-    found = facts.distinct(n for n in may if facts.is_regular(n, *channel))
-    if len(found) > 1:
-        raise questions.which_id(facts, found)
-    if found and (facts.is_text(found[0]) or facts.is_in_blocks(found[0])):
-        return _noted(facts, (found[0],))
-    if found:  # numbers may divide a few irregular times so by chance
-        raise questions.id_or_state(facts, found[0])
-    open_ = may if channel else [name for name in may if _may_be_id(facts, name)]
+    found = _regular(facts, may, channel)
+    if found and _looks_like_id(facts, found[0]):
+        return _noted(facts, tuple(found))
+    # numbers may divide a few irregular times so by chance
+    open_ = found or _may_be_ids(facts, may, channel)
     if open_:
         raise questions.id_or_state(facts, *facts.distinct(open_))
     return ()
 
 
+def _regular(facts: Facts, may: list[str], channel: list[str]) -> list[str]:
+    """The column of which each entry has regular times; AmbiguousError for several that differ."""
+    found = facts.distinct(n for n in may if facts.is_regular(n, *channel))
+    if len(found) > 1:
+        raise questions.which_id(facts, found)
+    return found
+
+
+def _may_be_ids(facts: Facts, may: list[str], channel: list[str]) -> list[str]:
+    """Columns that may name series whose times do not repeat, all beside a column of channels."""
+    return may if channel else [name for name in may if _may_be_id(facts, name)]
+
+
 def _may_be_id(facts: Facts, name: str) -> bool:
-    """Whether a column may name series whose times do not repeat: text, or numbers that fit."""
+    """Whether a column is text, or numbers that fit."""
     if facts.is_text(name) or _has_own_label(facts, name):
         return True
     if facts.is_clustered(name):
@@ -188,11 +198,16 @@ def _by_key(facts: Facts, may: list[str], keys: list[str]) -> tuple[str, ...]:
     return _pair(facts, may, keys) or _named(facts, may)
 
 
+def _looks_like_id(facts: Facts, name: str) -> bool:
+    """Whether a column is named like an id, is text, or has one value in a block of rows."""
+    return says_id(name) or facts.is_text(name) or facts.is_in_blocks(name)
+
+
 def _is_sure_key(facts: Facts, name: str, keys: list[str]) -> bool:
     """Whether a column with `keys` is unique, and not by chance as numbers can be."""
     if not facts.is_key(name, *keys):
         return False
-    if says_id(name) or facts.is_text(name) or facts.is_in_blocks(name):
+    if _looks_like_id(facts, name):
         return True
     counts = facts.frame[name].value_counts()
     return bool((counts == counts.iloc[0]).all()) or facts.is_regular(name)

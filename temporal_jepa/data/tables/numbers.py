@@ -19,7 +19,7 @@ import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array, listed
-from .column_names import IDS, LABELS, TIMES
+from .names import LABELS, TIMES, VALUE_LIKE, is_id
 from .readings import AmbiguousError, Reading
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MISSING = frozenset(
     "? NaN nan -nan NaT NA N/A n/a #N/A #NA <NA> NULL Null null None".split()  # noqa: SIM905
 )
+EMPTY = frozenset(("", *map(str.lower, MISSING)))
 MARKS = (".", ",")
 EUROPEAN = (";", "\t", "|")  # separators beside which a decimal comma is usual
 PIECE = 2**14  # rows that are converted at once
@@ -107,15 +108,18 @@ class Evidence:
         if text.lower() in self.missing:
             return
         self.seen = True
-        found = {mark: parse(text, mark) for mark in MARKS}
-        possible = [mark for mark in MARKS if found[mark] is not None]
-        if not possible:
+        point, comma = (parse(text, mark) for mark in MARKS)
+        if point is None and comma is None:
             self.wrong = value
-            return
-        if len(possible) == 1:
-            self.proofs.setdefault(possible[0], text)
-        elif found["."] != found[","] and len(self.open) < 4:
+        elif point is None or comma is None:
+            self.proofs.setdefault("," if point is None else ".", text)
+        elif point != comma and len(self.open) < 4:
             self.open.append(text)
+        if self.wrong is None:
+            self._note_writing(text)
+
+    def _note_writing(self, text: str) -> None:
+        """Take note of how a number is written."""
         self.padded = self.padded or PADDED.fullmatch(text) is not None
         self.ungrouped = self.ungrouped or UNGROUPED.fullmatch(text) is not None
         if self.odd is None and not PLAIN.fullmatch(text):
@@ -205,6 +209,8 @@ def plain(
     joined = "\n".join(texts)
     if "_" in joined:  # Python would read 1_000
         return None
+    if "." not in joined and re.search(r"(?m)^\s*[+-]?0\d", joined):
+        return None
     array = np.array(texts, dtype=object)
     values = _floats(array, missing)
     if values is None:
@@ -212,16 +218,22 @@ def plain(
     whole = not re.search(r"[.eEnN]", joined) and not np.isnan(values).any()
     if exact and (not whole or re.search(r"\+|-0", joined)):
         return None
-    if "." not in joined and re.search(r"(?m)^\s*[+-]?0\d", joined):
-        return None
-    if not whole:
-        large = (np.abs(values) >= 2**53).any()
-        lossy = large and re.search(r"(?m)^\s*[+-]?\d{16,}\s*$", joined)
-        return None if lossy else values
+    return _as_whole(array) if whole else _unless_lossy(values, joined)
+
+
+def _as_whole(texts: Array) -> Array | None:
+    """Texts of whole numbers as int64, None if one is too large."""
     try:
-        return array.astype(np.int64)
+        return texts.astype(np.int64)
     except OverflowError:
         return None
+
+
+def _unless_lossy(values: Array, joined: str) -> Array | None:
+    """The numbers, None if a whole one among their texts has more digits than float64 holds."""
+    large = (np.abs(values) >= 2**53).any()
+    lossy = large and re.search(r"(?m)^\s*[+-]?\d{16,}\s*$", joined)
+    return None if lossy else values
 
 
 def _floats(array: Array, missing: frozenset[str]) -> Array | None:
@@ -273,7 +285,7 @@ def is_text(name: str, options: ReadOptions) -> bool:
     """Whether a column stays as it is written: ids, and what options name as id or label."""
     named = [text for text in (options.id, options.label, options.channel) if text]
     parts = [part.strip() for text in named for part in text.split(",")]
-    return name in (*named, *parts) or IDS.fullmatch(name) is not None
+    return name in (*named, *parts) or is_id(name)
 
 
 def convert(
@@ -299,34 +311,38 @@ def convert(
     """
     dialect = dialect or Dialect()
     frame = _without_missing(frame, options)
-    found = {}
-    for k, name in enumerate(map(str, frame.columns)):
-        column = frame.iloc[:, k]
-        if _may_be_numbers(name, column, frame, options):
-            text = _Text(name, k, *_stripped(name, column, options, notes))
-            if text.evidence.seen and text.evidence.wrong is None:
-                found[k] = text
-    marks = _file_marks([text.evidence for text in found.values()], dialect)
+    found = _texts_of_numbers(frame, options, notes)
+    marks = _file_marks([text.evidence for text in found], dialect)
     read: dict[str, list[tuple[str, str]]] = {mark: [] for mark in MARKS}
     for name, (own, example) in dialect.read.items():
         if own == ",":
             read[own].append((name, example.replace(".", own)))
     out = frame.copy(deep=False)
-    for k, text in found.items():
-        if _is_name(text):
+    for text in found:
+        mark = None if _is_name(text) else _mark(text, marks, options, dialect)
+        values = None if mark is None else _converted(text, mark)
+        if mark is None or values is None:
             continue
-        mark = _mark(text, marks, options, dialect)
-        if mark is None:
-            continue
-        values = _converted(text, mark)
-        if values is None:
-            continue
-        out.isetitem(k, values)
+        out.isetitem(text.place, values)
         if text.evidence.odd is not None:
             read[mark].append((text.name, text.evidence.odd))
     _convert_booleans(out, options)
     _note_marks(read, notes)
     return out
+
+
+def _texts_of_numbers(
+    frame: pd.DataFrame, options: ReadOptions, notes: list[str]
+) -> list[_Text]:
+    """The columns of text whose values are all numbers or missing, without their units."""
+    found = []
+    for k, name in enumerate(map(str, frame.columns)):
+        column = frame.iloc[:, k]
+        if _may_be_numbers(name, column, frame, options):
+            text = _Text(name, k, *_stripped(name, column, options, notes))
+            if text.evidence.seen and text.evidence.wrong is None:
+                found.append(text)
+    return found
 
 
 @dataclass
@@ -465,30 +481,42 @@ def _mark(
         ValueError: some values need a decimal point, others a decimal comma.
     """
     evidence = text.evidence
+    needed = _needed(text.name, options)
     if len(evidence.proofs) > 1:
-        if not _needed(text.name, options):
-            return None
-        point, comma = (evidence.proofs[mark] for mark in MARKS)
-        raise ValueError(
-            f"column {text.name!r} holds {point!r} (data row {_row(text.column, point)}), which "
-            f"has a decimal point, and {comma!r} (data row {_row(text.column, comma)}), which has "
-            "a decimal comma; write both alike, or leave the column out with values="
-        )
-    if evidence.mark or not evidence.open:
+        if needed:
+            raise _two_marks(text)
+        return None
+    if not evidence.open:
         return evidence.mark or "."
-    if options.decimal:
-        return options.decimal
-    if AXIS.fullmatch(text.name) and evidence.only_mark:  # no degree has a thousand
-        return evidence.only_mark
-    if evidence.only_mark in marks:  # a mark does not both separate and group
-        return evidence.only_mark
+    found = evidence.mark or options.decimal or _likely_mark(text, marks, dialect)
+    if found is None and needed:
+        raise _ambiguous(text)
+    return found
+
+
+def _likely_mark(text: _Text, marks: set[str], dialect: Dialect) -> str | None:
+    """The decimal mark of an open column by its name and the file, None where these do not tell.
+
+    marks: those that other columns prove.
+    """
+    only = text.evidence.only_mark
+    if only and AXIS.fullmatch(text.name):  # no degree has a thousand
+        return only
+    if only in marks:  # a mark does not both separate and group
+        return only
     if len(marks) == 1:
         return next(iter(marks))
-    if evidence.only_mark == "." and dialect.separator not in EUROPEAN and not marks:
-        return "."
-    if not _needed(text.name, options):
-        return None
-    raise _ambiguous(text)
+    may_be_point = not marks and dialect.separator not in EUROPEAN
+    return "." if only == "." and may_be_point else None
+
+
+def _two_marks(text: _Text) -> ValueError:
+    point, comma = (text.evidence.proofs[mark] for mark in MARKS)
+    return ValueError(
+        f"column {text.name!r} holds {point!r} (data row {_row(text.column, point)}), which "
+        f"has a decimal point, and {comma!r} (data row {_row(text.column, comma)}), which has "
+        "a decimal comma; write both alike, or leave the column out with values="
+    )
 
 
 def _ambiguous(text: _Text) -> AmbiguousError:
@@ -626,37 +654,43 @@ def _stripped(
 ) -> tuple[pd.Series[Any], Evidence]:
     """The column without its unit if it has one, and how its numbers can be read."""
     evidence = _evidence(column, options)
-    named = name.lower() in (*LABELS, *TIMES) and name.lower() not in ("y", "target")
+    named = name.lower() in {*LABELS, *TIMES} - {*VALUE_LIKE}
     if not isinstance(evidence.wrong, str) or (named and not options.strip_units):
         return column, evidence
     any_unit = bool(options.strip_units) and name in (options.values or ())
     units = _units(column, any_unit)
-    if not units:
+    if not units or not (options.strip_units or _needed(name, options)):
         return column, evidence
+    unit = _one_unit(name, column, units, options)
+    value = units[unit]
+
+    def number(text: str) -> str:
+        return (split_unit(text.strip(), any_unit) or ("", ""))[0]
+
+    notes.append(
+        f"the unit {unit!r} of column {name!r} is removed: {value} is {number(value)}"
+    )
+    column = column.astype(object).map(number, na_action="ignore")
+    return column, _evidence(column, options)
+
+
+def _one_unit(
+    name: str, column: pd.Series[Any], units: dict[str, str], options: ReadOptions
+) -> str:
+    """The unit of a column; ValueError unless it is to be removed, and the only one."""
+    (unit, first), *others = units.items()
     if not options.strip_units:
-        if not _needed(name, options):
-            return column, evidence
-        value = next(iter(units.values()))
         raise ValueError(
-            f"column {name!r} holds {value!r} in data row {_row(column, value)}, a number with a "
+            f"column {name!r} holds {first!r} in data row {_row(column, first)}, a number with a "
             "unit; strip_units=True removes it, values= can leave the column out"
         )
-    if len(units) > 1:
-        first, second = list(units.values())[:2]
+    if others:
+        second = others[0][1]
         raise ValueError(
             f"column {name!r} holds {first!r} (data row {_row(column, first)}) and {second!r} "
             f"(data row {_row(column, second)}): strip_units=True needs one unit in a column"
         )
-    column = column.astype(object).map(
-        lambda value: (split_unit(value.strip(), any_unit) or ("", ""))[0],
-        na_action="ignore",
-    )
-    (unit, value), *_ = units.items()
-    number, _ = split_unit(value.strip(), any_unit) or (value, "")
-    notes.append(
-        f"the unit {unit!r} of column {name!r} is removed: {value} is {number}"
-    )
-    return column, _evidence(column, options)
+    return unit
 
 
 def as_numbers(column: pd.Series[Any], options: ReadOptions) -> Array:

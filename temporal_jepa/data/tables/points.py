@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -92,9 +93,8 @@ def split_points(
         if options.layout is None and not _move(rest, parts, options):
             return frame, options
         order = _order(column, parts[filled], texts[filled], notes)
-    values = options.values
-    if values is not None:
-        values = tuple(n for n in values if n != column and n not in order)
+    if options.values is not None:
+        options = replace(options, values=without(options.values, column, *order))
     table = rest.assign(
         **{
             name: parts[part]
@@ -103,7 +103,12 @@ def split_points(
     )
     table = table.astype(dict.fromkeys(order, np.float64))
     notes.append(f"column {column!r} holds two numbers: {' and '.join(order)}")
-    return table, replace(options, values=values)
+    return table, options
+
+
+def without(names: Iterable[str] | None, *others: Any) -> tuple[str, ...]:
+    """The names that are not among others; none for None."""
+    return tuple(name for name in names or () if name not in others)
 
 
 def refuse_degrees_and_minutes(column: pd.Series[Any]) -> None:
@@ -156,26 +161,41 @@ def _point_column(
     frame: pd.DataFrame, options: ReadOptions, requested: bool
 ) -> Any | None:
     """The column of points, None if there is none."""
-    on_request = options.values if options.layout in ("tracks", "scene") else ()
     texts = frame.select_dtypes(include=["object", "string", "category"])
+    others = (options.id, options.time, options.label)
+    on_request = options.layout in ("tracks", "scene")
+    chosen = options.values or () if on_request else ()
     for name in texts.columns:
-        if str(name) in (options.id, options.time, options.label):
+        if str(name) in others:
             continue
-        fields = _as_wkt(frame[name].dropna().head(SAMPLED).astype(str))
-        named = requested or str(name) in (on_request or ())
-        if is_place_name(name):
-            refuse_degrees_and_minutes(fields)
-        found = [POINT.fullmatch(field) for field in fields]
-        if not found or not all(found):
-            continue
-        is_wkt = all(match and match["wkt"] for match in found)
-        if not (named or is_wkt or is_place_name(name)):
-            continue
-        if named or is_wkt or not all(map(ONE_NUMBER.fullmatch, fields)):
+        named = requested or str(name) in chosen
+        if _holds_points(frame, name, named, options.decimal):
             return name
-        if options.decimal is None:
-            raise _number_or_point(frame, name)
     return None
+
+
+def _holds_points(
+    frame: pd.DataFrame, name: Any, named: bool, decimal: str | None
+) -> bool:
+    """Whether a column of text holds points, for any two numbers if an option names it.
+
+    Raises:
+        AmbiguousError: the fields can be single numbers.
+        ValueError: they are degrees and minutes.
+    """
+    fields = _as_wkt(frame[name].dropna().head(SAMPLED).astype(str))
+    if is_place_name(name):
+        refuse_degrees_and_minutes(fields)
+    found = [match for match in map(POINT.fullmatch, fields) if match]
+    if not found or len(found) < len(fields):
+        return False
+    if named or all(match["wkt"] for match in found):
+        return True
+    if not is_place_name(name):
+        return False
+    if decimal is None and all(map(ONE_NUMBER.fullmatch, fields)):
+        raise _number_or_point(frame, name)
+    return not all(map(ONE_NUMBER.fullmatch, fields))
 
 
 def _number_or_point(frame: pd.DataFrame, name: Any) -> AmbiguousError:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..formats.headers import EMPTY as MISSING
 from ..sequences import Array
 from .dates import first_unlike
+from .numbers import EMPTY as MISSING
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -104,11 +104,11 @@ def find_label(facts: Facts) -> str | None:
     may_be_end = facts.is_unnamed and not facts.given and not facts.texts
     if facts.named_label is not None or not may_be_end or len(facts.names) < 3:
         return facts.named_label
-    inner = facts.names[1:-1]
+    first, *inner, last = facts.names
     if 2 * sum(map(facts.is_real, inner)) < len(inner):
         return None
-    ends = [facts.names[0], facts.names[-1]]
-    ends = [n for n in ends if facts.is_whole_valued(n) and facts.changes(n)]
+    whole = filter(facts.is_whole_valued, (first, last))
+    ends = list(filter(facts.changes, whole))
     if not ends:
         return None
     restarts = facts.counts_within(facts.names[1], facts.names[0])
