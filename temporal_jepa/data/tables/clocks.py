@@ -11,9 +11,10 @@ from ...config import ReadOptions
 from ..sequences import Array
 from . import dates
 from .date_formats import CLOCKS
-from .date_parts import in_limits
-from .digits import DAY, clock_of_digits
+from .date_parts import in_limits, part_of
+from .digits import DAY, are_clock_times, clock_of_digits
 from .readings import AmbiguousError, Reading, likely
+from .time_names import says_clock, unit_of
 from .time_values import distinct, no_time, unlike
 
 if TYPE_CHECKING:
@@ -149,12 +150,47 @@ def time_of_day(frame: pd.DataFrame, names: Sequence[str]) -> Array:
         if parsed is None:
             raise unlike(column, texts, index)
         since = dates.clock_ns(parsed)[index]
-    elif len(names) > 1 or in_limits(column, "hour"):
+    elif len(names) > 1 or _are_hours(column):
         seconds = np.zeros(len(frame))
         for name, unit in zip(names, (3600, 60, 1), strict=False):
             seconds += frame[name].to_numpy(dtype=np.float64) * unit
         since = np.rint(seconds * 1e9).astype(np.int64)
-    else:
+    elif are_clock_times(column, str(column.name)):
         since = clock_of_digits(column.to_numpy(dtype=np.float64), str(column.name))
+    else:
+        since = _periods_of_day(column)
     _check_clock(column, since)
     return since.astype("timedelta64[ns]")
+
+
+def _are_hours(column: pd.Series[Any]) -> bool:
+    """Whether a column holds hours, and its name does not say something else."""
+    name = str(column.name)
+    is_named = part_of(name) == "hour" or says_clock(name) or unit_of(name) == "h"
+    return is_named and in_limits(column, "hour")
+
+
+def _periods_of_day(column: pd.Series[Any]) -> Array:
+    """Numbers that count the periods of a day as nanoseconds since midnight, when they begin.
+
+    They are 1, 2, ..., n or 0, 1, ..., n - 1, of a length of whole minutes and at most an hour, or
+    0, 5, 10, ... in minutes or seconds.
+
+    Raises:
+        ValueError: they do not fill a day.
+    """
+    numbers = column.to_numpy(dtype=np.float64)
+    counted = np.unique(numbers)
+    step = counted[1] - counted[0] if len(counted) > 1 else 0
+    first, count = counted[0], len(counted)
+    if step and (np.diff(counted) == step).all():
+        whole_minutes = step == 1 and count >= 24 and 1440 % count == 0
+        if whole_minutes and first in (0, 1):
+            return np.rint((numbers - first) * (DAY // count)).astype(np.int64)
+        if first == 0 and count * step in (1440, 86400):
+            return np.rint(numbers * (DAY // (count * step))).astype(np.int64)
+    raise ValueError(
+        f"column {column.name!r} holds {first:g} to {counted[-1]:g} beside a date, expected clock "
+        "times such as 10:30 or 1030, hours in a column named hour, or the number of a period, 1 "
+        "to 24, 48, 96, ..., of which no day lacks all"
+    )

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PARTS = {
-    "year": "year yyyy yr yy jahr anno año annee année jaar",
-    "month": "month mon mo mnth monat mes mese mois maand",
-    "day": "day dd mday dom tag dia día giorno dag",
+    "year": "year yyyy yr yy jahr anno año anio annee année jaar",
+    "month": "month mon mo mth mnth monat mes mese mois maand",
+    "day": "day dd dy mday dom jour tag dia día giorno dag",
     "ordinal": "doy dayofyear yday ordinal",
     "week": "week wk kw woche semana semaine isoweek",
     "quarter": "quarter qtr quartal trimestre",
-    "hour": "hour hh hr stunde hora heure ora uur",
+    "hour": "hour hh hr hrs hours std stunde hora heure ora uur",
     "minute": "minute min mi mn minuto",
     "second": "second sec ss segundo seconde sekunde",
 }

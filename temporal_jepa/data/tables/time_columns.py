@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -152,15 +152,33 @@ def named_columns(frame: pd.DataFrame, time: str) -> TimeColumns:
         content = contents[names[0]]
         kind = content.kind if content else "other"
         return TimeColumns(names, kind, says_time(names[0]))
-    if len(chain(names)) > 1:
+    parts = chain(names)
+    if len(parts) > 1:
+        _check_rest(time, parts, [n for n in names if n not in parts.values()])
         return TimeColumns(names, "parts", True)
     for order in (names, names[::-1]):
         first = contents[order[0]]
         if first and first.is_day:
+            finer = [part_of(name) for name in order[2:]]
+            if finer != ["minute", "second"][: len(finer)]:
+                raise _no_join(time, order[2:])
             return TimeColumns(order, "date+clock", True)
-    raise ValueError(
+    raise _no_join(time, [n for n in names if n not in parts.values()])
+
+
+def _check_rest(time: str, parts: Mapping[str, str], rest: list[str]) -> None:
+    """Raise ValueError where a column beside year, month, ... can be no clock time of a day."""
+    is_day = [*parts][-1] in ("day", "ordinal")
+    other_parts = [name for name in rest if part_of(name) not in (None, "hour")]
+    if other_parts or len(rest) > is_day:
+        raise _no_join(time, other_parts or rest)
+
+
+def _no_join(time: str, names: Sequence[str]) -> ValueError:
+    """The error for columns of an option that make no time with the others."""
+    return ValueError(
         f"time={time!r} names several columns, expected a date and a clock time, or year, month, "
-        "day, ..."
+        f"day, hour, ... in columns that are named so; rename {listed(map(repr, names))}"
     )
 
 

@@ -85,5 +85,10 @@ def unit_in_name(name: str) -> str | None:
     return UNIT_OF.get(parts[-1]) if len(parts) > 1 else None
 
 
+def unit_of(name: str) -> str | None:
+    """The unit that a name is, "h" of "Hrs"; None if it is none."""
+    return UNIT_OF.get(name.lower())
+
+
 def _has_digits(name: str) -> bool:
     return any(map(str.isdecimal, name))
