@@ -328,3 +328,15 @@ def test_names_that_start_as_comments_are_kept(table):
         "#ff0000",
         "#00ff00",
     ]
+
+
+def test_a_header_whose_first_name_is_a_number_sign_is_no_comment(table):
+    rows = "1,0,1.5\n2,1,2.5\n"
+    for title in ("", "Plot Title: x\n"):
+        for mark in ("#", '"#"'):
+            frame = table(f"{title}{mark},time,v\n{rows}")
+            assert frame.to_dict("list") == {"#": [1, 2], **DATA}
+    assert table("# by x\n#time,v\n0,1.5\n1,2.5\n", header=2).to_dict("list") == DATA
+    assert len(table("#,a,b\n" + rows, header=0)) == 2
+    with pytest.raises(ValueError, match="header=2"):
+        table("# by x\n\ntime,v\n0,1.5\n1,2.5\n", header=2)

@@ -90,6 +90,7 @@ def read_delimited(
     records, comment = _records(sample, separator, start, whole)
     if not records:
         raise ValueError("the file holds comments and no data")
+    records = _with_header(records, sample, separator, options.header)
     head = find_head(records, comment, options.header, separator)
     notes += head.notes
     names = [str(k) for k in range(head.width)]
@@ -199,9 +200,7 @@ def _records(
             break
         start += 1
         if text:
-            words = text.strip('"').lstrip("#%/;").strip()
-            cells: list[str] = next(iter(_parse([words], separator)), [])
-            comment = Record(start, _trimmed(cells))
+            comment = Record(start, _comment_cells(text, separator))
     records: list[Record] = []
     marked: list[Record] = []
     number = start + 1
@@ -222,6 +221,32 @@ def _records(
 def _trimmed(cells: Iterable[str]) -> list[str]:
     """Cells without spaces around."""
     return [cell.strip() for cell in cells]
+
+
+def _comment_cells(line: str, separator: str) -> list[str]:
+    """The fields of a comment without its mark; "#" stays where it is a field of its own."""
+    cells = _trimmed(next(iter(_parse([line], separator)), []))
+    first = "".join(cells[:1]).lstrip("#%/;").strip()
+    if not first and separator == " ":
+        return cells[1:]
+    return [first or "#", *cells[1:]] if any(cells) else []
+
+
+def _with_header(
+    records: list[Record], sample: Sequence[str], separator: str, header: int | None
+) -> list[Record]:
+    """The rows and a header that starts as a comment: the line `header`, or names after "#"."""
+    mark = re.compile(rf'\s*"?#"?\s*{re.escape(separator)}')
+    found = (k for k, line in enumerate(sample, 1) if mark.match(line))
+    number = next(found, 0) if header is None and separator != " " else header
+    if not number or any(record.line == number for record in records):
+        return records
+    text = "".join(sample[number - 1 : number])
+    own = Record(number, _comment_cells(text, separator))
+    width = Counter(len(record.cells) for record in records).most_common(1)[0][0]
+    above = {len(record.cells) for record in records if record.line < number}
+    is_first = len(own.cells) == width and width not in above
+    return sorted([*records, own]) if own.cells and (header or is_first) else records
 
 
 def _checked_names(names: list[str]) -> list[str]:
