@@ -39,6 +39,8 @@ def converted(texts, name="v", dialect=None, **options):
         (["1'234.5", "1\u2019234"], [1234.5, 1234]),
         (["\u22125,5", "+5,5", "5,5-"], [-5.5, 5.5, -5.5]),
         (["(1,234.5)", "3"], [-1234.5, 3]),
+        (["1000,-", "-5,-", "1.250,-", "2,50"], [1000, -5, 1250, 2.5]),
+        (["1'000.-", "2.50"], [1000, 2.5]),
         (["1.5d3", ".5", "5.", " 7 "], [1500, 0.5, 5, 7]),
         (["1.231", "1500"], [1.231, 1500]),
         (["1,231", "1500"], [1.231, 1500]),
@@ -251,3 +253,11 @@ def test_any_numbers_in_any_dialect_come_back_or_are_a_question(
 )
 def test_a_column_of_mostly_numbers_is_told_in_any_writing(texts, mostly):
     assert mostly_numbers(pd.Series(texts, dtype=object)) is mostly
+
+
+def test_percent_beside_numbers_without_it_is_refused():
+    with pytest.raises(
+        ValueError, match=r"'5%' \(data row 1\) and '0.06' \(data row 2\)"
+    ):
+        converted(["5%", "0.06", "7%"], strip_units=True)
+    assert converted(["5 ms", "6", "7 ms"], strip_units=True).tolist() == [5, 6, 7]

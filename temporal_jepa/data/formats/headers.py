@@ -262,16 +262,33 @@ def _from_lead(rows: list[Record], n: int, width: int) -> Head:
     if len(lead) > 1:
         raise _two_headers(lead, data)
     if not named:
-        _check_counts_up(lead[0], data)
-        notes.append(COUNTS)
+        notes.append(_names_by_number(lead[0], data) or _counting(lead[0], data))
     return Head(lead[0].cells, width, data[0], notes, data)
 
 
-def _check_counts_up(first: Record, data: list[Record]) -> None:
-    """AmbiguousError unless the numbers of a row rise."""
+def _counting(first: Record, data: list[Record]) -> str:
+    """A note on a row whose numbers rise; AmbiguousError where they do not."""
     numbers = _numbers(first)
     if not (_rises(numbers) or _steps(numbers)):
         raise _header_or_data(first, data)
+    return COUNTS
+
+
+def _names_by_number(first: Record, data: list[Record]) -> str:
+    """A note on names in any order: words, and different whole numbers above decimals; "" else."""
+    words = [cell for cell in first.cells if kind(cell) == "t"]
+    places = [k for k, cell in enumerate(first.cells) if re.fullmatch(r"\d+", cell)]
+    different = {first.cells[k] for k in places}
+    if not words or not 2 <= len(different) == len(first.cells) - len(words):
+        return ""
+    if len(places) < 5 and not all(map(says_part, words)):
+        return ""
+    values = [row.cells[k] for row in data for k in places if row.cells[k]]
+    decimals = sum(re.search(r"[.,]\d", value) is not None for value in values)
+    sentence = (
+        f"line {first.line}, words and whole numbers above decimals, is the header"
+    )
+    return likely(sentence, "header=0") if 0 < 0.9 * len(values) <= decimals else ""
 
 
 def _titles(rows: Sequence[Record], width: int) -> int:
@@ -340,8 +357,12 @@ def _without_lead(rows: list[Record], width: int) -> Head:
     words = {k: first.cells[k] for k in range(width) if kinds[k] == "t"}
     numbers = _numbers(first)
     repeated = any(record.cells[k] == words[k] for record in below for k in words)
+    by_number = "" if repeated else _names_by_number(first, below)
     notes = []
-    if numbers or "d" in kinds:
+    if by_number:
+        names_columns = True
+        notes = [by_number]
+    elif numbers or "d" in kinds:
         names_columns = not repeated and _counts_up(first, below, numbers, words)
         notes = [COUNTS]
     else:

@@ -42,6 +42,7 @@ UNIT = (
     r"|m/s[²2]|mmHg|m?[lL]|m?mol|m?mol/[lL]|mg/d[lL]|[mµμ]g/m[³3]|pp[mb]|px|kts?|kn|kcal|k?J"
     r"|[NKCF]"
 )
+PARTS = frozenset("%‰")
 TIGHT = re.compile(r"[A-Z]")  # 3C is rather a name: such a unit needs a space
 IP_ADDRESS = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}")
 MONTH = re.compile(r"(?:0?[1-9]|1[0-2])\.(?:19|20)\d\d")
@@ -175,10 +176,11 @@ def parse(text: str, mark: str) -> float | None:
         found = _INFINITY.fullmatch(text)
         return None if found is None else float(found[0])
     signs = [bool(match["open"]), match["sign"] in MINUS and bool(match["sign"])]
-    signs.append(bool(match["minus"]))
+    body = match["body"]
+    is_price = match["minus"] and body.endswith(mark)  # "1000,-" has no cents
+    signs.append(bool(match["minus"]) and not is_price)
     if sum(signs) > 1:
         return None
-    body = match["body"]
     if match["minus"] and not re.search(r"[.,]|\d{3}", body):  # "2-" is rather a grade
         return None
     digits = re.sub(rf"[{SPACES}{APOSTROPHES}{',' if mark == '.' else '.'}]", "", body)
@@ -645,8 +647,9 @@ def _units(column: pd.Series[Any], any_unit: bool) -> dict[str, str]:
         if found is None or not _is_some_number(found[0]):
             return {}
         units.setdefault(found[1], value)
-    units.pop("", None)
-    return units
+    if not PARTS & units.keys():  # 5% and 0.06 are both parts of a whole
+        units.pop("", None)
+    return {} if units.keys() == {""} else units
 
 
 def _stripped(
@@ -678,7 +681,7 @@ def _one_unit(
     name: str, column: pd.Series[Any], units: dict[str, str], options: ReadOptions
 ) -> str:
     """The unit of a column; ValueError unless it is to be removed, and the only one."""
-    (unit, first), *others = units.items()
+    (unit, first), *others = sorted(units.items(), key=lambda item: item[0] == "")
     if not options.strip_units:
         raise ValueError(
             f"column {name!r} holds {first!r} in data row {_row(column, first)}, a number with a "
