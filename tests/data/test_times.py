@@ -611,3 +611,16 @@ def test_offsets_become_utc(moments):
     found = column(*[moment.isoformat() for moment in moments])
     naive = [moment.astimezone(dt.UTC).replace(tzinfo=None) for moment in moments]
     assert (found.astype("datetime64[us]") == np.array(naive, "datetime64[us]")).all()
+
+
+@pytest.mark.parametrize("mark", "/-")
+@pytest.mark.parametrize("last", [2, 11, 16])
+def test_seasons_are_no_months(mark, last):
+    seasons = [f"{2000 + k}{mark}{k + 1:02}" for k in range(last)]
+    with pytest.raises(ValueError, match="seasons of two years"):
+        column(*seasons)
+
+
+def test_months_are_no_seasons():
+    assert iso(column("2000/01", "2000/02"))[1] == "2000-02-01T00:00:00"
+    assert iso(column("2000/01"))[0] == "2000-01-01T00:00:00"

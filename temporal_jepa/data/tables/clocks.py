@@ -186,11 +186,11 @@ def _periods_of_day(column: pd.Series[Any]) -> Array:
     if step and (np.diff(counted) == step).all():
         whole_minutes = step == 1 and count >= 24 and 1440 % count == 0
         if whole_minutes and first in (0, 1):
-            return np.rint((numbers - first) * (DAY // count)).astype(np.int64)
+            return np.asarray((numbers - first) * (DAY // count), dtype=np.int64)
         if first == 0 and count * step in (1440, 86400):
-            return np.rint(numbers * (DAY // (count * step))).astype(np.int64)
+            return np.asarray(numbers * (DAY // (count * step)), dtype=np.int64)
     raise ValueError(
         f"column {column.name!r} holds {first:g} to {counted[-1]:g} beside a date, expected clock "
-        "times such as 10:30 or 1030, hours in a column named hour, or the number of a period, 1 "
-        "to 24, 48, 96, ..., of which no day lacks all"
+        "times such as 10:30 or 1030, hours in a column named hour, or numbers of the periods "
+        "of a day such as 1 to 48"
     )

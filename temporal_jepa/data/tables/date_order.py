@@ -58,6 +58,12 @@ def read_dates(written: WrittenDates, options: ReadOptions, notes: list[str]) ->
         AmbiguousError: day and month can be exchanged.
         ValueError: a row is no date, the dates fit no one order, or name a time zone.
     """
+    if dates.are_seasons(written.parsed):
+        raise ValueError(
+            f"column {written.name!r} holds {written.texts[0]!r}, {written.texts[1]!r}, ...: "
+            "seasons of two years, or months; write the first year alone, 2000, for seasons, or "
+            "2000-01-01 for months"
+        )
     since = dates.clock_ns(written.parsed)
     wrong = written.rows(since < 0)
     if wrong.size:

@@ -222,6 +222,14 @@ def readings(texts: Texts) -> dict[str, Array]:
     return {"": days(year, texts.numbers("month"), texts.numbers("day", 1))}
 
 
+def are_seasons(texts: Texts) -> bool:
+    """Whether all texts are a year and the next, 2000/01, of which two or more differ."""
+    if texts.format != "month":
+        return False
+    year, following = texts.numbers("year"), texts.numbers("month")
+    return len(np.unique(year)) > 1 and bool((following == (year + 1) % 100).all())
+
+
 def _numeric(texts: Texts, year: Array) -> dict[str, Array]:
     """Numbers in three orders; the year can be first only if it has two digits."""
     a, b, c = (texts.numbers(part) for part in "abc")
