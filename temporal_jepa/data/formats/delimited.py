@@ -45,22 +45,12 @@ SEPARATORS = {
 STAMP = re.compile(r"\d{8} \d{4,9}")
 SAMPLE = 400  # lines at the head of the file that show its separator and its header
 SAMPLE_CHARACTERS = 2**18
-CELLS = (
-    20_000  # that are held as text at once; more are slower, as they leave the cache
-)
-TAIL = 8  # rows at the end of the file that may be a footer
+CELLS = 20_000  # that are text at once; more are slower, as they leave the cache
 SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 FOOTER = re.compile(
     r"(?i)(grand |sub)?totals?|sums?|means?|averages?|avg|gesamt|summe|source|quelle|notes?|eof|end"
     r"|\W*(source|quelle|notes?|total|generated|exported|created|copyright|end of)\b.*|\x1a"
 )
-COLUMN_OPTIONS = (
-    "layout",
-    "id",
-    "time",
-    "label",
-    "values",
-)  # of `ReadOptions`, for tables
 
 
 def read_delimited(

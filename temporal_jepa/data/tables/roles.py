@@ -138,18 +138,26 @@ def check_columns(frame: pd.DataFrame, options: ReadOptions) -> None:
         raise ValueError(
             f"expected one of the layouts {', '.join(LAYOUTS)} for a table, got {options.layout!r}"
         )
-    named = [(o, n) for o in ("id", "time") for n in split(frame, getattr(options, o))]
-    named += [("label", options.label or ""), ("channel", options.channel or "")]
-    named += [("values", name) for name in options.values or ()]
-    for option, name in named:
-        if name and option != "values" and name in (options.values or ()):
-            raise ValueError(f"values and {option} both name the column {name!r}")
-        if name and name not in frame.columns:
-            raise MissingColumnError(
-                f"{option} names a column {name!r} that does not exist, got the columns "
-                f"{listed(frame.columns)}{did_you_mean(name, frame.columns)}",
-                option,
-            )
+    values = options.values or ()
+    for option in ("id", "time", "label", "channel"):
+        given = getattr(options, option)
+        names = split(frame, given) if option in ("id", "time") else [given or ""]
+        for name in filter(None, names):
+            if name in values:
+                raise ValueError(f"values and {option} both name the column {name!r}")
+            _check_exists(frame, option, name)
+    for name in values:
+        _check_exists(frame, "values", name)
+
+
+def _check_exists(frame: pd.DataFrame, option: str, name: str) -> None:
+    """ValueError for an option that names a column which does not exist."""
+    if name not in frame.columns:
+        raise MissingColumnError(
+            f"{option} names a column {name!r} that does not exist, got the columns "
+            f"{listed(frame.columns)}{did_you_mean(name, frame.columns)}",
+            option,
+        )
 
 
 def _wide(facts: Facts, steps: Steps) -> Roles:
@@ -191,16 +199,19 @@ def _values(facts: Facts, spent: set[str | None]) -> list[str]:
     """The columns of values: those of the option, else the numbers that have no other part."""
     if facts.options.values is not None:
         return list(facts.given_values)
-    kept = []
-    for name in facts.numbers:
-        is_id = says_id(name) and not facts.is_real(name)
-        if name not in spent and not is_id and not facts.counts_rows(name):
-            kept.append(name)
-    empty = [name for name in kept if facts.frame[name].isna().all()]
-    if not empty or len(empty) == len(kept):
+    kept = [n for n in facts.numbers if n not in spent and _may_be_value(facts, n)]
+    filled = [name for name in kept if facts.frame[name].notna().any()]
+    if not filled or len(filled) == len(kept):
         return kept
-    facts.notes.append(f"columns without any value are left out: {listed(empty)}")
-    return [name for name in kept if name not in empty]
+    empty = listed(name for name in kept if name not in filled)
+    facts.notes.append(f"columns without any value are left out: {empty}")
+    return filled
+
+
+def _may_be_value(facts: Facts, name: str) -> bool:
+    """Whether a column of numbers neither names series nor counts rows."""
+    is_id = says_id(name) and not facts.is_real(name)
+    return not is_id and not facts.counts_rows(name)
 
 
 def _settled_label(facts: Facts, ids: tuple[str, ...], values: list[str]) -> str | None:

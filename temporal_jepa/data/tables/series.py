@@ -57,17 +57,7 @@ def _wide(
 ) -> Sequences:
     """A series from each row, or from the rows of an id that differ in their channel."""
     channels = list(columns.steps)
-    length = len(columns.values) // max(len(channels), 1)
-    what = (
-        "each row is a series" if columns.channel is None else "each row is a channel"
-    )
-    line = f"layout wide: {what} of {length} timesteps"
-    if columns.clock is not None:
-        first, last = columns.values[0], columns.values[-1]
-        line += f", the names of the columns are times, {first} to {last}"
-    if columns.ids:
-        verb = "names" if len(columns.ids) == 1 else "name"
-        line += f", {_quoted(columns.ids)} {verb} the series"
+    line = _described(columns)
     notes.append(line if options.layout else likely(line, "layout='recording'"))
     _explain(frame, columns, options, channels, notes)
     cube = _cube(frame, columns.steps, options)
@@ -94,6 +84,20 @@ def _wide(
         source=source,
         notes=(*notes, *trimmed),
     )
+
+
+def _described(columns: Roles) -> str:
+    """What the rows and the columns of a wide table are."""
+    length = len(columns.values) // max(len(columns.steps), 1)
+    what = "a series" if columns.channel is None else "a channel"
+    line = f"layout wide: each row is {what} of {length} timesteps"
+    if columns.clock is not None:
+        first, last = columns.values[0], columns.values[-1]
+        line += f", the names of the columns are times, {first} to {last}"
+    if columns.ids:
+        verb = "names" if len(columns.ids) == 1 else "name"
+        line += f", {_quoted(columns.ids)} {verb} the series"
+    return line
 
 
 def _row_ids(frame: pd.DataFrame, ids: tuple[str, ...]) -> list[str]:

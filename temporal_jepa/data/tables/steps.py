@@ -147,18 +147,8 @@ def numbered(names: Iterable[str]) -> Steps:
 
 
 def _grouped(names: list[str], pattern: re.Pattern[str]) -> Steps:
-    groups: dict[str, dict[int, str]] = {}
-    for name in names:
-        match = pattern.fullmatch(name)
-        if match is None:
-            continue
-        group = groups.setdefault(match["prefix"], {})
-        number = int(match["number"])
-        if number in group:
-            raise ValueError(
-                f"the columns {group[number]!r} and {name!r} have the same number; rename one"
-            )
-        group[number] = name
+    """The columns of timesteps: those whose prefix has as many numbers as any has."""
+    groups = _by_prefix(names, pattern)
     largest = max(groups.values(), key=len, default={})
     if len(largest) < 2:
         return Steps({})
@@ -175,3 +165,17 @@ def _grouped(names: list[str], pattern: re.Pattern[str]) -> Steps:
         columns = {"value" if is_time else channel: columns[channel]}
     clock = np.array(sorted(largest))
     return Steps(columns, None if (np.diff(clock) == 1).all() else clock)
+
+
+def _by_prefix(names: list[str], pattern: re.Pattern[str]) -> dict[str, dict[int, str]]:
+    """Numbered names by their prefix and number; ValueError for two of one number."""
+    groups: dict[str, dict[int, str]] = {}
+    for match in filter(None, map(pattern.fullmatch, names)):
+        group = groups.setdefault(match["prefix"], {})
+        number = int(match["number"])
+        if number in group:
+            raise ValueError(
+                f"the columns {group[number]!r} and {match[0]!r} have the same number; rename one"
+            )
+        group[number] = match[0]
+    return groups

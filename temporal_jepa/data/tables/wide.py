@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, filterfalse
 
 from ..sequences import listed
 from . import questions
@@ -138,16 +138,20 @@ def row_ids(facts: Facts, others: list[str], channel: str | None) -> tuple[str, 
     free = [n for n in others if n != channel and facts.is_filled(n)]
     named = list(filter(says_id, free))
     texts = list(filter(facts.is_text, free))
-    partly = [n for n in others if n != channel and facts.is_text(n)]
-    whole = [n for n in free if facts.is_whole(n) and not facts.counts_rows(n)]
+    whole = filterfalse(facts.counts_rows, filter(facts.is_whole, free))
     for name in (*named, *texts, *whole):
         if facts.is_key(name, *more):
             return (name,)
-    for pair in combinations(partly[:MOST_PAIRS], 2):
+    return _pair(facts, texts, more) or tuple(named[:1])
+
+
+def _pair(facts: Facts, texts: list[str], more: tuple[str, ...]) -> tuple[str, ...]:
+    """The first two columns of text that name rows together, none if there are no such two."""
+    for pair in combinations(texts[:MOST_PAIRS], 2):
         if facts.is_key(*pair, *more):
             facts.note(f"columns {listed(pair)} together name the series", "id=''")
             return pair
-    return tuple(named[:1])
+    return ()
 
 
 def only_text(facts: Facts, names: list[str]) -> str | None:
