@@ -118,12 +118,18 @@ def _read_video(path: Path, options: ReadOptions) -> Sequences:
 
 def _from_path(path: Path, options: ReadOptions) -> Sequences:
     """The sequences of a file, or of a folder."""
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except OSError as error:  # a name that is too long
+        raise FileNotFoundError(f"no file or folder: {error.strerror}") from error
+    if not is_there:
         hint = did_you_mean(path.name, (other.name for other in path.parent.glob("*")))
         raise FileNotFoundError(f"no file or folder {path}{hint}")
     with located(path):
         if path.is_dir():
             return read_folder(path, options)
+        if not path.is_file():
+            raise ValueError("expected a file or a folder, got a pipe or a device")
         if options.layout == "folder":
             raise ValueError("layout folder expects a folder with one series a file")
         return read_file(path, options)

@@ -197,7 +197,6 @@ def test_numbers_as_header(write, tmp_path):
     [
         ["up,1,2,3", "down,3,2,1", "up,2,3,4"],
         ["1,2,3,up", "3,2,1,down", "2,3,4,up"],
-        ["1,2.5,up,3", "3,2,down,1", "2,3,up,4"],
     ],
 )
 def test_a_label_beside_numbers_makes_no_header(write, name, rows):
@@ -214,6 +213,13 @@ def test_a_label_beside_numbers_makes_no_header(write, name, rows):
     named = read(write("b.csv", "\n".join(rows)), id=str(column), layout="wide")
     assert named.ids == ["up#1", "down", "up#2"]
     assert noted(named, "ids repeat")
+
+
+def test_a_text_between_numbers_without_a_header_is_a_question(write):
+    path = write("a.csv", "1,2.5,up,3\n3,2,down,1\n2,3,up,4\n")
+    with pytest.raises(AmbiguousError, match=r"(?s)label='2' layout='wide'.*id='2'"):
+        read(path)
+    assert read(path, label="2", layout="wide").lengths.tolist() == [3, 3, 3]
 
 
 @pytest.mark.parametrize(

@@ -65,20 +65,22 @@ class Facts:
         if self.given_times or self.options.time == "":
             return next(iter(self.time_candidates), None)
         for time in self.time_candidates:
-            taken = self.given & {*time.names}
-            if not taken and (time.named or not self._is_of_owner(time.names[0])):
+            if not self.given & {*time.names} and not self._is_of_owner(time):
                 return time
         return None
 
-    def _is_of_owner(self, name: str) -> bool:
+    def _is_of_owner(self, time: TimeColumns) -> bool:
         """Whether dates are ids, or the same for all rows of an id, as a date of birth is."""
-        if says_id(name):
+        name = time.names[0]
+        if len(time.names) > 1 or time.kind != "date":
+            return False
+        if says_id(name) and not time.named:
             return True
         for owner in filter(says_id, self.names):
             if owner == name or self.is_real(owner) or not self.repeats(owner):
                 continue
             if (self.frame.groupby(owner)[name].nunique() == 1).all():
-                return True
+                return self.changes(name)
         return False
 
     @property
@@ -262,6 +264,13 @@ class Facts:
         """Whether times only rise, or only fall, over all rows or in each group of columns."""
         steps = self._steps(names)
         return len(steps) > 1 and _have_one_sign(steps)
+
+    def is_ramp(self, name: str) -> bool:
+        """Whether a column of at least 4 numbers has equal steps."""
+        if not self.is_number(name) or not self.is_filled(name) or len(self.frame) < 4:
+            return False
+        steps = np.diff(self.frame[name].to_numpy(dtype=np.float64))
+        return bool(steps[0] != 0 and np.allclose(steps, steps[0], rtol=1e-6, atol=0))
 
     def counts_within(self, name: str, groups: str) -> bool:
         """Whether a column has equal steps, all alike in sign, in each block of another one."""

@@ -251,17 +251,18 @@ def _holds_nothing(column: pd.Series[Any]) -> bool:
         return True
     if column.dtype.kind not in "iu":
         return False
-    return bool((np.diff(column.to_numpy()) == 1).all())
+    return bool((np.diff(column.to_numpy()) > 0).all())  # of rows that were kept
 
 
 def _without_empty_rows(frame: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Without empty rows, where text or times in the others tell rows apart.
+    """Without empty rows, where texts or times in the others tell rows apart.
 
     In a table of numbers alone such a row is a timestep without values.
     """
     filled = frame.notna().any(axis=1).to_numpy()
-    has_texts = any(kind.kind not in "fiub" for kind in frame.dtypes)
-    if filled.all() or not filled.any() or not has_texts:
+    tells_apart = any(kind.kind not in "fiub" for kind in frame.dtypes)
+    tells_apart = tells_apart or any(map(says_time, frame.columns))
+    if filled.all() or not filled.any() or not tells_apart:
         return frame
     notes.append(f"{int((~filled).sum())} empty rows are left out")
     kept: pd.DataFrame = frame.loc[filled]

@@ -39,7 +39,8 @@ OWNERS = _words(
     "specimen station stock store subject symbol taxi ticker track train trajectory trial trip "
     "truck turbine unit user vehicle vessel ship batch well worker mmsi imo icao24 callsign imei "
     "tid uid pid guid uuid ids serial ric isin cusip file segment block house home building "
-    "department dept entity nation territory area zone municipality sector industry "
+    "employee staff student pupil platform buoy mooring department dept entity nation "
+    "territory area zone municipality sector industry "
     "country region city province county district hospital school branch account company fund "
     "host server endpoint page article keyword wafer tool asset node name"
 )

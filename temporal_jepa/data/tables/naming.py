@@ -191,11 +191,22 @@ def _by_key(facts: Facts, may: list[str], keys: list[str]) -> tuple[str, ...]:
         return _by_spacing(facts, may, keys)
     found = facts.distinct(n for n in may if _is_sure_key(facts, n, keys))
     named = list(filter(says_id, found))
+    if len(found) == 1 and not named and facts.counts_within(found[0], keys[0]):
+        raise questions.id_or_clock(facts, found[0])
     if len(found) == 1 or len(named) == 1:
         return _noted(facts, ((named or found)[0],))
     if found:
         raise questions.which_id(facts, named or found)
-    return _pair(facts, may, keys) or _named(facts, may)
+    return _pair(facts, may, keys) or _named(facts, may) or _of_single_rows(facts)
+
+
+def _of_single_rows(facts: Facts) -> tuple[str, ...]:
+    """An id that differs in each row, where times repeat: series of one timestep."""
+    taken = {*facts.all_times, *facts.given, facts.named_label}
+    free = [name for name in facts.names if name not in taken and says_id(name)]
+    return tuple(name for name in free if facts.is_filled(name) and facts.is_key(name))[
+        :1
+    ]
 
 
 def _looks_like_id(facts: Facts, name: str) -> bool:

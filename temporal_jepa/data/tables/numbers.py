@@ -422,17 +422,26 @@ def _evidence(column: pd.Series[Any], options: ReadOptions) -> Evidence:
 
 
 def mostly_numbers(column: pd.Series[Any]) -> bool:
-    """Whether more than half of the values of a column of text are numbers in some writing."""
+    """Whether a column of text holds numbers in some writing, with a few texts among them.
+
+    More than half of its values are numbers, or a tenth and all others are one or two texts such as
+    "n.d." or "<0.05".
+    """
     count = good = 0
+    distinct: set[Any] = set()
+    texts: set[Any] = set()
     try:
         for codes, values in _pieces(column):
             found = np.array([_is_some_number(value) for value in values], dtype=bool)
             filled = codes[codes >= 0]
             count += len(filled)
             good += int(found[filled].sum())
+            for value, is_number in zip(values, found, strict=True):
+                (distinct if is_number else texts).add(value)
     except TypeError:  # lists and arrays have no hash
         return False
-    return 2 * good > count or not count
+    is_marked = len(texts) <= 2 < len(distinct) and 10 * good >= count
+    return 2 * good > count or not count or is_marked
 
 
 def _is_some_number(value: Any) -> bool:

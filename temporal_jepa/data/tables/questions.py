@@ -43,6 +43,28 @@ def id_or_state(
     )
 
 
+def id_or_clock(facts: Facts, name: str) -> AmbiguousError:
+    """Numbers that count within each time can name series, or steps of a finer clock."""
+    times = list(facts.times)
+    rows = first_rows(facts.frame, [*times, name])
+    one = Reading(
+        f"one series in the order of the rows; {name!r} counts steps within {listed(times)}",
+        {"id": "", "time": "", "values": _others(facts, name)},
+        [*times, name],
+        rows,
+    )
+    return AmbiguousError(
+        f"column {name!r} counts within each {listed(times)}: it can name the series, or be a "
+        "finer clock",
+        [_series_of(facts, name), one],
+    )
+
+
+def _others(facts: Facts, name: str) -> str:
+    """The columns of values but one, as the option `values` takes them."""
+    return ",".join(n for n in facts.numbers if n != name)
+
+
 def _series_of(facts: Facts, name: str, more: dict[str, str] | None = None) -> Reading:
     counts = facts.frame[name].value_counts(sort=False)
     rows = [[value, count] for value, count in counts.head(3).items()]

@@ -188,11 +188,36 @@ def _rows(facts: Facts, layout: str) -> Roles:
                 f"{listed(facts.names)}"
             )
     values = _values(facts, {*ids, channel})
+    time = facts.time or _ramp(facts, ids, values)
+    if time is not None:
+        values = [name for name in values if name not in time.names]
     label = _settled_label(facts, ids, values)
     if label is None:
         _note_possible_labels(facts, ids)
     layout = "long" if ids else "recording"
-    return Roles(layout, ids, facts.time, label, channel, tuple(values))
+    return Roles(layout, ids, time, label, channel, tuple(values))
+
+
+def _ramp(facts: Facts, ids: tuple[str, ...], values: list[str]) -> TimeColumns | None:
+    """The one column that rises by equal steps in each series, which then is the time.
+
+    In a recording a channel may rise so too, so that it is only noted.
+    """
+    options = facts.options
+    if options.time is not None or options.values is not None or len(values) < 2:
+        return None
+    if len(ids) == 1:
+        ramps = [name for name in values if facts.counts_within(name, ids[0])]
+    else:
+        ramps = [name for name in values if facts.is_ramp(name)]
+    if len(ramps) != 1 or len(ids) > 1:
+        return None
+    if not ids:
+        hint = f"time={ramps[0]!r} if it is the time"
+        facts.notes.append(f"column {ramps[0]!r} rises by equal steps; {hint}")
+        return None
+    facts.note(f"column {ramps[0]!r} rises by equal steps: the time", "time=''")
+    return TimeColumns((ramps[0],), "number", False)
 
 
 def _values(facts: Facts, spent: set[str | None]) -> list[str]:

@@ -377,7 +377,10 @@ def series_codes(
     joined = codes.groupby(list(codes), sort=False).ngroup().to_numpy()
     first = codes[~pd.Series(joined).duplicated()].to_numpy()
     texts = [texts for _, texts in columns]
-    names = [" ".join(texts[k][code] for k, code in enumerate(row)) for row in first]
+    names = []
+    for row in first:
+        parts = [texts[k][code] for k, code in enumerate(row)]
+        names.append(" ".join(filter(None, parts)))
     return joined, names
 
 

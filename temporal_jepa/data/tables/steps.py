@@ -70,7 +70,7 @@ def find_steps(facts: Facts) -> Steps:
     if found is None:
         _refuse_broken_dates(names)
         found = numbered(names)
-    return found
+    return Steps(found.columns) if facts.is_unnamed else found
 
 
 def _dated(facts: Facts, names: list[str]) -> Steps | None:

@@ -69,8 +69,8 @@ def _refuse_unnamed_text(facts: Facts) -> None:
     column = facts.frame[name]
     is_few = column.is_unique and len(column) < FEW
     is_constant = column.nunique() == 1 and len(column) > 1
-    is_one_of_several = len(facts.texts) > 1
-    if is_one_of_several or is_few or is_constant or facts.is_in_blocks(name):
+    is_inside = len(facts.texts) > 1 or name not in (facts.names[0], facts.names[-1])
+    if is_inside or is_few or is_constant or facts.is_in_blocks(name):
         raise questions.id_or_state(facts, name, may_be_label=True)
 
 
