@@ -201,7 +201,7 @@ def _by_key(facts: Facts, may: list[str], keys: list[str]) -> tuple[str, ...]:
 
 
 def _of_single_rows(facts: Facts) -> tuple[str, ...]:
-    """An id that differs in each row, where times repeat: series of one timestep."""
+    """A text id that differs in each row, where times repeat: series of one timestep."""
     taken = {*facts.all_times, *facts.given, facts.named_label}
     free = [name for name in facts.names if name not in taken and says_id(name)]
     return tuple(name for name in free if facts.is_filled(name) and facts.is_key(name))[
