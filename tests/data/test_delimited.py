@@ -46,6 +46,10 @@ AROUND = {
     "total": ("time,v\n0,1.5\n1,2.5\nTotal,4\n", "footers in line 4"),
     "source": ("time,v\n0,1.5\n1,2.5\n\nSource: a, b, c\n", "footers in line 5"),
     "padded source": ("time,v\n0,1.5\n1,2.5\nSource: x,\n", "footers in line 4"),
+    "total and source": (
+        "time,v\n0,1.5\n1,2.5\nTotal,4\nSource: a, b, c\n",
+        "footers in lines 4, 5",
+    ),
     "end": ("time,v\n0,1.5\n1,2.5\nEOF\n", "footers in line 4"),
     "repeated header": ("time,v\n0,1.5\ntime,v\n1,2.5\n", "repeated headers in line 3"),
     "separators at line ends": ("time,v,\n0,1.5,\n1,2.5,\n", ""),
@@ -342,3 +346,24 @@ def test_a_header_whose_first_name_is_a_number_sign_is_no_comment(table):
     assert len(table("#,a,b\n" + rows, header=0)) == 2
     with pytest.raises(ValueError, match="header=2"):
         table("# by x\n\ntime,v\n0,1.5\n1,2.5\n", header=2)
+
+
+def test_a_column_of_numbers_with_units_is_not_cut(table):
+    text = "pressure\n101325,061 €\n101326,5 €\n"
+    assert table(text, strip_units=True)["pressure"].tolist() == [101325.061, 101326.5]
+    with pytest.raises(ValueError, match="strip_units=True"):
+        table(text)
+
+
+@pytest.mark.parametrize("name", ["v", "v;"])
+def test_marks_at_the_ends_of_lines_are_no_part_of_the_last_number(table, name):
+    frame = table(f"time,{name}\n0,1.5;\n1,2.5;\n")
+    assert frame.to_dict("list") == DATA
+    assert "lines end with ';', which is left out" in table.notes
+    assert table("0,a,1.5;\n1,b,2.5;\n")["2"].tolist() == [1.5, 2.5]
+
+
+def test_an_average_below_months_is_a_footer(table):
+    frame = table("month,v\nJan,1\nFeb,2\nAverage,1.5\n")
+    assert frame["month"].tolist() == ["Jan", "Feb"]
+    assert "footers in line 4: left out" in table.notes

@@ -27,9 +27,10 @@ from ..tables.numbers import (
     missing_texts,
     parse,
     plain,
+    split_unit,
 )
 from ..tables.readings import likely
-from .headers import RULER, Head, Record, find_head, is_comment, kind
+from .headers import MONTHS, RULER, Head, Record, find_head, is_comment, kind
 from .textfiles import TextFile, inner_suffix, open_text
 
 if TYPE_CHECKING:
@@ -81,13 +82,16 @@ def read_delimited(
     if not records:
         raise ValueError("the file holds comments and no data")
     records = _with_header(records, sample, separator, options.header)
+    records, end = _without_line_ends(records)
     head = find_head(records, comment, options.header, separator)
     notes += head.notes
+    if end:
+        notes.append(f"lines end with {end!r}, which is left out")
     names = [str(k) for k in range(head.width)]
     if head.names is not None:
         names = _checked_names(head.names)
     notes += _dialect_note(suffix, separator, head.width)
-    table = _Table(file, separator, head, names, options)
+    table = _Table(file, separator, head, names, options, end)
     frame, dialect = table.read(notes)
     frame = convert(frame, options, notes, dialect)
     if head.names is None:
@@ -125,6 +129,8 @@ def _separator(sample: Sequence[str], options: ReadOptions) -> tuple[str, int]:
     if found:
         return found[1], start + 1
     lines = _without_comments(sample)
+    if _is_one_column(lines):
+        return "\t", 0
     scores = {separator: _score(lines, separator) for separator in SEPARATORS}
     if options.decimal == "," and '"' not in "".join(lines):
         del scores[","]
@@ -134,6 +140,15 @@ def _separator(sample: Sequence[str], options: ReadOptions) -> tuple[str, int]:
         return " ", 0
     is_one_column = not scores[best] and "," in scores
     return "," if is_one_column else best, 0
+
+
+def _is_one_column(lines: Sequence[str]) -> bool:
+    """Whether lines below a single word are a number with a unit each, such as 1,5 m."""
+    name, *rows = (line.strip() for line in lines)
+    if not rows or kind(name) != "t" or set(name) & {*SEPARATORS}:
+        return False
+    found = [split_unit(row) for row in rows]
+    return all(pair and pair[1] and kind(pair[0]) == "n" for pair in found)
 
 
 def _without_comments(sample: Sequence[str]) -> list[str]:
@@ -237,6 +252,20 @@ def _with_header(
     above = {len(record.cells) for record in records if record.line < number}
     is_first = len(own.cells) == width and width not in above
     return sorted([*records, own]) if own.cells and (header or is_first) else records
+
+
+def _without_line_ends(records: list[Record]) -> tuple[list[Record], str]:
+    """The rows without a mark after the last number of nearly all, and this mark: 19.9;."""
+    last = [record.cells[-1] for record in records]
+    for end in (";", ",", "|"):
+        ended = [cell[:-1] for cell in last if cell.endswith(end)]
+        numbers = [cell for cell in ended if kind(cell) == "n"]
+        if 10 * len(numbers) >= 9 * max(2, len(last) - 1):
+            rows = [[*r.cells[:-1], r.cells[-1].removesuffix(end)] for r in records]
+            return [
+                Record(r.line, row) for r, row in zip(records, rows, strict=True)
+            ], end
+    return records, ""
 
 
 def _checked_names(names: list[str]) -> list[str]:
@@ -394,6 +423,7 @@ class _Table:
     head: Head
     names: list[str]
     options: ReadOptions
+    end: str = ""
     skipped: dict[str, list[int]] = field(default_factory=dict)
     rows: int = 0
 
@@ -435,6 +465,9 @@ class _Table:
         self.rows = 0
         for rows in self._chunks():
             self.rows += len(rows)
+            if self.end:
+                for row in rows:
+                    row[-1] = row[-1].rstrip().removesuffix(self.end)
             for column, texts in zip(columns, zip(*rows, strict=True), strict=True):
                 if column is not None:
                     column.add(texts)
@@ -481,7 +514,8 @@ class _Table:
             if not self._is_footer(record.cells):
                 raise self._ragged(record)
             self.skipped.setdefault("footers", []).append(record.line)
-        while len(rows) > 1 and not odd and self._is_footer(rows[-1]):
+        end = odd[0].line if odd else end
+        while len(rows) > 1 and self._is_footer(rows[-1]):
             end -= 1
             self.skipped.setdefault("footers", []).insert(0, end)
             rows.pop()
@@ -561,7 +595,8 @@ class _Table:
         if not len(cells) == self.head.width > 1:
             return named or (alone and re.search(r"[\s:]", filled[0]) is not None)
         alone = alone and cells[0] != ""
-        if kind(self.head.first.cells[0]) in ("n", "d"):
+        first = self.head.first.cells[0]
+        if kind(first) in ("n", "d") or MONTHS.fullmatch(first):
             return named or alone
         return named and alone
 

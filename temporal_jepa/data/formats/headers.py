@@ -17,6 +17,7 @@ COMMENTS = ("#", "%", "//", '"#', ";")
 COUNTS = "the first line counts up: taken as the header"
 RULER = re.compile(r"[-+=|:\s]*[-=]{2}[-+=|:\s]*")  # as psql and Markdown draw one
 _MONTHS = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+MONTHS = re.compile(_MONTHS)
 DATE = re.compile(
     r"X?\d{1,4}[-/.:]\d[\d\s:./TZ+-]*(,\d{1,9})?(\s*(?i:[ap]\.?m\.?))?(\s*[A-Z]{3,5})?"
     rf"|\d{{8}}T\d[\d:.Z+-]*|[\w ,]{{0,12}}\b{_MONTHS}\b[\w .,:-]*\d[\w .,:+-]*"
