@@ -169,6 +169,8 @@ def _score(lines: Sequence[str], separator: str) -> float:
         return 0.0
     width, count = counts.most_common(1)[0]
     cells = [cell.strip() for row in rows if len(row) == width for cell in row][:4000]
+    if width == 2 and not any(cells[1::2]):  # it only ends lines
+        return 0.0
     if 4 * sum(map(_is_pair, cells)) * width > 3 * len(cells):
         return 0.1
     typed = sum(kind(cell) != "t" for cell in cells) / len(cells)
