@@ -9,7 +9,13 @@ import numpy as np
 from ..sequences import Array
 from . import dates
 from .calendars import instants
-from .time_names import says_clock, says_moment
+from .time_names import (
+    says_clock,
+    says_count_of_time,
+    says_date,
+    says_moment,
+    unit_in_name,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,23 +29,42 @@ def dates_in_digits(column: pd.Series[Any]) -> dict[str, Array]:
     """The dates that whole numbers write by the order of their digits; empty if they write none.
 
     20240131, 202401312359, 2024013023 (an hour), 20240131235950, 31012024, 2024031 (a day of the
-    year).
+    year). Under a name of a time, or of a month, also 202401 (a month) and 240131.
     """
-    if not len(column) or column.min() < 10**6 or column.max() >= 2**63:
+    if not len(column) or column.min() < 10**4 or column.max() >= 2**63:
         return {}
     numbers = column.to_numpy(dtype=np.int64)
     distinct, index = np.unique(numbers, return_inverse=True)
     texts = list(map(str, distinct.tolist()))
-    written = {
-        "compact": texts,
-        "compact reversed": [text.zfill(8) for text in texts],
-        "ordinal": [f"{text[:4]}-{text[4:]}" for text in texts],
-    }
     found: dict[str, Array] = {}
-    for form, digits in written.items():
-        if len({*map(len, digits)}) == 1:
-            found.update(_dates_of(digits, form))
+    if distinct[0] >= 10**6:
+        written = {
+            "compact": texts,
+            "compact reversed": [text.zfill(8) for text in texts],
+            "ordinal": [f"{text[:4]}-{text[4:]}" for text in texts],
+        }
+        for form, digits in written.items():
+            if len({*map(len, digits)}) == 1:
+                found.update(_dates_of(digits, form))
+    elif distinct[-1] < 10**6:
+        found = _short_dates(str(column.name), texts)
     return {order: times[index] for order, times in found.items()}
+
+
+def _short_dates(name: str, texts: list[str]) -> dict[str, Array]:
+    """Months ("my") of digits such as 202401, else days such as 240131 in each order."""
+    if says_count_of_time(name) or unit_in_name(name) or len(texts) < 2:
+        return {}
+    months = _dates_of([f"{text[:4]}-{text[4:]}" for text in texts], "month")
+    if months:
+        return {"my": months["ymd"]}
+    if not says_moment(name):
+        return {}
+    padded = [text.zfill(6) for text in texts]
+    days = [f"{text[:2]}/{text[2:4]}/{text[4:]}" for text in padded]
+    parsed = dates.parse(days, ("numeric",))
+    found = {} if parsed is None else _moments(parsed)
+    return found if says_date(name) or "ymd" in found else {}
 
 
 def _dates_of(texts: list[str], form: str) -> dict[str, Array]:
@@ -49,6 +74,11 @@ def _dates_of(texts: list[str], form: str) -> dict[str, Array]:
     parsed = dates.parse(texts, (form,))
     if parsed is None or not dates.is_plausible(parsed):
         return {}
+    return _moments(parsed)
+
+
+def _moments(parsed: dates.Texts) -> dict[str, Array]:
+    """The moments of parsed texts by each order that is possible."""
     since = dates.clock_ns(parsed)
     return {
         order or "ymd": instants(day, since)

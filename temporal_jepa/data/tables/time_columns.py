@@ -287,6 +287,8 @@ def _is_clock(frame: pd.DataFrame, name: str, contents: Mapping[str, _Content]) 
     is_hour = part_of(name) == "hour"
     if content is not None and content.kind == "clock":
         return content.named or is_hour
+    if content is not None and content.is_day:
+        return False
     if column.dtype.kind not in "fiu" or not is_whole(column):
         return False
     if is_hour and in_limits(column, "hour"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +10,12 @@ import numpy as np
 from ..sequences import Array
 from .dates import first_unlike
 from .numbers import EMPTY as MISSING
+from .time_names import says_clock
 
 if TYPE_CHECKING:
     import pandas as pd
+
+DIGITS_OF_CLOCK = re.compile(r"([01]\d|2[0-4])[0-5]\d([0-5]\d)?")
 
 
 def holds_dates(column: pd.Series[Any]) -> bool:
@@ -64,8 +68,23 @@ def to_numbers(column: pd.Series[Any]) -> pd.Series[Any] | None:
     return None if (numbers.isna() & column.notna()).any() else numbers
 
 
+def _padded_clock(column: pd.Series[Any]) -> pd.Series[Any] | None:
+    """Texts of a clock, 0030 or 003000 with zeros in front, as 00:30 or 00:30:00; else None."""
+    if not says_clock(str(column.name)):
+        return None
+    texts, _ = distinct(column)
+    all_clock = all(map(DIGITS_OF_CLOCK.fullmatch, texts))
+    hours = {text[:2] for text in texts}
+    if not all_clock or len({*map(len, texts)}) > 1 or hours == {"00"}:
+        return None
+    if not any(hour.startswith("0") for hour in hours):
+        return None
+    read = {text: ":".join(re.findall("..", text)) for text in texts}
+    return column.str.strip().map(read)
+
+
 def with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with columns of text that hold numbers only, such as 0930, as numbers."""
+    """The table with texts that are numbers as numbers, and digits of a clock, 0930, as 09:30."""
     found = {}
     for name in frame.columns:
         column = frame[name]
@@ -74,9 +93,10 @@ def with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
         filled = column.dropna()
         first = _as_text(filled.iloc[0]) if len(filled) else ""
         if first.replace(".", "", 1).isdecimal():
-            numbers = to_numbers(column)
-            if numbers is not None:
-                found[name] = numbers
+            read = _padded_clock(column)
+            read = to_numbers(column) if read is None else read
+            if read is not None:
+                found[name] = read
     return frame.assign(**found) if found else frame
 
 

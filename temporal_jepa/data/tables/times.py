@@ -23,7 +23,7 @@ from .date_parts import chain, part_numbers
 from .digits import clock_in_digits, dates_in_digits
 from .epochs import in_unit, may_be_excel
 from .iso_dates import iso_instants
-from .readings import likely
+from .readings import AmbiguousError, Reading, likely
 from .row_order import spacing
 from .time_columns import TimeColumns
 from .time_names import says_date
@@ -176,16 +176,32 @@ def _read_digits(
     """Numbers whose digits write dates, in the one order that the option or the steps leave."""
     name = str(column.name)
     order: str | None = next(iter(by_order))
+    short = order != "my" and column.max() < 10**6
     if options.date_order in by_order:
         order = options.date_order
+    elif short and not says_date(name):
+        raise _ask_for_digits(column, by_order)
     elif len(by_order) > 1:
         order = in_equal_steps(name, by_order, codes, notes)
     if order is None:
         raise ask_for_order(name, list(map(str, column)), by_order)
     times = by_order[order]
+    if short:
+        note_century(name, times, notes)
     example = f"{column.iloc[0]:.0f} is {moment(times[0])}"
     notes.append(likely(f"numbers in {name!r} are dates: {example}", "time_unit='s'"))
     return times
+
+
+def _ask_for_digits(
+    column: pd.Series[Any], by_order: dict[str, Array]
+) -> AmbiguousError:
+    """The question for digits of two-digit years, 240131, under a name that says no date."""
+    name = str(column.name)
+    as_dates = ask_for_order(name, list(map(str, column)), by_order).readings
+    shown = [[number] for number in column.head(4)]
+    plain = Reading("seconds, no dates", {"time_unit": "s"}, [name], shown)
+    return AmbiguousError(f"numbers in {name!r} can be dates", [*as_dates, plain])
 
 
 # Columns of year, month, day, ....
