@@ -65,3 +65,43 @@ def test_clock_times_with_zeros_in_front(tail):
 def test_counts_with_zeros_in_front_are_counts():
     found = times("time", ["0000", "0030", "0100", "0160"])
     assert found.tolist() == [0, 30, 100, 160]
+
+
+@pytest.mark.parametrize(
+    ("texts", "day", "days"),
+    [
+        (["24-Jan", "24-Feb", "24-Mar"], "dmy", [23, 54, 83]),
+        (["24-Jan", "25-Jan", "26-Jan"], "dmy", [23, 24, 25]),
+        (["Jan-24", "Jan-25", "Jan-26"], "mdy", [23, 24, 25]),
+    ],
+)
+def test_a_number_beside_a_month_is_a_year_or_a_day(texts, day, days):
+    with pytest.raises(AmbiguousError, match="years or days") as error:
+        times("time", texts)
+    year, other = (reading.options for reading in error.value.readings)
+    assert other == {"date_order": day}
+    assert times("time", texts, **other).tolist() == days
+    assert times("time", texts, **year).astype("datetime64[M]")[0] == np.datetime64(
+        "2024-01"
+    )
+
+
+def test_clear_numbers_beside_a_month():
+    assert times("time", ["1-Jan", "2-Jan", "3-Jan"]).tolist() == [0, 1, 2]
+    assert times("time", ["24-Nov", "24-Dec", "25-Jan"])[2] == np.datetime64("2025-01")
+    assert times("time", ["Jan-15", "Feb-15", "Mar-15"])[2] == np.datetime64("2015-03")
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["01-02-03", "02-02-03", "03-02-03", "04-02-03"],
+        ["01/02/03", "01/03/03", "01/04/04"],
+    ],
+)
+def test_the_year_can_be_first_where_two_digits_are_in_order(texts):
+    with pytest.raises(AmbiguousError) as error:
+        times("time", texts)
+    orders = [reading.options["date_order"] for reading in error.value.readings]
+    assert orders == ["dmy", "mdy", "ymd"]
+    assert times("time", texts, date_order="ymd")[0] == np.datetime64("2001-02-03")

@@ -142,22 +142,58 @@ def _order_in_name(name: str) -> str:
 
 
 def _year_or_day(written: WrittenDates, rows: dict[str, Array]) -> str:
-    """Whether Jan-15 is a month of 2015 ("my"), as usual, and 15-Jan a day ("md")."""
+    """Whether Jan-15 and 15-Jan are a month of 2015 ("my") or a day ("md").
+
+    Raises:
+        AmbiguousError: in both the rows are in order.
+        ValueError: in neither they are.
+    """
     month_first = written.parsed.format == "name short"
     usual = ["my", "md"] if month_first else ["md", "my"]
+    possible = [order for order in usual if order in rows]
     if written.codes is None or len(rows) == 1:
-        return next(order for order in usual if order in rows)
-    for order in usual:
-        if spacing(rows[order], written.codes) != "mixed":
-            return order
-    raise ValueError(
-        f"column {written.name!r} holds {written.column.iloc[0]!r}, a month of a year or a day "
-        "without a year, and neither is in order; write the year with four digits"
-    )
+        return possible[0]
+    steady = [o for o in possible if spacing(rows[o], written.codes) != "mixed"]
+    if not steady:
+        raise ValueError(
+            f"column {written.name!r} holds {written.column.iloc[0]!r}, a month of a year or a day "
+            "without a year, and neither is in order; write the year with four digits"
+        )
+    if len(steady) == 1 or _has_usual_digits(written, steady[0]):
+        return steady[0]
+    raise _ask_for_year(written, rows)
+
+
+def _has_usual_digits(written: WrittenDates, order: str) -> bool:
+    """Whether Jan-15, Feb-15, ... (one number) are months, or 1-Jan (one digit) is a day."""
+    if order == "my":
+        return bool(np.ptp(written.parsed.numbers("short")) == 0)
+    return any(re.match(r"\d\D", text) for text in written.texts)
+
+
+def _ask_for_year(written: WrittenDates, rows: dict[str, Array]) -> AmbiguousError:
+    """The question whether the number beside the name of a month is a year or a day."""
+    day = "mdy" if written.parsed.format == "name short" else "dmy"
+    header = (written.name, "is read as")
+    texts = written.column.head(4).tolist()
+    months = rows["my"][:4].astype("datetime64[M]").astype(str)
+    days = [str(value)[5:] for value in rows["md"][:4].astype("datetime64[D]")]
+    shown = [
+        Reading(
+            what, {"date_order": order}, header, list(zip(texts, read, strict=True))
+        )
+        for what, order, read in (
+            ("months of a year", "ymd", months),
+            ("days of a year that is not written (month-day)", day, days),
+        )
+    ]
+    return AmbiguousError(f"column {written.name!r} holds years or days", shown)
 
 
 def _chosen(written: WrittenDates, found: dict[str, Array], order: str) -> str:
     """The order that an option gives; ValueError where a value does not have it."""
+    if "my" in found:
+        order = "my" if order == "ymd" else "md"
     if order not in found:
         raise ValueError(
             f"date_order={order!r} does not fit column {written.name!r}, which holds "
@@ -223,7 +259,9 @@ def _plausible(
         return [even]
     expected = sorted({*possible} & usual) or possible
     steady = {o for o in possible if spacing(rows[o], written.codes) != "mixed"}
-    return possible if steady and steady.isdisjoint(expected) else expected
+    if steady and steady.isdisjoint(expected):
+        return possible
+    return sorted({*expected, *steady}) if len(expected) > 1 else expected
 
 
 def in_equal_steps(
