@@ -21,6 +21,7 @@ from .formats.registry import (
     read_table,
 )
 from .formats.textfiles import read_text
+from .paths import natural_key, walk
 from .sequences import Sequences, listed, located
 from .tables.build import Table, from_table, from_tables, joined, roles_of
 from .tables.columns import plain
@@ -303,7 +304,8 @@ def _is_in_parts(folder: Path) -> bool:
 
 def _read_parts(folder: Path, options: ReadOptions) -> Sequences:
     """The parts of a table, in the order of their numbers, read like one file."""
-    files = sorted(_walk(folder), key=lambda path: _natural(str(path)))
+    found = (path for path in walk(folder) if path.name not in MARKS)
+    files = sorted(found, key=natural_key)
     _check_files(folder, files, options)
     files = [file for file in files if file.stat().st_size] or files
     kind = kind_of(files[0], options)
@@ -398,19 +400,3 @@ def _hive_value(key: str, value: str) -> str | None:
     if value == NO_VALUE:
         return None
     return f"{key}={value}" if re.fullmatch(r"[\d.]+", value) else value
-
-
-def _walk(folder: Path) -> list[Path]:
-    """The files at any depth."""
-    found: list[Path] = []
-    for path in _visible(folder):
-        found += _walk(path) if path.is_dir() else [path]
-    return found
-
-
-def _natural(text: str) -> list[tuple[int, str]]:
-    """A key that sorts part.10 behind part.2."""
-    return [
-        (int(word), "") if word.isdigit() else (0, word)
-        for word in re.split(r"(\d+)", text)
-    ]

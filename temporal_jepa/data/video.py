@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import accumulate
@@ -20,6 +20,7 @@ import numpy as np
 
 from ..config import ReadOptions
 from .ffmpeg import FrameFormat, Region, VideoInfo, VideoSource, decode, read_info
+from .paths import natural_key, walk
 from .sequences import AGENTS, SOME, Array, Sequences, listed
 
 VIDEOS = (
@@ -73,7 +74,7 @@ def holds_video(path: Path) -> bool:
     """Whether a path is a video file, or a folder with mostly videos or images, at any depth."""
     if not path.is_dir():
         return _is_video(path)
-    matches = [_is(IMAGES, file) or _is_video(file) for file in _walk(path)]
+    matches = [_is(IMAGES, file) or _is_video(file) for file in walk(path)]
     return 2 * sum(matches) > len(matches)
 
 
@@ -254,7 +255,7 @@ def find_videos(path: Path) -> list[VideoSource]:
     """
     if path.is_file():
         return [VideoSource(path, path.name, None, [path], images=False)]
-    files = sorted(_walk(path), key=lambda file: _natural_key(file.relative_to(path)))
+    files = sorted(walk(path), key=lambda file: natural_key(file.relative_to(path)))
     images = 2 * sum(_is(IMAGES, file) for file in files) > len(files)
     _refuse_others(files, images, path)
     groups: dict[Path, list[Path]] = {}
@@ -308,26 +309,6 @@ def _refuse_others(files: list[Path], images: bool, folder: Path) -> None:
 
 def _is(suffixes: tuple[str, ...], file: Path) -> bool:
     return file.suffix.lower() in suffixes
-
-
-def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """All files in a folder and below, without hidden ones and links back to a folder above."""
-    above = (*above, folder.resolve())
-    for entry in folder.iterdir():
-        if entry.name.startswith("."):
-            continue
-        if not entry.is_dir():
-            yield entry
-        elif entry.resolve() not in above:
-            yield from _walk(entry, above)
-
-
-def _natural_key(name: Path) -> list[tuple[str, int]]:
-    """A sort key that puts frame2 before frame10."""
-    return [
-        (text, int(number or -1))
-        for text, number in re.findall(r"(\D*)(\d*)", str(name))
-    ]
 
 
 def _in_parallel(

@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .arrow import needs
 from .geo import table_of
+from .libraries import needs, readable
 from .markup import elements, tag, text_of
 
 if TYPE_CHECKING:
@@ -143,17 +143,13 @@ def read_fit(path: Path) -> pd.DataFrame:
     needs("garmin_fit_sdk", "fit", "reading .fit")
     from garmin_fit_sdk import Decoder, Stream
 
-    try:
+    messages: Any
+    with readable(path, "FIT file", RuntimeError, ValueError, IndexError, EOFError):
         if not Decoder(Stream.from_file(str(path))).check_integrity():
             raise ValueError("the check sum is wrong")
-        messages: Any
         messages, errors = Decoder(Stream.from_file(str(path))).read()
-    except (RuntimeError, ValueError, IndexError, EOFError) as error:
-        raise ValueError(
-            f"not a readable FIT file; is it cut short? ({error})"
-        ) from error
-    if errors:
-        raise ValueError(f"not a readable FIT file; is it cut short? ({errors[0]})")
+        if errors:
+            raise ValueError(errors[0])
     sessions = sorted(
         (s for s in messages.get("session_mesgs", []) if s.get("start_time")),
         key=lambda session: session["start_time"],

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .libraries import needs, readable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STREAM = b"\xff\xff\xff\xff"  # the first bytes of an Arrow stream, which has no footer
 FEATHER_V1 = b"FEA1"
-
-
-def needs(package: str, extra: str, what: str) -> None:
-    """ModuleNotFoundError with the command to install a package, unless it is installed."""
-    if importlib.util.find_spec(package) is None:
-        raise ModuleNotFoundError(
-            f"{what} needs {package}: pip install 'temporal-jepa[{extra}]'"
-        )
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
@@ -65,13 +58,8 @@ def _read(path: Path, kind: str, load: Callable[[], Any]) -> pd.DataFrame:
     """The table of a file as a frame; ValueError for a file that pyarrow cannot read."""
     if not path.stat().st_size:
         raise ValueError("the file is empty")
-    try:
+    with readable(path, f"{kind} file", ValueError, OSError):  # bases of pyarrow's
         table = load()
-    except (ValueError, OSError) as error:  # pyarrow's errors are subclasses of these
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"not a readable {kind} file; is it cut short? ({reason})"
-        ) from error
     return frame_from_arrow(table)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -14,7 +13,6 @@ from ..sequences import listed
 from ..tables.names import LABELS, says_id
 from ..tables.readings import likely
 from .markup import elements, tag
-from .textfiles import read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,9 +109,9 @@ def _gpx_point(point: ET.Element) -> Row:
 
 
 def read_geojson(
-    path: Path, options: ReadOptions
+    data: Any, options: ReadOptions
 ) -> tuple[pd.DataFrame, ReadOptions, list[str]]:
-    """Read a .geojson or .json file as a table of fixes.
+    """GeoJSON as a table of fixes.
 
     Lines and multipoints are tracks, with one row per coordinate. Their times are a list in the
     properties `times`, `coordTimes` or `coordinateProperties.times`, or a fourth coordinate. In a
@@ -123,14 +121,9 @@ def read_geojson(
         The table, the options with what is known of its columns, and notes.
 
     Raises:
-        ValueError: the JSON is broken, a geometry or the coordinate system is not supported, or the
-            number of times differs from the number of coordinates.
+        ValueError: a geometry or the coordinate system is not supported, or the number of times
+            differs from the number of coordinates.
     """
-    text, _ = read_text(path)
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not valid JSON: {error}; is the file cut short?") from error
     _check_crs(data)
     features = data.get("features", [data]) if isinstance(data, dict) else []
     if not isinstance(features, list):

@@ -11,7 +11,7 @@ import numpy as np
 from ...config import ReadOptions
 from ..sequences import Array, Sequences
 from .arrays import choose_array, from_array
-from .arrow import needs
+from .libraries import needs, readable
 
 
 def read_hdf5(path: Path, options: ReadOptions) -> Sequences:
@@ -27,17 +27,12 @@ def read_hdf5(path: Path, options: ReadOptions) -> Sequences:
     needs("h5py", "hdf5", f"reading {path.suffix or 'HDF5'}")
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            _refuse_others(file)
-            arrays = _datasets(file)
-            name, labels, notes = choose_array(arrays, options.table)
-            X = np.asarray(arrays[name])
-            y = None if labels is None else _labels(arrays[labels])
-    except OSError as error:
-        raise ValueError(
-            f"not a readable HDF5 file; is it cut short? ({error})"
-        ) from error
+    with readable(path, "HDF5 file", OSError), h5py.File(path, "r") as file:
+        _refuse_others(file)
+        arrays = _datasets(file)
+        name, labels, notes = choose_array(arrays, options.table)
+        X = np.asarray(arrays[name])
+        y = None if labels is None else _labels(arrays[labels])
     return from_array(X, replace(options, table=None), str(path), y, notes)
 
 

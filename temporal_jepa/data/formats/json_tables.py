@@ -40,32 +40,33 @@ def load_json(path: Path, options: ReadOptions) -> Any:
     text, _ = read_text(path, options)
     if inner_suffix(path, options.table) not in (".jsonl", ".ndjson"):
         try:
-            return json.loads(text)
-        except RecursionError as error:
-            raise ValueError("not valid JSON: nested too deeply") from error
-        except ValueError as error:
+            return _parsed(text)
+        except ValueError:
             first, _, others = text.strip().partition("\n")
             if not others.strip() or not _is_complete(first):
-                raise ValueError(
-                    f"not valid JSON: {error}; is the file cut short?"
-                ) from error
+                raise
     values = []
     for number, line in enumerate(text.splitlines(), 1):
-        try:
-            if line.strip():
-                values.append(json.loads(line))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(
-                f"line {number} is not valid JSON: {error}; is the file cut short?"
-            ) from error
+        if line.strip():
+            values.append(_parsed(line, f"line {number} is not valid JSON"))
     return values
+
+
+def _parsed(text: str, error: str = "not valid JSON") -> Any:
+    """The value of a JSON text; ValueError where it is broken."""
+    try:
+        return json.loads(text)
+    except RecursionError as cause:
+        raise ValueError(f"{error}: nested too deeply") from cause
+    except ValueError as cause:
+        raise ValueError(f"{error}: {cause}; is the file cut short?") from cause
 
 
 def _is_complete(line: str) -> bool:
     """Whether a line is a JSON value by itself."""
     try:
-        return isinstance(json.loads(line), (dict, list))
-    except (ValueError, RecursionError):
+        return isinstance(_parsed(line), (dict, list))
+    except ValueError:
         return False
 
 

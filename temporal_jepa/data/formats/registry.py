@@ -77,7 +77,7 @@ def _json(path: Path, options: ReadOptions) -> Table:
     """GeoJSON is a table of fixes, anything else a table of records or columns."""
     data = load_json(path, options)
     if is_geojson(data) or kind_of(path, options) == ".geojson":
-        return Table(*read_geojson(path, _of_tracks(options)))
+        return Table(*read_geojson(data, _of_tracks(options)))
     return read_json(data, options)
 
 

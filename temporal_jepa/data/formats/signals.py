@@ -10,7 +10,7 @@ import numpy as np
 from ...config import ReadOptions
 from ..sequences import Sequences, did_you_mean, listed
 from ..tables.readings import AmbiguousError, Reading
-from .arrow import needs
+from .libraries import needs, readable
 
 
 def read_edf(path: Path, options: ReadOptions) -> Sequences:
@@ -26,13 +26,8 @@ def read_edf(path: Path, options: ReadOptions) -> Sequences:
     needs("pyedflib", "signals", f"reading {path.suffix}")
     import pyedflib
 
-    try:
+    with readable(path, "EDF or BDF file", OSError):
         reader = pyedflib.EdfReader(str(path))
-    except OSError as error:
-        reason = str(error).replace(f"{path}: ", "")
-        raise ValueError(
-            f"not a readable EDF or BDF file; is it cut short? ({reason})"
-        ) from error
     try:
         return _recording(reader, path, options)
     finally:

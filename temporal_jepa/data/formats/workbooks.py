@@ -14,8 +14,8 @@ from ...config import ReadOptions
 from ..sequences import listed
 from ..tables.build import Table
 from ..tables.readings import AmbiguousError, Reading
-from .arrow import needs
 from .delimited import read_delimited
+from .libraries import needs, readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,12 +34,10 @@ def read_workbook(path: Path, options: ReadOptions) -> Table:
     needs("openpyxl", "excel", "reading .xlsx")
     import pandas as pd
 
-    try:
+    errors = (ValueError, KeyError, OSError, zipfile.BadZipFile)
+    doubt = "is it cut short, or protected by a password?"
+    with readable(path, "workbook", *errors, doubt=doubt):
         sheets = pd.read_excel(path, sheet_name=None, header=None, engine="openpyxl")
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"not a readable workbook; is it cut short, or protected by a password? ({error})"
-        ) from error
     name, notes = _choose(sheets, options.table)
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "sheet.csv"

@@ -146,7 +146,7 @@ def check_columns(frame: pd.DataFrame, options: ReadOptions) -> None:
             if name in values:
                 raise ValueError(f"values and {option} both name the column {name!r}")
             _check_exists(frame, option, name)
-    for name in values:
+    for name in filter(None, values):
         _check_exists(frame, "values", name)
 
 
