@@ -163,17 +163,18 @@ def _score(lines: Sequence[str], separator: str) -> float:
     From 1 on, nearly all lines have as many fields; 0 is none. Fields of two numbers with a space
     between are cut in the wrong place.
     """
-    rows = [cells for cells in _parse(lines, separator) if cells]
+    rows = list(filter(None, _parse(lines, separator)))
     counts = Counter(len(cells) for cells in rows if len(cells) > 1)
     if not counts:
         return 0.0
     width, count = counts.most_common(1)[0]
-    cells = [cell.strip() for row in rows if len(row) == width for cell in row][:4000]
+    full = itertools.chain.from_iterable(row for row in rows if len(row) == width)
+    cells = _trimmed(itertools.islice(full, 4000))
     if width == 2 and not any(cells[1::2]):  # it only ends lines
         return 0.0
     if 4 * sum(map(_is_pair, cells)) * width > 3 * len(cells):
         return 0.1
-    typed = sum(kind(cell) != "t" for cell in cells) / len(cells)
+    typed = 1 - [*map(kind, cells)].count("t") / len(cells)
     return count / len(rows) * (1 + typed)
 
 
@@ -243,17 +244,29 @@ def _with_header(
     records: list[Record], sample: Sequence[str], separator: str, header: int | None
 ) -> list[Record]:
     """The rows and a header that starts as a comment: the line `header`, or names after "#"."""
-    mark = re.compile(rf'\s*"?#"?\s*{re.escape(separator)}')
-    found = (k for k, line in enumerate(sample, 1) if mark.match(line))
-    number = next(found, 0) if header is None and separator != " " else header
-    if not number or any(record.line == number for record in records):
+    number = header
+    if header is None and separator != " ":
+        number = _marked_line(sample, separator)
+    if not number or number in {record.line for record in records}:
         return records
     text = "".join(sample[number - 1 : number])
     own = Record(number, _comment_cells(text, separator))
-    width = Counter(len(record.cells) for record in records).most_common(1)[0][0]
-    above = {len(record.cells) for record in records if record.line < number}
-    is_first = len(own.cells) == width and width not in above
-    return sorted([*records, own]) if own.cells and (header or is_first) else records
+    fits = header is not None or _is_first_of_width(records, own)
+    return sorted([*records, own]) if own.cells and fits else records
+
+
+def _is_first_of_width(records: list[Record], own: Record) -> bool:
+    """Whether a row has as many fields as most rows, and none above it has."""
+    widths = Counter(len(record.cells) for record in records)
+    usual = widths.most_common(1)[0][0]
+    above = [record for record in records if record.line < own.line]
+    return len(own.cells) == usual and usual not in [len(r.cells) for r in above]
+
+
+def _marked_line(sample: Sequence[str], separator: str) -> int:
+    """The first line whose first field is the mark "#", from 1; 0 for none."""
+    mark = re.compile(rf'\s*"?#"?\s*{re.escape(separator)}')
+    return next((k for k, line in enumerate(sample, 1) if mark.match(line)), 0)
 
 
 def _without_line_ends(records: list[Record]) -> tuple[list[Record], str]:

@@ -284,12 +284,19 @@ def _names_by_number(first: Record, data: list[Record]) -> str:
         return ""
     if len(places) < 5 and not all(map(says_part, words)):
         return ""
-    values = [row.cells[k] for row in data for k in places if row.cells[k]]
-    decimals = sum(re.search(r"[.,]\d", value) is not None for value in values)
+    if not _are_decimals(data, places):
+        return ""
     sentence = (
         f"line {first.line}, words and whole numbers above decimals, is the header"
     )
-    return likely(sentence, "header=0") if 0 < 0.9 * len(values) <= decimals else ""
+    return likely(sentence, "header=0")
+
+
+def _are_decimals(data: list[Record], places: list[int]) -> bool:
+    """Whether nearly all cells of some columns have decimals, the empty ones left out."""
+    filled = [row.cells[k] for row in data for k in places if row.cells[k]]
+    decimals = [cell for cell in filled if re.search(r"[.,]\d", cell)]
+    return 0 < 0.9 * len(filled) <= len(decimals)
 
 
 def _titles(rows: Sequence[Record], width: int) -> int:
@@ -354,25 +361,34 @@ def _is_date(number: float) -> bool:
 def _without_lead(rows: list[Record], width: int) -> Head:
     """The table whose first row is as its columns: data, or names that are text or count up."""
     first, *below = rows
-    kinds = [*map(kind, first.cells)]
-    words = {k: first.cells[k] for k in range(width) if kinds[k] == "t"}
-    numbers = _numbers(first)
-    repeated = any(record.cells[k] == words[k] for record in below for k in words)
-    by_number = "" if repeated else _names_by_number(first, below)
-    notes = []
-    if by_number:
-        names_columns = True
-        notes = [by_number]
-    elif numbers or "d" in kinds:
-        names_columns = not repeated and _counts_up(first, below, numbers, words)
-        notes = [COUNTS]
-    else:
-        names_columns = (len(words) > 0 and not repeated) or len(words) == width
-    if not names_columns:
+    note = _names_above(first, below)
+    if note is None:
         return Head(None, width, first, [], rows)
     if not below:
         raise ValueError("the file holds a header line and no data")
-    return Head(first.cells, width, below[0], notes, below)
+    return Head(first.cells, width, below[0], [note] if note else [], below)
+
+
+def _names_above(first: Record, below: list[Record]) -> str | None:
+    """The note on a row of names, "" where these are text; None where the row is data."""
+    words = {k: cell for k, cell in enumerate(first.cells) if kind(cell) == "t"}
+    repeated = any(record.cells[k] == words[k] for record in below for k in words)
+    numbers = _numbers(first)
+    if numbers or "d" in map(kind, first.cells):
+        return None if repeated else _counted(first, below, numbers, words)
+    if words and not repeated:
+        return ""
+    return "" if len(words) == len(first.cells) else None
+
+
+def _counted(
+    first: Record, below: list[Record], numbers: list[float], words: dict[int, str]
+) -> str | None:
+    """The note on names of which some are numbers, None for data; AmbiguousError for either."""
+    note = _names_by_number(first, below)
+    if note:
+        return note
+    return COUNTS if _counts_up(first, below, numbers, words) else None
 
 
 def _counts_up(

@@ -190,14 +190,15 @@ def _by_key(facts: Facts, may: list[str], keys: list[str]) -> tuple[str, ...]:
     if facts.is_key(*keys):
         return _by_spacing(facts, may, keys)
     found = facts.distinct(n for n in may if _is_sure_key(facts, n, keys))
+    if not found:
+        return _pair(facts, may, keys) or _named(facts, may) or _of_single_rows(facts)
     named = list(filter(says_id, found))
-    if len(found) == 1 and not named and facts.counts_within(found[0], keys[0]):
-        raise questions.id_or_clock(facts, found[0])
-    if len(found) == 1 or len(named) == 1:
-        return _noted(facts, ((named or found)[0],))
-    if found:
-        raise questions.which_id(facts, named or found)
-    return _pair(facts, may, keys) or _named(facts, may) or _of_single_rows(facts)
+    best = named or found
+    if len(best) > 1:
+        raise questions.which_id(facts, best)
+    if not named and facts.counts_within(best[0], keys[0]):
+        raise questions.id_or_clock(facts, best[0])
+    return _noted(facts, tuple(best))
 
 
 def _of_single_rows(facts: Facts) -> tuple[str, ...]:
