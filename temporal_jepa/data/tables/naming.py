@@ -13,7 +13,7 @@ from . import questions
 from .facts import Facts
 from .names import says_channel, says_id
 
-FEW_DUPLICATES = 0.3  # of the rows that a column of channels tells apart
+FEW_DUPLICATES = 0.5  # of the rows that a column of channels tells apart
 MOST_PAIRS = 8  # columns of which pairs are tried as an id
 
 Naming = tuple[tuple[str, ...], str | None]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ from .times import read_times
 
 if TYPE_CHECKING:
     import pandas as pd
+
+PARTS = 16  # in which a table is turned into a matrix, so that its columns can be freed
+SMALLEST_PART = 64  # columns
 
 
 def from_rows(
@@ -308,16 +312,36 @@ def as_matrix(
             varies too little for that, and each is dropped from the frame once it is read, which
             frees its memory. None: float64.
     """
-    out = np.empty(
-        (len(frame), len(names)), np.float64 if codes is None else np.float32
-    )
-    for k, name in enumerate(names):
-        column = as_numbers(frame[name] if codes is None else frame.pop(name), options)
-        if codes is not None and out.dtype == np.float32 and _loses(column, codes):
-            out = out.astype(np.float64)
-        with np.errstate(over="ignore"):  # inf is refused later, with its place
-            out[:, k] = column
+    kind = np.float64 if codes is None else np.float32
+    out: Array = np.empty((len(frame), len(names)), kind)
+    for start, block in _blocks(frame, names, options, release=codes is not None):
+        for k, column in enumerate(block.T, start):
+            if codes is not None and out.dtype == np.float32 and _loses(column, codes):
+                out = out.astype(np.float64)
+            with np.errstate(over="ignore"):  # inf is refused later, with its place
+                out[:, k] = column
     return out
+
+
+def _blocks(
+    frame: pd.DataFrame, names: Sequence[str], options: ReadOptions, release: bool
+) -> Iterator[tuple[int, Array]]:
+    """Parts of the columns as float64 ``(rows, k)``, each with the number of its first column.
+
+    release: drop the columns of a part from the frame once they are read.
+    """
+    size = max(SMALLEST_PART, math.ceil(len(names) / PARTS))
+    for start in range(0, len(names), size):
+        chosen = list(names[start : start + size])
+        part = frame[chosen]
+        if all(kind.kind in "fiub" for kind in part.dtypes):
+            block = part.to_numpy(np.float64, na_value=np.nan)
+        else:
+            columns = [as_numbers(part[name], options) for name in chosen]
+            block = np.column_stack(columns)
+        if release:
+            frame.drop(columns=chosen, inplace=True)
+        yield start, block
 
 
 def _loses(column: Array, codes: Array) -> bool:
@@ -341,18 +365,18 @@ def _cube(
     kind = np.float64 if loses else np.float32
     out: Array = np.empty((len(frame), len(steps), length), kind)
     for channel, names in enumerate(steps.values()):
-        for k, name in enumerate(names):
+        for start, block in _blocks(frame, names, options, release=True):
             with np.errstate(over="ignore"):  # inf is refused later, with its place
-                out[:, channel, k] = as_numbers(frame.pop(name), options)
+                out[:, channel, start : start + block.shape[1]] = block
     return out
 
 
 def _loses_in_row(frame: pd.DataFrame, names: list[str], options: ReadOptions) -> bool:
     """Whether float32 loses the values of a row."""
     low = high = np.full(len(frame), np.nan)
-    for name in names:
-        column = as_numbers(frame[name], options)
-        low, high = np.fmin(low, column), np.fmax(high, column)
+    for _, block in _blocks(frame, names, options, release=False):
+        low = np.fmin(low, np.fmin.reduce(block, axis=1))
+        high = np.fmax(high, np.fmax.reduce(block, axis=1))
     return bool(rounds_away(low, high).any())
 
 
