@@ -390,19 +390,18 @@ class ReadOptions:
             object.__setattr__(self, name, _names(getattr(self, name)))
         for name in ("task", "duplicates", "date_order", "decimal"):
             self._check_choice(name)
-        if len({*(self.values or ())}) < len(self.values or ()):
-            raise ValueError(
-                f"values names a column twice: {', '.join(self.values or ())}"
-            )
         object.__setattr__(self, "time_unit", _unit(self.time_unit))
         for name in ("step", "gap", "max_speed", "agents", "fps"):
             self._check_positive(name)
-        _require(
-            self.agents is None or int(self.agents) == self.agents,
-            "agents",
-            "a whole number",
-            self.agents,
-        )
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """ValueError for options that do not fit each other, and for parts of agents."""
+        values = self.values or ()
+        if len({*values}) < len(values):
+            raise ValueError(f"values names a column twice: {', '.join(values)}")
+        is_whole = self.agents is None or int(self.agents) == self.agents
+        _require(is_whole, "agents", "a whole number", self.agents)
         if self.stride is not None and self.window is None:
             raise ValueError(
                 f"stride={self.stride} needs window=: the timesteps of each window"
