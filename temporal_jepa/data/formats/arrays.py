@@ -15,9 +15,9 @@ import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array, Sequences, listed
+from ..tables.columns import is_recording
 from ..tables.readings import AmbiguousError, Reading
 from ..video import from_frames
-from .delimited import is_recording
 
 DAMAGED = (  # what NumPy and zipfile raise for a broken file
     ValueError,

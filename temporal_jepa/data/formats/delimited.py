@@ -12,25 +12,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...config import ReadOptions
-from ..sequences import Array, listed
-from ..tables.iso_dates import iso_instants
+from ..sequences import listed
+from ..tables.columns import is_recording
 from ..tables.numbers import (
     EUROPEAN,
-    MARKS,
     Dialect,
-    Writing,
     convert,
     is_text,
     missing_texts,
-    parse,
-    plain,
     split_unit,
 )
 from ..tables.readings import likely
 from .headers import MONTHS, RULER, Head, Record, find_head, is_comment, kind
+from .text_columns import TextColumn
 from .textfiles import TextFile, inner_suffix, open_text
 
 if TYPE_CHECKING:
@@ -102,11 +97,6 @@ def read_delimited(
         if _looks_like_ucr(suffix, frame, options):
             options = _ucr_roles(frame, options, notes)
     return frame, options, notes
-
-
-def is_recording(rows: int, columns: int) -> bool:
-    """Whether a table without names is tall and narrow: rows are time, not one series each."""
-    return columns <= 16 and rows >= 64 * columns
 
 
 def _sample(file: TextFile) -> tuple[list[str], bool]:
@@ -302,134 +292,6 @@ def _dialect_note(suffix: str, separator: str, width: int) -> list[str]:
 
 
 @dataclass
-class _Growing:
-    """An array to which values are added; it grows in place, so that none is held twice."""
-
-    array: Array
-    size: int = 0
-
-    def add(self, values: Array) -> None:
-        """Append values; whole numbers become float64 at the first that is not whole."""
-        if values.dtype.kind == "f" and self.array.dtype.kind == "i":
-            self.array = self.array.astype(np.float64)
-        end = self.size + len(values)
-        if end > len(self.array):
-            self.array.resize(max(end, len(self.array) * 5 // 4), refcheck=False)
-        self.array[self.size : end] = values
-        self.size = end
-
-    def finished(self) -> Array:
-        """The values, without the room for more."""
-        self.array.resize(self.size, refcheck=False)
-        return self.array
-
-
-@dataclass
-class _Column:
-    """The values of a column so far: numbers until one is not plainly written, then texts."""
-
-    exact: bool
-    missing: frozenset[str]
-    is_text: bool = False
-    lost: bool = False
-    numbers: _Growing | None = None
-    texts: list[Any] = field(default_factory=list)
-    codes: dict[str, int] | None = field(default_factory=dict)
-    mark: str = ""
-    writing: Writing = field(default_factory=Writing)
-
-    def add(self, texts: Sequence[str]) -> None:
-        """Take more values."""
-        if not self.is_text:
-            values = self._plain(texts)
-            if values is not None:
-                self.numbers = self.numbers or _Growing(np.empty(0, values.dtype))
-                self.numbers.add(values)
-                return
-            self.is_text = True
-            self.lost = self.numbers is not None  # how they were written
-            self.numbers = None
-        if not self.lost:
-            self._add_texts([text.strip() for text in texts])
-
-    def _plain(self, texts: Sequence[str]) -> Array | None:
-        """The texts as numbers, None unless all are plain with one decimal mark."""
-        joined = "".join(texts)
-        marks = {mark for mark in MARKS if mark in joined}
-        if len(marks | {self.mark} - {""}) > 1:
-            return None
-        mark = next(iter(marks), self.mark)
-        if mark == ",":
-            texts = [text.replace(",", ".") for text in texts]
-        values = plain(texts, self.missing, self.exact)
-        if values is not None:
-            self.mark = mark
-            self.writing.add(texts)
-        return values
-
-    @property
-    def open(self) -> bool:
-        """Whether the decimal mark of numbers that were read can separate thousands."""
-        return bool(self.mark) and not self.is_text and not self.writing.proven
-
-    @property
-    def has_commas(self) -> bool:
-        """Whether some of the first values have a decimal comma."""
-        if not self.is_text:
-            return self.mark == "," and not self.open
-        first: Iterable[str] = self.codes or itertools.chain.from_iterable(
-            self.texts[:1]
-        )
-        some = list(itertools.islice(first, 99))
-        return any(
-            parse(text, ",") is not None and parse(text, ".") is None for text in some
-        )
-
-    def _add_texts(self, texts: list[str]) -> None:
-        codes = self.codes
-        if codes is None:
-            self.texts.append(_as_series(texts))
-            return
-        coded = (codes.setdefault(text, len(codes)) for text in texts)
-        self.numbers = self.numbers or _Growing(np.empty(0, np.int32))
-        self.numbers.add(np.fromiter(coded, np.int32, len(texts)))
-        if len(codes) > max(1000, self.numbers.size // 4):  # few repeat
-            every = np.array(list(codes), dtype=object)
-            self.texts = [_as_series(every[self.numbers.finished()].tolist())]
-            self.numbers = None
-            self.codes = None
-
-    def values(self, categories: bool) -> Any:
-        """All values as an array or Series; the column is empty afterwards.
-
-        categories: whether texts that repeat become a categorical.
-        """
-        import pandas as pd
-
-        if self.codes is None:
-            texts, self.texts = self.texts, []
-            column = pd.concat(texts, ignore_index=True)
-            del texts
-            instants = None if self.exact else iso_instants(column)
-            return column if instants is None else instants
-        assert self.numbers is not None
-        numbers = self.numbers.finished()
-        self.numbers = None
-        if not self.is_text:
-            return numbers
-        names: Any = list(self.codes)
-        if categories:
-            return pd.Categorical.from_codes(numbers, names)
-        return _as_series([names[code] for code in numbers])
-
-
-def _as_series(texts: list[str]) -> Any:
-    import pandas as pd
-
-    return pd.Series(texts)
-
-
-@dataclass
 class _Table:
     """The rows of a text file below its header."""
 
@@ -457,26 +319,28 @@ class _Table:
             values[name] = column.values(categories=large)
         return pd.DataFrame(values, copy=not large or len(columns) > 99), dialect
 
-    def _columns(self) -> list[_Column]:
+    def _columns(self) -> list[TextColumn]:
         """The values of all columns.
 
         A number that was read has lost its writing. Columns in which a text comes later, and those
         whose points may separate thousands, are read a second time as text.
         """
         missing = frozenset(text.lower() for text in missing_texts(self.options))
-        columns = [_Column(is_text(name, self.options), missing) for name in self.names]
+        columns = [
+            TextColumn(is_text(name, self.options), missing) for name in self.names
+        ]
         self._fill(columns)
         european = self.separator in EUROPEAN or any(c.has_commas for c in columns)
-        again: list[_Column | None] = [None] * len(columns)
+        again: list[TextColumn | None] = [None] * len(columns)
         for k, column in enumerate(columns):
             asks = column.open and (european or column.mark == ",")
             if column.lost or asks:
-                again[k] = columns[k] = _Column(column.exact, missing, is_text=True)
+                again[k] = columns[k] = TextColumn(column.exact, missing, is_text=True)
         if any(again):
             self._fill(again)
         return columns
 
-    def _fill(self, columns: Sequence[_Column | None]) -> None:
+    def _fill(self, columns: Sequence[TextColumn | None]) -> None:
         self.rows = 0
         for rows in self._chunks():
             self.rows += len(rows)

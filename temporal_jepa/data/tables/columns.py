@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...config import ReadOptions
-from ..formats.delimited import is_recording
 from ..sequences import Array, listed
 from .names import find_label, says_id
 from .numbers import EMPTY
@@ -397,6 +396,11 @@ def _with_id(rest: pd.DataFrame, options: ReadOptions) -> tuple[pd.DataFrame, st
             return rest, name
     number = "row" if "row" not in rest.columns else "row of the table"
     return rest.assign(**{number: np.arange(len(rest))}), number
+
+
+def is_recording(rows: int, columns: int) -> bool:
+    """Whether a table without names is tall and narrow: rows are time, not one series each."""
+    return columns <= 16 and rows >= 64 * columns
 
 
 def are_columns(columns: Mapping[str, Any], options: ReadOptions) -> bool:
