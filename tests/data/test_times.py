@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from temporal_jepa.config import ReadOptions
+from temporal_jepa.data import read
 from temporal_jepa.data.tables.readings import AmbiguousError
 from temporal_jepa.data.tables.time_columns import TimeColumns, candidates
 from temporal_jepa.data.tables.times import read_times
@@ -186,7 +187,37 @@ def test_an_option_that_a_value_does_not_fit_is_refused():
         column("12/01/2024", "13/01/2024", date_order="mdy")
     with pytest.raises(ValueError, match="date_order='ymd'"):
         column("13/01/2024", date_order="ymd")
-    assert iso(column("2024-01-12", date_order="dmy")) == ["2024-01-12T00:00:00"]
+    assert iso(column("2024-01-12", date_order="ymd")) == ["2024-01-12T00:00:00"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "options"),
+    [
+        (["2024-01-12", "2024-01-13"], {"date_order": "dmy"}),
+        (["2024-01-12"] * 20000, {"date_order": "dmy"}),
+        (["12 Jan 2024", "13 Jan 2024"], {"date_order": "mdy"}),
+        ([1, 2], {"date_order": "dmy"}),
+        ([20240113, 20240114], {"date_order": "mdy"}),
+        (["10:30", "10:40"], {"date_order": "dmy"}),
+        (["10:30", "10:40"], {"time_unit": "s"}),
+        (["1 day 10:30:00", "1 day 10:40:00"], {"time_unit": "s"}),
+        (pd.to_datetime(["2024-01-12", "2024-01-13"]), {"date_order": "ymd"}),
+        (pd.to_timedelta([1, 2], unit="s"), {"time_unit": "ms"}),
+    ],
+)
+def test_an_option_that_a_column_does_not_need_is_refused(texts, options):
+    (name,) = options
+    with pytest.raises(ValueError, match=f"need no {name}=.*leave it out"):
+        column(*texts, **options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"date_order": "dmy"}, {"time_unit": "s"}, {"duplicates": "mean"}]
+)
+def test_an_option_of_times_is_refused_without_any(options):
+    frame = pd.DataFrame({"v": [1.5, 2.0, 3.0]})
+    with pytest.raises(ValueError, match="no column is the time; leave it out"):
+        read(frame, **options)
 
 
 def test_dates_that_are_the_same_in_every_order_need_no_choice():

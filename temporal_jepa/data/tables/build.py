@@ -40,10 +40,25 @@ def from_table(table: Table, source: str = "frame") -> Sequences:
         frame, options = prepared(table.frame, table.options, notes)
         del table  # its columns are freed as they are read
         columns = roles(frame, options, notes)
+        _check_time_options(columns, options)
         if columns.layout not in ("tracks", "scene"):
             return from_rows(frame, columns, options, source, notes)
         tracks = from_fixes(frame, columns, options, source, notes)
         return as_scenes(tracks, options) if columns.layout == "scene" else tracks
+
+
+def _check_time_options(columns: Roles, options: ReadOptions) -> None:
+    """Raise ValueError for an option about times of a table without any."""
+    needed = ["date_order"] if columns.clock is None else []
+    if columns.time is not None:
+        return
+    for name in ("duplicates", "time_unit", *needed):
+        value = getattr(options, name)
+        if value is not None:
+            raise ValueError(
+                f"{name}={value!r} is about times, and no column is the time; leave it out, or "
+                "name the column with time=COLUMN"
+            )
 
 
 def prepared(

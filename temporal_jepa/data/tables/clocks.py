@@ -15,7 +15,7 @@ from .date_parts import in_limits, part_of
 from .digits import DAY, are_clock_times, clock_of_digits
 from .readings import AmbiguousError, Reading, likely
 from .time_names import says_clock, unit_of
-from .time_values import distinct, no_time, unlike
+from .time_values import check_unused, distinct, no_time, unlike
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +47,7 @@ def read_clock_texts(
     if parsed.format in ("duration", "minutes") or since.max() > DAY:
         _check_hours(column, parsed, since, codes)
         return _duration(column, parsed, since, options) / 1e9
+    check_unused(column, options, "clock times", "time_unit")
     return in_file_order(since, str(column.name), codes, notes)
 
 
@@ -81,6 +82,7 @@ def _duration(
         AmbiguousError: two parts can be hours and minutes, or minutes and seconds.
     """
     if parsed.format != "clock" or (parsed.numbers("second") >= 0).any():
+        check_unused(column, options, "durations", "time_unit")
         return since
     if options.time_unit in ("s", "min"):
         return since // 60 if options.time_unit == "s" else since

@@ -14,12 +14,13 @@ from . import dates
 from .calendars import instants, years_of
 from .readings import AmbiguousError, Reading, likely
 from .row_order import spacing
-from .time_values import no_time
+from .time_values import check_unused, no_time
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ORDERS = {"dmy": "day first", "mdy": "month first", "ymd": "year first"}
+ORDER_OF = {"day name year": "dmy", "name day year": "mdy", "ctime": "mdy"}
 LEAP_YEAR = np.datetime64("2000-01-01")  # days without a year are of this one
 
 
@@ -114,6 +115,9 @@ def _settled(
     """The one order of day, month and year of a column."""
     if options.date_order is not None and len(found) > 1:
         return _chosen(written, found, options.date_order)
+    clear = "dates in one order, such as " + written.texts[0]
+    fitting = ORDER_OF.get(written.parsed.format, "ymd")
+    check_unused(written.column, options, clear, "date_order", fitting)
     possible = [order for order, times in found.items() if not np.isnat(times).any()]
     if not possible:
         raise _impossible(written, found)

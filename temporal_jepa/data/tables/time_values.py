@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...config import ReadOptions
 from ..sequences import Array
 from .dates import first_unlike
 from .numbers import EMPTY as MISSING
@@ -130,6 +131,25 @@ def check_missing(column: pd.Series[Any]) -> None:
     rows = np.flatnonzero(missing(column))
     if rows.size:
         raise no_time(column, rows)
+
+
+def check_unused(
+    column: pd.Series[Any], options: ReadOptions, held: str, name: str, *fitting: str
+) -> None:
+    """Raise ValueError where an option is given that what a column holds does not need.
+
+    Args:
+        column: of times.
+        options: how to read.
+        held: what the column holds.
+        name: the option.
+        fitting: values of the option that agree with it.
+    """
+    value = getattr(options, name)
+    if value is not None and value not in fitting:
+        raise ValueError(
+            f"column {column.name!r} holds {held}, which need no {name}={value!r}; leave it out"
+        )
 
 
 def no_time(column: pd.Series[Any], rows: Array, why: str = "") -> ValueError:

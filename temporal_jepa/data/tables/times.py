@@ -29,6 +29,7 @@ from .time_columns import TimeColumns
 from .time_names import says_date
 from .time_values import (
     check_missing,
+    check_unused,
     distinct,
     holds_dates,
     is_text,
@@ -75,7 +76,9 @@ def read_times(
         return _read_column(frame[first], codes, options, notes)
     for name in columns.names:
         check_missing(frame[name])
+    check_unused(frame[others[-1]], options, "a part of the time", "time_unit")
     if columns.kind == "parts":
+        check_unused(frame[first], options, "a part of the time", "date_order")
         return _read_parts(frame, columns, codes, notes)
     day = _read_column(frame[first], codes, options, notes)
     if day.dtype.kind != "M":
@@ -103,13 +106,17 @@ def _read_column(
         instants = iso_instants(column)
         if instants is None:
             return _read_texts(column, codes, options, notes)
-        _check_no_unit(column, options)
+        check_unused(column, options, "dates", "time_unit")
+        check_unused(column, options, "dates with the year first", "date_order", "ymd")
         return instants
     check_missing(column)
     if holds_dates(column):
-        _check_no_unit(column, options)
+        check_unused(column, options, "dates", "time_unit")
+        check_unused(column, options, "values of dates", "date_order")
         return to_instants(column)
     if column.dtype.kind == "m":
+        check_unused(column, options, "durations", "time_unit")
+        check_unused(column, options, "durations", "date_order")
         return np.asarray(column.dt.total_seconds())
     return _read_numbers(column, codes, options, notes)
 
@@ -128,18 +135,12 @@ def _read_texts(
             raise unlike(column, texts, index)
         return _read_numbers(numbers, codes, options, notes)
     if parsed.has_date:
-        _check_no_unit(column, options)
+        check_unused(column, options, "dates", "time_unit")
         written = WrittenDates(column, texts, index, parsed, codes)
         return read_dates(written, options, notes)
+    check_unused(column, options, "times without a date", "date_order")
     since = dates.clock_ns(parsed)[index]
     return read_clock_texts(column, parsed, since, codes, options, notes)
-
-
-def _check_no_unit(column: pd.Series[Any], options: ReadOptions) -> None:
-    if options.time_unit is not None:
-        raise ValueError(
-            f"column {column.name!r} holds dates, which need no time_unit=; leave it out"
-        )
 
 
 def _read_numbers(
@@ -152,6 +153,8 @@ def _read_numbers(
         by_order = dates_in_digits(column)
         if by_order:
             return _read_digits(column, by_order, codes, options, notes)
+    check_unused(column, options, "numbers that are no dates", "date_order")
+    if unit is None and is_whole(column):
         since = clock_in_digits(column, name)
         if since is not None:
             return in_file_order(since, name, codes, notes)
@@ -177,8 +180,11 @@ def _read_digits(
     name = str(column.name)
     order: str | None = next(iter(by_order))
     short = order != "my" and column.max() < 10**6
-    if options.date_order in by_order:
+    if options.date_order is not None:
         order = options.date_order
+        if order not in by_order:
+            held = f"{column.iloc[0]}, no date in this order"
+            check_unused(column, options, held, "date_order")
     elif short and not says_date(name):
         raise _ask_for_digits(column, by_order)
     elif len(by_order) > 1:
