@@ -145,6 +145,10 @@ class Facts:
             return False
         return bool((column.dropna() % 1 != 0).any())
 
+    def is_digits(self, name: str) -> bool:
+        """Whether every entry of a column is made of digits."""
+        return bool(self.frame[name].astype(str).str.isdigit().all())
+
     def is_filled(self, name: str) -> bool:
         """Whether no value of a column is missing."""
         return not self.frame[name].isna().any()

@@ -202,12 +202,13 @@ def _by_key(facts: Facts, may: list[str], keys: list[str]) -> tuple[str, ...]:
 
 
 def _of_single_rows(facts: Facts) -> tuple[str, ...]:
-    """A text id that differs in each row, where times repeat: series of one timestep."""
+    """An id of letters that differs in each row, where times repeat: series of one timestep."""
     taken = {*facts.all_times, *facts.given, facts.named_label}
-    free = [name for name in facts.names if name not in taken and says_id(name)]
-    return tuple(name for name in free if facts.is_filled(name) and facts.is_key(name))[
-        :1
-    ]
+    for name in facts.names:
+        is_free = name not in taken and says_id(name) and facts.is_filled(name)
+        if is_free and facts.is_key(name) and not facts.is_digits(name):
+            return (name,)
+    return ()
 
 
 def _looks_like_id(facts: Facts, name: str) -> bool:

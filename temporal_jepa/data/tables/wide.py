@@ -142,7 +142,9 @@ def row_ids(facts: Facts, others: list[str], channel: str | None) -> tuple[str, 
     for name in (*named, *texts, *whole):
         if facts.is_key(name, *more):
             return (name,)
-    return _pair(facts, texts, more) or tuple(named[:1])
+    partly = [n for n in others if n != channel and facts.is_text(n)]
+    named = named or list(filter(says_id, partly))
+    return _pair(facts, partly, more) or tuple(named[:1])
 
 
 def _pair(facts: Facts, texts: list[str], more: tuple[str, ...]) -> tuple[str, ...]:
