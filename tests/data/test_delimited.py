@@ -367,3 +367,21 @@ def test_an_average_below_months_is_a_footer(table):
     frame = table("month,v\nJan,1\nFeb,2\nAverage,1.5\n")
     assert frame["month"].tolist() == ["Jan", "Feb"]
     assert "footers in line 4: left out" in table.notes
+
+
+def test_lines_that_name_columns_together_are_levels(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = "2024-01-01,1.5,2\n2024-01-02,2.5,3\n"
+    path.write_text("Price,Close,Close\nTicker,AA,BB\nDate,,\n" + rows)
+    found = read(path)
+    assert (list(found.ids), found.channels) == (["AA", "BB"], ["Close"])
+    assert [v.ravel().tolist() for v in found.values] == [[1.5, 2.5], [2, 3]]
+    assert read(path, layout="recording").channels == ["Close_AA", "Close_BB"]
+    path.write_text("time,t,t\ns,C,F\n0,1.5,2\n1,2.5,3\n")
+    found = read(path, layout="recording")
+    assert (found.channels, found.times[0].tolist()) == (["t_C", "t_F"], [0, 1])
+    path.write_text(",In,,Out,\ntime,t,h,t,h\n0,1.5,2,3,4\n1,2.5,3,4,5\n")
+    with pytest.raises(AmbiguousError) as caught:
+        read(path)
+    for reading, series in zip(caught.value.readings, (2, 2, 1), strict=True):
+        assert len(read(path, **reading.options)) == series

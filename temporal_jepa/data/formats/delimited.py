@@ -96,7 +96,21 @@ def read_delimited(
         )
         if _looks_like_ucr(suffix, frame, options):
             options = _ucr_roles(frame, options, notes)
+    if head.levels:
+        frame = _leveled(frame, head.levels)
     return frame, options, notes
+
+
+def _leveled(frame: pd.DataFrame, levels: list[list[str]]) -> pd.DataFrame:
+    """The frame whose first column is the index, with the levels of the other names."""
+    import pandas as pd
+
+    *levels, (index,) = levels
+    parts = [level[1:] for level in levels]
+    names = [level[0] or None for level in levels]
+    columns = pd.MultiIndex.from_arrays(parts, names=names)
+    frame = frame.set_index(frame.columns[0]).set_axis(columns, axis=1)
+    return frame.rename_axis(index=index or None)
 
 
 def _sample(file: TextFile) -> tuple[list[str], bool]:

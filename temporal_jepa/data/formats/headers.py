@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..tables.names import says_part
-from ..tables.numbers import EMPTY, MARKS, UNIT, parse, split_unit
+from ..tables.numbers import LONGEST, EMPTY, MARKS, UNIT, parse, split_unit
 from ..tables.readings import AmbiguousError, Reading, likely
+from ..tables.time_names import says_time
 
 COMMENTS = ("#", "%", "//", '"#', ";")
 COUNTS = "the first line counts up: taken as the header"
@@ -48,6 +49,7 @@ class Head:
         first: the first row of data.
         notes: what was skipped or inferred.
         rows: rows of data at the head of the file.
+        levels: lines that name the columns together, each a level of their names.
     """
 
     names: list[str] | None
@@ -55,12 +57,15 @@ class Head:
     first: Record
     notes: list[str] = field(default_factory=list)
     rows: list[Record] = field(default_factory=list)
+    levels: list[list[str]] = field(default_factory=list)
 
 
 def kind(cell: str) -> str:
     """What a cell holds: "n" a number, also with a unit, "d" a date, "t" text, "" nothing."""
     if cell.lower() in EMPTY:
         return ""
+    if len(cell) > LONGEST:
+        return "t"
     if _is_number(cell):
         return "n"
     if DATE.fullmatch(cell):
@@ -249,6 +254,12 @@ def _from_lead(rows: list[Record], n: int, width: int) -> Head:
     """The table below `n` rows that are unlike their columns: titles, header, units."""
     kinds = _column_kinds(rows)
     lead, data = rows[:n], rows[n:]
+    levels = _levels(lead)
+    if levels:
+        *parts, (index,) = levels
+        names = [index, *map("_".join, [*zip(*parts, strict=True)][1:])]
+        notes = [f"lines {lead[0].line} to {lead[-1].line} name the columns together"]
+        return Head(names, width, data[0], notes, data, levels)
     notes = []
     while len(lead) > 1 and _are_units(lead[-1], lead[-2]):
         units = lead.pop()
@@ -265,6 +276,34 @@ def _from_lead(rows: list[Record], n: int, width: int) -> Head:
     if not named:
         notes.append(_names_by_number(lead[0], data) or _counting(lead[0], data))
     return Head(lead[0].cells, width, data[0], notes, data)
+
+
+def _levels(lead: list[Record]) -> list[list[str]]:
+    """Lines that name the columns only together, and a line with the name of the index.
+
+    As pandas writes them; also with the names of groups above their first column alone, and with
+    the name of the index in the last line of names. Empty where the lines are something else.
+    """
+    *levels, last = (record.cells for record in lead)
+    index = last[0]
+    if any(last[1:]):
+        if len(levels) > 1 and _are_units(lead[-1], lead[-2]):
+            return []
+        levels.append(last)
+        own = (line[0] for line in (levels[0], last) if says_time(line[0]))
+        index = next(own, "" if levels[0][0] else index)
+        levels = [["" if index else level[0], *level[1:]] for level in levels]
+    if len(levels) < 2:
+        return []
+    first = [*levels[0]]
+    for k in range(2, len(first)):
+        first[k] = first[k] or first[k - 1]
+    levels[0] = first
+    columns = [*zip(*levels, strict=True)][1:]
+    repeats = [len({*level[1:]}) < len(columns) for level in levels]
+    by_pandas = any(repeats) and not any(last[1:])
+    fits = all(map(all, columns)) and len({*columns}) == len(columns)
+    return [*levels, [index]] if fits and (repeats[0] or by_pandas) else []
 
 
 def _counting(first: Record, data: list[Record]) -> str:
@@ -307,7 +346,7 @@ def _titles(rows: Sequence[Record], width: int) -> int:
         filled = [cell for cell in rows[k].cells if cell]
         named = filled[0].endswith(":")
         is_title = len(filled) == 1 < width or (
-            len(filled) == 2 and (width > 3 or named)
+            len(filled) == 2 and (width > 3 or named) and rows[k].cells[0] != ""
         )
         if not is_title or kind(filled[0]) != "t":
             return k

@@ -31,6 +31,7 @@ MISSING = frozenset(
 EMPTY = frozenset(("", *map(str.lower, MISSING)))
 MARKS = (".", ",")
 EUROPEAN = (";", "\t", "|")  # separators beside which a decimal comma is usual
+LONGEST = 999  # characters of a number
 PIECE = 2**14  # rows that are converted at once
 SPACES = " \u00a0\u2009\u202f"
 APOSTROPHES = "'\u2019"
@@ -171,7 +172,7 @@ def parse(text: str, mark: str) -> float | None:
     >>> parse("1.234,5", ","), parse("(1,234)", "."), parse("1,23,456", "."), parse("12,34", ".")
     (1234.5, -1234.0, 123456.0, None)
     """
-    match = _NUMBER[mark].fullmatch(text)
+    match = _NUMBER[mark].fullmatch(text) if len(text) <= LONGEST else None
     if match is None:
         found = _INFINITY.fullmatch(text)
         return None if found is None else float(found[0])
@@ -638,6 +639,8 @@ def split_unit(text: str, any_unit: bool = False) -> tuple[str, str] | None:
         text: without spaces around.
         any_unit: accept also units that are not known.
     """
+    if len(text) > LONGEST:
+        return None
     match = _WITH_UNIT.fullmatch(text)
     if match is not None:
         unit = match["before"] or match["after"] or ""
