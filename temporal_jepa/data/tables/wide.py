@@ -135,16 +135,25 @@ def row_ids(facts: Facts, others: list[str], channel: str | None) -> tuple[str, 
     if facts.given_ids or facts.options.id == "":
         return facts.given_ids
     more = (channel,) if channel else ()
-    free = [n for n in others if n != channel and facts.is_filled(n)]
-    named = list(filter(says_id, free))
-    texts = list(filter(facts.is_text, free))
-    whole = filterfalse(facts.counts_rows, filter(facts.is_whole, free))
-    for name in (*named, *texts, *whole):
+    free = [name for name in others if name != channel]
+    for name in _may_name_rows(facts, free):
         if facts.is_key(name, *more):
             return (name,)
-    partly = [n for n in others if n != channel and facts.is_text(n)]
-    named = named or list(filter(says_id, partly))
-    return _pair(facts, partly, more) or tuple(named[:1])
+    texts = list(filter(facts.is_text, free))
+    pair = _pair(facts, texts, more)
+    if pair:
+        return pair
+    named = list(filter(says_id, filter(facts.is_filled, free)))
+    named = named or list(filter(says_id, texts))
+    return tuple(named[:1])
+
+
+def _may_name_rows(facts: Facts, free: list[str]) -> list[str]:
+    """Filled columns: ids by name, then texts, then whole numbers that do not count the rows."""
+    filled = list(filter(facts.is_filled, free))
+    named = list(filter(says_id, filled))
+    whole = filterfalse(facts.counts_rows, filter(facts.is_whole, filled))
+    return [*named, *filter(facts.is_text, filled), *whole]
 
 
 def _pair(facts: Facts, texts: list[str], more: tuple[str, ...]) -> tuple[str, ...]:
