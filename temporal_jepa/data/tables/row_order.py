@@ -55,6 +55,7 @@ def in_order(
     notes: list[str],
     matrix: Array | None = None,
     what: tuple[str, str] = ("rows", "series"),
+    advice: Sequence[str] = (),
 ) -> Order:
     """Rows sorted by series and time, with one row for each time of a series.
 
@@ -66,6 +67,7 @@ def in_order(
         notes: what was sorted, left out or averaged is added, and for series unequal steps.
         matrix: values of the rows ``(n, k)``, to say whether duplicates are identical.
         what: the words for rows and a series in messages.
+        advice: options with which no time repeats.
 
     Raises:
         ValueError: `duplicates` is "error", and a series has two rows at one time.
@@ -84,7 +86,7 @@ def in_order(
     again = _are_repeated(times[order], codes[order])
     count = int(again.sum())
     if count and duplicates == "error":
-        raise _duplicates(times, codes, names, order, again, matrix)
+        raise _duplicates(times, codes, names, order, again, matrix, advice)
     starts = np.flatnonzero(~again)
     rows = order[starts]
     if duplicates == "last":
@@ -123,6 +125,7 @@ def _duplicates(
     order: Array,
     again: Array,
     matrix: Array | None,
+    advice: Sequence[str],
 ) -> ValueError:
     second = int(np.flatnonzero(again)[0])
     one, other = order[second - 1], order[second]
@@ -131,11 +134,14 @@ def _duplicates(
         matrix[one], matrix[other], equal_nan=True
     ):
         identical = ", with the same values"
+    ways = [*advice, "duplicates='first', 'last' or 'mean' of the values"]
+    if not advice:
+        ways.append("id=COLUMN if the table holds several series")
+    ways.append("time='' to go by the order of the rows")
     return ValueError(
         f"{again.sum()} duplicate timestamps, the first is {moment(times[one])} in series "
         f"{names[codes[one]]!r} (data rows {one + 1} and {other + 1}{identical}); choose "
-        "duplicates='first', 'last' or 'mean' of the values, time='' to go by the order of the "
-        "rows, or id=COLUMN if the table holds several series"
+        f"{', '.join(ways[:-1])}, or {ways[-1]}"
     )
 
 

@@ -15,6 +15,7 @@ from ..formats.arrays import trim
 from ..sequences import Array, Sequences, as_text, listed, rounds_away
 from .numbers import as_numbers
 from .readings import likely
+from .repeated_times import ways_out
 from .roles import Roles
 from .row_order import in_order
 from .times import read_times
@@ -162,18 +163,19 @@ def _long(
     clock = None
     if columns.time is not None:
         clock = read_times(frame, columns.time, options, notes, codes)
+    advice = ways_out(frame, columns, options, codes, clock)
     channels = list(columns.values)
     matrix = as_matrix(frame, channels, options, codes)
     how = options.duplicates or "error"
     if columns.channel is not None:
         keys = _keys(frame, columns.channel, codes, clock)
-        codes, clock, matrix, channels = _pivoted(keys, matrix, channels, how)
+        codes, clock, matrix, channels = _pivoted(keys, matrix, channels, how, notes)
         entries = f"channels are the entries of {columns.channel!r}: {listed(channels)}"
         notes.append(entries)
     frame.drop(columns=list(frame.columns), inplace=True)  # frees what was read
     order = np.argsort(codes, kind="stable")
     if clock is not None:
-        merged = in_order(clock, codes, names, how, notes, matrix)
+        merged = in_order(clock, codes, names, how, notes, matrix, advice=advice)
         order = merged.rows
         matrix = merged.take(matrix)
     else:
@@ -225,7 +227,11 @@ def _keys(
 
 
 def _pivoted(
-    keys: pd.DataFrame, matrix: Array, values: list[str], duplicates: str
+    keys: pd.DataFrame,
+    matrix: Array,
+    values: list[str],
+    duplicates: str,
+    notes: list[str],
 ) -> tuple[Array, Array, Array, list[str]]:
     """Rows (series, time, channel) as rows (series, time) of channels.
 
@@ -234,6 +240,7 @@ def _pivoted(
         matrix: the values ``(n, columns)``.
         values: the names of their columns.
         duplicates: "error", "first", "last" or "mean" of rows with the same keys.
+        notes: what was left out or averaged is added.
 
     Returns:
         The series, the times and the values ``(m, channels)`` of the rows, and the channels.
@@ -247,6 +254,11 @@ def _pivoted(
         raise ValueError(
             f"{int(repeated.sum())} rows repeat the time of a channel, the first is data row "
             f"{row + 1} ({keys['channel'].iat[row]!r}); choose duplicates='first', 'last' or 'mean'"
+        )
+    if repeated.any():
+        fate = "averaged with it" if duplicates == "mean" else "left out"
+        notes.append(
+            f"{int(repeated.sum())} rows at the time of another of the same channel are {fate}"
         )
     how = "first" if duplicates == "error" else duplicates
     by = ["series", "time", "channel"]
