@@ -8,6 +8,7 @@ import zipfile
 import pytest
 
 from temporal_jepa.config import ReadOptions
+from temporal_jepa.data import read
 from temporal_jepa.data.formats import textfiles
 from temporal_jepa.data.formats.textfiles import inner_suffix, read_text
 from temporal_jepa.data.tables.readings import AmbiguousError
@@ -117,3 +118,14 @@ def test_an_empty_file_says_so(tmp_path, compress):
     path.write_bytes(compress(b" \r\n"))
     with pytest.raises(ValueError, match="the file is empty"):
         read_text(path)
+
+
+def test_a_field_of_digits_without_end_is_refused(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("time,v\n0,1\n1," + "7" * 9000 + "x\n")
+    with pytest.raises(ValueError, match=r"a.csv: line 3 holds a field of over 4000"):
+        read(path)
+    path = tmp_path / "b.csv.gz"
+    path.write_bytes(gzip.compress(b"0" * 2**21))
+    with pytest.raises(ValueError, match=r"b.csv.gz: line 1 holds a field of over"):
+        read(path)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..tables.names import says_part
-from ..tables.numbers import LONGEST, EMPTY, MARKS, UNIT, parse, split_unit
+from ..tables.numbers import EMPTY, LONGEST, MARKS, UNIT, parse, split_unit
 from ..tables.readings import AmbiguousError, Reading, likely
 from ..tables.time_names import says_time
 

@@ -52,6 +52,7 @@ LARGE = (
     2**30
 )  # bytes from which a file that was compressed more than RATIO times is refused
 RATIO = 200
+DIGITS = 4000  # in a row; a field of twice as many is surely found
 
 
 @dataclass(frozen=True)
@@ -277,9 +278,10 @@ def _check(stream: Any, encoding: str, packed: int | None) -> tuple[int, int] | 
     while True:
         block = stream.read(BLOCK)
         total += len(block)
-        if packed is not None and total > max(LARGE, RATIO * packed):
+        most = LARGE if line > 1 else LARGE // 16
+        if packed is not None and total > max(most, RATIO * packed):
             raise ValueError(
-                f"decompresses to more than {LARGE:,} bytes, over {RATIO} times its size; "
+                f"decompresses to more than {most:,} bytes, over {RATIO} times its size; "
                 "decompress it first if that is right"
             )
         pending = decoder.getstate()[0]
@@ -289,12 +291,7 @@ def _check(stream: Any, encoding: str, packed: int | None) -> tuple[int, int] | 
             data = pending + block
             assert isinstance(pending, bytes)
             return line + data.count(b"\n", 0, error.start), data[error.start]
-        if "\0" in text:
-            line += text.count("\n", 0, text.index("\0"))
-            raise ValueError(
-                f"line {line} holds NUL characters, as a crash of the writer leaves them; remove "
-                "them, or check that this is text"
-            )
+        _check_text(text, line)
         line += text.count("\n") or text.count("\r")
         blank = blank and not text.strip()
         if not block:
@@ -302,3 +299,21 @@ def _check(stream: Any, encoding: str, packed: int | None) -> tuple[int, int] | 
     if blank:
         raise ValueError("the file is empty")
     return None
+
+
+def _check_text(text: str, line: int) -> None:
+    """ValueError for NUL characters, and for digits without end; `line` is the first."""
+    at = text.find("\0")
+    if at >= 0:
+        line += text.count("\n", 0, at)
+        raise ValueError(
+            f"line {line} holds NUL characters, as a crash of the writer leaves them; remove them, "
+            "or check that this is text"
+        )
+    for k in range(0, len(text) - DIGITS, DIGITS):
+        if text[k : k + DIGITS].isdigit():
+            line += text.count("\n", 0, k)
+            raise ValueError(
+                f"line {line} holds a field of over {DIGITS} digits, which is no number; is the "
+                "file damaged?"
+            )
