@@ -655,3 +655,31 @@ def test_seasons_are_no_months(mark, last):
 def test_months_are_no_seasons():
     assert iso(column("2000/01", "2000/02"))[1] == "2000-02-01T00:00:00"
     assert iso(column("2000/01"))[0] == "2000-01-01T00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            ["1", "Total", "4"],
+            "1 rows that are no time, the first 'Total' in data row 2",
+        ),
+        (["1", "2", "Total"], "'Total' looks like a footer: delete this row, or"),
+        ([1, None, 4], "the first nan in data row 2; fill in the time or delete these"),
+        ([1, None, None], r"the first nan in data row 2 \(all: 2, 3\)"),
+        ([1, *[None] * 9], r"\(all: 2, 3, 4, 5, 6, \.\.\.\)"),
+        (["2024-01-01", "Summe"], "'Summe' looks like a footer"),
+        (["2024-01-01", "soon"], "the first 'soon' in data row 2; fill in the time"),
+    ],
+)
+def test_rows_that_are_no_time_are_all_named(values, message):
+    frame = pd.DataFrame({"time": values, "v": 1.0})
+    with pytest.raises(ValueError, match=message):
+        read(frame, time="time")
+
+
+def test_the_question_on_durations_shows_how_each_is_read():
+    with pytest.raises(AmbiguousError) as error:
+        column("75:10", "76:20", "77:30")
+    assert "1 h 15 min 10 s" in str(error.value.readings[0])
+    assert "75 h 10 min 00 s" in str(error.value.readings[1])

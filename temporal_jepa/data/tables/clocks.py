@@ -84,16 +84,24 @@ def _duration(
     if parsed.format != "clock" or (parsed.numbers("second") >= 0).any():
         check_unused(column, options, "durations", "time_unit")
         return since
+    by_unit = {"s": since // 60, "min": since}
     if options.time_unit in ("s", "min"):
-        return since // 60 if options.time_unit == "s" else since
-    shown = [[text] for text in column.head(3)]
-    readings = [
-        Reading(what, {"time_unit": unit}, [column.name], shown)
-        for what, unit in (("minutes and seconds", "s"), ("hours and minutes", "min"))
-    ]
+        return by_unit[options.time_unit]
+    readings = []
+    for what, unit in (("minutes and seconds", "s"), ("hours and minutes", "min")):
+        spans = [_hours_of(span) for span in by_unit[unit][:3].tolist()]
+        rows = [*zip(column, spans, strict=False)]
+        header = (column.name, "is read as")
+        readings.append(Reading(what, {"time_unit": unit}, header, rows))
     raise AmbiguousError(
         f"column {column.name!r} holds durations of two parts", readings
     )
+
+
+def _hours_of(nanoseconds: int) -> str:
+    """A duration such as "75 h 10 min 00 s"."""
+    minutes, seconds = divmod(nanoseconds // 10**9, 60)
+    return f"{minutes // 60} h {minutes % 60:02} min {seconds:02} s"
 
 
 def in_file_order(

@@ -16,6 +16,11 @@ from .time_names import says_clock
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_ROWS = 5  # that an error names
+FOOTER = re.compile(
+    r"(?i)\W*(grand |sub)?(totals?|sums?|means?|averages?|avg|gesamt|summe|mittelwert|source|"
+    r"quelle|notes?)\b"
+)
 DIGITS_OF_CLOCK = re.compile(r"([01]\d|2[0-4])[0-5]\d([0-5]\d)?")
 
 
@@ -155,13 +160,25 @@ def check_unused(
 def no_time(column: pd.Series[Any], rows: Array, why: str = "") -> ValueError:
     """The error for rows that hold no time."""
     value = column.iloc[rows[0]]
+    what = "fill in the time or delete these rows"
+    if isinstance(value, str) and FOOTER.match(value):
+        what = f"{value!r} looks like a footer: delete this row"
+    shown = f"{value!r}" if isinstance(value, str) else str(value)
+    listed_rows = ", ".join(str(row + 1) for row in rows[:MOST_ROWS])
+    more = ", ..." if len(rows) > MOST_ROWS else ""
+    others = f" (all: {listed_rows}{more})" if len(rows) > 1 else ""
     return ValueError(
         f"column {column.name!r} holds {len(rows)} rows that are no time, the first "
-        f"{value!r} in data row {rows[0] + 1}{why}; choose time='' to go by the order of the rows"
+        f"{shown} in data row {rows[0] + 1}{others}{why}; {what}, or choose time='' to go by the "
+        "order of the rows"
     )
 
 
 def unlike(column: pd.Series[Any], texts: list[str], index: Array) -> ValueError:
-    """The error for the first of its distinct texts in no format of those before it."""
-    wrong = first_unlike(texts)
-    return no_time(column, np.flatnonzero(index == wrong))
+    """The error for texts that are no numbers as the most, or in no format of those before."""
+    import pandas as pd
+
+    wrong = np.asarray(pd.to_numeric(pd.Series(texts), errors="coerce").isna())
+    if 2 * wrong.sum() > len(texts):
+        wrong = np.arange(len(texts)) == first_unlike(texts)
+    return no_time(column, np.flatnonzero(wrong[index] & (index >= 0)))
