@@ -17,6 +17,7 @@ from ...config import ReadOptions
 from ..sequences import Array, Sequences, listed
 from ..tables.columns import is_recording
 from ..tables.readings import AmbiguousError, Reading
+from ..tables.series import trim
 from ..video import from_frames
 
 DAMAGED = (  # what NumPy and zipfile raise for a broken file
@@ -223,25 +224,3 @@ def _is_one_series(array: Array, layout: str | None, labeled: bool) -> bool:
     if layout is None:
         return not labeled and is_recording(*array.shape)
     return layout == "recording"
-
-
-def trim(values: list[Array]) -> tuple[list[Array], list[str]]:
-    """Series without missing timesteps at their ends, and a note.
-
-    Files of series of unequal length pad them so. A series without any value stays as it is.
-    """
-    trimmed = []
-    for x in values:
-        end = len(x)
-        if np.isnan(x[-1]).all():
-            observed = np.flatnonzero(~np.isnan(x).all(axis=1))
-            end = observed[-1] + 1 if observed.size else end
-        trimmed.append(x[:end])
-    lengths = [len(x) for x in trimmed]
-    count = sum(len(x) < len(old) for x, old in zip(trimmed, values, strict=True))
-    if not count:
-        return trimmed, []
-    return trimmed, [
-        f"padding (missing values at the end) cut off {count} series: lengths {min(lengths)} to "
-        f"{max(lengths)}"
-    ]

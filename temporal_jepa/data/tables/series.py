@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...config import ReadOptions
-from ..formats.arrays import trim
 from ..sequences import Array, Sequences, as_text, listed, rounds_away
 from .numbers import as_numbers
 from .readings import likely
@@ -470,3 +469,25 @@ def series_labels(
             f"row {row + 1}; name another column with label=, or choose label='' for none"
         )
     return np.array(texts)[first]
+
+
+def trim(values: list[Array]) -> tuple[list[Array], list[str]]:
+    """Series without missing timesteps at their ends, and a note.
+
+    Files of series of unequal length pad them so. A series without any value stays as it is.
+    """
+    trimmed = []
+    for x in values:
+        end = len(x)
+        if np.isnan(x[-1]).all():
+            observed = np.flatnonzero(~np.isnan(x).all(axis=1))
+            end = observed[-1] + 1 if observed.size else end
+        trimmed.append(x[:end])
+    lengths = [len(x) for x in trimmed]
+    count = sum(len(x) < len(old) for x, old in zip(trimmed, values, strict=True))
+    if not count:
+        return trimmed, []
+    return trimmed, [
+        f"padding (missing values at the end) cut off {count} series: lengths {min(lengths)} to "
+        f"{max(lengths)}"
+    ]
