@@ -260,11 +260,7 @@ def _from_lead(rows: list[Record], n: int, width: int) -> Head:
         names = [index, *map("_".join, [*zip(*parts, strict=True)][1:])]
         notes = [f"lines {lead[0].line} to {lead[-1].line} name the columns together"]
         return Head(names, width, data[0], notes, data, levels)
-    notes = []
-    while len(lead) > 1 and _are_units(lead[-1], lead[-2]):
-        units = lead.pop()
-        shown = ", ".join(filter(None, units.cells))
-        notes.append(f"line {units.line} holds units and is left out: {shown}")
+    notes = _without_units(lead)
     while len(lead) > 1 and not _is_header_like(lead[-1], kinds):
         data = [lead.pop(), *data]  # numbers beside a text that should be one
     named = [record for record in lead if _is_header_like(record, kinds)]
@@ -278,6 +274,16 @@ def _from_lead(rows: list[Record], n: int, width: int) -> Head:
     return Head(lead[0].cells, width, data[0], notes, data)
 
 
+def _without_units(lead: list[Record]) -> list[str]:
+    """Take the rows of units from the end of others, and note them."""
+    notes = []
+    while len(lead) > 1 and _are_units(lead[-1], lead[-2]):
+        units = lead.pop()
+        shown = ", ".join(filter(None, units.cells))
+        notes.append(f"line {units.line} holds units and is left out: {shown}")
+    return notes
+
+
 def _levels(lead: list[Record]) -> list[list[str]]:
     """Lines that name the columns only together, and a line with the name of the index.
 
@@ -286,24 +292,39 @@ def _levels(lead: list[Record]) -> list[list[str]]:
     """
     *levels, last = (record.cells for record in lead)
     index = last[0]
-    if any(last[1:]):
+    has_own_line = not any(last[1:])
+    if not has_own_line:
         if len(levels) > 1 and _are_units(lead[-1], lead[-2]):
             return []
-        levels.append(last)
-        own = (line[0] for line in (levels[0], last) if says_time(line[0]))
-        index = next(own, "" if levels[0][0] else index)
-        levels = [["" if index else level[0], *level[1:]] for level in levels]
+        levels, index = _with_index(levels, last)
     if len(levels) < 2:
         return []
-    first = [*levels[0]]
-    for k in range(2, len(first)):
-        first[k] = first[k] or first[k - 1]
-    levels[0] = first
+    levels = [_filled(levels[0]), *levels[1:]]
     columns = [*zip(*levels, strict=True)][1:]
+    if not all(map(all, columns)) or len({*columns}) < len(columns):
+        return []
     repeats = [len({*level[1:]}) < len(columns) for level in levels]
-    by_pandas = any(repeats) and not any(last[1:])
-    fits = all(map(all, columns)) and len({*columns}) == len(columns)
-    return [*levels, [index]] if fits and (repeats[0] or by_pandas) else []
+    may_be_levels = repeats[0] or (any(repeats) and has_own_line)
+    return [*levels, [index]] if may_be_levels else []
+
+
+def _with_index(
+    levels: list[list[str]], last: list[str]
+) -> tuple[list[list[str]], str]:
+    """The levels with the last line of names, and the name of the index in one of them."""
+    first = levels[0] if levels else last
+    own = (line[0] for line in (first, last) if says_time(line[0]))
+    index = next(own, "" if first[0] else last[0])
+    every = [*levels, last]
+    return [["" if index else level[0], *level[1:]] for level in every], index
+
+
+def _filled(names: list[str]) -> list[str]:
+    """Names of groups above each of their columns."""
+    filled = names[:2]
+    for name in names[2:]:
+        filled.append(name or filled[-1])
+    return filled
 
 
 def _counting(first: Record, data: list[Record]) -> str:

@@ -176,18 +176,24 @@ def parse(text: str, mark: str) -> float | None:
     if match is None:
         found = _INFINITY.fullmatch(text)
         return None if found is None else float(found[0])
-    signs = [bool(match["open"]), match["sign"] in MINUS and bool(match["sign"])]
     body = match["body"]
-    is_price = match["minus"] and body.endswith(mark)  # "1000,-" has no cents
-    signs.append(bool(match["minus"]) and not is_price)
-    if sum(signs) > 1:
-        return None
     if match["minus"] and not re.search(r"[.,]|\d{3}", body):  # "2-" is rather a grade
         return None
+    minuses = _minuses(match, mark)
+    if minuses > 1:
+        return None
     digits = re.sub(rf"[{SPACES}{APOSTROPHES}{',' if mark == '.' else '.'}]", "", body)
-    exponent = (match["exponent"] or "").replace("d", "e").replace("D", "e")
+    exponent = (match["exponent"] or "").lower().replace("d", "e")
     value = float(digits.replace(mark, ".") + exponent)
-    return -value if any(signs) else value
+    return -value if minuses else value
+
+
+def _minuses(match: re.Match[str], mark: str) -> int:
+    """How often a number is written as negative: in parentheses, with a minus before or behind."""
+    before = match["sign"] != "" and match["sign"] in MINUS
+    is_price = match["body"].endswith(mark)  # "1000,-" has no cents
+    behind = match["minus"] != "" and not is_price
+    return bool(match["open"]) + before + behind
 
 
 def missing_texts(options: ReadOptions) -> frozenset[str]:
