@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from temporal_jepa.data import read
+from temporal_jepa.data.tables.readings import AmbiguousError
 
 
 def frame_of(days, values, names):
@@ -93,3 +94,19 @@ def test_numbers_that_do_not_fill_a_day_are_refused(values):
     table = frame_of([("2020-01-01",)], values, ["date", "sample"])
     with pytest.raises(ValueError, match="expected clock times"):
         read(table, time="date,sample")
+
+
+def test_the_question_on_numbers_beside_a_date_offers_to_join_them():
+    days = [("2024-01-01",), ("2024-01-02",)]
+    table = frame_of(days, range(1, 49), ["date", "period"])
+    with pytest.raises(AmbiguousError, match="time='date,period'") as error:
+        read(table)
+    first = error.value.readings[0]
+    found = read(table, **first.options).times[0]
+    assert found[95] == np.datetime64("2024-01-02T23:30")
+
+
+def test_a_column_joined_with_itself_is_refused():
+    table = frame_of([("2024-01-01",)], range(1, 25), ["date", "period"])
+    with pytest.raises(ValueError, match="names a column twice"):
+        read(table, time="date,date")

@@ -31,6 +31,11 @@ STEPS = [0, 1, 2]
     [
         (table(date=DAYS, von=["00:00", "06:00"]), {"id": ""}, {"time": "date,von"}),
         (
+            table(datum=DAYS, time=range(0, 86400, 3600)),
+            {"id": "", "time": "time"},
+            {"time": "datum,time"},
+        ),
+        (
             table(date=DAYS, period=range(1, 25)),
             {"id": "", "time": "date"},
             {"time": "date,period"},

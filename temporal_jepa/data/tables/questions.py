@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..sequences import listed
+from ..sequences import listed, moment
 from .facts import Facts, first_rows
 from .readings import AmbiguousError, Reading
+from .times import joined_with
 
 MOST = 4  # columns that a question offers
 
@@ -53,10 +54,19 @@ def id_or_clock(facts: Facts, name: str) -> AmbiguousError:
         [*times, name],
         rows,
     )
+    readings = [_series_of(facts, name), one]
+    joined = joined_with(facts.frame, facts.times, name)
+    if joined is not None:
+        time, clock = joined
+        cells = [[*row, moment(at)] for row, at in zip(rows, clock, strict=False)]
+        what = f"one series, {name!r} is a time of the day"
+        options = {"id": "", "time": time}
+        header = [*times, name, "is read as"]
+        readings.insert(0, Reading(what, options, header, cells))
     return AmbiguousError(
         f"column {name!r} counts within each {listed(times)}: it can name the series, or be a "
         "finer clock",
-        [_series_of(facts, name), one],
+        readings,
     )
 
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array
 from .names import says_channel, says_id
 from .roles import Roles
-from .time_columns import named_columns
 from .time_values import holds_dates, is_text, is_whole
-from .times import read_times
+from .times import joined_with
 
 if TYPE_CHECKING:
     import pandas as pd
 
+CLOCK = r"^\s*\d{1,2}:\d\d"  # of a time of day, which names nothing
 MOST = 8  # columns that are tried
 
 
@@ -45,8 +42,10 @@ def ways_out(
     keys = pd.DataFrame({"series": codes, "time": clock})
     if not keys.duplicated().any():
         return []
+    joined = _joined_times(frame, columns, codes)
+    found = [*joined.values()]
     free = [name for name in frame.columns if _may_be_key(frame, name, columns)][:MOST]
-    found = [*_joined_times(frame, columns, codes, free)]
+    free = [name for name in free if name not in joined]
     for names in (*((name,) for name in free), *combinations(free, 2)):
         if found and len(names) > 1:
             break
@@ -67,24 +66,25 @@ def _may_be_key(frame: pd.DataFrame, name: str, columns: Roles) -> bool:
         return False
     if column.isna().any() or not column.duplicated().any():
         return False
+    if column.astype(str).str.contains(CLOCK).all():
+        return False
     return is_text(column) or (column.dtype.kind in "fiu" and is_whole(column))
 
 
-def _joined_times(
-    frame: pd.DataFrame, columns: Roles, codes: Array, names: list[str]
-) -> Iterator[str]:
-    """Further columns with which the time of no row repeats."""
+def _joined_times(frame: pd.DataFrame, columns: Roles, codes: Array) -> dict[str, str]:
+    """Further columns with which the time of no row repeats -> the option that joins them."""
     import pandas as pd
 
-    for name in names:
-        time = ",".join((*columns.times, name))
-        try:
-            joined = named_columns(frame, time)
-            clock = read_times(frame, joined, ReadOptions(), [], np.zeros_like(codes))
-        except ValueError:
+    found = {}
+    others = [n for n in frame.columns if n not in (*columns.ids, *columns.times)]
+    for name in others[:MOST]:
+        joined = joined_with(frame, columns.times, name)
+        if joined is None:
             continue
+        time, clock = joined
         if not pd.DataFrame({"series": codes, "time": clock}).duplicated().any():
-            yield f"time={time!r}"
+            found[name] = f"time={time!r}"
+    return found
 
 
 def _told_apart(frame: pd.DataFrame, columns: Roles, names: tuple[str, ...]) -> str:

@@ -147,6 +147,8 @@ def named_columns(frame: pd.DataFrame, time: str) -> TimeColumns:
                 f"time names a column {name!r} that does not exist, got the columns "
                 f"{listed(frame.columns)}{did_you_mean(name, frame.columns)}"
             )
+    if len({*names}) < len(names):
+        raise ValueError(f"time={time!r} names a column twice")
     contents = {name: _content(frame, name, named=True) for name in names}
     if len(names) == 1:
         content = contents[names[0]]

@@ -25,7 +25,7 @@ from .epochs import in_unit, may_be_excel
 from .iso_dates import iso_instants
 from .readings import AmbiguousError, Reading, likely
 from .row_order import spacing
-from .time_columns import TimeColumns
+from .time_columns import TimeColumns, named_columns
 from .time_names import says_date
 from .time_values import (
     check_missing,
@@ -88,6 +88,21 @@ def read_times(
     times: Array = day + time_of_day(frame, others)
     notes.append(_together(columns, times))
     return times
+
+
+def joined_with(
+    frame: pd.DataFrame, times: tuple[str, ...], name: str
+) -> tuple[str, Array] | None:
+    """The option that joins a further column to those of the time, and the times of the rows.
+
+    None where they make no time together.
+    """
+    try:
+        columns = named_columns(frame, ",".join((*times, name)))
+        clock = read_times(frame, columns, ReadOptions(), [])
+    except ValueError:
+        return None
+    return ",".join(columns.names), clock
 
 
 def missing_times(frame: pd.DataFrame, columns: TimeColumns) -> Array:
