@@ -385,3 +385,18 @@ def test_lines_that_name_columns_together_are_levels(tmp_path):
         read(path)
     for reading, series in zip(caught.value.readings, (2, 2, 1), strict=True):
         assert len(read(path, **reading.options)) == series
+
+
+def test_commas_of_a_header_separate_also_where_they_are_decimal_marks(table):
+    frame = table("time,v\n0,1.234\n1,2.345\n", decimal=",")
+    assert frame["v"].tolist() == [1234, 2345]
+    assert table("v\n0,5\n", decimal=",")["v"].tolist() == [0.5]
+
+
+def test_errors_and_notes_name_numbers_that_are_not_kept(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("time,v\n0,1k\n1,2k\n2,3\n")
+    with pytest.raises(ValueError, match=r"\('v' holds '1k', no number\)"):
+        read(path)
+    path.write_text(f"time,v\n0,{2**53 + 1}\n1,{2**53 + 3}\n")
+    assert any("beyond 2**53 in v" in note for note in read(path).notes)

@@ -261,3 +261,25 @@ def test_percent_beside_numbers_without_it_is_refused():
     ):
         converted(["5%", "0.06", "7%"], strip_units=True)
     assert converted(["5 ms", "6", "7 ms"], strip_units=True).tolist() == [5, 6, 7]
+
+
+def test_the_note_on_decimal_commas_names_columns_whose_points_group():
+    notes = []
+    frame = pd.DataFrame({"v": ["1.234", "2.345"], "w": ["1,5", "2,5"]})
+    found = convert(frame, ReadOptions(), notes, Dialect(";"))
+    assert found["v"].tolist() == [1234, 2345]
+    assert notes == ["numbers in text: 1.234 is 1234 (columns v, w)"]
+    notes = []
+    dialect = Dialect(";", {"w": (",", "1.5")})
+    convert(frame[["v"]], ReadOptions(), notes, dialect)
+    assert notes == ["decimals are commas: 1,5 is 1.5 (columns w, v)"]
+
+
+def test_booleans_with_gaps_are_numbers_with_gaps():
+    np.testing.assert_array_equal(converted(["true", None, "False"]), [1, np.nan, 0])
+
+
+def test_missing_values_can_be_written_with_a_decimal_comma():
+    frame = pd.DataFrame({"v": [-9.99, 2.5]})
+    found = convert(frame, ReadOptions(missing=("-9,99",)), [])
+    np.testing.assert_array_equal(found["v"], [np.nan, 2.5])

@@ -136,7 +136,8 @@ def _separator(sample: Sequence[str], options: ReadOptions) -> tuple[str, int]:
     if _is_one_column(lines):
         return "\t", 0
     scores = {separator: _score(lines, separator) for separator in SEPARATORS}
-    if options.decimal == "," and '"' not in "".join(lines):
+    quoted = '"' in "".join(lines)
+    if options.decimal == "," and not quoted and not _names_by_commas(lines[0], scores):
         del scores[","]
     spaces = scores.pop(" ")
     best = max(scores, key=lambda separator: scores[separator])
@@ -144,6 +145,12 @@ def _separator(sample: Sequence[str], options: ReadOptions) -> tuple[str, int]:
         return " ", 0
     is_one_column = not scores[best] and "," in scores
     return "," if is_one_column else best, 0
+
+
+def _names_by_commas(first: str, scores: dict[str, float]) -> bool:
+    """Whether the first line is names with commas between, and nothing else cuts lines."""
+    alone = not any(score for mark, score in scores.items() if mark != ",")
+    return alone and "," in first and kind(first.strip()) == "t"
 
 
 def _is_one_column(lines: Sequence[str]) -> bool:
@@ -344,7 +351,8 @@ class _Table:
             TextColumn(is_text(name, self.options), missing) for name in self.names
         ]
         self._fill(columns)
-        european = self.separator in EUROPEAN or any(c.has_commas for c in columns)
+        european = self.separator in EUROPEAN or self.options.decimal == ","
+        european = european or any(c.has_commas for c in columns)
         again: list[TextColumn | None] = [None] * len(columns)
         for k, column in enumerate(columns):
             asks = column.open and (european or column.mark == ",")

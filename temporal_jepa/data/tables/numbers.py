@@ -333,8 +333,9 @@ def convert(
         if mark is None or values is None:
             continue
         out.isetitem(text.place, values)
-        if text.evidence.odd is not None:
-            read[mark].append((text.name, text.evidence.odd))
+        grouped = text.evidence.open[:1] if mark == "," else []  # 1.234 is 1234
+        for example in [*filter(None, [text.evidence.odd]), *grouped][:1]:
+            read[mark].append((text.name, example))
     _convert_booleans(out, options)
     _note_marks(read, notes)
     return out
@@ -371,7 +372,8 @@ def _is_textual(column: pd.Series[Any]) -> bool:
 def _without_missing(frame: pd.DataFrame, options: ReadOptions) -> pd.DataFrame:
     """The frame with NaN for missing texts, and for the numbers that `missing` names."""
     texts = missing_texts(options)
-    given = [float(text) for text in options.missing or () if _is_float(text)]
+    written = map(_written, options.missing or ())
+    given = [number for number in written if number is not None]
     out = frame.copy(deep=False)
     for k in range(frame.shape[1]):
         column = frame.iloc[:, k]
@@ -386,11 +388,10 @@ def _without_missing(frame: pd.DataFrame, options: ReadOptions) -> pd.DataFrame:
     return out
 
 
-def _is_float(text: str) -> bool:
-    try:
-        return float(text) == float(text)
-    except ValueError:
-        return False
+def _written(text: str) -> float | None:
+    """The number that stands for a missing value: -9.99, or -9,99."""
+    point = parse(text.strip(), ".")
+    return parse(text.strip(), ",") if point is None else point
 
 
 def _may_be_numbers(
@@ -455,6 +456,14 @@ def _is_some_number(value: Any) -> bool:
     if not isinstance(value, str):
         return isinstance(value, numbers.Number | Decimal)
     return any(parse(value.strip(), mark) is not None for mark in MARKS)
+
+
+def first_text(column: pd.Series[Any]) -> Any:
+    """The first value of a column of text that is no number, None for other columns."""
+    if not _is_textual(column):
+        return None
+    values = column.dropna().astype(object)
+    return next((value for value in values if not _is_some_number(value)), None)
 
 
 def _row(column: pd.Series[Any], value: Any) -> int:
@@ -594,9 +603,13 @@ def _convert_booleans(frame: pd.DataFrame, options: ReadOptions) -> None:
         column = frame.iloc[:, k]
         if not _is_textual(column) or name.lower() in LABELS or is_text(name, options):
             continue
-        if _all(column, _is_boolean) and not column.isna().any():
+        if _all(column, _is_boolean):
             lower = column.astype(object).map(str).str.lower()
-            frame.isetitem(k, lower.to_numpy() == "true")
+            values = lower.to_numpy() == "true"
+            missing = column.isna().to_numpy()
+            frame.isetitem(
+                k, np.where(missing, np.nan, values) if missing.any() else values
+            )
 
 
 def _is_boolean(value: Any) -> bool:

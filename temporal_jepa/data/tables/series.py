@@ -6,13 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array, Sequences, as_text, listed, rounds_away
-from .numbers import as_numbers
+from .numbers import as_numbers, first_text
 from .readings import likely
 from .repeated_times import ways_out
 from .roles import Roles
@@ -284,6 +284,25 @@ def _quoted(names: tuple[str, ...]) -> str:
     return ", ".join(map(repr, names))
 
 
+def _is_rounded(column: pd.Series[Any]) -> bool:
+    """Whether a column holds whole numbers that float64 does not."""
+    return column.dtype.kind in "iu" and bool((column.abs() > 2**53).any())
+
+
+def _no_values(frame: pd.DataFrame, columns: Roles) -> ValueError:
+    """The error for a table without a column of values, with the texts that are no numbers."""
+    rest = [name for name in frame.columns if name not in columns.used]
+    texts = {name: first_text(frame[name]) for name in rest}
+    wrong = [
+        f"{name!r} holds {texts[name]!r}" for name in rest if texts[name] is not None
+    ]
+    shown = f" ({listed(wrong)}, no number)" if wrong else ""
+    return ValueError(
+        "expected a column of numbers besides id, time and label, got "
+        f"{listed(frame.columns)}{shown}; name the columns to learn from with values=A,B"
+    )
+
+
 def _explain(
     frame: pd.DataFrame,
     columns: Roles,
@@ -293,15 +312,17 @@ def _explain(
 ) -> None:
     """Notes on the part of each column; ValueError when no column holds values."""
     if not columns.values:
-        raise ValueError(
-            "expected a column of numbers besides id, time and label, got "
-            f"{listed(frame.columns)}; name the columns to learn from with values=A,B"
-        )
+        raise _no_values(frame, columns)
     if columns.label is not None:
         line = f"label: column {columns.label!r}"
         notes.append(likely(line, "label=''") if options.label is None else line)
     if columns.channel is None:
         notes.append(f"channels: {listed(channels)}")
+    large = [name for name in columns.values if _is_rounded(frame[name])]
+    if large:
+        notes.append(
+            f"whole numbers beyond 2**53 in {listed(large)} are rounded: subtract an offset first"
+        )
     unused = [name for name in frame.columns if name not in columns.used]
     if unused:
         notes.append(f"columns left out: {listed(unused)}")
