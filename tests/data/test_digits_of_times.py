@@ -105,3 +105,32 @@ def test_the_year_can_be_first_where_two_digits_are_in_order(texts):
     orders = [reading.options["date_order"] for reading in error.value.readings]
     assert orders == ["dmy", "mdy", "ymd"]
     assert times("time", texts, date_order="ymd")[0] == np.datetime64("2001-02-03")
+
+
+def test_a_name_spells_the_digits_of_a_clock():
+    assert times("hhmm", [0, 100, 200, 300]).tolist() == [0, 3600, 7200, 10800]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{0:02}.01.2023 00:00 - {1:02}.01.2023 00:00",
+        "2023-01-{0:02}T00:00Z/2023-01-{1:02}T00:00Z",
+        "2023-01-{0:02} to 2023-01-{1:02}",
+    ],
+)
+def test_intervals_are_read_as_their_beginning(form):
+    frame = table("MTU", [form.format(k, k + 1) for k in range(1, 29)])
+    found = read(frame)
+    assert found.times[0][12] == np.datetime64("2023-01-13")
+    assert "intervals in 'MTU' are read as the time when they begin" in found.notes
+
+
+def test_ranges_of_numbers_are_no_times():
+    frame = table("age", [f"{k} - {k + 9}" for k in range(0, 100, 10)])
+    assert read(frame).times is None
+
+
+def test_a_dash_between_date_and_clock_is_no_interval():
+    found = times("time", ["2024-01-05 - 10:30", "2024-01-05 - 10:40"])
+    assert found[1] == np.datetime64("2024-01-05T10:40")

@@ -97,6 +97,8 @@ def clock_in_digits(column: pd.Series[Any], name: str) -> Array | None:
         return None
     if not are_clock_times(column, name):
         return None
+    if "hhmm" in name.lower():
+        return clock_of_digits(column.to_numpy(dtype=np.float64), name)
     numbers = column.to_numpy(dtype=np.float64)
     distinct = np.unique(numbers)
     if len(distinct) < 3:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array
-from .dates import first_unlike
+from .dates import first_unlike, parse
 from .numbers import EMPTY as MISSING
 from .time_names import says_clock
 
@@ -20,6 +20,9 @@ MOST_ROWS = 5  # that an error names
 FOOTER = re.compile(
     r"(?i)\W*(grand |sub)?(totals?|sums?|means?|averages?|avg|gesamt|summe|mittelwert|source|"
     r"quelle|notes?)\b"
+)
+INTERVAL = re.compile(
+    r"(.*\d)\s+(?:[-\u2013/]|to|bis)\s+(\d.*)|(\S+T\S+)/(\S+T\S+)", re.IGNORECASE
 )
 DIGITS_OF_CLOCK = re.compile(r"([01]\d|2[0-4])[0-5]\d([0-5]\d)?")
 
@@ -89,8 +92,27 @@ def _padded_clock(column: pd.Series[Any]) -> pd.Series[Any] | None:
     return column.str.strip().map(read)
 
 
+def interval_starts(column: pd.Series[Any]) -> pd.Series[Any] | None:
+    """The beginnings of intervals of time such as "1.1.2024 00:00 - 1.1.2024 01:00"; else None."""
+    texts, _ = distinct(column)
+    matches = [INTERVAL.fullmatch(text) for text in texts]
+    parts = [match.groups() for match in matches if match is not None]
+    if not parts or len(parts) < len(texts) or parse(texts) is not None:
+        return None
+    starts, ends = _halves(parts)
+    if parse(starts) is None or parse(ends) is None:
+        return None
+    return column.str.strip().map(dict(zip(texts, starts, strict=True)))
+
+
+def _halves(parts: list[tuple[str, ...]]) -> tuple[list[str], list[str]]:
+    """The first and the second text of each interval."""
+    pairs = [[text for text in part if text] for part in parts]
+    return [pair[0] for pair in pairs], [pair[-1] for pair in pairs]
+
+
 def with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with texts that are numbers as numbers, and digits of a clock, 0930, as 09:30."""
+    """The table with texts that are numbers as numbers, 0930 as 09:30, intervals as their start."""
     found = {}
     for name in frame.columns:
         column = frame[name]
@@ -98,6 +120,9 @@ def with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
             continue
         filled = column.dropna()
         first = _as_text(filled.iloc[0]) if len(filled) else ""
+        if INTERVAL.fullmatch(first):
+            starts = interval_starts(column)
+            found.update({} if starts is None else {name: starts})
         if first.replace(".", "", 1).isdecimal():
             read = _padded_clock(column)
             read = to_numbers(column) if read is None else read

@@ -32,6 +32,7 @@ from .time_values import (
     check_unused,
     distinct,
     holds_dates,
+    interval_starts,
     is_text,
     is_whole,
     missing,
@@ -70,6 +71,9 @@ def read_times(
         AmbiguousError: day and month can be exchanged.
         ValueError: a row has no time or an impossible one.
     """
+    for name in columns.names:
+        if is_text(frame[name]) and interval_starts(frame[name].head(9)) is not None:
+            notes.append(f"intervals in {name!r} are read as the time when they begin")
     frame = with_numbers(frame[list(columns.names)])
     first, *others = columns.names
     if not others:
