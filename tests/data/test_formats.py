@@ -779,3 +779,29 @@ def test_files_of_other_ids_are_series_of_their_own(tmp_path):
     s = read(tmp_path)
     assert s.ids == ["1.csv", "2.csv"]
     assert s.labels.tolist() == ["up", "down"]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".feather", ".xlsx", ".npz", ".h5"])
+def test_files_with_flipped_bits_are_read_or_refused_by_name(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    frame = pd.DataFrame({"time": range(50), "v": np.arange(50) ** 0.5})
+    if suffix == ".h5":
+        with h5py.File(path, "w") as file:
+            file["X"] = np.ones((5, 1, 30))
+    elif suffix == ".npz":
+        np.savez_compressed(path, X=np.arange(150.0).reshape(5, 1, 30))
+    elif suffix == ".xlsx":
+        frame.to_excel(path, index=False)
+    else:
+        getattr(frame, f"to_{suffix[1:]}")(path)
+    content = path.read_bytes()
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        flipped = bytearray(content)
+        for place in random.integers(len(content), size=4):
+            flipped[place] ^= 1 << random.integers(8)
+        path.write_bytes(flipped)
+        try:
+            read(path)
+        except ValueError as error:
+            assert str(error).startswith(str(path))

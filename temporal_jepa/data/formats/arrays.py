@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import struct
 import tokenize
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,18 +16,13 @@ from ..tables.columns import is_recording
 from ..tables.readings import AmbiguousError, Reading
 from ..tables.series import trim
 from ..video import from_frames
+from .libraries import BROKEN
 
-DAMAGED = (  # what NumPy and zipfile raise for a broken file
+DAMAGED = (
     ValueError,
-    TypeError,
-    EOFError,
-    RuntimeError,
-    SyntaxError,
-    struct.error,
     tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+    *BROKEN,
+)  # what is raised for a broken file
 SHOWN = 8  # arrays that a question shows
 MAPPED_BYTES = 2**26  # larger .npy files stay on disk and are read through a memory map
 

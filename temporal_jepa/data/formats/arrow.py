@@ -58,9 +58,11 @@ def _read(path: Path, kind: str, load: Callable[[], Any]) -> pd.DataFrame:
     """The table of a file as a frame; ValueError for a file that pyarrow cannot read."""
     if not path.stat().st_size:
         raise ValueError("the file is empty")
-    with readable(path, f"{kind} file", ValueError, OSError):  # bases of pyarrow's
+    with readable(path, f"{kind} file", ValueError):  # the base of pyarrow's
         table = load()
-    return frame_from_arrow(table)
+        table.validate(full=True)  # pandas would read behind the end of a broken column
+    with readable(path, f"{kind} file"):
+        return frame_from_arrow(table)
 
 
 def frame_from_arrow(data: Any) -> pd.DataFrame:

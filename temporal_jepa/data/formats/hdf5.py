@@ -27,7 +27,7 @@ def read_hdf5(path: Path, options: ReadOptions) -> Sequences:
     needs("h5py", "hdf5", f"reading {path.suffix or 'HDF5'}")
     import h5py
 
-    with readable(path, "HDF5 file", OSError), h5py.File(path, "r") as file:
+    with readable(path, "HDF5 file"), h5py.File(path, "r") as file:
         _refuse_others(file)
         arrays = _datasets(file)
         name, labels, notes = choose_array(arrays, options.table)

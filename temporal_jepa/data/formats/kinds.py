@@ -298,7 +298,7 @@ def _by_members(path: Path, head: bytes) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile:
+    except textfiles.DAMAGED:
         return None
     for pattern, kind in MEMBERS:
         if any(re.fullmatch(pattern, name) for name in names):

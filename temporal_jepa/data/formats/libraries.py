@@ -4,8 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+
+BROKEN = (  # what libraries raise for bytes that make no sense
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def needs(package: str, extra: str, what: str) -> None:
@@ -25,11 +42,12 @@ def readable(
     Args:
         path: the file.
         kind: what it should be, such as "HDF5 file".
-        *errors: what the library raises for a file that it cannot read.
+        *errors: what the library raises for a file that it cannot read, besides `BROKEN`.
         doubt: what may be wrong with the file.
     """
     try:
         yield
-    except errors as error:
+    except (*errors, *BROKEN) as error:
         reason = str(error).partition("\n")[0].removeprefix(f"{path}: ")
+        reason = reason or type(error).__name__
         raise ValueError(f"not a readable {kind}; {doubt} ({reason})") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import datetime
 import tempfile
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,9 +33,8 @@ def read_workbook(path: Path, options: ReadOptions) -> Table:
     needs("openpyxl", "excel", "reading .xlsx")
     import pandas as pd
 
-    errors = (ValueError, KeyError, OSError, zipfile.BadZipFile)
     doubt = "is it cut short, or protected by a password?"
-    with readable(path, "workbook", *errors, doubt=doubt):
+    with readable(path, "workbook", ValueError, doubt=doubt):
         sheets = pd.read_excel(path, sheet_name=None, header=None, engine="openpyxl")
     name, notes = _choose(sheets, options.table)
     with tempfile.TemporaryDirectory() as folder:
