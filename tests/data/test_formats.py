@@ -346,6 +346,29 @@ def test_arff_of_the_uea_archive(tmp_path):
     np.testing.assert_array_equal(s.values[1][1], [np.nan, 5.5])
 
 
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ('"dd/MM/yyyy"', "01/02/2024"),
+        ("'MM/dd/yyyy HH:mm'", "02/01/2024 00:00"),
+        ("yyyyMMdd", "2024-02-01"),
+    ],
+)
+def test_dates_of_arff_are_written_as_the_header_says(tmp_path, form, text):
+    path = tmp_path / "a.arff"
+    head = f"@relation a\n@attribute t date {form}\n@attribute v numeric\n@data\n"
+    path.write_text(head + f'"{text}",1\n"{text.replace("2024", "2025")}",2\n')
+    assert read(path).times[0][0] == np.datetime64("2024-02-01")
+
+
+def test_a_date_of_arff_in_another_format_is_named(tmp_path):
+    path = tmp_path / "a.arff"
+    head = '@relation a\n@attribute t date "dd/MM/yyyy"\n@attribute v numeric\n@data\n'
+    path.write_text(head + '"01/02/2024",1\n"02/13/2024",2\n')
+    with pytest.raises(ValueError, match="line 6: '02/13/2024' is not written in"):
+        read(path)
+
+
 def test_arff_of_unequal_lengths(tmp_path):
     path = tmp_path / "a.arff"
     path.write_text(

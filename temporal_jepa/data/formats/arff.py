@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,19 @@ CELL = re.compile(
 )
 NUMBERS = ("numeric", "real", "integer")
 
+DATE_LETTERS = {
+    "yyyy": "%Y",
+    "yy": "%y",
+    "MMM": "%b",
+    "MM?": "%m",
+    "dd?": "%d",
+    "HH?": "%H",
+    "mm?": "%M",
+    "ss?": "%S",
+    "SSS?": "%f",
+}
+"""Letters of the formats of dates in Java, with a code of `datetime.strptime`."""
+
 
 @dataclass
 class Attribute:
@@ -32,11 +46,13 @@ class Attribute:
         name: its name.
         kind: "numeric", "nominal", "text" or "relational".
         inner: names of the attributes of each row of a relational one.
+        dates: how its dates are written, as `datetime.strptime` takes it; "" if it does not say.
     """
 
     name: str
     kind: str
     inner: list[str] = field(default_factory=list)
+    dates: str = ""
 
 
 def read_arff(path: Path, options: ReadOptions) -> Table:
@@ -63,7 +79,10 @@ def read_arff(path: Path, options: ReadOptions) -> Table:
                 _number(cell, n) for cell, n in zip(cells, numbers, strict=True)
             ]
         else:
-            columns[attribute.name] = [None if c == "?" else c for c in cells]
+            columns[attribute.name] = [
+                None if cell == "?" else _moment(cell, attribute.dates, n)
+                for cell, n in zip(cells, numbers, strict=True)
+            ]
     return Table(pd.DataFrame(columns), _with_roles(attributes, options, notes), notes)
 
 
@@ -137,7 +156,29 @@ def _attribute(line: str, number: int) -> Attribute:
         return Attribute(name, "nominal")
     if kind.startswith(NUMBERS):
         return Attribute(name, "numeric")
+    if kind.startswith("date"):
+        return Attribute(name, "text", dates=_date_format(match[2].strip()[4:]))
     return Attribute(name, "relational" if kind.startswith("relational") else "text")
+
+
+def _date_format(java: str) -> str:
+    """The format "dd/MM/yyyy" of an attribute for `datetime.strptime`; "" for other letters."""
+    text = java.strip().strip("'\"").replace("%", "%%")
+    for letters, code in DATE_LETTERS.items():
+        text = re.sub(rf"(?<![%A-Za-z]){letters}(?![A-Za-z])", code, text)
+    return "" if re.search(r"(?<!%)[A-Za-z]", text) else text
+
+
+def _moment(cell: str, dates: str, line: int) -> str:
+    """A cell of text; of dates in a format that the header states in ISO 8601."""
+    if not dates:
+        return cell
+    try:
+        return datetime.strptime(cell, dates).isoformat()
+    except ValueError as error:
+        raise ValueError(
+            f"line {line}: {cell!r} is not written in the format of its attribute"
+        ) from error
 
 
 def _cells(line: str, number: int, attributes: list[Attribute]) -> list[str]:
