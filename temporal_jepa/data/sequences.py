@@ -46,6 +46,12 @@ def located(source: object) -> Iterator[None]:
     """Put `source` in front of the message of a ValueError that does not begin with it."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        text = ascii(error.object[error.start : error.end])
+        raise ValueError(
+            f"{source}: {error.object!a} holds {text}, half of a character (a surrogate without "
+            "the other); write the text anew"
+        ) from error
     except ValueError as error:
         if not str(error).startswith(str(source)):
             error.args = (f"{source}: {error}",)

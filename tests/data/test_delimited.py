@@ -81,6 +81,10 @@ def test_names_of_rows_without_a_name(table):
     assert frame.columns.tolist() == ["Unnamed: 0", "v", "w"]
     assert frame["w"].tolist() == [2, 3]
     assert table(",v\n0,1.5\n1,2.5\n").columns.tolist() == ["Unnamed: 0", "v"]
+    frame = table('"date","v"\n"1","2024-01-01",1\n"2","2024-01-02",2\n')
+    assert frame.columns.tolist() == ["Unnamed: 0", "date", "v"]
+    with pytest.raises(ValueError, match=r"decimal=','"):
+        table("a,b\n1,5,7\n2,5,8\n")
 
 
 def test_fields_hold_separators_line_ends_and_any_length(table):

@@ -529,3 +529,13 @@ def test_tensors_are_arrays_everywhere(dtype):
     for given in (X, list(X)):
         values = Sequences.from_arrays(given).values
         assert values[1][:, 0].tolist() == [6, 7, 8, 9, 10, 11]
+
+
+def test_complex_numbers_and_halves_of_characters_are_refused_by_name():
+    with pytest.raises(ValueError, match="column 'v' holds complex numbers"):
+        read(pd.DataFrame({"time": [0, 1], "v": [1 + 2j, 2]}))
+    with pytest.raises(ValueError, match="'v' holds "):
+        read(pd.DataFrame({"time": [0, 1], "v": [1 + 2j, 2]}, dtype=object))
+    frame = pd.DataFrame({"id": ["a\ud800", "b"], "v": [1.0, 2]}, dtype=object)
+    with pytest.raises(ValueError, match="half of a character"):
+        read(frame)

@@ -129,3 +129,20 @@ def test_a_field_of_digits_without_end_is_refused(tmp_path):
     path.write_bytes(gzip.compress(b"0" * 2**21))
     with pytest.raises(ValueError, match=r"b.csv.gz: line 1 holds a field of over"):
         read(path)
+
+
+def test_documents_beside_the_table_of_an_archive(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("d/a.csv", "time,v\n0,1\n1,2\n")
+        archive.writestr("d/README.txt", "about, it\n")
+        archive.writestr("notes.md", "# about\n")
+    found = read(path)
+    assert found.channels == ["v"]
+    assert any("'d/a.csv' is read from the archive" in note for note in found.notes)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("b.csv", "time,v\n0,1\n1,2\n")
+    with pytest.raises(AmbiguousError, match="2 files") as caught:
+        read(path)
+    for reading in caught.value.readings:
+        assert read(path, **reading.options).channels == ["v"]

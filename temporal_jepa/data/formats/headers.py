@@ -203,8 +203,17 @@ def _fitted(
     if not any(record.cells[-1] for record in rows):
         return [*names, ""]
     first = {record.cells[0] for record in rows}
-    is_index = len(first) == len(rows) and separator in (" ", "\t")
+    is_index = len(first) == len(rows) and (separator in (" ", "\t") or _count(rows))
     return ["", *names] if width > 2 and is_index and _are_names(names) else None
+
+
+def _count(rows: list[Record]) -> bool:
+    """Whether first fields count, beside others that no decimal comma cut: dates, 1.5, text."""
+    first = [record.cells[0] for record in rows]
+    start = int(first[0]) if first[0].isdecimal() else 0
+    counted = [str(k) for k in range(start, start + len(first))]
+    others = [cell for cell in rows[0].cells[1:] if cell]
+    return first == counted and any("." in cell or kind(cell) != "n" for cell in others)
 
 
 def _are_names(cells: list[str]) -> bool:

@@ -45,9 +45,10 @@ def readable(
         *errors: what the library raises for a file that it cannot read, besides `BROKEN`.
         doubt: what may be wrong with the file.
     """
+    broken: tuple[type[Exception], ...] = (*errors, *BROKEN)
     try:
         yield
-    except (*errors, *BROKEN) as error:
+    except broken as error:
         reason = str(error).partition("\n")[0].removeprefix(f"{path}: ")
         reason = reason or type(error).__name__
         raise ValueError(f"not a readable {kind}; {doubt} ({reason})") from error

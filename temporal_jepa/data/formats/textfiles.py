@@ -8,6 +8,7 @@ import contextlib
 import gzip
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from typing import IO, Any
 
 from ...config import ReadOptions
 from ..sequences import did_you_mean, listed
-from ..tables.readings import AmbiguousError, Reading
+from ..tables.readings import AmbiguousError, Reading, likely
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 MAGIC = {
@@ -52,6 +53,9 @@ LARGE = (
     2**30
 )  # bytes from which a file that was compressed more than RATIO times is refused
 RATIO = 200
+DOCUMENT = re.compile(
+    r"(?i)(.*/)?(readme|licen[cs]e|notice|citation|changelog)[^/]*|.*\.(md|rst|pdf|html?|docx?)"
+)  # files beside a table in an archive
 DIGITS = 4000  # in a row; a field of twice as many is surely found
 
 
@@ -116,6 +120,10 @@ def find_member(path: Path, table: str | None = None) -> str:
         return chosen[0]
     if not names:
         raise ValueError("the archive holds no file")
+    tables = [name for name in names if not DOCUMENT.fullmatch(name)]
+    if len(tables) == 1:
+        return tables[0]
+    names = tables or names
     if len(names) > 1:
         readings = [Reading(f"the file {name}", {"table": name}) for name in names[:9]]
         raise AmbiguousError(f"the archive holds {len(names)} files", readings)
@@ -204,6 +212,8 @@ def open_text(path: Path, options: ReadOptions | None = None) -> TextFile:
             raise
         raise _damaged(method, error) from error
     notes = []
+    if member and not options.table and len(_members(path)) > 1:
+        notes.append(likely(f"{member!r} is read from the archive", "table=FILE"))
     if guessed:
         notes.append(f"read as {encoding.upper()}: every other byte is zero")
     if wrong is not None:

@@ -33,13 +33,18 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
     """The same table without extension types: NumPy numbers with NaN, dates, and text.
 
     Raises:
-        ValueError: naming a column of bytes that are no UTF-8 text.
+        ValueError: naming a column of bytes that are no UTF-8 text, or of complex numbers.
     """
     import pandas as pd
 
     changed: dict[int, Any] = {}
     for position in range(frame.shape[1]):
         column = frame.iloc[:, position]
+        if column.dtype.kind == "c":
+            raise ValueError(
+                f"column {str(column.name)!r} holds complex numbers; make two columns of them, "
+                ".real and .imag, or abs"
+            )
         new = _plain(column)
         if new is not column:
             changed[position] = new

@@ -102,7 +102,7 @@ class Evidence:
                 self._add_text(value)
             else:
                 self.seen = True
-                is_number = isinstance(value, numbers.Number | Decimal)
+                is_number = isinstance(value, numbers.Real | Decimal)
                 self.wrong = None if is_number else value
 
     def _add_text(self, value: str) -> None:
@@ -454,7 +454,7 @@ def mostly_numbers(column: pd.Series[Any]) -> bool:
 
 def _is_some_number(value: Any) -> bool:
     if not isinstance(value, str):
-        return isinstance(value, numbers.Number | Decimal)
+        return isinstance(value, numbers.Real | Decimal)
     return any(parse(value.strip(), mark) is not None for mark in MARKS)
 
 
