@@ -208,6 +208,8 @@ def _read_digits(
         raise _ask_for_digits(column, by_order)
     elif len(by_order) > 1:
         order = in_equal_steps(name, by_order, codes, notes)
+    if order is None and short:
+        raise _ask_for_digits(column, by_order)
     if order is None:
         raise ask_for_order(name, list(map(str, column)), by_order)
     times = by_order[order]
@@ -221,9 +223,11 @@ def _read_digits(
 def _ask_for_digits(
     column: pd.Series[Any], by_order: dict[str, Array]
 ) -> AmbiguousError:
-    """The question for digits of two-digit years, 240131, under a name that says no date."""
+    """The question for digits of two-digit years, 240131: dates in each order, or numbers."""
     name = str(column.name)
-    as_dates = ask_for_order(name, list(map(str, column)), by_order).readings
+    orders = {times.tobytes(): order for order, times in by_order.items()}
+    different = {order: by_order[order] for order in sorted(orders.values())}
+    as_dates = ask_for_order(name, list(map(str, column)), different).readings
     shown = [[number] for number in column.head(4)]
     plain = Reading("seconds, no dates", {"time_unit": "s"}, [name], shown)
     return AmbiguousError(f"numbers in {name!r} can be dates", [*as_dates, plain])
