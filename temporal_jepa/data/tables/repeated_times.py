@@ -43,19 +43,32 @@ def ways_out(
     if not keys.duplicated().any():
         return []
     joined = _joined_times(frame, columns, codes)
-    found = [*joined.values()]
     free = [name for name in frame.columns if _may_be_key(frame, name, columns)][:MOST]
     free = [name for name in free if name not in joined]
-    for names in (*((name,) for name in free), *combinations(free, 2)):
-        if found and len(names) > 1:
-            break
-        others = frame[[*names]].reset_index(drop=True)
-        if not pd.concat([keys, others], axis=1).duplicated().any():
-            found.append(_told_apart(frame, columns, names))
+    found = [*joined.values(), *_told_apart_by(frame, columns, keys, free, 1)]
+    found = found or _told_apart_by(frame, columns, keys, free, 2)
     constant = keys.groupby("series")["time"].nunique() == 1
     if codes.max() > 0 and constant.all():
         name = columns.times[0]
         found.insert(0, f"time=COLUMN ({name!r} is the same throughout each series)")
+    return found
+
+
+def _told_apart_by(
+    frame: pd.DataFrame,
+    columns: Roles,
+    keys: pd.DataFrame,
+    names: list[str],
+    count: int,
+) -> list[str]:
+    """The options for so many of the columns with which no series repeats a time."""
+    import pandas as pd
+
+    found = []
+    for some in combinations(names, count):
+        others = frame[[*some]].reset_index(drop=True)
+        if not pd.concat([keys, others], axis=1).duplicated().any():
+            found.append(_told_apart(frame, columns, some))
     return found
 
 

@@ -138,17 +138,7 @@ def named_columns(frame: pd.DataFrame, time: str) -> TimeColumns:
         ValueError: a column does not exist, or several make no time together.
     """
     frame = with_numbers(frame)
-    names: tuple[str, ...] = (time,)
-    if time not in frame.columns:
-        names = tuple(part.strip() for part in time.split(","))
-    for name in names:
-        if name not in frame.columns:
-            raise ValueError(
-                f"time names a column {name!r} that does not exist, got the columns "
-                f"{listed(frame.columns)}{did_you_mean(name, frame.columns)}"
-            )
-    if len({*names}) < len(names):
-        raise ValueError(f"time={time!r} names a column twice")
+    names = _existing(frame, time)
     contents = {name: _content(frame, name, named=True) for name in names}
     if len(names) == 1:
         content = contents[names[0]]
@@ -166,6 +156,22 @@ def named_columns(frame: pd.DataFrame, time: str) -> TimeColumns:
                 raise _no_join(time, order[2:])
             return TimeColumns(order, "date+clock", True)
     raise _no_join(time, [n for n in names if n not in parts.values()])
+
+
+def _existing(frame: pd.DataFrame, time: str) -> tuple[str, ...]:
+    """The columns that an option names; ValueError where one does not exist or comes twice."""
+    names: tuple[str, ...] = (time,)
+    if time not in frame.columns:
+        names = tuple(part.strip() for part in time.split(","))
+    for name in names:
+        if name not in frame.columns:
+            raise ValueError(
+                f"time names a column {name!r} that does not exist, got the columns "
+                f"{listed(frame.columns)}{did_you_mean(name, frame.columns)}"
+            )
+    if len({*names}) < len(names):
+        raise ValueError(f"time={time!r} names a column twice")
+    return names
 
 
 def _check_rest(time: str, parts: Mapping[str, str], rest: list[str]) -> None:
