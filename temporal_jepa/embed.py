@@ -157,7 +157,7 @@ def as_training_data(model: TemporalJEPA, sequences: Sequences) -> Sequences:
         return centered(sequences, model.offset.detach().cpu().double().numpy())
     rows: list[npt.NDArray[Any]] = []
     for values in sequences.values:
-        x = fill_missing(torch.from_numpy(np.asarray(values)))[None]
+        x = fill_missing(torch.from_numpy(np.array(values)))[None]
         channels = standardize_at(x, model.config.seq_len)[0].float().numpy()  # (C, L)
         rows.extend(channels[:, :, None])
     if sequences.n_channels == 1:

@@ -5,7 +5,7 @@ import pytest
 from factories import TINY, ragged_walks
 
 from temporal_jepa import Sequences
-from temporal_jepa.embed import embed_sequences, embed_timesteps
+from temporal_jepa.embed import as_training_data, embed_sequences, embed_timesteps
 from temporal_jepa.training.initial import initial_model
 
 
@@ -36,3 +36,13 @@ def test_other_channels_than_the_model_are_named() -> None:
     model = initial_model(ragged(), **TINY)
     with pytest.raises(ValueError, match=r"expects 2 channels, got 3 \(0, 1, 2\)"):
         embed_sequences(model, Sequences.from_arrays(np.zeros((2, 3, 9))))
+
+
+def test_series_that_are_read_only_are_training_data() -> None:
+    data = Sequences.from_arrays(np.sin(np.arange(80.0)).reshape(2, 40))
+    options = {**TINY, "normalize": "instance", "tokenizer": "dilated"}
+    model = initial_model(data, **options, resolutions=(16, 32), seq_len=32)
+    for values in data.values:
+        values.flags.writeable = False
+    assert model.config.channel_independent
+    assert len(as_training_data(model, data)) == 2  # a warning of torch is an error

@@ -5,6 +5,7 @@ import gzip
 import importlib.util
 import json
 import pickle
+import re
 import sqlite3
 import zipfile
 
@@ -831,3 +832,11 @@ def test_files_with_flipped_bits_are_read_or_refused_by_name(tmp_path, suffix):
             errors.append(str(error))
     assert errors
     assert all(error.startswith(str(path)) for error in errors)
+
+
+@pytest.mark.parametrize("kind", ["complex128", "<U3", "datetime64[s]"])
+def test_arrays_of_no_numbers_are_named_with_their_type(tmp_path, kind):
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((3, 4), dtype=kind))
+    with pytest.raises(ValueError, match=rf"X \({re.escape(kind)}\)"):
+        read(path)

@@ -98,3 +98,9 @@ def test_a_label_that_the_header_does_not_name(write):
     s = read(write(["@classLabel false"], "1,2,3:1,2,4"))
     assert s.labels is None
     assert s.values[0].tolist() == [[1, 1], [2, 2], [3, 4]]
+
+
+def test_a_last_field_that_is_no_number_is_the_label(write):
+    found = read(write(["@problemName x"], "1,2:up", "3,4:1"))
+    assert found.labels.tolist() == ["up", "1"]
+    assert "the last field is the label: not all are numbers" in found.notes

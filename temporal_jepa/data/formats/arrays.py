@@ -82,6 +82,11 @@ def _array(source: Any, name: str, mode: Any = None) -> Any:
         ) from error
 
 
+def _described(arrays: Mapping[str, Any]) -> str:
+    """The names of arrays with the types of their values."""
+    return listed(f"{name} ({array.dtype})" for name, array in arrays.items())
+
+
 def choose_array(
     arrays: Mapping[str, Any], chosen: str | None
 ) -> tuple[str, str | None, list[str]]:
@@ -124,7 +129,7 @@ def _array_of_series(arrays: Mapping[str, Any], labels: set[str | None]) -> str:
             numeric.append(name)
     if not numeric:
         raise ValueError(
-            f"expected an array of numbers, got {listed(arrays) or 'none'}"
+            f"expected an array of numbers, got {_described(arrays) or 'none'}"
         )
     if "X" in numeric:
         return "X"

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array, Sequences, Task, listed, located
+from ..tables.numbers import parse
 from ..tables.readings import AmbiguousError, Reading, likely
 from .textfiles import read_text
 
@@ -151,8 +152,11 @@ def _settle_label(
         return
     one = header.fields.get("@univariate") == "true"
     width = int(header.fields.get("@dimensions") or one)
-    if not width:
+    if not width and all(_may_be_channel(parts[-1].strip()) for parts in fields):
         raise _label_or_channel(fields)
+    if not width:
+        header.kind = "class"
+        notes.append("the last field is the label: not all are numbers")
     if width == len(fields[0]) - 1:
         header.kind = "class"
         sentence = f"the header names {width} channels, the last field is the label"
@@ -164,6 +168,11 @@ def _may_end_with_label(fields: list[str]) -> bool:
     last = fields[-1].strip()
     is_one = last != "" and not set(last) & set(",()")
     return is_one and len(fields) > 1 and "," in fields[-2]
+
+
+def _may_be_channel(text: str) -> bool:
+    """Whether a field is a number or missing."""
+    return text == "?" or parse(text, ".") is not None
 
 
 def _label_or_channel(fields: list[list[str]]) -> AmbiguousError:
