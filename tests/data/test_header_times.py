@@ -3,11 +3,13 @@
 import datetime as dt
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from temporal_jepa.config import ReadOptions
+from temporal_jepa.data import read
 from temporal_jepa.data.tables.header_times import names_as_times
 from temporal_jepa.data.tables.readings import AmbiguousError
 
@@ -135,3 +137,10 @@ def test_names_in_any_format_come_back_or_are_asked_for(form, moments):
         return
     truth = [dt.datetime.strptime(name, form) for name in names]
     assert (found.astype("datetime64[us]") == np.array(truth, "datetime64[us]")).all()
+
+
+def test_the_order_of_dates_that_name_columns_is_noted():
+    names = ["id", "13/01/2024", "14/01/2024", "15/01/2024"]
+    frame = pd.DataFrame([["a", 1, 2, 3], ["b", 3, 2, 5]], columns=names)
+    notes = read(frame).notes
+    assert "dates in 'column names' are read with the day first" in notes

@@ -174,6 +174,7 @@ def _wide(facts: Facts, steps: Steps) -> Roles:
     ids = row_ids(facts, others, channel)
     if label is None:
         label = only_text(facts, [n for n in others if n not in (*ids, channel)])
+    facts.notes += steps.notes
     return Roles("wide", ids, None, label, channel, values, steps.columns, steps.clock)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,11 +30,13 @@ class Steps:
         columns: channel -> its columns in the order of time.
         clock: the times of the columns, where their names state them.
         is_dated: whether the names are times, and not names with numbers.
+        notes: what was inferred about the times.
     """
 
     columns: dict[str, list[str]]
     clock: Array | None = None
     is_dated: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -82,9 +84,12 @@ def _dated(facts: Facts, names: list[str]) -> Steps | None:
             list(filter(_is_date_like, names)),
         ]
     for chosen in choices:
-        clock = names_as_times(chosen, facts.options) if len(chosen) > 1 else None
+        if len(chosen) < 2:
+            continue
+        notes: list[str] = []
+        clock = names_as_times(chosen, facts.options, notes)
         if clock is not None:
-            return _in_order(chosen, clock)
+            return replace(_in_order(chosen, clock), notes=tuple(notes))
     return None
 
 
