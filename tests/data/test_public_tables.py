@@ -366,8 +366,10 @@ TABLES = {
     "prices of two shares under two lines of names": Table(
         "Price,Close,Close,Open,Open\nTicker,AA,BB,AA,BB\nDate,,,,\n"
         + rows("2024-01-0{d},1{k}.5,2{k}.5,1{k}.25,2{k}.25", d=[2, 3, 4, 5]),
-        {},
-        may="ask refuse must",
+        {"Close": [10.5, 11.5, 12.5, 13.5], "Open": [10.25, 11.25, 12.25, 13.25]},
+        series=2,
+        ids=["AA", "BB"],
+        start="2024-01-02T00:00:00",
     ),
     "flags beside values": Table(
         "freq,unit,geo\\TIME_PERIOD\t2019 \t2020 \t2021 \nA,EUR,AT\t1.5 \t2.5 b\t: \n"
