@@ -42,6 +42,14 @@ AROUND = {
     "semicolon comment": ("; by x\ntime,v\n0,1.5\n1,2.5\n", ""),
     "header as comment": ("# by x\n#time,v\n0,1.5\n1,2.5\n", "comment in line 2"),
     "units": ("time,v\ns,m/s\n0,1.5\n1,2.5\n", "line 2 holds units"),
+    "units in quotes": (
+        "time,v\n'hh:mm:ss.mmm','mV'\n0,1.5\n1,2.5\n",
+        "line 2 holds units",
+    ),
+    "units of a place": (
+        "time,v\n ,degrees_east\n0,1.5\n1,2.5\n",
+        "line 2 holds units",
+    ),
     "units in brackets": ("time;v\n[s];[m]\n0;1.5\n1;2.5\n", "line 2 holds units"),
     "total": ("time,v\n0,1.5\n1,2.5\nTotal,4\n", "footers in line 4"),
     "source": ("time,v\n0,1.5\n1,2.5\n\nSource: a, b, c\n", "footers in line 5"),

@@ -26,7 +26,8 @@ DATE = re.compile(
 )
 UNIT_NAME = re.compile(
     rf"\[.*\]|\(.*\)|{UNIT}|.*[/°%²³^·].*"
-    r"|(?i:deg(rees?)?( ?[CFK]| celsius)?|celsius|kelvin|volts?|amps?|watts?|met(er|re)s?|percent"
+    r"|(?i:deg(rees?)?( ?[CFK]| celsius|[ _](north|east))?|celsius"
+    r"|kelvin|volts?|amps?|watts?|met(er|re)s?|percent"
     r"|seconds?|minutes?|hours?|days?|counts?|units?|unitless|dimensionless|none|text|float|int"
     r"|string|ts|rn|avg|smp|std|tot|date|time|datetime|yyyy.*|hh:.*)"
 )
@@ -384,7 +385,7 @@ def _titles(rows: Sequence[Record], width: int) -> int:
 
 
 def _are_units(record: Record, names: Record) -> bool:
-    cells = [cell for cell in record.cells if cell]
+    cells = [cell.strip("'") for cell in record.cells if cell]
     if record.cells == names.cells:
         return False
     if cells and all(map(RULER.fullmatch, cells)):
