@@ -10,7 +10,7 @@ import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array
-from .names import find_label, says_clock, says_count, says_id
+from .names import find_label, says_clock, says_count, says_id, says_period
 from .numbers import mostly_numbers
 from .readings import likely
 from .row_order import steps_within
@@ -230,7 +230,8 @@ class Facts:
         kept = []
         for name in filter(self.repeats, free):
             is_time = self.frame[name].dtype.kind in "mM"
-            if says_id(name) or (self.changes(name) and not is_time):
+            may_be = self.changes(name) and not is_time and not says_period(name)
+            if says_id(name) or may_be:
                 kept.append(name)
         filled = list(filter(self.is_filled, kept))
         if any(map(says_id, filled)):

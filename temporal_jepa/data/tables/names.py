@@ -115,6 +115,11 @@ def says_count(name: str) -> bool:
     return name.strip() == "#" or (bool(parts) and COUNTERS.issuperset(parts))
 
 
+def says_period(name: str) -> bool:
+    """Whether a name is one of parts of a date: day, month, hour."""
+    return name.lower() in {"year", "month", "week", "day", "hour", "minute", "second"}
+
+
 def says_clock(name: str) -> bool:
     """Whether a name is one of moments: timestamp, unix_time, date."""
     return bool(
