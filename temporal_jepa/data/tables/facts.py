@@ -227,16 +227,18 @@ class Facts:
         """
         taken = {*self.all_times, *self.given, self.named_label}
         free = [n for n in self.names if n not in taken and not self.is_real(n)]
-        kept = []
-        for name in filter(self.repeats, free):
-            is_time = self.frame[name].dtype.kind in "mM"
-            may_be = self.changes(name) and not is_time and not says_period(name)
-            if says_id(name) or may_be:
-                kept.append(name)
+        kept = list(filter(self._divides, filter(self.repeats, free)))
         filled = list(filter(self.is_filled, kept))
         if any(map(says_id, filled)):
             return filled
         return [name for name in kept if name in filled or says_id(name)]
+
+    def _divides(self, name: str) -> bool:
+        """Whether a column is named like an id, or has several entries that are no times."""
+        if says_id(name):
+            return True
+        is_time = self.frame[name].dtype.kind in "mM" or says_period(name)
+        return self.changes(name) and not is_time
 
     @cached_property
     def repeating_ids(self) -> list[str]:

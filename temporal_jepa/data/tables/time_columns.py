@@ -151,11 +151,16 @@ def named_columns(frame: pd.DataFrame, time: str) -> TimeColumns:
     for order in (names, names[::-1]):
         first = contents[order[0]]
         if first and first.is_day:
-            finer = [part_of(name) for name in order[2:]]
-            if finer != ["minute", "second"][: len(finer)]:
-                raise _no_join(time, order[2:])
+            _check_finer(time, order[2:])
             return TimeColumns(order, "date+clock", True)
     raise _no_join(time, [n for n in names if n not in parts.values()])
+
+
+def _check_finer(time: str, names: Sequence[str]) -> None:
+    """Raise ValueError unless columns after a date and a clock are minutes and seconds."""
+    finer = [part_of(name) for name in names]
+    if finer != ["minute", "second"][: len(finer)]:
+        raise _no_join(time, names)
 
 
 def _existing(frame: pd.DataFrame, time: str) -> tuple[str, ...]:
