@@ -135,16 +135,22 @@ def _separator(sample: Sequence[str], options: ReadOptions) -> tuple[str, int]:
     lines = _without_comments(sample)
     if _is_one_column(lines):
         return "\t", 0
-    scores = {separator: _score(lines, separator) for separator in SEPARATORS}
-    quoted = '"' in "".join(lines)
-    if options.decimal == "," and not quoted and not _names_by_commas(lines[0], scores):
-        del scores[","]
+    scores = _scores(lines, options)
     spaces = scores.pop(" ")
     best = max(scores, key=lambda separator: scores[separator])
     if spaces > scores[best] and scores[best] < 0.9:
         return " ", 0
     is_one_column = not scores[best] and "," in scores
     return "," if is_one_column else best, 0
+
+
+def _scores(lines: Sequence[str], options: ReadOptions) -> dict[str, float]:
+    """How well each separator cuts the lines; commas do not where they are decimal marks."""
+    scores = {separator: _score(lines, separator) for separator in SEPARATORS}
+    quoted = '"' in "".join(lines)
+    if options.decimal == "," and not quoted and not _names_by_commas(lines[0], scores):
+        del scores[","]
+    return scores
 
 
 def _names_by_commas(first: str, scores: dict[str, float]) -> bool:

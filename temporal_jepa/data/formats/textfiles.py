@@ -217,18 +217,23 @@ def open_text(path: Path, options: ReadOptions | None = None) -> TextFile:
     if guessed:
         notes.append(f"read as {encoding.upper()}: every other byte is zero")
     if wrong is not None:
-        line, byte = wrong
-        if options.encoding or not encoding.startswith("utf-8"):
-            raise ValueError(
-                f"line {line} is not {encoding} (byte 0x{byte:02x}); is the file cut short? "
-                "Otherwise choose another encoding="
-            )
-        notes.append(
-            f"line {line} is not UTF-8 (byte 0x{byte:02x}): the text was read as Windows-1252 "
-            "(otherwise: encoding=)"
-        )
+        notes.append(_as_windows(wrong, encoding, options))
         encoding = "cp1252"
     return TextFile(path, member, encoding, tuple(notes))
+
+
+def _as_windows(wrong: tuple[int, int], encoding: str, options: ReadOptions) -> str:
+    """The note that a text is read as Windows-1252; ValueError if it is declared otherwise."""
+    line, byte = wrong
+    if options.encoding or not encoding.startswith("utf-8"):
+        raise ValueError(
+            f"line {line} is not {encoding} (byte 0x{byte:02x}); is the file cut short? "
+            "Otherwise choose another encoding="
+        )
+    return (
+        f"line {line} is not UTF-8 (byte 0x{byte:02x}): the text was read as Windows-1252 "
+        "(otherwise: encoding=)"
+    )
 
 
 def read_text(path: Path, options: ReadOptions | None = None) -> tuple[str, list[str]]:

@@ -147,14 +147,15 @@ def _settle_label(
         header.kind = (header.kind or "class") if options.label else None
         return
     fields = [line.split(":") for line in lines]
-    says = {"@classlabel", "@targetlabel"} & {*header.fields}
-    if says or not all(map(_may_end_with_label, fields)):
+    if not {"@classlabel", "@targetlabel"}.isdisjoint(header.fields) or not all(
+        map(_may_end_with_label, fields)
+    ):
         return
     one = header.fields.get("@univariate") == "true"
     width = int(header.fields.get("@dimensions") or one)
-    if not width and all(_may_be_channel(parts[-1].strip()) for parts in fields):
-        raise _label_or_channel(fields)
     if not width:
+        if all(_may_be_channel(parts[-1].strip()) for parts in fields):
+            raise _label_or_channel(fields)
         header.kind = "class"
         notes.append("the last field is the label: not all are numbers")
     if width == len(fields[0]) - 1:

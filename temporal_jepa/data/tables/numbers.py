@@ -324,8 +324,8 @@ def convert(
     marks = _file_marks([text.evidence for text in found], dialect)
     read: dict[str, list[tuple[str, str]]] = {mark: [] for mark in MARKS}
     for name, (own, example) in dialect.read.items():
-        if own == ",":
-            read[own].append((name, example.replace(".", own)))
+        read[own].append((name, example.replace(".", own)))
+    read["."] = []
     out = frame.copy(deep=False)
     for text in found:
         mark = None if _is_name(text) else _mark(text, marks, options, dialect)
