@@ -322,10 +322,7 @@ def convert(
     frame = _without_missing(frame, options)
     found = _texts_of_numbers(frame, options, notes)
     marks = _file_marks([text.evidence for text in found], dialect)
-    read: dict[str, list[tuple[str, str]]] = {mark: [] for mark in MARKS}
-    for name, (own, example) in dialect.read.items():
-        read[own].append((name, example.replace(".", own)))
-    read["."] = []
+    read: dict[str, list[tuple[str, str]]] = {".": [], ",": _with_commas(dialect)}
     out = frame.copy(deep=False)
     for text in found:
         mark = None if _is_name(text) else _mark(text, marks, options, dialect)
@@ -339,6 +336,15 @@ def convert(
     _convert_booleans(out, options)
     _note_marks(read, notes)
     return out
+
+
+def _with_commas(dialect: Dialect) -> list[tuple[str, str]]:
+    """The columns that the reader of the file read with decimal commas, with an example each."""
+    found = []
+    for name, (mark, example) in dialect.read.items():
+        if mark == ",":
+            found.append((name, example.replace(".", mark)))
+    return found
 
 
 def _texts_of_numbers(
