@@ -185,13 +185,21 @@ def _id_within(tables: dict[str, Table], found: Roles, may_be_one: bool) -> str 
     Raises:
         AmbiguousError: files share ids, and `may_be_one` table.
     """
-    id = ",".join(found.ids) or _shared_id(tables)
+    id = ",".join(_sure_ids(next(iter(tables.values())), found)) or _shared_id(tables)
     if id is None:
         return None
     values = [_keys(table.frame, id.split(",")) for table in tables.values()]
     if may_be_one and sum(map(len, values)) > len(set.union(*values)):
         raise _one_table_or_many(tables, id)
     return id if max(map(len, values)) > 1 else None
+
+
+def _sure_ids(table: Table, found: Roles) -> tuple[str, ...]:
+    """The ids of a file: by name, or because its times repeat without them."""
+    times = [name for name in found.times if name in table.frame]
+    repeat = bool(times) and bool(table.frame.duplicated(times).any())
+    is_sure = repeat or all(map(says_id, found.ids))
+    return found.ids if is_sure else ()
 
 
 def _check_wide(tables: dict[str, Table], found: Roles) -> None:

@@ -347,19 +347,37 @@ def _counting(first: Record, data: list[Record]) -> str:
 
 def _names_by_number(first: Record, data: list[Record]) -> str:
     """A note on names in any order: words, and different whole numbers above decimals; "" else."""
+    words, places = _words_and_numbers(first)
+    are_parts = all(map(says_part, words))
+    if not words or (len(places) < 5 and not are_parts):
+        return ""
+    sentence = f"line {first.line}, words and whole numbers"
+    if _are_decimals(data, places):
+        return likely(f"{sentence} above decimals, is the header", "header=0")
+    if are_parts and _count_out_of_order(first, places):
+        return likely(f"{sentence} in another order, is the header", "header=0")
+    return ""
+
+
+def _words_and_numbers(first: Record) -> tuple[list[str], list[int]]:
+    """The words of a row, and the places of its numbers; none unless the row holds no more.
+
+    There are two numbers or more, whole and all different.
+    """
     words = [cell for cell in first.cells if kind(cell) == "t"]
     places = [k for k, cell in enumerate(first.cells) if re.fullmatch(r"\d+", cell)]
-    different = {first.cells[k] for k in places}
-    if not words or not 2 <= len(different) == len(first.cells) - len(words):
-        return ""
-    if len(places) < 5 and not all(map(says_part, words)):
-        return ""
-    if not _are_decimals(data, places):
-        return ""
-    sentence = (
-        f"line {first.line}, words and whole numbers above decimals, is the header"
-    )
-    return likely(sentence, "header=0")
+    different = len({first.cells[k] for k in places})
+    if different < 2 or different != len(first.cells) - len(words):
+        return [], []
+    return words, places
+
+
+def _count_out_of_order(first: Record, places: list[int]) -> bool:
+    """Whether cells are 0, 1, 2, ... or 1, 2, 3, ... in another order."""
+    numbers = [int(first.cells[k]) for k in places]
+    in_order = sorted(numbers)
+    counts = all(k - j == 1 for j, k in itertools.pairwise(in_order))
+    return counts and in_order[0] <= 1 and numbers != in_order
 
 
 def _are_decimals(data: list[Record], places: list[int]) -> bool:
