@@ -25,7 +25,7 @@ from .paths import natural_key, walk
 from .sequences import Sequences, listed, located
 from .tables.build import Table, from_table, from_tables, joined, roles_of
 from .tables.columns import plain
-from .tables.names import TIME_PREFIXES, says_id
+from .tables.names import TIME_PREFIXES, says_id, says_part
 from .tables.readings import AmbiguousError, Reading, likely
 from .tables.roles import Roles
 
@@ -350,9 +350,17 @@ def _repeat_a_header(lines: list[str], options: ReadOptions) -> bool:
     Raises:
         AmbiguousError: they are equal, and hold numbers.
     """
-    if len({*lines}) > 1 or len(lines) < 2 or options.header == 0:
+    if len(lines) < 2 or options.header == 0:
         return False
-    cells = [cell.strip(" \"'") for cell in re.split(r"[,;\t|]", lines[0])]
+    cells = _cells(lines[0])
+    if len({*lines}) > 1:
+        is_name = says_part(cells[0]) or says_id(cells[0])
+        if is_name and {_cells(line)[0] for line in lines} == {cells[0]}:
+            raise ValueError(
+                f"the first lines of {len(lines)} part files begin with {cells[0]!r} and differ; "
+                "expected one header; join the files, or choose layout='folder'"
+            )
+        return False
     numbers = [cell for cell in cells if re.fullmatch(r"[+-]?\d+([.,]\d+)?", cell)]
     if not numbers or options.header is not None:
         return True
@@ -363,6 +371,11 @@ def _repeat_a_header(lines: list[str], options: ReadOptions) -> bool:
             Reading("it is data", {"header": 0}, (), [cells]),
         ],
     )
+
+
+def _cells(line: str) -> list[str]:
+    """The fields of a line, without quotation marks."""
+    return [cell.strip(" \"'") for cell in re.split(r"[,;\t|]", line)]
 
 
 def _joined_frames(folder: Path, files: list[Path], options: ReadOptions) -> Table:

@@ -396,7 +396,7 @@ def test_numbers_of_nominal_attributes_are_no_values(tmp_path):
         "@relation eeg\n@attribute AF3 numeric\n@attribute F7 numeric\n"
         "@attribute eyes {0,1}\n@data\n1.5,2,0\n2.5,3,0\n3.5,5,1\n"
     )
-    assert read(path).channels == ["AF3", "F7"]
+    assert read(path, layout="recording").channels == ["AF3", "F7"]
 
 
 def test_bad_arff(tmp_path):
@@ -840,3 +840,24 @@ def test_arrays_of_no_numbers_are_named_with_their_type(tmp_path, kind):
     np.save(path, np.zeros((3, 4), dtype=kind))
     with pytest.raises(ValueError, match=rf"X \({re.escape(kind)}\)"):
         read(path)
+
+
+def test_part_files_with_other_headers_are_refused(tmp_path):
+    for k, years in enumerate(("2019,2020", "2021,2022")):
+        text = f"country,{years}\nA,1,2\nB,3,4\n"
+        (tmp_path / f"part-{k}.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"'country'.*layout='folder'"):
+        read(tmp_path)
+
+
+def test_rows_of_arff_that_end_with_a_class_are_a_question(tmp_path):
+    path = tmp_path / "a.arff"
+    path.write_text(
+        "@relation r\n@attribute a numeric\n@attribute b numeric\n@attribute kind {u,v}\n"
+        "@data\n1.5,2.5,u\n2.5,3.5,v\n1.5,1.25,u\n"
+    )
+    with pytest.raises(AmbiguousError) as caught:
+        read(path)
+    wide, recording = (dict(reading.options) for reading in caught.value.readings)
+    assert read(path, **wide).labels.tolist() == ["u", "v", "u"]
+    assert read(path, **recording).lengths.tolist() == [3]

@@ -14,7 +14,7 @@ import numpy as np
 from ...config import ReadOptions
 from ..sequences import Array
 from ..tables.build import Table
-from ..tables.readings import likely
+from ..tables.readings import AmbiguousError, Reading, likely
 from ..tables.steps import NUMBERED
 from .textfiles import read_text
 
@@ -106,9 +106,38 @@ def _with_roles(
     if options.label is None and len(nominal) == 1 and (relational or numbered):
         notes.append(likely(f"the label is the attribute {nominal[0]!r}", "label=''"))
         options = replace(options, label=nominal[0])
+    elif _may_be_rows(options, attributes, nominal):
+        raise _rows_or_times(nominal[0], numeric)
     if options.values is None and not relational:
         options = replace(options, values=tuple(numeric))
     return options
+
+
+def _may_be_rows(
+    options: ReadOptions, attributes: list[Attribute], nominal: list[str]
+) -> bool:
+    """Whether rows of numbers end with a class, so that each may be a series."""
+    is_open = (
+        options.label is None and options.layout is None and options.values is None
+    )
+    ends = len(attributes) > 2 and [attributes[-1].name] == nominal
+    return is_open and ends and {a.kind for a in attributes} == {"nominal", "numeric"}
+
+
+def _rows_or_times(label: str, numeric: list[str]) -> AmbiguousError:
+    return AmbiguousError(
+        f"each row ends with the nominal attribute {label!r}",
+        [
+            Reading(
+                f"each row is a series of {len(numeric)} timesteps with this label",
+                {"layout": "wide", "label": label, "values": ",".join(numeric)},
+            ),
+            Reading(
+                f"each row is one timestep of {len(numeric)} channels",
+                {"layout": "recording", "label": ""},
+            ),
+        ],
+    )
 
 
 def _parse(text: str) -> tuple[list[Attribute], list[tuple[int, list[str]]]]:
