@@ -390,7 +390,7 @@ def test_frames():
     assert s.values[3].tolist() == [[4], [8]]
     assert s.channels == ["x"]
     assert read(tall["a"]).channels == ["a"]
-    assert read(pd.DataFrame(np.ones((3, 20)))).lengths.tolist() == [20, 20, 20]
+    assert read(pd.DataFrame(np.ones((3, 80)))).lengths.tolist() == [80, 80, 80]
 
 
 def test_arrays_and_sequences_pass_through():

@@ -462,7 +462,7 @@ def _names_above(first: Record, below: list[Record]) -> str | None:
     words = {k: cell for k, cell in enumerate(first.cells) if kind(cell) == "t"}
     repeated = any(record.cells[k] == words[k] for record in below for k in words)
     numbers = _numbers(first)
-    if numbers or "d" in map(kind, first.cells):
+    if not {"n", "d"}.isdisjoint(map(kind, first.cells)):
         return None if repeated else _counted(first, below, numbers, words)
     if words and not repeated:
         return ""

@@ -261,7 +261,8 @@ class Facts:
         Rows must be in order of time, or the reverse.
         """
         steps = self._steps(names)
-        if len(steps) < 2 or not _have_one_sign(steps):
+        groups = self.frame[list(names)].drop_duplicates().shape[0] if names else 1
+        if len(steps) < 2 * groups or not _have_one_sign(steps):
             return False
         usual = np.median(steps)
         equal = np.abs(steps - usual) <= 0.01 * np.abs(usual)

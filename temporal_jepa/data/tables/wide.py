@@ -13,6 +13,7 @@ from .steps import NUMBER_FIRST, NUMBERED, Steps
 
 FEW = 8  # rows in which labels may all differ
 NARROW = 16  # columns of a recording without names; longer series are plausible
+BROAD = 64  # columns of numbers alone that are rather timesteps than channels
 TALL = 64  # rows a column from which rows of few values are timesteps
 
 
@@ -58,7 +59,7 @@ def _by_shape(facts: Facts, length: int, may_be_channels: bool) -> bool | None:
         return False
     if may_be_channels:
         return None
-    return True if facts.is_unnamed and length >= max(4 * rows, NARROW) else None
+    return True if facts.is_unnamed and length >= max(4 * rows, BROAD) else None
 
 
 def _refuse_unnamed_text(facts: Facts) -> None:
@@ -112,7 +113,8 @@ def find_label(facts: Facts) -> str | None:
     if not ends:
         return None
     restarts = facts.counts_within(facts.names[1], facts.names[0])
-    if restarts or len(ends) > 1 or not facts.repeats(ends[0]):
+    are_few = 2 * facts.frame[ends[0]].nunique() <= len(facts.frame)
+    if restarts or len(ends) > 1 or not are_few:
         raise questions.end_of_rows(facts, ends)
     sentence = f"column {ends[0]} holds whole numbers beside decimals: the label"
     facts.note(sentence, f"label='', id={ends[0]!r}")
