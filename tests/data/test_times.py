@@ -683,3 +683,17 @@ def test_the_question_on_durations_shows_how_each_is_read():
         column("75:10", "76:20", "77:30")
     assert "1 h 15 min 10 s" in str(error.value.readings[0])
     assert "75 h 10 min 00 s" in str(error.value.readings[1])
+
+
+def test_hr_beside_a_date_is_no_hour() -> None:
+    frame = pd.DataFrame(
+        {
+            "id": ["a"] * 3 + ["b"] * 3,
+            "date": ["2024-03-01", "2024-03-02", "2024-03-03"] * 2,
+            "HR": [0, 1, 0, 1, 1, 0],
+            "v": [1.5, 2.5, 3.5, 4.5, 5.5, 6.5],
+        }
+    )
+    found = read(frame)
+    assert found.channels == ["HR", "v"]
+    assert found.ids == ["a", "b"]

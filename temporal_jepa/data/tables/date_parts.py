@@ -53,14 +53,20 @@ LIMITS = {
 
 
 def part_of(name: str, names: Iterable[str] = ()) -> str | None:
-    """The part of a date that a column holds, by its name; mm is a month beside no other."""
+    """The part of a date that a column holds, by its name.
+
+    Beside no other part, mm is a month, and hr the heart rate.
+    """
     plain = _letters(name)
-    if plain != "mm":
+    if plain not in ("mm", "hr"):
         return PART_OF.get(plain)
     others = [_letters(other) for other in names if other != name]
+    parts = set(map(PART_OF.get, others))
+    if plain == "hr":
+        return None if parts.isdisjoint({"month", "day", "ordinal"}) else "hour"
     if "mm" in others:  # MM and mm
         return "minute" if name.islower() else "month"
-    return "minute" if "month" in map(PART_OF.get, others) else "month"
+    return "minute" if "month" in parts else "month"
 
 
 def _letters(name: str) -> str:
