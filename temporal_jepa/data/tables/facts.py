@@ -20,6 +20,7 @@ from .times import read_times
 if TYPE_CHECKING:
     import pandas as pd
 
+FIRST_ROWS = 10_000
 REGULAR = 0.9  # share of equal steps of a regular clock
 
 
@@ -79,7 +80,7 @@ class Facts:
         for owner in filter(says_id, self.names):
             if owner == name or self.is_real(owner) or not self.repeats(owner):
                 continue
-            if (self.frame.groupby(owner)[name].nunique() == 1).all():
+            if self.is_same_within(name, (owner,)):
                 return self.changes(name)
         return False
 
@@ -175,6 +176,21 @@ class Facts:
     def changes(self, name: str) -> bool:
         """Whether a column has more than one value."""
         return self.frame[name].nunique() > 1
+
+    def is_same_within(self, name: str, groups: tuple[str, ...]) -> bool:
+        """Whether a column has one entry in each group; without groups, in all rows.
+
+        The first rows are tried alone, since they often settle it in little memory.
+        """
+        for frame in (self.frame.head(FIRST_ROWS), self.frame):
+            if groups:
+                counts = frame.groupby(list(groups))[name].nunique(dropna=False)
+                differs = bool((counts > 1).any())
+            else:
+                differs = frame[name].nunique(dropna=False) > 1
+            if differs:
+                return False
+        return True
 
     def is_key(self, *names: str) -> bool:
         """Whether no two rows are equal in these columns."""

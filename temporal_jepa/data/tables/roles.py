@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...config import ReadOptions
 from ..sequences import Array, did_you_mean, listed
@@ -265,10 +263,7 @@ def _settled_label(facts: Facts, ids: tuple[str, ...], values: list[str]) -> str
 
 def _changes(facts: Facts, name: str, ids: tuple[str, ...]) -> bool:
     """Whether a column has more than one entry within a series."""
-    groups: list[Any] = [facts.frame[n] for n in ids]
-    groups = groups or [np.zeros(len(facts.frame))]
-    counts = facts.frame[name].groupby(groups).nunique(dropna=False)
-    return bool((counts > 1).any())
+    return not facts.is_same_within(name, ids)
 
 
 def _note_possible_labels(facts: Facts, ids: tuple[str, ...]) -> None:

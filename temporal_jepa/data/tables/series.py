@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PARTS = 16  # in which a table is turned into a matrix, so that its columns can be freed
-SMALLEST_PART = 64  # columns
 
 
 def from_rows(
@@ -362,8 +361,8 @@ def _blocks(
 
     release: drop the columns of a part from the frame once they are read.
     """
-    size = max(SMALLEST_PART, math.ceil(len(names) / PARTS))
-    for start in range(0, len(names), size):
+    size = math.ceil(len(names) / PARTS)
+    for start in range(0, len(names), max(size, 1)):
         chosen = list(names[start : start + size])
         part = frame[chosen]
         if all(kind.kind in "fiub" for kind in part.dtypes):
