@@ -259,7 +259,11 @@ def _without_empty_rows(frame: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
 
     In a table of numbers alone such a row is a timestep without values.
     """
-    filled = frame.notna().any(axis=1).to_numpy()
+    filled = np.zeros(len(frame), dtype=bool)
+    for k in range(frame.shape[1]):
+        if filled.all():  # the first column often settles it
+            return frame
+        filled |= frame.iloc[:, k].notna().to_numpy()
     tells_apart = any(kind.kind not in "fiub" for kind in frame.dtypes)
     tells_apart = tells_apart or any(map(says_time, frame.columns))
     if filled.all() or not filled.any() or not tells_apart:
