@@ -176,9 +176,10 @@ def _lists_of(column: Any) -> list[Array] | None:
     """
     if getattr(column, "ndim", 1) != 1 or column.dtype.kind not in "OT":
         return None
-    first = next(iter(column[column.notna().to_numpy()]), None)
+    present = column.notna().to_numpy()
+    first = column.iloc[int(present.argmax())] if present.any() else None
     if isinstance(first, str):
-        return _from_text(column)
+        return _from_text(column) if LIST.fullmatch(first) else None
     if isinstance(first, (Mapping, set, frozenset)):
         raise ValueError(
             f"column {column.name!r} holds objects; flatten it with pandas.json_normalize, or "
