@@ -582,3 +582,20 @@ def _refuse_unknown(options: Mapping[str, Any], kind: Any) -> None:
                 else f"known options: {', '.join(known)}"
             )
             raise ValueError(f"unknown option {name!r}; {hint}")
+
+
+OF_TABLES = (
+    "layout",
+    "id",
+    "time",
+    "label",
+    "values",
+    "channel",
+    "duplicates",
+    "date_order",
+    "time_unit",
+    "decimal",
+    "strip_units",
+    "missing",
+)
+"""Options of `ReadOptions` about the columns of a table."""

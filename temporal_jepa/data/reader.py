@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..config import RENAMED_READ_OPTIONS, ReadOptions
+from ..config import OF_TABLES, RENAMED_READ_OPTIONS, ReadOptions
 from .folders import read_folder
-from .formats.registry import OF_TABLES, read_file
+from .formats.registry import OF_FILES, read_file
 from .labels import with_task
 from .memory import from_memory
 from .sequences import Sequences, did_you_mean, listed, located
@@ -50,6 +50,8 @@ def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequ
     elif isinstance(data, (str, Path)):
         found = _checked(_from_path(Path(data), options), options)
     else:
+        reason = "options of files do not apply to objects in memory"
+        _refuse(options, OF_FILES, reason)
         found = _checked(from_memory(data, options), options)
     found = with_task(found.check_observed(), options.task)
     notes = []
@@ -108,7 +110,7 @@ def _are_scenes(found: Sequences, options: ReadOptions) -> bool:
 
 
 def _read_video(path: Path, options: ReadOptions) -> Sequences:
-    names = [*OF_TABLES, *MOVEMENT_OPTIONS]
+    names = [*OF_TABLES, *OF_FILES, *MOVEMENT_OPTIONS]
     if options.layout in ("video", "folder"):
         names.remove("layout")
     with located(path):

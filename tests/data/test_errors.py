@@ -373,7 +373,8 @@ def test_folders(tmp_path):
 
 def test_options_of_tables_do_not_fit_arrays():
     with pytest.raises(
-        ValueError, match="id, label name columns of a table, and arrays have none"
+        ValueError,
+        match="id=, label= are about columns of a table, and arrays have none",
     ):
         read(np.zeros((2, 9)), id="a", label="b")
     with pytest.raises(ValueError, match=r"expected layout wide .* got 'long'"):
@@ -396,3 +397,44 @@ def test_frames_are_checked():
             layout="wide",
             values="0,1,2",
         )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"decimal": ","}, {"missing": "-99"}, {"channel": "a"}, {"time_unit": "s"}],
+    ids=str,
+)
+def test_options_of_columns_are_not_ignored_for_arrays(options):
+    with pytest.raises(ValueError, match="about columns of a table"):
+        read(np.zeros((3, 1, 8)), **options)
+
+
+@pytest.mark.parametrize("option", ["header", "encoding", "table"])
+def test_options_of_files_are_not_ignored_for_objects_in_memory(option):
+    frame = pd.DataFrame({"time": [0, 1, 2], "x": [0.1, 0.2, 0.4]})
+    value = 1 if option == "header" else "utf-8"
+    with pytest.raises(ValueError, match=f"objects in memory; leave out {option}="):
+        read(frame, **{option: value})
+
+
+@pytest.mark.parametrize("option", ["header", "encoding"])
+def test_options_of_text_are_not_ignored_for_parquet(tmp_path, option):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"time": [0, 1, 2], "x": [0.1, 0.2, 0.4]}).to_parquet(path)
+    value = 1 if option == "header" else "utf-8"
+    with pytest.raises(ValueError, match=f"leave out {option}="):
+        read(path, **{option: value})
+
+
+def test_header_is_the_row_of_the_workbook_below_empty_rows(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    rows = [[], [], ["a", "b"], ["time", "x"], [0, 0.5], [1, 0.75], [2, 0.25]]
+    for number, row in enumerate(rows, 1):
+        for column, cell in enumerate(row, 1):
+            book.active.cell(number, column, cell)
+    book.save(tmp_path / "a.xlsx")
+    found = read(tmp_path / "a.xlsx", header=4)
+    assert found.channels == ["x"]
+    assert found.values[0][:, 0].tolist() == [0.5, 0.75, 0.25]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...config import ReadOptions
+from ...config import OF_TABLES, ReadOptions
 from ..sequences import Array, Sequences, listed
 from ..tables.columns import is_recording
 from ..tables.readings import AmbiguousError, Reading
@@ -176,12 +176,13 @@ def from_array(
     Raises:
         ValueError: for options that arrays cannot have, and as `Sequences.from_arrays`.
     """
-    columns = options.given("id", "time", "label", "values")
-    if columns:
-        raise ValueError(
-            f"{listed(columns)} name columns of a table, and arrays have none; leave them out"
-        )
     layout = options.layout
+    given = [name for name in options.given(*OF_TABLES) if name != "layout"]
+    if given:
+        raise ValueError(
+            f"{listed(f'{name}=' for name in given)} are about columns of a table, and arrays "
+            "have none; leave them out"
+        )
     if layout not in (None, "wide", "recording", "scene", "video"):
         raise ValueError(
             "expected layout wide (rows are series), recording (rows are time), scene (agents) or "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ...config import ReadOptions
+from ...config import OF_TABLES, ReadOptions
 from ..sequences import Sequences, listed, located
 from ..tables.build import Table, from_table
 from ..video import VIDEOS
@@ -23,23 +23,6 @@ from .signals import read_edf
 from .ts import read_ts
 from .tsf import read_tsf
 from .workbooks import read_workbook
-
-OF_TABLES = (
-    "layout",
-    "id",
-    "time",
-    "label",
-    "values",
-    "channel",
-    "duplicates",
-    "date_order",
-    "time_unit",
-    "decimal",
-    "strip_units",
-    "missing",
-    "header",
-)
-"""Options of `ReadOptions` about the columns of a table."""
 
 
 def _text_table(path: Path, options: ReadOptions) -> Table:
@@ -136,15 +119,23 @@ OWN_OPTIONS = {
 """Extension -> which options of tables its reader takes."""
 FIXES = (".gpx", ".geojson", ".kml", ".tcx", ".fit")
 FILES = (*TABLES, *SERIES, *VIDEOS)
-SEVERAL = (
-    ".xlsx",
-    ".xlsm",
-    ".json",
-    ".npz",
-    ".h5",
-    ".hdf5",
-    ".hdf",
-)  # which table= chooses in
+OF_FILES = {
+    "table": (".xlsx", ".xlsm", ".json", ".npz", ".h5", ".hdf5", ".hdf"),
+    "header": (".csv", ".tsv", ".txt", ".xlsx", ".xlsm"),
+    "encoding": (
+        ".csv",
+        ".tsv",
+        ".txt",
+        ".json",
+        ".jsonl",
+        ".ndjson",
+        ".geojson",
+        ".arff",
+        ".ts",
+        ".tsf",
+    ),
+}
+"""Option of `ReadOptions` about the file -> the extensions of the files that it applies to."""
 
 
 def kind_of(path: Path, options: ReadOptions, notes: list[str] | None = None) -> str:
@@ -165,7 +156,7 @@ def read_file(path: Path, options: ReadOptions) -> Sequences:
     with located(path):
         if kind in TABLES:
             return from_table(read_table(path, options), str(path))
-        _check_table(path, kind, options)
+        _check_file_options(path, kind, options)
         taken = OWN_OPTIONS[kind]
         given = [name for name in options.given(*OF_TABLES) if name not in taken]
         if given:
@@ -182,12 +173,17 @@ def read_table(path: Path, options: ReadOptions) -> Table:
     notes: list[str] = []
     kind = kind_of(path, options, notes)
     with located(path):
-        _check_table(path, kind, options)
+        _check_file_options(path, kind, options)
         frame, own, more = TABLES[kind](path, options)
         return Table(frame, own, [*notes, *more])
 
 
-def _check_table(path: Path, kind: str, options: ReadOptions) -> None:
-    """ValueError when `table` is given for a file that holds one table."""
-    if options.table is not None and kind not in SEVERAL and not is_archive(path):
-        raise ValueError(f"a {kind} file holds one table; leave out table=")
+def _check_file_options(path: Path, kind: str, options: ReadOptions) -> None:
+    """ValueError for an option about the file that does not apply to files of its kind."""
+    for name, kinds in OF_FILES.items():
+        if getattr(options, name) is None or kind in kinds:
+            continue
+        if name == "table" and is_archive(path):
+            continue
+        what = " holds one table" if name == "table" else f" has no {name} to choose"
+        raise ValueError(f"a {kind} file{what}; leave out {name}=")

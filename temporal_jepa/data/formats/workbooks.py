@@ -90,11 +90,13 @@ def _holds_numbers(sheet: pd.DataFrame) -> bool:
 
 
 def _write(sheet: pd.DataFrame, path: Path) -> None:
-    """The cells of a sheet as text, without empty columns and the empty rows at its top."""
+    """The cells of a sheet as text, without empty columns. Rows keep their numbers."""
     filled = sheet.notna()
-    sheet = sheet.loc[filled.any(axis=1).cummax(), filled.any(axis=0)]
+    has_begun = filled.any(axis=1).cummax()
+    sheet = sheet.loc[has_begun, filled.any(axis=0)]
     columns = [_texts(sheet[name].tolist()) for name in sheet.columns]
     with path.open("w", newline="", encoding="utf-8") as file:
+        file.write("\n" * int((~has_begun).sum()))
         csv.writer(file).writerows(zip(*columns, strict=True))
 
 
