@@ -289,9 +289,12 @@ class Sequences:
         empty = [self.channels[k] for k in np.flatnonzero(~somewhere)]
         if empty:
             others = ",".join(name for name in self.channels if name not in empty)
+            advice = f"read the others with values={others}"
+            if not others:
+                advice = "no other channel is left to learn from; check the file"
             raise ValueError(
-                f"{self.source}: channel {listed(map(repr, empty))} has no observed value in any "
-                f"series (all NaN); leave it out (the others: {others or 'none'})"
+                f"{self.source}: no observed value in any series (all NaN) in channel "
+                f"{listed(map(repr, empty))}; {advice}"
             )
         blank = [self.ids[k] for k in np.flatnonzero(~observed.any(axis=1))]
         if blank:

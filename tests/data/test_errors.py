@@ -110,7 +110,7 @@ CASES = {  # name, content, options, message
         "a.csv",
         "time,v,w\n0,1,\n1,2,\n",
         {"values": "v,w"},
-        "channel 'w' has no observed value in any series .* others: v",
+        "no observed value in any series .all NaN. in channel 'w'; read the others with values=v",
     ),
     "nan series": (
         "a.csv",
@@ -438,3 +438,16 @@ def test_header_is_the_row_of_the_workbook_below_empty_rows(tmp_path):
     found = read(tmp_path / "a.xlsx", header=4)
     assert found.channels == ["x"]
     assert found.values[0][:, 0].tolist() == [0.5, 0.75, 0.25]
+
+
+def test_an_image_is_not_a_table(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    with pytest.raises(ValueError, match=r"not read: an image \(\.png\)"):
+        read(path)
+
+
+def test_only_empty_values_leave_nothing_to_read():
+    frame = pd.DataFrame({"time": [0, 1, 2], "x": [np.nan] * 3})
+    with pytest.raises(ValueError, match="no other channel is left"):
+        read(frame)

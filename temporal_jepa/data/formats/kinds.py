@@ -95,6 +95,10 @@ REFUSED = {
     ".tar .tgz .7z .rar .zst .lz4 .z": ("an archive", UNPACK),
     ".html .htm": ("a web page", "download the file itself"),
     ".pdf": ("a document", "save its table as .csv"),
+    ".png .jpg .jpeg": (
+        "an image",
+        "a folder of a video's frames as images is read, or an array of them",
+    ),
     ".xml": ("XML of a kind that is not read", "write a table as .csv"),
     ".lfs": (
         "a pointer of Git LFS instead of the file",
@@ -140,6 +144,8 @@ MAGIC = (
     (0, b"SQLite format 3\x00", ".sqlite"),
     (8, b"DUCK", ".duckdb"),
     (0, b"%PDF", ".pdf"),
+    (0, b"\x89PNG", ".png"),
+    (0, b"\xff\xd8\xff", ".jpg"),
     (0, b"7z\xbc\xaf\x27\x1c", ".7z"),
     (0, b"Rar!\x1a\x07", ".rar"),
     (0, b"\x28\xb5\x2f\xfd", ".zst"),
