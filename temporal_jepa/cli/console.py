@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def say(*lines: str) -> None:
     """Print lines, in the first process of a distributed run only."""
-    if _is_first_process():
+    if lines and _is_first_process():
         print(*lines, sep="\n")
 
 

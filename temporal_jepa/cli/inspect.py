@@ -49,11 +49,18 @@ def inspect(data: str, *, reading: ReadOptions) -> None:
     sequences = read(path, reading)
     show_facts(sequences.summary())
     say(*notes_of(sequences))
-    window = load(sequences, reading)[1].window
+    to_train_on, own = load(sequences, reading)
+    window = own.window
     if window != reading.window:
         say(
             f"note: pretrain cuts this one series into windows of {window} timesteps; see --window"
         )
+    if len(to_train_on) < 2:
+        say(
+            "note: pretraining needs at least 2 sequences; give more series, or cut this one with "
+            "--window LENGTH"
+        )
+        return
     out = f"runs/{path.stem or 'a'}"
     say(
         "",

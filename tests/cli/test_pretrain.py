@@ -114,6 +114,24 @@ def test_inspect(tj: Terminal, data: Path, run: Path) -> None:
         assert part in out
 
 
+def test_inspect_suggests_no_pretrain_that_would_fail(
+    tj: Terminal, tmp_path: Path
+) -> None:
+    file = tmp_path / "short.csv"
+    file.write_text("time,x\n0,0.5\n1,0.25\n2,0.75\n", "utf-8")
+    shown = tj.succeeds("inspect", file)
+    assert "pretraining needs at least 2 sequences" in shown
+    assert "next:" not in shown
+
+
+def test_inspect_says_that_two_axes_of_an_array_are_series(
+    tj: Terminal, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).random((100, 3)))
+    shown = tj.succeeds("inspect", tmp_path / "a.npy")
+    assert "rows are series (otherwise: --layout recording)\n\nnext:" in shown
+
+
 def test_inspect_says_that_pretrain_cuts_a_lone_recording(
     tj: Terminal, tmp_path: Path
 ) -> None:

@@ -308,7 +308,8 @@ def test_the_path_is_named_once(tmp_path, value):
         (np.full((3, 2, 9), value), "arrays"),
     ):
         with pytest.raises(
-            ValueError, match=f"^{re.escape(where)}: (no observed value|[0-9]+ values of)"
+            ValueError,
+            match=f"^{re.escape(where)}: (no observed value|[0-9]+ values of)",
         ):
             read(data)
 

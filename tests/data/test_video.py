@@ -864,12 +864,12 @@ def test_a_run_on_videos_reads_later_videos_in_its_way(
     assert stored["data"]["channels"] == []  # not the names of 768 pixels
     assert stored["model"]["frame"] == [16, 16, 3]
     assert cli.main(["embed", run, str(other)]) == 0
-    assert cli.main(["inspect", str(other), "--fps", "4"]) == 0
+    assert cli.main(["inspect", folder, "--fps", "4"]) == 0
     shown = capsys.readouterr().out
     assert "embeddings.npz: 1 sequences" in shown
     assert "64 x 64 x 3 (rows, columns, channels)" in shown
     assert (
-        f"next: temporal-jepa pretrain --data {other} --fps=4.0 --out runs/other"
+        f"next: temporal-jepa pretrain --data {folder} --fps=4.0 --out runs/clips"
         in shown
     )
 

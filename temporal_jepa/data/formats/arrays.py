@@ -13,7 +13,7 @@ import numpy as np
 from ...config import OF_TABLES, ReadOptions
 from ..sequences import Array, Sequences, listed
 from ..tables.columns import is_recording
-from ..tables.readings import AmbiguousError, Reading
+from ..tables.readings import AmbiguousError, Reading, likely
 from ..tables.series import trim
 from ..video import from_frames
 from .libraries import BROKEN
@@ -210,6 +210,9 @@ def from_array(
                 "rows are series)"
             )
             array = array.reshape(1, len(array), -1).transpose(0, 2, 1)
+        elif array.ndim == 2 and layout is None and y is None:
+            line = f"an array of shape {array.shape}: rows are series"
+            lines.append(likely(line, "layout='recording'"))
     found = Sequences.from_arrays(array, y, source)
     values, trimmed = trim(found.values)
     return replace(found, values=values, notes=(*lines, *found.notes, *trimmed))

@@ -171,7 +171,7 @@ class Facts:
 
     def repeats(self, name: str) -> bool:
         """Whether some rows of a column are equal."""
-        return bool(self.frame[name].duplicated().any())
+        return not self.is_key(name)
 
     def changes(self, name: str) -> bool:
         """Whether a column has more than one value."""

@@ -19,11 +19,11 @@ from .naming import ids_and_channel, owners
 from .steps import Steps, find_steps
 from .time_columns import TimeColumns, named_columns
 from .wide import (
-    find_label,
     is_wide,
     only_text,
     row_channel,
     row_ids,
+    row_label,
 )
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _wide(facts: Facts, steps: Steps) -> Roles:
     if not steps.columns:
         steps = Steps({"value": list(facts.given_values) or facts.numbers})
     values = tuple(steps.names)
-    label = find_label(facts)
+    label = row_label(facts)
     if label in values and facts.options.label is None:
         steps = steps.without(label)
         values = tuple(steps.names)
@@ -246,7 +246,7 @@ def _settled_label(facts: Facts, ids: tuple[str, ...], values: list[str]) -> str
     label = facts.named_label
     if label is None or label in values:
         return None
-    if facts.options.label is not None or not _changes(facts, label, ids):
+    if facts.options.label is not None or facts.is_same_within(label, ids):
         return label
     if label.lower() in VALUE_LIKE and facts.is_number(label):
         if facts.options.values is None:
@@ -261,11 +261,6 @@ def _settled_label(facts: Facts, ids: tuple[str, ...], values: list[str]) -> str
     return None
 
 
-def _changes(facts: Facts, name: str, ids: tuple[str, ...]) -> bool:
-    """Whether a column has more than one entry within a series."""
-    return not facts.is_same_within(name, ids)
-
-
 def _note_possible_labels(facts: Facts, ids: tuple[str, ...]) -> None:
     """A note on columns that have one entry in each series, and several in all."""
     if facts.options.label == "" or not ids:
@@ -275,7 +270,7 @@ def _note_possible_labels(facts: Facts, ids: tuple[str, ...]) -> None:
         may_be = facts.is_text(name) or facts.is_whole_valued(name)
         if name in taken or not may_be or not facts.changes(name):
             continue
-        if not _changes(facts, name, ids):
+        if facts.is_same_within(name, ids):
             hint = f"label={name!r} if it is the label"
             line = f"column {name!r} is the same throughout each series; {hint}"
             facts.notes.append(line)

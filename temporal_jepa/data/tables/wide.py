@@ -77,7 +77,7 @@ def _refuse_unnamed_text(facts: Facts) -> None:
 
 def _has_row_names(facts: Facts) -> bool:
     """Whether columns name or label each row: an id without repeats, or a label."""
-    if facts.given_ids or find_label(facts) is not None:
+    if facts.given_ids or row_label(facts) is not None:
         return True
     if facts.is_unnamed and len(facts.texts) == 1:
         return True
@@ -96,7 +96,7 @@ def _prefix(name: str) -> str:
     return match["prefix"].lower() if match else ""
 
 
-def find_label(facts: Facts) -> str | None:
+def row_label(facts: Facts) -> str | None:
     """The label: by option or name; without a header, whole numbers at an end beside decimals.
 
     Raises:
