@@ -117,3 +117,29 @@ def test_lists_under_other_names_are_no_tracks() -> None:
     frame = pd.DataFrame({"id": [1, 1], "lon": [8, 8.1], "lat": 47.0})
     frame["geometry"] = "LINESTRING (1 2, 3 4)"
     assert read(frame, layout="tracks").lengths.tolist() == [2]
+
+
+LINE = "LINESTRING (8.53811 47.37124, 8.53922 47.37236, 8.54033 47.37348)"
+WHOLE = {
+    "line": pd.DataFrame({"name": ["a", "b"], "run": [1, 2], "line": [LINE, LINE]}),
+    "list": pd.DataFrame(
+        {"name": ["a", "b"], "run": [1, 2], "v": [[0.5, 0.1, 0.9, 0.3]] * 2}
+    ),
+}
+
+
+@pytest.mark.parametrize("cell", ["line", "list"])
+@pytest.mark.parametrize("option", ["id", "label"])
+def test_an_option_for_a_column_that_does_not_exist(cell, option):
+    with pytest.raises(ValueError, match=f"{option} names a column 'nope' that does"):
+        read(WHOLE[cell], **{option: "nope"})
+
+
+@pytest.mark.parametrize("cell", ["line", "list"])
+def test_two_columns_name_rows_of_whole_series(cell):
+    assert read(WHOLE[cell], id="name,run").ids == ["a 1", "b 2"]
+
+
+@pytest.mark.parametrize("cell", ["line", "list"])
+def test_no_id_means_that_rows_are_numbered(cell):
+    assert read(WHOLE[cell], id="").ids == ["0", "1"]

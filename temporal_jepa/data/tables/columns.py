@@ -16,7 +16,7 @@ from .names import find_label, says_id
 from .numbers import EMPTY
 from .points import ORDERS, is_place_name
 from .readings import AmbiguousError, Reading, likely
-from .roles import find_places
+from .roles import find_places, row_names
 from .time_columns import candidates
 from .time_names import says_time
 
@@ -320,8 +320,10 @@ def _rows_are_time(
     if _time_of(lists) is not None:
         return False
     rest = rest.set_axis(list(map(str, rest.columns)), axis=1)
-    ids = [options.id] if options.id else list(filter(says_id, rest.columns))
-    repeated = any(rest[name].duplicated().any() for name in ids)
+    given = list(row_names(rest, options)) if options.id else []
+    ids = given or list(filter(says_id, rest.columns))
+    keys = [given] if given else [[name] for name in ids]
+    repeated = any(rest.duplicated(key).any() for key in keys)
     if not repeated and not _may_be_steps(rest, options, ids, width):
         return False
     name, cells = next(iter(lists.items()))
@@ -395,11 +397,10 @@ def _one_row_a_step(
 
 
 def _with_id(rest: pd.DataFrame, options: ReadOptions) -> tuple[pd.DataFrame, str]:
-    """The table and its column without repeats that names the rows, their number if none does."""
-    ids = [options.id] if options.id else [n for n in rest.columns if says_id(str(n))]
-    for name in ids:
-        if not rest[name].duplicated().any():
-            return rest, name
+    """The table and its columns that name the rows, their number where these repeat."""
+    ids = row_names(rest, options)
+    if ids and not rest.duplicated(list(ids)).any():
+        return rest, ",".join(ids)
     number = "row" if "row" not in rest.columns else "row of the table"
     return rest.assign(**{number: np.arange(len(rest))}), number
 

@@ -12,11 +12,11 @@ import numpy as np
 from ...config import ReadOptions
 from ..sequences import Array, listed
 from .facts import Facts
-from .names import find_label, says_id
+from .names import find_label
 from .numbers import convert
 from .points import ORDERS, SAMPLED, WGS84, choose_order, is_place_name, without
 from .readings import AmbiguousError, Reading, likely
-from .roles import find_places
+from .roles import check_exists, find_places, row_names
 from .steps import find_steps
 
 if TYPE_CHECKING:
@@ -59,18 +59,20 @@ def split_lines(
     rows, places = _fixes(frame[column], notes)
     order = _order(frame[column], places, options, notes)
     names = frame.drop(columns=column)
-    id_name = _id_of(names, options)
-    owners = np.arange(len(frame)) if id_name is None else names[id_name].to_numpy()
+    ids = row_names(names, options)
     label = options.label if options.label is not None else find_label(map(str, names))
-    table: dict[str, Any] = {"id": owners[rows]}
     if label:
-        table[label] = names[label].to_numpy()[rows]
+        check_exists(names, "label", label)
+    kept = [*ids, *([label] if label else [])]
+    table = {str(name): names[name].to_numpy()[rows] for name in kept}
+    if not ids:
+        table["id"] = rows
     table |= dict(zip(order, places.T, strict=True))
-    _note_lines(column, names, id_name, label, notes)
+    _note_lines(column, names, kept, ids, notes)
     options = replace(
         options,
         layout=options.layout or "tracks",
-        id="id",
+        id=",".join(map(str, ids)) or "id",
         time="",
         label=label or "",
         values=without(options.values, column, *order),
@@ -100,16 +102,16 @@ def _frame(table: dict[str, Any]) -> pd.DataFrame:
 def _note_lines(
     column: Any,
     names: pd.DataFrame,
-    id_name: Any | None,
-    label: str | None,
+    kept: list[str],
+    ids: tuple[str, ...],
     notes: list[str],
 ) -> None:
-    owner = "its row" if id_name is None else f"column {id_name!r}"
+    owner = f"column {listed(map(repr, ids))}" if ids else "its row"
     sentence = (
         f"each row of column {column!r} is a track without times, named by {owner}"
     )
     notes.append(likely(sentence, "layout='long', or 'wide'"))
-    unused = [n for n in names.columns if n not in (id_name, label)]
+    unused = [n for n in names.columns if n not in kept]
     if unused:
         notes.append(f"columns of the whole track left out: {listed(unused)}")
 
@@ -226,17 +228,3 @@ def _order(
     numbers = np.abs(places[:1000].ravel()).tolist()
     decimals = max(len(repr(number).partition(".")[2]) for number in numbers)
     return choose_order(f"column {column.name!r}", places, orders, decimals, notes)
-
-
-def _id_of(frame: pd.DataFrame, options: ReadOptions) -> Any | None:
-    """The column that names each row, None for its number."""
-    if options.id:
-        if options.id not in frame:
-            raise ValueError(
-                f"id={options.id!r} is no column; expected one of {listed(frame.columns)}"
-            )
-        return options.id
-    for name in frame.columns:
-        if says_id(str(name)) and frame[name].is_unique and frame[name].notna().all():
-            return name
-    return None

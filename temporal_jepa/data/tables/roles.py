@@ -143,19 +143,36 @@ def check_columns(frame: pd.DataFrame, options: ReadOptions) -> None:
         for name in filter(None, names):
             if name in values:
                 raise ValueError(f"values and {option} both name the column {name!r}")
-            _check_exists(frame, option, name)
+            check_exists(frame, option, name)
     for name in filter(None, values):
-        _check_exists(frame, "values", name)
+        check_exists(frame, "values", name)
 
 
-def _check_exists(frame: pd.DataFrame, option: str, name: str) -> None:
-    """ValueError for an option that names a column which does not exist."""
+def check_exists(frame: pd.DataFrame, option: str, name: str) -> None:
+    """MissingColumnError for an option that names a column which does not exist."""
     if name not in frame.columns:
         raise MissingColumnError(
             f"{option} names a column {name!r} that does not exist, got the columns "
             f"{listed(frame.columns)}{did_you_mean(name, frame.columns)}",
             option,
         )
+
+
+def row_names(frame: pd.DataFrame, options: ReadOptions) -> tuple[str, ...]:
+    """The columns that name the rows where each row holds a whole series in one cell.
+
+    Those of the option `id`, else a column that is named like an id, filled and without repeats;
+    none where there is no such column.
+    """
+    if options.id is not None:
+        given = split(frame, options.id)
+        for name in given:
+            check_exists(frame, "id", name)
+        return given
+    for name in frame.columns:
+        if says_id(str(name)) and frame[name].is_unique and frame[name].notna().all():
+            return (name,)
+    return ()
 
 
 def _wide(facts: Facts, steps: Steps) -> Roles:
