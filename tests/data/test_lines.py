@@ -119,9 +119,15 @@ def test_lists_under_other_names_are_no_tracks() -> None:
     assert read(frame, layout="tracks").lengths.tolist() == [2]
 
 
-LINE = "LINESTRING (8.53811 47.37124, 8.53922 47.37236, 8.54033 47.37348)"
+ROUTE = "LINESTRING (8.53811 47.37124, 8.53922 47.37236, 8.54033 47.37348)"
 WHOLE = {
-    "line": pd.DataFrame({"name": ["a", "b"], "run": [1, 2], "line": [LINE, LINE]}),
+    "line": pd.DataFrame(
+        {
+            "name": ["a", "b"],
+            "run": [1, 2],
+            "line": [ROUTE, ROUTE.replace("47.371", "47.372")],
+        }
+    ),
     "list": pd.DataFrame(
         {"name": ["a", "b"], "run": [1, 2], "v": [[0.5, 0.1, 0.9, 0.3]] * 2}
     ),
