@@ -13,9 +13,8 @@ import numpy as np
 from ..config import ReadOptions
 from .sequences import Array, Sequences, as_labels, as_text, listed, located
 from .tables.build import Table, from_table
-from .tables.names import find_label, says_id
+from .tables.names import find_label, says_id, says_time
 from .tables.readings import AmbiguousError, Reading
-from .tables.time_names import says_time
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,7 +24,7 @@ from ..tables.numbers import (
     split_unit,
 )
 from ..tables.readings import likely
-from .headers import MONTHS, RULER, Head, Record, find_head, is_comment, kind
+from .headers import MONTH, RULER, Head, Record, find_head, is_comment, kind
 from .text_columns import TextColumn
 from .textfiles import TextFile, inner_suffix, open_text
 
@@ -503,7 +503,7 @@ class _Table:
             return named or (alone and re.search(r"[\s:]", filled[0]) is not None)
         alone = alone and cells[0] != ""
         first = self.head.first.cells[0]
-        if kind(first) in ("n", "d") or MONTHS.fullmatch(first):
+        if kind(first) in ("n", "d") or MONTH.fullmatch(first):
             return named or alone
         return named and alone
 

@@ -9,20 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..tables.names import says_part
+from ..tables.names import MONTHS, says_part, says_time
 from ..tables.numbers import EMPTY, LONGEST, MARKS, UNIT, parse, split_unit
 from ..tables.readings import AmbiguousError, Reading, likely
-from ..tables.time_names import says_time
 
 COMMENTS = ("#", "%", "//", '"#', ";")
 COUNTS = "the first line counts up: taken as the header"
 RULER = re.compile(r"[-+=|:\s]*[-=]{2}[-+=|:\s]*")  # as psql and Markdown draw one
-_MONTHS = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-MONTHS = re.compile(_MONTHS)
+_MONTH = rf"(?i:{'|'.join(MONTHS)})[a-z]*"
+MONTH = re.compile(_MONTH)
 DATE = re.compile(
     r"X?\d{1,4}[-/.:]\d[\d\s:./TZ+-]*(,\d{1,9})?(\s*(?i:[ap]\.?m\.?))?(\s*[A-Z]{3,5})?"
-    rf"|\d{{8}}T\d[\d:.Z+-]*|[\w ,]{{0,12}}\b{_MONTHS}\b[\w .,:-]*\d[\w .,:+-]*"
-    rf"|\d[\d -]*{_MONTHS}[\w .,:+-]*"
+    rf"|\d{{8}}T\d[\d:.Z+-]*|[\w ,]{{0,12}}\b{_MONTH}\b[\w .,:-]*\d[\w .,:+-]*"
+    rf"|\d[\d -]*{_MONTH}[\w .,:+-]*"
 )
 UNIT_NAME = re.compile(
     rf"\[.*\]|\(.*\)|{UNIT}|.*[/°%²³^·].*"

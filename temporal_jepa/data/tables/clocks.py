@@ -13,8 +13,8 @@ from . import dates
 from .date_formats import CLOCKS
 from .date_parts import in_limits, part_of
 from .digits import DAY, are_clock_times, clock_of_digits
+from .names import says_clock, unit_of
 from .readings import AmbiguousError, Reading, likely
-from .time_names import says_clock, unit_of
 from .time_values import check_unused, distinct, no_time, unlike
 
 if TYPE_CHECKING:

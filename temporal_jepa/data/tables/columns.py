@@ -12,13 +12,12 @@ import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array, listed
-from .names import find_label, says_id
+from .names import find_label, says_id, says_time
 from .numbers import EMPTY
 from .points import ORDERS, is_place_name
 from .readings import AmbiguousError, Reading, likely
 from .roles import find_places, row_names
 from .time_columns import candidates
-from .time_names import says_time
 
 if TYPE_CHECKING:
     import pandas as pd

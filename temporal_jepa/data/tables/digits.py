@@ -9,7 +9,7 @@ import numpy as np
 from ..sequences import Array
 from . import dates
 from .calendars import instants
-from .time_names import (
+from .names import (
     says_clock,
     says_count_of_time,
     says_date,

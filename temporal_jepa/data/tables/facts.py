@@ -10,7 +10,15 @@ import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array
-from .names import find_label, says_clock, says_count, says_id, says_period
+from .names import (
+    PERIODS,
+    find_label,
+    says_clock,
+    says_count,
+    says_date,
+    says_id,
+    says_moment,
+)
 from .numbers import mostly_numbers
 from .readings import likely
 from .row_order import steps_within
@@ -95,7 +103,9 @@ class Facts:
         found: set[str] = set(self.times)
         for time in self.time_candidates:
             is_id = not time.named and any(map(says_id, time.names))
-            may_be_value = time.kind == "number" and not says_clock(time.names[0])
+            name = time.names[0]
+            is_named = says_moment(name) or says_clock(name) or says_date(name)
+            may_be_value = time.kind == "number" and not is_named
             if not is_id and not may_be_value:
                 found.update(time.names)
         return found
@@ -253,7 +263,7 @@ class Facts:
         """Whether a column is named like an id, or has several entries that are no times."""
         if says_id(name):
             return True
-        is_time = self.frame[name].dtype.kind in "mM" or says_period(name)
+        is_time = self.frame[name].dtype.kind in "mM" or name.lower() in PERIODS
         return self.changes(name) and not is_time
 
     @cached_property

@@ -11,10 +11,9 @@ import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import listed
-from .names import says_channel, says_id
+from .names import says_channel, says_id, says_time
 from .readings import AmbiguousError, Reading, likely
 from .time_columns import candidates
-from .time_names import says_time
 
 if TYPE_CHECKING:
     import pandas as pd

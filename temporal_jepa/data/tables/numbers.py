@@ -19,7 +19,7 @@ import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array, listed
-from .names import LABELS, TIMES, VALUE_LIKE, is_id
+from .names import LABELS, VALUE_LIKE, is_id, says_time
 from .readings import AmbiguousError, Reading
 
 if TYPE_CHECKING:
@@ -694,7 +694,8 @@ def _stripped(
 ) -> tuple[pd.Series[Any], Evidence]:
     """The column without its unit if it has one, and how its numbers can be read."""
     evidence = _evidence(column, options)
-    named = name.lower() in {*LABELS, *TIMES} - {*VALUE_LIKE}
+    is_label = name.lower() in LABELS and name.lower() not in VALUE_LIKE
+    named = is_label or says_time(name)
     if not isinstance(evidence.wrong, str) or (named and not options.strip_units):
         return column, evidence
     any_unit = bool(options.strip_units) and name in (options.values or ())

@@ -19,8 +19,14 @@ from .date_parts import (
     valid_parts,
 )
 from .digits import are_clock_times, clock_in_digits, dates_in_digits
-from .names import LABELS
-from .time_names import PERIODS, says_clock, says_count_of_time, says_moment, says_time
+from .names import (
+    LABELS,
+    PERIODS,
+    says_clock,
+    says_count_of_time,
+    says_moment,
+    says_time,
+)
 from .time_values import (
     distinct,
     holds_dates,

@@ -10,8 +10,8 @@ import numpy as np
 from ...config import ReadOptions
 from ..sequences import Array
 from .dates import first_unlike, parse
+from .names import says_clock
 from .numbers import EMPTY as MISSING
-from .time_names import says_clock
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,10 +23,10 @@ from .date_parts import chain, part_numbers
 from .digits import clock_in_digits, dates_in_digits
 from .epochs import in_unit, may_be_excel
 from .iso_dates import iso_instants
+from .names import says_date
 from .readings import AmbiguousError, Reading, likely
 from .row_order import spacing
 from .time_columns import TimeColumns, named_columns
-from .time_names import says_date
 from .time_values import (
     check_missing,
     check_unused,

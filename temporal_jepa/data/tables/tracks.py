@@ -15,13 +15,12 @@ from ...config import TIME_UNITS, ReadOptions
 from ..sequences import Array, Sequences, listed
 from ..trajectories import Track, featurize
 from .epochs import SINCE_1970, may_be_excel, since_1970
-from .names import says_id
+from .names import DATE_NAMES, says_id, unit_in_name
 from .readings import AmbiguousError, Reading, likely
 from .roles import Places, Roles
 from .row_order import Order, in_order
 from .series import as_matrix, series_codes, series_labels
 from .time_columns import TimeColumns
-from .time_names import DATE_NAMES, unit_in_name
 from .times import missing_times, read_times
 
 if TYPE_CHECKING:
