@@ -29,8 +29,8 @@ def from_rows(
     frame: pd.DataFrame,
     columns: Roles,
     options: ReadOptions,
-    source: str = "frame",
-    notes: list[str] | None = None,
+    source: str,
+    notes: list[str],
 ) -> Sequences:
     """The series of a table.
 
@@ -39,16 +39,15 @@ def from_rows(
         columns: the part of each column, with the layout "wide", "long" or "recording".
         options: how to read; their column names are in `columns`.
         source: where the table comes from, for messages.
-        notes: what was inferred so far.
+        notes: what was inferred so far; more is added.
 
     Raises:
         ValueError: for text among values, duplicate or missing times, a label that changes within
             a series, and a table without columns of numbers.
     """
-    lines = notes or []
     if columns.layout == "wide":
-        return _wide(frame, columns, options, source, lines)
-    return _long(frame, columns, options, source, lines)
+        return _wide(frame, columns, options, source, notes)
+    return _long(frame, columns, options, source, notes)
 
 
 def _wide(
@@ -96,7 +95,9 @@ def _described(columns: Roles) -> str:
     line = f"layout wide: each row is {what} of {length} timesteps"
     if columns.clock is not None:
         first, last = columns.values[0], columns.values[-1]
-        line += f", the names of the columns are times, {first} to {last}"
+        is_number = columns.clock.dtype.kind != "M" and any(map(str.isdigit, first))
+        what = "numbers in the names" if is_number else "names"
+        line += f", the {what} of the columns are times, {first} to {last}"
     if columns.ids:
         verb = "names" if len(columns.ids) == 1 else "name"
         line += f", {_quoted(columns.ids)} {verb} the series"

@@ -47,8 +47,8 @@ def from_fixes(
     frame: pd.DataFrame,
     columns: Roles,
     options: ReadOptions,
-    source: str = "frame",
-    notes: list[str] | None = None,
+    source: str,
+    notes: list[str],
 ) -> Sequences:
     """Read the tracks of a table of fixes, one series each.
 
@@ -60,21 +60,20 @@ def from_fixes(
         columns: the part of each column, with the layout "tracks" or "scene".
         options: how to read; their column names are in `columns`.
         source: where the table comes from, for messages.
-        notes: what was inferred so far.
+        notes: what was inferred so far; more is added.
 
     Raises:
         ValueError: a place or a time is impossible, a label changes within a track, a feature
             needs times that are missing, or no track has two fixes.
     """
-    lines = [] if notes is None else notes
     columns = _with_values(frame, columns, options)
-    _note_columns(columns, list(frame.columns), lines)
+    _note_columns(columns, list(frame.columns), notes)
     if "z" in (options.features or ()):
         frame = frame.assign(z=frame[_find_height(frame)])
         others = tuple(name for name in columns.values if name != "z")
         columns = replace(columns, values=("z", *others))
-    tracks = _tracks(frame, columns, options, lines)
-    return featurize(tracks, list(columns.values), options, source, lines)
+    tracks = _tracks(frame, columns, options, notes)
+    return featurize(tracks, list(columns.values), options, source, notes)
 
 
 def _with_values(frame: pd.DataFrame, columns: Roles, options: ReadOptions) -> Roles:
