@@ -289,7 +289,7 @@ class Sequences:
         empty = [self.channels[k] for k in np.flatnonzero(~somewhere)]
         if empty:
             others = ",".join(name for name in self.channels if name not in empty)
-            advice = f"read the others with values={others}"
+            advice = f"leave it out (of a table, with values={others})"
             if not others:
                 advice = "no other channel is left to learn from; check the file"
             raise ValueError(

@@ -283,3 +283,15 @@ def test_missing_values_can_be_written_with_a_decimal_comma():
     frame = pd.DataFrame({"v": [-9.99, 2.5]})
     found = convert(frame, ReadOptions(missing=("-9,99",)), [])
     np.testing.assert_array_equal(found["v"], [np.nan, 2.5])
+
+
+@pytest.mark.parametrize("text", ["0.5", "0,5"])
+def test_a_decimal_option_that_does_not_fit_is_noted(text):
+    mark = "," if "." in text else "."
+    frame = pd.DataFrame({"v": [text, text]})
+    notes = []
+    assert convert(frame, ReadOptions(decimal=mark), notes)["v"].tolist() == [0.5, 0.5]
+    assert any(f"decimal='{mark}' does not fit column 'v'" in note for note in notes)
+    notes = []
+    convert(frame, ReadOptions(decimal=text[1]), notes)
+    assert not any("does not fit" in note for note in notes)

@@ -228,7 +228,7 @@ def test_a_channel_without_values_in_any_series_is_named():
     X[:, 1] = np.nan
     with pytest.raises(
         ValueError,
-        match=r"\(all NaN\) in channel '1'; read the others with values=0",
+        match=r"\(all NaN\) in channel '1'; leave it out",
     ):
         read(X)
     X[0, 1, 4] = 1  # one observed value is enough

@@ -240,7 +240,7 @@ def test_not_fitted() -> None:
         ([np.where(x > 3, np.inf, x) for x in ragged_walks()], "infinite in float32"),
         (
             np.stack([random_walks(8, 1)[:, 0], np.full((8, 20), np.nan)], axis=1),
-            "channel '1' has no observed value",
+            "no observed value in any series .* in channel '1'; leave it out",
         ),
         (
             [*ragged_walks(3), np.full((2, 9), np.nan)],

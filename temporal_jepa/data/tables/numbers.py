@@ -267,6 +267,7 @@ class Writing:
     Attributes:
         proven: whether some do.
         example: the first of them, or the first number with a point.
+        ungrouped: whether a whole number has four digits in a row: no mark groups thousands.
     """
 
     proven: bool = False
@@ -335,6 +336,7 @@ def convert(
             read[mark].append((text.name, example))
     _convert_booleans(out, options)
     _note_marks(read, notes)
+    _note_other_mark(found, dialect, options, notes)
     return out
 
 
@@ -642,6 +644,22 @@ def _note_marks(read: dict[str, list[tuple[str, str]]], notes: list[str]) -> Non
         is_comma = mark == "," and "," in text
         start = "decimals are commas: " if is_comma else "numbers in text: "
         notes.append(f"{start}{text} is {parse(text, mark):.10g} (columns {names})")
+
+
+def _note_other_mark(
+    found: list[_Text], dialect: Dialect, options: ReadOptions, notes: list[str]
+) -> None:
+    """A note where a column proves another decimal mark than the option states."""
+    proven = [(name, mark) for name, (mark, _) in dialect.read.items()]
+    for text in found:
+        proven += [(text.name, mark) for mark in text.evidence.proofs]
+    for name, mark in proven:
+        if options.decimal is not None and mark != options.decimal:
+            notes.append(
+                f"decimal={options.decimal!r} does not fit column {name!r}, whose decimal mark is "
+                f"{mark!r}"
+            )
+            return
 
 
 _WITH_UNIT = re.compile(
