@@ -110,7 +110,7 @@ CASES = {  # name, content, options, message
         "a.csv",
         "time,v,w\n0,1,\n1,2,\n",
         {"values": "v,w"},
-        "no observed value in any series .all NaN. in channel 'w'; leave it out .of a table, with values=v.$",
+        "in any series .all NaN. in channel 'w'; leave it out .of a table, with values=v.$",
     ),
     "nan series": (
         "a.csv",
