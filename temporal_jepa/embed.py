@@ -1,4 +1,4 @@
-"""From sequences to arrays: embeddings in batches of sequences of similar length."""
+"""From sequences to arrays: embeddings in batches of sequences of one padded length."""
 
 import math
 from collections.abc import Iterator
@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .config import Pool
+from .config import Pool, TemporalJEPAConfig
 from .data.sequences import Sequences
+from .model.encoder import MAX_TOKENS
 from .model.jepa import TemporalJEPA
 from .model.multiscale import fill_missing, standardize_at
 
@@ -38,14 +39,13 @@ def embed_sequences(
     Raises:
         ValueError: if the channels differ from the model's, or a sequence has no observed value.
     """
-    order = []
-    features = []
+    out: npt.NDArray[np.float32] | None = None
     for rows, x in _batches(model, sequences, batch_tokens):
-        order.append(rows)
-        features.append(model.embed(x, pool).float().cpu().numpy())
-    embeddings: npt.NDArray[np.float32] = np.concatenate(features)
-    out: npt.NDArray[np.float32] = np.empty_like(embeddings)
-    out[np.concatenate(order)] = embeddings
+        features = model.embed(x, pool).float().cpu().numpy()
+        if out is None:
+            out = np.empty((len(sequences), features.shape[1]), dtype=np.float32)
+        out[rows] = features[: len(rows)]
+    assert out is not None  # there are no `Sequences` without a sequence
     return out
 
 
@@ -62,8 +62,8 @@ def embed_timesteps(
     )
     for rows, x in _batches(model, sequences, batch_tokens):
         steps = model.embed_timesteps(x).float().cpu().numpy()
-        for row, embedding in zip(rows, steps, strict=True):
-            out[row] = embedding[: len(sequences.values[row])]
+        for row, embedding in zip(rows, steps, strict=False):  # padding comes last
+            out[row] = embedding[: len(sequences.values[row])].copy()
     return out
 
 
@@ -79,40 +79,105 @@ def embed_tokens(
     Raises:
         ValueError: as `embed_sequences`.
     """
-    batches = []
+    config = model.config
+    if config.channel_independent:
+        longest = math.ceil(max(config.resolutions) / config.patch)
+    else:
+        longest = math.ceil(sequences.lengths.max() / config.patch)
+        longest *= math.prod(config.cells)
+    out = np.zeros((len(sequences), longest, config.embed_dim), dtype=np.float32)
+    out_observed = np.zeros((len(sequences), longest), dtype=bool)
     for rows, x in _batches(model, sequences, batch_tokens):
         tokens, observed = model.embed_tokens(x)
-        batches.append((rows, tokens.float().cpu().numpy(), observed.cpu().numpy()))
-    longest = max(values.shape[1] for _, values, _ in batches)
-    out = np.zeros((len(sequences), longest, model.config.embed_dim), dtype=np.float32)
-    out_observed = np.zeros((len(sequences), longest), dtype=bool)
-    for rows, values, mask in batches:
-        out[rows, : values.shape[1]] = values
-        out_observed[rows, : values.shape[1]] = mask
+        count = min(longest, tokens.shape[1])
+        out[rows, :count] = tokens[: len(rows), :count].float().cpu().numpy()
+        out_observed[rows, :count] = observed[: len(rows), :count].cpu().numpy()
     return out, out_observed
 
 
 def _batches(
     model: TemporalJEPA, sequences: Sequences, batch_tokens: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], torch.Tensor]]:
-    """Indices and values of sequences of similar length, of at most `batch_tokens` tokens."""
+    """Indices `(n,)` and values `(b, T, C)` of sequences of a bucket; rows after `n` are padding.
+
+    Kernels round differently in other shapes. The padded length of a sequence depends on itself
+    alone, and `_row_counts` allows few numbers of rows, so that its embedding does not depend on
+    the other sequences.
+    """
     check_channels(model, sequences)
     device = next(model.parameters()).device
-    order = np.argsort(sequences.lengths, kind="stable")
-    tokens = np.ceil(sequences.lengths[order] / model.config.patch) * math.prod(
-        model.config.cells
-    )
-    start = 0
-    while start < len(order):
-        end = start + 1
-        while end < len(order) and (end + 1 - start) * tokens[end] <= batch_tokens:
-            end += 1
-        rows = order[start:end]
-        x = torch.from_numpy(sequences.batch(rows))
-        if device.type == "mps":  # has no float64
-            x = x.float()
-        yield rows, x.to(device)
-        start = end
+    buckets: dict[tuple[int, bool, bool], list[int]] = {}
+    for row, values in enumerate(sequences.values):
+        buckets.setdefault(_bucket(model.config, values), []).append(row)
+    for (length, _, _), members in buckets.items():
+        largest, unit = _row_counts(
+            model.config, length, sequences.n_channels, batch_tokens
+        )
+        if device.type != "cpu":  # small batches are no faster there
+            unit = largest
+        for start in range(0, len(members), largest):
+            rows = np.array(members[start : start + largest])
+            padding = np.repeat(rows[:1], -len(rows) % unit)
+            x = torch.from_numpy(
+                sequences.batch(np.concatenate([rows, padding]), length)
+            )
+            if device.type == "mps":  # has no float64
+                x = x.float()
+            yield rows, x.to(device)
+
+
+def _bucket(config: TemporalJEPAConfig, x: npt.NDArray[Any]) -> tuple[int, bool, bool]:
+    """Padded length of a sequence `(T, C)`, whether attention is masked, whether it is float64.
+
+    A sequence has 1 to 16 patches, then 8 sizes per octave: any lengths fill few buckets. Attention
+    is masked if values are missing or a patch is padding. Then there is a patch to spare, because
+    attention is not masked in a batch in which all tokens are observed.
+    """
+    has_gaps = x.dtype != np.uint8 and bool(np.isnan(x).any())
+    is_double = x.dtype == np.float64
+    if config.channel_independent:
+        return len(x), has_gaps, is_double
+    patches = math.ceil(len(x) / config.patch)
+    is_masked = has_gaps or _next_size(config, patches) > patches
+    padded = _next_size(config, patches + is_masked)
+    longest = MAX_TOKENS // math.prod(config.cells)
+    length = min(padded, longest) * config.patch
+    return (
+        max(length, len(x)),
+        is_masked,
+        is_double,
+    )  # what is too long is refused as it is
+
+
+def _next_size(config: TemporalJEPAConfig, patches: int) -> int:
+    """The next of 1 to 16, 18, 20, ..., 32, 36, 40, ..., 64, 72, ...: 8 per octave.
+
+    Attention of narrow heads rounds by the alignment of the buffers of a thread, except for
+    multiples of four.
+    """
+    is_narrow = config.embed_dim // config.num_heads < 16
+    step = max(4 if is_narrow else 1, 2 ** (patches.bit_length() - 4))
+    return int(math.ceil(patches / step) * step)
+
+
+def _row_counts(
+    config: TemporalJEPAConfig, length: int, channels: int, batch_tokens: int
+) -> tuple[int, int]:
+    """Rows of a batch at most, and the number of which they are a multiple.
+
+    A row has the same bits in all batches of these sizes: matrix products take rows in groups of 8,
+    and convolutions treat a single row in their own way.
+    """
+    if config.channel_independent:
+        fewest, most = (
+            channels * math.ceil(size / config.patch)
+            for size in (min(config.resolutions), max(config.resolutions))
+        )
+    else:
+        fewest = most = length // config.patch * math.prod(config.cells)
+    largest = max(1, batch_tokens // max(most, 1))
+    unit = min(8 if fewest % 8 else 2, largest)
+    return largest - largest % unit, unit
 
 
 def check_channels(model: TemporalJEPA, sequences: Sequences) -> None:

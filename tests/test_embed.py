@@ -1,11 +1,19 @@
 """From sequences to arrays: batches of similar length, the order kept."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 from factories import TINY, ragged_walks
 
-from temporal_jepa import Sequences
-from temporal_jepa.embed import as_training_data, embed_sequences, embed_timesteps
+from temporal_jepa import Sequences, TemporalJEPA
+from temporal_jepa.embed import (
+    as_training_data,
+    embed_sequences,
+    embed_timesteps,
+    embed_tokens,
+)
 from temporal_jepa.training.initial import initial_model
 
 
@@ -46,3 +54,111 @@ def test_series_that_are_read_only_are_training_data() -> None:
         values.flags.writeable = False
     assert model.config.channel_independent
     assert len(as_training_data(model, data)) == 2  # a warning of torch is an error
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "linear": {"tokenizer": "linear", "normalize": "none"},
+    "conv": {"tokenizer": "conv", "normalize": "dataset", "patch_len": 2},
+    # 30 features of 8 outputs: a product that rounds by alignment unless it is padded
+    "narrow": {"tokenizer": "conv", "normalize": "instance", "embed_dim": 8},
+    "dilated": {"tokenizer": "dilated", "normalize": "instance", "patch_len": 4},
+    "scene": {"tokenizer": "conv", "patch_len": 2, "frame": (1, 3, 1)},
+    "video": {"tokenizer": "tubelet", "patch_len": 2, "frame": (1, 3, 1)},
+    "several": {
+        "tokenizer": "dilated",
+        "normalize": "instance",
+        "patch_len": 4,
+        "resolutions": (16, 32),
+    },
+}
+"""Architectures of models of three channels."""
+
+
+def mixed(frame: tuple[int, int, int] | None = None) -> Sequences:
+    """Series of 15 lengths, one of them frequent; some have gaps, some are float64."""
+    rng = np.random.default_rng(0)
+    lengths = [*[24] * 20, *range(1, 41, 3), 150]
+    values = [1e4 + rng.normal(size=(n, 3)).cumsum(0) for n in lengths]
+    for i, x in enumerate(values):
+        if i % 3 == 0:
+            x[len(x) // 2 :, 1:] = np.nan
+        if i % 6 == 0:
+            x[1:9] = np.nan
+    rows = [x if i % 4 == 1 else x.astype(np.float32) for i, x in enumerate(values)]
+    sequences = Sequences(rows, frame=frame)
+    for i in range(1, len(rows), 4):
+        sequences.values[i] = rows[i]  # stays float64
+    return sequences
+
+
+@pytest.mark.parametrize(
+    ("kind", "threads"), [*[(kind, 1) for kind in KINDS], ("conv", 2), ("narrow", 2)]
+)
+def test_no_bit_depends_on_the_other_sequences(kind: str, threads: int) -> None:
+    options = KINDS[kind]
+    data = mixed(options.get("frame"))
+    several = "resolutions" in options
+    first = data if not several else Sequences([x[:, :1] for x in data.values])
+    model = initial_model(first, **{**TINY, **options, "seq_len": 32}).eval()
+    model.offset += 1e4
+    set_before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        check_bits(model, data)
+    finally:
+        torch.set_num_threads(set_before)
+
+
+def check_bits(model: TemporalJEPA, data: Sequences) -> None:
+    whole = embed_sequences(model, data)
+    rng = np.random.default_rng(1)
+    for size in (1, 2, 7, 17):
+        rows = rng.permutation(len(data))[:size]
+        part = selected(data, rows)
+        np.testing.assert_array_equal(embed_sequences(model, part), whole[rows])
+    steps = embed_timesteps(model, part)
+    tokens, observed = embed_tokens(model, part)
+    alone = selected(part, [5])
+    np.testing.assert_array_equal(embed_timesteps(model, alone)[0], steps[5])
+    (some,), (there,) = embed_tokens(model, alone)
+    np.testing.assert_array_equal(some, tokens[5, : len(some)])
+    np.testing.assert_array_equal(there, observed[5, : len(some)])
+
+
+def selected(data: Sequences, rows: Any) -> Sequences:
+    """Some sequences, float64 kept."""
+    part = data.select(rows)
+    for place, row in enumerate(rows):
+        part.values[place] = data.values[row]
+    return part
+
+
+def test_series_of_many_lengths_fill_few_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = Sequences([np.sin(np.arange(n))[:, None] for n in range(20, 420)])
+    model = initial_model(data, **{**TINY, "patch_len": 2, "tokenizer": "conv"})
+    shapes = []
+    embed = TemporalJEPA.embed
+
+    def counted(self: TemporalJEPA, x: torch.Tensor, pool: Any) -> torch.Tensor:
+        shapes.append(x.shape)
+        return embed(self, x, pool)
+
+    monkeypatch.setattr(TemporalJEPA, "embed", counted)
+    embed_sequences(model, data)
+    assert len(shapes) < 80  # 400 lengths
+    values = sum(len(x) for x in data.values)
+    assert sum(b * t for b, t, _ in shapes) < 1.25 * values
+    assert max(b * t // 2 for b, t, _ in shapes) <= 4096
+
+
+def test_the_longest_series_with_a_gap_is_embedded() -> None:
+    data = Sequences.from_arrays(np.sin(np.arange(2 * 16384.0))[None, None])
+    data.values[0][5:9] = np.nan
+    options = {**TINY, "tokenizer": "conv", "patch_len": 2, "encoder_depth": 0}
+    model = initial_model(data, **options, seq_len=64)
+    assert np.isfinite(embed_sequences(model, data, "mean")).all()
+    too_long = Sequences.from_arrays(np.zeros((1, 1, 2 * 16384 + 1)))
+    with pytest.raises(ValueError, match=r"lie in 1\.\.32768, got 32769"):
+        embed_sequences(model, too_long)

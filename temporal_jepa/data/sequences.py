@@ -272,9 +272,11 @@ class Sequences:
             places=None if self.places is None else cut(self.places),
         )
 
-    def batch(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> FloatArray:
+    def batch(
+        self, indices: Sequence[int] | npt.NDArray[np.int64], length: int = 0
+    ) -> FloatArray:
         """These series as one array ``(b, longest of these, channels)``, see `stack`."""
-        return stack([self.values[i] for i in indices])
+        return stack([self.values[i] for i in indices], length)
 
     def check_observed(self) -> Sequences:
         """These sequences; ValueError when a series or a channel has no observed value."""
@@ -414,12 +416,13 @@ def _counted(labels: npt.NDArray[np.str_] | None) -> str:
     return f"{len(names)}: {listed(entries)}"
 
 
-def stack(values: Sequence[Array]) -> FloatArray:
+def stack(values: Sequence[Array], length: int = 0) -> FloatArray:
     """Arrays ``(time_i, channels)`` as ``(b, longest, channels)``, bytes as 0..1.
 
-    float32, or float64 if one of them is. NaN stands after the end of a short one.
+    float32, or float64 if one of them is. NaN stands after the end of a short one. The result has
+    at least `length` timesteps.
     """
-    longest = max(map(len, values))
+    longest = max(length, *map(len, values))
     shape = (len(values), longest, values[0].shape[1])
     is_double = any(x.dtype == np.float64 for x in values)
     out = np.full(shape, np.nan, dtype=np.float64 if is_double else np.float32)

@@ -150,7 +150,7 @@ class TemporalJEPAEmbedder(
             NotFittedError: before `fit`.
         """
         check_is_fitted(self)
-        embedding = embed_sequences(self._as_float64(), self.sequences(X), self.pool)
+        embedding = embed_sequences(self.model_, self.sequences(X), self.pool)
         if (
             self.channels_ is None
         ):  # the number of features depends on the channels of X
@@ -163,7 +163,7 @@ class TemporalJEPAEmbedder(
         NaN where a patch is unobserved. Raises as `transform`.
         """
         check_is_fitted(self)
-        return embed_timesteps(self._as_float64(), self.sequences(X))
+        return embed_timesteps(self.model_, self.sequences(X))
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model as a folder that `from_pretrained` and the command line read."""
@@ -231,12 +231,6 @@ class TemporalJEPAEmbedder(
         """Embed one series, so that a wrong `pool` is refused before training."""
         one = sequences.select([0])
         self._n_features_out = embed_sequences(model.eval(), one, self.pool).shape[1]
-
-    def _as_float64(self) -> TemporalJEPA:
-        """The model in float64: rounded to float32, its results do not depend on the batch."""
-        if next(self.model_.parameters()).device.type == "mps":  # has no float64
-            return self.model_
-        return copy.deepcopy(self.model_).double()
 
     def sequences(self, X: Any) -> Sequences:
         """`X` as the fitted embedder reads it; raises as `transform`."""

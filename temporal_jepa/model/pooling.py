@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import Pool
-from .encoder import ContextEncoder, pool_tokens
+from .encoder import ContextEncoder, Encoded, pool_tokens
 from .masks import draw_visible
 
 MOMENT_STEPS = 1024  # per unit of the training data's standard deviation
@@ -65,12 +65,12 @@ class Embedder(nn.Module):
         """
         x, observed = self.encoder.prepare(x - self.offset)
         observed = mask_at_random(self.encoder, observed, mask_ratio, generator)
-        pooled = pool_tokens(self.encoder.encode(x, observed), self.pool)
-        return self._append_moments(pooled, x, observed)
+        encoded = self._encode(x, observed, drop=mask_ratio > 0)
+        return self._append_moments(pool_tokens(encoded, self.pool), x, observed)
 
     def tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The last layer on the grid, `(B, N, D)`, and which tokens are observed, `(B, N)`."""
-        return self.encoder.encode(*self.encoder.prepare(x - self.offset)).on_grid()
+        return self._encode(*self.encoder.prepare(x - self.offset)).on_grid()
 
     def timesteps(self, x: Tensor) -> Tensor:
         """The token of every timestep, mean over the cells of a frame: `(B, T, C)` -> `(B, T, D)`.
@@ -85,6 +85,14 @@ class Embedder(nn.Module):
             2
         )  # (B, N / cells, D), NaN is 0 / 0
         return mean.repeat_interleave(self.encoder.config.patch, dim=1)[:, : x.shape[1]]
+
+    def _encode(self, x: Tensor, observed: Tensor, drop: bool = False) -> Encoded:
+        """Encode prepared values; if not `drop`, the shapes do not depend on what is missing.
+
+        Attention is masked only if the batch has a token without any observed value.
+        """
+        drop = drop or bool(self.encoder.tokens_observed(observed).all())
+        return self.encoder.encode(x, observed, drop)
 
     def _append_moments(self, pooled: Tensor, x: Tensor, observed: Tensor) -> Tensor:
         """With `normalize="instance"`, append the mean and std that it removes: `(B, F + 2 C)`.

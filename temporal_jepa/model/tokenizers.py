@@ -94,8 +94,7 @@ class LinearTokenizer(nn.Module):
 
     def forward(self, x: Tensor, observed: Tensor, slope: Tensor) -> Tensor:
         """`x (B, T, C)`, zeros where unobserved -> `(B, N, D)`."""
-        tokens: Tensor = self.project(self.grid.patchify(x))
-        return tokens
+        return _project(self.project, self.grid.patchify(x))
 
 
 class ConvTokenizer(nn.Module):
@@ -174,12 +173,24 @@ class ConvTokenizer(nn.Module):
         features = torch.cat(
             [wave_mean.transpose(1, 2), wave_max.transpose(1, 2), mean, std], dim=-1
         )
-        tokens: Tensor = self.project(self.norm(features))  # (B, N, D)
-        return tokens
+        return _project(self.project, self.norm(features))  # (B, N, D)
 
     def _patches(self, x: Tensor) -> Tensor:
         """`(B, T, ...)` -> `(B, T / P, P, ...)`."""
         return torch.unflatten(x, 1, (-1, self.patch_len))
+
+
+def _project(layer: nn.Linear, x: Tensor) -> Tensor:
+    """`layer(x)`; without gradients, inputs are padded to a multiple of four.
+
+    Otherwise kernels on the CPU round a row by its alignment in memory, that is by its place in the
+    batch.
+    """
+    padding = (0, -x.shape[-1] % 4)
+    if padding[1] and not torch.is_grad_enabled():
+        return F.linear(F.pad(x, padding), F.pad(layer.weight, padding), layer.bias)
+    projected: Tensor = layer(x)
+    return projected
 
 
 TOKENIZERS: Mapping[str, type[LinearTokenizer | ConvTokenizer]] = {
