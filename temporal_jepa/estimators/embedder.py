@@ -2,6 +2,8 @@
 
 import copy
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -20,10 +22,10 @@ from ..config import RATE, WARM_STEPS, Pool, PretrainConfig
 from ..data.sequences import Sequences
 from ..data.tensors import is_tensor, unpacked
 from ..embed import embed_sequences, embed_timesteps
-from ..files import channels_of, folder_of, read_config
+from ..files import GENERAL, channels_of, folder_of, read_config
 from ..model.jepa import TemporalJEPA
-from ..training.initial import start_of
-from ..training.trainer import train
+from ..training.initial import Start, start_of
+from ..training.trainer import pick_device, train
 
 ARCHITECTURE = (
     "embed_dim",
@@ -64,13 +66,18 @@ class TemporalJEPAEmbedder(
             the hub, or "scratch" (random initialization). None: "series-small" for series of up to
             2048 timesteps; "scratch" for longer ones, for trajectories, scenes and video, and if a
             field of the architecture is given.
+        frozen: use the pretrained encoder as it is: `fit` reads `X`, loads the weights and trains
+            nothing. `init_from` None is "series-small" then; arguments of training have no effect.
         random_state: int for reproducible results on one machine, a RandomState, or None.
         device: "cpu", "cuda", ..., or "auto".
+        n_jobs: CPU threads of `transform` and `transform_timesteps`; -1: all cores. None: as torch
+            is set, all cores unless `torch.set_num_threads` says otherwise. The setting of torch,
+            which all Python threads share, is put back afterwards.
 
     Attributes:
         model_: the trained `TemporalJEPA`, on `device`.
-        history_: rows of training metrics; the last holds the collapse `verdict`. Absent after
-            `from_pretrained`.
+        history_: rows of training metrics; the last holds the collapse `verdict`. Empty if frozen,
+            absent after `from_pretrained`.
         channels_: channels of a series; None for "series-small" before fitting, which takes any.
         n_features_in_: columns of a table, else channels.
         feature_names_in_: names of the columns, if `X` was a DataFrame whose columns are strings.
@@ -94,8 +101,10 @@ class TemporalJEPAEmbedder(
         mask_ratio: float | None = None,
         normalize: str | None = None,
         init_from: str | os.PathLike[str] | None = None,
+        frozen: bool = False,
         random_state: int | np.random.RandomState | None = None,
         device: str = "cpu",
+        n_jobs: int | None = None,
     ):
         self.steps = steps
         self.batch_size = batch_size
@@ -108,16 +117,20 @@ class TemporalJEPAEmbedder(
         self.mask_ratio = mask_ratio
         self.normalize = normalize
         self.init_from = init_from
+        self.frozen = frozen
         self.random_state = random_state
         self.device = device
+        self.n_jobs = n_jobs
 
     @torch.inference_mode(False)
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train on `X`; `y` is ignored.
+        """Train on `X`, or only load the weights if `frozen`; `y` is ignored.
 
         Raises:
-            ValueError: for fewer than 2 series, a channel or series without an observed value,
-                infinite values, series shorter than two patches, or parameters out of range.
+            ValueError: for fewer than 2 series (1 if frozen), a channel or series without an
+                observed value, infinite values, series shorter than two patches, parameters out of
+                range, or `frozen` without a pretrained encoder.
+            FileNotFoundError: if there is no model `init_from`.
         """
         sequences = self._read(X, is_fitting=True).check_observed()
         self.channels_: int | None = sequences.n_channels
@@ -125,24 +138,47 @@ class TemporalJEPAEmbedder(
         config = PretrainConfig(
             self.steps, self.batch_size, self.lr, seed=seed, device=self.device
         )
+        start = self._start(sequences)
+        model = start.model(sequences, seed)
+        self._count_features_out(model, sequences)
+        history: list[dict[str, Any]] = []
+        if self.frozen:
+            self.model_ = model.to(pick_device(self.device)).eval()
+        else:
+            self.model_ = train(
+                model,
+                sequences,
+                config,
+                pretrained=start.pretrained,
+                on_row=history.append,
+            )
+        self.history_ = history
+        return self
+
+    def _start(self, sequences: Sequences) -> Start:
+        """Where training starts; what is frozen must be pretrained."""
         architecture = {name: getattr(self, name) for name in ARCHITECTURE}
         architecture = {
             name: value for name, value in architecture.items() if value is not None
         }
-        start = start_of(sequences, self.init_from, architecture)
-        model = start.model(sequences, seed)
-        self._count_features_out(model, sequences)
-        history: list[dict[str, Any]] = []
-        self.model_ = train(
-            model, sequences, config, pretrained=start.pretrained, on_row=history.append
-        )
-        self.history_ = history
-        return self
+        init_from = self.init_from
+        if self.frozen and init_from is None:
+            init_from = GENERAL
+        start = start_of(sequences, init_from, architecture)
+        if self.frozen and not start.pretrained:
+            raise ValueError(
+                'frozen=True needs a pretrained encoder: init_from="series-small", a run folder '
+                f"or a model on the hub; got init_from={init_from!r}, random weights. Name a "
+                "pretrained one, or leave out frozen to train"
+            )
+        return start
 
     def transform(self, X: Any) -> npt.NDArray[np.float32]:
         """One embedding per series, float32 `(n, features)`.
 
-        The embedding of a series does not depend on the other series in `X`, to the last bit.
+        The embedding of a series does not depend on the other series in `X`, on the CPU to the last
+        bit: series are padded to shapes that do not depend on the others. Another number of threads
+        may change the last bits.
 
         Raises:
             ValueError: for other channels or other columns of a table than in `fit`, or for a
@@ -150,7 +186,9 @@ class TemporalJEPAEmbedder(
             NotFittedError: before `fit`.
         """
         check_is_fitted(self)
-        embedding = embed_sequences(self.model_, self.sequences(X), self.pool)
+        sequences = self.sequences(X)
+        with threads(self.n_jobs):
+            embedding = embed_sequences(self.model_, sequences, self.pool)
         if (
             self.channels_ is None
         ):  # the number of features depends on the channels of X
@@ -163,7 +201,9 @@ class TemporalJEPAEmbedder(
         NaN where a patch is unobserved. Raises as `transform`.
         """
         check_is_fitted(self)
-        return embed_timesteps(self.model_, self.sequences(X))
+        sequences = self.sequences(X)
+        with threads(self.n_jobs):
+            return embed_timesteps(self.model_, sequences)
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model as a folder that `from_pretrained` and the command line read."""
@@ -248,7 +288,7 @@ class TemporalJEPAEmbedder(
         checks = {
             "dtype": [np.float64, np.float32],
             "ensure_all_finite": "allow-nan",
-            "ensure_min_samples": 2 if is_fitting else 1,
+            "ensure_min_samples": 2 if is_fitting and not self.frozen else 1,
         }
         if np.ndim(X) == 2 and (is_fitting or self._is_fitted_on_table()):
             width = 2 if is_fitting else 1
@@ -264,7 +304,7 @@ class TemporalJEPAEmbedder(
 
     def _checked(self, sequences: Sequences, is_fitting: bool) -> Sequences:
         if is_fitting:
-            if len(sequences) < 2:
+            if len(sequences) < 2 and not self.frozen:
                 raise ValueError(
                     "expected at least 2 series, got 1 sample; cut a long recording into windows"
                 )
@@ -285,6 +325,28 @@ class TemporalJEPAEmbedder(
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Let torch use `count` CPU threads; -1: all cores, None: as it is set.
+
+    Raises:
+        ValueError: for a number below -1, or 0.
+    """
+    if count is None:
+        yield
+        return
+    if count == -1:
+        count = os.cpu_count() or 1
+    if count < 1:
+        raise ValueError(f"n_jobs must be at least 1, -1 or None, got {count}")
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def as_seed(state: int | np.random.RandomState | None) -> int:

@@ -1,16 +1,19 @@
+import os
 import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from factories import ragged_walks, random_walks
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import RidgeClassifier
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -18,6 +21,7 @@ from temporal_jepa.config import RECIPE, PretrainConfig
 from temporal_jepa.data.sequences import Sequences
 from temporal_jepa.embed import embed_sequences
 from temporal_jepa.estimators.embedder import ARCHITECTURE, TemporalJEPAEmbedder
+from temporal_jepa.model.jepa import TemporalJEPA
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.trainer import train
 
@@ -341,8 +345,6 @@ def test_scenes_and_video(shape: tuple[int, ...], tmp_path) -> None:
 
 
 def test_tensors_and_arrays_of_arrays_are_read() -> None:
-    import torch
-
     series = ragged_walks()
     ragged = np.empty(len(series), dtype=object)
     ragged[:] = series
@@ -350,3 +352,108 @@ def test_tensors_and_arrays_of_arrays_are_read() -> None:
     np.testing.assert_array_equal(small().fit_transform(ragged), expected)
     tensors = [torch.from_numpy(x).requires_grad_() for x in series]
     np.testing.assert_array_equal(small().fit_transform(tensors), expected)
+
+
+FROZEN = {"init_from": "series-small", "frozen": True, "pool": "mean"}
+
+
+def test_a_frozen_encoder_is_the_pretrained_one() -> None:
+    X = random_walks()
+    estimator = TemporalJEPAEmbedder(**FROZEN, random_state=0)
+    Z = estimator.fit_transform(X)
+    loaded = TemporalJEPAEmbedder.from_pretrained("series-small", pool="mean")
+    np.testing.assert_array_equal(Z, loaded.transform(X))
+    weights = loaded.model_.state_dict()
+    for name, value in estimator.model_.state_dict().items():
+        np.testing.assert_array_equal(value, weights[name])
+    assert not estimator.model_.training
+    assert estimator.history_ == []
+    assert estimator.n_features_in_ == estimator.channels_ == 2
+    # None is the general encoder, also for one series.
+    alone = TemporalJEPAEmbedder(frozen=True, pool="mean").fit(X[:1])
+    np.testing.assert_array_equal(alone.transform(X), Z)
+    with pytest.raises(ValueError, match="expected series of 2 channels"):
+        alone.transform(X[:, :1])
+
+
+def test_a_frozen_encoder_in_the_tools_of_scikit_learn() -> None:
+    X = random_walks(12, 1)[:, 0]
+    y = np.arange(12) % 2
+    frame = pd.DataFrame(X, columns=[f"t{i}" for i in range(20)])
+    estimator = TemporalJEPAEmbedder(**FROZEN)
+    assert clone(estimator).get_params() == estimator.get_params()
+    pipeline = make_pipeline(estimator, RidgeClassifier())
+    scores = cross_val_score(pipeline, frame, y, cv=3, error_score="raise")
+    assert scores.shape == (3,)
+    search = GridSearchCV(pipeline, {"temporaljepaembedder__pool": ["mean", "all"]})
+    assert search.fit(frame, y).predict(frame).shape == (12,)
+    fitted = clone(estimator).set_output(transform="pandas").fit(frame)
+    assert list(fitted.feature_names_in_) == list(frame.columns)
+    Z = fitted.transform(frame)
+    assert list(Z.columns) == list(fitted.get_feature_names_out())
+    again = pickle.loads(pickle.dumps(fitted)).transform(frame)
+    np.testing.assert_array_equal(again, Z)
+
+
+def test_a_stored_model_can_be_frozen(tmp_path: Path) -> None:
+    X = random_walks()
+    trained = small().fit(X)
+    trained.save_pretrained(tmp_path)
+    frozen = TemporalJEPAEmbedder(init_from=tmp_path, frozen=True).fit(X)
+    np.testing.assert_array_equal(frozen.transform(X), trained.transform(X))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        (
+            {"init_from": "scratch"},
+            "needs a pretrained encoder.*got init_from='scratch'",
+        ),
+        ({"embed_dim": 8}, "brings its own architecture; leave out embed_dim"),
+        ({"pool": "max"}, "pool must be"),
+    ],
+)
+def test_what_cannot_be_frozen_is_named(parameters: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TemporalJEPAEmbedder(frozen=True, **parameters).fit(random_walks())
+
+
+def test_threads_are_chosen_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = random_walks()
+    estimator = small().fit(X)
+    before = torch.get_num_threads()
+    seen = []
+    embed = TemporalJEPA.embed
+
+    def counted(*args: Any) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return embed(*args)
+
+    monkeypatch.setattr(TemporalJEPA, "embed", counted)
+    for n_jobs in (before + 1, None, -1):
+        estimator.set_params(n_jobs=n_jobs).transform(X)
+        estimator.transform_timesteps(X)
+        assert torch.get_num_threads() == before
+    assert seen == [before + 1, before, os.cpu_count()]
+    with pytest.raises(ValueError, match="missing"):
+        estimator.set_params(n_jobs=before + 1).transform(np.full((1, 2, 9), np.nan))
+    assert torch.get_num_threads() == before
+    for n_jobs in (0, -2):
+        with pytest.raises(ValueError, match="n_jobs must be at least 1, -1 or None"):
+            estimator.set_params(n_jobs=n_jobs).transform(X)
+
+
+def test_transform_copies_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    estimator = small().fit(random_walks())
+    used = []
+    embed = TemporalJEPA.embed
+
+    def kept(self: TemporalJEPA, *args: Any) -> torch.Tensor:
+        used.append(self)
+        return embed(self, *args)
+
+    monkeypatch.setattr(TemporalJEPA, "embed", kept)
+    estimator.transform(random_walks())
+    assert used[0] is estimator.model_
+    assert next(estimator.model_.parameters()).dtype == torch.float32
