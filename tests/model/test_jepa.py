@@ -166,6 +166,18 @@ def test_patch_length_follows_the_series_length(length: int, patch: int) -> None
     assert TemporalJEPAConfig(input_dim=1, seq_len=length, **RECIPE).patch == patch
 
 
+def test_quantiles_with_gradients_are_those_without() -> None:
+    """NumPy sorts where no gradient is wanted."""
+    encoder = model_of(SERIES).target_encoder.requires_grad_(True)
+    x, observed = encoder.prepare(sequences())
+    for drop in (False, True):
+        pooled = pool_tokens(encoder.encode(x, observed, drop), "quantiles")
+        assert pooled.requires_grad
+        with torch.no_grad():
+            plain = pool_tokens(encoder.encode(x, observed, drop), "quantiles")
+        torch.testing.assert_close(plain, pooled, atol=1e-6, rtol=1e-5)
+
+
 def test_quantiles_are_those_of_the_observed_tokens() -> None:
     model = model_of(SERIES)
     x = sequences()[:2]
