@@ -179,22 +179,46 @@ class ContextEncoder(nn.Module):
                 stay and attention is masked: the same result, in shapes that do not depend on the
                 values, as an exported graph needs.
         """
-        normalized = self.normalizer(x, observed)
-        tokens = self.tokenizer(
-            normalized, observed, self.normalizer.slope
-        )  # (B, N, D)
+        tokens = self._tokenize(x, observed)  # (B, N, D)
         count = tokens.shape[1]
         token_observed = self.tokens_observed(observed)  # (B, N)
         valid: Tensor | None = token_observed
         if drop:
-            positions, valid = positions_of(token_observed)  # (B, K)
-            if positions.shape[1] < count or valid is not None:
-                tokens = gather_tokens(tokens, positions)  # (B, K, D)
+            tokens, positions, valid = _drop(tokens, token_observed)  # (B, K, D)
         else:
             positions = torch.arange(count, device=x.device).expand(tokens.shape[:2])
         return Encoded(
-            self.transformer(tokens, positions, valid), positions, valid, count
+            self.transformer(tokens, positions, valid, count), positions, valid, count
         )
+
+    def encode_at(self, x: Tensor, observed: Tensor, positions: Tensor) -> Tensor:
+        """The last layer at grid positions `(B, M)`: `encode` without the rest of that layer.
+
+        Returns:
+            `(B, M, D)`; at positions without an observed value, that of some other token.
+        """
+        token_observed = self.tokens_observed(observed)  # (B, N)
+        tokens, kept, valid = _drop(self._tokenize(x, observed), token_observed)
+        at = positions
+        if kept.shape[1] < token_observed.shape[1] or valid is not None:
+            at = (token_observed.cumsum(1) - 1).clamp(min=0).gather(1, positions)
+        count = token_observed.shape[1]
+        last: Tensor = self.transformer(tokens, kept, valid, count, at)[-1]
+        return last
+
+    def _tokenize(self, x: Tensor, observed: Tensor) -> Tensor:
+        """`(B, T, C)` each -> `(B, N, D)`."""
+        normalized = self.normalizer(x, observed)
+        tokens: Tensor = self.tokenizer(normalized, observed, self.normalizer.slope)
+        return tokens
+
+
+def _drop(tokens: Tensor, observed: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Gather the observed tokens: `(B, N, D)`, bool `(B, N)` -> `(B, K, D)`, `positions_of`."""
+    positions, valid = positions_of(observed)  # (B, K)
+    if positions.shape[1] < observed.shape[1] or valid is not None:
+        tokens = gather_tokens(tokens, positions)  # (B, K, D)
+    return tokens, positions, valid
 
 
 def masked_mean(tokens: Tensor, valid: Tensor | None) -> Tensor:

@@ -61,10 +61,11 @@ class TokenPredictor(nn.Module):
                 dim=1,
             )
         h = torch.cat([visible, masked], dim=1)  # (B, K + M, P)
-        h = self.transformer(
-            h, torch.cat([context.positions, positions], dim=1), all_valid
-        )[-1]
-        predicted: Tensor = self.proj_out(h[:, visible.shape[1] :])  # (B, M, D)
+        count = visible.shape[1]
+        at = torch.arange(count, h.shape[1], device=h.device).expand(len(h), -1)
+        all_positions = torch.cat([context.positions, positions], dim=1)
+        h = self.transformer(h, all_positions, all_valid, context.num_tokens, at)[-1]
+        predicted: Tensor = self.proj_out(h)  # (B, M, D)
         return predicted
 
 
@@ -226,7 +227,7 @@ class TemporalJEPA(nn.Module):
         config = self.config
         encoder = self.context_encoder
         x, observed = encoder.prepare(x)
-        target, token_observed = self.targets(x, observed)  # (B, N, D), (B, N)
+        token_observed = encoder.tokens_observed(observed)  # (B, N)
         if visible.ndim != 3 or visible.shape[1:] != token_observed.shape:
             expected = ", ".join(map(str, token_observed.shape))
             raise ValueError(
@@ -234,12 +235,12 @@ class TemporalJEPA(nn.Module):
             )
         num_masks = len(visible)
         visible = visible.flatten(0, 1)  # (V*B, N)
+        masked = token_observed.repeat(num_masks, 1) & ~visible
+        positions, valid = positions_of(masked)  # (V*B, M)
+        wanted = self._targets_at(x, observed, positions)  # (V*B, M, D)
         observed = encoder.mask(observed.repeat(num_masks, 1, 1), visible)
         context = encoder.encode(x.repeat(num_masks, 1, 1), observed)
-        masked = token_observed.repeat(num_masks, 1) & ~visible  # (V*B, N)
-        predicted, wanted, valid = self._predict(
-            context, target.repeat(num_masks, 1, 1), masked
-        )
+        predicted, wanted, valid = self._predict(context, wanted, positions, valid)
         prediction = token_loss(predicted.float(), wanted, valid)
         relative = prediction.detach() / mean_predictor_loss(wanted, valid).clamp(
             min=1e-3
@@ -266,23 +267,32 @@ class TemporalJEPA(nn.Module):
         }
 
     def _predict(
-        self, context: Encoded, target: Tensor, masked: Tensor
+        self, context: Encoded, wanted: Tensor, positions: Tensor, valid: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Predicted and target representations, `(B, M, D)` each, and which are valid, `(B, M)`.
 
         The pooled predictor has `M` = 1: the mean of the masked tokens.
         """
-        positions, valid = positions_of(masked)  # (B, M)
-        wanted = gather_tokens(target, positions)  # (B, M, D)
         if isinstance(self.predictor, TokenPredictor):
             return self.predictor(context, positions, valid), wanted, valid
         wanted = masked_mean(wanted, valid)[:, None]
         predicted = self.predictor(masked_mean(context.layers[-1], context.valid))[
             :, None
         ]
-        has_masked = masked.any(1)
-        valid = None if bool(has_masked.all()) else has_masked[:, None]
-        return predicted, wanted, valid
+        has_masked = None if valid is None else valid.any(1)
+        if has_masked is None or bool(has_masked.all()):
+            return predicted, wanted, None
+        return predicted, wanted, has_masked[:, None]
+
+    @torch.no_grad()
+    def _targets_at(self, x: Tensor, observed: Tensor, positions: Tensor) -> Tensor:
+        """`targets` at grid positions of `V` masks: `(V * B, M)` -> `(V * B, M, D)`."""
+        num_masks = len(positions) // len(x)
+        if num_masks > 1:  # together, the masks hide most tokens
+            target, _ = self.targets(x, observed)  # (B, N, D)
+            return gather_tokens(target.repeat(num_masks, 1, 1), positions)
+        tokens = self.target_encoder.encode_at(x, observed, positions)
+        return F.layer_norm(tokens.float(), tokens.shape[-1:])
 
     @torch.no_grad()
     def targets(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
@@ -364,13 +374,13 @@ class TemporalJEPA(nn.Module):
                 'prediction_error needs predict="tokens"; this model predicts one pooled vector'
             )
         x, observed = self.context_encoder.prepare(x)
-        target, token_observed = self.targets(x, observed)
         context = self.context_encoder.encode(
             x, self.context_encoder.mask(observed, visible)
         )
-        masked = token_observed & ~visible
-        positions, _ = positions_of(masked)
-        predicted, wanted, _ = self._predict(context, target, masked)
+        masked = self.context_encoder.tokens_observed(observed) & ~visible
+        positions, valid = positions_of(masked)
+        wanted = self._targets_at(x, observed, positions)
+        predicted = self.predictor(context, positions, valid)
         error = F.smooth_l1_loss(predicted, wanted, reduction="none").mean(-1)  # (B, M)
         grid = error.new_full(masked.shape, float("nan")).scatter(1, positions, error)
         return grid.masked_fill(~masked, float("nan"))

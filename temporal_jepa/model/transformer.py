@@ -1,6 +1,7 @@
 """The transformer shared by encoder and predictor: positions, a pre-norm block, a stack of blocks.
 
-Legend of shapes: `B` batch, `K` tokens, `D` width, `H` heads, `d` width of a head, `A` grid axes.
+Legend of shapes: `B` batch, `N` grid positions, `K` tokens, `M` tokens to compute, `D` width, `H`
+heads, `d` width of a head, `A` grid axes.
 """
 
 import torch
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import TemporalJEPAConfig
+from .masks import gather_tokens
 from .random import Dropout
 
 
@@ -56,7 +58,7 @@ def sincos(coordinates: Tensor, width: int) -> Tensor:
 
 
 def rotate(q: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions (arXiv 2104.09864, eq. 34): q `(B, H, K, d)`, cos `(B, 1, K, d / 2)`."""
+    """Rotary positions (arXiv 2104.09864, eq. 34): q `(B, K, H, d)`, cos `(B, K, 1, d / 2)`."""
     a, b = q.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
 
@@ -82,32 +84,83 @@ class Block(nn.Module):
             branch.weight.data.mul_((2 * depth) ** -0.5)
 
     def forward(
-        self, h: Tensor, rotation: tuple[Tensor, Tensor] | None, attend: Tensor | None
+        self,
+        h: Tensor,
+        rotation: tuple[Tensor, Tensor] | None,
+        attend: Tensor | None,
+        at: Tensor | None = None,
     ) -> Tensor:
-        """`attend` is bool `(B, 1, 1, K)`, the keys that may be read; None: all."""
-        qkv = self.qkv(self.norm1(h))  # (B, K, 3D)
-        qkv = torch.unflatten(qkv, -1, (3, self.num_heads, -1))  # (B, K, 3, H, d)
-        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # (B, H, K, d)
-        if rotation is not None:
-            q = rotate(q, *rotation)
-            k = rotate(k, *rotation)
-        if self.training and self.dropout.rate > 0:
-            heads = self._attend(q, k, v, attend)
+        """One block.
+
+        Args:
+            h: `(B, K, D)`.
+            rotation: cosine and sine of the rotary positions, `(B, K, 1, d / 2)` each, or None.
+            attend: bool `(B, 1, 1, K)`, the keys that may be read; None: all.
+            at: int64 `(B, M)`, the tokens to compute; None: all.
+
+        Returns:
+            `(B, K, D)`, or `(B, M, D)` with `at`.
+        """
+        normed = self.norm1(h)
+        if at is None:
+            q, k, v = self._split(self.qkv(normed), 3)  # (B, K, H, d) each
         else:
-            heads = F.scaled_dot_product_attention(q, k, v, attn_mask=attend)
-        attended = self.out(heads.transpose(1, 2).flatten(2))  # (B, K, D)
-        h = h + self.dropout(attended)
+            width = h.shape[-1]
+            weight, bias = self.qkv.weight, self.qkv.bias
+            k, v = self._split(F.linear(normed, weight[width:], bias[width:]), 2)
+            normed = gather_tokens(normed, at)
+            (q,) = self._split(F.linear(normed, weight[:width], bias[:width]), 1)
+            h = gather_tokens(h, at)  # (B, M, D)
+        if rotation is not None:
+            k = rotate(k, *rotation)
+            if at is not None:
+                cos, sin = (gather_tokens(part.flatten(2), at) for part in rotation)
+                rotation = cos[:, :, None], sin[:, :, None]
+            q = rotate(q, *rotation)
+        q, k, v = (part.transpose(1, 2) for part in (q, k, v))  # (B, H, K, d)
+        heads = self._attend(q, k, v, attend).transpose(1, 2).flatten(2)
+        h = h + self.dropout(self.out(heads))
         expanded = F.gelu(self.up(self.norm2(h)))  # (B, K, 4D)
         h = h + self.dropout(self.down(expanded))
         return h
 
+    def _split(self, projected: Tensor, count: int) -> tuple[Tensor, ...]:
+        """`(B, K, count * D)` -> `count` times `(B, K, H, d)`."""
+        return torch.unflatten(projected, -1, (count, self.num_heads, -1)).unbind(2)
+
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, attend: Tensor | None) -> Tensor:
-        """Attention with dropout on its weights: `(B, H, K, d)` each -> `(B, H, K, d)`."""
-        scores = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5  # (B, H, K, K)
+        """Attention, with dropout on its weights in training: `(B, H, K, d)` each, as is q."""
+        drops = self.training and self.dropout.rate > 0
+        if not drops and not _is_slow_fused(q, k, v):
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=attend)
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)  # (B, H, M, K)
+        if scores.dtype.itemsize < 4:  # in bf16, CPUs take twice as long for short rows
+            scores = scores.float()
         if attend is not None:
-            scores = scores.masked_fill(~attend, float("-inf"))
+            # Finite, so that a row without any valid key is not NaN.
+            scores = scores.masked_fill(~attend, torch.finfo(scores.dtype).min)
         weights: Tensor = self.dropout(scores.softmax(-1))
-        return weights @ v
+        return weights.to(v.dtype) @ v
+
+
+def _is_slow_fused(q: Tensor, k: Tensor, v: Tensor) -> bool:
+    """Whether two products and a softmax are faster than the fused kernel.
+
+    On CPUs, that kernel is slow in training with few keys and narrow heads, and its backward pass
+    takes several times as long in bf16.
+    """
+    if q.device.type != "cpu":
+        return False
+    keys, width = k.shape[2:]
+    if v.dtype == torch.bfloat16:
+        return keys <= 512
+    return q.requires_grad and keys * width <= 640
+
+
+def _rows(table: Tensor, index: Tensor) -> Tensor:
+    """Rows of a table: `(N, ...)`, int64 `(B, K)` -> `(B, K, ...)`."""
+    rows = table.index_select(0, index.flatten())
+    return rows.view(*index.shape, *table.shape[1:])
 
 
 class Transformer(nn.Module):
@@ -125,7 +178,12 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def forward(
-        self, h: Tensor, positions: Tensor, valid: Tensor | None
+        self,
+        h: Tensor,
+        positions: Tensor,
+        valid: Tensor | None,
+        num_positions: int,
+        at: Tensor | None = None,
     ) -> list[Tensor]:
         """The input and the output of every layer, `(B, K, D)` each.
 
@@ -135,19 +193,30 @@ class Transformer(nn.Module):
             h: `(B, K, D)`.
             positions: int64 `(B, K)`, grid positions.
             valid: bool `(B, K)`, False for padding; None if there is none.
+            num_positions: size of the grid.
+            at: int64 `(B, M)`, the tokens whose last layer is needed, which is then `(B, M, D)`;
+                None: all.
         """
         layers = [h]
-        coordinates = grid_coordinates(positions, self.cells)  # (B, K, A)
+        grid = torch.arange(num_positions, device=h.device)
+        coordinates = grid_coordinates(grid, self.cells)  # (N, A)
         rotation = None
         if self.rotary:
-            angle = angles(coordinates, self.head_dim)[:, None]  # (B, 1, K, d/2)
-            rotation = (angle.cos().to(h.dtype), angle.sin().to(h.dtype))
+            angle = angles(coordinates, self.head_dim)[:, None]  # (N, 1, d/2)
+            rotation = (
+                _rows(angle.cos().to(h.dtype), positions),  # (B, K, 1, d/2)
+                _rows(angle.sin().to(h.dtype), positions),
+            )
         else:
-            h = h + sincos(coordinates, self.dim).to(h.dtype)
+            table = sincos(coordinates, self.dim).to(h.dtype)  # (N, D)
+            h = h + _rows(table, positions)
         attend = None if valid is None else valid[:, None, None, :]
-        for block in self.blocks:
-            h = block(h, rotation, attend)
+        last = len(self.blocks) - 1
+        for index, block in enumerate(self.blocks):
+            h = block(h, rotation, attend, at if index == last else None)
             layers.append(h)
         if self.blocks:
             layers.pop()  # replaced by its normed version
+        elif at is not None:
+            h = gather_tokens(h, at)
         return [*layers, self.norm(h)]

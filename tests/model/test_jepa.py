@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from factories import SMALL
 
 from temporal_jepa.config import RECIPE, TemporalJEPAConfig
 from temporal_jepa.model.encoder import QUANTILES, pool_tokens
 from temporal_jepa.model.jepa import TemporalJEPA
+from temporal_jepa.model.masks import gather_tokens, positions_of
+from temporal_jepa.model.transformer import Block
 
 NAN = float("nan")
 SEED = TemporalJEPAConfig(input_dim=2, seq_len=32, **SMALL)
@@ -64,6 +67,45 @@ def test_targets_have_no_dropout_and_are_normalized() -> None:
     assert torch.equal(first, model.targets(x, observed)[0])
     means = first[encoded].mean(-1)
     torch.testing.assert_close(means, torch.zeros_like(means), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+@pytest.mark.parametrize("config", [SEED, SERIES], ids=["sincos", "rotary"])
+def test_a_last_layer_of_some_tokens_equals_that_of_all(
+    config: TemporalJEPAConfig, depth: int
+) -> None:
+    encoder = model_of(config, encoder_depth=depth).context_encoder
+    for x in (sequences(), torch.randn(2, 32, 2)):  # with and without missing values
+        prepared, observed = encoder.prepare(x)
+        tokens, encoded = encoder.encode(prepared, observed).on_grid()
+        positions, valid = positions_of(encoded & (torch.rand(encoded.shape) < 0.5))
+        some = encoder.encode_at(prepared, observed, positions)
+        expected = gather_tokens(tokens, positions)
+        if valid is not None:
+            some, expected = some[valid], expected[valid]
+        torch.testing.assert_close(some, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("keys", [5, 60])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+def test_attention_is_the_fused_kernel_s(dtype: torch.dtype, keys: int) -> None:
+    block = Block(32, num_heads=4, dropout=0.0, depth=1)
+    q, k, v = (torch.randn(3, 4, keys, 8, dtype=dtype) for _ in range(3))
+    attend = torch.rand(3, 1, 1, keys) < 0.7
+    attend[..., 0] = True
+    for mask in (None, attend):
+        parts = [part.clone().requires_grad_() for part in (q, k, v)]
+        ours = block._attend(*parts, mask)
+        exact = [part.double().detach().requires_grad_() for part in (q, k, v)]
+        fused = F.scaled_dot_product_attention(*exact, attn_mask=mask)
+        ours.float().square().sum().backward()
+        fused.square().sum().backward()
+        atol = 1e-5 if dtype == torch.float32 else 0.1
+        torch.testing.assert_close(ours.double(), fused, atol=atol, rtol=atol)
+        for part, other in zip(parts, exact, strict=True):
+            torch.testing.assert_close(
+                part.grad.double(), other.grad, atol=atol, rtol=atol
+            )
 
 
 def test_several_masks_share_a_target_pass() -> None:
