@@ -61,10 +61,11 @@ class TokenPredictor(nn.Module):
                 dim=1,
             )
         h = torch.cat([visible, masked], dim=1)  # (B, K + M, P)
-        count = visible.shape[1]
-        at = torch.arange(count, h.shape[1], device=h.device).expand(len(h), -1)
+        at = torch.arange(positions.shape[1], device=h.device) + visible.shape[1]
         all_positions = torch.cat([context.positions, positions], dim=1)
-        h = self.transformer(h, all_positions, all_valid, context.num_tokens, at)[-1]
+        h = self.transformer(
+            h, all_positions, all_valid, context.num_tokens, at.expand(len(h), -1)
+        )[-1]
         predicted: Tensor = self.proj_out(h)  # (B, M, D)
         return predicted
 
