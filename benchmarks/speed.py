@@ -1,19 +1,20 @@
-"""Speed of a training step and of embedding at the default sizes, beside two libraries' blocks.
+"""Speed of a training step and of embedding at the default sizes, beside other libraries' blocks.
 
-python benchmarks/speed.py [--rounds 15] [--threads 1] [--batch 64] [--profile]
+python benchmarks/speed.py [--rounds 9] [--threads 1] [--batch 64] [--compile] [--profile]
 
 The step is the same for all: encode the visible half of the tokens, predict the other half with a
 narrow transformer of the same kind of blocks, smooth L1 to the layer-normed tokens of the EMA
 encoder, backward, clip, fused AdamW, EMA. Ours is the library as it is, with its checks for
 missing values and unequal lengths; the others are written by hand around the blocks and handle
-neither. Rounds are interleaved (A B C, B C A, ...), so that a slow moment affects all.
+neither. All run in fp32 and under bf16 autocast, and each is compared with ours in both. Rounds are
+interleaved (A B C, B C A, ...), so that a slow moment affects all.
 """
 
 import copy
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -51,6 +52,7 @@ CONFIG = TemporalJEPAConfig(  # the seed's defaults, written out
     num_masks=1,
 )
 OURS = "temporal-jepa"
+PRECISIONS = ("fp32", "bf16")
 # (width, depth) -> blocks that map (B, K, D) to (B, K, D), normed at the end
 Transformer = Callable[[int, int], nn.Module]
 
@@ -83,9 +85,36 @@ def x_transformer(width: int, depth: int) -> nn.Module:
     return blocks
 
 
+class TimmBlock(nn.Module):
+    """As in timm: pre-norm, one map for q, k and v, fused attention."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, K, D)` -> `(B, K, D)`."""
+        qkv = self.qkv(self.norm1(x)).unflatten(-1, (3, HEADS, -1))
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        heads = F.scaled_dot_product_attention(q, k, v)
+        x = x + self.proj(heads.transpose(1, 2).flatten(2))
+        return x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
+
+
+def timm_transformer(width: int, depth: int) -> nn.Module:
+    blocks = (TimmBlock(width) for _ in range(depth))
+    return nn.Sequential(*blocks, nn.LayerNorm(width, eps=1e-6))
+
+
 PEERS: dict[str, Transformer] = {
     "torch.nn.TransformerEncoder": torch_transformer,
     "x-transformers": x_transformer,
+    "timm-like blocks": timm_transformer,
 }
 
 
@@ -157,6 +186,19 @@ def pick(tokens: Tensor, index: Tensor) -> Tensor:
     )
 
 
+@dataclass(frozen=True)
+class Setting:
+    """How a training step is run."""
+
+    batch: int
+    regularized: bool
+    precision: str = "fp32"
+    compiled: bool = False
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bf16")
+
+
 def adamw(model: nn.Module) -> torch.optim.AdamW:
     trainable = [p for p in model.parameters() if p.requires_grad]
     return torch.optim.AdamW(trainable, lr=1e-3, fused=True)
@@ -169,29 +211,32 @@ def descend(model: nn.Module, optimizer: torch.optim.AdamW, loss: Tensor) -> Non
     optimizer.zero_grad(set_to_none=True)
 
 
-def our_step(batch: int, regularized: bool) -> Callable[[], object]:
+def our_step(setting: Setting) -> Callable[[], object]:
     config = CONFIG
-    if not regularized:
+    if not setting.regularized:
         config = replace(CONFIG, variance_weight=0.0, covariance_weight=0.0)
     model = TemporalJEPA(config)
+    terms_of = torch.compile(model) if setting.compiled else model
     optimizer = adamw(model.train())
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(batch, STEPS, CHANNELS)
+    x = torch.randn(setting.batch, STEPS, CHANNELS)
 
     def step() -> None:
-        descend(model, optimizer, model(x, model.draw_masks(x, generator))["loss"])
+        visible = model.draw_masks(x, generator)
+        with setting.autocast():
+            terms = terms_of(x, visible)
+        descend(model, optimizer, terms["loss"])
         model.update_target(0.996)
 
     return step
 
 
-def peer_step(
-    transformer: Transformer, batch: int, regularized: bool
-) -> Callable[[], object]:
+def peer_step(transformer: Transformer, setting: Setting) -> Callable[[], object]:
     model = Peer(transformer)
+    loss_of = torch.compile(model) if setting.compiled else model
     optimizer = adamw(model)
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(batch, STEPS, CHANNELS)
+    x = torch.randn(setting.batch, STEPS, CHANNELS)
     masked = round(RATIO * STEPS)
     context = list(model.context_encoder.parameters())
     target = list(model.target_encoder.parameters())
@@ -199,15 +244,27 @@ def peer_step(
 
     def step() -> None:
         order = torch.rand(x.shape[:2], generator=generator).argsort(1)
-        descend(
-            model,
-            optimizer,
-            model(x, order[:, masked:], order[:, :masked], regularized),
-        )
+        visible, hidden = order[:, masked:], order[:, :masked]
+        with setting.autocast():
+            loss = loss_of(x, visible, hidden, setting.regularized)
+        descend(model, optimizer, loss)
         with torch.no_grad():
             update_target(target, context, 0)
 
     return step
+
+
+def steps(
+    batch: int, regularized: bool, compiled: bool
+) -> dict[str, Callable[[], object]]:
+    """All training steps, in both precisions, by name."""
+    found = {}
+    for precision in PRECISIONS:
+        setting = Setting(batch, regularized, precision, compiled)
+        found[f"{OURS}, {precision}"] = our_step(setting)
+        for name, transformer in PEERS.items():
+            found[f"{name}, {precision}"] = peer_step(transformer, setting)
+    return found
 
 
 def our_embedding(batch: int) -> Callable[[], object]:
@@ -268,6 +325,22 @@ def report(title: str, times: dict[str, np.ndarray], batch: int) -> None:
     print(f"\n### {title}\n\n{markdown_table(header, rows)}", flush=True)
 
 
+def report_steps(title: str, times: dict[str, np.ndarray], batch: int) -> None:
+    """Samples per second (median over rounds), and ours in each precision over each rival."""
+    rows = []
+    for name, seconds in times.items():
+        row = [name, f"{batch / np.median(seconds):.0f}"]
+        for precision in PRECISIONS:
+            ratios = seconds / times[f"{OURS}, {precision}"]
+            low, middle, high = np.percentile(ratios, [25, 50, 75])
+            is_ours = name.startswith(OURS)
+            row.append("" if is_ours else f"{middle:.2f}x ({low:.2f}-{high:.2f})")
+        rows.append(row)
+    header = ["blocks", "samples/s"]
+    header += [f"ours in {precision} is faster by" for precision in PRECISIONS]
+    print(f"\n### {title}\n\n{markdown_table(header, rows)}", flush=True)
+
+
 def machine() -> str:
     """Processor, threads, versions."""
     return (
@@ -295,12 +368,15 @@ def profile(step: Callable[[], object]) -> None:
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument(
         "--seconds", type=float, default=1.0, help="of each rival in each round"
     )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument(
+        "--compile", action="store_true", help="compile all training steps (minutes)"
+    )
     parser.add_argument(
         "--profile", action="store_true", help="only the time by operator"
     )
@@ -310,14 +386,13 @@ def main() -> None:
     batch = options.batch
     print(f"{machine()}; batch {batch}, {options.rounds} rounds")
     if options.profile:
-        profile(our_step(batch, regularized=True))
+        for precision in PRECISIONS:
+            profile(our_step(Setting(batch, True, precision)))
         return
     for regularized in (False, True):
-        rivals = {OURS: our_step(batch, regularized)}
-        for name, transformer in PEERS.items():
-            rivals[name] = peer_step(transformer, batch, regularized)
+        rivals = steps(batch, regularized, options.compile)
         title = f"Training step, regularizer {'on' if regularized else 'off'}"
-        report(title, race(rivals, options.rounds, options.seconds), batch)
+        report_steps(title, race(rivals, options.rounds, options.seconds), batch)
     for size in (batch, 16 * batch):
         rivals = {OURS: our_embedding(size)}
         for name, transformer in PEERS.items():
