@@ -115,7 +115,8 @@ def find_sets(
 
 def load(path: Path) -> Sequences:
     """A labeled split; a delimited file of the UCR archive has its labels in the first column."""
-    sequences = read(path)
+    options = {} if path.suffix == ".ts" else {"layout": "wide", "label": "0"}
+    sequences = read(path, **options)
     if sequences.labels is None:
         sys.exit(f"error: {path}: no labels were found")
     return sequences

@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from classify import find_sets, load
 from results import Results, markdown_table, parser_of
 from scipy.stats import wilcoxon
-from series_small import build, pair_head, pair_loss, train
+from series_small import PairHeads, build, pair_loss, train
 from torch import Tensor, nn
 
 from temporal_jepa.data import Sequences
@@ -174,7 +174,7 @@ def trained(objective: Objective, options: argparse.Namespace) -> TemporalJEPA:
     if objective.teacher == "reconstruction":
         teacher = trained(OBJECTIVES["reconstruction"], options).target_encoder
         model.target_encoder.load_state_dict(teacher.state_dict())
-    contrast = pair_head(options)
+    contrast = PairHeads(model)
     head: nn.Module = nn.Identity()
     if objective.predict == "values":
         head = nn.Linear(options.width, model.config.patch)

@@ -5,8 +5,9 @@ python benchmarks/series_small.py --out runs/series-small
 The objective has two parts. Tokens: on one series of each pair, predict the masked tokens, with
 the regularizer, as in `TemporalJEPA.forward`. Positive pairs ("twins"): two series of one random
 process, cut at different places, must find each other in the batch (InfoNCE, arXiv 1807.03748),
-by a projection of statistics of all layers of the context encoder. `objectives.py` measures what
-each part adds, with the loop of this script.
+once by a projection of statistics of the tokenizer's responses and once by one of statistics of
+all layers of the context encoder. `objectives.py` measures what each part adds, with the loop of
+this script.
 """
 
 import argparse
@@ -29,9 +30,11 @@ from temporal_jepa.config import RECIPE, TemporalJEPAConfig
 from temporal_jepa.model.ema import momentum_at
 from temporal_jepa.model.jepa import TemporalJEPA
 from temporal_jepa.model.multiscale import standardize_at
+from temporal_jepa.model.tokenizers import ConvTokenizer
 
-RESOLUTIONS = (128, 256, 512)
+LENGTHS = (64, 96, 128, 256)  # timesteps to which a batch is resampled, in turn
 SHORTEST = 0.8  # of a series that is left by cutting
+SHARPNESS = 6.0  # of the sigmoid whose mean is the share of positive responses
 TEMPERATURE = 0.15
 STOCK = 8  # steps for which pairs are drawn together
 
@@ -46,9 +49,9 @@ def build(options: argparse.Namespace, **changes: Any) -> TemporalJEPA:
         "embed_dim": options.width,
         "predictor_embed_dim": 64,
         "encoder_depth": options.depth,
-        "tokenizer": "dilated",
+        "tokenizer": "filters",
         "normalize": "instance",
-        "resolutions": RESOLUTIONS,
+        "resolutions": (0.0, 0.5, 1.0),
     }
     torch.manual_seed(options.seed)
     model = TemporalJEPA(TemporalJEPAConfig(**{**settings, **changes}))
@@ -59,7 +62,7 @@ def build(options: argparse.Namespace, **changes: Any) -> TemporalJEPA:
 def batches(options: argparse.Namespace) -> Iterator[Tensor]:
     """`(2 * pairs, L, 1)`, the series of a pair one after the other.
 
-    L alternates between the resolutions. No pair is drawn twice.
+    L alternates between `LENGTHS`. No pair is drawn twice.
     """
     rng = np.random.default_rng([options.seed, 1])
     for step in range(options.steps):
@@ -71,7 +74,7 @@ def batches(options: argparse.Namespace) -> Iterator[Tensor]:
         rows = stock[(step % STOCK) * options.pairs :][: options.pairs].reshape(
             -1, stock.shape[2]
         )
-        length = RESOLUTIONS[step % len(RESOLUTIONS)]
+        length = LENGTHS[step % len(LENGTHS)]
         series = []
         for row in rows:
             width = int(len(row) * rng.uniform(SHORTEST, 1))
@@ -87,19 +90,48 @@ def token_statistics(tokens: Tensor) -> Tensor:
     return torch.cat([tokens.mean(1), std, tokens.amax(1)], dim=1)
 
 
-def pair_head(options: argparse.Namespace) -> nn.Module:
-    """The projection in which pairs are compared."""
-    width = 3 * options.width * (options.depth + 1)
+def response_statistics(responses: Tensor) -> Tensor:
+    """Mean of GELU, maximum and share of positive responses: `(B, W, T)` -> `(B, 3 W)`."""
+    share = torch.sigmoid(SHARPNESS * responses).mean(2)
+    return torch.cat([F.gelu(responses).mean(2), responses.amax(2), share], dim=1)
+
+
+class PairHeads(nn.Module):
+    """The projections in which pairs are compared: of responses, and of all layers."""
+
+    def __init__(self, model: TemporalJEPA):
+        super().__init__()
+        config = model.config
+        tokenizer = model.context_encoder.tokenizer
+        assert isinstance(tokenizer, ConvTokenizer)
+        responses = sum(conv.out_channels for conv in tokenizer.convolutions)
+        self.responses = projection(3 * responses)
+        self.layers = projection(3 * config.embed_dim * (config.encoder_depth + 1))
+
+
+def projection(width: int) -> nn.Module:
     return nn.Sequential(
         nn.LayerNorm(width), nn.Linear(width, 256), nn.GELU(), nn.Linear(256, 128)
     )
 
 
-def pair_loss(model: TemporalJEPA, head: nn.Module, x: Tensor) -> Tensor:
+def pair_loss(model: TemporalJEPA, heads: PairHeads, x: Tensor) -> Tensor:
     """InfoNCE: row 2i must find row 2i + 1 in the batch, and the other way round."""
     encoder = model.context_encoder
-    layers = encoder.encode(*encoder.prepare(x)).layers
-    z = head(torch.cat([token_statistics(tokens) for tokens in layers], dim=1))
+    x, observed = encoder.prepare(x)
+    x = encoder.normalizer(x, observed)
+    tokenizer = encoder.tokenizer
+    assert isinstance(tokenizer, ConvTokenizer)
+    responses = tokenizer.responses(x, observed, encoder.normalizer.slope)
+    tokens = tokenizer.pool(responses, x, observed)
+    layers = encoder.attend(tokens, encoder.tokens_observed(observed)).layers
+    statistics = torch.cat([token_statistics(tokens) for tokens in layers], dim=1)
+    by_responses = info_nce(heads.responses(response_statistics(responses)))
+    return by_responses + info_nce(heads.layers(statistics))
+
+
+def info_nce(z: Tensor) -> Tensor:
+    """`(B, F)`, the rows of a pair one after the other -> scalar."""
     z = F.normalize(z, dim=1)
     similarity = (z @ z.T / TEMPERATURE).fill_diagonal_(-1e9)
     return F.cross_entropy(similarity, torch.arange(len(z)) ^ 1)
@@ -160,11 +192,11 @@ def train(
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the model")
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=7813)
     parser.add_argument(
-        "--pairs", type=int, default=32, help="pairs of series per step"
+        "--pairs", type=int, default=64, help="pairs of series per step"
     )
-    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--depth", type=int, default=2)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -172,16 +204,16 @@ def main() -> None:
     torch.set_num_threads(1)
     began = time.process_time()
     model = build(options)
-    head = pair_head(options)
+    heads = PairHeads(model)
 
     def terms(x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         half = x[::2]
         return {
-            "twins": pair_loss(model, head, x),
+            "twins": pair_loss(model, heads, x),
             "tokens": model(half, model.draw_masks(half, generator))["loss"],
         }
 
-    train(model, [head], terms, options)
+    train(model, [heads], terms, options)
     details = {
         "pretrain": {
             name: value for name, value in vars(options).items() if name != "out"

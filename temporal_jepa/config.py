@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin
 
 RATE = 2e-3  # peak learning rate from scratch; a tenth of it from pretrained weights
-WARM_STEPS = 100  # optimizer steps from pretrained weights
+WARM_STEPS = 30  # optimizer steps from pretrained weights
 Pool = Literal["mean", "all", "quantiles"]
 
 RECIPE: Mapping[str, Any] = {
@@ -62,8 +62,9 @@ class TemporalJEPAConfig:
         mask_ratio: fraction of a sequence's observed tokens to mask.
         momentum: EMA momentum of the target encoder at the start of training.
         tokenizer: "linear" (one token per timestep), "conv" (convolutions of three kernel sizes,
-            pooled over each patch), "dilated" (the same with one kernel size and five dilations)
-            or "tubelet" (a linear map of patch_len x patch_size x patch_size pixels of a video).
+            pooled over each patch), "dilated" (the same with one kernel size and five dilations),
+            "filters" (the same, of standardized shape, see `FilterTokenizer`) or "tubelet" (a
+            linear map of patch_len x patch_size x patch_size pixels of a video).
         patch_len: timesteps per token (default: 1 for "linear", 2 for "tubelet", else the power of
             two that gives at most 64 tokens).
         frame: (rows, columns, channels) of a timestep, `input_dim` values in all, for tokens on a
@@ -79,9 +80,10 @@ class TemporalJEPAConfig:
             addition each sequence's own, which are appended to its embedding).
         variance_weight: weight of the variance term of the regularizer; 0 switches it off.
         covariance_weight: weight of the covariance term of the regularizer.
-        resolutions: lengths in timesteps to which each channel is resampled and encoded separately,
-            see `temporal_jepa.model.multiscale`. Requires `input_dim` 1 and `normalize` "instance".
-            Empty: sequences are encoded as they are.
+        resolutions: numbers of timesteps to which each channel is resampled and encoded separately.
+            A number of 2 or more is fixed; from 0 to 1 it follows the length of the series, see
+            `temporal_jepa.model.multiscale.windows_at`. Requires `input_dim` 1 and `normalize`
+            "instance". Empty: sequences are encoded as they are.
     """
 
     input_dim: int
@@ -94,7 +96,7 @@ class TemporalJEPAConfig:
     seq_len: int = 60
     mask_ratio: float = 0.5
     momentum: float = 0.996
-    tokenizer: Literal["linear", "conv", "dilated", "tubelet"] = "linear"
+    tokenizer: Literal["linear", "conv", "dilated", "filters", "tubelet"] = "linear"
     patch_len: int | None = None
     frame: tuple[int, int, int] | None = None
     patch_size: int | None = None
@@ -105,7 +107,7 @@ class TemporalJEPAConfig:
     normalize: Literal["none", "dataset", "instance"] = "none"
     variance_weight: float = 0.5
     covariance_weight: float = 0.02
-    resolutions: tuple[int, ...] = ()
+    resolutions: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Resolve `patch_len` and `patch_size` and refuse what cannot be built."""
@@ -150,6 +152,9 @@ class TemporalJEPAConfig:
             _require(
                 self.normalize == "instance", "normalize", expected, self.normalize
             )
+            are_known = all(0 <= size <= 1 or size >= 2 for size in self.resolutions)
+            expected = "from 0 to 1, or whole numbers from 2"
+            _require(are_known, "resolutions", expected, self.resolutions)
 
     def _resolve_frame(self) -> None:
         """Check `frame` and set `patch_size`."""
@@ -186,7 +191,10 @@ class TemporalJEPAConfig:
     def _resolve_patch_len(self) -> None:
         if self.patch_len is None:
             length = 2 if self.tokenizer == "tubelet" else 1
-            while self.tokenizer in ("conv", "dilated") and length * 64 < self.seq_len:
+            while (
+                self.tokenizer in ("conv", "dilated", "filters")
+                and length * 64 < self.seq_len
+            ):
                 length *= 2
             object.__setattr__(self, "patch_len", length)
         is_fine = self.tokenizer != "linear" or self.patch_len == 1

@@ -13,7 +13,7 @@ from .config import Pool, TemporalJEPAConfig
 from .data.sequences import Sequences
 from .model.encoder import MAX_TOKENS
 from .model.jepa import TemporalJEPA
-from .model.multiscale import fill_missing, standardize_at
+from .model.multiscale import fill_missing, standardize_at, windows_at
 
 BATCH_TOKENS = 4096  # per batch, a bound on memory
 
@@ -81,7 +81,7 @@ def embed_tokens(
     """
     config = model.config
     if config.channel_independent:
-        longest = math.ceil(max(config.resolutions) / config.patch)
+        longest = _resampled(config, int(sequences.lengths.max()))[1] // config.patch
     else:
         longest = math.ceil(sequences.lengths.max() / config.patch)
         longest *= math.prod(config.cells)
@@ -171,13 +171,19 @@ def _row_counts(
     if config.channel_independent:
         fewest, most = (
             channels * math.ceil(size / config.patch)
-            for size in (min(config.resolutions), max(config.resolutions))
+            for size in _resampled(config, length)
         )
     else:
         fewest = most = length // config.patch * math.prod(config.cells)
     largest = max(1, batch_tokens // max(most, 1))
     unit = min(8 if fewest % 8 else 2, largest)
     return largest - largest % unit, unit
+
+
+def _resampled(config: TemporalJEPAConfig, length: int) -> tuple[int, int]:
+    """Timesteps of a series of `length` at its lowest and at its highest resolution."""
+    sizes = [math.prod(windows_at(config, r, length)) for r in config.resolutions]
+    return min(sizes), max(sizes)
 
 
 def check_channels(model: TemporalJEPA, sequences: Sequences) -> None:
@@ -215,15 +221,16 @@ def as_training_data(model: TemporalJEPA, sequences: Sequences) -> Sequences:
     """The sequences on which the objective of a model is computed.
 
     A model that encodes channels separately trains on single channels, standardized and resampled
-    to `seq_len`. For other models the offset of the model is subtracted; if it is 0, the sequences
-    are returned as they are.
+    to its highest resolution, at most `seq_len`. For other models the offset of the model is
+    subtracted; if it is 0, the sequences are returned as they are.
     """
     if not model.config.channel_independent:
         return centered(sequences, model.offset.detach().cpu().double().numpy())
     rows: list[npt.NDArray[Any]] = []
     for values in sequences.values:
         x = fill_missing(torch.from_numpy(np.array(values)))[None]
-        channels = standardize_at(x, model.config.seq_len)[0].float().numpy()  # (C, L)
+        length = min(model.config.seq_len, _resampled(model.config, x.shape[1])[1])
+        channels = standardize_at(x, length)[0].float().numpy()  # (C, L)
         rows.extend(channels[:, :, None])
     if sequences.n_channels == 1:
         return Sequences(

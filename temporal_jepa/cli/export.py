@@ -16,6 +16,7 @@ def export(
     format: Literal["onnx", "torch"] = "onnx",
     out: str | None = None,
     pool: Pool = "all",
+    length: int | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write the embedding as a graph that runs without this library.
@@ -29,13 +30,21 @@ def export(
         out: file to write (default: RUN/model.onnx or RUN/model.pt2).
         pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
             every layer).
+        length: timesteps of the series that the graph takes, for a model whose resolutions follow
+            the length, as those of series-small (default: that of the training data, if all its
+            series have one length).
         overwrite: replace the file.
     """
     from ..checkpoint import from_pretrained
     from ..model.export import export as write_graph
+    from ..model.multiscale import follows_length
 
     model = from_pretrained(run)
-    channels = channels_of(read_config(folder_of(run))) or 1
+    config = read_config(folder_of(run))
+    channels = channels_of(config) or 1
+    lengths = set(config.get("data", {}).get("lengths", ()))
+    if length is None and follows_length(model.config) and len(lengths) == 1:
+        (length,) = lengths
     name = "model.onnx" if format == "onnx" else "model.pt2"
     path = output_path(out, run, name, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,10 +54,12 @@ def export(
         )  # torch's exporters warn about their own internals
         logging.disable(logging.WARNING)
         try:
-            write_graph(model, path, format, pool, channels)
+            write_graph(model, path, format, pool, channels, length)
         finally:
             logging.disable(logging.NOTSET)
     missing = (
         "no missing values" if model.config.channel_independent else "NaN where missing"
     )
-    say(f"{path}: x (batch, time, {channels}) float32, {missing} -> (batch, features)")
+    say(
+        f"{path}: x (batch, {length or 'time'}, {channels}) float32, {missing} -> (batch, features)"
+    )

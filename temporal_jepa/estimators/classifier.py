@@ -32,13 +32,13 @@ from torch import Tensor, nn
 from ..data.labels import task_of
 from ..data.sequences import Sequences
 from ..embed import embed_sequences
-from ..model.multiscale import ROWS
 from .embedder import TemporalJEPAEmbedder, as_seed
 
 MASK_RATIO = 0.3  # of the observed tokens, in each step
 HELD_OUT = 0.25  # fraction of the series on which the number of steps is chosen
 FEWEST = 16  # series for holding out any
 STAGES = 4  # numbers of steps to choose from, besides 0
+CHANNEL_ROWS = 64  # channels of a batch at most, where each is encoded separately
 
 
 class _FineTuner(BaseEstimator):
@@ -311,7 +311,7 @@ def _finetune(
     )
     batch_size = min(options.batch_size, len(sequences))
     if model.config.channel_independent:  # a series is a batch of channels
-        batch_size = min(batch_size, max(2, ROWS // sequences.n_channels))
+        batch_size = min(batch_size, max(2, CHANNEL_ROWS // sequences.n_channels))
     order = np.random.default_rng([seed, 6])
     masks = torch.Generator().manual_seed(seed)
     reader = model.embedder(embedder.pool)

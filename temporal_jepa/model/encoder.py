@@ -10,7 +10,7 @@ sees zeros there, and a token without any observed value is dropped (decision 00
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -42,6 +42,20 @@ class Encoded:
     positions: Tensor
     valid: Tensor | None
     num_tokens: int
+
+    def last_layer(self) -> "Encoded":
+        """The same without the layers before the last one."""
+        return replace(self, layers=self.layers[-1:])
+
+    def joined(self, windows: int) -> "Encoded":
+        """Join each `windows` consecutive sequences; tokens keep the positions of their window."""
+
+        def join(x: Tensor) -> Tensor:
+            return torch.unflatten(x, 0, (-1, windows)).flatten(1, 2)
+
+        valid = None if self.valid is None else join(self.valid)
+        layers = [join(layer) for layer in self.layers]
+        return Encoded(layers, join(self.positions), valid, self.num_tokens * windows)
 
     def on_grid(self) -> tuple[Tensor, Tensor]:
         """The last layer at its grid positions: `(B, N, D)`, and bool `(B, N)`, True = encoded.
@@ -180,16 +194,28 @@ class ContextEncoder(nn.Module):
                 values, as an exported graph needs.
         """
         tokens = self._tokenize(x, observed)  # (B, N, D)
+        return self.attend(tokens, self.tokens_observed(observed), drop)
+
+    def attend(
+        self, tokens: Tensor, observed: Tensor | None, drop: bool = True
+    ) -> Encoded:
+        """Encode tokens `(B, N, D)`.
+
+        Args:
+            tokens: from the tokenizer.
+            observed: bool `(B, N)`; None if all tokens are.
+            drop: as in `encode`.
+        """
         count = tokens.shape[1]
-        token_observed = self.tokens_observed(observed)  # (B, N)
-        valid: Tensor | None = token_observed
-        if drop:
-            tokens, positions, valid = _drop(tokens, token_observed)  # (B, K, D)
+        valid = observed
+        if drop and observed is not None:
+            tokens, positions, valid = _drop(tokens, observed)  # (B, K, D)
         else:
-            positions = torch.arange(count, device=x.device).expand(tokens.shape[:2])
-        return Encoded(
-            self.transformer(tokens, positions, valid, count), positions, valid, count
-        )
+            positions = torch.arange(count, device=tokens.device).expand(
+                tokens.shape[:2]
+            )
+        layers = self.transformer(tokens, positions, valid, count)
+        return Encoded(layers, positions, valid, count)
 
     def encode_at(self, x: Tensor, observed: Tensor, positions: Tensor) -> Tensor:
         """The last layer at grid positions `(B, M)`: `encode` without the rest of that layer.
@@ -234,7 +260,8 @@ def pool_tokens(encoded: Encoded, pool: Pool) -> Tensor:
     if pool == "mean":
         return masked_mean(encoded.layers[-1], valid)
     if pool == "quantiles":
-        return _quantiles(torch.stack(encoded.layers, dim=1), valid)
+        layers = torch.stack(encoded.layers, dim=1).transpose(2, 3)
+        return quantiles(layers, valid, QUANTILES)
     if pool == "all":
         return torch.cat(
             [_mean_std_max(tokens, valid) for tokens in encoded.layers], dim=1
@@ -251,21 +278,35 @@ def _mean_std_max(tokens: Tensor, valid: Tensor | None) -> Tensor:
     return torch.cat([mean, variance.clamp(min=1e-12).sqrt(), tokens.amax(1)], dim=1)
 
 
-def _quantiles(layers: Tensor, valid: Tensor | None) -> Tensor:
-    """Quantiles over valid tokens, interpolated linearly: `(B, L, K, D)` -> `(B, L * Q * D)`."""
+def quantiles(x: Tensor, valid: Tensor | None, levels: tuple[float, ...]) -> Tensor:
+    """Quantiles over the valid places of the last axis, interpolated linearly.
+
+    Args:
+        x: `(B, L, D, K)`.
+        valid: bool `(B, K)`; None if all are.
+        levels: `Q` numbers from 0 to 1.
+
+    Returns:
+        `(B, L * Q * D)`.
+    """
     if valid is None:
-        count = layers.new_full((len(layers),), layers.shape[2])
+        ordered = _sorted(x.contiguous())
+        rank = torch.tensor(levels, dtype=torch.float64) * (x.shape[3] - 1)
+        low = rank.floor()
+        below = ordered[..., low.long().to(x.device)]  # (B, L, D, Q)
+        above = ordered[..., rank.ceil().long().to(x.device)]
+        share = (rank - low).to(x)
     else:
-        layers = layers.masked_fill(~valid[:, None, :, None], float("inf"))
-        count = valid.sum(1).to(layers.dtype)
-    ordered = _sorted(layers.transpose(2, 3).contiguous())  # (B, L, D, K)
-    rank = (count - 1).clamp(min=0)[:, None] * layers.new_tensor(QUANTILES)
-    rank = rank[:, None, None]  # (B, 1, 1, Q)
-    sizes = (-1, layers.shape[1], layers.shape[3], -1)
-    below = ordered.gather(3, rank.floor().long().expand(sizes))  # (B, L, D, Q)
-    above = ordered.gather(3, rank.ceil().long().expand(sizes))
-    quantiles = below + (above - below) * (rank - rank.floor())
-    return quantiles.transpose(2, 3).flatten(1)
+        ordered = _sorted(x.masked_fill(~valid[:, None, None, :], float("inf")))
+        count = valid.sum(1).to(x.dtype)
+        rank = (count - 1).clamp(min=0)[:, None] * x.new_tensor(levels)
+        rank = rank[:, None, None]  # (B, 1, 1, Q)
+        sizes = (-1, x.shape[1], x.shape[2], -1)
+        below = ordered.gather(3, rank.floor().long().expand(sizes))
+        above = ordered.gather(3, rank.ceil().long().expand(sizes))
+        share = rank - rank.floor()
+    found = below + (above - below) * share
+    return found.transpose(2, 3).flatten(1)
 
 
 def _sorted(x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 
 from ..config import Pool
 from .jepa import TemporalJEPA
+from .multiscale import follows_length
 
 Format = Literal["onnx", "torch"]
 
@@ -19,10 +20,11 @@ def export(
     format: Format = "onnx",
     pool: Pool = "all",
     channels: int = 1,
+    length: int | None = None,
 ) -> Path:
     """Write the embedding as one graph, `x (batch, time, channels)` -> `(batch, features)`.
 
-    Batch and time are dynamic.
+    Batch and time are dynamic, but the time of a graph whose resolutions follow the length.
 
     Args:
         model: the model.
@@ -31,26 +33,38 @@ def export(
         pool: see `TemporalJEPA.embed`.
         channels: number of channels of the graph, for a model that encodes channels separately;
             such a graph takes no missing values.
+        length: timesteps of the series that the graph takes, for a model whose resolutions follow
+            the length (see `TemporalJEPAConfig.resolutions`). Its batch alone is dynamic.
 
     Returns:
         The path.
 
     Raises:
         ImportError: if the extra is missing.
-        ValueError: for an unknown format.
+        ValueError: for an unknown format; if `length` is missing where it is needed, or given where
+            it has no effect.
     """
     if format not in get_args(Format):
         raise ValueError(f"format must be 'onnx' or 'torch', got {format!r}")
+    if follows_length(model.config) and length is None:
+        raise ValueError(
+            "the resolutions of this model follow the length of a series, and a graph has one "
+            "length: pass length=, the timesteps of its series"
+        )
+    if length is not None and not follows_length(model.config):
+        raise ValueError(
+            "length= has no effect: the graph of this model takes any length"
+        )
     path = Path(path)
     graph = copy.deepcopy(model).cpu().embedder(pool).eval()
     if not model.config.channel_independent:
         channels = model.config.input_dim
-    example = (
-        torch.zeros(2, 4 * model.config.patch + 1, channels, dtype=torch.float32),
-    )
-    batch = torch.export.Dim("batch", min=1)
-    time = torch.export.Dim("time", min=2)
-    dynamic_shapes = {"x": {0: batch, 1: time}}
+    timesteps = length or 4 * model.config.patch + 1
+    example = (torch.zeros(2, timesteps, channels, dtype=torch.float32),)
+    dimensions = {0: torch.export.Dim("batch", min=1)}
+    if length is None:
+        dimensions[1] = torch.export.Dim("time", min=2)
+    dynamic_shapes = {"x": dimensions}
     with torch.no_grad():
         if format == "torch":
             torch.export.save(

@@ -3,24 +3,60 @@
 An encoder trained on single standardized channels embeds series of any number of channels, any
 length and any scale: every channel is resampled to each resolution and encoded by itself (channel
 independence, PatchTST, arXiv 2211.14730). Legend of shapes: `B` batch, `T` timesteps, `C` channels,
-`L` timesteps of a resolution, `N` tokens, `D` width, `F` features of a resolution.
+`L` timesteps of a resolution, `w` windows, `W` responses, `N` tokens, `D` width, `F` features of a
+resolution.
 """
 
 import functools
-from collections.abc import Sequence
+import math
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..config import Pool
-from .encoder import ContextEncoder, Encoded, pool_tokens
+from ..config import Pool, TemporalJEPAConfig
+from .encoder import ContextEncoder, Encoded, pool_tokens, quantiles
 from .pooling import mask_at_random, offset_of
+from .tokenizers import ConvTokenizer, FilterTokenizer
 
-ROWS = 64  # channels that are encoded together
 VALUES = 2048  # raw values of a series that are concatenated to its features
 POINTS = (8, 256)  # minimum and maximum of them per channel
+LOWEST = 64  # timesteps of the lowest resolution that follows the length
+HIGHEST = 65536  # timesteps of the highest one; longer series are resampled to it
+WINDOW = 256  # timesteps in which tokens attend to each other, at such resolutions
+CHUNK = 8192  # timesteps that are encoded together
+LEVELS = (0.2, 0.4, 0.6, 0.8, 1.0)  # quantiles of responses over time
+
+
+def windows_at(
+    config: TemporalJEPAConfig, resolution: float, length: int
+) -> tuple[int, int]:
+    """Windows of a series of `length` timesteps at a resolution, and timesteps of each.
+
+    A resolution of 2 or more is one window of so many timesteps. From 0 to 1 it follows the length:
+    0 is 64 timesteps, 1 the rate of the series, and what lies between is geometric. Series below
+    128 timesteps are stretched, to at most twice their length.
+
+    >>> config = TemporalJEPAConfig(
+    ...     input_dim=1, tokenizer="filters", patch_len=8, normalize="instance", resolutions=(0, 1)
+    ... )
+    >>> [windows_at(config, 1, length) for length in (24, 150, 2000)]
+    [(1, 48), (1, 152), (8, 256)]
+    """
+    if resolution >= 2:
+        return 1, int(resolution)
+    lowest = min(LOWEST, 2 * length)
+    highest = min(max(length, min(2 * LOWEST, 2 * length)), HIGHEST)
+    points = lowest ** (1 - resolution) * highest**resolution
+    count = math.ceil(points / WINDOW)
+    return count, math.ceil(points / count / config.patch) * config.patch
+
+
+def follows_length(config: TemporalJEPAConfig) -> bool:
+    """Whether a resolution of a model depends on the length of a series."""
+    return any(resolution <= 1 for resolution in config.resolutions)
 
 
 class MultiResolution(nn.Module):
@@ -29,6 +65,10 @@ class MultiResolution(nn.Module):
     The features of the channels are added up, each with fixed random signs (feature hashing, arXiv
     0902.2206), so that their number does not depend on the channels. The encoder sees standardized
     channels; level and scale are in the raw values that are concatenated, see `raw_values`.
+
+    With the tokenizer "filters", the features of a resolution are quantiles of the responses over
+    time and of the tokens of the last layer. Otherwise they are quantiles of the tokens of every
+    layer.
 
     Args:
         encoder: encoder of one channel, with `normalize="instance"`.
@@ -53,15 +93,7 @@ class MultiResolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Complete series, `R` resolutions: `(B, T, C)` -> `(B, R * F + C * (p + 2))`."""
         # In float32 the rounding errors of a constant would be given a shape.
-        x = x.double() - self.offset.double()
-        parts = []
-        for length in self.resolutions:
-            channels = standardize_at(x, length)  # (B, C, L)
-            pooled = pool_tokens(
-                self._encode(channels.flatten(0, 1), drop=False), self.pool
-            )
-            parts.append(_add_channels(pooled, x.shape[2]))
-        return torch.cat([*parts, raw_values(x).float()], dim=1)
+        return self._embed(x.double() - self.offset.double())
 
     def features(
         self,
@@ -73,62 +105,138 @@ class MultiResolution(nn.Module):
 
         Timesteps at both ends without any value are cut off, missing values are interpolated.
         """
-        series = [fill_missing(row)[None] for row in x.double() - self.offset.double()]
-        parts = []
-        for length in self.resolutions:
-            channels = torch.cat(
-                [standardize_at(row, length) for row in series]
-            )  # (B, C, L)
-            pooled = [
-                pool_tokens(self._encode(rows, True, mask_ratio, generator), self.pool)
-                for rows in torch.split(channels.flatten(0, 1), ROWS)
-            ]
-            parts.append(_add_channels(torch.cat(pooled), x.shape[2]))
-        values = torch.cat([raw_values(row) for row in series])
-        return torch.cat([*parts, values.float()], dim=1).float()
+        x = x.double() - self.offset.double()
+        if not bool(x.isnan().any()):
+            return self._embed(x, mask_ratio, generator).float()
+        embedded = [
+            self._embed(fill_missing(row)[None], mask_ratio, generator) for row in x
+        ]
+        return torch.cat(embedded).float()
 
     def tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens of the highest resolution, summed over channels: `(B, N, D)`, bool `(B, N)`."""
-        length = max(self.resolutions)
-        channels = torch.cat(
-            [standardize_at(fill_missing(row)[None], length) for row in x]
+        """Tokens of the highest resolution, summed over channels: `(B, N, D)`, bool `(B, N)`.
+
+        `N` is that of the longest series.
+        """
+        series = (
+            [x] if not bool(x.isnan().any()) else [fill_missing(row)[None] for row in x]
         )
-        tokens = [
-            self._encode(rows).layers[-1]
-            for rows in torch.split(channels.flatten(0, 1), ROWS)
+        tokens = [self._tokens(part) for part in series]
+        longest = max(part.shape[1] for part in tokens)
+        padded = [F.pad(part, (0, 0, 0, longest - part.shape[1])) for part in tokens]
+        observed = [
+            torch.arange(longest, device=x.device).expand(len(part), -1) < part.shape[1]
+            for part in tokens
         ]
-        added = _add_channels(torch.cat(tokens), x.shape[2]) / x.shape[2] ** 0.5
-        return added.float(), torch.ones(
-            added.shape[:2], dtype=torch.bool, device=x.device
-        )
+        return torch.cat(padded), torch.cat(observed)
 
     def timesteps(self, x: Tensor) -> Tensor:
         """Tokens of the highest resolution, interpolated in time: `(B, T, C)` -> `(B, T, D)`.
 
         NaN before the first and after the last observed timestep.
         """
-        tokens, _ = self.tokens(x)
+        tokens, observed = self.tokens(x)
         out = tokens.new_full((*x.shape[:2], tokens.shape[2]), float("nan"))
-        for series, series_tokens, series_out in zip(x, tokens, out, strict=True):
+        for series, series_tokens, count, series_out in zip(
+            x, tokens, observed.sum(1).tolist(), out, strict=True
+        ):
             first, last = _observed_span(series)
             length = last - first + 1
             series_out[first : last + 1] = _interpolate_tokens(
-                series_tokens, length, self.encoder.config.patch
+                series_tokens[:count], length, self.encoder.config.patch
             )
         return out
 
-    def _encode(
+    def _embed(
         self,
-        rows: Tensor,
-        drop: bool = True,
+        x: Tensor,
         mask_ratio: float = 0.0,
         generator: torch.Generator | None = None,
-    ) -> Encoded:
-        """Single channels `(rows, L)` as a batch of the encoder."""
-        x = rows[:, :, None].to(self.encoder.normalizer.mean.dtype)
-        observed = torch.ones_like(x, dtype=torch.bool)
-        observed = mask_at_random(self.encoder, observed, mask_ratio, generator)
-        return self.encoder.encode(x, observed, drop)
+    ) -> Tensor:
+        """Complete series in float64: `(B, T, C)` -> `(B, R * F + C * (p + 2))`."""
+        config = self.encoder.config
+        parts: dict[tuple[int, int], Tensor] = {}
+        shapes = [windows_at(config, size, x.shape[1]) for size in self.resolutions]
+        for shape in dict.fromkeys(shapes):
+            pooled = [
+                self._pooled(rows, shape[0], mask_ratio, generator)
+                for rows in self._rows(x, shape)
+            ]
+            parts[shape] = _add_channels(torch.cat(pooled), x.shape[2])
+        return torch.cat(
+            [*(parts[shape] for shape in shapes), raw_values(x).float()], dim=1
+        )
+
+    def _tokens(self, x: Tensor) -> Tensor:
+        """Tokens of complete series at the highest resolution: `(B, T, C)` -> `(B, N, D)`."""
+        shape = windows_at(self.encoder.config, max(self.resolutions), x.shape[1])
+        tokens = [
+            self._encode(rows, None, shape[0])[1].layers[-1]
+            for rows in self._rows(x.double(), shape)
+        ]
+        added = _add_channels(torch.cat(tokens), x.shape[2])
+        return (added / math.sqrt(x.shape[2])).float()
+
+    def _rows(self, x: Tensor, shape: tuple[int, int]) -> tuple[Tensor, ...]:
+        """Channels at a resolution of `shape` (windows, timesteps), standardized.
+
+        `(B, T, C)` -> `(n, L, 1)` each, chunks of the `B * C` channels that bound the memory.
+        """
+        length = shape[0] * shape[1]
+        rows = standardize_at(x, length).flatten(0, 1)[:, :, None]
+        rows = rows.to(self.encoder.normalizer.mean.dtype)
+        if torch.compiler.is_exporting():
+            return (rows,)
+        count = max(1, CHUNK // length)
+        return torch.split(rows, count - count % 8 if count > 8 else count)
+
+    def _pooled(
+        self,
+        rows: Tensor,
+        windows: int,
+        mask_ratio: float,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """Encode and pool single channels, masked at random: `(n, L, 1)` -> `(n, F)`."""
+        observed = None
+        if mask_ratio > 0:
+            observed = torch.ones_like(rows, dtype=torch.bool)
+            observed = mask_at_random(self.encoder, observed, mask_ratio, generator)
+            rows = self.encoder.normalizer(rows, observed)
+        responses, encoded = self._encode(rows, observed, windows)
+        if responses is None or self.pool != "quantiles":
+            return pool_tokens(encoded, self.pool)
+        valid = None if observed is None else observed[:, :, 0]
+        of_responses = quantiles(responses[:, None], valid, LEVELS)
+        return torch.cat(
+            [of_responses, pool_tokens(encoded.last_layer(), self.pool)], dim=1
+        )
+
+    def _encode(
+        self, rows: Tensor, observed: Tensor | None, windows: int
+    ) -> tuple[Tensor | None, Encoded]:
+        """Encode standardized single channels `(n, L, 1)`; tokens attend within windows.
+
+        Returns:
+            the responses of a `FilterTokenizer`, `(n, W, L)`, and the encoded tokens.
+        """
+        encoder = self.encoder
+        tokenizer = encoder.tokenizer
+        assert isinstance(tokenizer, ConvTokenizer)
+        responses = tokenizer.responses(rows, observed, encoder.normalizer.slope)
+        tokens = tokenizer.pool(responses, rows, observed)
+        seen = None if observed is None else encoder.tokens_observed(observed)
+        if windows > 1:
+            tokens = torch.unflatten(tokens, 1, (windows, -1)).flatten(0, 1)
+            seen = (
+                None
+                if seen is None
+                else torch.unflatten(seen, 1, (windows, -1)).flatten(0, 1)
+            )
+        encoded = encoder.attend(tokens, seen)
+        if windows > 1:
+            encoded = encoded.joined(windows)
+        return responses if isinstance(tokenizer, FilterTokenizer) else None, encoded
 
 
 def fill_missing(x: Tensor) -> Tensor:
@@ -192,8 +300,7 @@ def raw_values(x: Tensor) -> Tensor:
 
 def _add_channels(features: Tensor, channels: int) -> Tensor:
     """Sum over channels with fixed signs: `(B * C, ..., F)` -> `(B, ..., F)`."""
-    signs = torch.tensor(_signs(channels, features.shape[-1]), device=features.device)
-    signs = signs.to(features.dtype)
+    signs = torch.from_numpy(_signs(channels, features.shape[-1])).to(features)
     separate = torch.unflatten(features, 0, (-1, channels))  # (B, C, ..., F)
     if separate.ndim == 4:
         signs = signs[:, None]
@@ -201,15 +308,13 @@ def _add_channels(features: Tensor, channels: int) -> Tensor:
 
 
 @functools.lru_cache(maxsize=8)
-def _signs(channels: int, features: int) -> Sequence[Sequence[float]]:
-    """Fixed random signs, -1 and 1: `(C, F)`.
-
-    Lists: an exported graph holds them as constants.
-    """
-    return [
-        np.random.default_rng(channel).choice([-1.0, 1.0], features).tolist()
+def _signs(channels: int, features: int) -> npt.NDArray[np.float32]:
+    """Fixed random signs, -1 and 1: `(C, F)`."""
+    draws = [
+        np.random.default_rng(channel).choice([-1.0, 1.0], features)
         for channel in range(channels)
     ]
+    return np.stack(draws).astype(np.float32)
 
 
 def _interpolate_tokens(tokens: Tensor, length: int, patch: int) -> Tensor:

@@ -106,6 +106,7 @@ class ConvTokenizer(nn.Module):
     KERNELS: ClassVar = {
         "conv": ((3, 1), (9, 1), (17, 1)),
         "dilated": ((9, 1), (9, 2), (9, 4), (9, 8), (9, 16)),
+        "filters": ((9, 1), (9, 2), (9, 4), (9, 8), (9, 16)),
     }
     """Tokenizer -> (kernel size, dilation) of its convolutions."""
 
@@ -148,36 +149,103 @@ class ConvTokenizer(nn.Module):
 
     def _tokenize(self, x: Tensor, observed: Tensor, slope: Tensor) -> Tensor:
         """One cell: `(B, T, F)` -> `(B, T / P, D)`."""
-        both_observed = observed[:, 1:] & observed[:, :-1]
-        step = torch.where(both_observed, x[:, 1:] - x[:, :-1], 0.0) / slope
-        signal = torch.cat([x, F.pad(step, (0, 0, 1, 0))], dim=-1).transpose(
-            1, 2
-        )  # (B, 2F, T)
-        waves = torch.cat(
-            [conv(signal) for conv in self.convolutions], dim=1
-        )  # (B, W, T)
-        waves = torch.unflatten(F.gelu(waves), 2, (-1, self.patch_len))  # (B, W, N, P)
-        timestep_observed = self._patches(observed.any(-1))[:, None]  # (B, 1, N, P)
-        count = timestep_observed.sum(-1).clamp(min=1)
-        wave_mean = (waves * timestep_observed).sum(-1) / count  # (B, W, N)
-        wave_max = waves.masked_fill(~timestep_observed, -1.0).amax(
-            -1
-        )  # GELU stays above -0.2
+        return self.pool(self.responses(x, observed, slope), x, observed)
 
-        values = self._patches(x)  # (B, N, P, F)
-        value_observed = self._patches(observed)
-        count = value_observed.sum(2).clamp(min=1)  # (B, N, F)
-        mean = values.sum(2) / count
-        deviation = torch.where(value_observed, values - mean[:, :, None], 0.0)
-        std = (deviation.square().sum(2) / count + 1e-6).sqrt()
+    def responses(self, x: Tensor, observed: Tensor | None, slope: Tensor) -> Tensor:
+        """The responses of all kernels to one cell at each timestep.
+
+        Args:
+            x: `(B, T, F)`, 0 where unobserved.
+            observed: bool `(B, T, F)`; None if all values are.
+            slope: `(F,)`.
+
+        Returns:
+            `(B, W, T)`.
+        """
+        step = x[:, 1:] - x[:, :-1]
+        both_observed = None
+        if observed is not None:
+            both_observed = observed[:, 1:] & observed[:, :-1]
+            step = torch.where(both_observed, step, 0.0)
+        step = self._scaled(step, both_observed, slope)
+        signal = torch.cat([x, F.pad(step, (0, 0, 1, 0))], dim=-1)
+        signal = signal.transpose(1, 2)  # (B, 2F, T)
+        return torch.cat(self._convolve(signal), dim=1)
+
+    def pool(self, responses: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
+        """Responses `(B, W, T)` to `x (B, T, F)` -> tokens `(B, N, D)`; arguments as above."""
+        waves = F.gelu(responses)
+        if observed is None:
+            wave_mean = self._patches(waves, 2).mean(3)  # (B, W, N)
+            wave_max = F.max_pool1d(waves, self.patch_len)
+            values = self._patches(x, 1)  # (B, N, P, F)
+            mean = values.mean(2)
+            variance = (values - mean[:, :, None]).square().mean(2)
+        else:
+            wave_mean, wave_max = self._pool_observed(waves, observed)
+            values = self._patches(x, 1)
+            value_observed = self._patches(observed, 1)
+            count = value_observed.sum(2).clamp(min=1)  # (B, N, F)
+            mean = values.sum(2) / count
+            deviation = torch.where(value_observed, values - mean[:, :, None], 0.0)
+            variance = deviation.square().sum(2) / count
+        std = (variance + 1e-6).sqrt()
         features = torch.cat(
             [wave_mean.transpose(1, 2), wave_max.transpose(1, 2), mean, std], dim=-1
         )
         return _project(self.project, self.norm(features))  # (B, N, D)
 
-    def _patches(self, x: Tensor) -> Tensor:
-        """`(B, T, ...)` -> `(B, T / P, P, ...)`."""
-        return torch.unflatten(x, 1, (-1, self.patch_len))
+    def _pool_observed(self, waves: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and maximum over the observed timesteps of each patch, `(B, W, N)` each."""
+        patches = self._patches(waves, 2)  # (B, W, N, P)
+        timestep_observed = self._patches(observed.any(-1), 1)[:, None]  # (B, 1, N, P)
+        count = timestep_observed.sum(-1).clamp(min=1)
+        mean = (patches * timestep_observed).sum(-1) / count
+        # GELU stays above -0.2.
+        return mean, patches.masked_fill(~timestep_observed, -1.0).amax(-1)
+
+    def _scaled(self, step: Tensor, observed: Tensor | None, slope: Tensor) -> Tensor:
+        """First differences `(B, T - 1, F)`, 0 where unobserved, in units of their scale."""
+        return step / slope
+
+    def _convolve(self, signal: Tensor) -> list[Tensor]:
+        """The responses of the kernels of each dilation: `(B, 2F, T)` -> `(B, width, T)` each."""
+        return [conv(signal) for conv in self.convolutions]
+
+    def _patches(self, x: Tensor, dim: int) -> Tensor:
+        """Split the time axis into patches: `(..., T, ...)` -> `(..., T / P, P, ...)`."""
+        return torch.unflatten(x, dim, (-1, self.patch_len))
+
+
+class FilterTokenizer(ConvTokenizer):
+    """A `ConvTokenizer` that responds to shape alone, for "filters".
+
+    The slope is standardized for each sequence, and the kernels on values add up to 0, so that a
+    response does not depend on the level. `MultiResolution` embeds the responses too.
+    """
+
+    def _scaled(self, step: Tensor, observed: Tensor | None, slope: Tensor) -> Tensor:
+        if observed is None:
+            square = step.square().mean(1, keepdim=True)
+        else:
+            count = observed.sum(1, keepdim=True).clamp(min=1)
+            square = step.square().sum(1, keepdim=True) / count
+        return step / square.sqrt().clamp(min=1e-4)
+
+    def _convolve(self, signal: Tensor) -> list[Tensor]:
+        weight = torch.stack([conv.weight for conv in self._layers()])
+        on_values, on_slope = torch.split(weight, self.channels, dim=2)
+        on_values = on_values - on_values.mean(3, keepdim=True)
+        kernels = torch.cat([on_values, on_slope], dim=2).unbind(0)
+        return [
+            F.conv1d(
+                signal, kernel, conv.bias, padding=conv.padding, dilation=conv.dilation
+            )
+            for kernel, conv in zip(kernels, self._layers(), strict=True)
+        ]
+
+    def _layers(self) -> list[nn.Conv1d]:
+        return [conv for conv in self.convolutions if isinstance(conv, nn.Conv1d)]
 
 
 def _project(layer: nn.Linear, x: Tensor) -> Tensor:
@@ -197,6 +265,7 @@ TOKENIZERS: Mapping[str, type[LinearTokenizer | ConvTokenizer]] = {
     "linear": LinearTokenizer,
     "conv": ConvTokenizer,
     "dilated": ConvTokenizer,
+    "filters": FilterTokenizer,
     "tubelet": LinearTokenizer,
 }
 """The module of each `TemporalJEPAConfig.tokenizer`."""

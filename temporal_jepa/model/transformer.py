@@ -103,7 +103,13 @@ class Block(nn.Module):
         """
         normed = self.norm1(h)
         if at is None:
-            q, k, v = self._split(self.qkv(normed), 3)  # (B, K, H, d) each
+            qkv = torch.unflatten(self.qkv(normed), -1, (3, self.num_heads, -1))
+            v = qkv[:, :, 2]  # (B, K, H, d)
+            qk = qkv[:, :, :2]  # (B, K, 2, H, d)
+            if rotation is not None:
+                cos, sin = rotation
+                qk = rotate(qk, cos[:, :, None], sin[:, :, None])
+            q, k = qk.unbind(2)
         else:
             width = h.shape[-1]
             weight, bias = self.qkv.weight, self.qkv.bias
@@ -111,12 +117,10 @@ class Block(nn.Module):
             normed = gather_tokens(normed, at)
             (q,) = self._split(F.linear(normed, weight[:width], bias[:width]), 1)
             h = gather_tokens(h, at)  # (B, M, D)
-        if rotation is not None:
-            k = rotate(k, *rotation)
-            if at is not None:
+            if rotation is not None:
+                k = rotate(k, *rotation)
                 cos, sin = (gather_tokens(part.flatten(2), at) for part in rotation)
-                rotation = cos[:, :, None], sin[:, :, None]
-            q = rotate(q, *rotation)
+                q = rotate(q, cos[:, :, None], sin[:, :, None])
         q, k, v = (part.transpose(1, 2) for part in (q, k, v))  # (B, H, K, d)
         heads = self._attend(q, k, v, attend).transpose(1, 2).flatten(2)
         h = h + self.dropout(self.out(heads))
