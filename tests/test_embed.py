@@ -70,6 +70,12 @@ KINDS: dict[str, dict[str, Any]] = {
         "patch_len": 4,
         "resolutions": (16, 32),
     },
+    "following": {
+        "tokenizer": "filters",
+        "normalize": "instance",
+        "patch_len": 4,
+        "resolutions": (0, 0.5, 1),
+    },
 }
 """Architectures of models of three channels."""
 
@@ -92,7 +98,8 @@ def mixed(frame: tuple[int, int, int] | None = None) -> Sequences:
 
 
 @pytest.mark.parametrize(
-    ("kind", "threads"), [*[(kind, 1) for kind in KINDS], ("conv", 2), ("narrow", 2)]
+    ("kind", "threads"),
+    [*[(kind, 1) for kind in KINDS], ("conv", 2), ("narrow", 2), ("following", 2)],
 )
 def test_no_bit_depends_on_the_other_sequences(kind: str, threads: int) -> None:
     options = KINDS[kind]

@@ -44,7 +44,7 @@ def pretrain(
         out: run folder to write.
         resume: continue the run in --out, with the settings stored there.
         init_from: weights to start from: a run, series-small, or scratch (default: series-small for
-            series of up to 2048 timesteps unless an option below shapes the model, else scratch).
+            series of up to 65,536 timesteps unless an option below shapes the model, else scratch).
         overwrite: replace the run in --out.
         dry_run: print settings, size and memory, and write nothing.
         print_config: print all options as a file for --config, and stop.

@@ -64,8 +64,8 @@ class TemporalJEPAEmbedder(
         normalize: "none", "dataset" or "instance".
         init_from: initial weights: "series-small" (the general encoder), a run folder, a model on
             the hub, or "scratch" (random initialization). None: "series-small" for series of up to
-            2048 timesteps; "scratch" for longer ones, for trajectories, scenes and video, and if a
-            field of the architecture is given.
+            65,536 timesteps; "scratch" for longer ones, for trajectories, scenes and video, and if
+            a field of the architecture is given.
         frozen: use the pretrained encoder as it is: `fit` reads `X`, loads the weights and trains
             nothing. `init_from` None is "series-small" then; arguments of training have no effect.
         random_state: int for reproducible results on one machine, a RandomState, or None.

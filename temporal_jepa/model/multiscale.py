@@ -49,7 +49,7 @@ def windows_at(
         return 1, int(resolution)
     lowest = min(LOWEST, 2 * length)
     highest = min(max(length, min(2 * LOWEST, 2 * length)), HIGHEST)
-    points = lowest ** (1 - resolution) * highest**resolution
+    points = round(lowest ** (1 - resolution) * highest**resolution, 6)
     count = math.ceil(points / WINDOW)
     return count, math.ceil(points / count / config.patch) * config.patch
 

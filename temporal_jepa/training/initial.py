@@ -16,13 +16,12 @@ from ..data.sequences import Sequences, listed, loses_in_float32
 from ..embed import centered
 from ..files import BUNDLED, GENERAL, SCRATCH
 from ..model.jepa import TemporalJEPA, draw_model
+from ..model.multiscale import HIGHEST
 
 FloatArray = npt.NDArray[np.float64]
 
 # Longer series are trained on in random windows of this many timesteps.
 LONGEST_WINDOW = 1024
-# The general encoder resamples a series to at most 512 timesteps; beyond this it loses too much.
-LONGEST_FOR_GENERAL = 2048
 # Channel statistics come from at most this many sequences and about this many values.
 STATISTICS_SEQUENCES = 4096
 STATISTICS_VALUES = 2**23
@@ -103,7 +102,7 @@ def start_of(
 ) -> Start:
     """Decide where training starts.
 
-    Without `init_from`, plain series of up to 2048 timesteps start from "series-small".
+    Without `init_from`, plain series of up to 65,536 timesteps start from "series-small".
     Trajectories, scenes, video, longer series and a requested architecture start from scratch.
 
     Args:
@@ -128,10 +127,10 @@ def start_of(
         return Start(
             SCRATCH, reason="trajectories and video have no pretrained encoder yet"
         )
-    if sequences.lengths.max() > LONGEST_FOR_GENERAL:
+    if sequences.lengths.max() > HIGHEST:
         return Start(
             SCRATCH,
-            reason=f"some series have more than {LONGEST_FOR_GENERAL} timesteps",
+            reason=f"some series have more than {HIGHEST} timesteps",
         )
     return Start(
         GENERAL, reason="--init-from scratch trains an encoder from random weights"

@@ -31,6 +31,7 @@ TOKENIZERS: dict[str, dict[str, Any]] = {
     "linear": {"input_dim": 2, "seq_len": 16},
     "conv": {"input_dim": 2, "seq_len": 32, "patch_len": 4, "normalize": "dataset"},
     "dilated": {"input_dim": 2, "seq_len": 32, "patch_len": 4, "normalize": "instance"},
+    "filters": {"input_dim": 2, "seq_len": 32, "patch_len": 4, "normalize": "instance"},
     # video: 5 x 6 pixels are no whole number of patches
     "tubelet": {"input_dim": 60, "seq_len": 8, "frame": (5, 6, 2), "patch_size": 4},
     # a scene: three agents of two features share a tokenizer
@@ -40,6 +41,7 @@ POSITIONS = ("sincos", "rotary")
 MASKS = ("random", "block", "future", "tube")
 OBJECTIVES = ("tokens", "pooled")
 MULTI = "several resolutions"
+FOLLOWING = "resolutions that follow the length"
 CHANNELS = 2  # of the data that the model of several resolutions embeds
 
 
@@ -109,7 +111,14 @@ def embedders() -> list[Any]:
         "normalize": "instance",
     }
     multi = TemporalJEPAConfig(**options, tokenizer="dilated", resolutions=(16, 32))
-    return [*encoders(), pytest.param(multi, id=MULTI)]
+    following = TemporalJEPAConfig(
+        **options, tokenizer="filters", resolutions=(0, 0.5, 1)
+    )
+    return [
+        *encoders(),
+        pytest.param(multi, id=MULTI),
+        pytest.param(following, id=FOLLOWING),
+    ]
 
 
 every_objective = pytest.mark.parametrize("config", objectives())

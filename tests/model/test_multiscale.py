@@ -12,6 +12,7 @@ from temporal_jepa.config import RECIPE, TemporalJEPAConfig
 from temporal_jepa.embed import embed_sequences, embed_timesteps, embed_tokens
 from temporal_jepa.model.export import export
 from temporal_jepa.model.jepa import TemporalJEPA
+from temporal_jepa.model.multiscale import windows_at
 
 SMALL = {
     **RECIPE,
@@ -162,3 +163,136 @@ def test_an_onnx_graph_keeps_constants_and_small_shapes_on_large_levels(
     found = session.run(None, {"x": x})[0]
     wanted = model.embed(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def following() -> TemporalJEPA:
+    """A model whose resolutions follow the length."""
+    torch.manual_seed(0)
+    options = {**SMALL, "tokenizer": "filters", "resolutions": (0, 0.5, 1)}
+    return TemporalJEPA(TemporalJEPAConfig(input_dim=1, **options)).eval()
+
+
+OF_RESPONSES = 5 * 5 * 8  # dilations x quantiles x kernels
+OF_FILTERS = 3 * (OF_RESPONSES + 5 * 16)  # resolutions x (responses + last layer)
+
+
+def test_resolutions_follow_the_length(following: TemporalJEPA) -> None:
+    shapes = {
+        length: [windows_at(following.config, r, length) for r in (0, 0.5, 1)]
+        for length in (1, 20, 100, 300, 2000, 10**6)
+    }
+    assert shapes[1] == [(1, 8)] * 3
+    assert shapes[20] == [(1, 40)] * 3  # at most twice the length
+    assert shapes[100] == [(1, 64), (1, 96), (1, 128)]
+    assert shapes[300] == [(1, 64), (1, 144), (2, 152)]
+    assert shapes[2000] == [(1, 64), (2, 184), (8, 256)]
+    assert shapes[10**6][2] == (256, 256)  # no more than 65,536
+    assert windows_at(following.config, 48, 2000) == (1, 48)
+    for resolutions in ((1.5,), (-0.1, 1)):
+        with pytest.raises(
+            ValueError, match="resolutions must be from 0 to 1, or whole"
+        ):
+            TemporalJEPAConfig(
+                input_dim=1,
+                **{**SMALL, "tokenizer": "filters", "resolutions": resolutions},
+            )
+
+
+def test_responses_are_of_shape_alone(following: TemporalJEPA) -> None:
+    X = random_walks(3, 1, 300)
+    Z, scaled = (
+        embed_sequences(following, Sequences.from_arrays(x)) for x in (X, 9 * X - 5)
+    )
+    assert Z.shape == (3, OF_FILTERS + 258)
+    np.testing.assert_allclose(Z[:, :OF_FILTERS], scaled[:, :OF_FILTERS], atol=1e-3)
+    tokenizer = following.target_encoder.tokenizer
+    x = torch.from_numpy(X.transpose(0, 2, 1))
+    slope = torch.ones(1)
+    plain, shifted = (
+        tokenizer.responses(v, None, slope)[..., 70:-70] for v in (x, x + 3)
+    )
+    torch.testing.assert_close(plain, shifted, atol=1e-4, rtol=1e-4)
+
+
+def test_features_are_quantiles_of_responses_and_tokens(
+    following: TemporalJEPA,
+) -> None:
+    x = random_walks(1, 1, 128)
+    Z = embed_sequences(following, Sequences.from_arrays(x))[0]
+    encoder = following.target_encoder
+    row = torch.from_numpy((x[0] - x.mean()) / x.std())[..., None]
+    with torch.no_grad():
+        responses = encoder.tokenizer.responses(row, None, encoder.normalizer.slope)[0]
+        tokens = encoder.encode(row, torch.ones_like(row, dtype=torch.bool)).layers[-1][
+            0
+        ]
+    highest = Z[2 * OF_FILTERS // 3 : OF_FILTERS]
+    of_responses = np.quantile(responses.numpy(), (0.2, 0.4, 0.6, 0.8, 1.0), axis=1)
+    of_tokens = np.quantile(tokens.numpy(), (0.1, 0.25, 0.5, 0.75, 0.9), axis=0)
+    wanted = np.abs(np.concatenate([of_responses.ravel(), of_tokens.ravel()]))
+    np.testing.assert_allclose(
+        np.abs(highest), wanted, atol=1e-4
+    )  # the channel has signs
+
+
+def test_tokens_attend_within_windows(following: TemporalJEPA) -> None:
+    """A change in the last window moves no token of the others, beyond the kernels' reach."""
+    row = torch.from_numpy(random_walks(1, 1, 1024)[0, 0])[None, :, None]
+    row = (row - row.mean()) / row.std()
+    other = row.clone()
+    other[:, -256:] = 2 * row[:, -256] - row[:, -256:]  # steps of the same size
+    reader = following.embedder()
+    with torch.no_grad():
+        encoded, changed = (
+            reader._encode(x, None, 4)[1].layers[-1][0] for x in (row, other)
+        )
+    assert encoded.shape == (128, 16)
+    apart = (encoded - changed).abs().amax(1)
+    assert float(apart[:64].max()) < 1e-4
+    assert float(apart[-16:].max()) > 0.1
+
+
+def test_tokens_of_unequal_lengths_are_padded(following: TemporalJEPA) -> None:
+    short, long = random_walks(1, 2, 40)[0].T, random_walks(1, 2, 300)[0].T
+    tokens, observed = embed_tokens(following, Sequences([short.copy(), long.copy()]))
+    assert observed.sum(1).tolist() == [10, 38]
+    assert not tokens[0, 10:].any()
+    x = np.full((2, 300, 2), np.nan, dtype=np.float32)
+    x[0, 5:45] = short
+    x[1] = long
+    padded, seen = following.embed_tokens(torch.from_numpy(x))
+    np.testing.assert_array_equal(seen.numpy(), observed)
+    np.testing.assert_allclose(padded.numpy(), tokens, atol=1e-5)
+
+
+def test_masked_tokens_are_no_part_of_the_features(following: TemporalJEPA) -> None:
+    """As in fine-tuning; gradients reach the kernels through the quantiles."""
+    x = torch.from_numpy(random_walks(2, 1, 300).transpose(0, 2, 1).copy())
+    reader = following.embedder()
+    encoder = following.target_encoder.requires_grad_(True)
+    try:
+        masked = reader.features(x, 0.5, torch.Generator().manual_seed(0))
+        masked[:, :OF_FILTERS].square().sum().backward()
+        assert float(encoder.tokenizer.convolutions[0].weight.grad.abs().sum()) > 0
+    finally:
+        encoder.requires_grad_(False)
+        encoder.zero_grad()
+    again = reader.features(x, 0.5, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(masked.detach(), again)
+    other = reader.features(x, 0.5, torch.Generator().manual_seed(1))
+    assert float((again - other).abs().max()) > 0.1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_graph_of_resolutions_that_follow_the_length_has_one_length(
+    following: TemporalJEPA, model: TemporalJEPA, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="pass length="):
+        export(following, tmp_path / "m.pt2", "torch")
+    with pytest.raises(ValueError, match="length= has no effect"):
+        export(model, tmp_path / "m.pt2", "torch", length=50)
+    path = export(following, tmp_path / "m.pt2", "torch", channels=2, length=300)
+    x = torch.from_numpy(random_walks(3, 2, 300).transpose(0, 2, 1).copy())
+    found = torch.export.load(path).module()(x)
+    torch.testing.assert_close(found, following.embed(x), atol=1e-4, rtol=1e-4)
