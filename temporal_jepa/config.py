@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin
 
 RATE = 2e-3  # peak learning rate from scratch; a tenth of it from pretrained weights
-WARM_STEPS = 30  # optimizer steps from pretrained weights
+WARM_STEPS = 20  # optimizer steps from pretrained weights
 Pool = Literal["mean", "all", "quantiles"]
 
 RECIPE: Mapping[str, Any] = {
@@ -234,7 +234,7 @@ class PretrainConfig:
     """How long and how to train.
 
     Args:
-        steps: optimizer steps; 0: ten epochs, at least 300 and at most 1200 steps, or 100 steps
+        steps: optimizer steps; 0: ten epochs, at least 300 and at most 1200 steps, or 20 steps
             when training starts from pretrained weights.
         batch_size: sequences per step over all processes, at most the number of sequences.
         lr: peak learning rate of AdamW (default: 2e-3, or 2e-4 from pretrained weights).

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from .config import Pool, TemporalJEPAConfig
 from .data.sequences import Sequences
 from .model.encoder import MAX_TOKENS
 from .model.jepa import TemporalJEPA
-from .model.multiscale import fill_missing, standardize_at, windows_at
+from .model.multiscale import fill_missing, shapes_at, standardize_at
 
 BATCH_TOKENS = 4096  # per batch, a bound on memory
 
@@ -81,7 +81,7 @@ def embed_tokens(
     """
     config = model.config
     if config.channel_independent:
-        longest = _resampled(config, int(sequences.lengths.max()))[1] // config.patch
+        longest = _highest(config, int(sequences.lengths.max())) // config.patch
     else:
         longest = math.ceil(sequences.lengths.max() / config.patch)
         longest *= math.prod(config.cells)
@@ -105,16 +105,24 @@ def _batches(
     the other sequences.
     """
     check_channels(model, sequences)
+    config = model.config
     device = next(model.parameters()).device
-    buckets: dict[tuple[int, bool, bool], list[int]] = {}
+    buckets: dict[_Bucket, list[int]] = {}
     for row, values in enumerate(sequences.values):
-        buckets.setdefault(_bucket(model.config, values), []).append(row)
-    for (length, _, _), members in buckets.items():
+        buckets.setdefault(_bucket(config, values), []).append(row)
+    for bucket, members in buckets.items():
+        tokens = [size // config.patch for size in bucket.sizes]
+        cells = (
+            sequences.n_channels
+            if config.channel_independent
+            else math.prod(config.cells)
+        )
         largest, unit = _row_counts(
-            model.config, length, sequences.n_channels, batch_tokens
+            min(tokens) * cells, max(tokens) * cells, batch_tokens
         )
         if device.type != "cpu":  # small batches are no faster there
             unit = largest
+        length = max(bucket.length, int(sequences.lengths[members].max()))
         for start in range(0, len(members), largest):
             rows = np.array(members[start : start + largest])
             padding = np.repeat(rows[:1], -len(rows) % unit)
@@ -126,27 +134,47 @@ def _batches(
             yield rows, x.to(device)
 
 
-def _bucket(config: TemporalJEPAConfig, x: npt.NDArray[Any]) -> tuple[int, bool, bool]:
-    """Padded length of a sequence `(T, C)`, whether attention is masked, whether it is float64.
+@dataclass(frozen=True)
+class _Bucket:
+    """What decides the shapes that a sequence meets.
 
-    A sequence has 1 to 16 patches, then 8 sizes per octave: any lengths fill few buckets. Attention
-    is masked if values are missing or a patch is padding. Then there is a patch to spare, because
-    attention is not masked in a batch in which all tokens are observed.
+    Args:
+        sizes: timesteps that are encoded, at each resolution.
+        length: padded length of a sequence; 0 if sequences are resampled anyway.
+        is_masked: whether attention is masked.
+        is_double: whether the values are float64.
+    """
+
+    sizes: tuple[int, ...]
+    length: int
+    is_masked: bool
+    is_double: bool
+
+
+def _bucket(config: TemporalJEPAConfig, x: npt.NDArray[Any]) -> _Bucket:
+    """The bucket of a sequence `(T, C)`.
+
+    With resolutions, sequences of a bucket are resampled to the same numbers of timesteps.
+    Otherwise they have 1 to 16 patches, then 8 sizes per octave: any lengths fill few buckets.
+    Attention is masked if values are missing or a patch is padding. Then there is a patch to spare,
+    because attention is not masked in a batch in which all tokens are observed.
     """
     has_gaps = x.dtype != np.uint8 and bool(np.isnan(x).any())
     is_double = x.dtype == np.float64
     if config.channel_independent:
-        return len(x), has_gaps, is_double
+        length = len(x)
+        if has_gaps:  # unobserved ends are cut off
+            observed = np.flatnonzero(~np.isnan(x).all(axis=1))
+            length = int(np.ptp(observed)) + 1 if len(observed) else 1
+        sizes = tuple(math.prod(shape) for shape in shapes_at(config, length))
+        return _Bucket(sizes, 0, False, is_double)
     patches = math.ceil(len(x) / config.patch)
     is_masked = has_gaps or _next_size(config, patches) > patches
     padded = _next_size(config, patches + is_masked)
     longest = MAX_TOKENS // math.prod(config.cells)
     length = min(padded, longest) * config.patch
-    return (
-        max(length, len(x)),
-        is_masked,
-        is_double,
-    )  # what is too long is refused as it is
+    length = max(length, len(x))  # what is too long is refused as it is
+    return _Bucket((length,), length, is_masked, is_double)
 
 
 def _next_size(config: TemporalJEPAConfig, patches: int) -> int:
@@ -160,30 +188,25 @@ def _next_size(config: TemporalJEPAConfig, patches: int) -> int:
     return int(math.ceil(patches / step) * step)
 
 
-def _row_counts(
-    config: TemporalJEPAConfig, length: int, channels: int, batch_tokens: int
-) -> tuple[int, int]:
+def _row_counts(fewest: int, most: int, batch_tokens: int) -> tuple[int, int]:
     """Rows of a batch at most, and the number of which they are a multiple.
 
     A row has the same bits in all batches of these sizes: matrix products take rows in groups of 8,
     and convolutions treat a single row in their own way.
+
+    Args:
+        fewest: tokens of a row, at its lowest resolution.
+        most: tokens of a row, at its highest resolution.
+        batch_tokens: tokens of a batch at most.
     """
-    if config.channel_independent:
-        fewest, most = (
-            channels * math.ceil(size / config.patch)
-            for size in _resampled(config, length)
-        )
-    else:
-        fewest = most = length // config.patch * math.prod(config.cells)
     largest = max(1, batch_tokens // max(most, 1))
     unit = min(8 if fewest % 8 else 2, largest)
     return largest - largest % unit, unit
 
 
-def _resampled(config: TemporalJEPAConfig, length: int) -> tuple[int, int]:
-    """Timesteps of a series of `length` at its lowest and at its highest resolution."""
-    sizes = [math.prod(windows_at(config, r, length)) for r in config.resolutions]
-    return min(sizes), max(sizes)
+def _highest(config: TemporalJEPAConfig, length: int) -> int:
+    """Timesteps of a series of `length` at its highest resolution."""
+    return max(math.prod(shape) for shape in shapes_at(config, length))
 
 
 def check_channels(model: TemporalJEPA, sequences: Sequences) -> None:
@@ -229,7 +252,7 @@ def as_training_data(model: TemporalJEPA, sequences: Sequences) -> Sequences:
     rows: list[npt.NDArray[Any]] = []
     for values in sequences.values:
         x = fill_missing(torch.from_numpy(np.array(values)))[None]
-        length = min(model.config.seq_len, _resampled(model.config, x.shape[1])[1])
+        length = min(model.config.seq_len, _highest(model.config, x.shape[1]))
         channels = standardize_at(x, length)[0].float().numpy()  # (C, L)
         rows.extend(channels[:, :, None])
     if sequences.n_channels == 1:

@@ -161,7 +161,7 @@ def test_long_series_video_and_trajectories_start_from_scratch() -> None:
     assert start_of(tracks).source == "scratch"
     assert PretrainConfig().resolved(10).steps == 300
     warm = PretrainConfig().resolved(10, warm=True)
-    assert (warm.steps, warm.rate) == (30, PretrainConfig().resolved(10).rate / 10)
+    assert (warm.steps, warm.rate) == (20, PretrainConfig().resolved(10).rate / 10)
 
 
 def test_a_resumed_run_ends_in_the_same_weights(tmp_path: Path) -> None:

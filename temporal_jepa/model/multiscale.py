@@ -54,6 +54,11 @@ def windows_at(
     return count, math.ceil(points / count / config.patch) * config.patch
 
 
+def shapes_at(config: TemporalJEPAConfig, length: int) -> tuple[tuple[int, int], ...]:
+    """`windows_at` for all resolutions of a model."""
+    return tuple(windows_at(config, size, length) for size in config.resolutions)
+
+
 def follows_length(config: TemporalJEPAConfig) -> bool:
     """Whether a resolution of a model depends on the length of a series."""
     return any(resolution <= 1 for resolution in config.resolutions)
@@ -93,7 +98,7 @@ class MultiResolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Complete series, `R` resolutions: `(B, T, C)` -> `(B, R * F + C * (p + 2))`."""
         # In float32 the rounding errors of a constant would be given a shape.
-        return self._embed(x.double() - self.offset.double())
+        return self._embed([x.double() - self.offset.double()])
 
     def features(
         self,
@@ -105,30 +110,29 @@ class MultiResolution(nn.Module):
 
         Timesteps at both ends without any value are cut off, missing values are interpolated.
         """
-        x = x.double() - self.offset.double()
-        if not bool(x.isnan().any()):
-            return self._embed(x, mask_ratio, generator).float()
-        embedded = [
-            self._embed(fill_missing(row)[None], mask_ratio, generator) for row in x
-        ]
-        return torch.cat(embedded).float()
+        embedded = []
+        order: list[int] = []
+        for rows, series in self._alike(x.double() - self.offset.double()):
+            embedded.append(self._embed(series, mask_ratio, generator))
+            order += rows
+        return torch.cat(embedded)[np.argsort(order)].float()
 
     def tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens of the highest resolution, summed over channels: `(B, N, D)`, bool `(B, N)`.
 
         `N` is that of the longest series.
         """
-        series = (
-            [x] if not bool(x.isnan().any()) else [fill_missing(row)[None] for row in x]
-        )
-        tokens = [self._tokens(part) for part in series]
-        longest = max(part.shape[1] for part in tokens)
-        padded = [F.pad(part, (0, 0, 0, longest - part.shape[1])) for part in tokens]
-        observed = [
-            torch.arange(longest, device=x.device).expand(len(part), -1) < part.shape[1]
-            for part in tokens
+        found = [
+            (rows, self._tokens(series)) for rows, series in self._alike(x.double())
         ]
-        return torch.cat(padded), torch.cat(observed)
+        longest = max(tokens.shape[1] for _, tokens in found)
+        width = self.encoder.config.embed_dim
+        out = torch.zeros(len(x), longest, width, dtype=torch.float32, device=x.device)
+        observed = torch.zeros(len(x), longest, dtype=torch.bool, device=x.device)
+        for rows, tokens in found:
+            out[rows, : tokens.shape[1]] = tokens
+            observed[rows, : tokens.shape[1]] = True
+        return out, observed
 
     def timesteps(self, x: Tensor) -> Tensor:
         """Tokens of the highest resolution, interpolated in time: `(B, T, C)` -> `(B, T, D)`.
@@ -140,51 +144,74 @@ class MultiResolution(nn.Module):
         for series, series_tokens, count, series_out in zip(
             x, tokens, observed.sum(1).tolist(), out, strict=True
         ):
-            first, last = _observed_span(series)
+            first, last = observed_span(series)
             length = last - first + 1
             series_out[first : last + 1] = _interpolate_tokens(
                 series_tokens[:count], length, self.encoder.config.patch
             )
         return out
 
+    def _alike(self, x: Tensor) -> list[tuple[list[int], list[Tensor]]]:
+        """Rows of a batch `(B, T, C)` that have the same shapes at all resolutions.
+
+        Returns:
+            For each group, its rows and its series without missing values, `(b, T', C)` each.
+        """
+        if not bool(x.isnan().any()):
+            return [(list(range(len(x))), [x])]
+        groups: dict[tuple[tuple[int, int], ...], tuple[list[int], list[Tensor]]] = {}
+        for row, values in enumerate(x):
+            series = fill_missing(values)[None]
+            shapes = shapes_at(self.encoder.config, series.shape[1])
+            rows, members = groups.setdefault(shapes, ([], []))
+            rows.append(row)
+            members.append(series)
+        return list(groups.values())
+
     def _embed(
         self,
-        x: Tensor,
+        series: list[Tensor],
         mask_ratio: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Complete series in float64: `(B, T, C)` -> `(B, R * F + C * (p + 2))`."""
-        config = self.encoder.config
+        """Complete series of the same shapes, float64 `(b, T, C)` each.
+
+        Returns:
+            `(B, R * F + C * (p + 2))`, `B` series in all.
+        """
+        channels = series[0].shape[2]
+        shapes = shapes_at(self.encoder.config, series[0].shape[1])
         parts: dict[tuple[int, int], Tensor] = {}
-        shapes = [windows_at(config, size, x.shape[1]) for size in self.resolutions]
         for shape in dict.fromkeys(shapes):
             pooled = [
                 self._pooled(rows, shape[0], mask_ratio, generator)
-                for rows in self._rows(x, shape)
+                for rows in self._rows(series, shape)
             ]
-            parts[shape] = _add_channels(torch.cat(pooled), x.shape[2])
-        return torch.cat(
-            [*(parts[shape] for shape in shapes), raw_values(x).float()], dim=1
-        )
+            parts[shape] = _add_channels(torch.cat(pooled), channels)
+        values = torch.cat([raw_values(x) for x in series]).float()
+        return torch.cat([*(parts[shape] for shape in shapes), values], dim=1)
 
-    def _tokens(self, x: Tensor) -> Tensor:
-        """Tokens of complete series at the highest resolution: `(B, T, C)` -> `(B, N, D)`."""
-        shape = windows_at(self.encoder.config, max(self.resolutions), x.shape[1])
+    def _tokens(self, series: list[Tensor]) -> Tensor:
+        """Tokens of complete series of the same shapes at the highest resolution: `(B, N, D)`."""
+        channels = series[0].shape[2]
+        highest = max(self.resolutions)
+        shape = windows_at(self.encoder.config, highest, series[0].shape[1])
         tokens = [
             self._encode(rows, None, shape[0])[1].layers[-1]
-            for rows in self._rows(x.double(), shape)
+            for rows in self._rows(series, shape)
         ]
-        added = _add_channels(torch.cat(tokens), x.shape[2])
-        return (added / math.sqrt(x.shape[2])).float()
+        added = _add_channels(torch.cat(tokens), channels)
+        return (added / math.sqrt(channels)).float()
 
-    def _rows(self, x: Tensor, shape: tuple[int, int]) -> tuple[Tensor, ...]:
+    def _rows(self, series: list[Tensor], shape: tuple[int, int]) -> tuple[Tensor, ...]:
         """Channels at a resolution of `shape` (windows, timesteps), standardized.
 
-        `(B, T, C)` -> `(n, L, 1)` each, chunks of the `B * C` channels that bound the memory.
+        Returns:
+            `(n, L, 1)` each, chunks of the `B * C` channels that bound the memory.
         """
         length = shape[0] * shape[1]
-        rows = standardize_at(x, length).flatten(0, 1)[:, :, None]
-        rows = rows.to(self.encoder.normalizer.mean.dtype)
+        rows = torch.cat([standardize_at(x, length).flatten(0, 1) for x in series])
+        rows = rows[:, :, None].to(self.encoder.normalizer.mean.dtype)
         if torch.compiler.is_exporting():
             return (rows,)
         count = max(1, CHUNK // length)
@@ -245,7 +272,7 @@ def fill_missing(x: Tensor) -> Tensor:
     Timesteps at both ends without any value are cut off, missing values are interpolated linearly,
     a channel without any value becomes 0.
     """
-    first, last = _observed_span(x)
+    first, last = observed_span(x)
     values = x[first : last + 1].double()
     if not bool(values.isnan().any()):
         return values
@@ -260,7 +287,7 @@ def fill_missing(x: Tensor) -> Tensor:
     return torch.from_numpy(filled).to(x.device)
 
 
-def _observed_span(x: Tensor) -> tuple[int, int]:
+def observed_span(x: Tensor) -> tuple[int, int]:
     """First and last timestep with a value: `(T, C)`."""
     observed = torch.nonzero(~x.isnan().all(1))
     return int(observed[0]), int(observed[-1])
