@@ -30,7 +30,7 @@ from .collapse import collapse_verdict, position_statistics
 
 Row = dict[str, Any]
 OnRow = Callable[[Row], None]
-# Collapse statistics come from at most this many values.
+# Collapse statistics come from at most this many values, of the sequences and of their tokens.
 STATISTICS_VALUES = 2**23
 
 
@@ -289,17 +289,22 @@ class Trainer:
     def collapse_statistics(self, relative_loss: float) -> Row:
         """Statistics of the context encoder's tokens, from the same sequences each time."""
         sequences = self.batches.sequences
-        seq_len = self.model.config.seq_len
-        values_each = (
-            min(int(sequences.lengths.max()), seq_len) * self.model.config.input_dim
-        )
+        config = self.model.config
+        length = min(int(sequences.lengths.max()), config.seq_len)
+        tokens_each = math.ceil(length / config.patch) * math.prod(config.cells)
+        values_each = max(length * config.input_dim, tokens_each * config.embed_dim)
         most = max(16, min(128, STATISTICS_VALUES // values_each))
         rows = np.unique(np.linspace(0, len(sequences) - 1, most).astype(int))
-        x = torch.from_numpy(sequences.batch(rows)[:, :seq_len])
+        x = torch.from_numpy(sequences.batch(rows)[:, : config.seq_len])
         x = self._centered(x).to(self.device)
+        count = self.batches.size // (self.world * self.config.accumulate)
         encoder = self.model.context_encoder
         self.model.eval()
-        tokens, observed = encoder.encode(*encoder.prepare(x)).on_grid()
+        parts = [
+            encoder.encode(*encoder.prepare(part)).on_grid()
+            for part in torch.split(x, count)  # as many at once as in training
+        ]
+        tokens, observed = (torch.cat(part) for part in zip(*parts, strict=True))
         self.model.train()
         std, rank, samples = position_statistics(tokens.float(), observed)
         verdict = collapse_verdict(std, rank, tokens.shape[-1], samples, relative_loss)

@@ -403,6 +403,29 @@ def test_diverged_loss_is_said() -> None:
         train(initial_model(walks(), **TINY), walks(), replace(SHORT, device="abacus"))
 
 
+def test_collapse_statistics_encode_as_many_at_once_as_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = replace(SHORT, batch_size=4, accumulate=2).resolved(15)
+    trainer = trainer_of(config)
+    encoder = trainer.model.context_encoder
+    encode = encoder.encode
+    sizes: list[int] = []
+
+    def spy(x: torch.Tensor, observed: torch.Tensor) -> Any:
+        sizes.append(len(x))
+        return encode(x, observed)
+
+    monkeypatch.setattr(encoder, "encode", spy)
+    found = trainer.collapse_statistics(0.5)
+    assert max(sizes) == 2
+    assert sum(sizes) == len(walks())
+    trainer.batches.size = 2 * len(walks())
+    whole = trainer.collapse_statistics(0.5)
+    for name in ("std_per_position", "rank_per_position"):
+        np.testing.assert_allclose(found[name], whole[name], rtol=1e-4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("data", [walks, even_walks])
 def test_two_processes_train_as_one(
