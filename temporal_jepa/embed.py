@@ -13,7 +13,7 @@ from .config import Pool, TemporalJEPAConfig
 from .data.sequences import Sequences
 from .model.encoder import MAX_TOKENS
 from .model.jepa import TemporalJEPA
-from .model.multiscale import fill_missing, shapes_at, standardize_at
+from .model.multiscale import CHUNK, fill_missing, shapes_at, standardize_at
 
 BATCH_TOKENS = 4096  # per batch, a bound on memory
 
@@ -120,15 +120,16 @@ def _batches(
         largest, unit = _row_counts(
             min(tokens) * cells, max(tokens) * cells, batch_tokens
         )
+        if config.channel_independent and max(bucket.sizes) > CHUNK // 2:
+            largest = 1  # `MultiResolution` encodes them one by one anyway
+            unit = 1
         if device.type != "cpu":  # small batches are no faster there
             unit = largest
-        length = max(bucket.length, int(sequences.lengths[members].max()))
         for start in range(0, len(members), largest):
             rows = np.array(members[start : start + largest])
             padding = np.repeat(rows[:1], -len(rows) % unit)
-            x = torch.from_numpy(
-                sequences.batch(np.concatenate([rows, padding]), length)
-            )
+            batch = sequences.batch(np.concatenate([rows, padding]), bucket.length)
+            x = torch.from_numpy(batch)
             if device.type == "mps":  # has no float64
                 x = x.float()
             yield rows, x.to(device)

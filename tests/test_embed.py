@@ -7,7 +7,7 @@ import pytest
 import torch
 from factories import TINY, ragged_walks
 
-from temporal_jepa import Sequences, TemporalJEPA
+from temporal_jepa import Sequences, TemporalJEPA, TemporalJEPAConfig
 from temporal_jepa.embed import (
     as_training_data,
     embed_sequences,
@@ -158,6 +158,29 @@ def test_series_of_many_lengths_fill_few_batches(
     values = sum(len(x) for x in data.values)
     assert sum(b * t for b, t, _ in shapes) < 1.25 * values
     assert max(b * t // 2 for b, t, _ in shapes) <= 4096
+
+
+def test_long_series_are_embedded_without_padding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of rows or of timesteps: lengths that are resampled to one differ widely."""
+    lengths = [70_000, 66_000, 90_000, 5_000]
+    data = Sequences([np.sin(np.arange(n))[:, None] for n in lengths])
+    options = {**TINY, "tokenizer": "filters", "patch_len": 8, "normalize": "instance"}
+    config = TemporalJEPAConfig(input_dim=1, **options, resolutions=(0, 1))
+    model = TemporalJEPA(config).eval()
+    shapes = []
+    embed = TemporalJEPA.embed
+
+    def counted(self: TemporalJEPA, x: torch.Tensor, pool: Any) -> torch.Tensor:
+        shapes.append(tuple(x.shape))
+        return embed(self, x, pool)
+
+    monkeypatch.setattr(TemporalJEPA, "embed", counted)
+    whole = embed_sequences(model, data)
+    assert shapes == [(1, n, 1) for n in lengths]
+    alone = embed_sequences(model, data.select([1]))
+    np.testing.assert_array_equal(alone[0], whole[1])
 
 
 def test_the_longest_series_with_a_gap_is_embedded() -> None:
