@@ -9,9 +9,9 @@ resolution.
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -71,9 +71,9 @@ class MultiResolution(nn.Module):
     0902.2206), so that their number does not depend on the channels. The encoder sees standardized
     channels; level and scale are in the raw values that are concatenated, see `raw_values`.
 
-    With the tokenizer "filters", the features of a resolution are quantiles of the responses over
-    time and of the tokens of the last layer. Otherwise they are quantiles of the tokens of every
-    layer.
+    With the tokenizer "filters", the features of a resolution are quantiles over time of its
+    responses and of the tokens of every layer but the tokenizer's. Otherwise they are quantiles of
+    the tokens of every layer.
 
     Args:
         encoder: encoder of one channel, with `normalize="instance"`.
@@ -236,7 +236,7 @@ class MultiResolution(nn.Module):
         valid = None if observed is None else observed[:, :, 0]
         of_responses = quantiles(responses[:, None], valid, LEVELS)
         return torch.cat(
-            [of_responses, pool_tokens(encoded.last_layer(), self.pool)], dim=1
+            [of_responses, pool_tokens(encoded.without_tokenizer(), self.pool)], dim=1
         )
 
     def _encode(
@@ -335,7 +335,7 @@ def _add_channels(features: Tensor, channels: int) -> Tensor:
 
 
 @functools.lru_cache(maxsize=8)
-def _signs(channels: int, features: int) -> npt.NDArray[np.float32]:
+def _signs(channels: int, features: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Fixed random signs, -1 and 1: `(C, F)`."""
     draws = [
         np.random.default_rng(channel).choice([-1.0, 1.0], features)
