@@ -24,7 +24,9 @@ from temporal_jepa.model.jepa import random_init_like
 from temporal_jepa.report.report import write_report
 from temporal_jepa.training.initial import start_of
 
-FEATURES = 3 * (160 + 64) * 5  # resolutions x (responses + width) x quantiles
+FEATURES = (
+    3 * (160 + 2 * 64) * 5
+)  # resolutions x (responses + layers x width) x quantiles
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +262,7 @@ def test_a_resumed_run_keeps_its_start(
     resume = "pretrain --out r --resume"
     assert cli.main(resume.split()) == 0
     assert cli.main([*resume.split(), "--dry-run"]) == 0
-    assert "256 timesteps" in capsys.readouterr().out
+    assert "80 timesteps" in capsys.readouterr().out
     assert cli.main([*resume.split(), "--embed-dim", "128"]) != 0
     assert "model.embed_dim was 64 and is 128" in capsys.readouterr().err
     assert cli.main([*resume.split(), "--init-from", "scratch"]) != 0

@@ -43,9 +43,9 @@ class Encoded:
     valid: Tensor | None
     num_tokens: int
 
-    def last_layer(self) -> "Encoded":
-        """The same without the layers before the last one."""
-        return replace(self, layers=self.layers[-1:])
+    def without_tokenizer(self) -> "Encoded":
+        """The same without the output of the tokenizer."""
+        return replace(self, layers=self.layers[1:])
 
     def joined(self, windows: int) -> "Encoded":
         """Join each `windows` consecutive sequences; tokens keep the positions of their window."""

@@ -174,7 +174,7 @@ def following() -> TemporalJEPA:
 
 
 OF_RESPONSES = 5 * 5 * 8  # dilations x quantiles x kernels
-OF_FILTERS = 3 * (OF_RESPONSES + 5 * 16)  # resolutions x (responses + last layer)
+OF_FILTERS = 3 * (OF_RESPONSES + 2 * 5 * 16)  # resolutions x (responses + two layers)
 
 
 def test_resolutions_follow_the_length(following: TemporalJEPA) -> None:
@@ -229,8 +229,10 @@ def test_features_are_quantiles_of_responses_and_tokens(
         ]
     highest = Z[2 * OF_FILTERS // 3 : OF_FILTERS]
     of_responses = np.quantile(responses.numpy(), (0.2, 0.4, 0.6, 0.8, 1.0), axis=1)
-    of_tokens = np.quantile(tokens.numpy(), (0.1, 0.25, 0.5, 0.75, 0.9), axis=0)
-    wanted = np.abs(np.concatenate([of_responses.ravel(), of_tokens.ravel()]))
+    levels = (0.1, 0.25, 0.5, 0.75, 0.9)
+    of_layers = [np.quantile(tokens[0].numpy(), levels, axis=0) for tokens in layers]
+    assert len(of_layers) == 2
+    wanted = np.abs(np.concatenate([x.ravel() for x in (of_responses, *of_layers)]))
     np.testing.assert_allclose(
         np.abs(highest), wanted, atol=1e-4
     )  # the channel has signs
