@@ -224,18 +224,16 @@ def test_features_are_quantiles_of_responses_and_tokens(
     row = torch.from_numpy((x[0] - x.mean()) / x.std())[..., None]
     with torch.no_grad():
         responses = encoder.tokenizer.responses(row, None, encoder.normalizer.slope)[0]
-        tokens = encoder.encode(row, torch.ones_like(row, dtype=torch.bool)).layers[-1][
-            0
-        ]
+        observed = torch.ones_like(row, dtype=torch.bool)
+        layers = encoder.encode(row, observed).layers[1:]
     highest = Z[2 * OF_FILTERS // 3 : OF_FILTERS]
     of_responses = np.quantile(responses.numpy(), (0.2, 0.4, 0.6, 0.8, 1.0), axis=1)
     levels = (0.1, 0.25, 0.5, 0.75, 0.9)
     of_layers = [np.quantile(tokens[0].numpy(), levels, axis=0) for tokens in layers]
     assert len(of_layers) == 2
     wanted = np.abs(np.concatenate([x.ravel() for x in (of_responses, *of_layers)]))
-    np.testing.assert_allclose(
-        np.abs(highest), wanted, atol=1e-4
-    )  # the channel has signs
+    # A channel has random signs.
+    np.testing.assert_allclose(np.abs(highest), wanted, atol=1e-4)
 
 
 def test_tokens_attend_within_windows(following: TemporalJEPA) -> None:
