@@ -1,9 +1,10 @@
 """No slow-down: CPU time of embedding and of a training step, beside plain torch.
 
 The plain computations are of the same kind and size, and run in turn with ours, so that the ratio
-depends little on the machine. Ratios are of the fastest rounds, on one thread. They were 1.1 to 1.2
-(embedding) and 1.1 (training) on a busy AMD EPYC of two cores. Both tests fail if ours runs twice:
-2.2 to 2.4, and 2.2.
+depends little on the machine. Ratios are of the fastest rounds, on one thread. On two busy cores of
+an AMD EPYC they are 1.1 to 1.5 (embedding) and 1.0 to 1.2 (a training step). Both tests fail if
+ours runs twice (2.2 to 2.4, and 2.0 to 2.2). That of embedding also fails in float64 (3.2) and with
+the sort of torch (4.1).
 """
 
 import argparse
@@ -30,7 +31,7 @@ DILATIONS = (1, 2, 4, 8, 16)
 RESAMPLED = 64 + 104 + 152  # timesteps of three resolutions
 ROUNDS = 7
 ATTEMPTS = 3  # of which one must reach the bound: a slow-down shows in all
-BOUND = 2.0
+BOUND = 1.9
 
 
 def is_fast(call: Callable[[], object], plain: Callable[[], object]) -> bool:
