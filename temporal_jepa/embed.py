@@ -41,7 +41,8 @@ def embed_sequences(
     """
     out: npt.NDArray[np.float32] | None = None
     for rows, x in _batches(model, sequences, batch_tokens):
-        features = model.embed(x, pool).float().cpu().numpy()
+        with torch.inference_mode():
+            features = model.embed(x, pool).float().cpu().numpy()
         if out is None:
             out = np.empty((len(sequences), features.shape[1]), dtype=np.float32)
         out[rows] = features[: len(rows)]
