@@ -103,30 +103,43 @@ class Block(nn.Module):
         """
         normed = self.norm1(h)
         if at is None:
-            qkv = torch.unflatten(self.qkv(normed), -1, (3, self.num_heads, -1))
-            v = qkv[:, :, 2]  # (B, K, H, d)
-            qk = qkv[:, :, :2]  # (B, K, 2, H, d)
-            if rotation is not None:
-                cos, sin = rotation
-                qk = rotate(qk, cos[:, :, None], sin[:, :, None])
-            q, k = qk.unbind(2)
+            q, k, v = self._project(normed, rotation)
         else:
-            width = h.shape[-1]
-            weight, bias = self.qkv.weight, self.qkv.bias
-            k, v = self._split(F.linear(normed, weight[width:], bias[width:]), 2)
-            normed = gather_tokens(normed, at)
-            (q,) = self._split(F.linear(normed, weight[:width], bias[:width]), 1)
+            q, k, v = self._project_at(normed, rotation, at)
             h = gather_tokens(h, at)  # (B, M, D)
-            if rotation is not None:
-                k = rotate(k, *rotation)
-                cos, sin = (gather_tokens(part.flatten(2), at) for part in rotation)
-                q = rotate(q, cos[:, :, None], sin[:, :, None])
         q, k, v = (part.transpose(1, 2) for part in (q, k, v))  # (B, H, K, d)
         heads = self._attend(q, k, v, attend).transpose(1, 2).flatten(2)
         h = h + self.dropout(self.out(heads))
         expanded = F.gelu(self.up(self.norm2(h)))  # (B, K, 4D)
         h = h + self.dropout(self.down(expanded))
         return h
+
+    def _project(
+        self, h: Tensor, rotation: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of all tokens: `(B, K, D)` -> `(B, K, H, d)` each."""
+        qkv = torch.unflatten(self.qkv(h), -1, (3, self.num_heads, -1))
+        qk = qkv[:, :, :2]  # (B, K, 2, H, d)
+        if rotation is not None:
+            cos, sin = rotation
+            qk = rotate(qk, cos[:, :, None], sin[:, :, None])
+        q, k = qk.unbind(2)
+        return q, k, qkv[:, :, 2]
+
+    def _project_at(
+        self, h: Tensor, rotation: tuple[Tensor, Tensor] | None, at: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries of the tokens at `at`, `(B, M, H, d)`, keys and values of all."""
+        width = h.shape[-1]
+        weight, bias = self.qkv.weight, self.qkv.bias
+        k, v = self._split(F.linear(h, weight[width:], bias[width:]), 2)
+        queried = gather_tokens(h, at)
+        (q,) = self._split(F.linear(queried, weight[:width], bias[:width]), 1)
+        if rotation is not None:
+            k = rotate(k, *rotation)
+            cos, sin = (gather_tokens(part.flatten(2), at) for part in rotation)
+            q = rotate(q, cos[:, :, None], sin[:, :, None])
+        return q, k, v
 
     def _split(self, projected: Tensor, count: int) -> tuple[Tensor, ...]:
         """`(B, K, count * D)` -> `count` times `(B, K, H, d)`."""

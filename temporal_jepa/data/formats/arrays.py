@@ -176,46 +176,61 @@ def from_array(
     Raises:
         ValueError: for options that arrays cannot have, and as `Sequences.from_arrays`.
     """
-    layout = options.layout
+    _check_options(options)
+    lines = list(notes)
+    if not isinstance(array, (list, tuple)):
+        array = np.asanyarray(array)
+        _check_array(array)
+        array, more = _as_series(array, options.layout, y is not None)
+        lines += more
+    found = Sequences.from_arrays(array, y, source)
+    values, trimmed = trim(found.values)
+    return replace(found, values=values, notes=(*lines, *found.notes, *trimmed))
+
+
+def _check_options(options: ReadOptions) -> None:
+    """ValueError for options that arrays cannot have."""
     given = [name for name in options.given(*OF_TABLES) if name != "layout"]
     if given:
         raise ValueError(
             f"{listed(f'{name}=' for name in given)} are about columns of a table, and arrays "
             "have none; leave them out"
         )
-    if layout not in (None, "wide", "recording", "scene", "video"):
+    if options.layout not in (None, "wide", "recording", "scene", "video"):
         raise ValueError(
             "expected layout wide (rows are series), recording (rows are time), scene (agents) or "
-            f"video (frames) for an array, got {layout!r}"
+            f"video (frames) for an array, got {options.layout!r}"
         )
-    lines = list(notes)
-    if not isinstance(array, (list, tuple)):
-        array = np.asanyarray(array)
-        if not array.ndim:
-            raise ValueError(f"expected an array of series, got a {array.dtype} alone")
-        if array.dtype.names:
-            raise ValueError(
-                f"a structured array with the fields {listed(array.dtype.names)}; pass it as "
-                "pandas.DataFrame(array) to read"
-            )
-        holds_frames = layout in ("scene", "video") or (
-            layout is None and array.ndim > 3
+
+
+def _check_array(array: Array) -> None:
+    """ValueError for a single number and for an array of records."""
+    if not array.ndim:
+        raise ValueError(f"expected an array of series, got a {array.dtype} alone")
+    if array.dtype.names:
+        raise ValueError(
+            f"a structured array with the fields {listed(array.dtype.names)}; pass it as "
+            "pandas.DataFrame(array) to read"
         )
-        if array.size and holds_frames:
-            array, more = from_frames(array, layout)
-            lines += more
-        elif array.size and _is_one_series(array, layout, y is not None):
-            lines.append(
-                f"an array of shape {array.shape} is one recording: rows are time (layout=wide: "
-                "rows are series)"
-            )
-            array = array.reshape(1, len(array), -1).transpose(0, 2, 1)
-        elif array.ndim == 2 and layout is None and y is None:
-            line = f"an array of shape {array.shape}: rows are series"
-            lines.append(likely(line, "layout='recording'"))
-    found = Sequences.from_arrays(array, y, source)
-    values, trimmed = trim(found.values)
-    return replace(found, values=values, notes=(*lines, *found.notes, *trimmed))
+
+
+def _as_series(
+    array: Array, layout: str | None, labeled: bool
+) -> tuple[Array, list[str]]:
+    """An array with the series on its first axis, and notes on how it is read."""
+    holds_frames = layout in ("scene", "video") or (layout is None and array.ndim > 3)
+    if array.size and holds_frames:
+        return from_frames(array, layout)
+    if array.size and _is_one_series(array, layout, labeled):
+        line = (
+            f"an array of shape {array.shape} is one recording: rows are time (layout=wide: "
+            "rows are series)"
+        )
+        return array.reshape(1, len(array), -1).transpose(0, 2, 1), [line]
+    if array.size and array.ndim == 2 and layout is None and not labeled:
+        line = f"an array of shape {array.shape}: rows are series"
+        return array, [likely(line, "layout='recording'")]
+    return array, []
 
 
 def _is_one_series(array: Array, layout: str | None, labeled: bool) -> bool:

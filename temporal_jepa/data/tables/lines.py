@@ -53,16 +53,13 @@ def split_lines(
     column = _line_column(frame, options)
     if column is None or find_places(frame, options) is not None:
         return frame, options
-    requested = options.layout is not None or options.given("values")
-    if not requested and not _are_rows_tracks(frame, column, options):
+    if not _is_read_as_tracks(frame, column, options):
         return frame, options
     rows, places = _fixes(frame[column], notes)
     order = _order(frame[column], places, options, notes)
     names = frame.drop(columns=column)
     ids = row_names(names, options)
-    label = options.label if options.label is not None else find_label(map(str, names))
-    if label:
-        check_exists(names, "label", label)
+    label = _label(names, options)
     kept = [*ids, *([label] if label else [])]
     table = {str(name): names[name].to_numpy()[rows] for name in kept}
     if not ids:
@@ -78,6 +75,20 @@ def split_lines(
         values=without(options.values, column, *order),
     )
     return _frame(table), options
+
+
+def _is_read_as_tracks(frame: pd.DataFrame, column: Any, options: ReadOptions) -> bool:
+    """Whether each row is a track: on request, or because nothing else says what it is."""
+    requested = options.layout is not None or options.given("values")
+    return bool(requested) or _are_rows_tracks(frame, column, options)
+
+
+def _label(names: pd.DataFrame, options: ReadOptions) -> str | None:
+    """The column of the label: the requested one, or one of such a name."""
+    label = options.label if options.label is not None else find_label(map(str, names))
+    if label:
+        check_exists(names, "label", label)
+    return label
 
 
 def _fixes(column: pd.Series[Any], notes: list[str]) -> tuple[Array, Array]:
