@@ -55,6 +55,8 @@ def export(
         raise ValueError(
             "length= has no effect: the graph of this model takes any length"
         )
+    if length is not None and length < 1:
+        raise ValueError(f"length must be at least 1 timestep, got {length}")
     path = Path(path)
     graph = copy.deepcopy(model).cpu().embedder(pool).eval()
     if not model.config.channel_independent:

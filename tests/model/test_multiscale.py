@@ -290,6 +290,8 @@ def test_a_graph_of_resolutions_that_follow_the_length_has_one_length(
 ) -> None:
     with pytest.raises(ValueError, match="pass length="):
         export(following, tmp_path / "m.pt2", "torch")
+    with pytest.raises(ValueError, match="at least 1 timestep, got 0"):
+        export(following, tmp_path / "m.pt2", "torch", length=0)
     with pytest.raises(ValueError, match="length= has no effect"):
         export(model, tmp_path / "m.pt2", "torch", length=50)
     path = export(following, tmp_path / "m.pt2", "torch", channels=2, length=300)
