@@ -46,17 +46,7 @@ def export(
     """
     if format not in get_args(Format):
         raise ValueError(f"format must be 'onnx' or 'torch', got {format!r}")
-    if follows_length(model.config) and length is None:
-        raise ValueError(
-            "the resolutions of this model follow the length of a series, and a graph has one "
-            "length: pass length=, the timesteps of its series"
-        )
-    if length is not None and not follows_length(model.config):
-        raise ValueError(
-            "length= has no effect: the graph of this model takes any length"
-        )
-    if length is not None and length < 1:
-        raise ValueError(f"length must be at least 1 timestep, got {length}")
+    _check_length(model, length)
     path = Path(path)
     graph = copy.deepcopy(model).cpu().embedder(pool).eval()
     if not model.config.channel_independent:
@@ -92,3 +82,18 @@ def export(
     assert program is not None
     program.save(str(path))
     return path
+
+
+def _check_length(model: TemporalJEPA, length: int | None) -> None:
+    """ValueError unless the length of the series of a graph is given where it is needed."""
+    if follows_length(model.config) and length is None:
+        raise ValueError(
+            "the resolutions of this model follow the length of a series, and a graph has one "
+            "length: pass length=, the timesteps of its series"
+        )
+    if length is not None and not follows_length(model.config):
+        raise ValueError(
+            "length= has no effect: the graph of this model takes any length"
+        )
+    if length is not None and length < 1:
+        raise ValueError(f"length must be at least 1 timestep, got {length}")
