@@ -152,9 +152,18 @@ class TemporalJEPAConfig:
             _require(
                 self.normalize == "instance", "normalize", expected, self.normalize
             )
-            are_known = all(0 <= size <= 1 or size >= 2 for size in self.resolutions)
-            expected = "from 0 to 1, or whole numbers from 2"
+            expected = '"conv", "dilated" or "filters" with resolutions'
+            has_kernels = self.tokenizer in ("conv", "dilated", "filters")
+            _require(has_kernels, "tokenizer", expected, self.tokenizer)
+            are_known = all(self._is_resolution(size) for size in self.resolutions)
+            expected = f"from 0 to 1, or multiples of patch_len={self.patch_len}"
             _require(are_known, "resolutions", expected, self.resolutions)
+
+    def _is_resolution(self, size: object) -> bool:
+        """Whether `windows_at` takes a resolution: a share, or timesteps in whole patches."""
+        if not isinstance(size, numbers.Real) or isinstance(size, bool):
+            return False
+        return 0 <= size <= 1 or (size >= 2 and size % self.patch == 0)
 
     def _resolve_frame(self) -> None:
         """Check `frame` and set `patch_size`."""

@@ -216,6 +216,11 @@ def check_channels(model: TemporalJEPA, sequences: Sequences) -> None:
     config = model.config
     if config.channel_independent and sequences.frame is None:
         return
+    if config.channel_independent:
+        raise ValueError(
+            f"{sequences.source}: the model embeds series, got frames of {sequences.frame} (rows, "
+            'columns, channels); train a model of them, init_from="scratch"'
+        )
     both_frames = config.frame is not None and sequences.frame is not None
     if both_frames and config.frame != sequences.frame:
         raise ValueError(

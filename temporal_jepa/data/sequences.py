@@ -24,6 +24,8 @@ ABSENT = ("?", b"?")  # a label that is not known, in arrays
 ROUNDING = (
     1e-4  # largest rounding error of float32, as a share of the range of a channel
 )
+SPACING = 2.0**-150  # rounding error of float32 next to 0
+CONSTANT = 2e-15  # changes below this share of the level are rounding errors of float64
 SOME = 8  # names that a message lists before "..."
 
 
@@ -323,7 +325,7 @@ class Sequences:
 
         Args:
             X: ``(n, channels, time)``, ``(n, time)`` or a list of ``(channels, time_i)`` or
-                ``(time_i,)``; scenes ``(n, time, agents, features)``, at most 16 features; video
+                ``(time_i,)``, or of DataFrames ``(time_i, channels)``; scenes ``(n, time, agents, features)``, at most 16 features; video
                 ``(n, time, rows, columns, channels)`` or ``(n, time, rows, columns)``, uint8 or
                 float in 0..1.
             y: ``(n,)`` labels of any type, or None.
@@ -335,6 +337,10 @@ class Sequences:
         """
         labels = None if y is None else as_labels(y, ABSENT)
         X = unpacked(X)
+        if isinstance(X, (list, tuple)) and X and all(_is_frame(x) for x in X):
+            channels = _columns_of(X)
+            values = [_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
+            return cls(values, labels, channels=channels, source=source)
         if not isinstance(X, (list, tuple)):
             X = _numbers(X, "X")
             if X.ndim in (4, 5) and X.size:
@@ -390,6 +396,23 @@ class Sequences:
             return []
         changing = np.any([_changes(x) for x in self.values], axis=0)  # (channels,)
         return [self.channels[k] for k in np.flatnonzero(~changing)]
+
+
+def _is_frame(x: Any) -> bool:
+    """Whether an object is a DataFrame, whose rows are timesteps."""
+    return hasattr(x, "columns") and hasattr(x, "to_numpy")
+
+
+def _columns_of(frames: Sequence[Any]) -> list[str]:
+    """The columns that all frames share; ValueError if one has others."""
+    names = [str(name) for name in frames[0].columns]
+    for i, frame in enumerate(frames):
+        if [str(name) for name in frame.columns] != names:
+            raise ValueError(
+                f"expected the columns {listed(names)} in every DataFrame, got "
+                f"{listed(frame.columns)} in X[{i}]"
+            )
+    return names
 
 
 def _in_one_unit(times: list[Array]) -> list[Array]:
@@ -556,8 +579,10 @@ def rounds_away(
         extent = high - low
         largest = np.maximum(np.abs(low), np.abs(high))
         rounded = (low.astype(np.float32) != low) | (high.astype(np.float32) != high)
-    error = largest * 2.0**-24
-    return np.asarray(rounded & (extent > 1e-13 * largest) & (error > share * extent))
+    error = np.maximum(largest * 2.0**-24, SPACING)
+    return np.asarray(
+        rounded & (extent > CONSTANT * largest) & (error > share * extent)
+    )
 
 
 def _infinite(x: Array) -> npt.NDArray[np.bool_]:

@@ -1,7 +1,9 @@
 """The scikit-learn transformer: `TemporalJEPAEmbedder().fit(X).transform(X)`."""
 
 import copy
+import numbers
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -44,9 +46,10 @@ class TemporalJEPAEmbedder(
 
     Works in pipelines and grid searches, with `clone`, `set_output` and `pickle`.
 
-    `X` is an array `(n, channels, time)`, a list of arrays `(channels, time_i)` of any lengths or a
-    table `(n, time)` (array or DataFrame) of univariate series; NaN is a missing value. After
-    fitting on a table, tables must have the same columns; pass `X[:, None, :]` for other lengths.
+    `X` is an array `(n, channels, time)`, a list of arrays `(channels, time_i)` or of DataFrames
+    `(time_i, channels)` of any lengths, or a table `(n, time)` (array or DataFrame) of univariate
+    series; NaN is a missing value. After fitting on a table, tables must have the same columns;
+    pass `X[:, None, :]` for other lengths.
     Scenes are `(n, time, agents, features)`. Video is uint8 `(n, time, rows, columns)` or
     `(n, time, rows, columns, channels)`, uint8 or float in 0..1. `Sequences` from `read` work too.
 
@@ -67,12 +70,14 @@ class TemporalJEPAEmbedder(
             65,536 timesteps; "scratch" for longer ones, for trajectories, scenes and video, and if
             a field of the architecture is given.
         frozen: use the pretrained encoder as it is: `fit` reads `X`, loads the weights and trains
-            nothing. `init_from` None is "series-small" then; arguments of training have no effect.
+            nothing. `init_from` None is "series-small" then; arguments of training are checked but
+            not used.
         random_state: int for reproducible results on one machine, a RandomState, or None.
         device: "cpu", "cuda", ..., or "auto".
-        n_jobs: CPU threads of `transform` and `transform_timesteps`; -1: all cores. None: as torch
-            is set, all cores unless `torch.set_num_threads` says otherwise. The setting of torch,
-            which all Python threads share, is put back afterwards.
+        n_jobs: CPU threads of `transform` and `transform_timesteps`, at most all cores; -1: all
+            cores, -2: all but one. None: as torch is set, all cores unless
+            `torch.set_num_threads` says otherwise. The setting of torch, which all Python threads
+            share, is put back afterwards.
 
     Attributes:
         model_: the trained `TemporalJEPA`, on `device`.
@@ -128,10 +133,13 @@ class TemporalJEPAEmbedder(
 
         Raises:
             ValueError: for fewer than 2 series (1 if frozen), a channel or series without an
-                observed value, infinite values, series shorter than two patches, parameters out of
-                range, or `frozen` without a pretrained encoder.
+                observed value, infinite values, series that are too short to train on, parameters
+                out of range, or `frozen` without a pretrained encoder.
             FileNotFoundError: if there is no model `init_from`.
         """
+        thread_count(self.n_jobs)
+        if not isinstance(self.frozen, bool | np.bool_):
+            raise ValueError(f"frozen must be True or False, got {self.frozen!r}")
         sequences = self._read(X, is_fitting=True).check_observed()
         self.channels_: int | None = sequences.n_channels
         seed = as_seed(self.random_state)
@@ -280,6 +288,11 @@ class TemporalJEPAEmbedder(
         """Any accepted `X` as `Sequences`; learns `n_features_in_` when fitting."""
         if isinstance(X, Sequences):
             return self._checked(X, is_fitting)
+        if X is None or isinstance(X, str | os.PathLike):
+            raise ValueError(
+                "expected an array, a list of arrays, a DataFrame or Sequences, got "
+                f"{X!r}; read a file with temporal_jepa.read"
+            )
         X = _as_array_like(X)
         if isinstance(X, list | tuple) and not _is_table(X):
             return self._checked(Sequences.from_arrays(X), is_fitting)
@@ -327,26 +340,57 @@ class TemporalJEPAEmbedder(
         return tags
 
 
-@contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """Let torch use `count` CPU threads; -1: all cores, None: as it is set.
+def thread_count(n_jobs: int | None) -> int | None:
+    """CPU threads of `n_jobs` as scikit-learn counts them, at most all cores.
+
+    Args:
+        n_jobs: a number from 1; -1: all cores, -2: all but one, ...; None: as torch is set.
+
+    Returns:
+        a number of threads, None for None.
 
     Raises:
-        ValueError: for a number below -1, or 0.
+        ValueError: for 0, or for what is no whole number.
     """
+    if n_jobs is None:
+        return None
+    is_whole = isinstance(n_jobs, numbers.Integral) and not isinstance(n_jobs, bool)
+    if not is_whole or n_jobs == 0:
+        raise ValueError(
+            "n_jobs must be a whole number from 1, -1 for all cores, -2 for all but one, or "
+            f"None, got {n_jobs!r}"
+        )
+    cores = os.cpu_count() or 1
+    count = int(n_jobs) if n_jobs > 0 else cores + 1 + int(n_jobs)
+    return min(max(count, 1), cores)
+
+
+_THREADS = threading.Lock()
+_BORROWED: list[int] = []  # torch's number of threads before each use under way
+
+
+@contextmanager
+def threads(n_jobs: int | None) -> Iterator[None]:
+    """Let torch use this many CPU threads, see `thread_count`.
+
+    The setting belongs to the process: the last of several uses at a time decides, and the number
+    before the first of them is put back after all have ended.
+    """
+    count = thread_count(n_jobs)
     if count is None:
         yield
         return
-    if count == -1:
-        count = os.cpu_count() or 1
-    if count < 1:
-        raise ValueError(f"n_jobs must be at least 1, -1 or None, got {count}")
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    with _THREADS:
+        _BORROWED.append(torch.get_num_threads())
+        torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _THREADS:
+            before = _BORROWED[0]
+            _BORROWED.pop()
+            if not _BORROWED:
+                torch.set_num_threads(before)
 
 
 def as_seed(state: int | np.random.RandomState | None) -> int:

@@ -27,6 +27,8 @@ LOWEST = 64  # timesteps of the lowest resolution that follows the length
 HIGHEST = 65536  # timesteps of the highest one; longer series are resampled to it
 WINDOW = 256  # timesteps in which tokens attend to each other, at such resolutions
 CHUNK = 8192  # timesteps that are encoded together
+ROUNDING = 2e-15  # changes below this share of the level are rounding errors of float64
+TINY = 1e-307  # keeps a division by 0 from being one
 LEVELS = (0.2, 0.4, 0.6, 0.8, 1.0)  # quantiles of responses over time
 
 
@@ -301,12 +303,18 @@ def resample(x: Tensor, length: int) -> Tensor:
 
 
 def standardize_at(x: Tensor, length: int) -> Tensor:
-    """Resample to mean 0 and std 1: `(B, T, C)` -> `(B, C, length)`; constants become 0."""
-    out = resample(x, length)
+    """Resample to mean 0 and std 1: `(B, T, C)` -> `(B, C, length)`; constants become 0.
+
+    Differences from the first value are exact, so a large level costs no digits.
+    """
+    change = x - x[:, :1]
+    extent = change.abs().amax(1, keepdim=True)  # (B, 1, C)
+    is_constant = extent <= ROUNDING * x.abs().amax(1, keepdim=True)
+    change = torch.where(is_constant, 0.0, change / extent.clamp(min=TINY))
+    out = resample(change, length)
     out = out - out.mean(2, keepdim=True)
     std = out.square().mean(2, keepdim=True).sqrt()
-    is_constant = std <= 1e-12 * x.abs().amax(1)[:, :, None]
-    return torch.where(is_constant, 0.0, out / std.clamp(min=1e-300))
+    return torch.where(std > 0, out / std.clamp(min=TINY), 0.0)
 
 
 def raw_values(x: Tensor) -> Tensor:

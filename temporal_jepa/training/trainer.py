@@ -129,7 +129,15 @@ def plan_batches(
     """
     check_channels(model, sequences)
     if model.config.channel_independent and len(sequences) > 1:
+        least = 2 * model.config.patch
+        longest = int(sequences.lengths.max())
         sequences = as_training_data(model, sequences)
+        if int(sequences.lengths.max()) < least:
+            raise ValueError(
+                f"{sequences.source}: the longest series has {longest} timesteps, too few to train "
+                "on; embed them with the encoder as it is: frozen=True, or embed --model "
+                "series-small"
+            )
     return Batches(sequences, config, model.config.seq_len, 2 * model.config.patch)
 
 

@@ -20,7 +20,11 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from temporal_jepa.config import RECIPE, PretrainConfig
 from temporal_jepa.data.sequences import Sequences
 from temporal_jepa.embed import embed_sequences
-from temporal_jepa.estimators.embedder import ARCHITECTURE, TemporalJEPAEmbedder
+from temporal_jepa.estimators.embedder import (
+    ARCHITECTURE,
+    TemporalJEPAEmbedder,
+    threads,
+)
 from temporal_jepa.model.jepa import TemporalJEPA
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.trainer import train
@@ -254,6 +258,8 @@ def test_not_fitted() -> None:
         ([x.T for x in ragged_walks()], "one number of channels"),
         (np.zeros((0, 2, 20)), r"0 sample\(s\)"),
         ([], "at least one series in X, got none"),
+        (None, "expected an array, .* got None"),
+        ("a.csv", "got 'a.csv'; read a file with temporal_jepa.read"),
         (np.array([["a", "b"], ["c", "d"]]), "could not convert string"),
     ],
 )
@@ -273,6 +279,7 @@ def test_bad_series_are_named(X: object, message: str | None) -> None:
         ({"mask_ratio": 1.0}, "mask_ratio must be strictly between"),
         ({"normalize": "batch"}, "normalize must be one of"),
         ({"device": "gpu"}, "device must be"),
+        ({"frozen": "no"}, "frozen must be True or False, got 'no'"),
         ({"embed_dim": 9}, "embed_dim must be .* multiple"),
         ({"patch_len": 16}, "20 timesteps.* 32.*patch_len"),
     ],
@@ -431,17 +438,32 @@ def test_threads_are_chosen_and_put_back(monkeypatch: pytest.MonkeyPatch) -> Non
         return embed(*args)
 
     monkeypatch.setattr(TemporalJEPA, "embed", counted)
-    for n_jobs in (before + 1, None, -1):
+    cores = os.cpu_count() or 1
+    for n_jobs in (1, None, -1, -cores, 10**6):
         estimator.set_params(n_jobs=n_jobs).transform(X)
         estimator.transform_timesteps(X)
         assert torch.get_num_threads() == before
-    assert seen == [before + 1, before, os.cpu_count()]
+    assert seen == [1, before, cores, 1, cores]
     with pytest.raises(ValueError, match="missing"):
-        estimator.set_params(n_jobs=before + 1).transform(np.full((1, 2, 9), np.nan))
+        estimator.set_params(n_jobs=1).transform(np.full((1, 2, 9), np.nan))
     assert torch.get_num_threads() == before
-    for n_jobs in (0, -2):
-        with pytest.raises(ValueError, match="n_jobs must be at least 1, -1 or None"):
-            estimator.set_params(n_jobs=n_jobs).transform(X)
+
+
+@pytest.mark.parametrize("n_jobs", [0, "2", 1.5, True])
+def test_a_wrong_number_of_threads_is_named_in_fit(n_jobs: object) -> None:
+    with pytest.raises(ValueError, match="n_jobs must be a whole number from 1"):
+        small(n_jobs=n_jobs).fit(random_walks())
+
+
+def test_uses_at_one_time_put_the_first_number_of_threads_back() -> None:
+    torch.set_num_threads(2)
+    first = threads(1)
+    second = threads(-1)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    assert torch.get_num_threads() == 2
 
 
 def test_transform_copies_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -457,3 +479,21 @@ def test_transform_copies_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     estimator.transform(random_walks())
     assert used[0] is estimator.model_
     assert next(estimator.model_.parameters()).dtype == torch.float32
+
+
+def test_frames_have_a_row_per_timestep() -> None:
+    X = random_walks()
+    frames = [pd.DataFrame(x.T, columns=["a", "b"]) for x in X]
+    estimator = TemporalJEPAEmbedder(**FROZEN).fit(frames)
+    np.testing.assert_array_equal(estimator.transform(X), estimator.transform(frames))
+    frames[1] = frames[1].rename(columns={"b": "c"})
+    with pytest.raises(ValueError, match=r"columns a, b .* got a, c in X\[1\]"):
+        estimator.transform(frames)
+
+
+def test_series_too_short_to_train_on_can_be_embedded() -> None:
+    X = random_walks()[:, :, :3]
+    with pytest.raises(ValueError, match="has 3 timesteps, too few.*frozen=True"):
+        TemporalJEPAEmbedder().fit(X)
+    Z = TemporalJEPAEmbedder(frozen=True).fit_transform(X)
+    assert np.isfinite(Z).all()

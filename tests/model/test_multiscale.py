@@ -69,6 +69,27 @@ def test_level_and_scale_are_in_the_values_only(model: TemporalJEPA) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("level", "scale", "tolerance"),
+    [(1e9, 1.0, 1e-4), (1e12, 1.0, 0.1), (0.0, 1e-42, 1e-4), (0.0, 1e-300, 1e-4)],
+)
+def test_what_float32_cannot_hold_keeps_its_shape(
+    model: TemporalJEPA, level: float, scale: float, tolerance: float
+) -> None:
+    wave = np.sin(np.arange(70) / 5)[None, None]
+    Z, moved = (
+        embed_sequences(model, Sequences.from_arrays(x))[:, :FEATURES]
+        for x in (wave, level + scale * wave)
+    )
+    np.testing.assert_allclose(moved, Z, atol=tolerance)
+    constant = np.full((1, 1, 70), level + 0.1)
+    noise = constant * (1 + 1e-15 * (np.arange(70) % 2))  # rounding errors
+    plain, noisy = (
+        embed_sequences(model, Sequences.from_arrays(x)) for x in (constant, noise)
+    )
+    np.testing.assert_array_equal(plain[:, :FEATURES], noisy[:, :FEATURES])
+
+
 def test_standardized_series_have_one_level_and_scale(model: TemporalJEPA) -> None:
     """Otherwise rounding errors are features: hundreds of deviations on the UCR set Symbols."""
     X = random_walks(6, 1, 80)
@@ -117,6 +138,18 @@ def test_a_sequence_that_cannot_be_embedded(
 def test_resolutions_need_a_model_of_one_channel() -> None:
     with pytest.raises(ValueError, match="input_dim must be 1 with resolutions"):
         TemporalJEPAConfig(input_dim=2, resolutions=(32,), **SMALL)
+
+
+@pytest.mark.parametrize("resolutions", [(4,), (20,), (True,), ("8",), (-1,)])
+def test_resolutions_are_shares_or_whole_patches(resolutions: tuple) -> None:
+    with pytest.raises(ValueError, match="from 0 to 1, or multiples of patch_len=8"):
+        TemporalJEPAConfig(input_dim=1, resolutions=resolutions, **SMALL)
+
+
+def test_resolutions_need_convolutions() -> None:
+    options = {**SMALL, "tokenizer": "linear", "patch_len": 1}
+    with pytest.raises(ValueError, match='tokenizer must be "conv", "dilated"'):
+        TemporalJEPAConfig(input_dim=1, resolutions=(32,), **options)
 
 
 def test_timesteps_are_tokens_of_the_longest_resolution_linear_in_between(
@@ -191,7 +224,7 @@ def test_resolutions_follow_the_length(following: TemporalJEPA) -> None:
     assert windows_at(following.config, 48, 2000) == (1, 48)
     for resolutions in ((1.5,), (-0.1, 1)):
         with pytest.raises(
-            ValueError, match="resolutions must be from 0 to 1, or whole"
+            ValueError, match="resolutions must be from 0 to 1, or multi"
         ):
             TemporalJEPAConfig(
                 input_dim=1,
