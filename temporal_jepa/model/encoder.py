@@ -293,8 +293,8 @@ def quantiles(x: Tensor, valid: Tensor | None, levels: tuple[float, ...]) -> Ten
         ordered = _sorted(x.contiguous())
         rank = torch.tensor(levels, dtype=torch.float64) * (x.shape[3] - 1)
         low = rank.floor()
-        below = ordered[..., low.long().to(x.device)]  # (B, L, D, Q)
-        above = ordered[..., rank.ceil().long().to(x.device)]
+        places = torch.cat([low, rank.ceil()]).long().to(x.device)
+        below, above = ordered.index_select(3, places).chunk(2, dim=3)  # (B, L, D, Q)
         share = (rank - low).to(x)
     else:
         ordered = _sorted(x.masked_fill(~valid[:, None, None, :], float("inf")))

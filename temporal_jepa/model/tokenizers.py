@@ -7,7 +7,7 @@ take values that are 0 where unobserved, so that masked content cannot leak thro
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -236,13 +236,37 @@ class FilterTokenizer(ConvTokenizer):
         weight = torch.stack([conv.weight for conv in self._layers()])
         on_values, on_slope = torch.split(weight, self.channels, dim=2)
         on_values = on_values - on_values.mean(3, keepdim=True)
-        kernels = torch.cat([on_values, on_slope], dim=2).unbind(0)
+        kernels = torch.cat([on_values, on_slope], dim=2)  # (dilations, width, 2F, k)
+        if not torch.is_grad_enabled() and not torch.compiler.is_exporting():
+            return [self._as_products(signal, kernels)]
         return [
             F.conv1d(
                 signal, kernel, conv.bias, padding=conv.padding, dilation=conv.dilation
             )
-            for kernel, conv in zip(kernels, self._layers(), strict=True)
+            for kernel, conv in zip(kernels.unbind(0), self._layers(), strict=True)
         ]
+
+    def _as_products(self, signal: Tensor, kernels: Tensor) -> Tensor:
+        """All convolutions of `signal (B, 2F, T)` as one batch of matrix products: `(B, W, T)`.
+
+        Several times as fast as convolutions of few channels; without gradients.
+        """
+        batch, channels, length = signal.shape
+        taps = kernels.shape[3]
+        dilations = [int(conv.dilation[0]) for conv in self._layers()]
+        edge = taps // 2 * max(dilations)
+        padded = F.pad(signal, (edge, edge))
+        row, channel, _ = padded.stride()
+        shifted = []  # the signal at every tap of a kernel
+        for dilation in dilations:
+            start = edge - taps // 2 * dilation
+            shape = (batch, channels, taps, length)
+            stride = (row, channel, dilation, 1)
+            shifted.append(padded.as_strided(shape, stride, start))
+        columns = torch.stack(shifted, dim=1).flatten(2, 3)  # (B, dilations, 2F * k, T)
+        bias = torch.stack([cast(Tensor, conv.bias) for conv in self._layers()])
+        responses = torch.matmul(kernels.flatten(2), columns) + bias[:, :, None]
+        return responses.flatten(1, 2)
 
     def _layers(self) -> list[nn.Conv1d]:
         return [conv for conv in self.convolutions if isinstance(conv, nn.Conv1d)]
