@@ -23,6 +23,7 @@ def embed_sequences(
     sequences: Sequences,
     pool: Pool = "all",
     batch_tokens: int = BATCH_TOKENS,
+    dim: int | None = None,
 ) -> npt.NDArray[np.float32]:
     """One embedding per sequence, in the order given.
 
@@ -32,22 +33,46 @@ def embed_sequences(
             with `resolutions` takes any channels).
         pool: see `TemporalJEPA.embed`.
         batch_tokens: tokens per batch.
+        dim: numbers of a compact embedding, see `TemporalJEPA.embed`; None: all features.
 
     Returns:
-        float32 `(n, features)`.
+        float32 `(n, features)`, or `(n, dim)`.
 
     Raises:
-        ValueError: if the channels differ from the model's, or a sequence has no observed value.
+        ValueError: if the channels differ from the model's, a sequence has no observed value, or
+            the model cannot compute `dim`.
     """
     out: npt.NDArray[np.float32] | None = None
     for rows, x in _batches(model, sequences, batch_tokens):
         with torch.inference_mode():
-            features = model.embed(x, pool).float().cpu().numpy()
+            features = model.embed(x, pool, dim).float().cpu().numpy()
         if out is None:
             out = np.empty((len(sequences), features.shape[1]), dtype=np.float32)
         out[rows] = features[: len(rows)]
     assert out is not None  # there are no `Sequences` without a sequence
     return out
+
+
+def learned_features(
+    model: TemporalJEPA, sequences: Sequences, batch_tokens: int = BATCH_TOKENS
+) -> npt.NDArray[np.float32]:
+    """The features on which the components of a model are fitted, without level and scale.
+
+    Returns:
+        float32 `(n, F)`; `(n * channels, F)` for a model that encodes channels separately, the
+        channels of a sequence one after the other.
+
+    Raises:
+        ValueError: as `embed_sequences`.
+    """
+    out: dict[int, npt.NDArray[np.float32]] = {}
+    reader = model.embedder()
+    for rows, x in _batches(model, sequences, batch_tokens):
+        with torch.inference_mode():
+            features = reader.learned(x).float().cpu().numpy()
+        for row, part in zip(rows, np.split(features, len(x)), strict=False):
+            out[int(row)] = part
+    return np.concatenate([out[row] for row in range(len(sequences))])
 
 
 def embed_timesteps(

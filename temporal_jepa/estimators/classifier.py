@@ -117,9 +117,7 @@ class _FineTuner(BaseEstimator):
             stages = [self.steps_]
             for _ in _finetune(self.embedder_, sequences, targets, stages, self, seed):
                 pass
-        features = embed_sequences(
-            self.embedder_.model_, sequences, self.embedder_.pool
-        )
+        features = _embedded(self.embedder_, sequences)
         self.head_ = head.fit(features, targets)
 
     def _scores_of_stages(
@@ -140,11 +138,8 @@ class _FineTuner(BaseEstimator):
         embedder = copy.deepcopy(self.embedder_)
         scores = {}
         for steps in _finetune(embedder, train, train_targets, stages, self, seed):
-            model = embedder.model_
-            fitted = clone(head).fit(
-                embed_sequences(model, train, embedder.pool), train_targets
-            )
-            features = embed_sequences(model, held_out, embedder.pool)
+            fitted = clone(head).fit(_embedded(embedder, train), train_targets)
+            features = _embedded(embedder, held_out)
             scores[steps] = float(fitted.score(features, held_out_targets))
         return scores
 
@@ -304,7 +299,7 @@ def _finetune(
         targets if is_classification else _standardized(targets)
     ).to(device)
     outputs = int(targets.max()) + 1 if is_classification else 1
-    head = _Head(embed_sequences(model, sequences, embedder.pool), outputs).to(device)
+    head = _Head(_embedded(embedder, sequences), outputs).to(device)
     optimizer = _optimizer(encoder, head, options.lr)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * step / total)
@@ -314,7 +309,7 @@ def _finetune(
         batch_size = min(batch_size, max(2, CHANNEL_ROWS // sequences.n_channels))
     order = np.random.default_rng([seed, 6])
     masks = torch.Generator().manual_seed(seed)
-    reader = model.embedder(embedder.pool)
+    reader = model.embedder(embedder.pool, embedder.dim)
     for step in range(total + 1):
         if step in stages:
             yield step
@@ -330,6 +325,15 @@ def _finetune(
         optimizer.step()
         schedule.step()
         encoder.requires_grad_(False)
+
+
+def _embedded(
+    embedder: TemporalJEPAEmbedder, sequences: Sequences
+) -> npt.NDArray[np.float32]:
+    """The features of `TemporalJEPAEmbedder.transform`, `(n, features)`."""
+    return embed_sequences(
+        embedder.model_, sequences, embedder.pool, dim=embedder.dim
+    )
 
 
 def _optimizer(encoder: nn.Module, head: nn.Module, lr: float) -> torch.optim.Optimizer:

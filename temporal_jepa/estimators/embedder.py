@@ -26,6 +26,7 @@ from ..data.tensors import is_tensor, unpacked
 from ..embed import embed_sequences, embed_timesteps
 from ..files import GENERAL, channels_of, folder_of, read_config
 from ..model.jepa import TemporalJEPA
+from ..training.components import check_fit, fit_components
 from ..training.initial import Start, start_of
 from ..training.trainer import pick_device, train
 
@@ -78,6 +79,10 @@ class TemporalJEPAEmbedder(
             cores, -2: all but one. None: as torch is set, all cores unless
             `torch.set_num_threads` says otherwise. The setting of torch, which all Python threads
             share, is put back afterwards.
+        dim: numbers of a compact embedding, from 1 to 128: whitened principal components of the
+            features, without level and scale, see `TemporalJEPA.embed`. Those of "series-small"
+            were fitted on synthetic series, those of an encoder from scratch are fitted on `X`, one
+            for every two series. None: all features.
 
     Attributes:
         model_: the trained `TemporalJEPA`, on `device`.
@@ -110,6 +115,7 @@ class TemporalJEPAEmbedder(
         random_state: int | np.random.RandomState | None = None,
         device: str = "cpu",
         n_jobs: int | None = None,
+        dim: int | None = None,
     ):
         self.steps = steps
         self.batch_size = batch_size
@@ -126,6 +132,7 @@ class TemporalJEPAEmbedder(
         self.random_state = random_state
         self.device = device
         self.n_jobs = n_jobs
+        self.dim = dim
 
     @torch.inference_mode(False)
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -134,7 +141,8 @@ class TemporalJEPAEmbedder(
         Raises:
             ValueError: for fewer than 2 series (1 if frozen), a channel or series without an
                 observed value, infinite values, series that are too short to train on, parameters
-                out of range, or `frozen` without a pretrained encoder.
+                out of range, more numbers than components (`dim`), or `frozen` without a pretrained
+                encoder.
             FileNotFoundError: if there is no model `init_from`.
         """
         thread_count(self.n_jobs)
@@ -160,6 +168,9 @@ class TemporalJEPAEmbedder(
                 pretrained=start.pretrained,
                 on_row=history.append,
             )
+        if self.model_.components is None and not self.frozen:
+            fit_components(self.model_, sequences)
+            self._count_features_out(self.model_, sequences)
         self.history_ = history
         return self
 
@@ -196,7 +207,9 @@ class TemporalJEPAEmbedder(
         check_is_fitted(self)
         sequences = self.sequences(X)
         with threads(self.n_jobs):
-            embedding = embed_sequences(self.model_, sequences, self.pool)
+            embedding = embed_sequences(
+                self.model_, sequences, self.pool, dim=self.dim
+            )
         if (
             self.channels_ is None
         ):  # the number of features depends on the channels of X
@@ -220,7 +233,11 @@ class TemporalJEPAEmbedder(
 
     @classmethod
     def from_pretrained(
-        cls, source: str | os.PathLike[str], pool: Pool = "all", device: str = "cpu"
+        cls,
+        source: str | os.PathLike[str],
+        pool: Pool = "all",
+        device: str = "cpu",
+        dim: int | None = None,
     ) -> Self:
         """A fitted embedder from a stored model.
 
@@ -230,13 +247,14 @@ class TemporalJEPAEmbedder(
                 for any number of channels, any length and scale.
             pool: see `TemporalJEPA.embed`.
             device: device of the model.
+            dim: numbers of a compact embedding; None: all features.
 
         Raises:
             FileNotFoundError: if there is no model.
-            ValueError: if it is damaged.
+            ValueError: if it is damaged, or stores fewer than `dim` components.
         """
         model = from_pretrained(source, device)
-        embedder = cls(init_from=source, pool=pool, device=device)
+        embedder = cls(init_from=source, pool=pool, device=device, dim=dim)
         embedder.channels_ = channels_of(read_config(folder_of(source)))
         if embedder.channels_ is not None:
             embedder.n_features_in_ = embedder.channels_
@@ -276,9 +294,14 @@ class TemporalJEPAEmbedder(
         return self
 
     def _count_features_out(self, model: TemporalJEPA, sequences: Sequences) -> None:
-        """Embed one series, so that a wrong `pool` is refused before training."""
+        """Embed one series, so that a wrong `pool` or `dim` is refused before training."""
         one = sequences.select([0])
-        self._n_features_out = embed_sequences(model.eval(), one, self.pool).shape[1]
+        dim = self.dim
+        if dim is not None and model.components is None and not self.frozen:
+            check_fit(model, sequences, dim, self.pool)
+            dim = None  # the components are fitted after training
+        features = embed_sequences(model.eval(), one, self.pool, dim=dim)
+        self._n_features_out = features.shape[1] if dim == self.dim else self.dim
 
     def sequences(self, X: Any) -> Sequences:
         """`X` as the fitted embedder reads it; raises as `transform`."""

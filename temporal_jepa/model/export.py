@@ -21,6 +21,7 @@ def export(
     pool: Pool = "all",
     channels: int = 1,
     length: int | None = None,
+    dim: int | None = None,
 ) -> Path:
     """Write the embedding as one graph, `x (batch, time, channels)` -> `(batch, features)`.
 
@@ -35,6 +36,7 @@ def export(
             such a graph takes no missing values.
         length: timesteps of the series that the graph takes, for a model whose resolutions follow
             the length (see `TemporalJEPAConfig.resolutions`). Its batch alone is dynamic.
+        dim: numbers of a compact embedding, see `TemporalJEPA.embed`; None: all features.
 
     Returns:
         The path.
@@ -42,13 +44,13 @@ def export(
     Raises:
         ImportError: if the extra is missing.
         ValueError: for an unknown format; if `length` is missing where it is needed, or given where
-            it has no effect.
+            it has no effect; for a `dim` that the model cannot compute.
     """
     if format not in get_args(Format):
         raise ValueError(f"format must be 'onnx' or 'torch', got {format!r}")
     _check_length(model, length)
     path = Path(path)
-    graph = copy.deepcopy(model).cpu().embedder(pool).eval()
+    graph = copy.deepcopy(model).cpu().embedder(pool, dim).eval()
     if not model.config.channel_independent:
         channels = model.config.input_dim
     timesteps = length or 4 * model.config.patch + 1

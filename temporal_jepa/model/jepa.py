@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import Pool, TemporalJEPAConfig, make_config
+from .compact import COMPONENTS, Components, check_dim, empty_components
 from .ema import default_momentum, ema_update
 from .encoder import ContextEncoder, Encoded, masked_mean
 from .losses import loss, mean_predictor_loss, token_loss, variance_covariance
@@ -165,6 +166,7 @@ class TemporalJEPA(nn.Module):
     loss = staticmethod(loss)
 
     offset: Tensor
+    components: Components | None  # see `embed`, fitted after training
 
     def __init__(self, config: TemporalJEPAConfig):
         super().__init__()
@@ -179,6 +181,7 @@ class TemporalJEPA(nn.Module):
             self.predictor = PooledPredictor(config)
         # Subtracted from raw values before anything else; 0 unless float32 would lose variation.
         self.register_buffer("offset", torch.zeros(config.input_dim))
+        self.components = None
         self.register_load_state_dict_pre_hook(  # type: ignore[no-untyped-call]
             _update_weights
         )
@@ -312,14 +315,33 @@ class TemporalJEPA(nn.Module):
             encoder.normalizer.std.copy_(std)
             encoder.normalizer.slope.copy_(slope)
 
-    def embedder(self, pool: Pool = "all") -> Embedder | MultiResolution:
-        """The module that embeds with the target encoder, as configured by `resolutions`."""
-        if self.config.channel_independent:
-            return MultiResolution(self.target_encoder, pool, self.offset)
-        return Embedder(self.target_encoder, pool, self.offset)
+    def embedder(
+        self, pool: Pool = "all", dim: int | None = None
+    ) -> Embedder | MultiResolution:
+        """The module that embeds with the target encoder, as configured by `resolutions`.
+
+        Raises:
+            ValueError: for a `dim` that the model cannot compute, see `embed`.
+        """
+        kind = MultiResolution if self.config.channel_independent else Embedder
+        if dim is None:
+            return kind(self.target_encoder, pool, self.offset)
+        count = 0 if self.components is None else self.components.count
+        check_dim(dim, pool, count, STORED if count else NOT_STORED)
+        return kind(self.target_encoder, pool, self.offset, self.components, dim)
+
+    @property
+    def compact_dim(self) -> int | None:
+        """The `dim` of searches and maps unless another is asked for.
+
+        128 if the model stores that many components, else None, all features: fewer components are
+        those of few series.
+        """
+        is_full = self.components is not None and self.components.count == COMPONENTS
+        return COMPONENTS if is_full else None
 
     @torch.no_grad()
-    def embed(self, x: Tensor, pool: Pool = "all") -> Tensor:
+    def embed(self, x: Tensor, pool: Pool = "all", dim: int | None = None) -> Tensor:
         """One vector per sequence, from the target encoder in evaluation mode.
 
         Args:
@@ -329,16 +351,19 @@ class TemporalJEPA(nn.Module):
                 and maximum over the tokens of the tokenizer and of every layer; "quantiles": five
                 quantiles of the same. With `normalize="instance"` each sequence's mean and standard
                 deviation per channel are appended.
+            dim: project the features of pool "all" on the first `dim` principal components that the
+                model stores, whitened, see `Components`. Level and scale of a sequence are left
+                out. None: all features.
 
         Returns:
-            `(B, features)`, float32 (float64 for a model in double precision).
+            `(B, features)`, or `(B, dim)`; float32 (float64 for a model in double precision).
 
         Raises:
-            ValueError: for a wrong shape, an unknown pool, infinite values, or a sequence without
-                any observed value.
+            ValueError: for a wrong shape, an unknown pool, infinite values, a sequence without any
+                observed value, a `dim` with another pool or beyond the components of the model.
         """
         _check_values(x)
-        features = self.embedder(pool).features(x)
+        features = self.embedder(pool, dim).features(x)
         if not bool(features.isfinite().all()):
             raise ValueError(
                 "the embedding is not finite: x holds huge values; rescale it"
@@ -401,6 +426,12 @@ def _check_values(x: Tensor) -> None:
         )
 
 
+STORED = "that the model stores"
+NOT_STORED = (
+    f"{STORED}: it was trained on too few series, or by an older version; fit them with "
+    "temporal_jepa.training.components.fit_components"
+)
+
 RENAMED_WEIGHTS = {"stack": "transformer", "enter": "proj_in", "leave": "proj_out"}
 """Submodules in checkpoints of version 0.1 -> their names since 0.2."""
 
@@ -410,7 +441,8 @@ def _update_weights(
 ) -> None:
     """Give the weights of an older checkpoint their current names, in place, and fit the offset.
 
-    The offset of a model that encodes channels separately has one value for each channel.
+    The offset of a model that encodes channels separately has one value for each channel. A model
+    gets as many components as the checkpoint has, none if it has none.
     """
     for name in list(state_dict):
         parts = [RENAMED_WEIGHTS.get(part, part) for part in name.split(".")]
@@ -418,6 +450,10 @@ def _update_weights(
     offset = state_dict.setdefault("offset", torch.zeros_like(module.offset))
     if module.config.channel_independent:
         module.offset = torch.zeros_like(offset, device=module.offset.device)
+    directions = state_dict.get("components.directions")
+    module.components = None
+    if directions is not None:
+        module.components = empty_components(*directions.shape).to(module.offset.device)
 
 
 def draw_model(config: TemporalJEPAConfig, seed: int) -> TemporalJEPA:

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import Pool, TemporalJEPAConfig
+from .compact import Components
 from .encoder import ContextEncoder, Encoded, pool_tokens, quantiles
 from .pooling import mask_at_random, offset_of
 from .tokenizers import ConvTokenizer, FilterTokenizer
@@ -81,6 +82,10 @@ class MultiResolution(nn.Module):
         encoder: encoder of one channel, with `normalize="instance"`.
         pool: see `TemporalJEPA.embed`; "all" is "quantiles" here.
         offset: subtracted from raw values, `(C,)` or `(1,)`.
+        components: of the features of a channel. With them, each channel is projected, the
+            projections are added up as features are and divided by the root of the number of
+            channels. Raw values, level and scale are left out.
+        dim: numbers of the compact embedding; None: as many as there are components.
     """
 
     offset: Tensor
@@ -90,15 +95,22 @@ class MultiResolution(nn.Module):
         encoder: ContextEncoder,
         pool: Pool = "all",
         offset: Tensor | None = None,
+        components: Components | None = None,
+        dim: int | None = None,
     ):
         super().__init__()
         self.register_buffer("offset", offset_of(encoder, offset), persistent=False)
         self.encoder = encoder
+        self.components = components
+        self.dim = dim
         self.resolutions = encoder.config.resolutions
         self.pool: Pool = "quantiles" if pool == "all" else pool
 
     def forward(self, x: Tensor) -> Tensor:
-        """Complete series, `R` resolutions: `(B, T, C)` -> `(B, R * F + C * (p + 2))`."""
+        """Complete series, `R` resolutions: `(B, T, C)` -> `(B, R * F + C * (p + 2))`.
+
+        With components, `(B, dim)`.
+        """
         # In float32 the rounding errors of a constant would be given a shape.
         return self._embed([x.double() - self.offset.double()])
 
@@ -118,6 +130,20 @@ class MultiResolution(nn.Module):
             embedded.append(self._embed(series, mask_ratio, generator))
             order += rows
         return torch.cat(embedded)[np.argsort(order)].float()
+
+    def learned(self, x: Tensor) -> Tensor:
+        """The features of each channel, without signs and raw values: `(B * C, R * F)`.
+
+        Rows of a series follow each other. `x` may have missing values.
+        """
+        channels = x.shape[2]
+        features = []
+        order: list[int] = []
+        for rows, series in self._alike(x.double() - self.offset.double()):
+            parts = torch.cat(self._by_resolution(series), dim=1)
+            features.append(torch.unflatten(parts, 0, (-1, channels)))
+            order += rows
+        return torch.cat(features)[np.argsort(order)].flatten(0, 1).float()
 
     def tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens of the highest resolution, summed over channels: `(B, N, D)`, bool `(B, N)`.
@@ -179,9 +205,25 @@ class MultiResolution(nn.Module):
         """Complete series of the same shapes, float64 `(b, T, C)` each.
 
         Returns:
-            `(B, R * F + C * (p + 2))`, `B` series in all.
+            `(B, R * F + C * (p + 2))`, `B` series in all; `(B, dim)` with components.
         """
         channels = series[0].shape[2]
+        features = self._by_resolution(series, mask_ratio, generator)
+        if self.components is not None:
+            compact = self.components(torch.cat(features, dim=1))  # (B * C, K)
+            added = _add_channels(compact, channels)
+            return (added / math.sqrt(channels))[:, : self.dim]
+        values = torch.cat([raw_values(x) for x in series]).float()
+        parts = [_add_channels(part, channels) for part in features]
+        return torch.cat([*parts, values], dim=1)
+
+    def _by_resolution(
+        self,
+        series: list[Tensor],
+        mask_ratio: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> list[Tensor]:
+        """Features of single channels, `(B * C, F)` for each resolution; arguments as `_embed`."""
         shapes = shapes_at(self.encoder.config, series[0].shape[1])
         parts: dict[tuple[int, int], Tensor] = {}
         for shape in dict.fromkeys(shapes):
@@ -189,9 +231,8 @@ class MultiResolution(nn.Module):
                 self._pooled(rows, shape[0], mask_ratio, generator)
                 for rows in self._rows(series, shape)
             ]
-            parts[shape] = _add_channels(torch.cat(pooled), channels)
-        values = torch.cat([raw_values(x) for x in series]).float()
-        return torch.cat([*(parts[shape] for shape in shapes), values], dim=1)
+            parts[shape] = torch.cat(pooled)
+        return [parts[shape] for shape in shapes]
 
     def _tokens(self, series: list[Tensor]) -> Tensor:
         """Tokens of complete series of the same shapes at the highest resolution: `(B, N, D)`."""

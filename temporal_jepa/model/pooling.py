@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import Pool
+from .compact import Components
 from .encoder import ContextEncoder, Encoded, pool_tokens
 from .masks import draw_visible
 
@@ -21,6 +22,14 @@ class Embedder(nn.Module):
     """Pool the tokens of an encoder. `MultiResolution` has the same methods.
 
     `forward` is for complete series and for export; `features` takes missing values.
+
+    Args:
+        encoder: of all channels.
+        pool: see `TemporalJEPA.embed`.
+        offset: subtracted from the values, `(C,)`.
+        components: of the pooled features, on which these are projected. What
+            `normalize="instance"` appends is left out then.
+        dim: numbers of the compact embedding; None: as many as there are components.
     """
 
     offset: Tensor
@@ -30,14 +39,21 @@ class Embedder(nn.Module):
         encoder: ContextEncoder,
         pool: Pool = "all",
         offset: Tensor | None = None,
+        components: Components | None = None,
+        dim: int | None = None,
     ):
         super().__init__()
         self.encoder = encoder
+        self.components = components
+        self.dim = dim
         self.pool = pool
         self.register_buffer("offset", offset_of(encoder, offset), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(B, T, C)` -> `(B, F)`, in shapes that do not depend on the values of `x`."""
+        """`(B, T, C)` -> `(B, F)`, in shapes that do not depend on the values of `x`.
+
+        With components, `(B, dim)`.
+        """
         patch = self.encoder.config.patch
         # One token to spare, so that no size is ever 1: torch.export would specialize on it.
         tokens = (x.shape[1] + 2 * patch - 1) // patch
@@ -45,7 +61,7 @@ class Embedder(nn.Module):
         x = F.pad(x, (0, 0, 0, tokens * patch - x.shape[1]), value=float("nan"))
         observed = ~x.isnan()
         pooled = pool_tokens(self.encoder.encode(x, observed, drop=False), self.pool)
-        return self._append_moments(pooled, x, observed)
+        return self._finished(pooled, x, observed)
 
     def features(
         self,
@@ -61,12 +77,17 @@ class Embedder(nn.Module):
             generator: random state of the masks, required if `mask_ratio` is not 0.
 
         Returns:
-            `(B, F)`.
+            `(B, F)`; `(B, dim)` with components.
         """
         x, observed = self.encoder.prepare(x - self.offset)
         observed = mask_at_random(self.encoder, observed, mask_ratio, generator)
         encoded = self._encode(x, observed, drop=mask_ratio > 0)
-        return self._append_moments(pool_tokens(encoded, self.pool), x, observed)
+        return self._finished(pool_tokens(encoded, self.pool), x, observed)
+
+    def learned(self, x: Tensor) -> Tensor:
+        """The pooled tokens alone: `(B, T, C)`, NaN where missing -> `(B, F)`."""
+        encoded = self._encode(*self.encoder.prepare(x - self.offset))
+        return pool_tokens(encoded, self.pool)
 
     def tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The last layer on the grid, `(B, N, D)`, and which tokens are observed, `(B, N)`."""
@@ -93,6 +114,13 @@ class Embedder(nn.Module):
         """
         drop = drop or bool(self.encoder.tokens_observed(observed).all())
         return self.encoder.encode(x, observed, drop)
+
+    def _finished(self, pooled: Tensor, x: Tensor, observed: Tensor) -> Tensor:
+        """Project pooled tokens on the components, or append the moments."""
+        if self.components is not None:
+            compact: Tensor = self.components(pooled)
+            return compact[:, : self.dim]
+        return self._append_moments(pooled, x, observed)
 
     def _append_moments(self, pooled: Tensor, x: Tensor, observed: Tensor) -> Tensor:
         """With `normalize="instance"`, append the mean and std that it removes: `(B, F + 2 C)`.

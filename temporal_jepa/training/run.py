@@ -34,6 +34,7 @@ from ..data import Sequences, read
 from ..files import CARD, CONFIG, WEIGHTS, read_config, write_atomically
 from ..model.jepa import TemporalJEPA
 from ..version import __version__
+from .components import fit_components
 from .initial import Start, start_of
 from .trainer import Batches, OnRow, Row, Trainer, pick_device, plan_batches
 
@@ -213,6 +214,8 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
         with recorder:
             trainer.run(on_row=recorder.row, stop_after=recorder.step)
             if _is_first():
+                if plan.model.components is None:
+                    fit_components(plan.model, plan.sequences)
                 save_pretrained(plan.model, folder, plan.details)
         recorder.exit_if_stopped()
     return folder
