@@ -25,6 +25,7 @@ def embed(
     *,
     out: str | None = None,
     pool: Pool = "all",
+    dim: int | None = None,
     timesteps: bool = False,
     overwrite: bool = False,
     device: str = "cpu",
@@ -34,7 +35,7 @@ def embed(
 
     Examples:
         temporal-jepa embed runs/a data.csv
-        temporal-jepa embed series-small data.csv
+        temporal-jepa embed series-small data.csv --dim 128
         temporal-jepa embed runs/a new.csv --timesteps --out new.parquet
 
     Args:
@@ -43,6 +44,8 @@ def embed(
         out: .npz, .npy, .csv or .parquet (default: RUN/embeddings.npz).
         pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
             every layer).
+        dim: numbers of a compact embedding, the first whitened principal components of the features
+            (default: 0, all features).
         timesteps: one vector per timestep instead of one per sequence.
         overwrite: replace the file.
         device: where to compute.
@@ -59,11 +62,15 @@ def embed(
     sequences = read_as_trained(data, reading, config)
     vectors: Vectors
     if timesteps:
+        if dim:
+            raise ValueError(
+                "--dim is of one vector per sequence; leave out --timesteps or --dim"
+            )
         vectors = embed_timesteps(model, sequences)
         count = sum(map(len, vectors))
         shape = f"{count} timesteps of {len(vectors)} sequences, {vectors[0].shape[1]} features"
     else:
-        vectors = embed_sequences(model, sequences, pool)
+        vectors = embed_sequences(model, sequences, pool, dim=dim or None)
         shape = f"{len(vectors)} sequences, {vectors.shape[1]} features"
     write_embeddings(path, sequences, vectors)
     say(f"{path}: {shape}")

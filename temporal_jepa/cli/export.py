@@ -16,6 +16,7 @@ def export(
     format: Literal["onnx", "torch"] = "onnx",
     out: str | None = None,
     pool: Pool = "all",
+    dim: int | None = None,
     length: int | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -30,6 +31,8 @@ def export(
         out: file to write (default: RUN/model.onnx or RUN/model.pt2).
         pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
             every layer).
+        dim: numbers of a compact embedding, the first whitened principal components of the features
+            (default: 0, all features).
         length: timesteps of the series that the graph takes, for a model whose resolutions follow
             the length, as those of series-small (default: that of the training data, if all its
             series have one length).
@@ -54,12 +57,13 @@ def export(
         )  # torch's exporters warn about their own internals
         logging.disable(logging.WARNING)
         try:
-            write_graph(model, path, format, pool, channels, length)
+            write_graph(model, path, format, pool, channels, length, dim=dim or None)
         finally:
             logging.disable(logging.NOTSET)
     missing = (
         "no missing values" if model.config.channel_independent else "NaN where missing"
     )
     say(
-        f"{path}: x (batch, {length or 'time'}, {channels}) float32, {missing} -> (batch, features)"
+        f"{path}: x (batch, {length or 'time'}, {channels}) float32, {missing} -> "
+        f"(batch, {dim or 'features'})"
     )

@@ -28,6 +28,7 @@ def nearest(
     out: str | None = None,
     overwrite: bool = False,
     pool: Pool = "all",
+    dim: int | None = None,
     reading: ReadOptions,
 ) -> None:
     """Find the sequences with the most similar embeddings.
@@ -35,6 +36,7 @@ def nearest(
     Examples:
         temporal-jepa nearest runs/a new.csv
         temporal-jepa nearest runs/a 17 --k 10 --out nearest.html
+        temporal-jepa nearest series-small 17 --among data.csv --dim 0
 
     Args:
         run: run folder, series-small, or a model on the Hugging Face hub.
@@ -45,6 +47,9 @@ def nearest(
         overwrite: replace the page.
         pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
             every layer).
+        dim: compare compact embeddings of so many numbers, the first whitened principal components
+            of the features; 0: all features, standardized (default: 128 if the model stores that
+            many components and --pool is not given, else 0).
         reading: how the data is read (default: as the training data of the run)
     """
     import numpy as np
@@ -60,17 +65,27 @@ def nearest(
     file = among or training_file(run, config, "name sequences to search with --among")
     searched = read_as_trained(file, reading, config)
     queries, own = _queries(query, file, searched, reading, config)
-    vectors = embed_sequences(model, searched, pool)
-    query_vectors = (
-        embed_sequences(model, queries, pool) if own is None else vectors[own]
-    )
-    near, distance = Index(vectors).nearest(query_vectors, k, own)
+    if dim is None and pool == "all":
+        dim = model.compact_dim
+    dim = dim or None
+    vectors = embed_sequences(model, searched, pool, dim=dim)
+    if own is None:
+        query_vectors = embed_sequences(model, queries, pool, dim=dim)
+    else:
+        query_vectors = vectors[own]
+    index = Index(vectors, scale=dim is None)
+    near, distance = index.nearest(query_vectors, k, own)
     shown = queries.select(np.arange(min(len(queries), SHOWN)))
     header = ["query", "nearest", "label", "distance"]
     if searched.labels is None:
         header.remove("label")
     rows = _rows(shown, searched, near, distance)
     show_table(f"nearest of {len(searched)} sequences of {file}", header, rows)
+    if dim is not None:
+        say(
+            f"note: distances of compact embeddings of {dim} numbers, without level and scale; "
+            "--dim 0 compares all features"
+        )
     if len(queries) > SHOWN:
         say(f"the first {SHOWN} of {len(queries)} queries")
     if out is not None:
@@ -78,7 +93,7 @@ def nearest(
 
         name = Path(run).resolve().name
         html = neighbors_page(
-            shown, searched, near, distance, run=name, total=len(queries)
+            shown, searched, near, distance, run=name, total=len(queries), dim=dim
         )
         write_atomically(Path(out), html)
         say(out)

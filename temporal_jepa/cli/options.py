@@ -65,7 +65,7 @@ METAVARS = {
     "time_unit": "UNIT",
     "table": "NAME",
 }
-EXAMPLES = {"steps": 500, "lr": 0.002}
+EXAMPLES = {"steps": 500, "lr": 0.002, "dim": 128}
 
 
 class UsageError(Exception):

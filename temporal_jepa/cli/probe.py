@@ -23,6 +23,7 @@ def probe(
     test: str | None = None,
     kind: Literal["ridge", "linear", "knn", "svm", "attentive"] = "ridge",
     pool: Pool = "all",
+    dim: int | None = None,
     seed: int = 0,
     out: str | None = None,
     overwrite: bool = False,
@@ -43,6 +44,8 @@ def probe(
             a classifier with a learned query on unpooled tokens.
         pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
             every layer).
+        dim: also score a compact embedding of so many numbers, the first whitened principal
+            components of the features.
         seed: of the split and the classifier.
         out: JSON file to write (default: RUN/probe.json).
         overwrite: replace the file.
@@ -55,6 +58,10 @@ def probe(
     if kind == "attentive" and pool != "all":
         raise ValueError(
             "--kind attentive uses tokens, which are not pooled; leave out --pool"
+        )
+    if kind == "attentive" and dim:
+        raise ValueError(
+            "--kind attentive uses tokens, which have no compact form; leave out --dim"
         )
     file = train or training_file(run, config, "name labeled sequences with --train")
     train_sequences = read_as_trained(file, reading, config)
@@ -70,7 +77,13 @@ def probe(
             "held out from the classifier but not from pretraining"
         )
     result = score(
-        run, train_sequences, test_sequences, kind=kind, pool=pool, seed=seed
+        run,
+        train_sequences,
+        test_sequences,
+        kind=kind,
+        pool=pool,
+        seed=seed,
+        dim=dim or None,
     )
     result["train"] = file
     result["test"] = test or f"held out of {file}"

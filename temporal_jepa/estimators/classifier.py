@@ -331,9 +331,7 @@ def _embedded(
     embedder: TemporalJEPAEmbedder, sequences: Sequences
 ) -> npt.NDArray[np.float32]:
     """The features of `TemporalJEPAEmbedder.transform`, `(n, features)`."""
-    return embed_sequences(
-        embedder.model_, sequences, embedder.pool, dim=embedder.dim
-    )
+    return embed_sequences(embedder.model_, sequences, embedder.pool, dim=embedder.dim)
 
 
 def _optimizer(encoder: nn.Module, head: nn.Module, lr: float) -> torch.optim.Optimizer:

@@ -207,9 +207,7 @@ class TemporalJEPAEmbedder(
         check_is_fitted(self)
         sequences = self.sequences(X)
         with threads(self.n_jobs):
-            embedding = embed_sequences(
-                self.model_, sequences, self.pool, dim=self.dim
-            )
+            embedding = embed_sequences(self.model_, sequences, self.pool, dim=self.dim)
         if (
             self.channels_ is None
         ):  # the number of features depends on the channels of X

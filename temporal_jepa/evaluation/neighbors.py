@@ -45,11 +45,14 @@ def standardize(Z: npt.ArrayLike, reference: npt.ArrayLike | None = None) -> Arr
 
 
 class Index:
-    """Vectors to search by Euclidean distance over standardized features.
+    """Vectors to search by Euclidean distance, over standardized features unless `scale` is False.
 
     Args:
         Z: float `(n, F)`, for example embeddings; NaN is a missing value and counts as the mean.
         ids: names of the rows; None: their positions 0..n-1.
+        scale: standardize the features over the indexed vectors. False for compact embeddings,
+            which are on one scale already: on the development sets of the benchmark, standardizing
+            them again lowers the precision of a search.
 
     Raises:
         ValueError: if `Z` is not a table of at least one row, or the lengths differ.
@@ -60,7 +63,12 @@ class Index:
     [['b', 'a']]
     """
 
-    def __init__(self, Z: npt.ArrayLike, ids: Sequence[str] | Array | None = None):
+    def __init__(
+        self,
+        Z: npt.ArrayLike,
+        ids: Sequence[str] | Array | None = None,
+        scale: bool = True,
+    ):
         self.Z = check_array(Z, dtype=np.float64, ensure_all_finite="allow-nan")
         n = len(self.Z)
         self.ids = np.asarray(range(n) if ids is None else ids)
@@ -68,7 +76,8 @@ class Index:
             raise ValueError(
                 f"expected {n} ids, one per vector, got shape {self.ids.shape}"
             )
-        self.rows = standardize(self.Z)
+        self.scale = scale
+        self.rows = self._as_compared(self.Z)
         self.search = NearestNeighbors(algorithm="brute", metric="euclidean").fit(
             self.rows
         )
@@ -91,8 +100,8 @@ class Index:
             but: old name of `exclude`, deprecated.
 
         Returns:
-            ids `(m, k)` and distances `(m, k)`, in standard deviations of the indexed vectors;
-            `(k,)` each for one vector.
+            ids `(m, k)` and distances `(m, k)`, in standard deviations of the indexed vectors (in
+            units of the vectors if `scale` is False); `(k,)` each for one vector.
 
         Raises:
             ValueError: for another number of features, or `k` out of range.
@@ -100,7 +109,7 @@ class Index:
         if but is not None:
             warnings.warn("but= is now exclude=", DeprecationWarning, stacklevel=2)
             exclude = but
-        queries = standardize(np.atleast_2d(z), self.Z)
+        queries = self._as_compared(np.atleast_2d(z))
         excluded = 0 if exclude is None else 1
         available = len(self.Z) - excluded
         if not 1 <= k <= available:
@@ -125,6 +134,18 @@ class Index:
         if np.ndim(z) == 1:
             return ids[0], distance[0]
         return ids, distance
+
+    def _as_compared(self, Z: npt.ArrayLike) -> Array:
+        """Vectors `(m, F)` as distances are computed of them; NaN is the mean of its feature."""
+        if self.scale:
+            return standardize(Z, self.Z)
+        rows: Array = np.asarray(Z, dtype=np.float64)
+        if rows.shape[1] != self.Z.shape[1]:
+            raise ValueError(
+                f"expected {self.Z.shape[1]} features, got {rows.shape[1]}"
+            )
+        observed = np.maximum((~np.isnan(self.Z)).sum(0), 1)
+        return np.where(np.isnan(rows), np.nansum(self.Z, axis=0) / observed, rows)
 
     def neighbors(self, k: int = 5) -> tuple[Array, Array]:
         """The `k` nearest other rows of every row: as `nearest`, `(n, k)`."""

@@ -32,6 +32,7 @@ def score(
     pool: Pool = "all",
     seed: int = 0,
     task: Task | None = None,
+    dim: int | None = None,
 ) -> dict[str, Any]:
     """Scores of a classifier or regression on the frozen embedding, and on its controls.
 
@@ -49,6 +50,8 @@ def score(
         pool: how tokens become one embedding, see `TemporalJEPA.embed`; unused by "attentive".
         seed: seed of the probe. The random encoder has the seed of the run.
         task: "classification" or "regression" (default: what the sequences say, or `task_of`).
+        dim: adds a row, the pretrained encoder's compact embedding of so many numbers, see
+            `TemporalJEPA.embed`. The other rows keep all features.
 
     Returns:
         The content of `probe.json`. `scores` holds one row `{"features", "probe", ...}` each, with
@@ -58,7 +61,8 @@ def score(
         of always predicting the train mean.
 
     Raises:
-        ValueError: for missing labels, other channels than the model's, and as `probe`.
+        ValueError: for missing labels, other channels than the model's, a `dim` that the model
+            cannot compute, and as `probe`.
         AmbiguousError: if the labels can be classes or numbers to predict.
         FileNotFoundError: if there is no such run or model.
     """
@@ -79,6 +83,8 @@ def score(
     result: dict[str, Any] = {"probe": kind, "task": task}
     if kind != "attentive":
         result["pool"] = pool
+    if dim is not None:
+        result["dim"] = dim
     result |= {
         "train": train.source,
         "test": test.source,
@@ -90,7 +96,7 @@ def score(
     if kind == "attentive":
         result["scores"] = _attentive_scores(encoders, train, test, seed)
         return result
-    features = _features(encoders, train, test, pool, seed)
+    features = _features(encoders, train, test, pool, dim, seed)
     train_y, test_y = (
         part.targets() if task == "regression" else labels_of(part)
         for part in (train, test)
@@ -155,9 +161,13 @@ def _features(
     train: Sequences,
     test: Sequences,
     pool: Pool,
+    dim: int | None,
     seed: int,
 ) -> dict[str, probes.Pair]:
     """Train and test features of the controls and of each encoder, by name."""
+    pretrained = encoders["pretrained encoder"]
+    if dim is not None:
+        pretrained.embedder(pool, dim)  # refused before anything is computed
     features = probes.controls(
         pool_frames(train).values, pool_frames(test).values, seed
     )
@@ -166,6 +176,11 @@ def _features(
         features[name] = (
             embed_sequences(encoder, train, pool),
             embed_sequences(encoder, test, pool),
+        )
+    if dim is not None:
+        features[f"pretrained encoder, dim {dim}"] = (
+            embed_sequences(pretrained, train, pool, dim=dim),
+            embed_sequences(pretrained, test, pool, dim=dim),
         )
     if minirocket is not None:
         features["MiniRocket"] = minirocket  # the last row of the table

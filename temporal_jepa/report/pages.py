@@ -106,6 +106,7 @@ def neighbors_page(
     *,
     run: str,
     total: int,
+    dim: int | None = None,
 ) -> bytes:
     """The page of `nearest`: each query beside its nearest neighbors.
 
@@ -116,6 +117,7 @@ def neighbors_page(
         distance: of each neighbor, `(queries, k)`.
         run: name of the encoder.
         total: number of queries, drawn or not.
+        dim: numbers of the compact embeddings that were compared; None: all features.
     """
     rows = []
     for q in range(len(queries)):
@@ -129,6 +131,7 @@ def neighbors_page(
         source=Path(among.source).name,
         n=len(among),
         total=total,
+        dim=dim,
         rows=rows,
         legend=plots.channel_legend(among),
     )

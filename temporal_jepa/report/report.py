@@ -37,6 +37,7 @@ from ..evaluation.neighbors import Index, standardize
 from ..files import BUNDLED, GENERAL, SCRATCH, read_config, write_atomically
 from ..model.jepa import TemporalJEPA, random_init_like
 from ..model.losses import mean_predictor_loss
+from ..training.components import fit_components
 from ..training.initial import Start
 from ..training.run import facts
 from . import plots, svg
@@ -86,7 +87,10 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Embedded:
-    """Standardized embeddings `(n, F)` of the same sequences by a control and after training.
+    """Embeddings `(n, F)` of the same sequences by a control and after training.
+
+    They are compact, `F` = `dim`, if the model stores 128 components; else all features,
+    standardized. A control with random weights gets its own components of the same sequences.
 
     The control is series-small if training started from it, else the same encoder with random
     weights.
@@ -96,6 +100,7 @@ class _Embedded:
     control_name: str
     control: Array
     trained: Array
+    dim: int | None
 
 
 def write_report(
@@ -356,10 +361,17 @@ def _embed(run: _Run) -> _Embedded | None:
     else:
         name = "random weights"
         control = random_init_like(run.model, run.seed)
-    embeddings = [
-        standardize(embed_sequences(model, chosen)) for model in (control, run.model)
-    ]
-    return _Embedded(chosen, name, *embeddings)
+        if run.model.compact_dim is not None:
+            fit_components(control, run.sequences)
+    dim = run.model.compact_dim
+    if control.compact_dim is None:  # its features vary in fewer directions
+        dim = None
+    trained, of_control = (
+        embed_sequences(model, chosen, dim=dim) for model in (run.model, control)
+    )
+    if dim is None:
+        trained, of_control = standardize(trained), standardize(of_control)
+    return _Embedded(chosen, name, of_control, trained, dim)
 
 
 def _space(embedded: _Embedded | None) -> Row | None:
@@ -382,7 +394,12 @@ def _space(embedded: _Embedded | None) -> Row | None:
             xy = pca.fit_transform(Z)
         shares = np.nan_to_num(pca.explained_variance_ratio_)
         panels.append((title, svg.scatter(f"space{i}", xy, shares, codes)))
-    return {"panels": panels, "n": n, "legend": [] if labels is None else legend}
+    return {
+        "panels": panels,
+        "n": n,
+        "dim": embedded.dim,
+        "legend": [] if labels is None else legend,
+    }
 
 
 def _classes(labels: Array) -> tuple[Array, list[tuple[Markup, str]]]:
@@ -405,7 +422,8 @@ def _neighbors(embedded: _Embedded | None) -> Row | None:
     sequences = embedded.sequences
     n = len(sequences)
     k = min(NEIGHBORS, n - 1)
-    near, distance = Index(embedded.trained).neighbors(k)
+    is_scaled = embedded.dim is None
+    near, distance = Index(embedded.trained, scale=is_scaled).neighbors(k)
     queries = svg.spread(n, QUERIES)
     agreement = None
     if sequences.classes is not None:
@@ -417,7 +435,7 @@ def _neighbors(embedded: _Embedded | None) -> Row | None:
         )
         largest = np.argsort(-counts, kind="stable")[:QUERIES]
         queries = np.sort(first[largest])
-        near_control, _ = Index(embedded.control).neighbors(k)
+        near_control, _ = Index(embedded.control, scale=is_scaled).neighbors(k)
         agreement = {
             "after": np.mean(index[near] == index[:, None]),
             "control": np.mean(index[near_control] == index[:, None]),
@@ -438,6 +456,7 @@ def _neighbors(embedded: _Embedded | None) -> Row | None:
         "control": embedded.control_name,
         "n": n,
         "k": k,
+        "dim": embedded.dim,
         "channels": channels,
     }
 
@@ -544,6 +563,7 @@ def _commands(run: _Run) -> dict[str, str]:
             "test": "test",
             "probe": "kind",
             "pool": "pool",
+            "dim": "dim",
             "seed": "seed",
         }
         given = {flag: run.probe.get(name) for name, flag in names.items()}
