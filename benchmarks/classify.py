@@ -2,6 +2,8 @@
 
 python benchmarks/classify.py FOLDER [FOLDER ...] --seeds 0 1 2 --probe ridge --out results.csv
 python benchmarks/classify.py --summary results.csv [--published published.csv] [--plot ranks.png]
+python benchmarks/classify.py FOLDER --most 100 --probe 1nn few1 few5 map nmi --out measures.csv
+python benchmarks/classify.py --measures measures.csv
 
 A FOLDER holds NAME/NAME_TRAIN.ts (or .tsv, .txt) and NAME/NAME_TEST.ts, or such files directly.
 Every embedder is fitted on the values of TRAIN, never on labels and never on TEST. Embedders:
@@ -15,15 +17,19 @@ pooled       an encoder pretrained from scratch to predict one vector from one v
 token:init_from=scratch,steps=1000   the last three with other settings of model or training
 series-small the general encoder of the package, as it is; series-small:FOLDER another model
 series-small-untrained   its architecture with weights drawn from the seed, also with :FOLDER
+series-small-128, series-small-untrained-128   their compact embeddings; the components of each are
+                         fitted on the same synthetic series, see `components.py`
 package.module:Class     anything with fit(X) and transform(X), X (n, channels, time) or a list of
                          (channels, time)
 
 The CSV gets a row for each (dataset, embedder, pool, probe, seed) as soon as it is known; rows that
 exist are not computed again, so an interrupted run continues. `cv_accuracy` is cross-validated on
-TRAIN alone: the pooling is chosen by it.
+TRAIN alone: the pooling is chosen by it. `measures.py` says what 1nn, few1, few5, map and nmi are;
+`--measures` prints them as columns, with p-values.
 """
 
 import argparse
+import functools
 import importlib
 import multiprocessing
 import os
@@ -38,17 +44,25 @@ from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
+from measures import MEASURES, comparable, measure
 from results import Results, parser_of, setting
-from summary import COLUMNS, summarize
+from summary import COLUMNS, measures_table, summarize
 
 from temporal_jepa.config import Pool, PretrainConfig
 from temporal_jepa.data import Sequences, read
 
 Features = npt.NDArray[Any]
 ENCODERS = ("untrained", "token", "pooled")
-GENERAL = ("series-small", "series-small-untrained")
+GENERAL = (
+    "series-small",
+    "series-small-untrained",
+    "series-small-128",
+    "series-small-untrained-128",
+)
+COMPACT = "-128"
 EMBEDDERS = ("raw", "stats", "minirocket", *ENCODERS)
-DETERMINISTIC = ("raw", "stats", "series-small")  # run for the first seed only
+# Run for the first seed only.
+DETERMINISTIC = ("raw", "stats", "series-small", "series-small-128")
 ENDINGS = (".ts", ".tsv", ".txt")
 FOLDS = 5
 LARGEST_CHECKED = (
@@ -73,6 +87,7 @@ class Task:
     seed: int
     probes: tuple[str, ...]
     steps: int | None
+    most: int | None
 
 
 @dataclass(frozen=True)
@@ -120,6 +135,14 @@ def load(path: Path) -> Sequences:
     if sequences.labels is None:
         sys.exit(f"error: {path}: no labels were found")
     return sequences
+
+
+def capped(sequences: Sequences, most: int | None) -> Sequences:
+    """At most so many series, drawn from seed 0."""
+    if most is None or len(sequences) <= most:
+        return sequences
+    rows = np.random.default_rng(0).permutation(len(sequences))[:most]
+    return sequences.select(np.sort(rows))
 
 
 def embed(task: Task, train: Sequences, test: Sequences) -> Iterator[Embedded]:
@@ -171,18 +194,32 @@ def _pretrained(task: Task, train: Sequences, test: Sequences) -> Iterator[Embed
 
 def _general(task: Task, train: Sequences, test: Sequences) -> Embedded:
     """The general encoder of the package or of a folder, or its random initialization."""
-    from temporal_jepa import from_pretrained
     from temporal_jepa.embed import embed_sequences
-    from temporal_jepa.model.jepa import random_init_like
 
     name, _, folder = task.embedder.partition(":")
-    model = from_pretrained(folder or "series-small")
-    if name == "series-small-untrained":
-        model = random_init_like(model, task.seed)
+    is_untrained = name.startswith("series-small-untrained")
+    dim = 128 if name.endswith(COMPACT) else None
+    seed = task.seed if is_untrained else None
+    model = _general_model(folder or "series-small", seed, dim is not None)
     began = time.perf_counter()
-    train_Z = embed_sequences(model, train)
-    test_Z = embed_sequences(model, test)
+    train_Z = embed_sequences(model, train, dim=dim)
+    test_Z = embed_sequences(model, test, dim=dim)
     return Embedded("all", train_Z, test_Z, 0.0, time.perf_counter() - began)
+
+
+@functools.lru_cache(maxsize=4)
+def _general_model(source: str, seed: int | None, needs_components: bool) -> Any:
+    """A stored model, or its architecture with random weights and components of its own."""
+    from components import synthetic_cuts, with_components
+
+    from temporal_jepa import from_pretrained
+    from temporal_jepa.model.jepa import random_init_like
+
+    model = from_pretrained(source)
+    if seed is None:
+        return model
+    model = random_init_like(model, seed)
+    return with_components(model, synthetic_cuts()) if needs_components else model
 
 
 def _other(task: Task, train: Sequences, test: Sequences) -> Embedded:
@@ -250,19 +287,25 @@ def work(task: Task) -> list[dict[str, Any]]:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", "The least populated class", UserWarning)
     warnings.filterwarnings("ignore", ".*labels that train lacks.*", UserWarning)
-    train = load(task.train)
-    test = load(task.test)
+    train = capped(load(task.train), task.most)
+    test = capped(load(task.test), task.most)
     assert train.labels is not None
+    assert test.labels is not None
     rows = []
     for found in embed(task, train, test):
         for kind in task.probes:
             began = time.perf_counter()
-            accuracy = probe(
-                found.train, train.labels, found.test, test.labels, kind, task.seed
-            )  # type: ignore[arg-type]
+            if kind in MEASURES:
+                is_compact = task.embedder.partition(":")[0].endswith(COMPACT)
+                a, b = comparable(found.train, found.test, is_compact)
+                accuracy = measure(kind, a, train.labels, b, test.labels)
+            else:
+                accuracy = probe(
+                    found.train, train.labels, found.test, test.labels, kind, task.seed
+                )  # type: ignore[arg-type]
             probing = time.perf_counter() - began
             checked = float("nan")
-            if found.pool:
+            if found.pool and kind not in MEASURES:
                 checked = cross_validated(found.train, train.labels, kind, task.seed)
             rows.append(
                 {
@@ -303,7 +346,16 @@ def tasks(options: argparse.Namespace, results: Results) -> list[Task]:
                 )
                 if left:
                     todo.append(
-                        Task(name, train, test, embedder, seed, left, options.steps)
+                        Task(
+                            name,
+                            train,
+                            test,
+                            embedder,
+                            seed,
+                            left,
+                            options.steps,
+                            options.most,
+                        )
                     )
     return todo
 
@@ -350,7 +402,16 @@ def main() -> None:
         "--probe",
         nargs="+",
         default=["ridge"],
-        choices=["ridge", "linear", "knn", "svm"],
+        choices=["ridge", "linear", "knn", "svm", *MEASURES],
+    )
+    parser.add_argument(
+        "--most",
+        type=int,
+        metavar="N",
+        help="at most N series a split, drawn at random",
+    )
+    parser.add_argument(
+        "--measures", type=Path, metavar="CSV", help="only print this file's measures"
     )
     parser.add_argument("--sets", nargs="+", metavar="NAME", help="only these")
     parser.add_argument(
@@ -379,6 +440,9 @@ def main() -> None:
         help="the embedder compared with all others",
     )
     options = parser.parse_args()
+    if options.measures is not None:
+        print(measures_table(options.measures))
+        return
     if options.summary is None and not options.folders:
         parser.error("give a FOLDER of data sets, or --summary CSV")
     for name in THREADS:

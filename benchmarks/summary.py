@@ -26,6 +26,14 @@ COLUMNS = (
 )
 CONTROLS = ("raw", "stats", "minirocket", "untrained", "pooled")
 BOOTSTRAPS = 10_000
+MEASURED = ("1nn", "few1", "few5", "map", "nmi", "ridge", "linear", "knn", "svm")
+PAIRS = (
+    ("series-small", "series-small-untrained"),
+    ("series-small-128", "series-small-untrained-128"),
+    ("series-small-128", "series-small"),
+    ("series-small-128", "minirocket"),
+    ("series-small", "minirocket"),
+)
 TIE = 1e-9
 
 
@@ -68,6 +76,45 @@ def summarize(
             draw_ranks(whole, target)
             parts.append(f"Critical-difference diagram: {target}")
     return "\n\n".join(parts) + "\n"
+
+
+def measures_table(path: Path) -> str:
+    """Every probe and measure as a column, a row for each embedder, mean over seeds and sets.
+
+    Tables of all sets, and of every second one in alphabetical order: the others are the sets on
+    which the compact embedding was developed. Then the pairs of `PAIRS`, paired over the sets.
+    """
+    rows = load_rows(path)
+    scores = rows.pivot_table(
+        index="dataset", columns=["embedder", "probe"], values="accuracy"
+    ).dropna()
+    kinds = [kind for kind in MEASURED if kind in rows["probe"].unique()]
+    names = [str(name) for name in rows["embedder"].unique()]
+    parts = []
+    for title, some in (
+        (f"All {len(scores)} sets", scores),
+        (f"The {len(scores) // 2} sets without development", scores.iloc[1::2]),
+    ):
+        means = some.mean()
+        lines = [
+            [name, *(f"{means[name, kind]:.3f}" for kind in kinds)] for name in names
+        ]
+        parts.append(f"{title}:\n\n{markdown_table(['features', *kinds], lines)}")
+        lines = []
+        for of, other in PAIRS:
+            if of in names and other in names:
+                cells = [_paired(some[of][kind] - some[other][kind]) for kind in kinds]
+                lines.append([f"{of} - {other}", *cells])
+        header = ["mean difference (wins / losses, p)", *kinds]
+        parts.append(markdown_table(header, lines))
+    return "\n\n".join(parts)
+
+
+def _paired(difference: pd.Series) -> str:
+    """`+.012 (14/5, .01)`: the mean, sets won and lost, Wilcoxon's p."""
+    values = difference.to_numpy()
+    wins, _, losses = counts(values).split(" / ")
+    return f"{values.mean():+.3f} ({wins}/{losses}, {wilcoxon(values):.2g})"
 
 
 def load_rows(path: Path) -> pd.DataFrame:
