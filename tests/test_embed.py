@@ -14,6 +14,7 @@ from temporal_jepa.embed import (
     embed_timesteps,
     embed_tokens,
 )
+from temporal_jepa.training.components import fit_components
 from temporal_jepa.training.initial import initial_model
 
 
@@ -118,11 +119,15 @@ def test_no_bit_depends_on_the_other_sequences(kind: str, threads: int) -> None:
 
 def check_bits(model: TemporalJEPA, data: Sequences) -> None:
     whole = embed_sequences(model, data)
+    compact = embed_sequences(fit_components(model, data), data, dim=5)
     rng = np.random.default_rng(1)
     for size in (1, 2, 7, 17):
         rows = rng.permutation(len(data))[:size]
         part = selected(data, rows)
         np.testing.assert_array_equal(embed_sequences(model, part), whole[rows])
+        np.testing.assert_array_equal(
+            embed_sequences(model, part, dim=5), compact[rows]
+        )
     steps = embed_timesteps(model, part)
     tokens, observed = embed_tokens(model, part)
     alone = selected(part, [5])

@@ -84,6 +84,40 @@ def test_nearest_neighbors_are_of_one_process_more_often_than_with_random_weight
     assert shares[0] > shares[1] + 0.05
 
 
+def test_compact_embeddings_find_the_series_of_one_process() -> None:
+    model = from_pretrained("series-small")
+    pairs = Sequences.from_arrays(synthetic_pairs(128, seed=2**31).reshape(-1, 1, 512))
+    shares = {}
+    for dim in (None, 128, 4):
+        Z = embed_sequences(model, pairs, dim=dim)
+        if dim is None:
+            Z = (Z - Z.mean(0)) / (Z.std(0) + 1e-6)
+        distance = np.linalg.norm(Z[::2, None] - Z[None, 1::2], axis=-1)
+        shares[dim] = (distance.argmin(1) == np.arange(128)).mean()
+    assert shares[128] > shares[None] - 0.06
+    assert shares[128] > shares[4] + 0.1
+
+
+def test_fitting_keeps_the_stored_components(tmp_path: Path) -> None:
+    X = random_walks(6, 2, 60)
+    stored = from_pretrained("series-small").components
+    embedder = TemporalJEPAEmbedder(steps=1, random_state=0, dim=32).fit(X)
+    assert torch.equal(embedder.model_.components.directions, stored.directions)
+    assert embedder.transform(X).shape == (6, 32)
+    frozen = TemporalJEPAEmbedder(frozen=True, dim=128).fit_transform(X[:1])
+    assert frozen.shape == (1, 128)
+    classifier = TemporalJEPAClassifier(embedder, steps=4, random_state=0)
+    y = np.arange(6) % 2
+    assert classifier.fit(X, y).predict(X).shape == (6,)
+    assert classifier.head_[-1].n_features_in_ == 32
+    run = pretrain(
+        Sequences.from_arrays(X),
+        tmp_path / "run",
+        PretrainConfig(steps=1, device="cpu"),
+    )
+    assert torch.equal(from_pretrained(run).components.directions, stored.directions)
+
+
 def test_adapt_continues_from_the_weights(small: TemporalJEPAEmbedder) -> None:
     X = random_walks(6, 2, 60)
     before = small.model_
@@ -101,12 +135,24 @@ def test_an_unknown_model_is_answered_with_the_known_ones(tmp_path: Path) -> Non
 
 
 def test_the_command_line_embeds_a_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     np.save("data.npy", random_walks(3, 2, 20))
     assert cli.main(["embed", "series-small", "data.npy"]) == 0
     assert np.load("embeddings.npz")["embeddings"].shape == (3, FEATURES + 2 * 258)
+    words = ["embed", "series-small", "data.npy", "--overwrite", "--dim"]
+    assert cli.main([*words, "128"]) == 0
+    assert np.load("embeddings.npz")["embeddings"].shape == (3, 128)
+    assert cli.main([*words, "0"]) == 0
+    assert np.load("embeddings.npz")["embeddings"].shape == (3, FEATURES + 2 * 258)
+    assert cli.main([*words, "129"]) == 1
+    assert "choose a dim from 1 to 128" in capsys.readouterr().err
+    assert cli.main([*words, "8", "--timesteps"]) == 1
+    assert "leave out --timesteps or --dim" in capsys.readouterr().err
+    words = ["export", "series-small", "--format", "torch", "--length", "20"]
+    assert cli.main([*words, "--dim", "16"]) == 0
+    assert "-> (batch, 16)" in capsys.readouterr().out
 
 
 def test_the_command_line_probes_and_searches(
@@ -121,9 +167,23 @@ def test_the_command_line_probes_and_searches(
     rows = [f"{k % 2}\t" + "\t".join(f"{v:.3f}" for v in x) for k, x in enumerate(X)]
     Path("x.tsv").write_text("\n".join(rows) + "\n")
     assert cli.main(["probe", "series-small", "--train", "x.tsv"]) == 0
-    assert cli.main(["nearest", "series-small", "x.tsv", "--among", "x.tsv"]) == 0
-    assert "nearest of 16 sequences" in capsys.readouterr().out
-    assert Path("probe.json").is_file()
+    search = ["nearest", "series-small", "x.tsv", "--among", "x.tsv"]
+    assert cli.main([*search, "--out", "near.html"]) == 0
+    printed = capsys.readouterr().out
+    assert "nearest of 16 sequences" in printed
+    assert "compact embeddings of 128 numbers" in printed
+    assert "compact embeddings of 128 numbers" in Path("near.html").read_text("utf-8")
+    assert cli.main([*search, "--dim", "4"]) == 0
+    assert "compact embeddings of 4 numbers" in capsys.readouterr().out
+    for words in (["--dim", "0"], ["--pool", "mean"]):
+        assert cli.main([*search, *words]) == 0
+        assert "compact" not in capsys.readouterr().out
+    words = ["probe", "series-small", "--train", "x.tsv", "--overwrite", "--dim", "16"]
+    assert cli.main(words) == 0
+    assert "pretrained encoder, dim 16" in capsys.readouterr().out
+    assert json.loads(Path("probe.json").read_text())["dim"] == 16
+    assert cli.main([*words, "--kind", "attentive"]) == 1
+    assert "leave out --dim" in capsys.readouterr().err
 
 
 def test_the_default_starts_from_series_small_and_an_architecture_from_scratch() -> (
@@ -242,9 +302,11 @@ def test_series_small_and_scratch_are_not_folders_of_that_name(
         for run in (general, own)
     ]
     assert starts == ["series-small", "scratch"]
-    assert write_report(
-        general
-    ).is_file()  # the map before training is of the bundled weights
+    # The map before training is of the bundled weights.
+    page = write_report(general, sequences=data).read_text("utf-8")
+    assert page.count("compact embeddings") == 2
+    page = write_report(own, sequences=data).read_text("utf-8")
+    assert "compact" not in page
     np.save("d.npy", random_walks(4, 2, 40))
     words = ["pretrain", "--data", "d.npy", "--steps", "1", "--device", "cpu", "--out"]
     assert cli.main([*words, "c", "--init-from", "scratch", "--embed-dim", "32"]) == 0

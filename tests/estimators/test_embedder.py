@@ -38,7 +38,12 @@ def small(**parameters: object) -> TemporalJEPAEmbedder:
 
 
 # check_array_api_input skips itself unless SCIPY_ARRAY_API=1; no check is expected to fail.
-@parametrize_with_checks([TemporalJEPAEmbedder(**ESTIMATOR)])
+@parametrize_with_checks(
+    [
+        TemporalJEPAEmbedder(**ESTIMATOR),
+        TemporalJEPAEmbedder(**ESTIMATOR, dim=2),
+    ]
+)
 def test_scikit_learn_checks(estimator: TemporalJEPAEmbedder, check) -> None:
     check(estimator)
 
@@ -223,6 +228,46 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
         8,
         8,
     )  # no columns to keep: a table of any length
+
+
+def test_compact_embeddings(tmp_path: Path) -> None:
+    X = random_walks(24)
+    estimator = small(dim=5).fit(X)
+    Z = estimator.transform(X)
+    assert Z.shape == (24, 5)
+    assert clone(estimator).dim == 5
+    np.testing.assert_array_equal(estimator.transform(X[3:4]), Z[3:4])
+    names = [f"temporaljepaembedder{i}" for i in range(5)]
+    assert list(estimator.get_feature_names_out()) == names
+    frame = clone(estimator).set_output(transform="pandas").fit_transform(X)
+    assert list(frame.columns) == names
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(estimator)).transform(X), Z)
+    estimator.save_pretrained(tmp_path)
+    loaded = TemporalJEPAEmbedder.from_pretrained(tmp_path, dim=12)
+    np.testing.assert_array_equal(loaded.transform(X)[:, :5], Z)
+    with pytest.raises(ValueError, match=r"dim=13 is more than the 12 .* model stores"):
+        TemporalJEPAEmbedder.from_pretrained(tmp_path, dim=13)
+    y = np.arange(24) % 2
+    search = GridSearchCV(
+        make_pipeline(small(), RidgeClassifier()),
+        {"temporaljepaembedder__dim": [2, None]},
+        cv=2,
+    )
+    assert search.fit(X, y).predict(X).shape == (24,)
+
+
+def test_a_dim_that_the_series_cannot_give_is_refused_before_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("trained")
+
+    monkeypatch.setattr("temporal_jepa.estimators.embedder.train", refuse)
+    message = r"dim=5 is more than the 4 .* that 8 series give, one for every 2; choose"
+    with pytest.raises(ValueError, match=message):
+        small(dim=5).fit(random_walks(8))
+    with pytest.raises(ValueError, match=r'dim=2 needs pool="all"'):
+        small(dim=2, pool="mean").fit(random_walks(8))
 
 
 def test_not_fitted() -> None:
