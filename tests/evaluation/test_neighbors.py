@@ -36,6 +36,16 @@ def test_a_row_is_not_its_own_neighbor_but_its_copy_is() -> None:
         np.testing.assert_array_equal(index.neighbours(k=2)[0], near)
 
 
+def test_vectors_on_one_scale_are_compared_as_they_are() -> None:
+    Z = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 5.0]])
+    near, distance = Index(Z, scale=False).nearest([0.0, 4.0], k=3)
+    assert near.tolist() == [2, 0, 1]
+    np.testing.assert_allclose(distance, [1, 4, np.sqrt(17)])
+    assert Index(Z, scale=False).nearest([1.0, np.nan], k=1)[0].tolist() == [1]
+    with pytest.raises(ValueError, match="expected 2 features, got 3"):
+        Index(Z, scale=False).nearest([1, 2, 3])
+
+
 def test_exclude_minus_one_leaves_out_none() -> None:
     index = Index([[0.0], [1.0], [5.0]])
     assert index.nearest([[0.0], [0.0]], k=1, exclude=np.array([0, -1]))[

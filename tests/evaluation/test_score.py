@@ -93,6 +93,19 @@ def test_minirocket_is_the_last_row(
     assert names == ["untrained encoder", "pretrained encoder", "MiniRocket"]
 
 
+@pytest.mark.usefixtures("no_minirocket")
+def test_a_compact_embedding_is_one_more_row(
+    run: Path, train: Sequences, test: Sequences
+) -> None:
+    whole = score(run, train, test)["scores"]
+    result = score(run, train, test, dim=4)
+    assert result["dim"] == 4
+    assert result["scores"][:-1] == whole
+    assert result["scores"][-1]["features"] == "pretrained encoder, dim 4"
+    with pytest.raises(ValueError, match="dim=8 is more than the 7"):
+        score(run, train, test, dim=8)
+
+
 def test_attentive_scores_read_tokens(
     run: Path, train: Sequences, test: Sequences, monkeypatch: pytest.MonkeyPatch
 ) -> None:
