@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ..data import Sequences
+    from ..model.jepa import TemporalJEPA
 
 SHOWN = 12  # queries in the table and on the page
 
@@ -65,9 +66,7 @@ def nearest(
     file = among or training_file(run, config, "name sequences to search with --among")
     searched = read_as_trained(file, reading, config)
     queries, own = _queries(query, file, searched, reading, config)
-    if dim is None and pool == "all":
-        dim = model.compact_dim
-    dim = dim or None
+    dim = _compact_dim(model, pool, dim)
     vectors = embed_sequences(model, searched, pool, dim=dim)
     if own is None:
         query_vectors = embed_sequences(model, queries, pool, dim=dim)
@@ -97,6 +96,13 @@ def nearest(
         )
         write_atomically(Path(out), html)
         say(out)
+
+
+def _compact_dim(model: "TemporalJEPA", pool: Pool, dim: int | None) -> int | None:
+    """Numbers of the compact embeddings that are compared; None for all features."""
+    if dim is None and pool == "all":
+        return model.compact_dim
+    return dim or None
 
 
 def _rows(

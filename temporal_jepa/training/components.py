@@ -1,6 +1,9 @@
 """Fit the principal components of a model, for compact embeddings, on series without labels."""
 
+import math
+
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..config import Pool
@@ -14,7 +17,9 @@ from ..model.compact import (
 )
 from ..model.jepa import TemporalJEPA
 
-MOST = 1024  # series that are embedded to fit components, evenly spaced
+# Components come from at most this many series or channels, and about this many tokens.
+MOST = 1024
+MOST_TOKENS = 2**20
 
 
 def check_fit(
@@ -22,11 +27,8 @@ def check_fit(
 ) -> None:
     """ValueError unless `fit_components` can give a model `dim` components on these sequences."""
     width = learned_features(model, sequences.select([0])).shape[1]
-    n = min(len(sequences), MOST)
-    kind = "series"
-    if model.config.channel_independent:
-        n *= sequences.n_channels
-        kind = "channels"
+    n = len(_sample(model, sequences)) * _rows_of(model, sequences)
+    kind = "channels" if model.config.channel_independent else "series"
     origin = f"that {n} {kind} give, one for every {SERIES_PER_COMPONENT}"
     check_dim(dim, pool, count_possible(n, width), origin)
 
@@ -41,7 +43,8 @@ def fit_components(model: TemporalJEPA, sequences: Sequences) -> TemporalJEPA:
 
     Args:
         model: changed in place.
-        sequences: without labels, those of training for example. At most 1024 are used.
+        sequences: without labels, those of training for example. At most 1024 series or channels
+            are used, evenly spaced, fewer if they are long.
 
     Returns:
         The same model. `model.components` is None if there are too few sequences, or the features
@@ -50,10 +53,25 @@ def fit_components(model: TemporalJEPA, sequences: Sequences) -> TemporalJEPA:
     Raises:
         ValueError: if the channels differ from the model's, or a sequence has no observed value.
     """
-    rows = np.unique(np.linspace(0, len(sequences) - 1, MOST).astype(int))
-    features = learned_features(model, sequences.select(rows))
+    some = sequences.select(_sample(model, sequences))
+    features = learned_features(model, some)
     components = principal_components(torch.from_numpy(features))
     if components is not None:
         components = components.to(next(model.parameters()).device)
     model.components = components
     return model
+
+
+def _rows_of(model: TemporalJEPA, sequences: Sequences) -> int:
+    """Rows of features that a sequence gives: its channels, if they are encoded separately."""
+    return sequences.n_channels if model.config.channel_independent else 1
+
+
+def _sample(model: TemporalJEPA, sequences: Sequences) -> npt.NDArray[np.int64]:
+    """Evenly spaced sequences, few enough to be embedded."""
+    config = model.config
+    n = len(sequences)
+    rows = _rows_of(model, sequences)
+    tokens = int(sequences.lengths.sum()) / config.patch * math.prod(config.cells)
+    count = min(MOST // rows, int(MOST_TOKENS * n / (tokens * rows)))
+    return np.unique(np.linspace(0, n - 1, max(count, 2)).astype(np.int64))

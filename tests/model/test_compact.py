@@ -221,6 +221,23 @@ def test_models_without_components_load_and_say_so(tmp_path: Path) -> None:
     assert fit_components(older, data).components.count == 3  # of 6 channels
 
 
+def test_many_channels_and_long_series_are_sampled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shapes = []
+
+    def recorded(model: TemporalJEPA, sequences: Sequences) -> np.ndarray:
+        shapes.append((len(sequences), sequences.n_channels))
+        return learned_features(model, sequences)
+
+    monkeypatch.setattr("temporal_jepa.training.components.learned_features", recorded)
+    model = fitted(SEVERAL, channels=2, n=4)
+    fit_components(model, Sequences.from_arrays(random_walks(40, 100, 12)))
+    monkeypatch.setattr("temporal_jepa.training.components.MOST_TOKENS", 100)
+    fit_components(model, Sequences.from_arrays(random_walks(40, 1, 80)))
+    assert shapes == [(4, 2), (10, 100), (5, 1)]
+
+
 @pytest.mark.parametrize("options", [JOINT, SEVERAL])
 def test_a_graph_of_the_compact_embedding(
     options: dict[str, Any], tmp_path: Path
