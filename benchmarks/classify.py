@@ -3,7 +3,6 @@
 python benchmarks/classify.py FOLDER [FOLDER ...] --seeds 0 1 2 --probe ridge --out results.csv
 python benchmarks/classify.py --summary results.csv [--published published.csv] [--plot ranks.png]
 python benchmarks/classify.py FOLDER --most 100 --probe 1nn few1 few5 map nmi --out measures.csv
-python benchmarks/classify.py --measures measures.csv
 
 A FOLDER holds NAME/NAME_TRAIN.ts (or .tsv, .txt) and NAME/NAME_TEST.ts, or such files directly.
 Every embedder is fitted on the values of TRAIN, never on labels and never on TEST. Embedders:
@@ -24,8 +23,8 @@ package.module:Class     anything with fit(X) and transform(X), X (n, channels, 
 
 The CSV gets a row for each (dataset, embedder, pool, probe, seed) as soon as it is known; rows that
 exist are not computed again, so an interrupted run continues. `cv_accuracy` is cross-validated on
-TRAIN alone: the pooling is chosen by it. `measures.py` says what 1nn, few1, few5, map and nmi are;
-`--measures` prints them as columns, with p-values.
+TRAIN alone: the pooling is chosen by it. `measures.py` says what 1nn, few1, few5, map and nmi are; a file
+with one of them is summarized in one table, the probes as columns.
 """
 
 import argparse
@@ -46,7 +45,7 @@ import numpy as np
 import numpy.typing as npt
 from measures import MEASURES, comparable, measure
 from results import Results, parser_of, setting
-from summary import COLUMNS, measures_table, summarize
+from summary import COLUMNS, summarize
 
 from temporal_jepa.config import Pool, PretrainConfig
 from temporal_jepa.data import Sequences, read
@@ -207,7 +206,7 @@ def _general(task: Task, train: Sequences, test: Sequences) -> Embedded:
     return Embedded("all", train_Z, test_Z, 0.0, time.perf_counter() - began)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=8)
 def _general_model(source: str, seed: int | None, needs_components: bool) -> Any:
     """A stored model, or its architecture with random weights and components of its own."""
     from components import synthetic_cuts, with_components
@@ -410,9 +409,6 @@ def main() -> None:
         metavar="N",
         help="at most N series a split, drawn at random",
     )
-    parser.add_argument(
-        "--measures", type=Path, metavar="CSV", help="only print this file's measures"
-    )
     parser.add_argument("--sets", nargs="+", metavar="NAME", help="only these")
     parser.add_argument(
         "--steps", type=int, help="of pretraining, for all sets; default: the library's"
@@ -440,9 +436,6 @@ def main() -> None:
         help="the embedder compared with all others",
     )
     options = parser.parse_args()
-    if options.measures is not None:
-        print(measures_table(options.measures))
-        return
     if options.summary is None and not options.folders:
         parser.error("give a FOLDER of data sets, or --summary CSV")
     for name in THREADS:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from measures import MEASURES
 from results import markdown_table
 
 COLUMNS = (
@@ -26,7 +27,7 @@ COLUMNS = (
 )
 CONTROLS = ("raw", "stats", "minirocket", "untrained", "pooled")
 BOOTSTRAPS = 10_000
-MEASURED = ("1nn", "few1", "few5", "map", "nmi", "ridge", "linear", "knn", "svm")
+MEASURED = (*MEASURES, "ridge", "linear", "knn", "svm")
 PAIRS = (
     ("series-small", "series-small-untrained"),
     ("series-small-128", "series-small-untrained-128"),
@@ -40,7 +41,7 @@ TIE = 1e-9
 def summarize(
     path: Path, of: str, published: Path | None = None, plot: Path | None = None
 ) -> str:
-    """All tables; one part for each probe in the file.
+    """All tables; one part for each probe in the file, or `measures_table`.
 
     Args:
         path: CSV of `classify.py`.
@@ -51,6 +52,8 @@ def summarize(
     table = load_rows(path)
     if table.empty:
         return f"{path} has no rows yet"
+    if table["probe"].isin(MEASURES).any():
+        return measures_table(table)
     parts = []
     for probe, rows in table.groupby("probe"):
         pool, pooling = best_pool(rows)
@@ -78,13 +81,12 @@ def summarize(
     return "\n\n".join(parts) + "\n"
 
 
-def measures_table(path: Path) -> str:
+def measures_table(rows: pd.DataFrame) -> str:
     """Every probe and measure as a column, a row for each embedder, mean over seeds and sets.
 
     Tables of all sets, and of every second one in alphabetical order: the others are the sets on
     which the compact embedding was developed. Then the pairs of `PAIRS`, paired over the sets.
     """
-    rows = load_rows(path)
     scores = rows.pivot_table(
         index="dataset", columns=["embedder", "probe"], values="accuracy"
     ).dropna()

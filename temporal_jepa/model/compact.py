@@ -142,8 +142,11 @@ def check_dim(dim: int, pool: Pool, count: int, origin: str) -> None:
             "leave out one of the two"
         )
     if dim > count:
-        advice = f"choose a dim from 1 to {count}, or " if count else ""
+        advice = "leave it out for all features"
+        if count:
+            advice = f"choose a dim from 1 to {count}, or {advice}"
+        else:
+            advice += ", or fit components: temporal_jepa.training.components"
         raise ValueError(
-            f"dim={dim} is more than the {count} principal components {origin}; {advice}leave it "
-            "out for all features"
+            f"dim={dim} is more than the {count} principal components {origin}; {advice}"
         )

@@ -427,10 +427,7 @@ def _check_values(x: Tensor) -> None:
 
 
 STORED = "that the model stores"
-NOT_STORED = (
-    f"{STORED}: it was trained on too few series, or by an older version; fit them with "
-    "temporal_jepa.training.components.fit_components"
-)
+NOT_STORED = f"{STORED} (it was trained on too few series, or by an older version)"
 
 RENAMED_WEIGHTS = {"stack": "transformer", "enter": "proj_in", "leave": "proj_out"}
 """Submodules in checkpoints of version 0.1 -> their names since 0.2."""

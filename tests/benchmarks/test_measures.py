@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from measures import MEASURES, comparable, measure
-from summary import COLUMNS, measures_table
+from summary import COLUMNS, summarize
 
 
 @pytest.mark.parametrize("kind", MEASURES)
@@ -47,7 +47,7 @@ def test_the_table_has_measures_as_columns_and_pairs_below(tmp_path: Path) -> No
                     }
                 )
     pd.DataFrame(rows).to_csv(tmp_path / "m.csv", index=False)
-    text = measures_table(tmp_path / "m.csv")
+    text = summarize(tmp_path / "m.csv", of="token")
     assert "All 6 sets" in text
     assert "The 3 sets without development" in text
     assert "| series-small | 0.725 | 0.725 |" in text
