@@ -23,8 +23,8 @@ package.module:Class     anything with fit(X) and transform(X), X (n, channels, 
 
 The CSV gets a row for each (dataset, embedder, pool, probe, seed) as soon as it is known; rows that
 exist are not computed again, so an interrupted run continues. `cv_accuracy` is cross-validated on
-TRAIN alone: the pooling is chosen by it. `measures.py` says what 1nn, few1, few5, map and nmi are; a file
-with one of them is summarized in one table, the probes as columns.
+TRAIN alone: the pooling is chosen by it. `measures.py` says what 1nn, few1, few5, map and nmi are;
+a file with one of them is summarized in one table, the probes as columns.
 """
 
 import argparse

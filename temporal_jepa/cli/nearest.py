@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ..data import Sequences
-    from ..model.jepa import TemporalJEPA
 
 SHOWN = 12  # queries in the table and on the page
 
@@ -50,7 +49,8 @@ def nearest(
             every layer).
         dim: compare compact embeddings of so many numbers, the first whitened principal components
             of the features; 0: all features, standardized (default: 128 if the model stores that
-            many components and --pool is not given, else 0).
+            many components and, where it encodes channels separately, for up to 4 channels; else
+            0).
         reading: how the data is read (default: as the training data of the run)
     """
     import numpy as np
@@ -66,7 +66,9 @@ def nearest(
     file = among or training_file(run, config, "name sequences to search with --among")
     searched = read_as_trained(file, reading, config)
     queries, own = _queries(query, file, searched, reading, config)
-    dim = _compact_dim(model, pool, dim)
+    if dim is None and pool == "all":
+        dim = model.compact_dim(searched.n_channels)
+    dim = dim or None
     vectors = embed_sequences(model, searched, pool, dim=dim)
     if own is None:
         query_vectors = embed_sequences(model, queries, pool, dim=dim)
@@ -75,11 +77,8 @@ def nearest(
     index = Index(vectors, scale=dim is None)
     near, distance = index.nearest(query_vectors, k, own)
     shown = queries.select(np.arange(min(len(queries), SHOWN)))
-    header = ["query", "nearest", "label", "distance"]
-    if searched.labels is None:
-        header.remove("label")
-    rows = _rows(shown, searched, near, distance)
-    show_table(f"nearest of {len(searched)} sequences of {file}", header, rows)
+    title = f"nearest of {len(searched)} sequences of {file}"
+    _show(title, shown, searched, near, distance)
     if dim is not None:
         say(
             f"note: distances of compact embeddings of {dim} numbers, without level and scale; "
@@ -98,20 +97,17 @@ def nearest(
         say(out)
 
 
-def _compact_dim(model: "TemporalJEPA", pool: Pool, dim: int | None) -> int | None:
-    """Numbers of the compact embeddings that are compared; None for all features."""
-    if dim is None and pool == "all":
-        return model.compact_dim
-    return dim or None
-
-
-def _rows(
+def _show(
+    title: str,
     queries: "Sequences",
     searched: "Sequences",
     near: "npt.NDArray[Any]",
     distance: "npt.NDArray[Any]",
-) -> list[tuple[str, ...]]:
-    """Rows of the table: query, neighbor, its label if there is one, distance."""
+) -> None:
+    """Print the table: query, neighbor, its label if there is one, distance."""
+    header = ["query", "nearest", "label", "distance"]
+    if searched.labels is None:
+        header.remove("label")
     rows = []
     for q, name in enumerate(queries.ids):
         for rank, i in enumerate(near[q]):
@@ -119,7 +115,7 @@ def _rows(
             if searched.labels is not None:
                 row.append(str(searched.labels[i]))
             rows.append((*row, f"{distance[q, rank]:.2f}"))
-    return rows
+    show_table(title, header, rows)
 
 
 def _queries(

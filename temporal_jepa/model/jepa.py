@@ -18,7 +18,7 @@ from .ema import default_momentum, ema_update
 from .encoder import ContextEncoder, Encoded, masked_mean
 from .losses import loss, mean_predictor_loss, token_loss, variance_covariance
 from .masks import draw_visible, gather_tokens, generate_temporal_mask, positions_of
-from .multiscale import MultiResolution
+from .multiscale import GROUPS, MultiResolution
 from .pooling import Embedder
 from .random import DrawFrom, Dropout
 from .transformer import Transformer
@@ -330,15 +330,17 @@ class TemporalJEPA(nn.Module):
         check_dim(dim, pool, count, STORED if count else NOT_STORED)
         return kind(self.target_encoder, pool, self.offset, self.components, dim)
 
-    @property
-    def compact_dim(self) -> int | None:
-        """The `dim` of searches and maps unless another is asked for.
+    def compact_dim(self, channels: int) -> int | None:
+        """The `dim` of searches and maps of series unless another is asked for.
 
-        128 if the model stores that many components, else None, all features: fewer components are
-        those of few series.
+        128 if the model stores that many components, fewer being those of few series, and if
+        projections of `channels` are not added up, which loses some of them. Else None, all
+        features.
         """
-        is_full = self.components is not None and self.components.count == COMPONENTS
-        return COMPONENTS if is_full else None
+        is_added = self.config.channel_independent and channels > GROUPS
+        if self.components is None or self.components.count < COMPONENTS or is_added:
+            return None
+        return COMPONENTS
 
     @torch.no_grad()
     def embed(self, x: Tensor, pool: Pool = "all", dim: int | None = None) -> Tensor:

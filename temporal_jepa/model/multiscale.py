@@ -30,6 +30,7 @@ WINDOW = 256  # timesteps in which tokens attend to each other, at such resoluti
 CHUNK = 8192  # timesteps that are encoded together
 ROUNDING = 2e-15  # changes below this share of the level are rounding errors of float64
 TINY = 1e-307  # keeps a division by 0 from being one
+GROUPS = 4  # of channels that share the numbers of a compact embedding
 LEVELS = (0.2, 0.4, 0.6, 0.8, 1.0)  # quantiles of responses over time
 
 
@@ -82,9 +83,9 @@ class MultiResolution(nn.Module):
         encoder: encoder of one channel, with `normalize="instance"`.
         pool: see `TemporalJEPA.embed`; "all" is "quantiles" here.
         offset: subtracted from raw values, `(C,)` or `(1,)`.
-        components: of the features of a channel. With them, each channel is projected, the
-            projections are added up as features are and divided by the root of the number of
-            channels. Raw values, level and scale are left out.
+        components: of the features of a channel. With them, each channel is projected; the
+            projections of up to four channels alternate, those of more are added up, see
+            `_alternate`. Raw values, level and scale are left out.
         dim: numbers of the compact embedding; None: as many as there are components.
     """
 
@@ -211,8 +212,7 @@ class MultiResolution(nn.Module):
         features = self._by_resolution(series, mask_ratio, generator)
         if self.components is not None:
             compact = self.components(torch.cat(features, dim=1))  # (B * C, K)
-            added = _add_channels(compact, channels)
-            return (added / math.sqrt(channels))[:, : self.dim]
+            return _alternate(compact, channels)[:, : self.dim]
         values = torch.cat([raw_values(x) for x in series]).float()
         parts = [_add_channels(part, channels) for part in features]
         return torch.cat([*parts, values], dim=1)
@@ -381,6 +381,24 @@ def _add_channels(features: Tensor, channels: int) -> Tensor:
     if separate.ndim == 4:
         signs = signs[:, None]
     return (separate * signs).sum(1)
+
+
+def _alternate(projections: Tensor, channels: int) -> Tensor:
+    """Projections of all channels in as many numbers as one has: `(B * C, K)` -> `(B, K)`.
+
+    The channels are dealt to at most four groups in turn; those of a group are added up with fixed
+    signs and divided by the root of their number. The first component of every group comes first,
+    then the second of every group, and so on: `K / 4` of each for four channels.
+    """
+    count = projections.shape[1]
+    signs = torch.from_numpy(_signs(channels, count)).to(projections)
+    separate = torch.unflatten(projections, 0, (-1, channels)) * signs  # (B, C, K)
+    groups = min(channels, GROUPS)
+    sums = []
+    for group in range(groups):
+        members = separate[:, group::groups]
+        sums.append(members.sum(1) / math.sqrt(members.shape[1]))
+    return torch.stack(sums, dim=2).flatten(1)[:, :count]
 
 
 @functools.lru_cache(maxsize=8)

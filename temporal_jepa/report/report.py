@@ -361,10 +361,11 @@ def _embed(run: _Run) -> _Embedded | None:
     else:
         name = "random weights"
         control = random_init_like(run.model, run.seed)
-        if run.model.compact_dim is not None:
+        if run.model.components is not None:
             fit_components(control, run.sequences)
-    dim = run.model.compact_dim
-    if control.compact_dim is None:  # its features vary in fewer directions
+    channels = run.sequences.n_channels
+    dim = run.model.compact_dim(channels)
+    if control.compact_dim(channels) is None:  # its features vary in fewer directions
         dim = None
     trained, of_control = (
         embed_sequences(model, chosen, dim=dim) for model in (run.model, control)

@@ -112,7 +112,7 @@ def test_level_and_scale_are_left_out(options: dict[str, Any]) -> None:
     np.testing.assert_allclose(one, other, atol=1e-3)
 
 
-def test_each_channel_is_projected_and_the_sum_divided_by_the_root(
+def test_projections_of_channels_alternate_and_more_than_four_are_added(
     small: TemporalJEPA,
 ) -> None:
     X = random_walks(3, 2, 90)
@@ -121,8 +121,14 @@ def test_each_channel_is_projected_and_the_sum_divided_by_the_root(
         embed_sequences(small, Sequences.from_arrays(X[:, i : i + 1]), dim=COMPONENTS)
         for i in (0, 1)
     )
-    plus, minus = (np.abs(first + s * second) / math.sqrt(2) for s in (1, -1))
-    apart = [np.abs(np.abs(both) - sum_) for sum_ in (plus, minus)]
+    np.testing.assert_allclose(np.abs(both[:, ::2]), np.abs(first[:, :64]), atol=1e-4)
+    np.testing.assert_allclose(np.abs(both[:, 1::2]), np.abs(second[:, :64]), atol=1e-4)
+    wide = np.concatenate([X[:, :1], *[np.zeros_like(X[:, :1])] * 3, X[:, 1:]], axis=1)
+    sums = embed_sequences(small, Sequences.from_arrays(wide), dim=COMPONENTS)[:, ::4]
+    plus, minus = (
+        np.abs(first[:, :32] + s * second[:, :32]) / math.sqrt(2) for s in (1, -1)
+    )
+    apart = [np.abs(np.abs(sums) - sum_) for sum_ in (plus, minus)]
     assert np.minimum(*apart).max() < 1e-4
     assert min(part.max() for part in apart) > 0.1  # both signs occur
     features = learned_features(small, Sequences.from_arrays(X))
@@ -207,7 +213,7 @@ def test_models_without_components_load_and_say_so(tmp_path: Path) -> None:
     save_file({k: v for k, v in weights.items() if "components" not in k}, path)
     old = from_pretrained(tmp_path)
     assert old.components is None
-    assert old.compact_dim is None
+    assert old.compact_dim(1) is None
     data = Sequences.from_arrays(random_walks(3, 2, 30))
     np.testing.assert_array_equal(
         embed_sequences(old, data), embed_sequences(model, data)
@@ -253,6 +259,7 @@ def test_a_graph_of_the_compact_embedding(
 
 
 def test_the_weights_in_the_package_stay_small(small: TemporalJEPA) -> None:
-    assert small.compact_dim == COMPONENTS == 128
+    assert small.compact_dim(4) == COMPONENTS == 128
+    assert small.compact_dim(5) is None  # projections would be added up
     sizes = [path.stat().st_size for path in BUNDLED.rglob("*.safetensors")]
     assert sum(sizes) < 5_000_000
