@@ -56,7 +56,7 @@ def embed_sequences(
 def learned_features(
     model: TemporalJEPA, sequences: Sequences, batch_tokens: int = BATCH_TOKENS
 ) -> npt.NDArray[np.float32]:
-    """The features on which the components of a model are fitted, without level and scale.
+    """The features on which the components of a model are fitted, without what is appended to them.
 
     Returns:
         float32 `(n, F)`; `(n * channels, F)` for a model that encodes channels separately, the

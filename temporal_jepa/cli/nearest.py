@@ -81,8 +81,8 @@ def nearest(
     _show(title, shown, searched, near, distance)
     if dim is not None:
         say(
-            f"note: distances of compact embeddings of {dim} numbers, without level and scale; "
-            "--dim 0 compares all features"
+            f"note: distances of compact embeddings of {dim} numbers; --dim 0 compares all "
+            "features"
         )
     if len(queries) > SHOWN:
         say(f"the first {SHOWN} of {len(queries)} queries")

@@ -80,9 +80,9 @@ class TemporalJEPAEmbedder(
             `torch.set_num_threads` says otherwise. The setting of torch, which all Python threads
             share, is put back afterwards.
         dim: numbers of a compact embedding, from 1 to 128: whitened principal components of the
-            features, without level and scale, see `TemporalJEPA.embed`. Those of "series-small"
-            were fitted on synthetic series, those of an encoder from scratch are fitted on `X`, one
-            for every two series. None: all features.
+            features, see `TemporalJEPA.embed`. Those of "series-small" were fitted on synthetic
+            series and leave out level and scale; those of an encoder from scratch are fitted on
+            `X`, one for every two series. None: all features.
 
     Attributes:
         model_: the trained `TemporalJEPA`, on `device`.

@@ -16,9 +16,7 @@ from ..config import Pool
 
 COMPONENTS = 128  # stored at most
 SERIES_PER_COMPONENT = 2  # components beyond are noise
-SHRINKAGE = (
-    1000.0  # times F / n ** 2, added to variances: few series underestimate them
-)
+SHRINKAGE = 1000.0  # times F / n ** 2, added to variances that few series underrate
 CONSTANT = 1e-5  # features that vary by less than this share of their size are constant
 NO_VARIANCE = 1e-10  # a share of the largest variance that is a rounding error
 

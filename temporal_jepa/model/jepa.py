@@ -354,8 +354,8 @@ class TemporalJEPA(nn.Module):
                 quantiles of the same. With `normalize="instance"` each sequence's mean and standard
                 deviation per channel are appended.
             dim: project the features of pool "all" on the first `dim` principal components that the
-                model stores, whitened, see `Components`. Level and scale of a sequence are left
-                out. None: all features.
+                model stores, whitened, see `Components`. What is appended to the features (raw
+                values, mean, standard deviation) is left out. None: all features.
 
         Returns:
             `(B, features)`, or `(B, dim)`; float32 (float64 for a model in double precision).
