@@ -40,7 +40,9 @@ def synthetic_cuts(n: int = SERIES, seed: int = SEED) -> Sequences:
 
 def with_components(model: TemporalJEPA, series: Sequences) -> TemporalJEPA:
     """The model with components fitted on all of these series, in half precision."""
-    components = principal_components(torch.from_numpy(learned_features(model, series)))
+    components = principal_components(
+        torch.from_numpy(learned_features(model, series)), whiten=True
+    )
     assert components is not None
     components.directions = components.directions.half().float()
     model.components = components

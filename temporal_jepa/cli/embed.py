@@ -44,7 +44,7 @@ def embed(
         out: .npz, .npy, .csv or .parquet (default: RUN/embeddings.npz).
         pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
             every layer).
-        dim: numbers of a compact embedding, the first whitened principal components of the features
+        dim: numbers of a compact embedding, the first principal components of the features
             (default: 0, all features).
         timesteps: one vector per timestep instead of one per sequence.
         overwrite: replace the file.

@@ -31,7 +31,7 @@ def export(
         out: file to write (default: RUN/model.onnx or RUN/model.pt2).
         pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
             every layer).
-        dim: numbers of a compact embedding, the first whitened principal components of the features
+        dim: numbers of a compact embedding, the first principal components of the features
             (default: 0, all features).
         length: timesteps of the series that the graph takes, for a model whose resolutions follow
             the length, as those of series-small (default: that of the training data, if all its

@@ -47,7 +47,7 @@ def nearest(
         overwrite: replace the page.
         pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
             every layer).
-        dim: compare compact embeddings of so many numbers, the first whitened principal components
+        dim: compare compact embeddings of so many numbers, the first principal components
             of the features; 0: all features, standardized (default: 128 if the model stores that
             many components and, where it encodes channels separately, for up to 4 channels; else
             0).

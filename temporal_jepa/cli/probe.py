@@ -44,7 +44,7 @@ def probe(
             a classifier with a learned query on unpooled tokens.
         pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
             every layer).
-        dim: also score a compact embedding of so many numbers, the first whitened principal
+        dim: also score a compact embedding of so many numbers, the first principal
             components of the features.
         seed: of the split and the classifier.
         out: JSON file to write (default: RUN/probe.json).

@@ -79,9 +79,9 @@ class TemporalJEPAEmbedder(
             cores, -2: all but one. None: as torch is set, all cores unless
             `torch.set_num_threads` says otherwise. The setting of torch, which all Python threads
             share, is put back afterwards.
-        dim: numbers of a compact embedding, from 1 to 128: whitened principal components of the
-            features, see `TemporalJEPA.embed`. Those of "series-small" were fitted on synthetic
-            series and leave out level and scale; those of an encoder from scratch are fitted on
+        dim: numbers of a compact embedding, from 1 to 128: principal components of the features,
+            see `TemporalJEPA.embed`. Those of "series-small" were fitted on synthetic series,
+            whitened, and leave out level and scale; those of an encoder from scratch are fitted on
             `X`, one for every two series. None: all features.
 
     Attributes:

@@ -1,9 +1,12 @@
-"""Compact embeddings: features projected on whitened principal components.
+"""Compact embeddings: features projected on principal components.
 
 Features are standardized with the mean and standard deviation of the series on which the components
-were fitted, then projected on the directions in which those vary most, each scaled to variance 1
-there. Distances weigh many correlated features as one, and a vector of 128 numbers replaces one of
-thousands.
+were fitted, then projected on the directions in which those vary most. A vector of 128 numbers
+replaces one of thousands.
+
+Components of thousands of series of all kinds are whitened: each is scaled to variance 1, so that
+distances weigh many correlated features as one. Components of one data set are not: there the
+directions of large variance are those that matter, and whitening costs precision.
 
 Legend of shapes: `n` series, `F` features, `K` components.
 """
@@ -22,13 +25,13 @@ NO_VARIANCE = 1e-10  # a share of the largest variance that is a rounding error
 
 
 class Components(nn.Module):
-    """Mean and standard deviation of features, and whitened principal components of them.
+    """Mean and standard deviation of features, and principal components of them.
 
     Args:
         mean: `(F,)`.
         std: `(F,)`, 1 for a constant feature.
-        directions: `(K, F)`, the first one has the largest variance. The projections of the
-            standardized features have variance 1, less if they were fitted on few series.
+        directions: `(K, F)`, the first one has the largest variance. Standardized features are
+            projected on them; the variances of the projections have mean 1.
     """
 
     mean: Tensor
@@ -73,11 +76,13 @@ def count_possible(n: int, features: int) -> int:
     return min(COMPONENTS, n // SERIES_PER_COMPONENT, features)
 
 
-def principal_components(features: Tensor) -> Components | None:
+def principal_components(features: Tensor, whiten: bool = False) -> Components | None:
     """Fit components on the features of `n` series.
 
     Args:
         features: float `(n, F)`.
+        whiten: scale each projection to variance 1, somewhat less if there are few series.
+            Otherwise only their mean variance is 1.
 
     Returns:
         float32 components, as many as `count_possible` unless features vary in fewer directions;
@@ -100,8 +105,10 @@ def principal_components(features: Tensor) -> Components | None:
     directions = directions[:count]
     # A direction and its opposite are equivalent: the largest entry is made positive.
     largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))
-    scale = (variances[:count] + SHRINKAGE * width / n**2).sqrt()
-    directions = directions * largest.sign() / scale[:, None]
+    scale = variances[:count].mean().expand(count)
+    if whiten:
+        scale = variances[:count] + SHRINKAGE * width / n**2
+    directions = directions * largest.sign() / scale.sqrt()[:, None]
     return Components(mean.float(), std.float(), directions.float())
 
 

@@ -354,7 +354,7 @@ class TemporalJEPA(nn.Module):
                 quantiles of the same. With `normalize="instance"` each sequence's mean and standard
                 deviation per channel are appended.
             dim: project the features of pool "all" on the first `dim` principal components that the
-                model stores, whitened, see `Components`. What is appended to the features (raw
+                model stores, see `Components`. What is appended to the features (raw
                 values, mean, standard deviation) is left out. None: all features.
 
         Returns:

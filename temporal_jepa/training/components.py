@@ -38,8 +38,7 @@ def fit_components(model: TemporalJEPA, sequences: Sequences) -> TemporalJEPA:
     """Replace the components of a model by those of its features on these sequences.
 
     There is one component for every two sequences (channels, if the model encodes them separately),
-    at most 128. Components of few sequences are poor: prefer hundreds, of the kind that is to be
-    embedded.
+    at most 128. They are not whitened, so distances are about those of all standardized features.
 
     Args:
         model: changed in place.

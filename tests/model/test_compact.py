@@ -1,4 +1,4 @@
-"""Compact embeddings: whitened principal components, stored with the model."""
+"""Compact embeddings: principal components, stored with the model."""
 
 import math
 from pathlib import Path
@@ -59,7 +59,7 @@ def correlated(n: int) -> torch.Tensor:
 
 def test_projections_are_uncorrelated_with_variance_one_the_largest_first() -> None:
     Z = correlated(5000)
-    components = principal_components(Z)
+    components = principal_components(Z, whiten=True)
     assert components is not None
     assert components.count == 2  # the others are copies, or constant
     z = components(Z.float())
@@ -73,8 +73,8 @@ def test_projections_are_uncorrelated_with_variance_one_the_largest_first() -> N
 
 def test_half_as_many_components_as_series_and_few_are_shrunk() -> None:
     Z = torch.from_numpy(np.random.default_rng(0).normal(size=(2000, 60)))
-    few = principal_components(Z[:20])
-    many = principal_components(Z)
+    few = principal_components(Z[:20], whiten=True)
+    many = principal_components(Z, whiten=True)
     assert few is not None
     assert many is not None
     assert (few.count, many.count) == (10, 60)
@@ -83,6 +83,20 @@ def test_half_as_many_components_as_series_and_few_are_shrunk() -> None:
     assert many(Z.float()).var(0).min() > 0.9
     assert principal_components(Z[:1]) is None
     assert principal_components(torch.ones(50, 4)) is None
+
+
+def test_distances_without_whitening_are_those_of_standardized_features() -> None:
+    Z = torch.from_numpy(
+        np.random.default_rng(0).normal(size=(60, 8)) @ np.diag(range(1, 9))
+    )
+    components = principal_components(Z)
+    assert components is not None
+    z = components(Z.float())
+    assert float(z.var(0, unbiased=False).mean()) == pytest.approx(1, abs=1e-4)
+    standardized = (Z - Z.mean(0)) / Z.std(0, unbiased=False)
+    torch.testing.assert_close(
+        torch.pdist(z), torch.pdist(standardized).float(), atol=1e-3, rtol=0
+    )
 
 
 @pytest.mark.parametrize("options", [JOINT, SEVERAL])
