@@ -238,7 +238,7 @@ def standardized(learn: Sequences, everyone: Sequences) -> list[Array]:
     return [scaler.transform(x) for x in everyone.values]
 
 
-def windows(x: Array, tokens: float, is_centered: bool) -> Array:
+def windows(x: Array, tokens: int, is_centered: bool) -> Array:
     """A window for each token that ends with it, or has it in the middle.
 
     Args:
@@ -249,7 +249,7 @@ def windows(x: Array, tokens: float, is_centered: bool) -> Array:
     Returns:
         `(tokens_i, channels, length)`.
     """
-    length = round(tokens * TOKEN)
+    length = tokens * TOKEN
     extra = length - TOKEN
     after = extra // 2 if is_centered else 0
     padded = np.pad(x, ((extra - after, after), (0, 0)), mode="edge")
