@@ -498,13 +498,18 @@ def scores_table(rows: pd.DataFrame) -> str:
     lines = []
     for name, own in rows.groupby("row", sort=False):
         scores = [[*part.values()] for part in by_split(rows, str(name)).values()]
-        cells = [f"{np.mean(part):.3f} ± {np.std(part, ddof=1):.3f}" for part in scores]
+        cells = [mean_and_deviation(part) for part in scores]
         seconds = own.drop_duplicates("split")["cpu_seconds"].mean()
         lines.append(
             [name, own["features"].iloc[0], *cells, len(scores[0]), f"{seconds:.1f}"]
         )
     header = ["", "features", *map(str, LABELED), "splits", "CPU s a split"]
     return markdown_table(header, lines)
+
+
+def mean_and_deviation(values: Sequence[float]) -> str:
+    spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.3f}{spread}"
 
 
 def differences_table(rows: pd.DataFrame, of: Sequence[str], against: str) -> str:
@@ -519,10 +524,12 @@ def differences_table(rows: pd.DataFrame, of: Sequence[str], against: str) -> st
                 for split in own
                 if split in other[people]
             ]
+            if not gain:
+                continue
             each = " ".join(f"{value:+.3f}" for value in gain)
             above = sum(value > 0 for value in gain)
             cells.append(f"{np.mean(gain):+.3f}, {above} of {len(gain)}: {each}")
-        if name != against:
+        if name != against and len(cells) > 1:
             lines.append(cells)
     return markdown_table(["", *map(str, LABELED)], lines)
 
