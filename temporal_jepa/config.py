@@ -161,9 +161,9 @@ class TemporalJEPAConfig:
 
     def _is_resolution(self, size: object) -> bool:
         """Whether `windows_at` takes a resolution: a share, or timesteps in whole patches."""
-        if not isinstance(size, numbers.Real) or isinstance(size, bool):
+        if not isinstance(size, int | float) or isinstance(size, bool):
             return False
-        return 0 <= size <= 1 or (size >= 2 and size % self.patch == 0)
+        return bool(0 <= size <= 1 or (size >= 2 and size % self.patch == 0))
 
     def _resolve_frame(self) -> None:
         """Check `frame` and set `patch_size`."""

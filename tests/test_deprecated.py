@@ -46,7 +46,9 @@ def test_renamed_arguments_warn_and_work() -> None:
         ids, _ = index.nearest([[0.0]], k=1, but=np.array([0]))
     assert ids.tolist() == [[1]]
     with pytest.warns(DeprecationWarning, match="resolutions"):
-        config = make_config(input_dim=1, views=(64, 128), normalize="instance")
+        config = make_config(
+            input_dim=1, views=(64, 128), normalize="instance", tokenizer="conv"
+        )
     assert config.resolutions == (64, 128)
 
 

@@ -4,7 +4,7 @@ import logging
 import warnings
 from typing import Literal
 
-from ..config import Pool
+from ..config import Pool, TemporalJEPAConfig
 from ..files import channels_of, folder_of, read_config
 from .console import say
 from .writing import output_path
@@ -18,6 +18,7 @@ def export(
     pool: Pool = "all",
     dim: int | None = None,
     length: int | None = None,
+    channels: int | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write the embedding as a graph that runs without this library.
@@ -36,6 +37,8 @@ def export(
         length: timesteps of the series that the graph takes, for a model whose resolutions follow
             the length, as those of series-small (default: that of the training data, if all its
             series have one length).
+        channels: channels of the series that the graph takes, for a model that encodes channels
+            separately, as series-small (default: those of the training data, else 1).
         overwrite: replace the file.
     """
     from ..checkpoint import from_pretrained
@@ -44,7 +47,9 @@ def export(
 
     model = from_pretrained(run)
     config = read_config(folder_of(run))
-    channels = channels_of(config) or 1
+    if channels is not None:
+        _check_channels(channels, model.config)
+    channels = channels or channels_of(config) or 1
     lengths = set(config.get("data", {}).get("lengths", ()))
     if length is None and follows_length(model.config) and len(lengths) == 1:
         (length,) = lengths
@@ -67,3 +72,13 @@ def export(
         f"{path}: x (batch, {length or 'time'}, {channels}) float32, {missing} -> "
         f"(batch, {dim or 'features'})"
     )
+
+
+def _check_channels(channels: int, config: TemporalJEPAConfig) -> None:
+    """ValueError unless the number of channels of a graph can be chosen."""
+    if not config.channel_independent:
+        raise ValueError(
+            f"--channels has no effect: the model takes {config.input_dim} channels jointly"
+        )
+    if channels < 1:
+        raise ValueError(f"--channels must be at least 1, got {channels}")

@@ -325,9 +325,9 @@ class Sequences:
 
         Args:
             X: ``(n, channels, time)``, ``(n, time)`` or a list of ``(channels, time_i)`` or
-                ``(time_i,)``, or of DataFrames ``(time_i, channels)``; scenes ``(n, time, agents, features)``, at most 16 features; video
-                ``(n, time, rows, columns, channels)`` or ``(n, time, rows, columns)``, uint8 or
-                float in 0..1.
+                ``(time_i,)``, or of DataFrames ``(time_i, channels)``; scenes ``(n, time, agents,
+                features)``, at most 16 features; video ``(n, time, rows, columns, channels)`` or
+                ``(n, time, rows, columns)``, uint8 or float in 0..1.
             y: ``(n,)`` labels of any type, or None.
             source: where the arrays come from, for messages.
 
@@ -337,25 +337,18 @@ class Sequences:
         """
         labels = None if y is None else as_labels(y, ABSENT)
         X = unpacked(X)
-        if isinstance(X, (list, tuple)) and X and all(_is_frame(x) for x in X):
-            channels = _columns_of(X)
-            values = [_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
-            return cls(values, labels, channels=channels, source=source)
-        if not isinstance(X, (list, tuple)):
+        if isinstance(X, (list, tuple)):
+            if X and all(_is_frame(x) for x in X):
+                values = _values_of_frames(X)
+                names = [str(name) for name in X[0].columns]
+                return cls(values, labels, channels=names, source=source)
+        else:
             X = _numbers(X, "X")
             if X.ndim in (4, 5) and X.size:
                 frames = _as_frames(X)
                 flat = frames.reshape(*frames.shape[:2], -1)
                 return cls(list(flat), labels, source=source, frame=frames.shape[2:])
-        series = [_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
-        shapes = [x.shape for x in series if x.ndim not in (1, 2)]
-        if shapes:
-            raise ValueError(
-                "expected X of shape (n, channels, time) or (n, time), or a list of arrays "
-                f"(channels, time_i); got X[i] of shape {listed(shapes)} "
-                "(for one series write X[None])"
-            )
-        series = [np.atleast_2d(x) for x in series]
+        series = _two_axes(X)
         notes = _check_axes([x.shape for x in series])
         return cls([x.T for x in series], labels, source=source, notes=notes)
 
@@ -403,8 +396,8 @@ def _is_frame(x: Any) -> bool:
     return hasattr(x, "columns") and hasattr(x, "to_numpy")
 
 
-def _columns_of(frames: Sequence[Any]) -> list[str]:
-    """The columns that all frames share; ValueError if one has others."""
+def _values_of_frames(frames: Sequence[Any]) -> list[Array]:
+    """The values ``(time_i, channels)`` of DataFrames; ValueError if their columns differ."""
     names = [str(name) for name in frames[0].columns]
     for i, frame in enumerate(frames):
         if [str(name) for name in frame.columns] != names:
@@ -412,7 +405,26 @@ def _columns_of(frames: Sequence[Any]) -> list[str]:
                 f"expected the columns {listed(names)} in every DataFrame, got "
                 f"{listed(frame.columns)} in X[{i}]"
             )
-    return names
+    try:
+        return [_numbers(frame, f"X[{i}]") for i, frame in enumerate(frames)]
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; every column ({listed(names)}) must be a channel: leave the others out, or "
+            "pass the list to temporal_jepa.read"
+        ) from None
+
+
+def _two_axes(X: Any) -> list[Array]:
+    """Series as arrays ``(channels, time_i)``."""
+    series = [_numbers(x, f"X[{i}]") for i, x in enumerate(X)]
+    shapes = [x.shape for x in series if x.ndim not in (1, 2)]
+    if shapes:
+        raise ValueError(
+            "expected X of shape (n, channels, time) or (n, time), or a list of arrays "
+            f"(channels, time_i); got X[i] of shape {listed(shapes)} "
+            "(for one series write X[None])"
+        )
+    return [np.atleast_2d(x) for x in series]
 
 
 def _in_one_unit(times: list[Array]) -> list[Array]:

@@ -325,6 +325,8 @@ def period(x: Array) -> int:
     It is the lag of the highest peak of the autocorrelation (mean over channels, missing values
     count as the mean) after that has first fallen below 0, if the peak is above a tenth.
     """
+    if len(x) < 4:
+        return 0
     x = x[:PERIOD_FROM].astype(np.float64)
     x = np.nan_to_num(x - np.nanmean(x, axis=0))
     spectrum = np.fft.rfft(x, 2 * len(x), axis=0)

@@ -4,7 +4,8 @@ import copy
 import numbers
 import os
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -21,11 +22,12 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ..checkpoint import from_pretrained, save_pretrained
 from ..config import RATE, WARM_STEPS, Pool, PretrainConfig
-from ..data.sequences import Sequences
+from ..data.sequences import Sequences, listed
 from ..data.tensors import is_tensor, unpacked
 from ..embed import embed_sequences, embed_timesteps
 from ..files import GENERAL, channels_of, folder_of, read_config
 from ..model.jepa import TemporalJEPA
+from ..model.multiscale import HIGHEST
 from ..training.components import check_fit, fit_components
 from ..training.initial import Start, start_of
 from ..training.trainer import pick_device, train
@@ -184,6 +186,13 @@ class TemporalJEPAEmbedder(
         if self.frozen and init_from is None:
             init_from = GENERAL
         start = start_of(sequences, init_from, architecture)
+        longest = int(sequences.lengths.max())
+        if init_from is None and not start.pretrained and longest > HIGHEST:
+            warnings.warn(
+                f"training starts from scratch: {start.reason}; choose with init_from="
+                '"series-small" or "scratch"',
+                stacklevel=3,
+            )
         if self.frozen and not start.pretrained:
             raise ValueError(
                 'frozen=True needs a pretrained encoder: init_from="series-small", a run folder '
@@ -253,9 +262,11 @@ class TemporalJEPAEmbedder(
         """
         model = from_pretrained(source, device)
         embedder = cls(init_from=source, pool=pool, device=device, dim=dim)
-        embedder.channels_ = channels_of(read_config(folder_of(source)))
+        config = read_config(folder_of(source))
+        embedder.channels_ = channels_of(config)
         if embedder.channels_ is not None:
             embedder.n_features_in_ = embedder.channels_
+            embedder._channel_names = _stored_names(config)
         blank = np.zeros(
             (model.config.seq_len, embedder.channels_ or 1), dtype=np.float32
         )
@@ -277,6 +288,8 @@ class TemporalJEPAEmbedder(
             NotFittedError: before `fit` or `from_pretrained`.
         """
         check_is_fitted(self)
+        if steps == 0:
+            raise ValueError("steps must be at least 1, got 0")
         config = PretrainConfig(
             steps,
             self.batch_size,
@@ -309,16 +322,15 @@ class TemporalJEPAEmbedder(
         """Any accepted `X` as `Sequences`; learns `n_features_in_` when fitting."""
         if isinstance(X, Sequences):
             return self._checked(X, is_fitting)
-        if X is None or isinstance(X, str | os.PathLike):
-            raise ValueError(
-                "expected an array, a list of arrays, a DataFrame or Sequences, got "
-                f"{X!r}; read a file with temporal_jepa.read"
-            )
-        X = _as_array_like(X)
+        X = _as_array_like(_checked_type(X))
         if isinstance(X, list | tuple) and not _is_table(X):
             return self._checked(Sequences.from_arrays(X), is_fitting)
         if np.ndim(X) in (4, 5):  # video and scenes: bytes stay bytes
             return self._checked(Sequences.from_arrays(np.asarray(X)), is_fitting)
+        return self._read_array(X, is_fitting)
+
+    def _read_array(self, X: Any, is_fitting: bool) -> Sequences:
+        """A table `(n, time)` or an array `(n, channels, time)`, checked as scikit-learn does."""
         checks = {
             "dtype": [np.float64, np.float32],
             "ensure_all_finite": "allow-nan",
@@ -344,7 +356,15 @@ class TemporalJEPAEmbedder(
                 )
             # Sets n_features_in_ to the number of channels.
             validate_data(self, [x.T for x in sequences.values], skip_check_array=True)
+            self._channel_names = _names_of(sequences)
             return sequences
+        fitted: list[str] = getattr(self, "_channel_names", None) or []
+        names = _names_of(sequences) or fitted
+        if sequences.n_channels == len(fitted) and names != fitted:
+            raise ValueError(
+                f"expected the channels {listed(fitted)}, in this order, as in fit, got "
+                f"{listed(names)}; choose them in that order"
+            )
         is_bound = self.model_.config.channel_independent and self.channels_ is not None
         if is_bound and sequences.n_channels != self.channels_:
             raise ValueError(
@@ -359,6 +379,39 @@ class TemporalJEPAEmbedder(
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _checked_type(X: Any) -> Any:
+    """`X` itself; ValueError for what is no array, and for a table of timesteps."""
+    is_dict = type(X) is dict  # sparse matrices of scipy are dicts too
+    if X is None or is_dict or isinstance(X, str | os.PathLike):
+        what = "a dict" if is_dict else repr(X)
+        raise ValueError(
+            f"expected an array, a list of arrays, a DataFrame or Sequences, got {what}; "
+            "temporal_jepa.read takes files, and dicts of DataFrames"
+        )
+    columns = [str(name).lower() for name in getattr(X, "columns", ())]
+    levels = getattr(getattr(X, "index", None), "nlevels", 1)
+    is_long = "id" in columns and bool({"time", "timestamp", "date"} & {*columns})
+    if is_long or levels > 1:
+        raise ValueError(
+            "a row of this DataFrame looks like one timestep, but a table has a series in each "
+            "row; pass temporal_jepa.read(X) if rows are timesteps, X.to_numpy() if they are series"
+        )
+    return X
+
+
+def _stored_names(config: Mapping[str, Any]) -> list[str] | None:
+    """The names of the channels of a stored run; None if they are numbered or unknown."""
+    names = list(config.get("data", {}).get("channels", ()))
+    is_numbered = names == [str(k) for k in range(len(names))]
+    return None if is_numbered else names
+
+
+def _names_of(sequences: Sequences) -> list[str] | None:
+    """The names of the channels; None if they are numbered."""
+    names = list(sequences.channels)
+    return None if names == [str(k) for k in range(len(names))] else names
 
 
 def thread_count(n_jobs: int | None) -> int | None:

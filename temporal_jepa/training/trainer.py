@@ -135,8 +135,8 @@ def plan_batches(
         if int(sequences.lengths.max()) < least:
             raise ValueError(
                 f"{sequences.source}: the longest series has {longest} timesteps, too few to train "
-                "on; embed them with the encoder as it is: frozen=True, or embed --model "
-                "series-small"
+                "on; embed them with the encoder as it is: TemporalJEPAEmbedder(frozen=True), or "
+                "temporal-jepa embed series-small FILE"
             )
     return Batches(sequences, config, model.config.seq_len, 2 * model.config.patch)
 

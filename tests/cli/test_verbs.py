@@ -200,6 +200,20 @@ def test_report_and_export(tj: Terminal, run: Path, tmp_path: Path) -> None:
     assert "--overwrite" in tj.refuses(*words)
 
 
+def test_channels_of_a_graph_are_checked(
+    tj: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = ["export", "series-small", "--length", 20, "--out", tmp_path / "m.onnx"]
+    assert "--channels must be at least 1" in tj.refuses(*words, "--channels", 0)
+    made = []
+    monkeypatch.setattr(
+        "temporal_jepa.model.export.export", lambda *args, **_: made.append(args)
+    )
+    out = tj.succeeds(*words, "--channels", 3)
+    assert "x (batch, 20, 3) float32" in out
+    assert made[0][4] == 3
+
+
 def test_doctor(tj: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(

@@ -231,3 +231,8 @@ def test_peaks_without_an_anomaly_and_at_the_ends() -> None:
     assert peaks([np.full(9, np.nan), calm], apart=5) == [(1, 50, 50, 51)]
     edges = np.array([3, 2, 0, np.nan, 0, 4])
     assert peaks([edges], apart=1) == [(0, 5, 5, 6), (0, 0, 0, 2)]
+
+
+def test_one_timestep_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="timestep"):
+        AnomalyDetector().fit(np.ones(1))

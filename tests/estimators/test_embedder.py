@@ -26,7 +26,9 @@ from temporal_jepa.estimators.embedder import (
     threads,
 )
 from temporal_jepa.model.jepa import TemporalJEPA
+from temporal_jepa.model.multiscale import HIGHEST
 from temporal_jepa.training.initial import initial_model
+from temporal_jepa.training.run import pretrain
 from temporal_jepa.training.trainer import train
 
 ESTIMATOR = {"steps": 2, "embed_dim": 8, "num_heads": 2, "encoder_depth": 1}
@@ -304,7 +306,7 @@ def test_not_fitted() -> None:
         (np.zeros((0, 2, 20)), r"0 sample\(s\)"),
         ([], "at least one series in X, got none"),
         (None, "expected an array, .* got None"),
-        ("a.csv", "got 'a.csv'; read a file with temporal_jepa.read"),
+        ("a.csv", "got 'a.csv'; temporal_jepa.read takes files"),
         (np.array([["a", "b"], ["c", "d"]]), "could not convert string"),
     ],
 )
@@ -538,7 +540,50 @@ def test_frames_have_a_row_per_timestep() -> None:
 
 def test_series_too_short_to_train_on_can_be_embedded() -> None:
     X = random_walks()[:, :, :3]
-    with pytest.raises(ValueError, match="has 3 timesteps, too few.*frozen=True"):
+    with pytest.raises(ValueError, match=r"has 3 timesteps, too few.*frozen=True"):
         TemporalJEPAEmbedder().fit(X)
     Z = TemporalJEPAEmbedder(frozen=True).fit_transform(X)
     assert np.isfinite(Z).all()
+
+
+def test_channels_in_another_order_are_refused(tmp_path: Path) -> None:
+    frames = [pd.DataFrame(x.T, columns=["a", "b"]) for x in random_walks()]
+    estimator = TemporalJEPAEmbedder(**FROZEN).fit(frames)
+    swapped = [frame[["b", "a"]] for frame in frames]
+    with pytest.raises(ValueError, match=r"channels a, b, in this order.* got b, a"):
+        estimator.transform(swapped)
+    unnamed = [frame.to_numpy().T for frame in frames]
+    np.testing.assert_array_equal(
+        estimator.transform(unnamed), estimator.transform(frames)
+    )
+    run = pretrain(
+        Sequences.from_arrays(frames),
+        tmp_path / "run",
+        PretrainConfig(steps=1),
+        {"embed_dim": 16, "num_heads": 2, "predictor_embed_dim": 16},
+    )
+    with pytest.raises(ValueError, match="channels a, b, in this order"):
+        TemporalJEPAEmbedder.from_pretrained(run).transform(swapped)
+
+
+@pytest.mark.parametrize("kind", ["id", "index"])
+def test_a_table_of_timesteps_is_not_a_table_of_series(kind: str) -> None:
+    frames = [pd.DataFrame(x.T, columns=["a", "b"]) for x in random_walks()]
+    table = pd.concat(frames, keys=range(len(frames)), names=["id", "time"])
+    if kind == "id":
+        table = table.reset_index()
+    with pytest.raises(ValueError, match=r"one timestep.*temporal_jepa\.read"):
+        TemporalJEPAEmbedder(frozen=True).fit(table)
+
+
+def test_adapt_refuses_no_steps() -> None:
+    estimator = small().fit(random_walks())
+    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
+        estimator.adapt(random_walks(), steps=0)
+
+
+def test_a_start_that_the_length_decides_is_said() -> None:
+    X = [np.zeros((1, HIGHEST + 1)), np.ones((1, 40))]
+    X = [x + np.random.default_rng(0).normal(size=x.shape) for x in X]
+    with pytest.warns(UserWarning, match=r"starts from scratch: some series have more"):
+        TemporalJEPAEmbedder(steps=1, random_state=0).fit(X)
