@@ -21,6 +21,7 @@ from .files import (
     write_atomically,
 )
 from .model.jepa import TemporalJEPA, draw_model
+from .model.objectives import describe, stored_objective
 from .version import __version__
 
 
@@ -50,6 +51,7 @@ def save_pretrained(
         "format": 1,
         "version": __version__,
         "model": vars(model.config),
+        "objective": describe(model.objective),
         **(details or {}),
     }
     weights = {
@@ -74,7 +76,8 @@ def from_pretrained(
         device: device of the model.
 
     Returns:
-        The model in evaluation mode.
+        The model in evaluation mode. An objective that is not of this package is left out: the
+        model embeds, and is not trained further.
 
     Raises:
         FileNotFoundError: if there is no such folder, or a file is missing in it.
@@ -83,7 +86,8 @@ def from_pretrained(
     """
     folder = folder_of(source)
     config = read_config(folder)
-    model = draw_model(make_config(**config["model"]), seed=0)
+    objective = stored_objective(config.get("objective"))
+    model = draw_model(make_config(**config["model"]), seed=0, objective=objective)
     path = folder / WEIGHTS
     if not path.is_file():
         raise FileNotFoundError(missing_file(path))
@@ -93,12 +97,23 @@ def from_pretrained(
         raise ValueError(
             f"{path} is damaged ({error}); copy it again, or resume the run that wrote it"
         ) from None
+    if config.get("objective") and objective is None:  # it cannot be made again here
+        weights = _without_objective(weights)
+        model.predictor = None
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise ValueError(f"{path} does not fit {folder / CONFIG}: {reason}") from None
     return model.to(device).eval()
+
+
+def _without_objective(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {
+        name: value
+        for name, value in weights.items()
+        if not name.startswith("objective.")
+    }
 
 
 def _card(config: Mapping[str, Any]) -> str:

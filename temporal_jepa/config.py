@@ -63,8 +63,9 @@ class TemporalJEPAConfig:
         momentum: EMA momentum of the target encoder at the start of training.
         tokenizer: "linear" (one token per timestep), "conv" (convolutions of three kernel sizes,
             pooled over each patch), "dilated" (the same with one kernel size and five dilations),
-            "filters" (the same, of standardized shape, see `FilterTokenizer`) or "tubelet" (a
-            linear map of patch_len x patch_size x patch_size pixels of a video).
+            "filters" (the same, of standardized shape, see `FilterTokenizer`), "patch" (a
+            perceptron of two hidden layers, which sees one patch alone) or "tubelet" (a linear map
+            of patch_len x patch_size x patch_size pixels of a video).
         patch_len: timesteps per token (default: 1 for "linear", 2 for "tubelet", else the power of
             two that gives at most 64 tokens).
         frame: (rows, columns, channels) of a timestep, `input_dim` values in all, for tokens on a
@@ -72,6 +73,7 @@ class TemporalJEPAConfig:
             scene whose agents share one tokenizer.
         patch_size: rows and columns of a "tubelet" token (default: 8, less for smaller frames).
         positions: "sincos" (added to the tokens) or "rotary" (arXiv 2104.09864).
+        attention: "bidirectional", or "causal" (a token reads those of its own time and before).
         predict: "tokens" (each masked token at its position) or "pooled" (one vector from one
             vector, as `build`).
         mask: "random", "block", "future" or "tube", see `temporal_jepa.model.masks.draw_visible`.
@@ -96,11 +98,14 @@ class TemporalJEPAConfig:
     seq_len: int = 60
     mask_ratio: float = 0.5
     momentum: float = 0.996
-    tokenizer: Literal["linear", "conv", "dilated", "filters", "tubelet"] = "linear"
+    tokenizer: Literal["linear", "conv", "dilated", "filters", "patch", "tubelet"] = (
+        "linear"
+    )
     patch_len: int | None = None
     frame: tuple[int, int, int] | None = None
     patch_size: int | None = None
     positions: Literal["sincos", "rotary"] = "sincos"
+    attention: Literal["bidirectional", "causal"] = "bidirectional"
     predict: Literal["tokens", "pooled"] = "tokens"
     mask: Literal["random", "block", "future", "tube"] = "random"
     num_masks: int = 1
@@ -201,7 +206,7 @@ class TemporalJEPAConfig:
         if self.patch_len is None:
             length = 2 if self.tokenizer == "tubelet" else 1
             while (
-                self.tokenizer in ("conv", "dilated", "filters")
+                self.tokenizer not in ("linear", "tubelet")
                 and length * 64 < self.seq_len
             ):
                 length *= 2

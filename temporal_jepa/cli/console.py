@@ -101,7 +101,9 @@ class Progress:
         speed = row["samples_per_s"]
         samples_left = (self.config.steps - row["step"]) * self.config.batch_size
         seconds_left = samples_left / max(speed, 1e-9)
-        parts = [f"loss {row['loss']:.4f}", f"relative loss {row['relative_loss']:.3f}"]
+        parts = [f"loss {row['loss']:.4f}"]
+        if "relative_loss" in row:
+            parts.append(f"relative loss {row['relative_loss']:.3f}")
         if self.rank is not None:
             parts.append(f"rank {self.rank:.1f}")
         parts.append(f"{speed:.0f} samples/s")

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..config import PretrainConfig, ReadOptions, in_words
 from ..files import WEIGHTS
@@ -26,6 +26,7 @@ def pretrain(
     overwrite: bool = False,
     dry_run: bool = False,
     print_config: bool = False,
+    objective: Literal["next", "contrast"] | None = None,
     reading: ReadOptions,
     training: PretrainConfig,
     model: dict[str, Any],
@@ -48,6 +49,9 @@ def pretrain(
         overwrite: replace the run in --out.
         dry_run: print settings, size and memory, and write nothing.
         print_config: print all options as a file for --config, and stop.
+        objective: what to train on: "next" (the next latents against others of the sequence) or
+            "contrast" (masked latents against others), from random weights (default: masked latents
+            with an EMA target).
         reading: how the data is read (default: inferred, see docs/data.md)
         training: training
         model: model, when training starts from scratch (the default of patch_len, patch_size and
@@ -57,6 +61,7 @@ def pretrain(
         import yaml
 
         options = {"data": data, "out": out, "init_from": init_from}
+        options |= {"objective": objective}
         options |= {**vars(reading), **vars(training), **model}
         say(yaml.safe_dump(options, sort_keys=False).rstrip())
         return
@@ -77,6 +82,7 @@ def pretrain(
         resume=resume,
         init_from=init_from,
         overwrite=overwrite,
+        objective=objective,
         options=reading,
     )
     say(f"{data}: {_size(planned.sequences)}")

@@ -28,6 +28,7 @@ from ..embed import embed_sequences, embed_timesteps
 from ..files import GENERAL, channels_of, folder_of, read_config
 from ..model.jepa import TemporalJEPA
 from ..model.multiscale import HIGHEST
+from ..model.objectives import Objective
 from ..training.components import check_fit, fit_components
 from ..training.initial import Start, start_of
 from ..training.trainer import pick_device, train
@@ -85,6 +86,8 @@ class TemporalJEPAEmbedder(
             see `TemporalJEPA.embed`. Those of "series-small" were fitted on synthetic series,
             whitened, and leave out level and scale; those of an encoder from scratch are fitted on
             `X`, one for every two series. None: all features.
+        objective: what to train on, from random weights: an `Objective`, "next" (`NextLatent`) or
+            "contrast" (`MaskedContrast`). None: masked latents with an EMA target.
 
     Attributes:
         model_: the trained `TemporalJEPA`, on `device`.
@@ -118,6 +121,7 @@ class TemporalJEPAEmbedder(
         device: str = "cpu",
         n_jobs: int | None = None,
         dim: int | None = None,
+        objective: Objective | str | None = None,
     ):
         self.steps = steps
         self.batch_size = batch_size
@@ -135,6 +139,7 @@ class TemporalJEPAEmbedder(
         self.device = device
         self.n_jobs = n_jobs
         self.dim = dim
+        self.objective = objective
 
     @torch.inference_mode(False)
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -185,7 +190,7 @@ class TemporalJEPAEmbedder(
         init_from = self.init_from
         if self.frozen and init_from is None:
             init_from = GENERAL
-        start = start_of(sequences, init_from, architecture)
+        start = start_of(sequences, init_from, architecture, self.objective)
         longest = int(sequences.lengths.max())
         if init_from is None and not start.pretrained and longest > HIGHEST:
             warnings.warn(

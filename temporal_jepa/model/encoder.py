@@ -193,7 +193,7 @@ class ContextEncoder(nn.Module):
                 stay and attention is masked: the same result, in shapes that do not depend on the
                 values, as an exported graph needs.
         """
-        tokens = self._tokenize(x, observed)  # (B, N, D)
+        tokens = self.tokens(x, observed)  # (B, N, D)
         return self.attend(tokens, self.tokens_observed(observed), drop)
 
     def attend(
@@ -224,7 +224,7 @@ class ContextEncoder(nn.Module):
             `(B, M, D)`; at positions without an observed value, that of some other token.
         """
         token_observed = self.tokens_observed(observed)  # (B, N)
-        tokens, kept, valid = _drop(self._tokenize(x, observed), token_observed)
+        tokens, kept, valid = _drop(self.tokens(x, observed), token_observed)
         at = positions
         if kept.shape[1] < token_observed.shape[1] or valid is not None:
             at = (token_observed.cumsum(1) - 1).clamp(min=0).gather(1, positions)
@@ -232,7 +232,7 @@ class ContextEncoder(nn.Module):
         last: Tensor = self.transformer(tokens, kept, valid, count, at)[-1]
         return last
 
-    def _tokenize(self, x: Tensor, observed: Tensor) -> Tensor:
+    def tokens(self, x: Tensor, observed: Tensor) -> Tensor:
         """`(B, T, C)` each -> `(B, N, D)`."""
         normalized = self.normalizer(x, observed)
         tokens: Tensor = self.tokenizer(normalized, observed, self.normalizer.slope)

@@ -19,6 +19,8 @@ from .encoder import ContextEncoder, Encoded, masked_mean
 from .losses import loss, mean_predictor_loss, token_loss, variance_covariance
 from .masks import draw_visible, gather_tokens, generate_temporal_mask, positions_of
 from .multiscale import GROUPS, MultiResolution
+from .objectives import Objective, as_objective
+from .objectives.objective import Drawn
 from .pooling import Embedder
 from .random import DrawFrom, Dropout
 from .transformer import Transformer
@@ -148,6 +150,12 @@ def output_size(**options: Any) -> int:
 class TemporalJEPA(nn.Module):
     """Context encoder, EMA target encoder and predictor.
 
+    Args:
+        config: architecture, and the objective if none is given.
+        objective: what to train on: an `Objective`, "next" (`NextLatent`) or "contrast"
+            (`MaskedContrast`), whose weights are drawn anew. None: masked tokens or their mean, as
+            `config.predict` says.
+
     Calling it computes the training objective; `embed` embeds. The functional interface is also
     available as `TemporalJEPA.build(...)` and so on.
 
@@ -168,15 +176,22 @@ class TemporalJEPA(nn.Module):
     offset: Tensor
     components: Components | None  # see `embed`, fitted after training
 
-    def __init__(self, config: TemporalJEPAConfig):
+    def __init__(
+        self, config: TemporalJEPAConfig, objective: Objective | str | None = None
+    ):
         super().__init__()
         self.config = config
         self.context_encoder = ContextEncoder(config)
         self.target_encoder = (
             copy.deepcopy(self.context_encoder).requires_grad_(False).eval()
         )
-        if config.predict == "tokens":
-            self.predictor: TokenPredictor | PooledPredictor = TokenPredictor(config)
+        self.predictor: TokenPredictor | PooledPredictor | None = None
+        self.objective = as_objective(objective)
+        if self.objective is not None:
+            self.objective = self.objective.fresh()
+            self.objective.setup(config)
+        elif config.predict == "tokens":
+            self.predictor = TokenPredictor(config)
         else:
             self.predictor = PooledPredictor(config)
         # Subtracted from raw values before anything else; 0 unless float32 would lose variation.
@@ -191,6 +206,12 @@ class TemporalJEPA(nn.Module):
         super().train(mode)
         self.target_encoder.eval()
         return self
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Drawn:
+        """What the objective draws for a batch: `draw_masks`, or `Objective.draw`."""
+        if self.objective is None:
+            return self.draw_masks(x, generator)
+        return self.objective.draw(self.context_encoder, x, generator)
 
     def draw_masks(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Masks for a batch, with exact counts per sample.
@@ -217,17 +238,32 @@ class TemporalJEPA(nn.Module):
         ]
         return torch.stack(masks)
 
-    def forward(self, x: Tensor, visible: Tensor) -> dict[str, Tensor]:
+    def forward(self, x: Tensor, drawn: Drawn) -> dict[str, Tensor]:
         """The training objective of one batch.
 
         Args:
             x: float `(B, T, C)`, NaN where unobserved.
-            visible: bool `(V, B, N)` from `draw_masks`: V masks that share one target pass.
+            drawn: from `draw`; without an `objective` bool `(V, B, N)` from `draw_masks`: V masks
+                that share one target pass.
 
         Returns:
-            Scalars: `loss` (to minimize), `prediction_loss`, `relative_loss` (divided by the loss
-            of predicting the mean target), `variance_loss`, `covariance_loss`.
+            Scalars: `loss` (to minimize), and the other terms of the objective. Without an
+            `objective` these are `prediction_loss`, `relative_loss` (divided by the loss of
+            predicting the mean target), `variance_loss`, `covariance_loss`.
         """
+        if self.objective is None:
+            assert isinstance(drawn, Tensor)
+            return self._masked_latent(x, drawn)
+        x, observed = self.context_encoder.prepare(x)
+        given = {"target": self.target_encoder} if self.objective.uses_target else {}
+        terms = self.objective(self.context_encoder, x, observed, drawn, **given)
+        return {
+            name: value if name == "loss" else value.detach()
+            for name, value in terms.items()
+        }
+
+    def _masked_latent(self, x: Tensor, visible: Tensor) -> dict[str, Tensor]:
+        """The objective of the configuration: masked tokens, or their mean, with an EMA target."""
         config = self.config
         encoder = self.context_encoder
         x, observed = encoder.prepare(x)
@@ -280,6 +316,7 @@ class TemporalJEPA(nn.Module):
         if isinstance(self.predictor, TokenPredictor):
             return self.predictor(context, positions, valid), wanted, valid
         wanted = masked_mean(wanted, valid)[:, None]
+        assert self.predictor is not None
         predicted = self.predictor(masked_mean(context.layers[-1], context.valid))[
             :, None
         ]
@@ -305,7 +342,12 @@ class TemporalJEPA(nn.Module):
         return F.layer_norm(tokens.float(), tokens.shape[-1:]), token_observed
 
     def update_target(self, momentum: float) -> None:
-        """Move the target encoder, after the optimizer's step: `ema_update` in place."""
+        """Move the target encoder, after the optimizer's step: `ema_update` in place.
+
+        With an objective that has no EMA target, it becomes a copy of the context encoder.
+        """
+        if self.objective is not None and not self.objective.uses_target:
+            momentum = 0.0
         ema_update(self.context_encoder, self.target_encoder, momentum)
 
     def set_normalizer(self, mean: Tensor, std: Tensor, slope: Tensor) -> None:
@@ -399,7 +441,7 @@ class TemporalJEPA(nn.Module):
         """Smooth L1 of each masked token: `(B, T, C)`, bool `(B, N)` -> `(B, N)`, NaN elsewhere."""
         if not isinstance(self.predictor, TokenPredictor):
             raise ValueError(
-                'prediction_error needs predict="tokens"; this model predicts one pooled vector'
+                'prediction_error needs the objective of the configuration with predict="tokens"'
             )
         x, observed = self.context_encoder.prepare(x)
         context = self.context_encoder.encode(
@@ -455,10 +497,12 @@ def _update_weights(
         module.components = empty_components(*directions.shape).to(module.offset.device)
 
 
-def draw_model(config: TemporalJEPAConfig, seed: int) -> TemporalJEPA:
+def draw_model(
+    config: TemporalJEPAConfig, seed: int, objective: Objective | None = None
+) -> TemporalJEPA:
     """A float32 model on the CPU with weights drawn from `seed`; no global state has a part."""
     with torch.inference_mode(False), DrawFrom(torch.Generator().manual_seed(seed)):
-        return TemporalJEPA(config)
+        return TemporalJEPA(config, objective)
 
 
 def random_init_like(model: TemporalJEPA, seed: int) -> TemporalJEPA:

@@ -80,6 +80,64 @@ def mean_predictor_loss(target: Tensor, valid: Tensor | None = None) -> Tensor:
     return _sum_over_processes(total) / (count * target.shape[-1])
 
 
+def contrastive_loss(
+    predicted: Tensor,
+    target: Tensor,
+    valid: Tensor | None,
+    negatives: str,
+    temperature: float,
+    generator: torch.Generator,
+    most: int = 512,
+) -> tuple[Tensor, Tensor]:
+    """InfoNCE (arXiv 1807.03748, eq. 4) on cosine similarities.
+
+    Args:
+        predicted: `(B, K, D)`.
+        target: `(B, K, D)`, what each prediction must find.
+        valid: bool `(B, K)`, None if all are.
+        negatives: "within" a sequence, "across" the batch, or "both".
+        temperature: of the similarities.
+        generator: random state (CPU); draws the `most` tokens of a batch that are compared.
+        most: tokens that are compared across the batch.
+
+    Returns:
+        The loss, and the loss of guessing.
+    """
+    predicted = F.normalize(predicted.float(), dim=-1)
+    target = F.normalize(target.float(), dim=-1)
+    if negatives == "both":
+        parts = [
+            contrastive_loss(
+                predicted, target, valid, kind, temperature, generator, most
+            )
+            for kind in ("within", "across")
+        ]
+        loss, chance = (torch.stack(part).mean() for part in zip(*parts, strict=True))
+        return loss, chance
+    if negatives == "across":
+        predicted, target = predicted.flatten(0, 1), target.flatten(0, 1)
+        if valid is not None:
+            predicted, target = predicted[valid.flatten()], target[valid.flatten()]
+        rows = torch.randperm(len(predicted), generator=generator)[:most]
+        rows = rows.to(predicted.device)
+        similarity = predicted[rows] @ target[rows].T / temperature
+        own = torch.arange(len(rows), device=similarity.device)
+        chance = similarity.new_tensor(float(len(rows))).log()
+        return F.cross_entropy(similarity, own), chance
+    similarity = predicted @ target.transpose(1, 2) / temperature  # (B, K, K)
+    batch, count, _ = similarity.shape
+    own = torch.arange(count, device=similarity.device).repeat(batch)
+    if valid is None:
+        chance = similarity.new_tensor(float(count)).log()
+        return F.cross_entropy(similarity.flatten(0, 1), own), chance
+    similarity = similarity.masked_fill(~valid[:, None], -1e9)
+    each = F.cross_entropy(similarity.flatten(0, 1), own, reduction="none")
+    candidates = valid.sum(1, keepdim=True).expand_as(valid)[valid]
+    weight = valid.flatten().float()
+    loss = (each * weight).sum() / weight.sum().clamp(min=1)
+    return loss, candidates.float().log().mean()
+
+
 @dataclass(frozen=True)
 class VICRegTerms:
     """The two terms of `variance_covariance`, each a scalar tensor."""

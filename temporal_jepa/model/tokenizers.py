@@ -97,6 +97,42 @@ class LinearTokenizer(nn.Module):
         return _project(self.project, self.grid.patchify(x))
 
 
+class PatchTokenizer(nn.Module):
+    """A perceptron of two hidden layers on each box, for "patch": `(B, T, C)` -> `(B, N, D)`.
+
+    The mean and standard deviation of each channel over the box are concatenated to its values. A
+    token sees its own box alone, as the targets of `NextLatent` must.
+    """
+
+    def __init__(self, config: TemporalJEPAConfig):
+        super().__init__()
+        self.grid = PatchGrid(config)
+        self.channels = config.frame_shape[2]
+        values = config.patch * config.side**2 * self.channels
+        width = 2 * config.embed_dim
+        self.layers = nn.Sequential(
+            nn.Linear(values + 2 * self.channels, width),
+            nn.GELU(),
+            nn.Linear(width, width),
+            nn.GELU(),
+            nn.Linear(width, config.embed_dim),
+        )
+
+    def forward(self, x: Tensor, observed: Tensor, slope: Tensor) -> Tensor:
+        """`x (B, T, C)`, zeros where unobserved, bool `(B, T, C)` -> `(B, N, D)`."""
+        boxes = self.grid.patchify(x)  # (B, N, values)
+        values = torch.unflatten(boxes, -1, (-1, self.channels))
+        is_observed = torch.unflatten(
+            self.grid.patchify(observed), -1, (-1, self.channels)
+        )
+        count = is_observed.sum(-2).clamp(min=1)  # (B, N, C)
+        mean = values.sum(-2) / count
+        deviation = torch.where(is_observed, values - mean[..., None, :], 0.0)
+        std = (deviation.square().sum(-2) / count + 1e-6).sqrt()
+        tokens: Tensor = self.layers(torch.cat([boxes, mean, std], dim=-1))
+        return tokens
+
+
 class ConvTokenizer(nn.Module):
     """Convolutions of several kernels over value and slope, mean- and max-pooled per patch.
 
@@ -285,11 +321,12 @@ def _project(layer: nn.Linear, x: Tensor) -> Tensor:
     return projected
 
 
-TOKENIZERS: Mapping[str, type[LinearTokenizer | ConvTokenizer]] = {
+TOKENIZERS: Mapping[str, type[nn.Module]] = {
     "linear": LinearTokenizer,
     "conv": ConvTokenizer,
     "dilated": ConvTokenizer,
     "filters": FilterTokenizer,
+    "patch": PatchTokenizer,
     "tubelet": LinearTokenizer,
 }
 """The module of each `TemporalJEPAConfig.tokenizer`."""

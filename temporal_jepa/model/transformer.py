@@ -4,6 +4,8 @@ Legend of shapes: `B` batch, `N` grid positions, `K` tokens, `M` tokens to compu
 heads, `d` width of a head, `A` grid axes.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -95,7 +97,8 @@ class Block(nn.Module):
         Args:
             h: `(B, K, D)`.
             rotation: cosine and sine of the rotary positions, `(B, K, 1, d / 2)` each, or None.
-            attend: bool `(B, 1, 1, K)`, the keys that may be read; None: all.
+            attend: bool `(B, 1, Q, K)`, the keys that each query may read (`Q` = 1: the same for
+                all queries); None: all.
             at: int64 `(B, M)`, the tokens to compute; None: all.
 
         Returns:
@@ -189,6 +192,7 @@ class Transformer(nn.Module):
         self.dim = dim
         self.head_dim = dim // config.num_heads
         self.rotary = config.positions == "rotary"
+        self.causal = config.attention == "causal"
         self.cells = config.cells
         self.blocks = nn.ModuleList(
             Block(dim, config.num_heads, config.dropout, depth) for _ in range(depth)
@@ -228,13 +232,26 @@ class Transformer(nn.Module):
         else:
             table = sincos(coordinates, self.dim).to(h.dtype)  # (N, D)
             h = h + _rows(table, positions)
-        attend = None if valid is None else valid[:, None, None, :]
         last = len(self.blocks) - 1
         for index, block in enumerate(self.blocks):
-            h = block(h, rotation, attend, at if index == last else None)
+            queried = at if index == last else None
+            attend = self._attend(positions, valid, queried)
+            h = block(h, rotation, attend, queried)
             layers.append(h)
         if self.blocks:
             layers.pop()  # replaced by its normed version
         elif at is not None:
             h = gather_tokens(h, at)
         return [*layers, self.norm(h)]
+
+    def _attend(
+        self, positions: Tensor, valid: Tensor | None, at: Tensor | None
+    ) -> Tensor | None:
+        """Which keys a query may read, bool `(B, 1, Q, K)`; None: all of them."""
+        attend = None if valid is None else valid[:, None, None, :]
+        if not self.causal:
+            return attend
+        time = positions // math.prod(self.cells)  # (B, K)
+        queried = time if at is None else time.gather(1, at)
+        is_past = time[:, None, None, :] <= queried[:, None, :, None]
+        return is_past if attend is None else attend & is_past

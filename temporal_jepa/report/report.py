@@ -320,7 +320,9 @@ def _training(run: _Run) -> Row | None:
         "covariance_loss": run.config["model"].get("covariance_weight", 0.0),
     }
     curves = {
-        name: weight * _column(run.rows, name) for name, weight in weights.items()
+        name: weight * _column(run.rows, name)
+        for name, weight in weights.items()
+        if name in run.rows[0]
     }
     relative = {"relative loss": _column(run.rows, "relative_loss")}
     return {
@@ -468,10 +470,9 @@ def _masks(run: _Run) -> Row | None:
     if model is None or run.sequences is None:
         return None
     config = model.config
-    if config.predict == "pooled":
-        run.missing.append(
-            "predict = pooled: there is no prediction error of single timesteps."
-        )
+    if config.predict == "pooled" or model.objective is not None:
+        what = "predict = pooled" if model.objective is None else repr(model.objective)
+        run.missing.append(f"{what}: there is no prediction error of single timesteps.")
         return None
     sample = run.sequences.select(svg.spread(len(run.sequences), MASKED_SEQUENCES))
     sample = as_training_data(model, sample)

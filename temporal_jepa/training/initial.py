@@ -17,6 +17,7 @@ from ..embed import centered
 from ..files import BUNDLED, GENERAL, SCRATCH
 from ..model.jepa import TemporalJEPA, draw_model
 from ..model.multiscale import HIGHEST
+from ..model.objectives import Objective, as_objective
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -41,12 +42,15 @@ class Start:
         reason: why training starts there, for people; empty if they asked for it.
         has_checkpoint: whether a checkpoint of the run replaces the weights of the source, which
             may be gone by now.
+        objective: what to train on from scratch; None: as the configuration says. A pretrained
+            model keeps its own.
     """
 
     source: str
     architecture: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
     has_checkpoint: bool = False
+    objective: Objective | None = None
 
     def __str__(self) -> str:
         return f"{self.source}; {self.reason}" if self.reason else self.source
@@ -74,9 +78,11 @@ class Start:
             FileNotFoundError: if there is no such model.
         """
         if self.has_checkpoint:
-            return draw_model(make_config(**self.architecture), seed)
+            return draw_model(make_config(**self.architecture), seed, self.objective)
         if not self.pretrained:
-            return initial_model(sequences, seed, **self.architecture)
+            return initial_model(
+                sequences, seed, objective=self.objective, **self.architecture
+            )
         model = from_pretrained(
             BUNDLED / GENERAL if self.source == GENERAL else self.source
         )
@@ -99,18 +105,28 @@ def start_of(
     sequences: Sequences,
     init_from: str | os.PathLike[str] | None = None,
     architecture: Mapping[str, Any] | None = None,
+    objective: Objective | str | None = None,
 ) -> Start:
     """Decide where training starts.
 
     Without `init_from`, plain series of up to 65,536 timesteps start from "series-small".
-    Trajectories, scenes, video, longer series and a requested architecture start from scratch.
+    Trajectories, scenes, video, longer series, a requested architecture and an objective start from
+    scratch.
 
     Args:
         sequences: training data.
         init_from: "series-small", "scratch", a folder with a model, a model on the hub, or None.
         architecture: requested fields of `TemporalJEPAConfig`.
+        objective: what to train on, see `TemporalJEPA`.
+
+    Raises:
+        ValueError: for an empty `init_from`, an unknown objective, or an objective with a
+            pretrained model, which keeps its own.
     """
     architecture = dict(architecture or {})
+    objective = as_objective(objective)
+    if objective is not None:
+        return _start_with(objective, init_from, architecture)
     if init_from is not None:
         source = os.fspath(init_from)
         if not source:
@@ -137,8 +153,26 @@ def start_of(
     )
 
 
+def _start_with(
+    objective: Objective,
+    init_from: str | os.PathLike[str] | None,
+    architecture: Mapping[str, Any],
+) -> Start:
+    """Where training on an objective starts: from random weights."""
+    if init_from not in (None, SCRATCH):
+        raise ValueError(
+            f"an objective needs random weights, got init_from={os.fspath(init_from or '')!r}, "
+            "whose model keeps its own; leave out one of them"
+        )
+    reason = "" if init_from else f"the objective is {objective!r}"
+    return Start(SCRATCH, architecture, reason, objective=objective)
+
+
 def initial_model(
-    sequences: Sequences, seed: int = 0, **overrides: Any
+    sequences: Sequences,
+    seed: int = 0,
+    objective: Objective | str | None = None,
+    **overrides: Any,
 ) -> TemporalJEPA:
     """A model with random weights for these sequences, with the architecture of `RECIPE`.
 
@@ -148,12 +182,17 @@ def initial_model(
         sequences: training data; decides `input_dim`, the default `seq_len` and the channel
             statistics of the normalizer.
         seed: of the weights; the global random state is left alone.
+        objective: what to train on, see `TemporalJEPA`; its `recipe` replaces parts of `RECIPE`.
         overrides: fields of `TemporalJEPAConfig`.
 
     Raises:
-        ValueError: for an unknown option, or values that do not fit the data.
+        ValueError: for an unknown option, values that do not fit the data, or an architecture that
+            the objective cannot train.
     """
-    model = draw_model(_recommended_config(sequences, overrides), seed)
+    objective = as_objective(objective)
+    if objective is not None:
+        overrides = {**objective.recipe, **overrides}
+    model = draw_model(_recommended_config(sequences, overrides), seed, objective)
     sequences = set_offset(model, sequences)
     if model.config.normalize != "none":
         mean, std, slope = map(torch.from_numpy, channel_statistics(sequences))

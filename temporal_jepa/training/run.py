@@ -33,6 +33,7 @@ from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
 from ..files import CARD, CONFIG, WEIGHTS, read_config, write_atomically
 from ..model.jepa import TemporalJEPA
+from ..model.objectives import Objective, as_objective, describe, stored_objective
 from ..version import __version__
 from .components import fit_components
 from .initial import Start, start_of
@@ -101,6 +102,7 @@ def pretrain(
     resume: bool = False,
     init_from: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
+    objective: Objective | str | None = None,
     data_options: ReadOptions | Mapping[str, Any] | None = None,
     on_row: OnRow = lambda row: None,
 ) -> Path:
@@ -115,6 +117,8 @@ def pretrain(
         init_from: a model to start from, "series-small", or "scratch"; the default depends on the
             data, see `start_of`. A resumed run keeps its start.
         overwrite: replace the run in `out`.
+        objective: what to train on, from scratch: an `Objective`, "next" or "contrast". None: as
+            `model` says. A resumed run keeps a named one; pass one of your own again.
         data_options: how to read the data; stored in `config.json`.
         on_row: called with each row of metrics, in the first process only.
 
@@ -138,6 +142,7 @@ def pretrain(
             resume=resume,
             init_from=init_from,
             overwrite=overwrite,
+            objective=objective,
             options=data_options,
         ),
         on_row,
@@ -154,6 +159,7 @@ def plan(
     resume: bool = False,
     init_from: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
+    objective: Objective | str | None = None,
 ) -> Plan:
     """Read the data and decide everything about a run; write nothing.
 
@@ -166,6 +172,7 @@ def plan(
         resume: continue the run in `out`.
         init_from: as `pretrain`.
         overwrite: replace the run in `out`.
+        objective: as `pretrain`.
 
     Raises:
         ValueError: if the run cannot be carried out, as `pretrain`.
@@ -177,9 +184,9 @@ def plan(
         _check_folder(folder, resume, overwrite)
     sequences, options = load(data, options)
     if folder is not None and resume:
-        start = _start_of_run(folder, init_from, architecture)
+        start = _start_of_run(folder, init_from, architecture, as_objective(objective))
     else:
-        start = start_of(sequences, init_from, architecture)
+        start = start_of(sequences, init_from, architecture, objective)
     config = config.resolved(len(sequences), start.pretrained)
     model = start.model(sequences, config.seed)
     batches = plan_batches(model, sequences, config)
@@ -403,9 +410,16 @@ def _start_of_run(
     folder: Path,
     init_from: str | os.PathLike[str] | None,
     architecture: Mapping[str, Any] | None,
+    objective: Objective | None,
 ) -> Start:
-    """Where the run in a folder started, with its architecture."""
+    """Where the run in a folder started, with its architecture and objective."""
     stored = read_config(folder)
+    before = stored.get("objective")
+    objective = objective or stored_objective(before)
+    if json.loads(_json({"objective": describe(objective)}))["objective"] != before:
+        raise ValueError(
+            f"{folder}: a resumed run keeps its objective, {before}; got {objective!r}"
+        )
     start = Start.stored(stored)
     requested = start.source if init_from is None else os.fspath(init_from)
     if start.source not in (requested, os.path.abspath(requested)):
@@ -416,6 +430,7 @@ def _start_of_run(
         start,
         architecture={**stored["model"], **(architecture or {})},
         has_checkpoint=bool(_checkpoints(folder)),
+        objective=objective,
     )
 
 
@@ -482,6 +497,7 @@ def _describe(
         "format": 1,
         "version": __version__,
         "model": vars(model.config),
+        "objective": describe(model.objective),
         "pretrain": vars(config),
         "data": {"path": path, "options": given, **facts(sequences)},
         "init_from": start.source,

@@ -25,6 +25,7 @@ from ..data.sequences import Sequences, missing, stack
 from ..embed import as_training_data, check_channels
 from ..model.ema import momentum_at
 from ..model.jepa import TemporalJEPA
+from ..model.objectives.objective import Drawn
 from ..model.random import dropout_from, generator_on
 from .collapse import collapse_verdict, position_statistics
 
@@ -202,7 +203,7 @@ class Trainer:
                 row["samples_per_s"] = samples / max(now - since, 1e-9)
                 row["elapsed_s"] = now - began
                 if self.is_due(self.config.watch_every):
-                    row |= self.collapse_statistics(row["relative_loss"])
+                    row |= self.collapse_statistics(row.get("relative_loss", 0.0))
                 since = time.perf_counter()
                 counted = self.step
                 on_row(row)
@@ -216,10 +217,10 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(self.step)
         x = self._centered(self.batches.values(self.step))
-        visible = self.model.draw_masks(x, self.batches.generator(self.step))
+        drawn = self.model.draw(x, self.batches.generator(self.step))
         seed = random_seed(self.config.seed, 5, self.step, self.rank)
         with dropout_from(self.model, generator_on(self.device, seed)):
-            terms = self._accumulate_gradients(x, visible)
+            terms = self._accumulate_gradients(x, drawn)
         terms["grad_norm"] = nn.utils.clip_grad_norm_(
             self.model.parameters(), self.config.clip
         )
@@ -229,7 +230,7 @@ class Trainer:
         self.model.update_target(self.momentum())
         return terms
 
-    def _accumulate_gradients(self, x: Tensor, visible: Tensor) -> dict[str, Tensor]:
+    def _accumulate_gradients(self, x: Tensor, drawn: Drawn) -> dict[str, Tensor]:
         """Forward and backward of this process's share of the batch, part by part."""
         totals: dict[str, Tensor] = {}
         parts = self.config.accumulate
@@ -243,9 +244,10 @@ class Trainer:
                 wait,
                 torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16),
             ):
-                terms = self.parallel(
-                    as_float(x[rows].to(self.device)), visible[:, rows].to(self.device)
-                )
+                ours = drawn
+                if isinstance(drawn, Tensor):
+                    ours = drawn[:, rows].to(self.device)
+                terms = self.parallel(as_float(x[rows].to(self.device)), ours)
                 (terms["loss"] / parts).backward()
             for name, value in terms.items():
                 totals[name] = totals.get(name, 0.0) + value.detach() / parts

@@ -1,0 +1,277 @@
+"""Objectives as parts: the contracts of those in the package, and one of a user."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from factories import random_walks
+from torch import Tensor, nn
+
+from temporal_jepa import PretrainConfig, Sequences, from_pretrained, pretrain
+from temporal_jepa.config import RECIPE, TemporalJEPAConfig
+from temporal_jepa.embed import embed_sequences
+from temporal_jepa.estimators.embedder import TemporalJEPAEmbedder
+from temporal_jepa.model.jepa import TemporalJEPA, draw_model
+from temporal_jepa.model.losses import contrastive_loss
+from temporal_jepa.model.objectives import MaskedContrast, NextLatent, Objective
+from temporal_jepa.training.initial import initial_model
+from temporal_jepa.training.trainer import train
+
+SMALL = {"embed_dim": 16, "num_heads": 2, "predictor_embed_dim": 16, "patch_len": 4}
+OBJECTIVES = [
+    NextLatent(),
+    NextLatent((1,), "across", depth=1),
+    NextLatent(negatives="both"),
+    MaskedContrast(),
+    MaskedContrast("both"),
+]
+
+
+def model_of(objective: Objective, **options: object) -> TemporalJEPA:
+    settings = {**RECIPE, **objective.recipe, **SMALL, "seq_len": 40, **options}
+    return draw_model(TemporalJEPAConfig(input_dim=3, **settings), 0, objective)
+
+
+def batch(length: int = 40) -> Tensor:
+    return torch.randn(6, length, 3, generator=torch.Generator().manual_seed(1))
+
+
+def loss_of(model: TemporalJEPA, x: Tensor) -> Tensor:
+    return model(x, model.draw(x, torch.Generator().manual_seed(2)))["loss"]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+def test_gradients_reach_the_encoder_and_the_objective_only(
+    objective: Objective,
+) -> None:
+    model = model_of(objective)
+    terms = model(batch(), model.draw(batch(), torch.Generator().manual_seed(0)))
+    assert not terms["relative_loss"].requires_grad
+    terms["loss"].backward()
+    for name, parameter in model.named_parameters():
+        is_trained = not name.startswith("target_encoder")
+        # Blocks and norms after the last layer that is used have no gradient.
+        assert (parameter.grad is None) or is_trained, name
+    tokenizer = model.context_encoder.tokenizer
+    assert all(bool(p.grad.abs().sum() > 0) for p in tokenizer.parameters())
+    trained = [p for p in model.objective.parameters() if p.grad is not None]
+    assert len(trained) == len(list(model.objective.parameters()))
+    with torch.no_grad():
+        next(model.context_encoder.parameters()).add_(1.0)
+    model.update_target(0.9)  # no EMA target: the weights of the last step
+    for ours, theirs in zip(
+        model.target_encoder.parameters(),
+        model.context_encoder.parameters(),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_causal_encoder_does_not_see_the_future() -> None:
+    encoder = model_of(NextLatent()).context_encoder.eval()
+    x = batch()
+    changed = x.clone()
+    changed[:, 20:] += 5.0
+    before, after = (
+        encoder.encode(*encoder.prepare(values)).layers for values in (x, changed)
+    )
+    for a, b in zip(before, after, strict=True):
+        torch.testing.assert_close(a[:, :5], b[:, :5])
+        assert bool((a[:, 5:] != b[:, 5:]).any())
+    bidirectional = model_of(MaskedContrast(), encoder_depth=2).context_encoder.eval()
+    a, b = (
+        bidirectional.encode(*bidirectional.prepare(v)).layers[-1] for v in (x, changed)
+    )
+    assert bool((a[:, :5] != b[:, :5]).any())
+
+
+def test_a_token_sees_its_own_patch_alone() -> None:
+    encoder = model_of(NextLatent()).context_encoder.eval()
+    x = batch()
+    changed = x.clone()
+    changed[:, 8:12] += 5.0
+    before, after = (
+        encoder.tokens(*encoder.prepare(values)) for values in (x, changed)
+    )
+    is_changed = (before != after).any(-1).any(0)
+    assert is_changed.tolist() == [False, False, True, *[False] * 7]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+def test_padding_does_not_change_the_loss(objective: Objective) -> None:
+    model = model_of(objective, mask="future").eval()
+    x = batch(24)
+    padded = torch.cat([x, torch.full((6, 16, 3), float("nan"))], dim=1)
+    torch.testing.assert_close(loss_of(model, x), loss_of(model, padded))
+
+
+@pytest.mark.parametrize("objective", [NextLatent(), NextLatent((1,), depth=1)])
+def test_the_order_of_a_batch_does_not_matter(objective: Objective) -> None:
+    model = model_of(objective).eval()
+    x = batch()
+    torch.testing.assert_close(loss_of(model, x), loss_of(model, x.flip(0)))
+
+
+def test_masked_values_reach_only_the_targets() -> None:
+    model = model_of(MaskedContrast()).eval()
+    x = batch()
+    visible = model.draw(x, torch.Generator().manual_seed(0))
+    assert isinstance(visible, Tensor)
+    encoder = model.context_encoder
+    hidden = ~encoder.grid.unpatchify(visible[0])
+    changed = torch.where(hidden, x + 3.0, x)
+    seen = []
+    head = model.objective.get_submodule("head")
+    head.register_forward_hook(lambda *args: seen.append(args[2]))
+    a, b = (model(values, visible)["loss"] for values in (x, changed))
+    torch.testing.assert_close(seen[0], seen[1])
+    assert not torch.equal(a, b)
+
+
+@pytest.mark.parametrize("negatives", ["within", "across", "both"])
+def test_contrastive_loss(negatives: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randn(4, 9, 8, generator=generator)
+    found, chance = contrastive_loss(target, target, None, negatives, 0.1, generator)
+    lost, _ = contrastive_loss(
+        torch.randn(4, 9, 8, generator=generator),
+        target,
+        None,
+        negatives,
+        10.0,
+        generator,
+    )
+    assert float(found) < 0.1
+    assert float(lost) == pytest.approx(float(chance), rel=0.05)
+    valid = torch.ones(4, 9, dtype=torch.bool)
+    valid[:, 7:] = False
+    cut, _ = contrastive_loss(
+        target, target.roll(1, 1), valid, "within", 0.1, generator
+    )
+    by_hand = torch.stack(
+        [
+            nn.functional.cross_entropy(
+                nn.functional.normalize(a[:7], dim=1)
+                @ nn.functional.normalize(b[:7], dim=1).T
+                / 0.1,
+                torch.arange(7),
+            )
+            for a, b in zip(target, target.roll(1, 1), strict=True)
+        ]
+    )
+    torch.testing.assert_close(cut, by_hand.mean())
+
+
+def pendulum(n: int = 64) -> Sequences:
+    """A sine of random phase and rate in 8 channels, under noise of 3 times its strength."""
+    rng = np.random.default_rng(0)
+    phase, rate = rng.uniform(0, 6, (n, 1)), rng.uniform(0.2, 0.4, (n, 1))
+    angle = phase + rate * np.arange(48)
+    signal = np.stack([np.sin(angle), np.cos(angle)], 1)
+    mixed = np.einsum("nst,sc->nct", signal, rng.normal(size=(2, 8)))
+    noise = np.einsum(
+        "nst,sc->nct", rng.normal(size=(n, 3, 48)), rng.normal(size=(3, 8))
+    )
+    return Sequences.from_arrays(mixed + 3 * noise)
+
+
+@pytest.mark.parametrize("objective", [NextLatent((1,)), MaskedContrast()], ids=repr)
+def test_something_is_predicted_under_noise(objective: Objective) -> None:
+    data = pendulum()
+    rows = []
+    model = initial_model(data, 0, objective, **SMALL)
+    train(model, data, PretrainConfig(steps=150, device="cpu"), on_row=rows.append)
+    assert rows[0]["relative_loss"] > 0.95
+    assert rows[-1]["relative_loss"] < 0.75
+
+
+@pytest.mark.parametrize(
+    ("objective", "options", "message"),
+    [
+        (NextLatent(), {"attention": "bidirectional"}, 'needs attention="causal"'),
+        (NextLatent(), {"tokenizer": "conv"}, "see their own patch alone"),
+        (MaskedContrast(), {"normalize": "instance"}, "see their own patch alone"),
+    ],
+)
+def test_an_architecture_that_leaks_is_refused(
+    objective: Objective, options: dict, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        model_of(objective, **options)
+
+
+def test_wrong_settings_are_named() -> None:
+    with pytest.raises(ValueError, match="horizons must be whole numbers from 1"):
+        NextLatent((2, 4))
+    with pytest.raises(ValueError, match="negatives must be one of within, across"):
+        MaskedContrast("inside")
+    with pytest.raises(ValueError, match="objective must be one of next, contrast"):
+        TemporalJEPAEmbedder(objective="cpc").fit(random_walks())
+    with pytest.raises(ValueError, match="an objective needs random weights"):
+        TemporalJEPAEmbedder(objective="next", init_from="series-small").fit(
+            random_walks()
+        )
+    wrong = MaskedContrast(mask=lambda observed, generator, grid: observed.float())
+    model = model_of(wrong)
+    with pytest.raises(ValueError, match="a mask must return bool"):
+        model.draw(batch(), torch.Generator())
+
+
+@pytest.mark.parametrize("name", ["next", "contrast"])
+def test_a_run_is_stored_loaded_and_resumed(name: str, tmp_path: Path) -> None:
+    data = Sequences.from_arrays(random_walks(8, 3, 40))
+    config = PretrainConfig(steps=6, save_every=3)
+    model = {**SMALL}
+    whole = pretrain(data, tmp_path / "whole", config, model, objective=name)
+    cut = pretrain(data, tmp_path / "cut", config, model, objective=name)
+    stored = json.loads((cut / "config.json").read_text())
+    assert stored["objective"]["name"] == name
+    (cut / "checkpoint" / "step-00000006.pt").unlink()
+    pretrain(data, cut, config, resume=True)
+    a, b = (embed_sequences(from_pretrained(run), data) for run in (whole, cut))
+    np.testing.assert_array_equal(a, b)
+    other = "contrast" if name == "next" else "next"
+    with pytest.raises(ValueError, match="keeps its objective"):
+        pretrain(data, cut, config, resume=True, objective=other)
+
+
+class Denoise(Objective):
+    """Of a user: the patch without the noise that was added."""
+
+    def __init__(self, noise: float = 0.5):
+        super().__init__()
+        self.noise = noise
+
+    def setup(self, config: TemporalJEPAConfig) -> None:
+        self.decode = nn.Linear(config.embed_dim, config.patch * config.input_dim)
+
+    def forward(
+        self,
+        encoder: nn.Module,
+        x: Tensor,
+        observed: Tensor,
+        drawn: torch.Generator,
+    ) -> dict[str, Tensor]:
+        noisy = x + self.noise * torch.randn(x.shape, generator=drawn)
+        tokens, _ = encoder.encode(noisy, observed).on_grid()
+        wanted = encoder.grid.patchify(encoder.normalizer(x, observed))
+        return {"loss": (self.decode(tokens) - wanted).square().mean()}
+
+
+def test_an_objective_of_a_user_trains_resumes_and_embeds(tmp_path: Path) -> None:
+    data = Sequences.from_arrays(random_walks(8, 3, 40))
+    config = PretrainConfig(steps=4, save_every=2)
+    run = pretrain(data, tmp_path / "run", config, SMALL, objective=Denoise())
+    model = from_pretrained(run)  # without the objective, which is not of the package
+    assert model.objective is None
+    assert embed_sequences(model, data).shape[0] == 8
+    pretrain(data, run, config, resume=True, objective=Denoise())
+    with pytest.raises(ValueError, match="keeps its objective"):
+        pretrain(data, run, config, resume=True)
+    trained = TemporalJEPAEmbedder(objective=Denoise(0.1), steps=2, **SMALL_ESTIMATOR)
+    assert trained.fit_transform(random_walks(8, 3, 40)).shape[0] == 8
+
+
+SMALL_ESTIMATOR = {"embed_dim": 16, "num_heads": 2, "patch_len": 4, "random_state": 0}
