@@ -115,15 +115,36 @@ def contrastive_loss(
         loss, chance = (torch.stack(part).mean() for part in zip(*parts, strict=True))
         return loss, chance
     if negatives == "across":
-        predicted, target = predicted.flatten(0, 1), target.flatten(0, 1)
-        if valid is not None:
-            predicted, target = predicted[valid.flatten()], target[valid.flatten()]
-        rows = torch.randperm(len(predicted), generator=generator)[:most]
-        rows = rows.to(predicted.device)
-        similarity = predicted[rows] @ target[rows].T / temperature
-        own = torch.arange(len(rows), device=similarity.device)
-        chance = similarity.new_tensor(float(len(rows))).log()
-        return F.cross_entropy(similarity, own), chance
+        return _across(predicted, target, valid, temperature, generator, most)
+    return _within(predicted, target, valid, temperature)
+
+
+def _across(
+    predicted: Tensor,
+    target: Tensor,
+    valid: Tensor | None,
+    temperature: float,
+    generator: torch.Generator,
+    most: int,
+) -> tuple[Tensor, Tensor]:
+    """Each of `most` tokens of the batch is told apart from the others; see above."""
+    predicted = predicted.flatten(0, 1)
+    target = target.flatten(0, 1)
+    if valid is not None:
+        predicted = predicted[valid.flatten()]
+        target = target[valid.flatten()]
+    rows = torch.randperm(len(predicted), generator=generator)[:most]
+    rows = rows.to(predicted.device)
+    similarity = predicted[rows] @ target[rows].T / temperature
+    own = torch.arange(len(rows), device=similarity.device)
+    chance = similarity.new_tensor(float(len(rows))).log()
+    return F.cross_entropy(similarity, own), chance
+
+
+def _within(
+    predicted: Tensor, target: Tensor, valid: Tensor | None, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """Each token is told apart from the others of its sequence; see above."""
     similarity = predicted @ target.transpose(1, 2) / temperature  # (B, K, K)
     batch, count, _ = similarity.shape
     own = torch.arange(count, device=similarity.device).repeat(batch)

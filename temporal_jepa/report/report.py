@@ -35,7 +35,7 @@ from ..data import Sequences, read
 from ..embed import as_training_data, check_channels, embed_sequences
 from ..evaluation.neighbors import Index, standardize
 from ..files import BUNDLED, GENERAL, SCRATCH, read_config, write_atomically
-from ..model.jepa import TemporalJEPA, random_init_like
+from ..model.jepa import TemporalJEPA, TokenPredictor, random_init_like
 from ..model.losses import mean_predictor_loss
 from ..training.components import fit_components
 from ..training.initial import Start
@@ -470,9 +470,11 @@ def _masks(run: _Run) -> Row | None:
     if model is None or run.sequences is None:
         return None
     config = model.config
-    if config.predict == "pooled" or model.objective is not None:
-        what = "predict = pooled" if model.objective is None else repr(model.objective)
-        run.missing.append(f"{what}: there is no prediction error of single timesteps.")
+    if not isinstance(model.predictor, TokenPredictor):
+        run.missing.append(
+            "predict = pooled, or another objective: there is no prediction error of single "
+            "timesteps."
+        )
         return None
     sample = run.sequences.select(svg.spread(len(run.sequences), MASKED_SEQUENCES))
     sample = as_training_data(model, sample)
@@ -485,7 +487,7 @@ def _masks(run: _Run) -> Row | None:
     limit = 1.05 * float(np.nanmax(bars[drawn], initial=1.0))
     panels = []
     for i in drawn.tolist():
-        tokens = -(-min(len(sample.values[i]), config.seq_len) // config.patch)
+        tokens = math.ceil(min(len(sample.values[i]), config.seq_len) / config.patch)
         figure = plots.masked(
             f"mask{i}",
             sample,
