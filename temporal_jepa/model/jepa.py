@@ -441,8 +441,8 @@ class TemporalJEPA(nn.Module):
         """Smooth L1 of each masked token: `(B, T, C)`, bool `(B, N)` -> `(B, N)`, NaN elsewhere."""
         if not isinstance(self.predictor, TokenPredictor):
             raise ValueError(
-                'prediction_error needs predict="tokens"; this model predicts one pooled vector, or '
-                "has another objective"
+                'prediction_error needs predict="tokens"; this model predicts one pooled vector, '
+                "or has another objective"
             )
         x, observed = self.context_encoder.prepare(x)
         context = self.context_encoder.encode(
