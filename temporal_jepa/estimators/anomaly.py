@@ -109,9 +109,11 @@ class AnomalyDetector(BaseEstimator):
         vectors = np.concatenate([w.vectors for w in self.reference_])
         self.scale_ = _balance(vectors, values=self.window_ * reference.n_channels)
 
-        distances = [self._distance(w) for w in windows]
-        levels = np.nanquantile(np.concatenate(distances), [0.5, self.quantile])
-        self.median_, high = levels.tolist()
+        distances = np.concatenate([self._distance(w) for w in windows])
+        self.median_, high = np.nanquantile(distances, [0.5, self.quantile]).tolist()
+        below = distances[distances < high]
+        if high >= np.nanmax(distances) and len(below):
+            high = float(below.max())  # the highest timesteps tie, and are above 1
         self.range_ = max(high - self.median_, 1e-3 * abs(self.median_), 1e-6)
         return self
 

@@ -236,3 +236,12 @@ def test_peaks_without_an_anomaly_and_at_the_ends() -> None:
 def test_one_timestep_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="timestep"):
         AnomalyDetector().fit(np.ones(1))
+
+
+def test_an_anomaly_longer_than_the_quantile_in_the_reference_itself_is_found() -> None:
+    rng = np.random.default_rng(0)
+    x = np.sin(np.arange(3000) / 8) + 0.1 * rng.normal(size=3000)
+    x[2300:2340] = 0.0
+    is_anomaly = AnomalyDetector().fit(x).predict(x)
+    assert is_anomaly[2300:2340].any()
+    assert not is_anomaly[:1900].any()
