@@ -66,6 +66,7 @@ def nearest(
     file = among or training_file(run, config, "name sequences to search with --among")
     searched = read_as_trained(file, reading, config)
     queries, own = _queries(query, file, searched, reading, config)
+    _check_comparable(query, file, queries, searched, own is not None)
     if dim is None and pool == "all":
         dim = model.compact_dim(searched.n_channels)
     dim = dim or None
@@ -95,6 +96,22 @@ def nearest(
         )
         write_atomically(Path(out), html)
         say(out)
+
+
+def _check_comparable(
+    query: str, file: str, queries: "Sequences", searched: "Sequences", is_own: bool
+) -> None:
+    """ValueError unless the queries have the channels of the searched, and there is another one."""
+    if queries.n_channels != searched.n_channels:
+        raise ValueError(
+            f"{query}: expected {searched.n_channels} channels, as in {file}, got "
+            f"{queries.n_channels}"
+        )
+    if is_own and len(searched) < 2:
+        raise ValueError(
+            f"{file} holds one sequence, the query itself; name others with --among, or cut it "
+            "with --window LENGTH"
+        )
 
 
 def _show(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..config import ReadOptions
-from ..files import read_config
+from ..files import BUNDLED, read_config
 from .console import say
 from .reading import read_as_trained
 from .writing import check_folder
@@ -31,6 +31,11 @@ def report(
     """
     from ..report.report import write_report
 
+    if not Path(run).exists() and (BUNDLED / run).is_dir():
+        raise ValueError(
+            f"{run} is a model of the package, without a run to report; pretrain writes a run "
+            "folder"
+        )
     check_folder(Path(out).parent if out else Path(run))
     sequences = None
     if data is not None:

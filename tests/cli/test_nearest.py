@@ -80,3 +80,21 @@ def test_queries_from_the_searched_file_do_not_find_themselves(
 
 def test_an_unknown_query_is_one_line(tj: Terminal, turns_run: Path) -> None:
     assert "nobody" in tj.refuses("nearest", turns_run, "nobody")
+
+
+def test_what_cannot_be_compared_is_named(tj: Terminal, tmp_path: Path) -> None:
+    one = tmp_path / "one.csv"
+    pd.DataFrame({"a": np.sin(np.arange(60.0))}).to_csv(one, index=False)
+    two = tmp_path / "two.csv"
+    pd.DataFrame(
+        np.random.default_rng(0).normal(size=(60, 2)), columns=["a", "b"]
+    ).to_csv(two, index=False)
+    words = ["nearest", "series-small", one, "--among"]
+    said = tj.refuses(*words, two, "--layout", "recording")
+    assert "expected 2 channels" in said
+    assert "got 1" in said
+    assert "holds one sequence" in tj.refuses(*words, one, "--layout", "recording")
+
+
+def test_a_model_of_the_package_has_no_report(tj: Terminal) -> None:
+    assert "without a run to report" in tj.refuses("report", "series-small")
