@@ -89,6 +89,7 @@ def _inspect_run(run: Path) -> None:
     show_facts(
         [
             ("run", run),
+            ("objective", _objective(config)),
             ("data", f"{data.get('path')}: {data.get('n')} sequences of {what}"),
             ("step", f"{step} of {steps}"),
             ("relative loss", loss),
@@ -101,6 +102,14 @@ def _inspect_run(run: Path) -> None:
         say(f"next: {command('pretrain', '--out', run, '--resume')}")
     else:
         say(f"next: {command('report', run)}")
+
+
+def _objective(config: dict[str, Any]) -> str:
+    """The objective of a run with its settings."""
+    settings = dict(config.get("objective") or {"name": "as the model says"})
+    name = str(settings.pop("name"))
+    given = [f"{key} {value}" for key, value in settings.items() if value]
+    return ", ".join([name, *given])
 
 
 def _last_row(metrics: Path) -> dict[str, Any]:

@@ -227,3 +227,16 @@ def test_the_unit_of_time_is_a_flag_and_stays_with_the_run(
     assert stored["data"]["options"] == options
     again = read_as_trained(str(file), ReadOptions(), stored)
     assert again.values[0][1, 0] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_an_objective_is_stored_shown_and_resumed(
+    tj: Terminal, data: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = ["pretrain", "--data", data, "--out", run, "--objective", "next", *READ]
+    said = tj.succeeds(*words, "--steps", "2", "--batch-size", "4", "--patch-len", "2")
+    assert "starts from scratch; the objective is NextLatent(horizons=(1, 2, 4)" in said
+    assert "objective        next, horizons [1, 2, 4]" in tj.succeeds("inspect", run)
+    tj.succeeds("pretrain", "--out", run, "--resume")
+    wrong = ["pretrain", "--data", data, "--objective", "cpc"]
+    assert "one of next, contrast" in tj.refuses(*wrong, code=2)
