@@ -65,6 +65,7 @@ from temporal_jepa.config import PretrainConfig
 from temporal_jepa.data import Sequences
 from temporal_jepa.embed import embed_tokens
 from temporal_jepa.model.jepa import TemporalJEPA
+from temporal_jepa.model.objectives import NextLatent
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.trainer import train
 
@@ -397,6 +398,7 @@ METHODS: dict[str, Method] = {
     "slow features": partial(slow_features, tokens=16, width=64),
     "untrained": partial(encoder, training=None),
     "EMA, masked": encoder,
+    "next latent": partial(encoder, objective=NextLatent()),
 }
 
 
