@@ -24,10 +24,10 @@ and divided by the square root of the number of features, so that one fixed pena
 all. The score is the macro F1 of the five activities over all tokens of the 8 people.
 
 Methods see no timestep after the token, except those named "centered", whose token is in the
-middle of the window, and encoders, which read the whole execution. Windows reach beyond the ends
-of an execution by repeating its first or last value. The windows of MiniRocket, principal
-components and slow features and the penalty of the probe were chosen on splits 1 and 2, by the
-scores of the controls. MiniRocket has 2000 kernels: 10000 gave the same on split 1.
+middle of the window, and bidirectional encoders, which read the whole execution. Windows reach
+beyond the ends of an execution by repeating its first or last value. The windows of MiniRocket,
+principal components and slow features and the penalty of the probe were chosen on splits 1 and 2,
+by the scores of the controls. MiniRocket has 2000 kernels: 10000 gave the same on split 1.
 
 statistics            mean, deviation and mean absolute step of each channel over 1, 5, 10 and 20
                       tokens
@@ -35,6 +35,7 @@ principal components  of windows of 8 tokens, 64; slow features of 16 tokens, 64
 untrained             the encoder of the library, random weights; readings: the last layer, or the
                       tokenizer and all layers
 EMA, masked           the same after training with the default settings
+next latent           `NextLatent` with its defaults; "causal" rows have its architecture
 
 With `--center yes` the mean of each execution is subtracted from it first, for every method. A CSV
 is continued: `--methods` adds rows to it. An objective of the library is a line of METHODS.
@@ -301,12 +302,12 @@ def minirocket(
 
 
 def flat_windows(
-    learn: Sequences, everyone: Sequences, tokens: int, is_centered: bool
+    learn: Sequences, everyone: Sequences, tokens: int
 ) -> tuple[list[Array], list[Array]]:
-    """Windows as vectors: those of `learn`, those of everyone."""
+    """Windows that end with the token, as vectors: those of `learn`, those of everyone."""
     parts = []
     for part in (learn, everyone):
-        cut = [windows(x, tokens, is_centered) for x in standardized(learn, part)]
+        cut = [windows(x, tokens, False) for x in standardized(learn, part)]
         parts.append([x.reshape(len(x), -1) for x in cut])
     return parts[0], parts[1]
 
@@ -317,10 +318,9 @@ def components(
     seed: int,
     tokens: int,
     width: int,
-    is_centered: bool = False,
 ) -> list[Array]:
     """Principal components of windows."""
-    own, rows = flat_windows(learn, everyone, tokens, is_centered)
+    own, rows = flat_windows(learn, everyone, tokens)
     pca = PCA(width, random_state=seed).fit(np.concatenate(own))
     return [pca.transform(x) for x in rows]
 
@@ -331,10 +331,9 @@ def slow_features(
     seed: int,
     tokens: int,
     width: int,
-    is_centered: bool = False,
 ) -> list[Array]:
     """The linear maps of windows that change least from token to token, at unit variance."""
-    own, rows = flat_windows(learn, everyone, tokens, is_centered)
+    own, rows = flat_windows(learn, everyone, tokens)
     whiten = PCA(2 * width, whiten=True, random_state=seed).fit(np.concatenate(own))
     steps = np.concatenate([np.diff(whiten.transform(x), axis=0) for x in own])
     _, slow = eigh(steps.T @ steps, subset_by_index=(0, width - 1))
@@ -397,7 +396,9 @@ METHODS: dict[str, Method] = {
     "principal components": partial(components, tokens=8, width=64),
     "slow features": partial(slow_features, tokens=16, width=64),
     "untrained": partial(encoder, training=None),
+    "untrained, causal": partial(encoder, training=None, **NextLatent.recipe),
     "EMA, masked": encoder,
+    "EMA, masked, causal": partial(encoder, **NextLatent.recipe),
     "next latent": partial(encoder, objective=NextLatent()),
 }
 

@@ -86,7 +86,7 @@ def from_pretrained(
     """
     folder = folder_of(source)
     config = read_config(folder)
-    objective = stored_objective(config.get("objective"))
+    objective = stored_objective(config)
     model = draw_model(make_config(**config["model"]), seed=0, objective=objective)
     path = folder / WEIGHTS
     if not path.is_file():

@@ -239,9 +239,9 @@ def _highest(config: TemporalJEPAConfig, length: int) -> int:
 def check_channels(model: TemporalJEPA, sequences: Sequences) -> None:
     """ValueError unless the model takes the channels of the sequences."""
     config = model.config
-    if config.channel_independent and sequences.frame is None:
-        return
     if config.channel_independent:
+        if sequences.frame is None:
+            return
         raise ValueError(
             f"{sequences.source}: the model embeds series, got frames of {sequences.frame} (rows, "
             'columns, channels); train a model of them, init_from="scratch"'

@@ -5,7 +5,7 @@ import numbers
 import os
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -271,7 +271,8 @@ class TemporalJEPAEmbedder(
         embedder.channels_ = channels_of(config)
         if embedder.channels_ is not None:
             embedder.n_features_in_ = embedder.channels_
-            embedder._channel_names = _stored_names(config)
+            stored = config.get("data", {}).get("channels", ())
+            embedder._channel_names = _names_of(stored)
         blank = np.zeros(
             (model.config.seq_len, embedder.channels_ or 1), dtype=np.float32
         )
@@ -361,14 +362,14 @@ class TemporalJEPAEmbedder(
                 )
             # Sets n_features_in_ to the number of channels.
             validate_data(self, [x.T for x in sequences.values], skip_check_array=True)
-            self._channel_names = _names_of(sequences)
+            self._channel_names = _names_of(sequences.channels)
             return sequences
-        fitted: list[str] = getattr(self, "_channel_names", None) or []
-        names = _names_of(sequences) or fitted
+        fitted: list[str] = getattr(self, "_channel_names", [])
+        names = _names_of(sequences.channels) or fitted
         if sequences.n_channels == len(fitted) and names != fitted:
             raise ValueError(
                 f"expected the channels {listed(fitted)}, in this order, as in fit, got "
-                f"{listed(names)}; choose them in that order"
+                f"{listed(names)}; choose them in that order, or rename them if they are the same"
             )
         is_bound = self.model_.config.channel_independent and self.channels_ is not None
         if is_bound and sequences.n_channels != self.channels_:
@@ -406,17 +407,10 @@ def _checked_type(X: Any) -> Any:
     return X
 
 
-def _stored_names(config: Mapping[str, Any]) -> list[str] | None:
-    """The names of the channels of a stored run; None if they are numbered or unknown."""
-    names = list(config.get("data", {}).get("channels", ()))
-    is_numbered = names == [str(k) for k in range(len(names))]
-    return None if is_numbered else names
-
-
-def _names_of(sequences: Sequences) -> list[str] | None:
-    """The names of the channels; None if they are numbered."""
-    names = list(sequences.channels)
-    return None if names == [str(k) for k in range(len(names))] else names
+def _names_of(channels: Iterable[str]) -> list[str]:
+    """The names of channels; none if they are numbered."""
+    names = list(channels)
+    return [] if names == [str(k) for k in range(len(names))] else names
 
 
 def thread_count(n_jobs: int | None) -> int | None:

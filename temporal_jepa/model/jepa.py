@@ -5,7 +5,6 @@ Legend of shapes: `B` batch, `T` timesteps, `C` channels (input_dim), `N` tokens
 """
 
 import copy
-import math
 from typing import Any
 
 import torch
@@ -17,9 +16,10 @@ from .compact import COMPONENTS, Components, check_dim, empty_components
 from .ema import default_momentum, ema_update
 from .encoder import ContextEncoder, Encoded, masked_mean
 from .losses import loss, mean_predictor_loss, token_loss, variance_covariance
-from .masks import draw_visible, gather_tokens, generate_temporal_mask, positions_of
+from .masks import gather_tokens, generate_temporal_mask, positions_of
 from .multiscale import GROUPS, MultiResolution
 from .objectives import Objective, as_objective
+from .objectives.masked import draw_masks
 from .objectives.objective import Drawn
 from .pooling import Embedder
 from .random import DrawFrom, Dropout
@@ -223,20 +223,7 @@ class TemporalJEPA(nn.Module):
         Returns:
             bool `(num_masks, B, N)`, True = visible.
         """
-        config = self.config
-        rows, columns = config.cells
-        if x.dtype == torch.uint8:
-            count = math.ceil(x.shape[1] / config.patch) * rows * columns
-            tokens = torch.ones(len(x), count, dtype=torch.bool)
-        else:
-            _, observed = self.context_encoder.prepare(x)
-            tokens = self.context_encoder.tokens_observed(observed)
-        grid = (tokens.shape[1] // (rows * columns), rows, columns)
-        masks = [
-            draw_visible(tokens, config.mask, config.mask_ratio, generator, grid)
-            for _ in range(config.num_masks)
-        ]
-        return torch.stack(masks)
+        return draw_masks(self.context_encoder, x, generator)
 
     def forward(self, x: Tensor, drawn: Drawn) -> dict[str, Tensor]:
         """The training objective of one batch.
@@ -257,6 +244,10 @@ class TemporalJEPA(nn.Module):
         x, observed = self.context_encoder.prepare(x)
         given = {"target": self.target_encoder} if self.objective.uses_target else {}
         terms = self.objective(self.context_encoder, x, observed, drawn, **given)
+        if "loss" not in terms:
+            raise ValueError(
+                f'{self.objective!r} must return "loss" among its terms, got {", ".join(terms)}'
+            )
         return {
             name: value if name == "loss" else value.detach()
             for name, value in terms.items()

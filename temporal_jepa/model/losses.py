@@ -11,6 +11,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
+COMPARED = 512  # tokens of a batch that a contrastive loss compares
+
 
 def loss(predicted: Tensor, target: Tensor) -> Tensor:
     """Smooth L1 with beta 1, mean over all elements: `0.5 d^2` where `|d| < 1`, else `|d| - 0.5`.
@@ -87,7 +89,6 @@ def contrastive_loss(
     negatives: str,
     temperature: float,
     generator: torch.Generator,
-    most: int = 512,
 ) -> tuple[Tensor, Tensor]:
     """InfoNCE (arXiv 1807.03748, eq. 4) on cosine similarities.
 
@@ -97,8 +98,7 @@ def contrastive_loss(
         valid: bool `(B, K)`, None if all are.
         negatives: "within" a sequence, "across" the batch, or "both".
         temperature: of the similarities.
-        generator: random state (CPU); draws the `most` tokens of a batch that are compared.
-        most: tokens that are compared across the batch.
+        generator: random state (CPU); draws the 512 tokens that are compared across the batch.
 
     Returns:
         The loss, and the loss of guessing.
@@ -107,16 +107,24 @@ def contrastive_loss(
     target = F.normalize(target.float(), dim=-1)
     if negatives == "both":
         parts = [
-            contrastive_loss(
-                predicted, target, valid, kind, temperature, generator, most
-            )
+            contrastive_loss(predicted, target, valid, kind, temperature, generator)
             for kind in ("within", "across")
         ]
         loss, chance = (torch.stack(part).mean() for part in zip(*parts, strict=True))
         return loss, chance
     if negatives == "across":
-        return _across(predicted, target, valid, temperature, generator, most)
+        return _across(predicted, target, valid, temperature, generator)
     return _within(predicted, target, valid, temperature)
+
+
+def contrastive_terms(losses: list[Tensor], chances: list[Tensor]) -> dict[str, Tensor]:
+    """The terms of an objective from several results of `contrastive_loss`: their means."""
+    loss = torch.stack(losses).mean()
+    return {
+        "loss": loss,
+        "prediction_loss": loss,
+        "relative_loss": loss / torch.stack(chances).mean(),
+    }
 
 
 def _across(
@@ -125,15 +133,14 @@ def _across(
     valid: Tensor | None,
     temperature: float,
     generator: torch.Generator,
-    most: int,
 ) -> tuple[Tensor, Tensor]:
-    """Each of `most` tokens of the batch is told apart from the others; see above."""
+    """Each of some tokens of the batch is told apart from the others; see above."""
     predicted = predicted.flatten(0, 1)
     target = target.flatten(0, 1)
     if valid is not None:
         predicted = predicted[valid.flatten()]
         target = target[valid.flatten()]
-    rows = torch.randperm(len(predicted), generator=generator)[:most]
+    rows = torch.randperm(len(predicted), generator=generator)[:COMPARED]
     rows = rows.to(predicted.device)
     similarity = predicted[rows] @ target[rows].T / temperature
     own = torch.arange(len(rows), device=similarity.device)

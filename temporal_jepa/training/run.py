@@ -415,7 +415,7 @@ def _start_of_run(
     """Where the run in a folder started, with its architecture and objective."""
     stored = read_config(folder)
     before = stored.get("objective")
-    objective = objective or stored_objective(before)
+    objective = objective or stored_objective(stored)
     if json.loads(_json({"objective": describe(objective)}))["objective"] != before:
         raise ValueError(
             f"{folder}: a resumed run keeps its objective, {before}; got {objective!r}"

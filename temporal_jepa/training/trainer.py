@@ -56,9 +56,9 @@ class Batches:
         longest = min(int(sequences.lengths.max()), seq_len)
         if longest < shortest:
             raise ValueError(
-                f"{sequences.source}: the longest training window has {longest} timesteps, but a "
-                f"masked and a visible patch need {shortest}; choose a smaller patch_len, a larger "
-                "seq_len or longer series"
+                f"{sequences.source}: the longest training window has {longest} timesteps, but "
+                f"the patches that the objective compares need {shortest}; choose a smaller "
+                "patch_len, a larger seq_len or longer series"
             )
         self.sequences = sequences
         self.config = config
@@ -129,8 +129,14 @@ def plan_batches(
         ValueError: if the model cannot be trained on these sequences.
     """
     check_channels(model, sequences)
+    if model.objective is None and model.predictor is None:
+        raise ValueError(
+            "the model was loaded without its objective, which is not of this package, and cannot "
+            "be trained; resume its run with objective=, or start from scratch"
+        )
+    fewest = 2 if model.objective is None else model.objective.fewest_tokens
+    least = fewest * model.config.patch
     if model.config.channel_independent and len(sequences) > 1:
-        least = 2 * model.config.patch
         longest = int(sequences.lengths.max())
         sequences = as_training_data(model, sequences)
         if int(sequences.lengths.max()) < least:
@@ -139,7 +145,7 @@ def plan_batches(
                 "on; embed them with the encoder as it is: TemporalJEPAEmbedder(frozen=True), or "
                 "temporal-jepa embed series-small FILE"
             )
-    return Batches(sequences, config, model.config.seq_len, 2 * model.config.patch)
+    return Batches(sequences, config, model.config.seq_len, least)
 
 
 class Trainer:

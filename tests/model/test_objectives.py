@@ -9,13 +9,20 @@ import torch
 from factories import random_walks
 from torch import Tensor, nn
 
-from temporal_jepa import PretrainConfig, Sequences, from_pretrained, pretrain
+from temporal_jepa import (
+    PretrainConfig,
+    Sequences,
+    from_pretrained,
+    pretrain,
+    save_pretrained,
+)
 from temporal_jepa.config import RECIPE, TemporalJEPAConfig
 from temporal_jepa.embed import embed_sequences
 from temporal_jepa.estimators.embedder import TemporalJEPAEmbedder
 from temporal_jepa.model.jepa import TemporalJEPA, draw_model
 from temporal_jepa.model.losses import contrastive_loss
 from temporal_jepa.model.objectives import MaskedContrast, NextLatent, Objective
+from temporal_jepa.report.report import write_report
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.trainer import train
 
@@ -217,6 +224,82 @@ def test_wrong_settings_are_named() -> None:
     model = model_of(wrong)
     with pytest.raises(ValueError, match="a mask must return bool"):
         model.draw(batch(), torch.Generator())
+
+
+class Plain(Objective):
+    """Without a constructor."""
+
+    def setup(self, config: TemporalJEPAConfig) -> None:
+        self.decode = nn.Linear(config.embed_dim, 1)
+
+    def forward(
+        self, encoder: nn.Module, x: Tensor, observed: Tensor, drawn: torch.Generator
+    ) -> dict[str, Tensor]:
+        tokens, _ = encoder.encode(x, observed).on_grid()
+        return {"loss": self.decode(tokens).square().mean()}
+
+
+class Unstored(Plain):
+    def __init__(self, weight: float):
+        super().__init__()
+
+
+class Nameless(Plain):
+    def forward(self, *batch: object) -> dict[str, Tensor]:
+        return {"error": super().forward(*batch)["loss"]}
+
+
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        (Unstored(1.0), "Unstored must store its argument 'weight'"),
+        (Nameless(), 'must return "loss" among its terms, got error'),
+    ],
+)
+def test_a_mistake_in_an_objective_is_named(objective: Objective, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TemporalJEPAEmbedder(objective=objective, steps=1).fit(random_walks(8, 3, 40))
+
+
+@pytest.mark.parametrize("name", ["next", "contrast"])
+def test_series_of_too_few_tokens_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="longest training window has 40 timesteps"):
+        TemporalJEPAEmbedder(objective=name, patch_len=16, steps=1).fit(
+            random_walks(8, 3, 40)
+        )
+
+
+def a_mask(observed: Tensor, generator: torch.Generator, grid: tuple) -> Tensor:
+    visible = torch.rand(observed.shape, generator=generator) < 0.5
+    visible[:, 0] = True
+    return visible
+
+
+def test_a_mask_of_a_user_is_stored_by_its_name(tmp_path: Path) -> None:
+    data = Sequences.from_arrays(random_walks(8, 3, 40))
+    config = PretrainConfig(steps=4, save_every=2)
+    run = pretrain(data, tmp_path, config, SMALL, objective=MaskedContrast(mask=a_mask))
+    stored = json.loads((run / "config.json").read_text())["objective"]
+    assert stored["mask"] == "a_mask"
+    pretrain(data, run, config, resume=True, objective=MaskedContrast(mask=a_mask))
+    assert from_pretrained(run).objective is None
+
+
+@pytest.mark.parametrize("stored", ["x", [1], {"name": "next", "speed": 1}])
+def test_a_damaged_objective_is_named(stored: object, tmp_path: Path) -> None:
+    model = model_of(NextLatent())
+    file = save_pretrained(model, tmp_path) / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "objective": stored}))
+    with pytest.raises(ValueError, match='the configuration has "objective"'):
+        from_pretrained(tmp_path)
+
+
+def test_a_run_without_relative_loss_has_a_report(tmp_path: Path) -> None:
+    data = Sequences.from_arrays(random_walks(8, 3, 40))
+    run = pretrain(data, tmp_path, PretrainConfig(steps=2), SMALL, objective=Plain())
+    assert write_report(run, sequences=data).stat().st_size > 0
+    with pytest.raises(ValueError, match="loaded without its objective"):
+        TemporalJEPAEmbedder.from_pretrained(run).adapt(random_walks(8, 3, 40), steps=1)
 
 
 @pytest.mark.parametrize("name", ["next", "contrast"])

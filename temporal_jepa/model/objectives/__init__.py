@@ -35,22 +35,42 @@ def describe(objective: Objective | None) -> dict[str, Any] | None:
         return None
     kinds = {kind: name for name, kind in OBJECTIVES.items()}
     name = kinds.get(type(objective), type(objective).__qualname__)
-    settings = {
-        key: value
-        if isinstance(value, str | int | float | tuple | None)
-        else repr(value)
-        for key, value in objective.settings().items()
-    }
+    settings = {key: _plain(value) for key, value in objective.settings().items()}
     return {"name": name, **settings}
 
 
-def stored_objective(config: Mapping[str, Any] | None) -> Objective | None:
-    """The objective that `describe` described; None if it is not one of this package.
+def _plain(value: Any) -> Any:
+    """A setting for JSON: a function by its name, a module or an array as text."""
+    if value is None or isinstance(value, str | int | float | tuple):
+        return value
+    return getattr(value, "__qualname__", repr(value))
 
-    A model without its objective embeds, but is not trained further.
+
+def stored_objective(config: Mapping[str, Any]) -> Objective | None:
+    """The objective of a stored configuration, see `describe`.
+
+    None if it is that of the model, or not one of this package: a model without its objective
+    embeds, and is not trained further.
+
+    Raises:
+        ValueError: if the configuration is damaged.
     """
-    settings = dict(config or {})
-    kind = OBJECTIVES.get(settings.pop("name", ""))
+    stored = config.get("objective")
+    if stored is None:
+        return None
+    if not isinstance(stored, dict) or not isinstance(stored.get("name"), str):
+        raise ValueError(
+            f'the configuration has "objective": {stored!r}, expected {{"name": ...}}; copy it '
+            "again"
+        )
+    settings = {key: value for key, value in stored.items() if key != "name"}
+    kind = OBJECTIVES.get(stored["name"])
     if kind is None or settings.get("mask") is not None:
         return None
-    return kind(**settings)
+    try:
+        return kind(**settings)
+    except TypeError as error:
+        raise ValueError(
+            f'the configuration has "objective": {stored!r}, which this version does not know '
+            f"({error}); it was written by another one"
+        ) from None

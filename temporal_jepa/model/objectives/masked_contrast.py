@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ...config import TemporalJEPAConfig
 from ..encoder import ContextEncoder
-from ..losses import contrastive_loss
+from ..losses import contrastive_loss, contrastive_terms
 from ..masks import gather_tokens, positions_of
 from .masked import Mask, MaskedObjective
 from .next_latent import Negatives, check_local, check_negatives
@@ -36,6 +36,8 @@ class MaskedContrast(MaskedObjective):
     recipe: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {"tokenizer": "patch", "encoder_depth": 0, "mask": "random", "mask_ratio": 0.5}
     )
+
+    fewest_tokens: ClassVar[int] = 4
 
     def __init__(
         self,
@@ -86,12 +88,7 @@ class MaskedContrast(MaskedObjective):
             )
             losses.append(loss)
             chances.append(chance)
-        loss = torch.stack(losses).mean()
-        return {
-            "loss": loss,
-            "prediction_loss": loss,
-            "relative_loss": loss / torch.stack(chances).mean(),
-        }
+        return contrastive_terms(losses, chances)
 
     def _read(self, grid: Tensor, observed: Tensor) -> Tensor:
         """States of the predictor in both directions, which end at the last observed token.

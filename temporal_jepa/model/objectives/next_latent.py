@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...config import TemporalJEPAConfig
 from ..encoder import ContextEncoder
-from ..losses import contrastive_loss
+from ..losses import contrastive_loss, contrastive_terms
 from ..transformer import Transformer
 from .objective import Drawn, Objective
 
@@ -38,6 +38,8 @@ class NextLatent(Objective):
     recipe: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {"tokenizer": "patch", "attention": "causal"}
     )
+
+    fewest_tokens: ClassVar[int] = 4
 
     def __init__(
         self,
@@ -103,12 +105,7 @@ class NextLatent(Objective):
             )
             losses.append(loss)
             chances.append(chance)
-        loss = torch.stack(losses).mean()
-        return {
-            "loss": loss,
-            "prediction_loss": loss,
-            "relative_loss": loss / torch.stack(chances).mean(),
-        }
+        return contrastive_terms(losses, chances)
 
 
 def check_negatives(negatives: object) -> None:

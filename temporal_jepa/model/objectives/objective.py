@@ -26,10 +26,15 @@ class Objective(nn.Module):
             embeddings come from the weights of the last step.
         recipe: fields of `TemporalJEPAConfig` that suit the objective, used where the caller names
             no other value.
+        fewest_tokens: tokens of a training crop at least.
     """
 
     uses_target: ClassVar[bool] = False
     recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    fewest_tokens: ClassVar[int] = 2
+
+    def __init__(self) -> None:
+        super().__init__()
 
     def setup(self, config: TemporalJEPAConfig) -> None:
         """Create the modules of the objective, for example a predictor; called once per model.
@@ -73,8 +78,13 @@ class Objective(nn.Module):
 
     def settings(self) -> dict[str, Any]:
         """The arguments of the constructor."""
-        names = inspect.signature(type(self).__init__).parameters
-        return {name: getattr(self, name) for name in names if name != "self"}
+        names = [*inspect.signature(type(self).__init__).parameters][1:]
+        for name in names:
+            if not hasattr(self, name):
+                raise ValueError(
+                    f"{type(self).__name__} must store its argument {name!r}: self.{name} = {name}"
+                )
+        return {name: getattr(self, name) for name in names}
 
     def fresh(self) -> Self:
         """The same objective without weights."""
