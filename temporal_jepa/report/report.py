@@ -37,6 +37,7 @@ from ..evaluation.neighbors import Index, standardize
 from ..files import BUNDLED, GENERAL, SCRATCH, read_config, write_atomically
 from ..model.jepa import TemporalJEPA, TokenPredictor, random_init_like
 from ..model.losses import mean_predictor_loss
+from ..model.objectives import stored_objective
 from ..training.components import fit_components
 from ..training.initial import Start
 from ..training.run import facts
@@ -324,13 +325,16 @@ def _training(run: _Run) -> Row | None:
         for name, weight in weights.items()
         if name in run.rows[0]
     }
-    relative = {"relative loss": _column(run.rows, "relative_loss")}
+    relative = None
+    if "relative_loss" in run.rows[0]:
+        shares = {"relative loss": _column(run.rows, "relative_loss")}
+        relative = svg.lines("relative", step, shares, "step", level=1.0)
     return {
         "seconds": run.rows[-1]["elapsed_s"],
         "speed": np.median(_column(run.rows, "samples_per_s")),
         "loss": svg.lines("loss", step, curves, "step"),
-        "legend": svg.legend(weights),
-        "relative": svg.lines("relative", step, relative, "step", level=1.0),
+        "legend": svg.legend(curves),
+        "relative": relative,
     }
 
 
@@ -540,6 +544,7 @@ def _settings(run: _Run) -> dict[str, Row]:
         model["encoder parameters"] = f"{count:,}"
     return {
         "Model": model,
+        "Objective": run.config.get("objective") or {},
         "Training": run.config.get("pretrain", {}),
         "Data": run.config.get("data", {}),
         "Environment": {
@@ -560,6 +565,7 @@ def _commands(run: _Run) -> dict[str, str]:
     train += ["--init-from", run.start]
     if run.start == SCRATCH:
         train += _model_flags(run.config["model"])
+    train += flags({"objective": _named_objective(run)})
     probe = ["probe", folder]
     if run.probe:
         names = {
@@ -577,10 +583,20 @@ def _commands(run: _Run) -> dict[str, str]:
     words = {"Pretrain": train, "Embed": ["embed", folder, path], "Probe": probe}
     if not run.probe and run.sequences is not None and run.sequences.labels is None:
         del words["Probe"]
+    if run.config.get("objective") and not _named_objective(run):
+        del words["Pretrain"]  # settings and objectives of one's own have no flags
     words["Report"] = ["report", folder]
     return {
         title: shlex.join(["temporal-jepa", *line]) for title, line in words.items()
     }
+
+
+def _named_objective(run: _Run) -> str | None:
+    """The name that `--objective` takes for the objective of a run; None if there is none."""
+    objective = stored_objective(run.config)
+    if objective is None or objective.settings() != type(objective)().settings():
+        return None
+    return str(run.config["objective"]["name"])
 
 
 def _model_flags(model: Mapping[str, Any]) -> list[str]:

@@ -131,5 +131,5 @@ def collapse_verdict(
         reason += f"effective rank {median_rank:.1f} of {largest})"
     if relative_loss <= UNLEARNED_LOSS:
         return Verdict(level, (reason,))
-    unlearned = "the prediction is no better than the mean target, train longer"
+    unlearned = "the prediction is no better than guessing, train longer"
     return Verdict("collapsed" if level == "collapsed" else "weak", (unlearned, reason))
