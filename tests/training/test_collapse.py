@@ -53,7 +53,7 @@ def test_the_verdict_has_one_level() -> None:
     )
     collapsed = verdict_of(healthy[:1].expand(50, -1, -1), observed, relative_loss=1.0)
     assert collapsed.level == "collapsed"
-    assert "mean target" in str(collapsed)
+    assert "no better than guessing" in str(collapsed)
 
 
 def test_positions_that_few_sequences_reach_do_not_decide() -> None:
