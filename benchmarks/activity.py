@@ -408,6 +408,7 @@ METHODS: dict[str, Method] = {
     ),
     "next values": partial(encoder, objective=NextValues()),
     "next latent": partial(encoder, objective=NextLatent()),
+    "next latent, slow": partial(encoder, objective=NextLatent(), normalize="slow"),
 }
 
 

@@ -245,6 +245,7 @@ class ContextEncoder(nn.Module):
     def tokens(self, x: Tensor, observed: Tensor) -> Tensor:
         """`(B, T, C)` each -> `(B, N, D)`."""
         normalized = self.normalizer(x, observed)
+        observed = self.normalizer.observed(observed)
         tokens: Tensor = self.tokenizer(normalized, observed, self.normalizer.slope)
         return tokens
 

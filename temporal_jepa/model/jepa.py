@@ -202,9 +202,20 @@ class TemporalJEPA(nn.Module):
             momentum = 0.0
         ema_update(self.context_encoder, self.target_encoder, momentum)
 
-    def set_normalizer(self, mean: Tensor, std: Tensor, slope: Tensor) -> None:
-        """Store the training data's channel statistics, `(C,)` each, in both encoders."""
+    def set_normalizer(
+        self, mean: Tensor, std: Tensor, slope: Tensor, mixing: Tensor | None = None
+    ) -> None:
+        """Store the statistics of the training data in both encoders.
+
+        Args:
+            mean: of each channel, `(C,)`.
+            std: standard deviation of each channel, `(C,)`.
+            slope: standard deviation of first differences over `std`, `(C,)`.
+            mixing: `(C, C)`, of `normalize="slow"`.
+        """
         for encoder in (self.context_encoder, self.target_encoder):
+            if mixing is not None:
+                encoder.normalizer.mixing.copy_(mixing)
             encoder.normalizer.mean.copy_(mean)
             encoder.normalizer.std.copy_(std)
             encoder.normalizer.slope.copy_(slope)
@@ -364,6 +375,7 @@ def random_init_like(model: TemporalJEPA, seed: int) -> TemporalJEPA:
     """
     control = draw_model(model.config, seed, modules=model.own_modules)
     normalizer = model.context_encoder.normalizer
-    control.set_normalizer(normalizer.mean, normalizer.std, normalizer.slope)
+    mixing = normalizer.mixing if normalizer.mixes else None
+    control.set_normalizer(normalizer.mean, normalizer.std, normalizer.slope, mixing)
     control.offset = model.offset.detach().clone()
     return control.eval()

@@ -19,6 +19,7 @@ from ..model.jepa import TemporalJEPA, draw_model
 from ..model.modules import Modules
 from ..model.multiscale import HIGHEST
 from ..model.objectives import MaskedLatent, Objective, as_objective
+from .slow import slow_mixtures
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -208,8 +209,14 @@ def initial_model(
     model = draw_model(config, seed, objective, modules)
     sequences = set_offset(model, sequences)
     if model.config.normalize != "none":
-        mean, std, slope = map(torch.from_numpy, channel_statistics(sequences))
-        model.set_normalizer(mean, std, slope)
+        mean, std, slope = channel_statistics(sequences)
+        mixing = None
+        if model.config.normalize == "slow":
+            some = [sequences.values[i] for i in _sample(sequences)]
+            mixtures, slope = slow_mixtures(some, mean, std, model.config.patch)
+            mixing = torch.from_numpy(mixtures)
+        statistics = [torch.from_numpy(each) for each in (mean, std, slope)]
+        model.set_normalizer(*statistics, mixing=mixing)
     return model
 
 

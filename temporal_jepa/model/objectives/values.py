@@ -163,7 +163,7 @@ def values_of(
 ) -> tuple[Tensor, Tensor]:
     """The standardized values of each patch, `(B, N, values)`, and which are observed."""
     values = encoder.grid.patchify(encoder.normalizer(x, observed))
-    return values, encoder.grid.patchify(observed)
+    return values, encoder.grid.patchify(encoder.normalizer.observed(observed))
 
 
 def value_terms(
