@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import uniform_filter1d
 from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
 
 from ..data.sequences import Sequences
 from ..embed import embed_layers
@@ -29,9 +30,10 @@ Array = npt.NDArray[Any]
 WINDOW = 5  # tokens of a moment
 COMPONENTS = 16  # principal components of the moments
 SWITCH = 1.0  # cost of a change of state, in mean squared distances from the centers
-GAIN = 0.07  # of the remaining variance, that a further state takes away at least
+GAIN = 0.04  # share of the variance of moments that a further state explains at least
 MOST = 8  # states, unless more are asked for
 FITTED = 20_000  # moments that are clustered at most, evenly spaced
+CONSTANT = 1e-5  # deviation of a feature that does not vary, in the size of all features
 TYPICAL = 5  # places of each state
 
 
@@ -64,6 +66,7 @@ class States:
         typical: for each state the moments nearest to its center, nearest first, in different
             segments.
         moment: timesteps of a moment, about.
+        is_chosen: whether the number of states was chosen, not asked for.
     """
 
     count: int
@@ -72,6 +75,7 @@ class States:
     shares: npt.NDArray[np.float64]
     typical: list[list[Place]]
     moment: int
+    is_chosen: bool
 
 
 def find_states(
@@ -125,6 +129,7 @@ def find_states(
             for state in range(len(shares))
         ],
         WINDOW * model.config.patch,
+        count is None,
     )
 
 
@@ -149,8 +154,8 @@ class StateModel:
     """K-means over moments, and a path through its clusters that switches seldom.
 
     Args:
-        count: number of states. None: states are added one by one, up to `MOST`, while each takes
-            away at least `GAIN` of the variance that is left.
+        count: number of states. None: states are added one by one, up to `MOST`, while each
+            explains at least `GAIN` of the variance of all moments.
         seed: of k-means.
 
     Attributes:
@@ -175,14 +180,15 @@ class StateModel:
         tokens = np.concatenate(features)
         self.mean = np.nanmean(tokens, axis=0)
         std = np.nanstd(tokens, axis=0)
-        self.std = np.where(std > 1e-6 * np.abs(self.mean) + 1e-12, std, np.inf)
+        rounding = CONSTANT * np.sqrt(np.nanmean(tokens**2))
+        self.std = np.where(std > rounding, std, np.inf)
         moments = np.concatenate([self._moments(x) for x in features])
         moments = moments[~np.isnan(moments[:, 0])]
         moments = moments[np.linspace(0, len(moments) - 1, min(len(moments), FITTED)).astype(int)]
-        self.middle = moments.mean(axis=0)
-        scatter = (moments - self.middle).T @ (moments - self.middle)  # (2 F, 2 F)
-        self.directions = np.linalg.eigh(scatter)[1][:, : -COMPONENTS - 1 : -1]
-        points = (moments - self.middle) @ self.directions  # (n, D)
+        pca = PCA(min(COMPONENTS, *moments.shape), random_state=self.seed)
+        with np.errstate(invalid="ignore"):  # a single moment has no variance
+            points = pca.fit_transform(moments)  # (n, D)
+        self.project = pca.transform
         most = len(np.unique(points.round(6), axis=0))
         if self.count is not None and self.count > most:
             raise ValueError(
@@ -198,10 +204,11 @@ class StateModel:
         """K-means with the requested number of clusters, or as many as are worth it."""
         if self.count is not None:
             return self._kmeans(points, self.count)
-        best = self._kmeans(points, 1)
+        one = self._kmeans(points, 1)
+        best = one
         for count in range(2, min(MOST, most) + 1):
             more = self._kmeans(points, count)
-            if best.inertia_ - more.inertia_ < GAIN * best.inertia_:
+            if best.inertia_ - more.inertia_ < GAIN * one.inertia_:
                 break
             best = more
         return best
@@ -229,7 +236,11 @@ class StateModel:
         Returns:
             `(N, K)`, NaN where there is no token.
         """
-        points = (self._moments(features) - self.middle) @ self.directions
+        moments = self._moments(features)
+        is_token = ~np.isnan(moments[:, 0])
+        points = np.full((len(moments), self.centers.shape[1]), np.nan)
+        if is_token.any():
+            points[is_token] = self.project(moments[is_token])
         return ((points[:, None] - self.centers) ** 2).sum(axis=2) / self.unit
 
     def decode(self, features: Array) -> npt.NDArray[np.int64]:
