@@ -33,7 +33,9 @@ SWITCH = 1.0  # cost of a change of state, in mean squared distances from the ce
 GAIN = 0.04  # share of the variance of moments that a further state explains at least
 MOST = 8  # states, unless more are asked for
 FITTED = 20_000  # moments that are clustered at most, evenly spaced
-CONSTANT = 1e-5  # deviation of a feature that does not vary, in the size of all features
+CONSTANT = (
+    1e-5  # deviation of a feature that does not vary, in the size of all features
+)
 TYPICAL = 5  # places of each state
 
 
@@ -101,32 +103,34 @@ def find_states(
             any observed value, or more states than there are different moments.
     """
     if model.config.frame is not None:
-        raise ValueError("states are of series and trajectories, not of scenes or video")
-    known = sequences.check_observed() if reference is None else reference.check_observed()
-    of_known = _features(model, known)
-    found = StateModel(count, seed).fit(of_known)
-    shares = _shares([found.decode(x) for x in of_known], len(found.centers))
-    numbers = np.argsort(np.argsort(-shares, kind="stable"), kind="stable")
-    features = of_known if reference is None else _features(model, sequences)
-    timesteps = []
-    costs = []
-    tokens = []
-    for x, values in zip(features, sequences.values, strict=True):
-        state = found.decode(x)
-        state = np.where(state < 0, -1, numbers[state])
-        at = _token_at(model, values, len(x))
-        timesteps.append(np.where(at < 0, -1, state[at]))
-        tokens.append(at)
-        costs.append(found.distances(x)[:, np.argsort(numbers)])
+        raise ValueError(
+            "states are of series and trajectories, not of scenes or video"
+        )
+    sequences.check_observed()
+    features = _features(model, sequences)
+    known = features
+    if reference is not None:
+        known = _features(model, reference.check_observed())
+    found = StateModel(count, seed).fit(known)
+    tokens = [
+        _token_at(model, values, len(x))
+        for x, values in zip(features, sequences.values, strict=True)
+    ]
+    timesteps = [
+        np.where(at < 0, -1, found.decode(x)[at])
+        for x, at in zip(features, tokens, strict=True)
+    ]
+    distances = [found.distances(x) for x in features]
     segments = [segments_of(states) for states in timesteps]
+    number = len(found.centers)
     return States(
-        len(shares),
+        number,
         timesteps,
         segments,
-        _shares(timesteps, len(shares)),
+        _shares(timesteps, number),
         [
-            _typical(state, segments, tokens, [cost[:, state] for cost in costs])
-            for state in range(len(shares))
+            _typical(state, segments, tokens, [x[:, state] for x in distances])
+            for state in range(number)
         ],
         WINDOW * model.config.patch,
         count is None,
@@ -159,7 +163,7 @@ class StateModel:
         seed: of k-means.
 
     Attributes:
-        centers: `(K, D)`, after `fit`.
+        centers: `(K, D)`, after `fit`; that of the most frequent state first.
     """
 
     def __init__(self, count: int | None = None, seed: int = 0):
@@ -184,7 +188,9 @@ class StateModel:
         self.std = np.where(std > rounding, std, np.inf)
         moments = np.concatenate([self._moments(x) for x in features])
         moments = moments[~np.isnan(moments[:, 0])]
-        moments = moments[np.linspace(0, len(moments) - 1, min(len(moments), FITTED)).astype(int)]
+        moments = moments[
+            np.linspace(0, len(moments) - 1, min(len(moments), FITTED)).astype(int)
+        ]
         pca = PCA(min(COMPONENTS, *moments.shape), random_state=self.seed)
         with np.errstate(invalid="ignore"):  # a single moment has no variance
             points = pca.fit_transform(moments)  # (n, D)
@@ -198,6 +204,8 @@ class StateModel:
         clusters = self._cluster(points, most)
         self.centers: Array = clusters.cluster_centers_
         self.unit = max(float(clusters.inertia_) / len(points), 1e-12)
+        shares = _shares([self.decode(x) for x in features], len(self.centers))
+        self.centers = self.centers[np.argsort(-shares, kind="stable")]
         return self
 
     def _cluster(self, points: Array, most: int) -> KMeans:
@@ -241,7 +249,9 @@ class StateModel:
         points = np.full((len(moments), self.centers.shape[1]), np.nan)
         if is_token.any():
             points[is_token] = self.project(moments[is_token])
-        return ((points[:, None] - self.centers) ** 2).sum(axis=2) / self.unit
+        squares = (points[:, None] - self.centers) ** 2  # (N, K, D)
+        distances: Array = squares.sum(axis=2) / self.unit
+        return distances
 
     def decode(self, features: Array) -> npt.NDArray[np.int64]:
         """The state of each token of a sequence, int `(N,)`; -1 where there is no token."""
@@ -311,8 +321,6 @@ def _features(model: TemporalJEPA, sequences: Sequences) -> list[Array]:
 
 def _token_at(model: TemporalJEPA, values: Array, tokens: int) -> npt.NDArray[np.int64]:
     """The token of each timestep, int `(time,)`; -1 before the first and after the last one."""
-    import torch
-
     at = np.arange(len(values))
     if not model.config.channel_independent:
         return at // model.config.patch
@@ -333,7 +341,7 @@ def _typical(
     state: int,
     segments: Sequence[Sequence[Segment]],
     tokens: Sequence[Array],
-    costs: Sequence[Array],
+    distances: Sequence[Array],
 ) -> list[Place]:
     """The moments nearest to the center of a state, one of each segment at most.
 
@@ -341,7 +349,7 @@ def _typical(
         state: its number.
         segments: of each sequence.
         tokens: the token of each timestep `(time_i,)`.
-        costs: distances from the center, `(N_i,)`.
+        distances: from the center, `(N_i,)`.
     """
     found = []
     for i, own in enumerate(segments):
@@ -349,10 +357,10 @@ def _typical(
             if segment.state != state:
                 continue
             first, last = tokens[i][[segment.start, segment.stop - 1]]
-            best = first + int(np.nanargmin(costs[i][first : last + 1]))
+            best = first + int(np.nanargmin(distances[i][first : last + 1]))
             around = np.abs(tokens[i] - best) <= WINDOW // 2
             steps = np.flatnonzero(around & (tokens[i] >= 0))
             place = Place(i, int(steps[0]), int(steps[-1]) + 1)
-            found.append((float(costs[i][best]), place))
+            found.append((float(distances[i][best]), place))
     found.sort()
     return [place for _, place in found[:TYPICAL]]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..data.sequences import Sequences, moment
-from ..evaluation.states import GAIN, States
+from ..evaluation.states import GAIN, MOST, States
 from . import plots, svg
 from .svg import Array
 
@@ -50,7 +50,6 @@ def states_section(sequences: Sequences, states: States) -> Row:
                     "svg": plots.state_tile(f"state{state}-{rank}", x, state),
                     "id": sequences.ids[i],
                     "first": _when(sequences, i, start),
-                    "last": _when(sequences, i, stop - 1),
                 }
             )
         rows.append(
@@ -69,7 +68,7 @@ def states_section(sequences: Sequences, states: States) -> Row:
         "n": len(sequences),
         "moment": states.moment,
         "gain": GAIN,
-        "is_chosen": states.is_chosen,
+        "is_chosen": states.is_chosen and states.count < MOST,
         "channels": sequences.channels[: plots.MAX_CHANNELS],
         "total": sequences.n_channels,
         "cut": TIMESTEPS_DRAWN if sequences.lengths.max() > TIMESTEPS_DRAWN else None,
@@ -85,6 +84,7 @@ class _Scale:
         rows = np.concatenate(
             [sequences.values[i][:, : plots.MAX_CHANNELS] for i in chosen]
         )
+        rows[:, np.isnan(rows).all(axis=0)] = 0.0
         low, high = np.nanpercentile(rows, OUTER, axis=0)
         self.low = low
         self.range = np.where(high > low, high - low, 1.0)
@@ -107,7 +107,10 @@ def _when(sequences: Sequences, i: int, step: int) -> str:
     """The time of a timestep, its number if there are no times."""
     if sequences.times is None:
         return str(step)
-    return moment(sequences.times[i][step])
+    date, _, clock = moment(sequences.times[i][step]).partition("T")
+    if "." in clock:
+        clock = clock.rstrip("0")
+    return f"{date} {clock}".rstrip()
 
 
 def _ticks(sequences: Sequences, i: int, length: int) -> list[tuple[int, str]]:
@@ -121,7 +124,7 @@ def _ticks(sequences: Sequences, i: int, length: int) -> list[tuple[int, str]]:
     date = ""
     for step in svg.spread(length, TICKS).tolist():
         text = _when(sequences, i, step)
-        day, _, clock = text.partition("T")
+        day, _, clock = text.partition(" ")
         ticks.append((step, clock if clock and day == date else text))
         date = day
     return ticks

@@ -21,7 +21,9 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = scale * draw.normal(size=(2 * CALM, 2))
     when = pd.date_range("2026-01-01", periods=2 * CALM, freq="h")
     file = tmp_path_factory.mktemp("states") / "all.csv"
-    pd.DataFrame({"when": when, "a<b>": x[:, 0], "c": x[:, 1]}).to_csv(file, index=False)
+    pd.DataFrame({"when": when, "a<b>": x[:, 0], "c": x[:, 1]}).to_csv(
+        file, index=False
+    )
     return file
 
 
@@ -66,7 +68,9 @@ def test_table_and_page(tj: Terminal, recording: Path, run: Path) -> None:
     assert "--overwrite" in tj.refuses(*words)
 
 
-def test_without_times(tj: Terminal, recording: Path, run: Path, tmp_path: Path) -> None:
+def test_without_times(
+    tj: Terminal, recording: Path, run: Path, tmp_path: Path
+) -> None:
     bare = tmp_path / "bare.csv"
     pd.read_csv(recording)[["a<b>", "c"]].to_csv(bare, index=False)
     tj.succeeds("states", run, bare, "--count", 2, "--out", tmp_path / "s.csv")
