@@ -12,7 +12,7 @@ a token is .2 s. A split draws 15 people, in whose executions `StateModel` finds
 trained on the same executions. The states of the executions of the other 8 people are compared with
 their activities, token by token: adjusted mutual information (AMI, 0 is chance) and normalized one
 (NMI). The number of states is chosen without labels, or is that of the
-activities. Executions have 8.1 segments of activities on average.
+activities. Executions have 7.8 segments of activities on average.
 
 Window, components, cost of a change and the rule for the number of states were chosen on splits 1
 and 2, by the scores of next-latent tokens, and on generated sets. On the two splits, statistics and
@@ -108,11 +108,13 @@ def summarize(path: Path) -> str:
     lines = []
     for (method, asked), rows in table.groupby(["method", "asked"], sort=False):
         each = " ".join(f"{value:.3f}" for value in rows["ami"])
-        low, high = rows["states"].min(), rows["states"].max()
+        low = rows["states"].min()
+        high = rows["states"].max()
+        chosen = f"{low}" if low == high else f"{low} to {high}"
         lines.append(
             [
                 method,
-                f"{asked}" if asked else f"chosen: {low} to {high}",
+                f"{asked}" if asked else f"chosen: {chosen}",
                 f"{rows['ami'].mean():.3f}",
                 each,
                 f"{rows['nmi'].mean():.3f}",

@@ -20,7 +20,7 @@ from scipy.ndimage import uniform_filter1d
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
-from ..data.sequences import Sequences
+from ..data.sequences import Sequences, listed, missing
 from ..embed import embed_layers
 from ..model.jepa import TemporalJEPA
 
@@ -33,9 +33,7 @@ SWITCH = 1.0  # cost of a change of state, in mean squared distances from the ce
 GAIN = 0.04  # share of the variance of moments that a further state explains at least
 MOST = 8  # states, unless more are asked for
 FITTED = 20_000  # moments that are clustered at most, evenly spaced
-CONSTANT = (
-    1e-5  # deviation of a feature that does not vary, in the size of all features
-)
+CONSTANT = 1e-5  # a feature that varies less is constant, in the size of all features
 TYPICAL = 5  # places of each state
 
 
@@ -106,11 +104,8 @@ def find_states(
         raise ValueError(
             "states are of series and trajectories, not of scenes or video"
         )
-    sequences.check_observed()
     features = _features(model, sequences)
-    known = features
-    if reference is not None:
-        known = _features(model, reference.check_observed())
+    known = features if reference is None else _features(model, reference)
     found = StateModel(count, seed).fit(known)
     tokens = [
         _token_at(model, values, len(x))
@@ -297,6 +292,15 @@ def _features(model: TemporalJEPA, sequences: Sequences) -> list[Array]:
 
     Each piece begins half a piece before the tokens that are taken of it.
     """
+    blank = [
+        name
+        for name, x in zip(sequences.ids, sequences.values, strict=True)
+        if missing(x)
+    ]
+    if blank:
+        raise ValueError(
+            f"{sequences.source}: no observed value in {listed(blank)}; leave them out"
+        )
     patch = model.config.patch
     half = max(model.config.seq_len // patch // 2, 1)  # tokens
     pieces: list[Array] = []
@@ -312,7 +316,8 @@ def _features(model: TemporalJEPA, sequences: Sequences) -> list[Array]:
             pieces.append(x[start * patch : stop * patch])
             skipped.append(half if start else 0)
             owners.append(i)
-    found = embed_layers(model, Sequences(pieces, channels=sequences.channels))
+    cut = Sequences(pieces, channels=sequences.channels, source=sequences.source)
+    found = embed_layers(model, cut)
     parts: list[list[Array]] = [[] for _ in sequences.values]
     for owner, skip, embedding in zip(owners, skipped, found, strict=True):
         parts[owner].append(embedding[skip:])

@@ -159,6 +159,14 @@ def test_other_sequences_get_the_states_of_the_reference() -> None:
     np.testing.assert_array_equal(again.timesteps[1], found.timesteps[1])
 
 
+def test_a_channel_without_values_is_no_obstacle() -> None:
+    model, sequences = tiny()
+    for x in sequences.values:
+        x[:, 1] = np.nan
+    found = find_states(model, sequences, 2)
+    assert all((states >= 0).all() for states in found.timesteps)
+
+
 def test_the_same_seed_gives_the_same_states() -> None:
     model, sequences = tiny()
     first = find_states(model, sequences, 3, seed=5)
@@ -225,7 +233,7 @@ def test_frames_and_other_channels_are_refused() -> None:
     with pytest.raises(ValueError, match="expects 2 channels, got 3"):
         find_states(model, Sequences.from_arrays(random_walks(2, 3)))
     blank = Sequences([np.full((9, 2), np.nan), np.ones((9, 2))])
-    with pytest.raises(ValueError, match="no observed value"):
+    with pytest.raises(ValueError, match="no observed value in 0"):
         find_states(model, blank)
     scenes = Sequences.from_arrays(np.zeros((2, 8, 3, 2)) + np.arange(8)[:, None, None])
     of_scenes = initial_model(scenes, **TINY, patch_len=4)
