@@ -8,11 +8,11 @@ python benchmarks/states.py FOLDER/phone_watch.parquet --out states.csv [--split
 python benchmarks/states.py --summary states.csv
 
 Data, splits and features are those of activity.py: phone and watch of 23 people, five activities,
-a token is .2 s. A split draws 15 people, in whose executions `StateModel` finds states; encoders are
-trained on the same executions. The states of the executions of the other 8 people are compared with
-their activities, token by token: adjusted mutual information (AMI, 0 is chance) and normalized one
-(NMI). The number of states is chosen without labels, or is that of the
-activities. Executions have 7.8 segments of activities on average.
+a token is .2 s. A split draws 15 people. Encoders are trained on their executions, and `StateModel`
+finds states in them, without labels. The states of the executions of the other 8 people are
+compared with their activities, token by token: adjusted mutual information (AMI, 0 is chance) and
+normalized mutual information (NMI). The number of states is chosen without labels, or is that of
+the activities. Executions have 7.8 segments of activities on average.
 
 Window, components, cost of a change and the rule for the number of states were chosen on splits 1
 and 2, by the scores of next-latent tokens, and on generated sets. On the two splits, statistics and

@@ -17,9 +17,7 @@ EVIL = "<script>alert('$x$')</script>"
 CONFIG = PretrainConfig(steps=2, batch_size=4, device="cpu")
 
 
-def recordings(
-    n: int = 4, length: int = 90, **options: object
-) -> Sequences:
+def recordings(n: int = 4, length: int = 90, **options: object) -> Sequences:
     draw = np.random.default_rng(0)
     scale = np.repeat([0.1, 3.0, 0.1], -(-length // 3))[:length, None]
     values = [scale * draw.normal(size=(length, 4)) for _ in range(n)]
