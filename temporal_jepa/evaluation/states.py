@@ -292,15 +292,7 @@ def _features(model: TemporalJEPA, sequences: Sequences) -> list[Array]:
 
     Each piece begins half a piece before the tokens that are taken of it.
     """
-    blank = [
-        name
-        for name, x in zip(sequences.ids, sequences.values, strict=True)
-        if missing(x)
-    ]
-    if blank:
-        raise ValueError(
-            f"{sequences.source}: no observed value in {listed(blank)}; leave them out"
-        )
+    _check_observed(sequences)
     patch = model.config.patch
     half = max(model.config.seq_len // patch // 2, 1)  # tokens
     pieces: list[Array] = []
@@ -322,6 +314,19 @@ def _features(model: TemporalJEPA, sequences: Sequences) -> list[Array]:
     for owner, skip, embedding in zip(owners, skipped, found, strict=True):
         parts[owner].append(embedding[skip:])
     return [np.concatenate(own) for own in parts]
+
+
+def _check_observed(sequences: Sequences) -> None:
+    """ValueError if a sequence has no observed value."""
+    blank = [
+        name
+        for name, x in zip(sequences.ids, sequences.values, strict=True)
+        if missing(x)
+    ]
+    if blank:
+        raise ValueError(
+            f"{sequences.source}: no observed value in {listed(blank)}; leave them out"
+        )
 
 
 def _token_at(model: TemporalJEPA, values: Array, tokens: int) -> npt.NDArray[np.int64]:
