@@ -132,8 +132,8 @@ def generate_background(
         for frame in row:
             frame[:] = np.fft.irfft2(texture)[:size, :size]
             texture *= turn
-    out = 0.5 + out / 4
-    return out.clip(0, 1)
+    ground: Array = np.clip(0.5 + out / 4, 0, 1)
+    return ground
 
 
 def lay_under(videos: Array, background: Array) -> Array:
