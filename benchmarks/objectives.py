@@ -32,9 +32,9 @@ from torch import Tensor, nn
 from temporal_jepa.data import Sequences
 from temporal_jepa.embed import embed_sequences
 from temporal_jepa.model.jepa import TemporalJEPA
-from temporal_jepa.model.losses import variance_covariance
 from temporal_jepa.model.masks import gather_tokens, positions_of
 from temporal_jepa.model.multiscale import fill_missing, standardize_at
+from temporal_jepa.model.regularizers import variance_covariance
 
 FEATURES = ("shipped", "last")
 COLUMNS = ("objective", "seed", "dataset", *FEATURES, "cpu_seconds")

@@ -25,7 +25,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from temporal_jepa.config import TemporalJEPAConfig
 from temporal_jepa.model.jepa import TemporalJEPA
-from temporal_jepa.model.losses import variance_covariance
+from temporal_jepa.model.regularizers import variance_covariance
 from temporal_jepa.model.transformer import sincos
 
 CHANNELS = 128

@@ -97,9 +97,9 @@ def from_pretrained(
         raise ValueError(
             f"{path} is damaged ({error}); copy it again, or resume the run that wrote it"
         ) from None
-    if config.get("objective") and objective is None:  # it cannot be made again here
+    if objective is None:  # it cannot be made again here
         weights = _without_objective(weights)
-        model.predictor = None
+        model.objective = None
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -42,15 +42,15 @@ BLOCK = {
 
 def _names() -> dict[str, str]:
     """Our parameter's name -> the example's."""
-    names = {"predictor.mask_token": "predictor.mask_token"}
+    names = {"objective.predictor.mask_token": "predictor.mask_token"}
     modules = {
-        "predictor.proj_in": "predictor.proj_in",
-        "predictor.proj_out": "predictor.proj_out",
+        "objective.predictor.proj_in": "predictor.proj_in",
+        "objective.predictor.proj_out": "predictor.proj_out",
     }
     for ours, theirs in (
         ("context_encoder", "context"),
         ("target_encoder", "target"),
-        ("predictor", "predictor"),
+        ("objective.predictor", "predictor"),
     ):
         modules[f"{ours}.transformer.norm"] = f"{theirs}.norm"
         for i in range(DEPTH):

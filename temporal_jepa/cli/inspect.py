@@ -106,7 +106,7 @@ def _inspect_run(run: Path) -> None:
 
 def _objective(config: dict[str, Any]) -> str:
     """The objective of a run with its settings."""
-    settings = dict(config.get("objective") or {"name": "as the model says"})
+    settings = dict(config.get("objective") or {"name": "masked"})
     name = str(settings.pop("name"))
     given = [f"{key} {value}" for key, value in settings.items() if value]
     return ", ".join([name, *given])

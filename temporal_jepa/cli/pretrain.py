@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from ..training.run import Plan
 
 
+ObjectiveName = Literal[
+    "masked",
+    "next",
+    "contrast",
+    "masked-values",
+    "next-values",
+    "autoencoder",
+    "regularizer",
+]
+"""The keys of `temporal_jepa.model.objectives.OBJECTIVES`, which loads torch."""
+
+
 def pretrain(
     *,
     config: str | None = None,
@@ -26,7 +38,7 @@ def pretrain(
     overwrite: bool = False,
     dry_run: bool = False,
     print_config: bool = False,
-    objective: Literal["next", "contrast"] | None = None,
+    objective: ObjectiveName | None = None,
     reading: ReadOptions,
     training: PretrainConfig,
     model: dict[str, Any],
@@ -49,9 +61,10 @@ def pretrain(
         overwrite: replace the run in --out.
         dry_run: print settings, size and memory, and write nothing.
         print_config: print all options as a file for --config, and stop.
-        objective: what to train on: "next" (the next latents against others of the sequence) or
-            "contrast" (masked latents against others), from random weights (default: masked latents
-            with an EMA target).
+        objective: what to train on, from random weights: "masked" (masked latents of an EMA
+            target, the default), "next" (the next latents against others of the sequence),
+            "contrast" (masked latents against others), or a control: "masked-values",
+            "next-values", "autoencoder", "regularizer".
         reading: how the data is read (default: inferred, see docs/data.md)
         training: training
         model: model, when training starts from scratch (the default of patch_len, patch_size and

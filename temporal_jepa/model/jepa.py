@@ -1,110 +1,29 @@
-"""Temporal JEPA: predictors, `TemporalJEPA`, and the builders of its two halves.
+"""Temporal JEPA: `TemporalJEPA`, and the builders of its two halves.
 
-Legend of shapes: `B` batch, `T` timesteps, `C` channels (input_dim), `N` tokens, `K` kept tokens,
-`M` masked tokens, `V` masks that share a target pass, `D` width, `P` width of the predictor.
+Legend of shapes: `B` batch, `T` timesteps, `C` channels (input_dim), `N` tokens, `V` masks that
+share a target pass, `D` width.
 """
 
 import copy
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import Pool, TemporalJEPAConfig, make_config
 from .compact import COMPONENTS, Components, check_dim, empty_components
 from .ema import default_momentum, ema_update
-from .encoder import ContextEncoder, Encoded, masked_mean
-from .losses import loss, mean_predictor_loss, token_loss, variance_covariance
-from .masks import gather_tokens, generate_temporal_mask, positions_of
+from .encoder import ContextEncoder
+from .losses import loss
+from .masks import generate_temporal_mask
 from .multiscale import GROUPS, MultiResolution
-from .objectives import Objective, as_objective
+from .objectives import MaskedLatent, Objective, as_objective
 from .objectives.masked import draw_masks
+from .objectives.masked_latent import targets
 from .objectives.objective import Drawn
 from .pooling import Embedder
-from .random import DrawFrom, Dropout
-from .transformer import Transformer
-
-
-class TokenPredictor(nn.Module):
-    """A narrow transformer in which mask tokens at the masked positions read the context."""
-
-    def __init__(self, config: TemporalJEPAConfig):
-        super().__init__()
-        width = config.predictor_embed_dim
-        self.proj_in = nn.Linear(config.embed_dim, width)
-        self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
-        self.transformer = Transformer(width, config.predictor_depth, config)
-        self.proj_out = nn.Linear(width, config.embed_dim)
-
-    def forward(
-        self, context: Encoded, positions: Tensor, valid: Tensor | None
-    ) -> Tensor:
-        """Predict the tokens at grid positions.
-
-        Args:
-            context: the encoded visible tokens, `K` of them.
-            positions: int64 `(B, M)`.
-            valid: bool `(B, M)`, False for padding; None if there is none.
-
-        Returns:
-            `(B, M, D)`.
-        """
-        visible = self.proj_in(context.layers[-1])  # (B, K, P)
-        masked = self.mask_token.expand(*positions.shape, -1).to(
-            visible.dtype
-        )  # (B, M, P)
-        all_valid = None
-        if valid is not None or context.valid is not None:
-            all_valid = torch.cat(
-                [
-                    _valid_or_ones(context.valid, context.positions),
-                    _valid_or_ones(valid, positions),
-                ],
-                dim=1,
-            )
-        h = torch.cat([visible, masked], dim=1)  # (B, K + M, P)
-        at = torch.arange(positions.shape[1], device=h.device) + visible.shape[1]
-        all_positions = torch.cat([context.positions, positions], dim=1)
-        h = self.transformer(
-            h, all_positions, all_valid, context.num_tokens, at.expand(len(h), -1)
-        )[-1]
-        predicted: Tensor = self.proj_out(h)  # (B, M, D)
-        return predicted
-
-
-def _valid_or_ones(valid: Tensor | None, positions: Tensor) -> Tensor:
-    return torch.ones_like(positions, dtype=torch.bool) if valid is None else valid
-
-
-class PooledPredictor(nn.Module):
-    """Predicts one vector from one vector: residual MLP blocks, `(B, D)` -> `(B, D)`."""
-
-    def __init__(self, config: TemporalJEPAConfig):
-        super().__init__()
-        width = config.predictor_embed_dim
-        self.proj_in = nn.Linear(config.embed_dim, width)
-        self.blocks = nn.ModuleList()
-        for _ in range(config.predictor_depth):
-            self.blocks.append(
-                nn.Sequential(
-                    nn.LayerNorm(width),
-                    nn.Linear(width, 4 * width),
-                    nn.GELU(),
-                    nn.Linear(4 * width, width),
-                    Dropout(config.dropout),
-                )
-            )
-        self.norm = nn.LayerNorm(width)
-        self.proj_out = nn.Linear(width, config.embed_dim)
-
-    def forward(self, pooled: Tensor) -> Tensor:
-        """`(B, embed_dim)` -> `(B, embed_dim)`."""
-        h = self.proj_in(pooled)
-        for block in self.blocks:
-            h = h + block(h)
-        predicted: Tensor = self.proj_out(self.norm(h))
-        return predicted
+from .predictors import PooledPredictor
+from .random import DrawFrom
 
 
 def build(**options: Any) -> tuple[ContextEncoder, PooledPredictor]:
@@ -151,10 +70,9 @@ class TemporalJEPA(nn.Module):
     """Context encoder, EMA target encoder and predictor.
 
     Args:
-        config: architecture, and the objective if none is given.
-        objective: what to train on: an `Objective`, "next" (`NextLatent`) or "contrast"
-            (`MaskedContrast`), whose weights are drawn anew. None: masked tokens or their mean, as
-            `config.predict` says.
+        config: architecture, and settings of the default objective.
+        objective: what to train on: an `Objective`, whose weights are drawn anew, or its name in
+            `OBJECTIVES`. None: `MaskedLatent()`.
 
     Calling it computes the training objective; `embed` embeds. The functional interface is also
     available as `TemporalJEPA.build(...)` and so on.
@@ -185,15 +103,11 @@ class TemporalJEPA(nn.Module):
         self.target_encoder = (
             copy.deepcopy(self.context_encoder).requires_grad_(False).eval()
         )
-        self.predictor: TokenPredictor | PooledPredictor | None = None
-        self.objective = as_objective(objective)
-        if self.objective is not None:
-            self.objective = self.objective.fresh()
-            self.objective.setup(config)
-        elif config.predict == "tokens":
-            self.predictor = TokenPredictor(config)
-        else:
-            self.predictor = PooledPredictor(config)
+        # None if the model was loaded without it.
+        self.objective: Objective | None = (
+            as_objective(objective) or MaskedLatent()
+        ).fresh()
+        self.objective.setup(config)
         # Subtracted from raw values before anything else; 0 unless float32 would lose variation.
         self.register_buffer("offset", torch.zeros(config.input_dim))
         self.components = None
@@ -209,9 +123,7 @@ class TemporalJEPA(nn.Module):
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Drawn:
         """What the objective draws for a batch: `draw_masks`, or `Objective.draw`."""
-        if self.objective is None:
-            return self.draw_masks(x, generator)
-        return self.objective.draw(self.context_encoder, x, generator)
+        return self.trainable().draw(self.context_encoder, x, generator)
 
     def draw_masks(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Masks for a batch, with exact counts per sample.
@@ -230,114 +142,57 @@ class TemporalJEPA(nn.Module):
 
         Args:
             x: float `(B, T, C)`, NaN where unobserved.
-            drawn: from `draw`; without an `objective` bool `(V, B, N)` from `draw_masks`: V masks
-                that share one target pass.
+            drawn: from `draw`; for the default objective bool `(V, B, N)` from `draw_masks`: V
+                masks that share one target pass.
 
         Returns:
-            Scalars: `loss` (to minimize), and the other terms of the objective. Without an
-            `objective` these are `prediction_loss`, `relative_loss` (divided by the loss of
+            Scalars: `loss` (to minimize), and the other terms of the objective. Those of the
+            default objective are `prediction_loss`, `relative_loss` (divided by the loss of
             predicting the mean target), `variance_loss`, `covariance_loss`.
+
+        Raises:
+            ValueError: if the model was loaded without its objective, or the objective returns no
+                loss.
         """
-        if self.objective is None:
-            assert isinstance(drawn, Tensor)
-            return self._masked_latent(x, drawn)
+        objective = self.trainable()
         x, observed = self.context_encoder.prepare(x)
-        given = {"target": self.target_encoder} if self.objective.uses_target else {}
-        terms = self.objective(self.context_encoder, x, observed, drawn, **given)
+        given = {"target": self.target_encoder} if objective.uses_target else {}
+        terms = objective(self.context_encoder, x, observed, drawn, **given)
         if "loss" not in terms:
             raise ValueError(
-                f'{self.objective!r} must return "loss" among its terms, got {", ".join(terms)}'
+                f'{objective!r} must return "loss" among its terms, got {", ".join(terms)}'
             )
         return {
             name: value if name == "loss" else value.detach()
             for name, value in terms.items()
         }
 
-    def _masked_latent(self, x: Tensor, visible: Tensor) -> dict[str, Tensor]:
-        """The objective of the configuration: masked tokens, or their mean, with an EMA target."""
-        config = self.config
-        encoder = self.context_encoder
-        x, observed = encoder.prepare(x)
-        token_observed = encoder.tokens_observed(observed)  # (B, N)
-        if visible.ndim != 3 or visible.shape[1:] != token_observed.shape:
-            expected = ", ".join(map(str, token_observed.shape))
+    def trainable(self) -> Objective:
+        """The objective; ValueError if the model was loaded without it."""
+        if self.objective is None:
             raise ValueError(
-                f"visible must be (masks, {expected}), got {tuple(visible.shape)}"
+                "the model was loaded without its objective, which is not of this package, and "
+                "cannot be trained; resume its run with objective=, or start from scratch"
             )
-        num_masks = len(visible)
-        visible = visible.flatten(0, 1)  # (V*B, N)
-        masked = token_observed.repeat(num_masks, 1) & ~visible
-        positions, valid = positions_of(masked)  # (V*B, M)
-        wanted = self._targets_at(x, observed, positions)  # (V*B, M, D)
-        observed = encoder.mask(observed.repeat(num_masks, 1, 1), visible)
-        context = encoder.encode(x.repeat(num_masks, 1, 1), observed)
-        predicted, wanted, valid = self._predict(context, wanted, positions, valid)
-        prediction = token_loss(predicted.float(), wanted, valid)
-        relative = prediction.detach() / mean_predictor_loss(wanted, valid).clamp(
-            min=1e-3
-        )
-        is_regularized = config.variance_weight + config.covariance_weight > 0
-        # In fp32: products of bf16 are too coarse for covariances.
-        with (
-            torch.set_grad_enabled(is_regularized and torch.is_grad_enabled()),
-            torch.autocast(x.device.type, enabled=False),
-        ):
-            terms = variance_covariance(
-                context.layers[-1], context.positions, context.valid, context.num_tokens
-            )
-        regularizer = (
-            config.variance_weight * terms.variance
-            + config.covariance_weight * terms.covariance
-        )
-        return {
-            "loss": prediction + regularizer,
-            "prediction_loss": prediction.detach(),
-            "relative_loss": relative,
-            "variance_loss": terms.variance.detach(),
-            "covariance_loss": terms.covariance.detach(),
-        }
+        return self.objective
 
-    def _predict(
-        self, context: Encoded, wanted: Tensor, positions: Tensor, valid: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Predicted and target representations, `(B, M, D)` each, and which are valid, `(B, M)`.
-
-        The pooled predictor has `M` = 1: the mean of the masked tokens.
-        """
-        if isinstance(self.predictor, TokenPredictor):
-            return self.predictor(context, positions, valid), wanted, valid
-        wanted = masked_mean(wanted, valid)[:, None]
-        assert self.predictor is not None
-        predicted = self.predictor(masked_mean(context.layers[-1], context.valid))[
-            :, None
-        ]
-        has_masked = None if valid is None else valid.any(1)
-        if has_masked is None or bool(has_masked.all()):
-            return predicted, wanted, None
-        return predicted, wanted, has_masked[:, None]
-
-    @torch.no_grad()
-    def _targets_at(self, x: Tensor, observed: Tensor, positions: Tensor) -> Tensor:
-        """`targets` at grid positions of `V` masks: `(V * B, M)` -> `(V * B, M, D)`."""
-        num_masks = len(positions) // len(x)
-        if num_masks > 1:  # together, the masks hide most tokens
-            target, _ = self.targets(x, observed)  # (B, N, D)
-            return gather_tokens(target.repeat(num_masks, 1, 1), positions)
-        tokens = self.target_encoder.encode_at(x, observed, positions)
-        return F.layer_norm(tokens.float(), tokens.shape[-1:])
+    @property
+    def predictor(self) -> nn.Module | None:
+        """The predictor of the objective, None if it has none of that name."""
+        found = getattr(self.objective, "predictor", None)
+        return found if isinstance(found, nn.Module) else None
 
     @torch.no_grad()
     def targets(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Layer-normed target tokens in fp32, `(B, N, D)`, and which are observed, `(B, N)`."""
-        tokens, token_observed = self.target_encoder.encode(x, observed).on_grid()
-        return F.layer_norm(tokens.float(), tokens.shape[-1:]), token_observed
+        return targets(self.target_encoder, x, observed)
 
     def update_target(self, momentum: float) -> None:
         """Move the target encoder, after the optimizer's step: `ema_update` in place.
 
         With an objective that has no EMA target, it becomes a copy of the context encoder.
         """
-        if self.objective is not None and not self.objective.uses_target:
+        if not self.trainable().uses_target:
             momentum = 0.0
         ema_update(self.context_encoder, self.target_encoder, momentum)
 
@@ -430,22 +285,14 @@ class TemporalJEPA(nn.Module):
     @torch.no_grad()
     def prediction_error(self, x: Tensor, visible: Tensor) -> Tensor:
         """Smooth L1 of each masked token: `(B, T, C)`, bool `(B, N)` -> `(B, N)`, NaN elsewhere."""
-        if not isinstance(self.predictor, TokenPredictor):
+        if not isinstance(self.objective, MaskedLatent):
             raise ValueError(
-                'prediction_error needs predict="tokens"; this model predicts one pooled vector, '
-                "or has another objective"
+                f"prediction_error needs the objective MaskedLatent, got {self.objective!r}"
             )
         x, observed = self.context_encoder.prepare(x)
-        context = self.context_encoder.encode(
-            x, self.context_encoder.mask(observed, visible)
+        return self.objective.error(
+            self.context_encoder, self.target_encoder, x, observed, visible
         )
-        masked = self.context_encoder.tokens_observed(observed) & ~visible
-        positions, valid = positions_of(masked)
-        wanted = self._targets_at(x, observed, positions)
-        predicted = self.predictor(context, positions, valid)
-        error = F.smooth_l1_loss(predicted, wanted, reduction="none").mean(-1)  # (B, M)
-        grid = error.new_full(masked.shape, float("nan")).scatter(1, positions, error)
-        return grid.masked_fill(~masked, float("nan"))
 
 
 def _check_values(x: Tensor) -> None:
@@ -474,11 +321,15 @@ def _update_weights(
 ) -> None:
     """Give the weights of an older checkpoint their current names, in place, and fit the offset.
 
+    The predictor was no part of the objective in version 0.2.
+
     The offset of a model that encodes channels separately has one value for each channel. A model
     gets as many components as the checkpoint has, none if it has none.
     """
     for name in list(state_dict):
         parts = [RENAMED_WEIGHTS.get(part, part) for part in name.split(".")]
+        if parts[0] == "predictor":
+            parts = ["objective", *parts]
         state_dict[".".join(parts)] = state_dict.pop(name)
     offset = state_dict.setdefault("offset", torch.zeros_like(module.offset))
     if module.config.channel_independent:

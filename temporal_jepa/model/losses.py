@@ -1,10 +1,8 @@
-"""The objective: smooth L1 between predicted and target representations, and a VICReg regularizer.
+"""Losses between predicted and target representations: smooth L1 and InfoNCE.
 
 Legend: `B` batch, `K` tokens of a sample, `N` positions of the grid, `D` width. `valid` marks the
 tokens that are not padding. Under `torch.distributed` all statistics are taken over all processes.
 """
-
-from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
@@ -55,12 +53,12 @@ def token_loss(
     Returns:
         A scalar tensor whose average over processes is the mean over their union.
     """
-    if valid is None and _world_size() == 1:
+    if valid is None and world_size() == 1:
         return loss(predicted, target)
     if valid is None:
         valid = torch.ones_like(predicted[..., 0], dtype=torch.bool)
     each = F.smooth_l1_loss(predicted, target, reduction="none").mean(-1)  # (B, K)
-    count = _sum_over_processes(valid.sum().to(each.dtype)) / _world_size()
+    count = sum_over_processes(valid.sum().to(each.dtype)) / world_size()
     return (each * valid).sum() / count.clamp(min=1e-6)
 
 
@@ -76,10 +74,10 @@ def mean_predictor_loss(target: Tensor, valid: Tensor | None = None) -> Tensor:
         A scalar tensor.
     """
     rows = target.flatten(0, 1) if valid is None else target[valid]  # (n, D)
-    count = _sum_over_processes(rows.new_tensor(float(len(rows)))).clamp(min=1)
-    mean = _sum_over_processes(rows.sum(0)) / count
+    count = sum_over_processes(rows.new_tensor(float(len(rows)))).clamp(min=1)
+    mean = sum_over_processes(rows.sum(0)) / count
     total = F.smooth_l1_loss(mean.expand_as(rows), rows, reduction="sum")
-    return _sum_over_processes(total) / (count * target.shape[-1])
+    return sum_over_processes(total) / (count * target.shape[-1])
 
 
 def contrastive_loss(
@@ -166,98 +164,16 @@ def _within(
     return loss, candidates.float().log().mean()
 
 
-@dataclass(frozen=True)
-class VICRegTerms:
-    """The two terms of `variance_covariance`, each a scalar tensor."""
-
-    variance: Tensor
-    covariance: Tensor
-
-
-def variance_covariance(
-    tokens: Tensor, positions: Tensor, valid: Tensor | None, num_positions: int
-) -> VICRegTerms:
-    """VICReg's variance and covariance terms (arXiv 2105.04906, eq. 1-3) on tokens.
-
-    The variance hinge `max(0, 1 - std)` is computed twice and averaged: across the sequences of the
-    batch at each position, and across time inside each sequence; a pooled variance can be 1 while
-    either of them is 0. The covariance term is the mean square of the off-diagonal covariances over
-    all tokens, times D - 1.
-
-    Args:
-        tokens: float `(B, K, D)`, the last layer of the context encoder.
-        positions: int64 `(B, K)`, the grid position of every token.
-        valid: bool `(B, K)` or None.
-        num_positions: size of the grid, `N`.
-
-    Returns:
-        The two terms.
-    """
-    batch, count, width = tokens.shape
-    if valid is None:
-        weight = tokens.new_ones(batch, count).float()
-    else:
-        weight = valid.float()
-    flat = tokens.float().flatten(0, 1)  # (B*K, D)
-    mass = weight.flatten()  # (B*K,)
-    total = _sum_over_processes(mass.sum()).clamp(min=1)
-    mean = _sum_over_processes((flat * mass[:, None]).sum(0)) / total
-    centered = (flat - mean) * mass[:, None]
-
-    covariance = _sum_over_processes(centered.T @ centered) / (total - 1).clamp(
-        min=1
-    )  # (D, D)
-    off_diagonal = covariance.square().sum() - covariance.diagonal().square().sum()
-
-    at = positions.flatten()
-    zeros = centered.new_zeros(num_positions, width)
-    samples = _sum_over_processes(
-        mass.new_zeros(num_positions).index_add(0, at, mass)
-    )  # (N,)
-    sums = _sum_over_processes(zeros.index_add(0, at, centered))  # (N, D)
-    squares = _sum_over_processes(zeros.index_add(0, at, centered.square()))
-    across_batch, used_positions = _variance_hinge(sums, squares, samples)
-
-    rows = centered.view(batch, count, width)
-    across_time, used_sequences = _variance_hinge(
-        rows.sum(1), rows.square().sum(1), weight.sum(1)
-    )
-    across_time = _sum_over_processes(across_time)
-    used_sequences = _sum_over_processes(used_sequences)
-    variance = (
-        across_batch / used_positions.clamp(min=1)
-        + across_time / used_sequences.clamp(min=1)
-    ) / 2
-    return VICRegTerms(variance, off_diagonal / width)
-
-
-def _variance_hinge(
-    sums: Tensor, squares: Tensor, samples: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Sum of `max(0, 1 - std)` over the groups of two samples or more, and their number.
-
-    Args:
-        sums: `(n, D)`, sum of the samples of each group.
-        squares: `(n, D)`, sum of their squares.
-        samples: `(n,)`, number of samples of each group.
-    """
-    number = samples.clamp(min=1)[:, None]
-    variance = squares / number - (sums / number).square()
-    unbiased = variance * (samples / (samples - 1).clamp(min=1))[:, None]
-    hinge = F.relu(1.0 - (unbiased.clamp(min=0) + 1e-4).sqrt()).mean(1)  # (n,)
-    enough = (samples >= 2).to(hinge.dtype)
-    return (hinge * enough).sum(), enough.sum()
-
-
-def _world_size() -> int:
+def world_size() -> int:
+    """Number of processes that train together."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_world_size()
     return 1
 
 
-def _sum_over_processes(value: Tensor) -> Tensor:
+def sum_over_processes(value: Tensor) -> Tensor:
     """Sum over processes, differentiable; the value itself if there is one process."""
-    if _world_size() == 1:
+    if world_size() == 1:
         return value
     from torch.distributed.nn.functional import (
         all_reduce,

@@ -35,9 +35,9 @@ from ..data import Sequences, read
 from ..embed import as_training_data, check_channels, embed_sequences
 from ..evaluation.neighbors import Index, standardize
 from ..files import BUNDLED, GENERAL, SCRATCH, read_config, write_atomically
-from ..model.jepa import TemporalJEPA, TokenPredictor, random_init_like
+from ..model.jepa import TemporalJEPA, random_init_like
 from ..model.losses import mean_predictor_loss
-from ..model.objectives import stored_objective
+from ..model.objectives import MaskedLatent, stored_objective
 from ..training.components import fit_components
 from ..training.initial import Start
 from ..training.run import facts
@@ -474,7 +474,7 @@ def _masks(run: _Run) -> Row | None:
     if model is None or run.sequences is None:
         return None
     config = model.config
-    if not isinstance(model.predictor, TokenPredictor):
+    if not isinstance(model.objective, MaskedLatent) or config.predict == "pooled":
         run.missing.append(
             "predict = pooled, or another objective: there is no prediction error of single "
             "timesteps."
@@ -544,7 +544,7 @@ def _settings(run: _Run) -> dict[str, Row]:
         model["encoder parameters"] = f"{count:,}"
     return {
         "Model": model,
-        "Objective": run.config.get("objective") or {},
+        "Objective": run.config.get("objective") or {"name": "masked"},
         "Training": run.config.get("pretrain", {}),
         "Data": run.config.get("data", {}),
         "Environment": {
@@ -565,7 +565,8 @@ def _commands(run: _Run) -> dict[str, str]:
     train += ["--init-from", run.start]
     if run.start == SCRATCH:
         train += _model_flags(run.config["model"])
-    train += flags({"objective": _named_objective(run)})
+    objective = _objective_flags(run)
+    train += objective or []
     probe = ["probe", folder]
     if run.probe:
         names = {
@@ -583,20 +584,22 @@ def _commands(run: _Run) -> dict[str, str]:
     words = {"Pretrain": train, "Embed": ["embed", folder, path], "Probe": probe}
     if not run.probe and run.sequences is not None and run.sequences.labels is None:
         del words["Probe"]
-    if run.config.get("objective") and not _named_objective(run):
-        del words["Pretrain"]  # settings and objectives of one's own have no flags
+    if objective is None:
+        del words["Pretrain"]
     words["Report"] = ["report", folder]
     return {
         title: shlex.join(["temporal-jepa", *line]) for title, line in words.items()
     }
 
 
-def _named_objective(run: _Run) -> str | None:
-    """The name that `--objective` takes for the objective of a run; None if there is none."""
+def _objective_flags(run: _Run) -> list[str] | None:
+    """The flags that name the objective of a run; None if it or its settings have no flags."""
     objective = stored_objective(run.config)
-    if objective is None or objective.settings() != type(objective)().settings():
+    if objective is None or repr(objective) != repr(type(objective)()):
         return None
-    return str(run.config["objective"]["name"])
+    if isinstance(objective, MaskedLatent):  # the default from any start
+        return []
+    return flags({"objective": run.config["objective"]["name"]})
 
 
 def _model_flags(model: Mapping[str, Any]) -> list[str]:

@@ -42,8 +42,8 @@ class Start:
         reason: why training starts there, for people; empty if they asked for it.
         has_checkpoint: whether a checkpoint of the run replaces the weights of the source, which
             may be gone by now.
-        objective: what to train on from scratch; None: as the configuration says. A pretrained
-            model keeps its own.
+        objective: what to train on from scratch, see `TemporalJEPA`. A pretrained model keeps its
+            own.
     """
 
     source: str

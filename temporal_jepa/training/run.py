@@ -33,7 +33,13 @@ from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
 from ..files import CARD, CONFIG, WEIGHTS, read_config, write_atomically
 from ..model.jepa import TemporalJEPA
-from ..model.objectives import Objective, as_objective, describe, stored_objective
+from ..model.objectives import (
+    MaskedLatent,
+    Objective,
+    as_objective,
+    describe,
+    stored_objective,
+)
 from ..version import __version__
 from .components import fit_components
 from .initial import Start, start_of
@@ -117,8 +123,8 @@ def pretrain(
         init_from: a model to start from, "series-small", or "scratch"; the default depends on the
             data, see `start_of`. A resumed run keeps its start.
         overwrite: replace the run in `out`.
-        objective: what to train on, from scratch: an `Objective`, "next" or "contrast". None: as
-            `model` says. A resumed run keeps a named one; pass one of your own again.
+        objective: what to train on, from scratch: an `Objective` or its name, see `TemporalJEPA`.
+            A resumed run keeps a named one; pass one of your own again.
         data_options: how to read the data; stored in `config.json`.
         on_row: called with each row of metrics, in the first process only.
 
@@ -414,9 +420,9 @@ def _start_of_run(
 ) -> Start:
     """Where the run in a folder started, with its architecture and objective."""
     stored = read_config(folder)
-    before = stored.get("objective")
+    before = stored.get("objective") or describe(MaskedLatent())
     objective = objective or stored_objective(stored)
-    if json.loads(_json({"objective": describe(objective)}))["objective"] != before:
+    if json.loads(_json(describe(objective))) != json.loads(_json(before)):
         raise ValueError(
             f"{folder}: a resumed run keeps its objective, {before}; got {objective!r}"
         )

@@ -129,13 +129,7 @@ def plan_batches(
         ValueError: if the model cannot be trained on these sequences.
     """
     check_channels(model, sequences)
-    if model.objective is None and model.predictor is None:
-        raise ValueError(
-            "the model was loaded without its objective, which is not of this package, and cannot "
-            "be trained; resume its run with objective=, or start from scratch"
-        )
-    fewest = 2 if model.objective is None else model.objective.fewest_tokens
-    least = fewest * model.config.patch
+    least = model.trainable().fewest_tokens * model.config.patch
     if model.config.channel_independent and len(sequences) > 1:
         longest = int(sequences.lengths.max())
         sequences = as_training_data(model, sequences)

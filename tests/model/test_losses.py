@@ -3,12 +3,8 @@
 import pytest
 import torch
 
-from temporal_jepa.model.losses import (
-    loss,
-    mean_predictor_loss,
-    token_loss,
-    variance_covariance,
-)
+from temporal_jepa.model.losses import loss, mean_predictor_loss, token_loss
+from temporal_jepa.model.regularizers import variance_covariance
 
 
 def test_token_loss_ignores_padding() -> None:

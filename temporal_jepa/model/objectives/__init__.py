@@ -3,19 +3,33 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ..part import Part
+from ..regularizers import Regularizer, SIGReg, VICReg
 from .masked_contrast import MaskedContrast as MaskedContrast
+from .masked_latent import MaskedLatent as MaskedLatent
 from .next_latent import NextLatent as NextLatent
 from .objective import Objective as Objective
+from .regularizer_only import RegularizerOnly as RegularizerOnly
+from .values import Autoencoder as Autoencoder
+from .values import MaskedValues as MaskedValues
+from .values import NextValues as NextValues
 
 OBJECTIVES: Mapping[str, type[Objective]] = {
+    "masked": MaskedLatent,
     "next": NextLatent,
     "contrast": MaskedContrast,
+    "masked-values": MaskedValues,
+    "next-values": NextValues,
+    "autoencoder": Autoencoder,
+    "regularizer": RegularizerOnly,
 }
 """Objectives by name."""
+REGULARIZERS: Mapping[str, type[Regularizer]] = {"vicreg": VICReg, "sigreg": SIGReg}
+"""Regularizers by name."""
 
 
 def as_objective(objective: Objective | str | None) -> Objective | None:
-    """An objective by its name, or as it is; None: that of the configuration.
+    """An objective by its name, or as it is.
 
     Raises:
         ValueError: for an unknown name.
@@ -29,35 +43,42 @@ def as_objective(objective: Objective | str | None) -> Objective | None:
     return OBJECTIVES[objective]()
 
 
-def describe(objective: Objective | None) -> dict[str, Any] | None:
-    """An objective as stored in `config.json`; that of the configuration is None."""
+def describe(objective: Objective | None) -> dict[str, Any]:
+    """An objective as stored in `config.json`; None: that of a model loaded without it."""
     if objective is None:
-        return None
-    kinds = {kind: name for name, kind in OBJECTIVES.items()}
-    name = kinds.get(type(objective), type(objective).__qualname__)
-    settings = {key: _plain(value) for key, value in objective.settings().items()}
+        return {"name": "unknown"}
+    return _described(objective, OBJECTIVES)
+
+
+def _described(part: Part, known: Mapping[str, type[Part]]) -> dict[str, Any]:
+    """The name and the settings of a part, for JSON."""
+    names = {kind: name for name, kind in known.items()}
+    name = names.get(type(part), type(part).__qualname__)
+    settings = {key: _plain(value) for key, value in part.settings().items()}
     return {"name": name, **settings}
 
 
 def _plain(value: Any) -> Any:
-    """A setting for JSON: a function by its name, a module or an array as text."""
+    """A setting for JSON: a function by its name, another module or an array as text."""
     if value is None or isinstance(value, str | int | float | tuple):
         return value
+    if isinstance(value, Regularizer):
+        return _described(value, REGULARIZERS)
     return getattr(value, "__qualname__", repr(value))
 
 
 def stored_objective(config: Mapping[str, Any]) -> Objective | None:
     """The objective of a stored configuration, see `describe`.
 
-    None if it is that of the model, or not one of this package: a model without its objective
-    embeds, and is not trained further.
+    None if it is not one of this package, or has a mask or a regularizer that is not: a model
+    without its objective embeds, and is not trained further.
 
     Raises:
         ValueError: if the configuration is damaged.
     """
     stored = config.get("objective")
-    if stored is None:
-        return None
+    if stored is None:  # of version 0.1
+        return MaskedLatent()
     if not isinstance(stored, dict) or not isinstance(stored.get("name"), str):
         raise ValueError(
             f'the configuration has "objective": {stored!r}, expected {{"name": ...}}; copy it '
@@ -68,8 +89,14 @@ def stored_objective(config: Mapping[str, Any]) -> Objective | None:
     if kind is None or settings.get("mask") is not None:
         return None
     try:
+        if settings.get("regularizer") is not None:
+            given = dict(settings["regularizer"])
+            regularizer = REGULARIZERS.get(given.pop("name"))
+            if regularizer is None:
+                return None
+            settings["regularizer"] = regularizer(**given)
         return kind(**settings)
-    except TypeError as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise ValueError(
             f'the configuration has "objective": {stored!r}, which this version does not know '
             f"({error}); it was written by another one"

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ...config import TemporalJEPAConfig
 from ..encoder import ContextEncoder
 from ..losses import contrastive_loss, contrastive_terms
 from ..masks import gather_tokens, positions_of
+from ..predictors import RecurrentPredictor
 from .masked import Mask, MaskedObjective
 from .next_latent import Negatives, check_local, check_negatives
 from .objective import Drawn
@@ -58,11 +58,8 @@ class MaskedContrast(MaskedObjective):
                 "MaskedContrast predicts along time alone and takes one token per time, got "
                 f"{config.cells} (rows, columns) of them; use NextLatent"
             )
-        width = config.embed_dim
-        narrow = config.predictor_embed_dim
-        self.predictor = nn.GRU(width, narrow, batch_first=True, bidirectional=True)
-        self.head = nn.Linear(2 * narrow, width)
-        self.project = nn.Linear(width, width)
+        self.predictor = RecurrentPredictor(config)
+        self.project = nn.Linear(config.embed_dim, config.embed_dim)
 
     def forward(
         self, encoder: ContextEncoder, x: Tensor, observed: Tensor, drawn: Drawn
@@ -75,11 +72,9 @@ class MaskedContrast(MaskedObjective):
         chances = []
         for visible in drawn:
             context = encoder.encode(x, encoder.mask(observed, visible))
-            grid, _ = context.on_grid()  # (B, N, D), 0 where masked
-            predicted = self.head(self._read(grid, token_observed))
             positions, valid = positions_of(token_observed & ~visible)
             loss, chance = contrastive_loss(
-                gather_tokens(predicted, positions),
+                self.predictor(context, positions, token_observed),
                 gather_tokens(targets, positions),
                 valid,
                 self.negatives,
@@ -89,26 +84,3 @@ class MaskedContrast(MaskedObjective):
             losses.append(loss)
             chances.append(chance)
         return contrastive_terms(losses, chances)
-
-    def _read(self, grid: Tensor, observed: Tensor) -> Tensor:
-        """States of the predictor in both directions, which end at the last observed token.
-
-        Args:
-            grid: `(B, N, D)`.
-            observed: bool `(B, N)`.
-
-        Returns:
-            `(B, N, 2 P)`, 0 after the last observed token.
-        """
-        place = torch.arange(1, grid.shape[1] + 1, device=grid.device)
-        lengths = (observed * place).amax(1).clamp(min=1)  # (B,)
-        if bool((lengths == grid.shape[1]).all()):
-            states: Tensor = self.predictor(grid)[0]
-            return states
-        packed = pack_padded_sequence(
-            grid, lengths.cpu(), batch_first=True, enforce_sorted=False
-        )
-        padded, _ = pad_packed_sequence(
-            self.predictor(packed)[0], batch_first=True, total_length=grid.shape[1]
-        )
-        return padded

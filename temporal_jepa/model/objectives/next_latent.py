@@ -49,12 +49,7 @@ class NextLatent(Objective):
         depth: int = 0,
     ):
         super().__init__()
-        self.horizons = tuple(sorted(horizons))
-        are_whole = all(isinstance(h, int) and h >= 1 for h in self.horizons)
-        if 1 not in self.horizons or not are_whole:
-            raise ValueError(
-                f"horizons must be whole numbers from 1, 1 among them, got {tuple(horizons)}"
-            )
+        self.horizons = check_horizons(horizons)
         check_negatives(negatives)
         self.negatives = negatives
         self.temperature = temperature
@@ -63,11 +58,7 @@ class NextLatent(Objective):
     def setup(self, config: TemporalJEPAConfig) -> None:
         """The predictor of each horizon, and the projector of the targets."""
         check_local(self, config)
-        if config.attention != "causal":
-            raise ValueError(
-                f'NextLatent needs attention="causal", got {config.attention!r}: a token that '
-                "reads later ones need not predict them"
-            )
+        check_causal(self, config)
         width = config.embed_dim
         self.predictor = Transformer(width, self.depth, config) if self.depth else None
         self.project = nn.Linear(width, width)
@@ -108,11 +99,30 @@ class NextLatent(Objective):
         return contrastive_terms(losses, chances)
 
 
+def check_horizons(horizons: Sequence[int]) -> tuple[int, ...]:
+    """The horizons in order; ValueError unless they are whole numbers from 1, 1 among them."""
+    are_whole = all(isinstance(h, int) and h >= 1 for h in horizons)
+    if 1 not in horizons or not are_whole:
+        raise ValueError(
+            f"horizons must be whole numbers from 1, 1 among them, got {tuple(horizons)}"
+        )
+    return tuple(sorted(horizons))
+
+
 def check_negatives(negatives: object) -> None:
     """ValueError unless the negatives are known."""
     if negatives not in get_args(Negatives):
         known = ", ".join(get_args(Negatives))
         raise ValueError(f"negatives must be one of {known}, got {negatives!r}")
+
+
+def check_causal(objective: Objective, config: TemporalJEPAConfig) -> None:
+    """ValueError unless a token reads those before alone; else it has seen what comes next."""
+    if config.attention != "causal":
+        raise ValueError(
+            f'{type(objective).__name__} needs attention="causal", got {config.attention!r}: a '
+            "token that reads later ones need not predict them"
+        )
 
 
 def check_local(objective: Objective, config: TemporalJEPAConfig) -> None:

@@ -1,20 +1,20 @@
 """The interface of a training objective."""
 
-import inspect
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...config import TemporalJEPAConfig
 from ..encoder import ContextEncoder
+from ..part import Part
 
 Drawn = torch.Generator | Tensor
 
 
-class Objective(nn.Module):
+class Objective(Part):
     """What a `TemporalJEPA` is trained on: a part that turns a batch into a loss.
 
     A subclass implements `forward`, and `setup` if it has weights of its own. Its constructor
@@ -32,9 +32,6 @@ class Objective(nn.Module):
     uses_target: ClassVar[bool] = False
     recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     fewest_tokens: ClassVar[int] = 2
-
-    def __init__(self) -> None:
-        super().__init__()
 
     def setup(self, config: TemporalJEPAConfig) -> None:
         """Create the modules of the objective, for example a predictor; called once per model.
@@ -75,23 +72,3 @@ class Objective(nn.Module):
             gradients. `relative_loss` is 1 where nothing is learned; the report shows it.
         """
         raise NotImplementedError
-
-    def settings(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
-        names = [*inspect.signature(type(self).__init__).parameters][1:]
-        for name in names:
-            if not hasattr(self, name):
-                raise ValueError(
-                    f"{type(self).__name__} must store its argument {name!r}: self.{name} = {name}"
-                )
-        return {name: getattr(self, name) for name in names}
-
-    def fresh(self) -> Self:
-        """The same objective without weights."""
-        return type(self)(**self.settings())
-
-    def __repr__(self) -> str:
-        given = ", ".join(
-            f"{name}={value!r}" for name, value in self.settings().items()
-        )
-        return f"{type(self).__name__}({given})"
