@@ -35,11 +35,12 @@ pca, frames      pixels of each frame to 64 principal components, the frames con
 pca, pooled      the same components, their mean, standard deviation and maximum over the frames
 untrained        the encoder with weights drawn from the seed
 autoencoder      the same encoder, trained to reconstruct the masked patches (VideoMAE, arXiv
-                 2203.12602) through our predictor
+                 2203.12602): `MaskedValues` with the predictor and the masks of the row below
 pretrained       the same encoder, trained as `temporal-jepa pretrain` does for video: masked
                  latents of an EMA target
 untrained, causal  the encoder of next latents, of the same size, with weights drawn from the seed
 next latent      `NextLatent` on the same tokens, horizons 1 and 2, negatives within the clip
+forecast         `NextValues`, the same encoder and horizons, trained to predict the pixels
 ... + query      an attentive probe on the tokens instead, with --attentive
 """
 
@@ -53,8 +54,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
 from results import Results, markdown_table, parser_of, setting
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -62,9 +61,8 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor, nn
 
-from temporal_jepa.config import PretrainConfig
+from temporal_jepa.config import RECIPE, VIDEO, PretrainConfig
 from temporal_jepa.data import Sequences
 from temporal_jepa.data.moving_digits import (
     Background,
@@ -76,8 +74,7 @@ from temporal_jepa.embed import embed_sequences, embed_tokens
 from temporal_jepa.evaluation.attentive import attentive_probe
 from temporal_jepa.evaluation.probes import probe
 from temporal_jepa.model.jepa import TemporalJEPA
-from temporal_jepa.model.masks import gather_tokens, positions_of
-from temporal_jepa.model.objectives import NextLatent
+from temporal_jepa.model.objectives import MaskedValues, NextLatent, NextValues
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.trainer import train
 
@@ -95,10 +92,6 @@ BACKGROUNDS: Mapping[str, tuple[Background, float] | None] = {
     "flicker": ("flicker", 1.0),
 }
 """Name -> kind and brightness, as a share of the digit's."""
-
-CAUSAL = {"attention": "causal"}
-# A clip has few tokens in time. Other tokenizers of the recipe see whole frames.
-NEXT = {"objective": NextLatent(horizons=(1, 2)), "tokenizer": "tubelet"}
 
 
 def digits(
@@ -132,35 +125,6 @@ def digits(
     return lay_under(clips.videos, brightness * values), labels
 
 
-class MaskedAutoencoder(TemporalJEPA):
-    """Encoder, masks and predictor of a model, trained to predict normalized masked pixels."""
-
-    def __init__(self, model: TemporalJEPA):
-        super().__init__(model.config)
-        self.load_state_dict(model.state_dict())
-        values = model.config.patch * model.config.side**2 * model.config.frame_shape[2]
-        self.predictor.proj_out = nn.Linear(model.config.predictor_embed_dim, values)
-
-    def forward(self, x: Tensor, visible: Tensor) -> dict[str, Tensor]:
-        encoder = self.context_encoder
-        (visible,) = visible
-        x, observed = encoder.prepare(x)
-        positions, valid = positions_of(encoder.tokens_observed(observed) & ~visible)
-        context = encoder.encode(x, encoder.mask(observed, visible))
-        predicted = self.predictor(context, positions, valid)  # (B, M, values)
-        patches = encoder.grid.patchify(encoder.normalizer(x, observed))
-        wanted = gather_tokens(patches, positions)
-        error = F.mse_loss(predicted, wanted)
-        zero = error.new_zeros(())
-        return {
-            "loss": error,
-            "prediction_loss": error.detach(),
-            "relative_loss": error.detach() / wanted.var(),
-            "variance_loss": zero,
-            "covariance_loss": zero,
-        }
-
-
 def pixels(train: Array, test: Array, pooled: bool) -> tuple[Array, Array]:
     """Principal components of the frames, fitted on train: `(n, features)` of both."""
     frames = [clips.reshape(-1, clips[0, 0].size) / 255 for clips in (train, test)]
@@ -178,48 +142,49 @@ def pixels(train: Array, test: Array, pooled: bool) -> tuple[Array, Array]:
     return pool(train_Z), pool(test_Z)
 
 
-@dataclass(frozen=True)
-class Embedder:
-    """An encoder of the benchmark.
+def encoder(
+    sequences: Sequences,
+    seed: int,
+    options: Mapping[str, Any],
+    is_trained: bool = True,
+    **settings: Any,
+) -> TemporalJEPA:
+    """An encoder in evaluation mode.
 
     Args:
-        train: what it is trained on: "objective" (its own), "pixels" (masked autoencoder); empty:
-            its weights stay random.
-        settings: arguments of `initial_model`.
+        sequences: to be trained on.
+        seed: of the weights and the training.
+        options: fields of `TemporalJEPAConfig` and `PretrainConfig`, the same for all encoders.
+        is_trained: otherwise the weights stay random.
+        settings: fields of `TemporalJEPAConfig`, the objective among them.
     """
-
-    train: str
-    settings: Mapping[str, Any]
-
-    def fit(
-        self, sequences: Sequences, seed: int, settings: Mapping[str, Any]
-    ) -> TemporalJEPA:
-        """The encoder in evaluation mode; settings are of model or training."""
-        names = PretrainConfig.__dataclass_fields__
-        training = {key: value for key, value in settings.items() if key in names}
-        common = {key: value for key, value in settings.items() if key not in names}
-        model = initial_model(sequences, seed, **{**common, **self.settings})
-        if self.train == "pixels":
-            torch.manual_seed(seed)  # of the map to pixels
-            model = MaskedAutoencoder(model)
-        if self.train:
-            config = PretrainConfig(**{"seed": seed, "device": "cpu", **training})
-            train(model, sequences, config)
-        if self.train == "pixels":
-            model.update_target(0.0)
-        return model.eval()
+    names = PretrainConfig.__dataclass_fields__
+    training = {key: value for key, value in options.items() if key in names}
+    common = {key: value for key, value in options.items() if key not in names}
+    model = initial_model(sequences, seed, **{**VIDEO, **common, **settings})
+    if is_trained:
+        config = PretrainConfig(**{"seed": seed, "device": "cpu", **training})
+        train(model, sequences, config)
+    return model.eval()
 
 
 PIXELS = {
     "pca, frames": partial(pixels, pooled=False),
     "pca, pooled": partial(pixels, pooled=True),
 }
+CAUSAL = {"attention": "causal"}
+HORIZONS = (1, 2)  # a clip has few tokens in time
 ENCODERS = {
-    "untrained": Embedder("", {}),
-    "autoencoder": Embedder("pixels", {}),
-    "pretrained": Embedder("objective", {}),
-    "untrained, causal": Embedder("", CAUSAL),
-    "next latent": Embedder("objective", NEXT),
+    "untrained": partial(encoder, is_trained=False),
+    "autoencoder": partial(
+        encoder,
+        objective=MaskedValues(predictor="transformer"),
+        mask_ratio=RECIPE["mask_ratio"],
+    ),
+    "pretrained": encoder,
+    "untrained, causal": partial(encoder, is_trained=False, **CAUSAL),
+    "next latent": partial(encoder, objective=NextLatent(HORIZONS), **CAUSAL),
+    "forecast": partial(encoder, objective=NextValues(HORIZONS), **CAUSAL),
 }
 
 
@@ -293,7 +258,7 @@ class Task:
             yield name, self.score(Z), time.process_time() - began
             return
         parts = [Sequences.from_arrays(clips) for clips in self.clips]
-        model = ENCODERS[name].fit(parts[0], seed, dict(options.set))
+        model = ENCODERS[name](parts[0], seed, dict(options.set))
         seconds = time.process_time() - began
         Z = (embed_sequences(model, parts[0]), embed_sequences(model, parts[1]))
         yield name, self.score(Z), seconds
