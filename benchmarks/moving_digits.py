@@ -27,7 +27,8 @@ faint            the same, at most a quarter as bright
 flicker          white noise as bright as the digit, new in each frame
 
 Chosen on train clips of seed 0: the brightness, halved after a try in which every row was at
-chance, and the side of a token, 6 pixels, which suits the encoders of all rows better than 8.
+chance, and the side of a token, 6 pixels, which suits the untrained encoder, the autoencoder and
+next latents better than 8.
 
 Embedders:
 
