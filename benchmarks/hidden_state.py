@@ -28,8 +28,8 @@ raw values ...         controls without a network: raw values, 16 principal comp
 random initialization  the encoder of `NextLatent` without training
 regularizer            `RegularizerOnly`: no prediction, with VICReg or SIGReg
 autoencoder            `Autoencoder`: nothing masked
-masked values          `MaskedValues`: a masked autoencoder; its recurrent predictor, or attention in
-                       encoder and predictor
+masked values          `MaskedValues`: a masked autoencoder; its predictor is recurrent, or there
+                       is attention in encoder and predictor
 next values            `NextValues`: forecast of the next patch, or of the patches 1, 2 and 4 ahead
 masked latents, EMA    `MaskedLatent`, the default objective
 masked contrast        `MaskedContrast`
@@ -52,6 +52,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 
 from temporal_jepa import PretrainConfig, Sequences
+from temporal_jepa.data.pendulums import swing
 from temporal_jepa.model.jepa import TemporalJEPA
 from temporal_jepa.model.objectives import (
     Autoencoder,
@@ -113,33 +114,9 @@ CLAIM: Mapping[str, Mapping[str, float]] = {
 """By how much next latents are to be above a method, in each world."""
 
 
-def swing(random: np.random.Generator, count: int) -> Array:
-    """Angles and speeds of `count` pairs of pendulums: `(count, TIMESTEPS, 4)`."""
-    frequency = random.uniform(0.2, 0.5, (count, 1))
-    coupling = random.uniform(0, 0.5, (count, 1))
-    damping = random.uniform(0, 0.03, (count, 1))
-    angle = random.uniform(-2, 2, (count, 2))
-    speed = random.normal(0, 0.2, (count, 2))
-    states = np.empty((count, TIMESTEPS, 4))
-    parts = 4  # of a timestep, integrated by the symplectic Euler method
-    for timestep in range(TIMESTEPS):
-        states[:, timestep] = np.concatenate([angle, speed / frequency], axis=1)
-        for _ in range(parts):
-            pull = np.sin(angle) + coupling * (angle - angle[:, ::-1])
-            speed = speed - (frequency**2 * pull + damping * speed) / parts
-            angle = angle + speed / parts
-    return states
-
-
-def coordinates(states: Array) -> Array:
-    """Sine and cosine of angles, and speeds: `(..., 4)` -> `(..., 6)`."""
-    angles, speeds = states[..., :2], states[..., 2:]
-    return np.concatenate([np.sin(angles), np.cos(angles), speeds], axis=-1)
-
-
 def pendulums(random: np.random.Generator, count: int) -> Array:
     """Coordinates of `count` pairs of pendulums: `(count, TIMESTEPS, 6)`."""
-    return coordinates(swing(random, count))
+    return swing(random, count, TIMESTEPS).states
 
 
 def lorenz(random: np.random.Generator, count: int) -> Array:
