@@ -194,7 +194,8 @@ def initial_model(
         sequences: training data; decides `input_dim`, the default `seq_len` and the channel
             statistics of the normalizer.
         seed: of the weights; the global random state is left alone.
-        objective: what to train on, see `TemporalJEPA`; its `recipe` replaces parts of `RECIPE`.
+        objective: what to train on, see `TemporalJEPA`; its `recipe`, and for video its
+            `video_recipe`, replace parts of `RECIPE` and `VIDEO`.
         modules: a tokenizer or an encoder of one's own, see `Modules`.
         overrides: fields of `TemporalJEPAConfig`.
 
@@ -204,7 +205,10 @@ def initial_model(
     """
     objective = as_objective(objective)
     if objective is not None:
-        overrides = {**objective.recipe, **overrides}
+        recipe = dict(objective.recipe)
+        if _is_video(sequences):
+            recipe.update(objective.video_recipe)
+        overrides = {**recipe, **overrides}
     config = _recommended_config(sequences, overrides)
     model = draw_model(config, seed, objective, modules)
     sequences = set_offset(model, sequences)
@@ -262,6 +266,11 @@ def channel_offset(sequences: Sequences) -> npt.NDArray[np.float32]:
     return np.tile(offset, sequences.n_channels // width)
 
 
+def _is_video(sequences: Sequences) -> bool:
+    """Whether a timestep is a frame of pixels, not a scene of agents."""
+    return sequences.frame is not None and sequences.frame[0] > 1
+
+
 def _recommended_config(
     sequences: Sequences, overrides: Mapping[str, Any]
 ) -> TemporalJEPAConfig:
@@ -272,7 +281,7 @@ def _recommended_config(
         "seq_len": min(longest, LONGEST_WINDOW),
         "frame": sequences.frame,
     }
-    if sequences.frame is not None and sequences.frame[0] > 1:
+    if _is_video(sequences):
         settings.update(VIDEO)
         if overrides.get("tokenizer", "tubelet") != "tubelet":
             settings["frame"] = None  # one token sees all pixels of its timesteps

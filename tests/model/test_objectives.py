@@ -176,6 +176,39 @@ def test_masked_values_reach_only_the_targets(objective: Objective, part: str) -
     assert not torch.equal(a, b)
 
 
+def video() -> Sequences:
+    frames = np.random.default_rng(0).integers(0, 256, (6, 12, 24, 24), dtype=np.uint8)
+    return Sequences.from_arrays(frames)
+
+
+@pytest.mark.parametrize("objective", [NextLatent(), NextValues()], ids=repr)
+def test_video_is_predicted_by_cells(objective: Objective) -> None:
+    model = initial_model(video(), 0, objective, num_heads=2, embed_dim=16)
+    assert model.config.tokenizer == "tubelet"
+    assert model.config.frame == (24, 24, 1)
+    assert model.config.cells == (3, 3)
+    assert model.config.attention == "causal"
+    by_frame = initial_model(video(), 0, objective, tokenizer="patch")
+    assert by_frame.config.cells == (1, 1), "the caller decides"
+    series = initial_model(pendulum(), 0, objective)
+    assert series.config.tokenizer == "patch"
+
+
+def test_a_token_of_a_video_predicts_its_cell_at_the_next_time() -> None:
+    model = initial_model(video(), 0, NextLatent((1,)), num_heads=2, embed_dim=16)
+    encoder = model.context_encoder.eval()
+    x, observed = encoder.prepare(torch.rand(2, 12, 576))
+    seen = []
+    for name in ("heads.0", "project"):
+        part = model.objective.get_submodule(name)
+        part.register_forward_hook(lambda *args: seen.append(args[1][0]))
+    model.objective(encoder, x, observed, torch.Generator())
+    targets, context = seen
+    encoded = encoder.encode(x, observed)
+    torch.testing.assert_close(targets, encoded.layers[0])  # (B, 6 * 9, D)
+    torch.testing.assert_close(context, encoded.layers[-1][:, :-9])
+
+
 @pytest.mark.parametrize("negatives", ["within", "across", "both"])
 def test_contrastive_loss(negatives: str) -> None:
     generator = torch.Generator().manual_seed(0)

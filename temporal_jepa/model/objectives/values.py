@@ -96,6 +96,9 @@ class NextValues(Objective):
     recipe: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {"tokenizer": "patch", "attention": "causal"}
     )
+    video_recipe: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {"tokenizer": "tubelet"}
+    )
 
     def __init__(self, horizons: Sequence[int] = (1,)):
         super().__init__()
