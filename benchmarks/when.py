@@ -1,4 +1,4 @@
-"""Which objective when? The general encoder or next latents, beside what is measured without labels.
+"""Which objective when? The general encoder or next latents, and what predicts it without labels.
 
 python benchmarks/when.py FOLDER --out when.csv [--sets uea activity hidden] [--seeds 0 1]
 python benchmarks/when.py --summary when.csv
@@ -14,9 +14,10 @@ FOLDER holds uea/NAME/NAME_TRAIN.ts and activity/phone_watch.parquet. Sets:
 
 uea       eight sets, one label a sequence; at most 1000 sequences of a split. "choose" is 5-fold
           cross-validation on TRAIN, "report" is TEST. Labels: all, and one a class (five draws)
-activity  12 channels, see `activity.py`: macro F1 of tokens of .2 s from 1, 3 and 15 people, after
-          training on whole executions; and accuracy for windows of 2 s, which are the sequences
-          then, from 1 and 15 people. Split 1 is "choose", the others are "report"
+activity  12 channels, see `activity.py`: after training on whole executions, macro F1 of tokens of
+          .2 s from 1, 3 and 15 people, and which of the 15 an execution is of, from the half of
+          them; and the activity in windows of 2 s, which are the sequences then, from 1 and 15
+          people. Split 1 is "choose", the others are "report"
 hidden    two pendulums seen through the first 2, 8 or 32 channels, see `hidden_state.py`: R squared
           of the state in each patch of 4 timesteps, and of the three parameters of a sequence, by
           ridge from the labels of 20 and 200 sequences, on 100 others, after training on 100 or
@@ -35,9 +36,10 @@ mean over a token. The traits of a set (`temporal_jepa.training.choice`) are col
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +72,6 @@ MOST = 1000  # sequences of a split of the UEA sets
 KNOWN, ASKED = 200, 100  # sequences of a world
 WINDOW = 10  # tokens of a window of body movement
 PATCH = 4  # timesteps of a token of the pendulums
-GRID = [
-    (channels, noise, count)
-    for channels in (2, 8, 32)
-    for noise in ("white-0", "white-1", "white-5", "fixed-2")
-    for count in (100, 1000)
-]
 TRAITS = (
     "channels",
     "sequences",
@@ -100,6 +96,7 @@ TOKEN_METHODS = (
     "next latent",
     "raw",
 )
+METHODS = tuple(dict.fromkeys(SEQUENCE_METHODS + TOKEN_METHODS))
 
 
 @dataclass(frozen=True)
@@ -149,9 +146,18 @@ def uea(folder: Path, seed: int) -> Iterator[Case]:
         assert y is not None
         assert test_y is not None
         questions = (
-            Question("sequences", "all", "choose", partial(_folds, n=n, y=y, seed=seed)),
-            Question("sequences", "all", "report", partial(_test, n=n, y=y, test_y=test_y)),
-            Question("sequences", "1 a class", "report", partial(_few, n=n, y=y, test_y=test_y)),
+            Question(
+                "sequences", "all", "choose", partial(_folds, n=n, y=y, seed=seed)
+            ),
+            Question(
+                "sequences", "all", "report", partial(_test, n=n, y=y, test_y=test_y)
+            ),
+            Question(
+                "sequences",
+                "1 a class",
+                "report",
+                partial(_few, n=n, y=y, test_y=test_y),
+            ),
         )
         yield Case(name, replace(learn, labels=None), everyone, 1, questions)
 
@@ -175,18 +181,33 @@ def movement(folder: Path, number: int) -> Iterator[Case]:
     split = activity.Split.draw(recordings, number)
     part = "choose" if number == 1 else "report"
     questions = tuple(
-        Question("moments", f"{people} people", part, partial(_f1, split=split, people=people))
+        Question(
+            "moments",
+            f"{people} people",
+            part,
+            partial(_f1, split=split, people=people),
+        )
         for people in activity.LABELED
     )
+    person = Question("sequences", "whose, half", part, partial(_whose, split=split))
     everyone = recordings.sequences
     learn = everyone.select(split.learn)
-    yield Case("activity", learn, everyone, activity.TOKEN, questions)
+    yield Case("activity", learn, everyone, activity.TOKEN, (*questions, person))
     yield _windows(split, part)
 
 
 def _f1(features: list[Array], split: activity.Split, people: int) -> float:
     draws = split.draws(people)
-    return float(np.mean([activity.probe(features, split, labeled) for labeled in draws]))
+    return float(
+        np.mean([activity.probe(features, split, labeled) for labeled in draws])
+    )
+
+
+def _whose(Z: Array, split: activity.Split) -> float:
+    """Accuracy of the person of every second execution, of the people who are learned from."""
+    people = split.recordings.people
+    known, asked = split.learn[::2], split.learn[1::2]
+    return probes.probe(Z[known], people[known], Z[asked], people[asked])
 
 
 def _windows(split: activity.Split, part: str) -> Case:
@@ -204,8 +225,12 @@ def _windows(split: activity.Split, part: str) -> Case:
             labels.append(str(np.bincount(y[first : first + WINDOW]).argmax()))
             owners.append(row)
     everyone = Sequences(values)
-    learn = everyone.select([int(i) for i in np.flatnonzero(np.isin(owners, split.learn))])
-    score = partial(_window_accuracy, split=split, owners=np.array(owners), y=np.array(labels))
+    learn = everyone.select(
+        [int(i) for i in np.flatnonzero(np.isin(owners, split.learn))]
+    )
+    score = partial(
+        _window_accuracy, split=split, owners=np.array(owners), y=np.array(labels)
+    )
     questions = tuple(
         Question("sequences", f"{people} people", part, partial(score, people=people))
         for people in (1, 15)
@@ -224,17 +249,21 @@ def _window_accuracy(
     return float(np.mean(scores))
 
 
-def hidden(number: int) -> Iterator[Case]:
+def hidden(number: int, options: Any) -> Iterator[Case]:
     """The pendulums of a world, through some channels, under some noise."""
     world = World(number)
     part = "choose" if number == 1 else "report"
-    for channels, noise, count in GRID:
+    for channels, noise, count in product(
+        options.channels, options.noise, options.counts
+    ):
         kind, _, strength = noise.partition("-")
         learn, _ = world.draw(1000 + number, count, kind, float(strength))
         known, state = world.draw(2000 + number, KNOWN, kind, float(strength))
         asked, wanted = world.draw(3000 + number, ASKED, kind, float(strength))
         middle = np.concatenate([state, wanted])[:, PATCH // 2 :: PATCH]
-        given = np.concatenate([_parameters(2000 + number, KNOWN), _parameters(3000 + number, ASKED)])
+        given = np.concatenate(
+            [_parameters(2000 + number, KNOWN), _parameters(3000 + number, ASKED)]
+        )
         questions = [
             Question(name, f"{labels} sequences", part, partial(score, labels=labels))
             for labels in (20, KNOWN)
@@ -267,7 +296,9 @@ def _state(features: list[Array], labels: int, middle: Array) -> float:
     Z = np.stack(features)
     known = Z[:labels].reshape(-1, Z.shape[-1])
     asked = Z[KNOWN:].reshape(-1, Z.shape[-1])
-    return _r2(known, middle[:labels].reshape(-1, 6), asked, middle[KNOWN:].reshape(-1, 6))
+    return _r2(
+        known, middle[:labels].reshape(-1, 6), asked, middle[KNOWN:].reshape(-1, 6)
+    )
 
 
 def _given(Z: Array, labels: int, given: Array) -> float:
@@ -337,7 +368,7 @@ def _side_by_side(model: TemporalJEPA, case: Case) -> list[Array]:
 
 def _control(method: str, case: Case, seed: int) -> Embedded:
     if method == "raw":
-        return Embedded(_nothing, partial(activity_raw, case))
+        return Embedded(_nothing, partial(_raw, case))
     values = case.everyone.values
     if method == "statistics":
         return Embedded(lambda: probes.stat_features(values), list)
@@ -345,7 +376,7 @@ def _control(method: str, case: Case, seed: int) -> Embedded:
     return Embedded(lambda: probes.minirocket_features(learn, values, seed)[1], list)
 
 
-def activity_raw(case: Case) -> list[Array]:
+def _raw(case: Case) -> list[Array]:
     """The values of a token, and mean and deviation of each channel."""
     scaler = StandardScaler().fit(np.concatenate(case.learn.values))
     rows = []
@@ -357,8 +388,8 @@ def activity_raw(case: Case) -> list[Array]:
     return rows
 
 
-def run(results: Results, case: Case, seed: int) -> None:
-    """Score all methods on a set; rows that exist are kept."""
+def run(results: Results, case: Case, seed: int, methods: Sequence[str]) -> None:
+    """Score methods on a set; rows that exist are kept."""
     traits = choice.measure(case.learn)
     facts = {name: _rounded(value) for name, value in asdict(traits).items()}
     print(case.name, facts, flush=True)
@@ -367,7 +398,8 @@ def run(results: Results, case: Case, seed: int) -> None:
     wanted = [*SEQUENCE_METHODS] if "sequences" in asked else []
     wanted += [*TOKEN_METHODS] if "moments" in asked else []
     for method in dict.fromkeys(wanted):
-        if (case.name, str(seed), method) in done or _is_left_out(method, case):
+        is_done = (case.name, str(seed), method) in done
+        if is_done or method not in methods or _is_left_out(method, case):
             continue
         began = time.process_time()
         found = embedded(method, case, seed)
@@ -386,7 +418,9 @@ def run(results: Results, case: Case, seed: int) -> None:
                 about = {"question": question.name, "labels": question.labels}
                 rows.append(head | about | {"part": question.part})
         results.add(*rows)
-        scores = " ".join(f"{r['question'][0]}/{r['labels'][:3]} {r['score']}" for r in rows)
+        scores = " ".join(
+            f"{r['question'][0]}/{r['labels'][:3]} {r['score']}" for r in rows
+        )
         print(f"  {method}: {scores} ({seconds:.0f} s)", flush=True)
 
 
@@ -407,7 +441,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--splits", type=int, nargs="+", default=[1, 0])
     parser.add_argument("--worlds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--summary", type=Path, metavar="CSV", help="only summarize this file")
+    parser.add_argument("--channels", type=int, nargs="+", default=[2, 8, 32])
+    parser.add_argument(
+        "--noise", nargs="+", default=["white-0", "white-1", "white-5", "fixed-2"]
+    )
+    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
+    parser.add_argument("--counts", type=int, nargs="+", default=[100, 1000])
+    parser.add_argument(
+        "--summary", type=Path, metavar="CSV", help="only summarize this file"
+    )
     options = parser.parse_args()
     if options.summary is None:
         if options.folder is None:
@@ -415,7 +457,7 @@ def main() -> None:
         torch.set_num_threads(1)
         results = Results(options.out, (*COLUMNS, *TRAITS))
         for case, seed in cases(options):
-            run(results, case, seed)
+            run(results, case, seed, options.methods)
     print(summarize(options.summary or options.out))
 
 
@@ -428,7 +470,7 @@ def cases(options: Any) -> Iterator[tuple[Case, int]]:
         for case in movement(options.folder, number):
             yield case, number
     for number in options.worlds if "hidden" in options.sets else []:
-        for case in hidden(number):
+        for case in hidden(number, options):
             yield case, number
 
 

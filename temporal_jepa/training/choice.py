@@ -1,4 +1,7 @@
-"""What recordings look like without labels, for the choice of an objective."""
+"""Which objective when: the default of training, chosen by traits of the data, without labels.
+
+The thresholds are measured, see `benchmarks/when.py` and docs/decisions/0016-which-objective.md.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +21,12 @@ CHANNELS = 32
 PAST = 4  # timesteps from which the next one is predicted
 PENALTY = 10.0  # of the ridge regression
 FLAT = 1e-4  # directions with less than this share of the largest variance are left out
+# Next latents are the default from so many channels, unless more than so much is predictable.
+FEWEST_CHANNELS = 6
+CLEAN = 0.5
+# Less data says too little, and is too little to train an encoder on.
+FEWEST_SEQUENCES = 32
+FEWEST_TIMESTEPS = 16
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,51 @@ class Traits:
     constant: float
     predictable: float
     directions: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What training starts with when nobody says otherwise.
+
+    Args:
+        objective: "next" (`NextLatent`, from random weights), or None: the general encoder.
+        reason: half a sentence for people, with the measured numbers.
+        alternative: the flag that chooses the other one, and what it does.
+    """
+
+    objective: str | None
+    reason: str
+    alternative: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.alternative}"
+
+
+def choose(sequences: Sequences) -> Choice:
+    """The default for plain series of several channels.
+
+    Next latents, if there are at least 6 channels and less than half of what varies in a sequence
+    can be predicted from the timesteps before; else the general encoder. Small sets keep the
+    general encoder, too: at least 32 sequences with a median of 16 timesteps are needed.
+
+    Args:
+        sequences: training data, no trajectories, scenes or video.
+    """
+    traits = measure(sequences)
+    channels = traits.channels
+    noise = round(100 * (1 - traits.predictable))
+    if traits.sequences < FEWEST_SEQUENCES or traits.timesteps < FEWEST_TIMESTEPS:
+        reason = f"{traits.sequences} sequences of {traits.timesteps} timesteps are few"
+    elif channels < FEWEST_CHANNELS:
+        reason = f"{channels} channels are few"
+    elif traits.predictable >= CLEAN:
+        reason = f"{noise} % of what varies in a sequence cannot be predicted, less than half"
+    else:
+        reason = f"{channels} channels, and {noise} % of what varies in a sequence cannot be predicted"
+        return Choice(
+            "next", reason, "--init-from series-small encodes each channel separately"
+        )
+    return Choice(None, reason, "--objective next trains an encoder of all channels")
 
 
 def measure(sequences: Sequences) -> Traits:
