@@ -18,6 +18,7 @@ from ..files import BUNDLED, GENERAL, SCRATCH
 from ..model.jepa import TemporalJEPA, draw_model
 from ..model.multiscale import HIGHEST
 from ..model.objectives import Objective, as_objective
+from .choice import choose
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -109,7 +110,8 @@ def start_of(
 ) -> Start:
     """Decide where training starts.
 
-    Without `init_from`, plain series of up to 65,536 timesteps start from "series-small".
+    Without `init_from`, plain series of up to 65,536 timesteps start from "series-small", except
+    for many noisy channels: next latents are trained from scratch on them, see `choose`.
     Trajectories, scenes, video, longer series, a requested architecture and an objective start from
     scratch.
 
@@ -148,9 +150,15 @@ def start_of(
             SCRATCH,
             reason=f"some series have more than {HIGHEST} timesteps",
         )
-    return Start(
-        GENERAL, reason="--init-from scratch trains an encoder from random weights"
-    )
+    if sequences.n_channels == 1:
+        return Start(
+            GENERAL, reason="--init-from scratch trains an encoder from random weights"
+        )
+    choice = choose(sequences)
+    if choice.objective is None:
+        return Start(GENERAL, reason=str(choice))
+    chosen = as_objective(choice.objective)
+    return Start(SCRATCH, reason=str(choice), objective=chosen)
 
 
 def _start_with(
