@@ -18,6 +18,7 @@ CLEAN = 0.5
 # Less data says too little, and is too little to train an encoder on.
 FEWEST_SEQUENCES = 32
 FEWEST_TIMESTEPS = 16
+LONGEST = 1024  # as `LONGEST_WINDOW` of training
 # Predictability is measured on at most this many sequences, timesteps of each and channels.
 SEQUENCES = 64
 TIMESTEPS = 256
@@ -49,22 +50,26 @@ def choose(sequences: Sequences) -> Choice:
 
     Next latents, if there are at least 6 channels and less than half of what varies in a sequence
     is predictable, see `predictable_share`; else the general encoder. Small sets keep the general
-    encoder, too: at least 32 sequences with a median of 16 timesteps are needed.
+    encoder, too: at least 32 sequences are needed, the shortest of which has 16 timesteps and an
+    eighth of the longest.
 
     Args:
         sequences: training data, no trajectories, scenes or video.
     """
     channels = sequences.n_channels
-    timesteps = int(np.median(sequences.lengths))
+    shortest = int(sequences.lengths.min())
+    longest = int(sequences.lengths.max())
     jointly = "--objective next trains one encoder of all channels"
     if channels < FEWEST_CHANNELS:
-        reason = "it reads one channel at a time, which is best for few of them"
+        reason = f"it reads the {channels} channels one by one, best for less than {FEWEST_CHANNELS}"
         return Choice(None, reason, jointly)
-    if len(sequences) < FEWEST_SEQUENCES or timesteps < FEWEST_TIMESTEPS:
-        reason = (
-            f"{len(sequences)} sequences of {timesteps} timesteps are few to train on"
+    # A token is up to a 32nd of the longest sequence, and a prediction needs a few tokens.
+    needed = max(FEWEST_TIMESTEPS, min(longest, LONGEST) // 8)
+    if len(sequences) < FEWEST_SEQUENCES or shortest < needed:
+        span = f"{len(sequences)} sequences of {shortest} to {longest} timesteps"
+        return Choice(
+            None, f"{span} are too few, short or unequal to train on", jointly
         )
-        return Choice(None, reason, jointly)
     share = predictable_share(sequences)
     noise = (
         f"{round(100 * (1 - share))} % of what varies in a sequence is unpredictable"

@@ -150,6 +150,11 @@ def start_of(
             SCRATCH,
             reason=f"some series have more than {HIGHEST} timesteps",
         )
+    return _chosen_start(sequences)
+
+
+def _chosen_start(sequences: Sequences) -> Start:
+    """Where training on plain series starts if nothing is requested."""
     if sequences.n_channels == 1:
         return Start(
             GENERAL, reason="--init-from scratch trains an encoder from random weights"
@@ -157,8 +162,8 @@ def start_of(
     choice = choose(sequences)
     if choice.objective is None:
         return Start(GENERAL, reason=str(choice))
-    chosen = as_objective(choice.objective)
-    return Start(SCRATCH, reason=str(choice), objective=chosen)
+    objective = as_objective(choice.objective)
+    return Start(SCRATCH, reason=str(choice), objective=objective)
 
 
 def _start_with(

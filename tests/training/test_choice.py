@@ -82,9 +82,10 @@ def test_the_choice_does_not_depend_on_what_was_drawn_before() -> None:
         (waves(channels=5, noise=3.0), None),  # few channels
         (waves(n=31, noise=3.0), None),  # few sequences
         (waves(length=15, noise=3.0), None),  # short sequences
+        ([*waves(length=39, noise=3.0), waves(length=400)[0]], None),  # unequal ones
     ],
 )
-def test_the_rule(X: Array, objective: str | None) -> None:
+def test_the_rule(X: Array | list[Array], objective: str | None) -> None:
     assert choose(of(X)).objective == objective
 
 
@@ -98,14 +99,17 @@ def test_the_sentence_gives_the_numbers_and_the_other_flag() -> None:
     assert "--objective next" in str(clean)
 
 
-def test_damaged_and_odd_data() -> None:
+def test_damaged_and_odd_data_are_trained_on() -> None:
     X = waves(noise=3.0)
     X[:, 3] = 7.0  # a constant channel
     X[:, 4, :30] = np.nan
     X[5, :6] = np.nan
     X[:, 2] *= 1e30
-    ragged = [x[:, : 20 + i] for i, x in enumerate(X)]
+    ragged = [x[:, : 16 + i] for i, x in enumerate([*X, *X, *X])]
+    ragged += [waves(length=128)[0]]
     assert choose(of(ragged)).objective == "next"
+    embedder = TemporalJEPAEmbedder(steps=3, batch_size=2, random_state=0).fit(ragged)
+    assert np.isfinite(embedder.transform(ragged)).all()
 
 
 @pytest.mark.parametrize(
