@@ -61,7 +61,9 @@ def choose(sequences: Sequences) -> Choice:
     longest = int(sequences.lengths.max())
     jointly = "--objective next trains one encoder of all channels"
     if channels < FEWEST_CHANNELS:
-        reason = f"it reads the {channels} channels one by one, best for less than {FEWEST_CHANNELS}"
+        reason = (
+            f"it reads the {channels} channels singly, best below {FEWEST_CHANNELS}"
+        )
         return Choice(None, reason, jointly)
     # A token is up to a 32nd of the longest sequence, and a prediction needs a few tokens.
     needed = max(FEWEST_TIMESTEPS, min(longest, LONGEST) // 8)
