@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from ..data.sequences import Sequences, listed, loses_in_float32
 from ..embed import centered
 from ..files import BUNDLED, GENERAL, SCRATCH
 from ..model.jepa import TemporalJEPA, draw_model
+from ..model.modules import Modules
 from ..model.multiscale import HIGHEST
-from ..model.objectives import Objective, as_objective
+from ..model.objectives import MaskedLatent, Objective, as_objective
 from .choice import choose
 
 FloatArray = npt.NDArray[np.float64]
@@ -45,6 +46,7 @@ class Start:
             may be gone by now.
         objective: what to train on from scratch, see `TemporalJEPA`. A pretrained model keeps its
             own.
+        modules: a tokenizer or an encoder of one's own, see `Modules`.
     """
 
     source: str
@@ -52,6 +54,7 @@ class Start:
     reason: str = ""
     has_checkpoint: bool = False
     objective: Objective | None = None
+    modules: Modules | None = None
 
     def __str__(self) -> str:
         return f"{self.source}; {self.reason}" if self.reason else self.source
@@ -79,13 +82,15 @@ class Start:
             FileNotFoundError: if there is no such model.
         """
         if self.has_checkpoint:
-            return draw_model(make_config(**self.architecture), seed, self.objective)
+            config = make_config(**self.architecture)
+            return draw_model(config, seed, self.objective, self.modules)
         if not self.pretrained:
             return initial_model(
-                sequences, seed, objective=self.objective, **self.architecture
+                sequences, seed, self.objective, self.modules, **self.architecture
             )
         model = from_pretrained(
-            BUNDLED / GENERAL if self.source == GENERAL else self.source
+            BUNDLED / GENERAL if self.source == GENERAL else self.source,
+            modules=self.modules,
         )
         stored = vars(model.config)
         requested = make_config(**{**stored, **self.architecture})
@@ -107,6 +112,7 @@ def start_of(
     init_from: str | os.PathLike[str] | None = None,
     architecture: Mapping[str, Any] | None = None,
     objective: Objective | str | None = None,
+    modules: Modules | None = None,
 ) -> Start:
     """Decide where training starts.
 
@@ -120,6 +126,7 @@ def start_of(
         init_from: "series-small", "scratch", a folder with a model, a model on the hub, or None.
         architecture: requested fields of `TemporalJEPAConfig`.
         objective: what to train on, see `TemporalJEPA`.
+        modules: a tokenizer or an encoder of one's own, see `Modules`.
 
     Raises:
         ValueError: for an empty `init_from`, an unknown objective, or an objective with a
@@ -127,8 +134,11 @@ def start_of(
     """
     architecture = dict(architecture or {})
     objective = as_objective(objective)
+    if modules is not None and init_from is None and objective is None:
+        objective = MaskedLatent()
     if objective is not None:
-        return _start_with(objective, init_from, architecture)
+        start = _start_with(objective, init_from, architecture)
+        return replace(start, modules=modules)
     if init_from is not None:
         source = os.fspath(init_from)
         if not source:
@@ -137,7 +147,7 @@ def start_of(
             )
         if source not in (GENERAL, SCRATCH) and os.path.isdir(source):
             source = os.path.abspath(source)
-        return Start(source, architecture)
+        return Start(source, architecture, modules=modules)
     if architecture:
         reason = f"the model is shaped by {', '.join(architecture)}"
         return Start(SCRATCH, architecture, reason)
@@ -185,6 +195,7 @@ def initial_model(
     sequences: Sequences,
     seed: int = 0,
     objective: Objective | str | None = None,
+    modules: Modules | None = None,
     **overrides: Any,
 ) -> TemporalJEPA:
     """A model with random weights for these sequences, with the architecture of `RECIPE`.
@@ -196,6 +207,7 @@ def initial_model(
             statistics of the normalizer.
         seed: of the weights; the global random state is left alone.
         objective: what to train on, see `TemporalJEPA`; its `recipe` replaces parts of `RECIPE`.
+        modules: a tokenizer or an encoder of one's own, see `Modules`.
         overrides: fields of `TemporalJEPAConfig`.
 
     Raises:
@@ -205,7 +217,8 @@ def initial_model(
     objective = as_objective(objective)
     if objective is not None:
         overrides = {**objective.recipe, **overrides}
-    model = draw_model(_recommended_config(sequences, overrides), seed, objective)
+    config = _recommended_config(sequences, overrides)
+    model = draw_model(config, seed, objective, modules)
     sequences = set_offset(model, sequences)
     if model.config.normalize != "none":
         mean, std, slope = map(torch.from_numpy, channel_statistics(sequences))
