@@ -151,6 +151,11 @@ def start_of(
     if architecture:
         reason = f"the model is shaped by {', '.join(architecture)}"
         return Start(SCRATCH, architecture, reason)
+    return _chosen_start(sequences)
+
+
+def _chosen_start(sequences: Sequences) -> Start:
+    """Where training starts if nothing is requested."""
     if sequences.frame is not None or sequences.places is not None:
         return Start(
             SCRATCH, reason="trajectories and video have no pretrained encoder yet"
@@ -160,11 +165,6 @@ def start_of(
             SCRATCH,
             reason=f"some series have more than {HIGHEST} timesteps",
         )
-    return _chosen_start(sequences)
-
-
-def _chosen_start(sequences: Sequences) -> Start:
-    """Where training on plain series starts if nothing is requested."""
     if sequences.n_channels == 1:
         return Start(
             GENERAL, reason="--init-from scratch trains an encoder from random weights"
