@@ -19,6 +19,7 @@ from ..model.jepa import TemporalJEPA, draw_model
 from ..model.modules import Modules
 from ..model.multiscale import HIGHEST
 from ..model.objectives import MaskedLatent, Objective, as_objective
+from .choice import choose
 from .slow import slow_mixtures
 
 FloatArray = npt.NDArray[np.float64]
@@ -116,7 +117,8 @@ def start_of(
 ) -> Start:
     """Decide where training starts.
 
-    Without `init_from`, plain series of up to 65,536 timesteps start from "series-small".
+    Without `init_from`, plain series of up to 65,536 timesteps start from "series-small", except
+    for many noisy channels: next latents are trained from scratch on them, see `choose`.
     Trajectories, scenes, video, longer series, a requested architecture and an objective start from
     scratch.
 
@@ -150,6 +152,11 @@ def start_of(
     if architecture:
         reason = f"the model is shaped by {', '.join(architecture)}"
         return Start(SCRATCH, architecture, reason)
+    return _chosen_start(sequences)
+
+
+def _chosen_start(sequences: Sequences) -> Start:
+    """Where training starts if nothing is requested."""
     if sequences.frame is not None or sequences.places is not None:
         return Start(
             SCRATCH, reason="trajectories and video have no pretrained encoder yet"
@@ -159,9 +166,15 @@ def start_of(
             SCRATCH,
             reason=f"some series have more than {HIGHEST} timesteps",
         )
-    return Start(
-        GENERAL, reason="--init-from scratch trains an encoder from random weights"
-    )
+    if sequences.n_channels == 1:
+        return Start(
+            GENERAL, reason="--init-from scratch trains an encoder from random weights"
+        )
+    choice = choose(sequences)
+    if choice.objective is None:
+        return Start(GENERAL, reason=str(choice))
+    objective = as_objective(choice.objective)
+    return Start(SCRATCH, reason=str(choice), objective=objective)
 
 
 def _start_with(
@@ -219,8 +232,12 @@ def initial_model(
             some = [sequences.values[i] for i in _sample(sequences)]
             mixtures, slope = slow_mixtures(some, mean, std, model.config.patch)
             mixing = torch.from_numpy(mixtures)
-        statistics = [torch.from_numpy(each) for each in (mean, std, slope)]
-        model.set_normalizer(*statistics, mixing=mixing)
+        model.set_normalizer(
+            torch.from_numpy(mean),
+            torch.from_numpy(std),
+            torch.from_numpy(slope),
+            mixing,
+        )
     return model
 
 
