@@ -18,7 +18,7 @@ from ..files import BUNDLED, GENERAL, SCRATCH
 from ..model.jepa import TemporalJEPA, draw_model
 from ..model.modules import Modules
 from ..model.multiscale import HIGHEST
-from ..model.objectives import MaskedLatent, Objective, as_objective
+from ..model.objectives import Objective, as_objective
 from .choice import choose
 from .slow import slow_mixtures
 
@@ -135,24 +135,30 @@ def start_of(
     """
     architecture = dict(architecture or {})
     objective = as_objective(objective)
-    if modules is not None and init_from is None and objective is None:
-        objective = MaskedLatent()
     if objective is not None:
         start = _start_with(objective, init_from, architecture)
-        return replace(start, modules=modules)
-    if init_from is not None:
-        source = os.fspath(init_from)
-        if not source:
-            raise ValueError(
-                "init_from is empty; name a run folder, series-small or scratch"
-            )
-        if source not in (GENERAL, SCRATCH) and os.path.isdir(source):
-            source = os.path.abspath(source)
-        return Start(source, architecture, modules=modules)
-    if architecture:
+    elif init_from is not None:
+        start = Start(_source(init_from), architecture)
+    elif modules is not None:
+        start = Start(SCRATCH, architecture)
+    elif architecture:
         reason = f"the model is shaped by {', '.join(architecture)}"
-        return Start(SCRATCH, architecture, reason)
-    return _chosen_start(sequences)
+        start = Start(SCRATCH, architecture, reason)
+    else:
+        start = _chosen_start(sequences)
+    return replace(start, modules=modules)
+
+
+def _source(init_from: str | os.PathLike[str]) -> str:
+    """What training starts from, as text; a folder by its absolute path."""
+    source = os.fspath(init_from)
+    if not source:
+        raise ValueError(
+            "init_from is empty; name a run folder, series-small or scratch"
+        )
+    if source not in (GENERAL, SCRATCH) and os.path.isdir(source):
+        source = os.path.abspath(source)
+    return source
 
 
 def _chosen_start(sequences: Sequences) -> Start:
