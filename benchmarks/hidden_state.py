@@ -34,6 +34,8 @@ next values            `NextValues`: forecast of the next patch, or of the patch
 masked latents, EMA    `MaskedLatent`, the default objective
 masked contrast        `MaskedContrast`
 next latent            `NextLatent` with its defaults; "across" has negatives across sequences
+..., slow              with `normalize="slow"`: slow features go into the encoder; added after the
+                       run of the other rows, chosen on world 1
 supervised             the same encoder, trained on the states of all training tokens: a ceiling
 """
 
@@ -95,6 +97,8 @@ ENCODERS: Mapping[str, tuple[Objective, dict[str, Any]]] = {
     "masked contrast": (MaskedContrast(), {}),
     "next latent": (NextLatent(), {}),
     "next latent, across": (NextLatent(negatives="across"), {}),
+    "next latent, slow": (NextLatent(), {"normalize": "slow"}),
+    "masked values, slow": (MaskedValues(), {"normalize": "slow"}),
     SUPERVISED: (NextLatent(), {}),
 }
 METHODS = (*CONTROLS, *ENCODERS)
@@ -472,6 +476,7 @@ def check(path: Path) -> None:
                 print(*place, f"{method}: {min(margins):.3f} ({wanted}) {verdict}")
 
 
+STRENGTHS = [0.0, 1.0, 2.0, 5.0, 10.0]  # of the noise in the plot
 LINES: Mapping[str, str] = {
     "next latent": "#0969da",
     "next values": "#bf8700",
@@ -483,45 +488,64 @@ LINES: Mapping[str, str] = {
 """Methods of the plot and their colors."""
 
 
+PANELS: Mapping[str, tuple[str, str]] = {
+    "white": ("white", "white noise, added to the channels"),
+    "fixed": ("fixed", "noise fixed in a recording, inside the network"),
+}
+"""Kinds of noise of the plot and their titles; without noise both are the same."""
+
+
 def plot(path: Path, out: Path) -> None:
-    """Draw R squared against the strength of white noise: means, and the range over worlds."""
+    """Draw R squared against the strength of noise: means, and the range over worlds."""
     import matplotlib.pyplot as plt
 
     plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "0", "font.size": 10})
-    figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
-    strengths: list[float] = []
-    ends = {}
-    for system, _, label, rows in reported(path):
-        method = label.split(" (")[0]
-        if method not in LINES or system != "pendulums":
-            continue
-        scores: dict[float, list[float]] = {}
-        for row in rows:
-            kind, _, strength = row["noise"].rpartition("-")
-            if kind == "white":
-                scores.setdefault(float(strength), []).append(float(row["near"]))
-        strengths = sorted(scores)
-        mean = [float(np.mean(scores[strength])) for strength in strengths]
-        low = [min(scores[strength]) for strength in strengths]
-        high = [max(scores[strength]) for strength in strengths]
-        places = range(len(strengths))
-        color = LINES[method]
-        axes.plot(places, mean, color=color, marker="o", markersize=4)
-        axes.fill_between(places, low, high, color=color, alpha=0.12, linewidth=0)
-        ends[method] = mean[-1]
-    heights = spaced(ends, 0.08)
-    for method, height in heights.items():
-        place = (len(strengths) - 1 + 0.1, height)
-        axes.annotate(method, place, va="center", color=LINES[method])
-    axes.set_xticks(range(len(strengths)), [f"{strength:g}" for strength in strengths])
-    axes.set_xlabel("strength of white noise, in standard deviations of the signal")
-    axes.set_ylabel("R squared of the hidden state")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.axhline(0, color="#d0d7de", linewidth=0.8, zorder=0)
-    axes.set_xlim(right=len(strengths) + 0.6)
+    figure, panels = plt.subplots(
+        1, len(PANELS), figsize=(9.5, 3.6), sharey=True, layout="constrained"
+    )
+    for axes, (kind, title) in zip(panels, PANELS.values(), strict=True):
+        ends = {}
+        for system, count, label, rows in reported(path):
+            method = label.split(" (")[0]
+            if method not in LINES or (system, count) != ("pendulums", "3000"):
+                continue
+            scores = by_strength(rows, kind)
+            mean = [float(np.mean(each)) for each in scores.values()]
+            low, high = (
+                [bound(each) for each in scores.values()] for bound in (min, max)
+            )
+            places = [STRENGTHS.index(strength) for strength in scores]
+            color = LINES[method]
+            axes.plot(places, mean, color=color, marker="o", markersize=4)
+            axes.fill_between(places, low, high, color=color, alpha=0.12, linewidth=0)
+            ends[method] = (places[-1], mean[-1])
+        heights = spaced({method: height for method, (_, height) in ends.items()}, 0.09)
+        for method, height in heights.items():
+            place = (ends[method][0] + 0.12, height)
+            axes.annotate(method, place, va="center", color=LINES[method], fontsize=9)
+        last = max(place for place, _ in ends.values())
+        axes.set_xticks(
+            range(last + 1), [f"{each:g}" for each in STRENGTHS[: last + 1]]
+        )
+        axes.set_xlim(-0.2, last + 2.1)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("strength, in standard deviations of the signal")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.axhline(0, color="#d0d7de", linewidth=0.8, zorder=0)
+    panels[0].set_ylabel("R squared of the hidden state")
     figure.savefig(
         out, **({"metadata": {"Date": None}} if out.suffix == ".svg" else {})
     )
+
+
+def by_strength(rows: list[Score], kind: str) -> dict[float, list[float]]:
+    """Strength of a kind of noise -> scores; without noise those of white noise 0."""
+    scores: dict[float, list[float]] = {}
+    for row in rows:
+        name, _, strength = row["noise"].rpartition("-")
+        if name == kind or (row["noise"] == "white-0" and kind in PANELS):
+            scores.setdefault(float(strength), []).append(float(row["near"]))
+    return dict(sorted(scores.items()))
 
 
 def spaced(heights: Mapping[str, float], least: float) -> dict[str, float]:
