@@ -43,12 +43,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 from results import Results, markdown_table, parser_of
 from sklearn.cluster import KMeans
 
-from temporal_jepa import Sequences
+from temporal_jepa import PretrainConfig, Sequences, TemporalJEPA
+from temporal_jepa.embed import embed_sequences
 from temporal_jepa.estimators.anomaly import AnomalyDetector
+from temporal_jepa.model.objectives import NextLatent
 from temporal_jepa.training.initial import initial_model
+from temporal_jepa.training.trainer import train
 
 Array = npt.NDArray[Any]
 COLUMNS = (
@@ -72,8 +76,22 @@ SCORERS = (
     "values",
     "untrained",
     "series-small",
+    "compact",
+    "next_latent",
+    "next_latent_distance",
 )
-WITH_CHANCE = ("random", "kmeans", "kmeans_z", "untrained")
+WITH_CHANCE = (
+    "random",
+    "kmeans",
+    "kmeans_z",
+    "untrained",
+    "next_latent",
+    "next_latent_distance",
+)
+STEPS = 200  # training of an encoder of next latents
+BATCH = 16
+TOKENS = 32  # of a window
+COMPONENTS = 128  # of the compact embedding
 UCR = "135_UCR_Anomaly_InternalBleeding16"
 
 
@@ -220,6 +238,35 @@ def control(
     return spread(distances, starts, len(x), window)
 
 
+class Compact(AnomalyDetector):
+    """The detector with the components of the embedding in place of all features."""
+
+    def _embed(self, shapes: Sequences) -> Array:
+        return embed_sequences(self.model_, shapes, dim=COMPONENTS)
+
+
+def trained(x: Array, window: int, seed: int) -> TemporalJEPA:
+    """An encoder of next latents, trained from random weights on the windows of x `(time,)`."""
+    windows = windows_of(x, window, normalize=False)[:: max(1, window // 8), :, None]
+    data = Sequences([*windows])
+    patch_len = max(1, window // TOKENS)
+    model = initial_model(data, seed, NextLatent(), patch_len=patch_len)
+    config = PretrainConfig(steps=STEPS, batch_size=BATCH, seed=seed, device="cpu")
+    return train(model, data, config)
+
+
+def prediction_error(model: TemporalJEPA, x: Array, window: int) -> Array:
+    """The score of each timestep of x `(time,)` by the error of its token given those before."""
+    views = windows_of(x, window, normalize=False)
+    starts = np.arange(len(views))
+    starts = np.unique(np.append(starts[:: max(1, window // 8)], starts[-1]))
+    batch = torch.from_numpy(views[starts, :, None]) - model.offset
+    values, observed = model.context_encoder.prepare(batch)
+    assert isinstance(model.objective, NextLatent)
+    errors = model.objective.error(model.context_encoder, values, observed)  # (m, N)
+    return spread(errors.nanmean(1).numpy(), starts, len(x), window)
+
+
 def score(
     scorer: str, x: Array, prefix: int, reference: str, window: int, seed: int
 ) -> Array:
@@ -232,6 +279,13 @@ def score(
         model = initial_model(
             Sequences([*shapes]), seed, patch_len=max(1, window // 16)
         )
+        return AnomalyDetector(model, window).fit(seen).score(x)
+    if scorer == "compact":
+        return Compact(window=window).fit(seen).score(x)
+    if scorer == "next_latent":
+        return prediction_error(trained(seen, window, seed), x, window)
+    if scorer == "next_latent_distance":
+        model = trained(seen, window, seed)
         return AnomalyDetector(model, window).fit(seen).score(x)
     return control(scorer, x, prefix, reference, window, seed)
 

@@ -216,9 +216,12 @@ class AnomalyDetector(BaseEstimator):
             row = np.zeros((self.window_, x.shape[1]), dtype=np.float32)
             row[: len(window)] = np.nan_to_num(window)
             values.append(row.ravel())
-        embeddings = embed_sequences(self.model_, Sequences(shapes))
+        embeddings = self._embed(Sequences(shapes))
         vectors = np.concatenate([embeddings, np.array(values)], axis=1)
         return _Windows(x, np.array(starts), vectors)
+
+    def _embed(self, shapes: Sequences) -> Array:
+        return embed_sequences(self.model_, shapes)
 
     def _distance(self, windows: "_Windows") -> Array:
         """Distance of each timestep to the reference, float64 `(time,)`; NaN if not covered."""
