@@ -37,6 +37,7 @@ import importlib.util
 import json
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ WITH_CHANCE = (
 )
 STEPS = 200  # training of an encoder of next latents
 BATCH = 16
-TOKENS = 32  # of a window
+TOKENS = 64  # of a window
 COMPONENTS = 128  # of the compact embedding
 UCR = "135_UCR_Anomaly_InternalBleeding16"
 
@@ -245,8 +246,13 @@ class Compact(AnomalyDetector):
         return embed_sequences(self.model_, shapes, dim=COMPONENTS)
 
 
-def trained(x: Array, window: int, seed: int) -> TemporalJEPA:
-    """An encoder of next latents, trained from random weights on the windows of x `(time,)`."""
+@lru_cache(maxsize=1)
+def trained(series: bytes, window: int, seed: int) -> TemporalJEPA:
+    """An encoder of next latents, trained from random weights on the windows of a series.
+
+    The values are bytes of float64, so that the second scorer does not train again.
+    """
+    x = np.frombuffer(series)
     windows = windows_of(x, window, normalize=False)[:: max(1, window // 8), :, None]
     data = Sequences([*windows])
     patch_len = max(1, window // TOKENS)
@@ -283,9 +289,9 @@ def score(
     if scorer == "compact":
         return Compact(window=window).fit(seen).score(x)
     if scorer == "next_latent":
-        return prediction_error(trained(seen, window, seed), x, window)
+        return prediction_error(trained(seen.tobytes(), window, seed), x, window)
     if scorer == "next_latent_distance":
-        model = trained(seen, window, seed)
+        model = trained(seen.tobytes(), window, seed)
         return AnomalyDetector(model, window).fit(seen).score(x)
     return control(scorer, x, prefix, reference, window, seed)
 
