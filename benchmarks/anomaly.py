@@ -49,7 +49,6 @@ from results import Results, markdown_table, parser_of
 from sklearn.cluster import KMeans
 
 from temporal_jepa import PretrainConfig, Sequences, TemporalJEPA
-from temporal_jepa.embed import embed_sequences
 from temporal_jepa.estimators.anomaly import AnomalyDetector
 from temporal_jepa.model.objectives import NextLatent
 from temporal_jepa.training.initial import initial_model
@@ -89,6 +88,7 @@ WITH_CHANCE = (
     "next_latent",
     "next_latent_distance",
 )
+HALVES = ("dev", "other", "ucr")
 STEPS = 200  # training of an encoder of next latents
 BATCH = 16
 TOKENS = 64  # of a window
@@ -239,13 +239,6 @@ def control(
     return spread(distances, starts, len(x), window)
 
 
-class Compact(AnomalyDetector):
-    """The detector with the components of the embedding in place of all features."""
-
-    def _embed(self, shapes: Sequences) -> Array:
-        return embed_sequences(self.model_, shapes, dim=COMPONENTS)
-
-
 @lru_cache(maxsize=1)
 def trained(series: bytes, window: int, seed: int) -> TemporalJEPA:
     """An encoder of next latents, trained from random weights on the windows of a series.
@@ -257,7 +250,9 @@ def trained(series: bytes, window: int, seed: int) -> TemporalJEPA:
     data = Sequences([*windows])
     patch_len = max(1, window // TOKENS)
     model = initial_model(data, seed, NextLatent(), patch_len=patch_len)
-    config = PretrainConfig(steps=STEPS, batch_size=BATCH, seed=seed, device="cpu")
+    config = PretrainConfig(
+        steps=STEPS, batch_size=BATCH, seed=seed, device="cpu", watch_every=STEPS
+    )
     return train(model, data, config)
 
 
@@ -287,7 +282,7 @@ def score(
         )
         return AnomalyDetector(model, window).fit(seen).score(x)
     if scorer == "compact":
-        return Compact(window=window).fit(seen).score(x)
+        return AnomalyDetector(window=window, dim=COMPONENTS).fit(seen).score(x)
     if scorer == "next_latent":
         return prediction_error(trained(seen.tobytes(), window, seed), x, window)
     if scorer == "next_latent_distance":
@@ -304,9 +299,11 @@ def measure(options: argparse.Namespace) -> None:
     if reference == "all":
         series += ucr()
     for place, (name, x, labels, prefix) in enumerate(series):
+        half = "ucr" if name == UCR else ("dev", "other")[place % 2]
+        if half not in options.halves:
+            continue
         seen = x if reference == "all" else x[:prefix]
         window = options.window or AnomalyDetector().fit(seen).window_
-        half = "ucr" if name == UCR else ("dev", "other")[place % 2]
         for scorer in options.scorers:
             for seed in options.seeds if scorer in WITH_CHANCE else options.seeds[:1]:
                 if (name, scorer, reference, str(seed)) in done:
@@ -400,6 +397,7 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--scorers", nargs="+", choices=SCORERS, default=SCORERS)
+    parser.add_argument("--halves", nargs="+", choices=HALVES, default=HALVES)
     parser.add_argument("--reference", choices=("all", "normal"), default="all")
     parser.add_argument(
         "--window",
