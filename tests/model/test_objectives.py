@@ -220,7 +220,9 @@ def error_of(model: TemporalJEPA, x: Tensor) -> Tensor:
     return model.objective.error(encoder, *encoder.prepare(x))
 
 
-@pytest.mark.parametrize("objective", [NextLatent(), NextLatent((1,), depth=1)], ids=repr)
+@pytest.mark.parametrize(
+    "objective", [NextLatent(), NextLatent((1,), depth=1)], ids=repr
+)
 def test_the_error_of_a_token_is_known_when_it_has_passed(
     objective: NextLatent,
 ) -> None:
