@@ -35,6 +35,9 @@ principal components  of windows of 8 tokens, 64; slow features of 16 tokens, 64
 untrained             the encoder of the library, random weights; readings: the last layer, or the
                       tokenizer and all layers
 EMA, masked           the same after training with the default settings
+masked values         a masked autoencoder: `MaskedValues` with its recurrent predictor, or with
+                      attention in encoder and predictor
+next values           a forecast of values: `NextValues`
 next latent           `NextLatent` with its defaults; "causal" rows have its architecture
 
 With `--center yes` the mean of each execution is subtracted from it first, for every method. A CSV
@@ -66,7 +69,7 @@ from temporal_jepa.config import PretrainConfig
 from temporal_jepa.data import Sequences
 from temporal_jepa.embed import embed_tokens
 from temporal_jepa.model.jepa import TemporalJEPA
-from temporal_jepa.model.objectives import NextLatent
+from temporal_jepa.model.objectives import MaskedValues, NextLatent, NextValues
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.trainer import train
 
@@ -399,7 +402,13 @@ METHODS: dict[str, Method] = {
     "untrained, causal": partial(encoder, training=None, **NextLatent.recipe),
     "EMA, masked": encoder,
     "EMA, masked, causal": partial(encoder, **NextLatent.recipe),
+    "masked values": partial(encoder, objective=MaskedValues()),
+    "masked values, attention": partial(
+        encoder, objective=MaskedValues("transformer"), encoder_depth=2
+    ),
+    "next values": partial(encoder, objective=NextValues()),
     "next latent": partial(encoder, objective=NextLatent()),
+    "next latent, slow": partial(encoder, objective=NextLatent(), normalize="slow"),
 }
 
 

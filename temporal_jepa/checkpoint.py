@@ -21,6 +21,7 @@ from .files import (
     write_atomically,
 )
 from .model.jepa import TemporalJEPA, draw_model
+from .model.modules import Modules
 from .model.objectives import describe, stored_objective
 from .version import __version__
 
@@ -52,6 +53,7 @@ def save_pretrained(
         "version": __version__,
         "model": vars(model.config),
         "objective": describe(model.objective),
+        "modules": model.own_modules.names(),
         **(details or {}),
     }
     weights = {
@@ -66,7 +68,9 @@ def save_pretrained(
 
 @torch.inference_mode(False)
 def from_pretrained(
-    source: str | os.PathLike[str], device: str = "cpu"
+    source: str | os.PathLike[str],
+    device: str = "cpu",
+    modules: Modules | None = None,
 ) -> TemporalJEPA:
     """Load a model from a folder, from the package or from the Hugging Face hub.
 
@@ -74,6 +78,7 @@ def from_pretrained(
         source: a run folder or one from `save_pretrained`; if no such folder exists, "series-small"
             (the general encoder in the package) or "owner/name" on the hub (extra `[hub]`).
         device: device of the model.
+        modules: the tokenizer or the encoder of your own with which the model was made.
 
     Returns:
         The model in evaluation mode. An objective that is not of this package is left out: the
@@ -81,13 +86,15 @@ def from_pretrained(
 
     Raises:
         FileNotFoundError: if there is no such folder, or a file is missing in it.
-        ValueError: if a file is damaged or of another format, or the weights do not fit the
-            configuration.
+        ValueError: if a file is damaged or of another format, the weights do not fit the
+            configuration, or the model was made with other modules.
     """
     folder = folder_of(source)
     config = read_config(folder)
     objective = stored_objective(config)
-    model = draw_model(make_config(**config["model"]), seed=0, objective=objective)
+    modules = modules or Modules()
+    check_modules(folder, config, modules)
+    model = draw_model(make_config(**config["model"]), 0, objective, modules)
     path = folder / WEIGHTS
     if not path.is_file():
         raise FileNotFoundError(missing_file(path))
@@ -106,6 +113,17 @@ def from_pretrained(
         reason = str(error).splitlines()[-1].strip()
         raise ValueError(f"{path} does not fit {folder / CONFIG}: {reason}") from None
     return model.to(device).eval()
+
+
+def check_modules(folder: Path, config: Mapping[str, Any], modules: Modules) -> None:
+    """ValueError unless a stored model was made with these modules of one's own."""
+    stored = config.get("modules") or {}
+    if stored != modules.names():
+        named = ", ".join(f"{part} {name}" for part, name in stored.items())
+        raise ValueError(
+            f"{folder}: the model was made with {named or 'the modules of the package'}, got "
+            f"modules={modules}; pass modules=Modules(...) with what it was made with"
+        )
 
 
 def _without_objective(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

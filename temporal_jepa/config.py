@@ -78,8 +78,10 @@ class TemporalJEPAConfig:
             vector, as `build`).
         mask: "random", "block", "future" or "tube", see `temporal_jepa.model.masks.draw_visible`.
         num_masks: masks that share one target pass.
-        normalize: "none", "dataset" (channel statistics of the training data) or "instance" (in
-            addition each sequence's own, which are appended to its embedding).
+        normalize: "none", "dataset" (channel statistics of the training data), "instance" (in
+            addition each sequence's own, which are appended to its embedding) or "slow" (in
+            addition to "dataset", channels become uncorrelated mixtures, slowest first, see
+            `temporal_jepa.training.slow.slow_mixtures`).
         variance_weight: weight of the variance term of the regularizer; 0 switches it off.
         covariance_weight: weight of the covariance term of the regularizer.
         resolutions: numbers of timesteps to which each channel is resampled and encoded separately.
@@ -109,7 +111,7 @@ class TemporalJEPAConfig:
     predict: Literal["tokens", "pooled"] = "tokens"
     mask: Literal["random", "block", "future", "tube"] = "random"
     num_masks: int = 1
-    normalize: Literal["none", "dataset", "instance"] = "none"
+    normalize: Literal["none", "dataset", "instance", "slow"] = "none"
     variance_weight: float = 0.5
     covariance_weight: float = 0.02
     resolutions: tuple[float, ...] = ()
@@ -195,6 +197,9 @@ class TemporalJEPAConfig:
             _require(
                 is_static, "normalize", '"dataset" or "none" for video', self.normalize
             )
+        if self.frame is not None:
+            expected = '"dataset", "instance" or "none" for frames'
+            _require(self.normalize != "slow", "normalize", expected, self.normalize)
         if self.patch_size is None:
             size = min(8, max(self.frame_shape[:2])) if is_tubelet else 1
             object.__setattr__(self, "patch_size", size)

@@ -121,6 +121,46 @@ def embed_tokens(
     return out, out_observed
 
 
+def embed_layers(
+    model: TemporalJEPA, sequences: Sequences, batch_tokens: int = BATCH_TOKENS
+) -> list[npt.NDArray[np.float32]]:
+    """The tokens of the tokenizer and of every layer, side by side.
+
+    Returns:
+        float32 `(tokens_i, layers * embed_dim)` for each sequence, NaN where a token has no
+        observed value. With `resolutions`, the last layer alone.
+
+    Raises:
+        ValueError: as `embed_sequences`.
+    """
+    out: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(
+        sequences
+    )
+    cells = math.prod(model.config.cells)
+    for rows, x in _batches(model, sequences, batch_tokens):
+        tokens, observed = _layers(model, x)
+        tokens = tokens.masked_fill(~observed[..., None], float("nan"))
+        found = tokens.float().cpu().numpy()
+        for row, embedding, own in zip(rows, found, observed, strict=False):
+            count = int(own.sum())
+            if not model.config.channel_independent:
+                count = math.ceil(len(sequences.values[row]) / model.config.patch)
+                count *= cells
+            out[row] = embedding[:count].copy()
+    return out
+
+
+@torch.no_grad()
+def _layers(model: TemporalJEPA, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens `(B, N, features)` of a batch, and which are observed, `(B, N)`."""
+    if model.config.channel_independent:
+        return model.embed_tokens(x)
+    encoder = model.target_encoder
+    encoded = encoder.encode(*encoder.prepare(x - model.offset))
+    side_by_side = torch.cat(encoded.layers, dim=-1)
+    return replace(encoded, layers=[side_by_side]).on_grid()
+
+
 def _batches(
     model: TemporalJEPA, sequences: Sequences, batch_tokens: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], torch.Tensor]]:

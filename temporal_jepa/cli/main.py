@@ -28,6 +28,7 @@ from .options import UsageError, as_flags, did_you_mean, parse
 from .pretrain import pretrain
 from .probe import probe
 from .report import report
+from .states import states
 from .writing import default_path
 
 TRACEBACK = "TEMPORAL_JEPA_TRACEBACK"
@@ -38,6 +39,7 @@ VERBS: Mapping[str, Callable[..., None]] = {
     "probe": probe,
     "report": report,
     "detect": detect,
+    "states": states,
     "nearest": nearest,
     "export": export,
     "inspect": inspect,

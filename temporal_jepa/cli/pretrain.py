@@ -57,14 +57,16 @@ def pretrain(
         out: run folder to write.
         resume: continue the run in --out, with the settings stored there.
         init_from: weights to start from: a run, series-small, or scratch (default: series-small for
-            series of up to 65,536 timesteps unless an option below shapes the model, else scratch).
+            series of up to 65,536 timesteps, unless they have many noisy channels or an option
+            below shapes the model; else scratch).
         overwrite: replace the run in --out.
         dry_run: print settings, size and memory, and write nothing.
         print_config: print all options as a file for --config, and stop.
         objective: what to train on, from random weights: "masked" (masked latents of an EMA
-            target, the default), "next" (the next latents against others of the sequence),
+            target), "next" (the next latents against others of the sequence),
             "contrast" (masked latents against others), or a control: "masked-values",
-            "next-values", "autoencoder", "regularizer".
+            "next-values", "autoencoder", "regularizer" (default: "next" for many noisy channels,
+            else "masked").
         reading: how the data is read (default: inferred, see docs/data.md)
         training: training
         model: model, when training starts from scratch (the default of patch_len, patch_size and

@@ -1,15 +1,21 @@
 """Synthetic clips of an image that drifts over a black ground, with known content and motion.
 
-Like Moving MNIST (Srivastava et al. 2015), but with one image per clip and without bounces.
+Like Moving MNIST (Srivastava et al. 2015), but with one image per clip and without bounces. A
+background that moves on its own can be laid under the image.
 """
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from .sequences import Array
 
+Background = Literal["drift", "flicker"]
 SHARE = 0.44  # side of the image, as a share of the side of the frame
+BLUR = (
+    1 / 16
+)  # of the texture of a background: deviation, as a share of the side of the frame
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,7 @@ def generate_clips(
     # The blurred edge of an image is half a pixel wider on each side.
     room = size * (1 - SHARE * (1 + 1 / min(images.shape[1:])))
     speed = rng.uniform(0.25, 1.0, n) * room / (frames - 1)
-    step = speed[:, None] * np.stack(
-        [np.sin(angle), np.cos(angle)], axis=1
-    )  # (n, 2): down, right
+    step = _steps(angle, speed)
     middle = rng.uniform(-0.5, 0.5, (n, 2)) * (room - np.abs(step) * (frames - 1))
     time = np.arange(frames) - (frames - 1) / 2
     places = (
@@ -87,3 +91,67 @@ def draw(images: Array, places: Array, size: int) -> Array:
     down, right = weights
     videos: Array = down @ images[:, None] @ right.swapaxes(-1, -2)
     return np.asarray((videos * 255).round(), dtype=np.uint8)
+
+
+def generate_background(
+    kind: Background, n: int, seed: int = 0, frames: int = 16, size: int = 32
+) -> Array:
+    """Backgrounds to lay under clips: float32 `(n, frames, size, size)` with values in 0..1.
+
+    Args:
+        kind: "drift" is a smooth random texture, whose spots are as wide as the strokes of a digit.
+            It moves in a straight line, with directions and speeds as likely as those of
+            `generate_clips`. "flicker" is white noise that is new in each frame.
+        n: number of clips.
+        seed: of textures and paths, which do not depend on those of clips of the same seed.
+        frames: number of frames per clip.
+        size: rows and columns of a frame.
+
+    Raises:
+        ValueError: for another kind.
+    """
+    rng = np.random.default_rng([seed, 1])  # not the numbers of `generate_clips`
+    if kind == "flicker":
+        return rng.random((n, frames, size, size), dtype=np.float32)
+    if kind != "drift":
+        known = ", ".join(get_args(Background))
+        raise ValueError(f"background must be one of {known}, got {kind!r}")
+    angle = rng.uniform(0, 2 * np.pi, n)
+    speed = rng.uniform(0.25, 1.0, n) * size * (1 - SHARE) / (frames - 1)
+    step = _steps(angle, speed)
+    side = 2 * size  # of a texture that repeats: a path is shorter than `size`
+    down = np.fft.fftfreq(side)[:, None]  # cycles per pixel
+    right = np.fft.rfftfreq(side)
+    blur = np.exp(-2 * (np.pi * BLUR * size) ** 2 * (down**2 + right**2))
+    blur[0, 0] = 0.0
+    out = np.empty((n, frames, size, size), dtype=np.float32)
+    for row, (by_row, by_column) in zip(out, step, strict=True):
+        texture = np.fft.rfft2(rng.normal(size=(side, side))) * blur
+        texture /= np.fft.irfft2(texture).std()
+        turn = np.exp(-2j * np.pi * (down * by_row + right * by_column))
+        for frame in row:
+            frame[:] = np.fft.irfft2(texture)[:size, :size]
+            texture *= turn
+    ground: Array = np.clip(0.5 + out / 4, 0, 1)
+    return ground
+
+
+def lay_under(videos: Array, background: Array) -> Array:
+    """Clips with a background where they are dark: the brighter the image, the less it shows.
+
+    Args:
+        videos: uint8 `(n, frames, size, size)`, of `generate_clips`.
+        background: `(n, frames, size, size)` with values in 0..1, of `generate_background`; times
+            a number below 1, it is fainter.
+
+    Returns:
+        uint8 `(n, frames, size, size)`.
+    """
+    lit = videos + (255 - videos) * background
+    return np.asarray(lit.round(), dtype=np.uint8)
+
+
+def _steps(angle: Array, speed: Array) -> Array:
+    """Pixels per frame, `(n, 2)`: down, right."""
+    steps: Array = speed[:, None] * np.stack([np.sin(angle), np.cos(angle)], axis=1)
+    return steps

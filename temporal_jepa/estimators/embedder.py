@@ -71,8 +71,8 @@ class TemporalJEPAEmbedder(
         normalize: "none", "dataset" or "instance".
         init_from: initial weights: "series-small" (the general encoder), a run folder, a model on
             the hub, or "scratch" (random initialization). None: "series-small" for series of up to
-            65,536 timesteps; "scratch" for longer ones, for trajectories, scenes and video, and if
-            a field of the architecture is given.
+            65,536 timesteps; "scratch" for longer ones, for many noisy channels (see `objective`),
+            for trajectories, scenes and video, and if a field of the architecture is given.
         frozen: use the pretrained encoder as it is: `fit` reads `X`, loads the weights and trains
             nothing. `init_from` None is "series-small" then; arguments of training are checked but
             not used.
@@ -87,7 +87,9 @@ class TemporalJEPAEmbedder(
             whitened, and leave out level and scale; those of an encoder from scratch are fitted on
             `X`, one for every two series. None: all features.
         objective: what to train on, from random weights: an `Objective`, "next" (`NextLatent`) or
-            "contrast" (`MaskedContrast`). None: masked latents with an EMA target.
+            "contrast" (`MaskedContrast`). None: masked latents with an EMA target; "next" for 6 or
+            more channels with more noise than signal, if `init_from` and the architecture are left
+            open, see `temporal_jepa.training.choice`.
 
     Attributes:
         model_: the trained `TemporalJEPA`, on `device`.

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ..config import Pool, TemporalJEPAConfig
 from .masks import gather_tokens, positions_of
+from .modules import GridEncoder, Modules
 from .tokenizers import TOKENIZERS, Normalizer, PatchGrid
 from .transformer import Transformer
 
@@ -83,12 +84,21 @@ class Encoded:
 class ContextEncoder(nn.Module):
     """A transformer over the tokens of visible timesteps: `(B, T, C)` -> `(B, embed_dim)`."""
 
-    def __init__(self, config: TemporalJEPAConfig):
+    def __init__(
+        self, config: TemporalJEPAConfig, modules: Modules | None = None
+    ) -> None:
         super().__init__()
+        modules = modules or Modules()
         self.config = config
         self.normalizer = Normalizer(config)
-        self.tokenizer = TOKENIZERS[config.tokenizer](config)
-        self.transformer = Transformer(config.embed_dim, config.encoder_depth, config)
+        self.tokenizer = (modules.tokenizer or TOKENIZERS[config.tokenizer])(config)
+        self.transformer: Transformer | GridEncoder
+        if modules.encoder is not None:
+            self.transformer = GridEncoder(config, modules.encoder(config))
+        else:
+            self.transformer = Transformer(
+                config.embed_dim, config.encoder_depth, config
+            )
         self.grid = PatchGrid(config)
 
     def forward(
@@ -235,6 +245,7 @@ class ContextEncoder(nn.Module):
     def tokens(self, x: Tensor, observed: Tensor) -> Tensor:
         """`(B, T, C)` each -> `(B, N, D)`."""
         normalized = self.normalizer(x, observed)
+        observed = self.normalizer.observed(observed)
         tokens: Tensor = self.tokenizer(normalized, observed, self.normalizer.slope)
         return tokens
 

@@ -16,6 +16,7 @@ from .ema import default_momentum, ema_update
 from .encoder import ContextEncoder
 from .losses import loss
 from .masks import generate_temporal_mask
+from .modules import Modules
 from .multiscale import GROUPS, MultiResolution
 from .objectives import MaskedLatent, Objective, as_objective
 from .objectives.masked import draw_masks
@@ -73,6 +74,7 @@ class TemporalJEPA(nn.Module):
         config: architecture, and settings of the default objective.
         objective: what to train on: an `Objective`, whose weights are drawn anew, or its name in
             `OBJECTIVES`. None: `MaskedLatent()`.
+        modules: a tokenizer or an encoder of your own.
 
     Calling it computes the training objective; `embed` embeds. The functional interface is also
     available as `TemporalJEPA.build(...)` and so on.
@@ -95,11 +97,15 @@ class TemporalJEPA(nn.Module):
     components: Components | None  # see `embed`, fitted after training
 
     def __init__(
-        self, config: TemporalJEPAConfig, objective: Objective | str | None = None
+        self,
+        config: TemporalJEPAConfig,
+        objective: Objective | str | None = None,
+        modules: Modules | None = None,
     ):
         super().__init__()
         self.config = config
-        self.context_encoder = ContextEncoder(config)
+        self.own_modules = modules or Modules()
+        self.context_encoder = ContextEncoder(config, modules)
         self.target_encoder = (
             copy.deepcopy(self.context_encoder).requires_grad_(False).eval()
         )
@@ -196,9 +202,20 @@ class TemporalJEPA(nn.Module):
             momentum = 0.0
         ema_update(self.context_encoder, self.target_encoder, momentum)
 
-    def set_normalizer(self, mean: Tensor, std: Tensor, slope: Tensor) -> None:
-        """Store the training data's channel statistics, `(C,)` each, in both encoders."""
+    def set_normalizer(
+        self, mean: Tensor, std: Tensor, slope: Tensor, mixing: Tensor | None = None
+    ) -> None:
+        """Store the statistics of the training data in both encoders.
+
+        Args:
+            mean: of each channel, `(C,)`.
+            std: standard deviation of each channel, `(C,)`.
+            slope: standard deviation of first differences over `std`, `(C,)`.
+            mixing: `(C, C)`, of `normalize="slow"`.
+        """
         for encoder in (self.context_encoder, self.target_encoder):
+            if mixing is not None:
+                encoder.normalizer.mixing.copy_(mixing)
             encoder.normalizer.mean.copy_(mean)
             encoder.normalizer.std.copy_(std)
             encoder.normalizer.slope.copy_(slope)
@@ -341,11 +358,14 @@ def _update_weights(
 
 
 def draw_model(
-    config: TemporalJEPAConfig, seed: int, objective: Objective | None = None
+    config: TemporalJEPAConfig,
+    seed: int,
+    objective: Objective | None = None,
+    modules: Modules | None = None,
 ) -> TemporalJEPA:
     """A float32 model on the CPU with weights drawn from `seed`; no global state has a part."""
     with torch.inference_mode(False), DrawFrom(torch.Generator().manual_seed(seed)):
-        return TemporalJEPA(config, objective)
+        return TemporalJEPA(config, objective, modules)
 
 
 def random_init_like(model: TemporalJEPA, seed: int) -> TemporalJEPA:
@@ -353,8 +373,9 @@ def random_init_like(model: TemporalJEPA, seed: int) -> TemporalJEPA:
 
     It is the control of a trained model.
     """
-    control = draw_model(model.config, seed)
+    control = draw_model(model.config, seed, modules=model.own_modules)
     normalizer = model.context_encoder.normalizer
-    control.set_normalizer(normalizer.mean, normalizer.std, normalizer.slope)
+    mixing = normalizer.mixing if normalizer.mixes else None
+    control.set_normalizer(normalizer.mean, normalizer.std, normalizer.slope, mixing)
     control.offset = model.offset.detach().clone()
     return control.eval()

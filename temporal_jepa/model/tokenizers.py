@@ -20,12 +20,13 @@ class Normalizer(nn.Module):
     """Standardize channels; unobserved values become 0.
 
     Uses the channel statistics of the training data and, with `normalize="instance"`, each
-    sequence's own on top.
+    sequence's own on top. With `normalize="slow"` the standardized channels are mixed.
     """
 
     mean: Tensor
     std: Tensor
     slope: Tensor
+    mixing: Tensor
 
     def __init__(self, config: TemporalJEPAConfig):
         super().__init__()
@@ -34,14 +35,30 @@ class Normalizer(nn.Module):
         self.register_buffer("std", torch.ones(config.input_dim))
         # Standard deviation of the first difference, in units of std.
         self.register_buffer("slope", torch.ones(config.input_dim))
+        self.mixes = config.normalize == "slow"
+        if self.mixes:
+            self.register_buffer("mixing", torch.eye(config.input_dim))
 
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
         """`(B, T, C)` and bool `(B, T, C)` -> `(B, T, C)`; statistics are of observed values."""
         x = torch.where(observed, (x - self.mean) / self.std, 0.0)
+        if self.mixes:
+            x = x @ self.mixing
         if self.instance:
             mean, std = self.moments(x, observed)
             x = torch.where(observed, (x - mean[:, None]) / std[:, None], 0.0)
         return x
+
+    def observed(self, observed: Tensor) -> Tensor:
+        """Which values of the output are observed: bool `(B, T, C)` each.
+
+        A mixture is observed where any channel is; a missing channel counts as its mean there.
+        """
+        return (
+            observed.any(-1, keepdim=True).expand_as(observed)
+            if self.mixes
+            else observed
+        )
 
     def moments(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and std of each sequence and channel, `(B, C)` each; `x` is 0 where unobserved."""

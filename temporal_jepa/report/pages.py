@@ -1,4 +1,4 @@
-"""Self-contained HTML pages from templates, and the pages of the verbs `detect` and `nearest`."""
+"""Self-contained HTML pages from templates, and the pages of `detect`, `states` and `nearest`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +8,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..data.sequences import Sequences, moment
 from ..estimators.anomaly import Peak
+from ..evaluation.states import States
 from ..version import __version__
 from . import plots
+from .states import states_section
 from .svg import Array
 
 SERIES_DRAWN = 6
@@ -96,6 +98,22 @@ def describe_timestep(series: Sequences, i: int, step: int) -> str:
         if time != text:
             text = f"{text} ({time})"
     return text if len(series) == 1 else f"{series.ids[i]}: {text}"
+
+
+def states_page(sequences: Sequences, states: States, *, command: str) -> bytes:
+    """The page of `states`: sequences over their states, and typical moments of each.
+
+    Args:
+        sequences: series or trajectories.
+        states: those of the same sequences.
+        command: the command line that makes the page again.
+    """
+    return render_page(
+        "states_page.html",
+        source=Path(sequences.source).name,
+        states=states_section(sequences, states),
+        command=command,
+    )
 
 
 def neighbors_page(

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from ..data.sequences import Sequences
@@ -23,6 +24,8 @@ TILE_FRAMES = 3  # of a video in a row of neighbors
 MASK_FRAMES = 8  # of a video with its mask
 MASK_OPACITY = 0.8
 MID_GRAY = 128
+BAND_OPACITY = 0.35  # of a state behind a curve
+LABELED = 0.025  # share of the width that a state covers to have its number written
 WARM = COLORS[4]  # of errors and anomalies
 
 Row = dict[str, Any]
@@ -370,6 +373,85 @@ def scored(
     below.set_xlabel("timestep")
     below.set_ylabel("score")
     return render(figure, name)
+
+
+def over_states(
+    name: str, x: Array, states: Array, ticks: Sequence[tuple[int, str]] = ()
+) -> Markup:
+    """Draw a series over bands in the colors of its states, with their numbers where they fit.
+
+    Args:
+        name: unique on the page.
+        x: the channels to draw, one above the other, each in 0..1, `(time, channels)`.
+        states: `(time,)`, -1 where there is none.
+        ticks: timesteps and their labels on the axis; none: the numbers of the timesteps.
+    """
+    channels = x.shape[1]
+    figure, (ax,) = panel(0.7 + 0.55 * channels, width=9.6)
+    steps = len(x)
+    _draw_bands(ax, states, BAND_OPACITY, (-0.1, channels + 0.25))
+    _draw_bands(ax, states, 1.0, (-0.3, -0.1))
+    _draw_lanes(ax, x, 0.9)
+    edges = np.flatnonzero(np.diff(states)) + 1
+    starts = [0, *edges.tolist()]
+    for start, stop in zip(starts, [*edges.tolist(), steps], strict=True):
+        if states[start] >= 0 and stop - start >= LABELED * steps:
+            middle = (start + stop - 1) / 2
+            ax.text(
+                middle,
+                channels + 0.08,
+                str(states[start]),
+                color=INK,
+                fontsize=8,
+                ha="center",
+                va="center",
+            )
+    ax.set_xlim(-0.5, steps - 0.5)
+    ax.set_ylim(-0.3, channels + 0.25)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    if ticks:
+        ax.set_xticks(*zip(*ticks, strict=True))
+    ax.set_xlabel("time" if ticks else "timestep")
+    return render(figure, name)
+
+
+def state_tile(name: str, x: Array, state: int) -> Markup:
+    """Draw a short stretch of a series on the color of its state; `x` as in `over_states`."""
+    channels = x.shape[1]
+    figure, ax = bare(0.35 + 0.25 * channels)
+    _draw_bands(ax, np.full(len(x), state), BAND_OPACITY, (-0.1, channels))
+    _draw_lanes(ax, x, 1.2)
+    ax.set_xlim(-0.5, len(x) - 0.5)
+    ax.set_ylim(-0.1, channels)
+    return render(figure, name)
+
+
+def state_color(state: int) -> str:
+    """The color of a state; the ninth has that of the first."""
+    return COLORS[state % len(COLORS)]
+
+
+def _draw_bands(
+    ax: Axes, states: Array, opacity: float, height: tuple[float, float]
+) -> None:
+    """Fill the height with the colors of the states `(time,)`: an image of one row."""
+    colors = np.array([to_rgba(color, opacity) for color in COLORS] + [(0, 0, 0, 0)])
+    codes = np.where(states < 0, len(COLORS), states % len(COLORS))
+    ax.imshow(
+        colors[codes][None],
+        extent=(-0.5, len(states) - 0.5, *height),
+        aspect="auto",
+        interpolation="none",
+    )
+
+
+def _draw_lanes(ax: Axes, x: Array, width: float) -> None:
+    """Draw channels in 0..1 `(time, channels)` one above the other, the first on top."""
+    channels = x.shape[1]
+    for channel, y in enumerate(x.T):
+        with rc_context(STYLE):
+            ax.plot(y * 0.9 + channels - 1 - channel, color=INK, linewidth=width)
 
 
 def runs(flags: Array) -> list[tuple[int, int]]:

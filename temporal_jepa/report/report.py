@@ -34,6 +34,7 @@ from ..config import (
 from ..data import Sequences, read
 from ..embed import as_training_data, check_channels, embed_sequences
 from ..evaluation.neighbors import Index, standardize
+from ..evaluation.states import WINDOW, find_states
 from ..files import BUNDLED, GENERAL, SCRATCH, read_config, write_atomically
 from ..model.jepa import TemporalJEPA, random_init_like
 from ..model.losses import mean_predictor_loss
@@ -43,6 +44,7 @@ from ..training.initial import Start
 from ..training.run import facts
 from . import plots, svg
 from .pages import render_page
+from .states import states_section
 from .svg import Array
 
 Row = dict[str, Any]
@@ -148,6 +150,7 @@ def write_report(
         positions=_positions(run),
         space=_space(embedded),
         neighbors=_neighbors(embedded),
+        states=_states(run),
         masks=_masks(run),
         commands=_commands(run),
         settings=_settings(run),
@@ -466,6 +469,25 @@ def _neighbors(embedded: _Embedded | None) -> Row | None:
         "dim": embedded.dim,
         "channels": channels,
     }
+
+
+def _states(run: _Run) -> Row | None:
+    """Sequences over their states, where the objective leads to tokens that have some.
+
+    Those of masked latents agree with what happens less than statistics of windows do, see
+    benchmarks/README.md. Sequences need the tokens of a few moments.
+    """
+    model = run.model
+    if model is None or run.sequences is None:
+        return None
+    config = model.config
+    is_series = config.frame is None and not config.channel_independent
+    if not is_series or isinstance(model.objective, MaskedLatent):
+        return None
+    sequences = run.sequences.select(svg.spread(len(run.sequences), MAX_POINTS))
+    if np.median(sequences.lengths) < 2 * WINDOW * config.patch:
+        return None
+    return states_section(sequences, find_states(model, sequences))
 
 
 def _masks(run: _Run) -> Row | None:

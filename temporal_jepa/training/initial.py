@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,11 @@ from ..data.sequences import Sequences, listed, loses_in_float32
 from ..embed import centered
 from ..files import BUNDLED, GENERAL, SCRATCH
 from ..model.jepa import TemporalJEPA, draw_model
+from ..model.modules import Modules
 from ..model.multiscale import HIGHEST
 from ..model.objectives import Objective, as_objective
+from .choice import choose
+from .slow import slow_mixtures
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -44,6 +47,7 @@ class Start:
             may be gone by now.
         objective: what to train on from scratch, see `TemporalJEPA`. A pretrained model keeps its
             own.
+        modules: a tokenizer or an encoder of one's own, see `Modules`.
     """
 
     source: str
@@ -51,6 +55,7 @@ class Start:
     reason: str = ""
     has_checkpoint: bool = False
     objective: Objective | None = None
+    modules: Modules | None = None
 
     def __str__(self) -> str:
         return f"{self.source}; {self.reason}" if self.reason else self.source
@@ -78,13 +83,15 @@ class Start:
             FileNotFoundError: if there is no such model.
         """
         if self.has_checkpoint:
-            return draw_model(make_config(**self.architecture), seed, self.objective)
+            config = make_config(**self.architecture)
+            return draw_model(config, seed, self.objective, self.modules)
         if not self.pretrained:
             return initial_model(
-                sequences, seed, objective=self.objective, **self.architecture
+                sequences, seed, self.objective, self.modules, **self.architecture
             )
         model = from_pretrained(
-            BUNDLED / GENERAL if self.source == GENERAL else self.source
+            BUNDLED / GENERAL if self.source == GENERAL else self.source,
+            modules=self.modules,
         )
         stored = vars(model.config)
         requested = make_config(**{**stored, **self.architecture})
@@ -106,10 +113,12 @@ def start_of(
     init_from: str | os.PathLike[str] | None = None,
     architecture: Mapping[str, Any] | None = None,
     objective: Objective | str | None = None,
+    modules: Modules | None = None,
 ) -> Start:
     """Decide where training starts.
 
-    Without `init_from`, plain series of up to 65,536 timesteps start from "series-small".
+    Without `init_from`, plain series of up to 65,536 timesteps start from "series-small", except
+    for many noisy channels: next latents are trained from scratch on them, see `choose`.
     Trajectories, scenes, video, longer series, a requested architecture and an objective start from
     scratch.
 
@@ -118,6 +127,7 @@ def start_of(
         init_from: "series-small", "scratch", a folder with a model, a model on the hub, or None.
         architecture: requested fields of `TemporalJEPAConfig`.
         objective: what to train on, see `TemporalJEPA`.
+        modules: a tokenizer or an encoder of one's own, see `Modules`.
 
     Raises:
         ValueError: for an empty `init_from`, an unknown objective, or an objective with a
@@ -126,19 +136,33 @@ def start_of(
     architecture = dict(architecture or {})
     objective = as_objective(objective)
     if objective is not None:
-        return _start_with(objective, init_from, architecture)
-    if init_from is not None:
-        source = os.fspath(init_from)
-        if not source:
-            raise ValueError(
-                "init_from is empty; name a run folder, series-small or scratch"
-            )
-        if source not in (GENERAL, SCRATCH) and os.path.isdir(source):
-            source = os.path.abspath(source)
-        return Start(source, architecture)
-    if architecture:
+        start = _start_with(objective, init_from, architecture)
+    elif init_from is not None:
+        start = Start(_source(init_from), architecture)
+    elif modules is not None:
+        start = Start(SCRATCH, architecture)
+    elif architecture:
         reason = f"the model is shaped by {', '.join(architecture)}"
-        return Start(SCRATCH, architecture, reason)
+        start = Start(SCRATCH, architecture, reason)
+    else:
+        start = _chosen_start(sequences)
+    return replace(start, modules=modules)
+
+
+def _source(init_from: str | os.PathLike[str]) -> str:
+    """What training starts from, as text; a folder by its absolute path."""
+    source = os.fspath(init_from)
+    if not source:
+        raise ValueError(
+            "init_from is empty; name a run folder, series-small or scratch"
+        )
+    if source not in (GENERAL, SCRATCH) and os.path.isdir(source):
+        source = os.path.abspath(source)
+    return source
+
+
+def _chosen_start(sequences: Sequences) -> Start:
+    """Where training starts if nothing is requested."""
     if sequences.frame is not None or sequences.places is not None:
         return Start(
             SCRATCH, reason="trajectories and video have no pretrained encoder yet"
@@ -148,9 +172,15 @@ def start_of(
             SCRATCH,
             reason=f"some series have more than {HIGHEST} timesteps",
         )
-    return Start(
-        GENERAL, reason="--init-from scratch trains an encoder from random weights"
-    )
+    if sequences.n_channels == 1:
+        return Start(
+            GENERAL, reason="--init-from scratch trains an encoder from random weights"
+        )
+    choice = choose(sequences)
+    if choice.objective is None:
+        return Start(GENERAL, reason=str(choice))
+    objective = as_objective(choice.objective)
+    return Start(SCRATCH, reason=str(choice), objective=objective)
 
 
 def _start_with(
@@ -172,6 +202,7 @@ def initial_model(
     sequences: Sequences,
     seed: int = 0,
     objective: Objective | str | None = None,
+    modules: Modules | None = None,
     **overrides: Any,
 ) -> TemporalJEPA:
     """A model with random weights for these sequences, with the architecture of `RECIPE`.
@@ -182,7 +213,9 @@ def initial_model(
         sequences: training data; decides `input_dim`, the default `seq_len` and the channel
             statistics of the normalizer.
         seed: of the weights; the global random state is left alone.
-        objective: what to train on, see `TemporalJEPA`; its `recipe` replaces parts of `RECIPE`.
+        objective: what to train on, see `TemporalJEPA`; its `recipe`, and for video its
+            `video_recipe`, replace parts of `RECIPE` and `VIDEO`.
+        modules: a tokenizer or an encoder of one's own, see `Modules`.
         overrides: fields of `TemporalJEPAConfig`.
 
     Raises:
@@ -191,12 +224,26 @@ def initial_model(
     """
     objective = as_objective(objective)
     if objective is not None:
-        overrides = {**objective.recipe, **overrides}
-    model = draw_model(_recommended_config(sequences, overrides), seed, objective)
+        recipe = dict(objective.recipe)
+        if _is_video(sequences):
+            recipe.update(objective.video_recipe)
+        overrides = {**recipe, **overrides}
+    config = _recommended_config(sequences, overrides)
+    model = draw_model(config, seed, objective, modules)
     sequences = set_offset(model, sequences)
     if model.config.normalize != "none":
-        mean, std, slope = map(torch.from_numpy, channel_statistics(sequences))
-        model.set_normalizer(mean, std, slope)
+        mean, std, slope = channel_statistics(sequences)
+        mixing = None
+        if model.config.normalize == "slow":
+            some = [sequences.values[i] for i in _sample(sequences)]
+            mixtures, slope = slow_mixtures(some, mean, std, model.config.patch)
+            mixing = torch.from_numpy(mixtures)
+        model.set_normalizer(
+            torch.from_numpy(mean),
+            torch.from_numpy(std),
+            torch.from_numpy(slope),
+            mixing,
+        )
     return model
 
 
@@ -242,6 +289,11 @@ def channel_offset(sequences: Sequences) -> npt.NDArray[np.float32]:
     return np.tile(offset, sequences.n_channels // width)
 
 
+def _is_video(sequences: Sequences) -> bool:
+    """Whether a timestep is a frame of pixels, not a scene of agents."""
+    return sequences.frame is not None and sequences.frame[0] > 1
+
+
 def _recommended_config(
     sequences: Sequences, overrides: Mapping[str, Any]
 ) -> TemporalJEPAConfig:
@@ -252,7 +304,7 @@ def _recommended_config(
         "seq_len": min(longest, LONGEST_WINDOW),
         "frame": sequences.frame,
     }
-    if sequences.frame is not None and sequences.frame[0] > 1:
+    if _is_video(sequences):
         settings.update(VIDEO)
         if overrides.get("tokenizer", "tubelet") != "tubelet":
             settings["frame"] = None  # one token sees all pixels of its timesteps

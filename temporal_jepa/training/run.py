@@ -28,11 +28,12 @@ import torch
 import torch.distributed as dist
 from filelock import FileLock, Timeout
 
-from ..checkpoint import save_pretrained
+from ..checkpoint import check_modules, save_pretrained
 from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
 from ..files import CARD, CONFIG, WEIGHTS, read_config, write_atomically
 from ..model.jepa import TemporalJEPA
+from ..model.modules import Modules
 from ..model.objectives import (
     MaskedLatent,
     Objective,
@@ -109,6 +110,7 @@ def pretrain(
     init_from: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     objective: Objective | str | None = None,
+    modules: Modules | None = None,
     data_options: ReadOptions | Mapping[str, Any] | None = None,
     on_row: OnRow = lambda row: None,
 ) -> Path:
@@ -125,6 +127,7 @@ def pretrain(
         overwrite: replace the run in `out`.
         objective: what to train on, from scratch: an `Objective` or its name, see `TemporalJEPA`.
             A resumed run keeps a named one; pass one of your own again.
+        modules: a tokenizer or an encoder of your own; pass it again to resume the run.
         data_options: how to read the data; stored in `config.json`.
         on_row: called with each row of metrics, in the first process only.
 
@@ -149,6 +152,7 @@ def pretrain(
             init_from=init_from,
             overwrite=overwrite,
             objective=objective,
+            modules=modules,
             options=data_options,
         ),
         on_row,
@@ -166,6 +170,7 @@ def plan(
     init_from: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     objective: Objective | str | None = None,
+    modules: Modules | None = None,
 ) -> Plan:
     """Read the data and decide everything about a run; write nothing.
 
@@ -179,6 +184,7 @@ def plan(
         init_from: as `pretrain`.
         overwrite: replace the run in `out`.
         objective: as `pretrain`.
+        modules: as `pretrain`.
 
     Raises:
         ValueError: if the run cannot be carried out, as `pretrain`.
@@ -190,9 +196,11 @@ def plan(
         _check_folder(folder, resume, overwrite)
     sequences, options = load(data, options)
     if folder is not None and resume:
+        check_modules(folder, read_config(folder), modules or Modules())
         start = _start_of_run(folder, init_from, architecture, as_objective(objective))
+        start = replace(start, modules=modules)
     else:
-        start = start_of(sequences, init_from, architecture, objective)
+        start = start_of(sequences, init_from, architecture, objective, modules)
     config = config.resolved(len(sequences), start.pretrained)
     model = start.model(sequences, config.seed)
     batches = plan_batches(model, sequences, config)
@@ -504,6 +512,7 @@ def _describe(
         "version": __version__,
         "model": vars(model.config),
         "objective": describe(model.objective),
+        "modules": model.own_modules.names(),
         "pretrain": vars(config),
         "data": {"path": path, "options": given, **facts(sequences)},
         "init_from": start.source,

@@ -5,6 +5,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
@@ -48,3 +49,40 @@ def test_gpu_step_runs_on_a_cpu(
     monkeypatch.setattr(sys, "argv", ["gpu_step.py", "--toy"])
     script.main()
     assert "| ours |" in capsys.readouterr().out
+
+
+def test_moving_digits_are_the_same_over_every_background() -> None:
+    script = load("moving_digits")
+    black, labels = script.digits(8, "train", 3, 8, 24)
+    others = [name for name in script.BACKGROUNDS if name != "none"]
+    for name in others:
+        videos, ours = script.digits(8, "train", 3, 8, 24, name)
+        for task, values in labels.items():
+            np.testing.assert_array_equal(values, ours[task])
+        assert (videos >= black).all()
+        assert (videos > black).any()
+        tested, _ = script.digits(8, "test", 3, 8, 24, name)
+        shared = {row.tobytes() for row in videos[:, :, :2]}
+        assert not shared & {row.tobytes() for row in tested[:, :, :2]}
+
+
+@pytest.mark.parametrize("develop", [False, True])
+def test_moving_digits_compares_next_latents_with_the_autoencoder(
+    develop: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    script = load("moving_digits")
+    sizes = ["--clips", "120", "--frames", "8", "--size", "16", "--seeds", "1"]
+    rows = ["--background", "drift", "--embedders", "autoencoder", "next latent"]
+    out = ["--out", str(tmp_path / "digits.csv")]
+    small = ["steps=1", "embed_dim=16", "predictor_embed_dim=16", "encoder_depth=1"]
+    arguments = [*sizes, *rows, *out, "--set", *small]
+    if develop:
+        arguments.append("--develop")
+    monkeypatch.setattr(sys, "argv", ["moving_digits.py", *arguments])
+    script.main()
+    assert "| next latent - autoencoder |" in capsys.readouterr().out
+    script.main()
+    assert "seed 1" not in capsys.readouterr().out, "what is done is not repeated"

@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 from factories import random_walks
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from temporal_jepa import (
@@ -16,11 +18,15 @@ from temporal_jepa import (
     pretrain,
     save_pretrained,
 )
+from temporal_jepa.cli.pretrain import ObjectiveName
 from temporal_jepa.config import RECIPE, TemporalJEPAConfig
 from temporal_jepa.embed import embed_sequences
 from temporal_jepa.estimators.embedder import TemporalJEPAEmbedder
 from temporal_jepa.model.jepa import TemporalJEPA, draw_model
 from temporal_jepa.model.losses import contrastive_loss
+from temporal_jepa.model.objectives import (
+    OBJECTIVES as NAMED,
+)
 from temporal_jepa.model.objectives import (
     Autoencoder,
     MaskedContrast,
@@ -30,8 +36,11 @@ from temporal_jepa.model.objectives import (
     NextValues,
     Objective,
     RegularizerOnly,
+    describe,
+    stored_objective,
 )
-from temporal_jepa.model.regularizers import SIGReg
+from temporal_jepa.model.objectives.values import value_terms, values_of
+from temporal_jepa.model.regularizers import SIGReg, VICReg
 from temporal_jepa.report.report import write_report
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.trainer import train
@@ -141,8 +150,18 @@ def test_the_order_of_a_batch_does_not_matter(objective: Objective) -> None:
     torch.testing.assert_close(loss_of(model, x), loss_of(model, x.flip(0)))
 
 
-def test_masked_values_reach_only_the_targets() -> None:
-    model = model_of(MaskedContrast()).eval()
+@pytest.mark.parametrize(
+    ("objective", "part"),
+    [
+        (MaskedLatent(), "predictor"),
+        (MaskedContrast(), "predictor"),
+        (MaskedValues(), "read"),
+        (MaskedValues("transformer"), "read"),
+    ],
+    ids=repr,
+)
+def test_masked_values_reach_only_the_targets(objective: Objective, part: str) -> None:
+    model = model_of(objective).eval()
     x = batch()
     visible = model.draw(x, torch.Generator().manual_seed(0))
     assert isinstance(visible, Tensor)
@@ -150,11 +169,44 @@ def test_masked_values_reach_only_the_targets() -> None:
     hidden = ~encoder.grid.unpatchify(visible[0])
     changed = torch.where(hidden, x + 3.0, x)
     seen = []
-    predictor = model.objective.get_submodule("predictor")
+    predictor = model.objective.get_submodule(part)
     predictor.register_forward_hook(lambda *args: seen.append(args[2]))
     a, b = (model(values, visible)["loss"] for values in (x, changed))
     torch.testing.assert_close(seen[0], seen[1])
     assert not torch.equal(a, b)
+
+
+def video() -> Sequences:
+    frames = np.random.default_rng(0).integers(0, 256, (6, 12, 24, 24), dtype=np.uint8)
+    return Sequences.from_arrays(frames)
+
+
+@pytest.mark.parametrize("objective", [NextLatent(), NextValues()], ids=repr)
+def test_video_is_predicted_by_cells(objective: Objective) -> None:
+    model = initial_model(video(), 0, objective, num_heads=2, embed_dim=16)
+    assert model.config.tokenizer == "tubelet"
+    assert model.config.frame == (24, 24, 1)
+    assert model.config.cells == (3, 3)
+    assert model.config.attention == "causal"
+    by_frame = initial_model(video(), 0, objective, tokenizer="patch")
+    assert by_frame.config.cells == (1, 1), "the caller decides"
+    series = initial_model(pendulum(), 0, objective)
+    assert series.config.tokenizer == "patch"
+
+
+def test_a_token_of_a_video_predicts_its_cell_at_the_next_time() -> None:
+    model = initial_model(video(), 0, NextLatent((1,)), num_heads=2, embed_dim=16)
+    encoder = model.context_encoder.eval()
+    x, observed = encoder.prepare(torch.rand(2, 12, 576))
+    seen = []
+    for name in ("heads.0", "project"):
+        part = model.objective.get_submodule(name)
+        part.register_forward_hook(lambda *args: seen.append(args[1][0]))
+    model.objective(encoder, x, observed, torch.Generator())
+    targets, context = seen
+    encoded = encoder.encode(x, observed)
+    torch.testing.assert_close(targets, encoded.layers[0])  # (B, 6 * 9, D)
+    torch.testing.assert_close(context, encoded.layers[-1][:, :-9])
 
 
 @pytest.mark.parametrize("negatives", ["within", "across", "both"])
@@ -462,3 +514,77 @@ def test_an_objective_of_a_user_trains_resumes_and_embeds(tmp_path: Path) -> Non
 
 
 SMALL_ESTIMATOR = {"embed_dim": 16, "num_heads": 2, "patch_len": 4, "random_state": 0}
+
+
+def test_every_name_is_a_choice_of_the_command_line() -> None:
+    assert set(get_args(ObjectiveName)) == set(NAMED)
+    for name, kind in NAMED.items():
+        model = model_of(kind())
+        assert describe(model.objective)["name"] == name
+        stored = json.loads(json.dumps({"objective": describe(model.objective)}))
+        assert repr(stored_objective(stored)) == repr(kind())
+
+
+def test_a_regularizer_is_stored_with_its_settings(tmp_path: Path) -> None:
+    model = model_of(MaskedLatent(SIGReg(0.5)))
+    loaded = from_pretrained(save_pretrained(model, tmp_path))
+    assert (
+        repr(loaded.objective)
+        == "MaskedLatent(regularizer=SIGReg(weight=0.5), mask=None)"
+    )
+    ours, theirs = (m.objective.regularizer.directions for m in (model, loaded))
+    torch.testing.assert_close(ours, theirs)
+    terms = loaded(batch(), loaded.draw(batch(), torch.Generator().manual_seed(0)))
+    assert "sigreg_loss" in terms
+
+
+def test_the_weights_of_the_configuration_are_those_of_vicreg() -> None:
+    configured = model_of(MaskedLatent(), variance_weight=0.3, covariance_weight=0.1)
+    given = model_of(MaskedLatent(VICReg(0.3, 0.1)), variance_weight=0.0)
+    losses = [loss_of(model.eval(), batch()) for model in (configured, given)]
+    torch.testing.assert_close(*losses)
+
+
+def test_values_are_predicted_from_the_past_alone() -> None:
+    model = model_of(NextValues((1,))).eval()
+    x = batch()
+    seen = []
+    model.objective.heads[0].register_forward_hook(lambda *args: seen.append(args[2]))
+    changed = x.clone()
+    changed[:, 20:] += 5
+    for values in (x, changed):
+        model(values, torch.Generator())
+    torch.testing.assert_close(seen[0][:, :5], seen[1][:, :5])
+    assert not torch.equal(seen[0][:, 5:], seen[1][:, 5:])
+
+
+def test_missing_values_are_not_reconstructed() -> None:
+    model = model_of(Autoencoder()).eval()
+    x = batch()
+    x[:, 3:6, 1] = torch.nan
+    assert bool(loss_of(model, x).isfinite())
+    wanted, counted = values_of(
+        model.context_encoder, *model.context_encoder.prepare(x)
+    )
+    assert int((~counted).sum()) == 6 * 3
+    perfect = value_terms(wanted, wanted, counted)
+    assert float(perfect["loss"]) == 0
+    mean = (wanted * counted).sum() / counted.sum()
+    guessing = value_terms(mean.expand_as(wanted), wanted, counted)
+    assert float(guessing["relative_loss"]) == pytest.approx(1.0)
+
+
+def test_a_run_of_version_0_2_is_loaded(tmp_path: Path) -> None:
+    """Its predictor was no part of an objective."""
+    model = model_of(MaskedLatent())
+    save_pretrained(model, tmp_path)
+    file = tmp_path / "config.json"
+    stored = json.loads(file.read_text())
+    del stored["objective"], stored["modules"]
+    file.write_text(json.dumps(stored))
+    weights = load_file(tmp_path / "model.safetensors")
+    old = {name.removeprefix("objective."): value for name, value in weights.items()}
+    assert "predictor.mask_token" in old
+    save_file(old, tmp_path / "model.safetensors")
+    loaded = from_pretrained(tmp_path)
+    torch.testing.assert_close(loaded.predictor.mask_token, model.predictor.mask_token)

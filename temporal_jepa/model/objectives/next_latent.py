@@ -39,6 +39,9 @@ class NextLatent(Objective):
     recipe: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {"tokenizer": "patch", "attention": "causal"}
     )
+    video_recipe: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {"tokenizer": "tubelet"}
+    )
 
     fewest_tokens: ClassVar[int] = 4
 

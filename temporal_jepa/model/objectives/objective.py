@@ -26,11 +26,13 @@ class Objective(Part):
             embeddings come from the weights of the last step.
         recipe: fields of `TemporalJEPAConfig` that suit the objective, used where the caller names
             no other value.
+        video_recipe: the same for video, where it replaces fields of `recipe`.
         fewest_tokens: tokens of a training crop at least.
     """
 
     uses_target: ClassVar[bool] = False
     recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    video_recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     fewest_tokens: ClassVar[int] = 2
 
     def setup(self, config: TemporalJEPAConfig) -> None:

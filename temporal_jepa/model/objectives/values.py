@@ -96,6 +96,9 @@ class NextValues(Objective):
     recipe: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {"tokenizer": "patch", "attention": "causal"}
     )
+    video_recipe: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {"tokenizer": "tubelet"}
+    )
 
     def __init__(self, horizons: Sequence[int] = (1,)):
         super().__init__()
@@ -163,7 +166,7 @@ def values_of(
 ) -> tuple[Tensor, Tensor]:
     """The standardized values of each patch, `(B, N, values)`, and which are observed."""
     values = encoder.grid.patchify(encoder.normalizer(x, observed))
-    return values, encoder.grid.patchify(observed)
+    return values, encoder.grid.patchify(encoder.normalizer.observed(observed))
 
 
 def value_terms(
