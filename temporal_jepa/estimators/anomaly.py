@@ -61,6 +61,8 @@ class AnomalyDetector(BaseEstimator):
             model was trained on.
         quantile: share of the reference that scores below 1.
         device: "cpu", "cuda", ..., or "auto"; only used to load a model by name.
+        dim: numbers that describe the shape of a window, see `TemporalJEPA.embed`; 128 keeps a
+            tenth of the memory of a long reference. None: all features.
 
     Attributes:
         model_: the encoder, in evaluation mode.
@@ -79,19 +81,21 @@ class AnomalyDetector(BaseEstimator):
         window: int | None = None,
         quantile: float = 0.99,
         device: str = "cpu",
+        dim: int | None = None,
     ):
         self.model = model
         self.window = window
         self.quantile = quantile
         self.device = device
+        self.dim = dim
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Embed the windows of the reference and calibrate the scores; `y` is ignored.
 
         Raises:
-            ValueError: for parameters out of range, other channels than the model's, infinite
-                values, a channel without an observed value, or series too short for two windows
-                that do not overlap.
+            ValueError: for parameters out of range, a `dim` that the model cannot compute, other
+                channels than the model's, infinite values, a channel without an observed value, or
+                series too short for two windows that do not overlap.
         """
         reference = _as_series(X).check_observed()
         if not 0 < self.quantile < 1:
@@ -216,7 +220,7 @@ class AnomalyDetector(BaseEstimator):
             row = np.zeros((self.window_, x.shape[1]), dtype=np.float32)
             row[: len(window)] = np.nan_to_num(window)
             values.append(row.ravel())
-        embeddings = embed_sequences(self.model_, Sequences(shapes))
+        embeddings = embed_sequences(self.model_, Sequences(shapes), dim=self.dim)
         vectors = np.concatenate([embeddings, np.array(values)], axis=1)
         return _Windows(x, np.array(starts), vectors)
 

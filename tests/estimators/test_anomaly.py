@@ -200,6 +200,19 @@ def test_the_general_encoder_takes_any_channels() -> None:
     assert roc_auc_score(odd()[700:1000], score) > 0.97
 
 
+def test_the_compact_space_finds_the_same_with_less_memory() -> None:
+    x = wave()[:, 700:1000]
+    full = AnomalyDetector(window=40).fit(x[:, :190])
+    compact = AnomalyDetector(window=40, dim=128).fit(x[:, :190])
+    assert compact.reference_[0].vectors.shape[1] == 128 + 40
+    assert full.reference_[0].vectors.shape[1] > 10 * (128 + 40)
+    assert roc_auc_score(odd()[700:1000], compact.score(x)) > 0.97
+    with pytest.raises(ValueError, match="dim=129"):
+        AnomalyDetector(window=40, dim=129).fit(x)
+    with pytest.raises(ValueError, match="dim=8"):
+        quick(dim=8).fit(x)  # a model without components
+
+
 def test_the_old_name_warns() -> None:
     x = wave()
     with pytest.warns(DeprecationWarning, match="AnomalyDetector"):

@@ -266,6 +266,70 @@ def test_something_is_predicted_under_noise(objective: Objective) -> None:
     assert rows[-1]["relative_loss"] < 0.75
 
 
+def error_of(model: TemporalJEPA, x: Tensor) -> Tensor:
+    encoder = model.context_encoder
+    assert isinstance(model.objective, NextLatent)
+    return model.objective.error(encoder, *encoder.prepare(x))
+
+
+@pytest.mark.parametrize(
+    "objective", [NextLatent(), NextLatent((1,), depth=1)], ids=repr
+)
+def test_the_error_of_a_token_is_known_when_it_has_passed(
+    objective: NextLatent,
+) -> None:
+    model = model_of(objective).eval()
+    x = batch()
+    changed = x.clone()
+    changed[:, 20:] += 5.0
+    before, after = error_of(model, x), error_of(model, changed)
+    assert before.shape == (6, 10)
+    assert bool(before[:, 0].isnan().all())  # nothing predicts it
+    assert bool(before[:, 1:].isfinite().all())
+    torch.testing.assert_close(before[:, 1:5], after[:, 1:5])
+    assert bool((before[:, 5:] != after[:, 5:]).all())
+
+
+def test_the_error_is_one_minus_the_cosine_similarity() -> None:
+    model = model_of(NextLatent((1, 3))).eval()
+    encoder, objective = model.context_encoder, model.objective
+    layers = encoder.encode(*encoder.prepare(batch())).layers
+    target = objective.project(layers[0])[:, 5]
+    similarities = [
+        nn.functional.cosine_similarity(head(layers[-1][:, 5 - horizon]), target, dim=1)
+        for horizon, head in zip((1, 3), objective.heads, strict=True)
+    ]
+    expected = 1 - torch.stack(similarities).mean(0)
+    torch.testing.assert_close(error_of(model, batch())[:, 5], expected)
+
+
+def test_tokens_without_a_value_have_no_error_and_change_no_other() -> None:
+    model = model_of(NextLatent((1,))).eval()
+    x = batch()
+    cut = x.clone()
+    cut[:, 24:28] = float("nan")
+    error = error_of(model, torch.cat([cut, torch.full((6, 8, 3), float("nan"))], 1))
+    missing = error.isnan().all(0)
+    # Token 6 is missing, so that nothing predicts token 7; 10 and 11 are padding.
+    assert missing.nonzero().flatten().tolist() == [0, 6, 7, 10, 11]
+    torch.testing.assert_close(error[:, 1:6], error_of(model, x)[:, 1:6])
+    assert bool(error_of(model, x[:, :4]).isnan().all())
+
+
+def test_a_jump_of_the_state_has_a_high_error() -> None:
+    values = np.stack(pendulum(400).values)  # (n, T, C)
+    data = Sequences([*values[:300]])
+    model = initial_model(data, 0, NextLatent((1,)), **SMALL)
+    train(model, data, PretrainConfig(steps=150, device="cpu"))
+    joined = values[300:350].copy()
+    joined[:, 24:] = values[350:, 24:]  # another phase and rate from token 6
+    x = torch.from_numpy(joined.astype(np.float32))
+    error = error_of(model, x)[:, 4:9].mean(0)
+    assert error.argmax() == 2
+    others = error[[0, 1, 3, 4]]
+    assert float(error[2]) > float(others.max()) + 2 * float(others.std())
+
+
 @pytest.mark.parametrize(
     ("objective", "options", "message"),
     [

@@ -1,11 +1,12 @@
 """Prediction of the next latent against others: contrastive predictive coding."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...config import TemporalJEPAConfig
@@ -72,27 +73,14 @@ class NextLatent(Objective):
     ) -> dict[str, Tensor]:
         """The mean contrastive loss over horizons; arguments as `Objective.forward`."""
         assert isinstance(drawn, torch.Generator)
-        encoded = encoder.encode(x, observed, drop=False)
-        context = encoded.layers[-1]
-        if self.predictor is not None:
-            context = self.predictor(
-                context, encoded.positions, encoded.valid, encoded.num_tokens
-            )[-1]
-        targets = self.project(encoded.layers[0])  # (B, N, D)
-        valid = encoded.valid
         losses = []
         chances = []
-        for horizon, head in zip(self.horizons, self.heads, strict=True):
-            shift = horizon * math.prod(encoder.config.cells)
-            if shift >= targets.shape[1]:  # the sequence is too short
-                continue
-            pair_valid = None
-            if valid is not None and not bool(valid.all()):
-                pair_valid = valid[:, :-shift] & valid[:, shift:]
+        for pairs in self._pairs(encoder, x, observed):
+            valid = None if bool(pairs.valid.all()) else pairs.valid
             loss, chance = contrastive_loss(
-                head(context[:, :-shift]),
-                targets[:, shift:],
-                pair_valid,
+                pairs.predicted,
+                pairs.target,
+                valid,
                 self.negatives,
                 self.temperature,
                 drawn,
@@ -100,6 +88,62 @@ class NextLatent(Objective):
             losses.append(loss)
             chances.append(chance)
         return contrastive_terms(losses, chances)
+
+    @torch.no_grad()
+    def error(self, encoder: ContextEncoder, x: Tensor, observed: Tensor) -> Tensor:
+        """How far each token is from what those before it predict.
+
+        One minus the cosine similarity of the token and its prediction, the mean over horizons: 0
+        is a perfect prediction, 1 an unrelated one.
+
+        Args:
+            encoder: the context encoder that was trained on this objective.
+            x: values `(B, T, C)` with `T` in whole patches.
+            observed: bool `(B, T, C)`.
+
+        Returns:
+            float32 `(B, N)`; NaN at tokens without an observed value, and at those that no token
+            before them predicts, as the first.
+        """
+        shape = encoder.tokens_observed(observed).shape
+        total = torch.zeros(shape, device=x.device)
+        count = torch.zeros(shape, device=x.device)
+        for pairs in self._pairs(encoder, x, observed):
+            similarity = F.cosine_similarity(
+                pairs.predicted.float(), pairs.target.float(), dim=-1
+            )
+            total[:, pairs.shift :] += torch.where(pairs.valid, 1 - similarity, 0.0)
+            count[:, pairs.shift :] += pairs.valid
+        return total / count  # 0 / 0 is NaN
+
+    def _pairs(
+        self, encoder: ContextEncoder, x: Tensor, observed: Tensor
+    ) -> Iterator["_Pairs"]:
+        """The predictions of each horizon that fits into the sequence, beside their targets."""
+        encoded = encoder.encode(x, observed, drop=False)
+        valid = encoded.valid
+        assert valid is not None  # tokens are not dropped
+        context = encoded.layers[-1]
+        if self.predictor is not None:
+            context = self.predictor(
+                context, encoded.positions, valid, encoded.num_tokens
+            )[-1]
+        targets = self.project(encoded.layers[0])  # (B, N, D)
+        for horizon, head in zip(self.horizons, self.heads, strict=True):
+            shift = horizon * math.prod(encoder.config.cells)
+            if shift < targets.shape[1]:
+                predicted = head(context[:, :-shift])
+                is_pair = valid[:, :-shift] & valid[:, shift:]
+                yield _Pairs(shift, predicted, targets[:, shift:], is_pair)
+
+
+class _Pairs(NamedTuple):
+    """What a horizon of `shift` tokens predicts."""
+
+    shift: int
+    predicted: Tensor  # (B, N - shift, D)
+    target: Tensor  # (B, N - shift, D)
+    valid: Tensor  # bool (B, N - shift): both tokens have an observed value
 
 
 def check_horizons(horizons: Sequence[int]) -> tuple[int, ...]:
