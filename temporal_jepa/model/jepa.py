@@ -18,7 +18,7 @@ from .losses import loss
 from .masks import generate_temporal_mask
 from .modules import Modules
 from .multiscale import GROUPS, MultiResolution
-from .objectives import MaskedLatent, Objective, as_objective
+from .objectives import MaskedLatent, NextLatent, Objective, as_objective
 from .objectives.masked import draw_masks
 from .objectives.masked_latent import targets
 from .objectives.objective import Drawn
@@ -300,13 +300,25 @@ class TemporalJEPA(nn.Module):
         return self.embedder().timesteps(x)
 
     @torch.no_grad()
-    def prediction_error(self, x: Tensor, visible: Tensor) -> Tensor:
-        """Smooth L1 of each masked token: `(B, T, C)`, bool `(B, N)` -> `(B, N)`, NaN elsewhere."""
-        if not isinstance(self.objective, MaskedLatent):
-            raise ValueError(
-                f"prediction_error needs the objective MaskedLatent, got {self.objective!r}"
-            )
+    def prediction_error(self, x: Tensor, visible: Tensor | None = None) -> Tensor:
+        """How badly each token is predicted, `(B, N)`; NaN where none is.
+
+        Args:
+            x: float `(B, T, C)`, NaN where unobserved.
+            visible: bool `(B, N)`, for `MaskedLatent`: smooth L1 of the masked tokens. None for
+                `NextLatent`: one minus the cosine similarity, from the tokens before.
+
+        Raises:
+            ValueError: for another objective, or a pooled prediction.
+        """
         x, observed = self.context_encoder.prepare(x)
+        if isinstance(self.objective, NextLatent) and visible is None:
+            return self.objective.error(self.context_encoder, x, observed)
+        if not isinstance(self.objective, MaskedLatent) or visible is None:
+            raise ValueError(
+                "prediction_error needs the objective MaskedLatent and visible, or NextLatent "
+                f"without visible; the objective is {self.objective!r}"
+            )
         return self.objective.error(
             self.context_encoder, self.target_encoder, x, observed, visible
         )
