@@ -239,4 +239,4 @@ def test_an_objective_is_stored_shown_and_resumed(
     assert "objective        next, horizons [1, 2, 4]" in tj.succeeds("inspect", run)
     tj.succeeds("pretrain", "--out", run, "--resume")
     wrong = ["pretrain", "--data", data, "--objective", "cpc"]
-    assert "one of next, contrast" in tj.refuses(*wrong, code=2)
+    assert "one of masked, next, contrast" in tj.refuses(*wrong, code=2)
