@@ -498,8 +498,7 @@ def _masks(run: _Run) -> Row | None:
     config = model.config
     if not isinstance(model.objective, MaskedLatent) or config.predict == "pooled":
         run.missing.append(
-            "predict = pooled, or another objective: there is no prediction error of single "
-            "timesteps."
+            "Prediction errors are drawn for runs that predict masked latents one by one."
         )
         return None
     sample = run.sequences.select(svg.spread(len(run.sequences), MASKED_SEQUENCES))
