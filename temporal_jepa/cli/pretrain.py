@@ -109,13 +109,15 @@ def pretrain(
         return
     with Progress(planned.config) as progress:
         run = execute(planned, progress.row)
+    following = [command("embed", run, data), command("report", run)]
+    if planned.start.objective is not None and planned.sequences.frame is None:
+        following.insert(1, command("states", run, data))
     say(
         "",
         progress.verdict or "already trained to the last step",
         f"checkpoint  {run / WEIGHTS}",
         "next",
-        f"  {command('embed', run, data)}",
-        f"  {command('report', run)}",
+        *(f"  {words}" for words in following),
     )
 
 

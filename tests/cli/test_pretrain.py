@@ -236,6 +236,7 @@ def test_an_objective_is_stored_shown_and_resumed(
     words = ["pretrain", "--data", data, "--out", run, "--objective", "next", *READ]
     said = tj.succeeds(*words, "--steps", "2", "--batch-size", "4", "--patch-len", "2")
     assert "starts from scratch; the objective is NextLatent(horizons=(1, 2, 4)" in said
+    assert f"temporal-jepa states {run} {data}" in said
     assert "objective        next, horizons [1, 2, 4]" in tj.succeeds("inspect", run)
     tj.succeeds("pretrain", "--out", run, "--resume")
     wrong = ["pretrain", "--data", data, "--objective", "cpc"]
