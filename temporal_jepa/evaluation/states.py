@@ -162,8 +162,9 @@ class StateModel:
     """
 
     def __init__(self, count: int | None = None, seed: int = 0):
-        if count is not None and count < 1:
-            raise ValueError(f"expected a number of states from 1, got {count}")
+        is_whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+        if count is not None and not (is_whole and count >= 1):
+            raise ValueError(f"expected a whole number of states from 1, got {count!r}")
         self.count = count
         self.seed = seed
 
@@ -177,6 +178,12 @@ class StateModel:
             ValueError: if there are fewer different moments than states.
         """
         tokens = np.concatenate(features)
+        found = tokens[~np.isnan(tokens).all(axis=1)]
+        if not len(found) or not np.isfinite(found).all():
+            raise ValueError(
+                "the tokens are not finite, or there are none: the sequences hold huge values, or "
+                "no whole patch is observed; rescale them, or leave them out"
+            )
         self.mean = np.nanmean(tokens, axis=0)
         std = np.nanstd(tokens, axis=0)
         rounding = CONSTANT * np.sqrt(np.nanmean(tokens**2))

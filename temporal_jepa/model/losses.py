@@ -99,8 +99,11 @@ def contrastive_loss(
         generator: random state (CPU); draws the 512 tokens that are compared across the batch.
 
     Returns:
-        The loss, and the loss of guessing.
+        The loss, and the loss of guessing. Both are 0 if no token is valid.
     """
+    if not predicted.shape[1] or (valid is not None and not bool(valid.any())):
+        nothing = 0 * (predicted.float().sum() + target.float().sum())
+        return nothing, nothing.detach()
     predicted = F.normalize(predicted.float(), dim=-1)
     target = F.normalize(target.float(), dim=-1)
     if negatives == "both":
@@ -116,13 +119,17 @@ def contrastive_loss(
 
 
 def contrastive_terms(losses: list[Tensor], chances: list[Tensor]) -> dict[str, Tensor]:
-    """The terms of an objective from several results of `contrastive_loss`: their means."""
-    loss = torch.stack(losses).mean()
-    return {
-        "loss": loss,
-        "prediction_loss": loss,
-        "relative_loss": loss / torch.stack(chances).mean(),
-    }
+    """The terms of an objective from several results of `contrastive_loss`: their means.
+
+    Results in which there was nothing to tell apart do not count.
+    """
+    chance = torch.stack(chances)
+    count = (chance > 0).sum().clamp(min=1)
+    loss = torch.stack(losses).sum() / count
+    mean_chance = chance.sum() / count
+    is_guess = mean_chance == 0
+    relative = torch.where(is_guess, 1.0, loss.detach() / mean_chance)
+    return {"loss": loss, "prediction_loss": loss, "relative_loss": relative}
 
 
 def _across(

@@ -42,8 +42,9 @@ class Normalizer(nn.Module):
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
         """`(B, T, C)` and bool `(B, T, C)` -> `(B, T, C)`; statistics are of observed values."""
         x = torch.where(observed, (x - self.mean) / self.std, 0.0)
-        if self.mixes:
-            x = x @ self.mixing
+        if self.mixes:  # in fp32: small differences of channels become large ones
+            with torch.autocast(x.device.type, enabled=False):
+                x = x @ self.mixing
         if self.instance:
             mean, std = self.moments(x, observed)
             x = torch.where(observed, (x - mean[:, None]) / std[:, None], 0.0)

@@ -235,7 +235,7 @@ def initial_model(
         mean, std, slope = channel_statistics(sequences)
         mixing = None
         if model.config.normalize == "slow":
-            some = [sequences.values[i] for i in _sample(sequences)]
+            some = [_as_float64(sequences.values[i]) for i in _sample(sequences)]
             mixtures, slope = slow_mixtures(some, mean, std, model.config.patch)
             mixing = torch.from_numpy(mixtures)
         model.set_normalizer(

@@ -219,7 +219,8 @@ def test_a_model_of_separate_channels_has_states_of_timesteps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "match"), [(0, "from 1, got 0"), (9, "9 states.*only 3"), (-2, "from 1")]
+    ("count", "match"),
+    [(0, "from 1, got 0"), (9, "9 states.*only 3"), (-2, "from 1")],
 )
 def test_numbers_of_states_that_cannot_be(count: int, match: str) -> None:
     model, _ = tiny()
@@ -256,3 +257,15 @@ def test_layers_are_those_of_the_encoder() -> None:
 def test_segments() -> None:
     assert segments_of(np.array([-1, 4, 4])) == [(1, 3, 4)]
     assert segments_of(np.array([-1])) == []
+
+
+@pytest.mark.parametrize("count", [0, -1, 2.5, True, "3"])
+def test_a_wrong_count_is_refused(count: object) -> None:
+    with pytest.raises(ValueError, match="expected a whole number of states"):
+        StateModel(count)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_tokens_that_are_not_finite_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="the tokens are not finite"):
+        StateModel(2).fit([np.full((20, 4), value)])

@@ -588,3 +588,33 @@ def test_a_run_of_version_0_2_is_loaded(tmp_path: Path) -> None:
     save_file(old, tmp_path / "model.safetensors")
     loaded = from_pretrained(tmp_path)
     torch.testing.assert_close(loaded.predictor.mask_token, model.predictor.mask_token)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+@pytest.mark.parametrize("observed", [3, 8, 40])
+def test_a_batch_of_short_sequences_is_harmless(
+    objective: Objective, observed: int
+) -> None:
+    """Of one token, of two, and of one in a longer batch: nothing may be NaN."""
+    model = model_of(objective)
+    x = batch(observed)
+    if observed == 40:
+        x[:, 4:] = torch.nan
+    terms = model(x, model.draw(x, torch.Generator().manual_seed(0)))
+    assert all(bool(term.isfinite()) for term in terms.values())
+    terms["loss"].backward()
+    trained = [p.grad for p in model.parameters() if p.grad is not None]
+    assert all(bool(gradient.isfinite().all()) for gradient in trained)
+
+
+def test_horizons_that_do_not_fit_do_not_count() -> None:
+    near, far = (model_of(NextLatent(horizons)).eval() for horizons in ((1,), (1, 30)))
+    far.objective.heads[0].load_state_dict(near.objective.heads[0].state_dict())
+    far.objective.project.load_state_dict(near.objective.project.state_dict())
+    torch.testing.assert_close(loss_of(near, batch()), loss_of(far, batch()))
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "regularizer", "next-values", "next"])
+def test_a_video_keeps_its_tokens(name: str) -> None:
+    model = initial_model(video(), 0, name, num_heads=2, embed_dim=16)
+    assert model.config.tokenizer == "tubelet"

@@ -98,3 +98,16 @@ def test_frames_are_refused() -> None:
     video = Sequences.from_arrays(random_walks(12, 3, 40))
     with pytest.raises(ValueError, match=r'normalize must be "dataset", "instance"'):
         initial_model(video, 0, frame=(1, 3, 1), **SMALL)
+
+
+def test_mixtures_are_computed_in_full_precision() -> None:
+    x = random_walks(12, 3, 40)
+    x[:, 1] = x[:, 0] + 0.01 * x[:, 2]  # their difference becomes a mixture
+    model = initial_model(Sequences.from_arrays(x), 0, **SMALL)
+    normalizer = model.context_encoder.normalizer
+    values = torch.from_numpy(x.transpose(0, 2, 1)).float()
+    observed = torch.ones_like(values, dtype=torch.bool)
+    expected = normalizer(values, observed)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = normalizer(values, observed)
+    torch.testing.assert_close(found, expected)

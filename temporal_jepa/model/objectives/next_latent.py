@@ -119,7 +119,7 @@ class NextLatent(Objective):
     def _pairs(
         self, encoder: ContextEncoder, x: Tensor, observed: Tensor
     ) -> Iterator["_Pairs"]:
-        """The predictions of each horizon that fits into the sequence, beside their targets."""
+        """The predictions of each horizon, beside their targets; none if it is too long."""
         encoded = encoder.encode(x, observed, drop=False)
         valid = encoded.valid
         assert valid is not None  # tokens are not dropped
@@ -131,10 +131,9 @@ class NextLatent(Objective):
         targets = self.project(encoded.layers[0])  # (B, N, D)
         for horizon, head in zip(self.horizons, self.heads, strict=True):
             shift = horizon * math.prod(encoder.config.cells)
-            if shift < targets.shape[1]:
-                predicted = head(context[:, :-shift])
-                is_pair = valid[:, :-shift] & valid[:, shift:]
-                yield _Pairs(shift, predicted, targets[:, shift:], is_pair)
+            predicted = head(context[:, :-shift])
+            is_pair = valid[:, :-shift] & valid[:, shift:]
+            yield _Pairs(shift, predicted, targets[:, shift:], is_pair)
 
 
 class _Pairs(NamedTuple):

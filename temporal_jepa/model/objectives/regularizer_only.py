@@ -20,6 +20,9 @@ class RegularizerOnly(Objective):
     """
 
     recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({"tokenizer": "patch"})
+    video_recipe: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {"tokenizer": "tubelet"}
+    )
 
     def __init__(self, regularizer: Regularizer | None = None):
         super().__init__()

@@ -80,10 +80,7 @@ class MaskedValues(MaskedObjective):
                     self.decode(predicted), gather_tokens(wanted, positions), counted
                 )
             )
-        return {
-            name: torch.stack([each[name] for each in terms]).mean()
-            for name in terms[0]
-        }
+        return mean_terms(terms)
 
 
 class NextValues(Objective):
@@ -121,22 +118,20 @@ class NextValues(Objective):
         terms = []
         for horizon, head in zip(self.horizons, self.heads, strict=True):
             shift = horizon * math.prod(encoder.config.cells)
-            if shift >= wanted.shape[1]:  # the sequence is too short
-                continue
             counted = is_value[:, shift:] & valid[:, :-shift, None]
             terms.append(
                 value_terms(head(context[:, :-shift]), wanted[:, shift:], counted)
             )
-        return {
-            name: torch.stack([each[name] for each in terms]).mean()
-            for name in terms[0]
-        }
+        return mean_terms(terms)
 
 
 class Autoencoder(Objective):
     """Reconstruct the values of each patch from its token, with nothing masked."""
 
     recipe: ClassVar[Mapping[str, Any]] = MappingProxyType({"tokenizer": "patch"})
+    video_recipe: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {"tokenizer": "tubelet"}
+    )
     fewest_tokens: ClassVar[int] = 1
 
     def setup(self, config: TemporalJEPAConfig) -> None:
@@ -183,8 +178,12 @@ def value_terms(
     mean = sum_over_processes((wanted * counted).sum() / count) / world_size()
     variance = ((wanted - mean).square() * counted).sum() / count
     variance = sum_over_processes(variance) / world_size()
+    relative = torch.where(variance > 0, error / variance.clamp(min=1e-6), 1.0)
+    return {"loss": error, "prediction_loss": error, "relative_loss": relative.detach()}
+
+
+def mean_terms(terms: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of each term."""
     return {
-        "loss": error,
-        "prediction_loss": error,
-        "relative_loss": error / variance.clamp(min=1e-6),
+        name: torch.stack([each[name] for each in terms]).mean() for name in terms[0]
     }
