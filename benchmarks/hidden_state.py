@@ -483,6 +483,7 @@ LINES: Mapping[str, str] = {
     "masked values": "#1a7f37",
     "masked latents, EMA": "#8250df",
     "principal components": "#8b949e",
+    "slow features": "#57606a",
     UNTRAINED: "#cf222e",
 }
 """Methods of the plot and their colors."""
