@@ -94,16 +94,14 @@ def contrastive_loss(
         predicted: `(B, K, D)`.
         target: `(B, K, D)`, what each prediction must find.
         valid: bool `(B, K)`, None if all are.
-        negatives: "within" a sequence, "across" the batch, or "both".
+        negatives: "within" a sequence, "across" the batch (under `torch.distributed`, the share of
+            each process), or "both".
         temperature: of the similarities.
         generator: random state (CPU); draws the 512 tokens that are compared across the batch.
 
     Returns:
         The loss, and the loss of guessing. Both are 0 if no token is valid.
     """
-    if not predicted.shape[1] or (valid is not None and not bool(valid.any())):
-        nothing = 0 * (predicted.float().sum() + target.float().sum())
-        return nothing, nothing.detach()
     predicted = F.normalize(predicted.float(), dim=-1)
     target = F.normalize(target.float(), dim=-1)
     if negatives == "both":
@@ -123,7 +121,7 @@ def contrastive_terms(losses: list[Tensor], chances: list[Tensor]) -> dict[str, 
 
     Results in which there was nothing to tell apart do not count.
     """
-    chance = torch.stack(chances)
+    chance = sum_over_processes(torch.stack(chances)) / world_size()
     count = (chance > 0).sum().clamp(min=1)
     loss = torch.stack(losses).sum() / count
     mean_chance = chance.sum() / count
@@ -145,6 +143,9 @@ def _across(
     if valid is not None:
         predicted = predicted[valid.flatten()]
         target = target[valid.flatten()]
+    if not len(predicted):
+        nothing = 0 * (predicted.sum() + target.sum())
+        return nothing, nothing.detach()
     rows = torch.randperm(len(predicted), generator=generator)[:COMPARED]
     rows = rows.to(predicted.device)
     similarity = predicted[rows] @ target[rows].T / temperature
@@ -160,15 +161,18 @@ def _within(
     similarity = predicted @ target.transpose(1, 2) / temperature  # (B, K, K)
     batch, count, _ = similarity.shape
     own = torch.arange(count, device=similarity.device).repeat(batch)
-    if valid is None:
+    if valid is None and count and world_size() == 1:
         chance = similarity.new_tensor(float(count)).log()
         return F.cross_entropy(similarity.flatten(0, 1), own), chance
+    if valid is None:
+        valid = torch.ones_like(predicted[..., 0], dtype=torch.bool)
+    total = sum_over_processes(valid.sum().float()) / world_size()
+    total = total.clamp(min=1e-6)
     similarity = similarity.masked_fill(~valid[:, None], -1e9)
     each = F.cross_entropy(similarity.flatten(0, 1), own, reduction="none")
-    candidates = valid.sum(1, keepdim=True).expand_as(valid)[valid]
-    weight = valid.flatten().float()
-    loss = (each * weight).sum() / weight.sum().clamp(min=1)
-    return loss, candidates.float().log().mean()
+    loss = (each * valid.flatten()).sum() / total
+    candidates = valid.sum(1, keepdim=True).clamp(min=1).expand_as(valid)
+    return loss, (candidates.float().log() * valid).sum() / total
 
 
 def world_size() -> int:

@@ -460,6 +460,53 @@ pretrain({data.__name__}(), {str(tmp_path / "two")!r}, CALM, TINY)
         )
 
 
+@pytest.mark.slow
+def test_every_objective_trains_on_two_processes_as_on_one(tmp_path: Path) -> None:
+    """Sequences of unequal lengths, so that the processes have unequal numbers of tokens."""
+    code = f"""
+import json, os, sys
+import numpy as np
+import torch
+import torch.distributed as dist
+from factories import random_walks
+from temporal_jepa import PretrainConfig, Sequences
+from temporal_jepa.model.objectives import OBJECTIVES, MaskedLatent
+from temporal_jepa.model.regularizers import SIGReg
+from temporal_jepa.training.initial import initial_model
+from temporal_jepa.training.trainer import train
+
+torch.set_num_threads(1)
+if "RANK" in os.environ:
+    dist.init_process_group("gloo")
+x = random_walks(32, 3, 40)
+x[:4, :, 20:] = np.nan
+x[5, 1] = np.nan
+losses = {{}}
+objectives = [*(kind() for kind in OBJECTIVES.values()), MaskedLatent(SIGReg())]
+for objective in objectives:
+    data = Sequences.from_arrays(x)
+    small = {{"embed_dim": 16, "num_heads": 2, "predictor_embed_dim": 16, "patch_len": 4}}
+    config = PretrainConfig(steps=6, batch_size=16, device="cpu", log_every=1)
+    rows = []
+    train(initial_model(data, 0, objective, **small), data, config, on_row=rows.append)
+    losses[repr(objective)] = [row["loss"] for row in rows]
+name = "two" if dist.is_initialized() else "one"
+if name == "one" or dist.get_rank() == 0:
+    with open({str(tmp_path)!r} + "/" + name + ".json", "w") as file:
+        json.dump(losses, file)
+"""
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    for words in ((), launcher):
+        done = run_script(tmp_path / "main.py", code, *words)
+        assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (
+        json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "two")
+    )
+    assert len(one) == len(OBJECTIVES) + 1
+    for objective, losses in one.items():
+        assert two[objective] == pytest.approx(losses, abs=1e-5), objective
+
+
 def test_a_lone_recording_is_cut_into_windows(tmp_path: Path) -> None:
     recording = Sequences(
         [np.random.default_rng(0).standard_normal((400, 2)).astype(np.float32)]

@@ -30,8 +30,8 @@ class NextLatent(Objective):
     Args:
         horizons: how many tokens ahead.
         negatives: what a token is told apart from: the other tokens of its sequence ("within"),
-            which also drops what is constant in a sequence, those of the whole batch ("across"), or
-            the mean of both losses ("both").
+            which also drops what is constant in a sequence, those of the batch ("across"; under
+            torchrun, of a process's share of it), or the mean of both losses ("both").
         temperature: of the cosine similarities.
         depth: causal blocks between the encoder and the predictions, trained and thrown away.
     """
