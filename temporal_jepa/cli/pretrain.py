@@ -109,16 +109,21 @@ def pretrain(
         return
     with Progress(planned.config) as progress:
         run = execute(planned, progress.row)
-    following = [command("embed", run, data), command("report", run)]
-    if planned.start.objective is not None and planned.sequences.frame is None:
-        following.insert(1, command("states", run, data))
     say(
         "",
         progress.verdict or "already trained to the last step",
         f"checkpoint  {run / WEIGHTS}",
         "next",
-        *(f"  {words}" for words in following),
+        *(f"  {words}" for words in _following(planned, run, data)),
     )
+
+
+def _following(planned: "Plan", run: Path, data: str) -> list[str]:
+    """The commands that come next; states are meant for objectives other than the default."""
+    following = [command("embed", run, data), command("report", run)]
+    if planned.start.objective is not None and planned.sequences.frame is None:
+        following.insert(1, command("states", run, data))
+    return following
 
 
 def _size(sequences: "Sequences") -> str:
