@@ -119,9 +119,12 @@ def pretrain(
 
 
 def _following(planned: "Plan", run: Path, data: str) -> list[str]:
-    """The commands that come next; states are meant for objectives other than the default."""
+    """The commands that come next; states are meant for contrastive objectives."""
+    from ..model.objectives import MaskedContrast, NextLatent
+
     following = [command("embed", run, data), command("report", run)]
-    if planned.start.objective is not None and planned.sequences.frame is None:
+    is_contrastive = isinstance(planned.model.objective, NextLatent | MaskedContrast)
+    if is_contrastive and planned.sequences.frame is None:
         following.insert(1, command("states", run, data))
     return following
 
@@ -158,14 +161,21 @@ def _show(planned: "Plan") -> None:
     activations = 4 * 16 * widths * size * config.num_masks // training.accumulate
     settings = {"model": vars(config), "training": vars(training)}
     say(yaml.safe_dump(settings, sort_keys=False).rstrip(), "")
+    from ..model.objectives.masked import MaskedObjective
+
+    if isinstance(network.objective, MaskedObjective):
+        seen = f"{visible} visible to the encoder"
+    else:
+        seen = "all visible to the encoder"
     epochs = training.steps * size / len(sequences)
     show_facts(
         [
+            ("objective", repr(network.objective)),
             ("parameters", f"{trained:,} trained, {total:,} with the target encoder"),
             ("steps", f"{training.steps} of {size} sequences, {epochs:.1f} epochs"),
             (
                 "tokens",
-                f"{tokens} per sequence of {longest} timesteps, {visible} visible to the encoder",
+                f"{tokens} per sequence of {longest} timesteps, {seen}",
             ),
             (
                 "memory",

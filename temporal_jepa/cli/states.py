@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import ReadOptions, flags
 from ..files import folder_of, read_config, write_atomically
-from .console import command, show_facts
+from .console import command, say, show_facts
 from .detect import WINDOWS
 from .reading import read_as_trained
 from .writing import check_output, output_path, write_table
@@ -78,6 +78,7 @@ def states(
             ("page", page),
         ]
     )
+    say("", "noise is divided into states too: judge them by the drawings on the page")
 
 
 def _table(sequences: "Sequences", states: "States") -> "pd.DataFrame":

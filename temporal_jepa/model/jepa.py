@@ -164,9 +164,10 @@ class TemporalJEPA(nn.Module):
         x, observed = self.context_encoder.prepare(x)
         given = {"target": self.target_encoder} if objective.uses_target else {}
         terms = objective(self.context_encoder, x, observed, drawn, **given)
-        if "loss" not in terms:
+        if not isinstance(terms, dict) or "loss" not in terms:
+            got = ", ".join(terms) if isinstance(terms, dict) else type(terms).__name__
             raise ValueError(
-                f'{objective!r} must return "loss" among its terms, got {", ".join(terms)}'
+                f'{objective!r} must return a dict with "loss" among its terms, got {got}'
             )
         return {
             name: value if name == "loss" else value.detach()

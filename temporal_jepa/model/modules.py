@@ -31,6 +31,15 @@ class Modules:
     tokenizer: Maker | None = None
     encoder: Maker | None = None
 
+    def __post_init__(self) -> None:
+        """ValueError for a module in place of a function that makes one."""
+        for name in ("tokenizer", "encoder"):
+            if isinstance(getattr(self, name), nn.Module):
+                raise ValueError(
+                    f"{name} must be a class, or a function of the configuration that returns a "
+                    f"module, got a module: {type(getattr(self, name)).__name__}(...)"
+                )
+
     def names(self) -> dict[str, str]:
         """The modules that are given, and the names of their makers."""
         makers = {field.name: getattr(self, field.name) for field in fields(self)}

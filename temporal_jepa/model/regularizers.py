@@ -31,6 +31,14 @@ class Regularizer(Part):
         raise NotImplementedError
 
 
+def check_regularizer(regularizer: object) -> None:
+    """ValueError unless it is a regularizer or None."""
+    if regularizer is not None and not isinstance(regularizer, Regularizer):
+        raise ValueError(
+            f"regularizer must be a Regularizer, as SIGReg(), or None, got {regularizer!r}"
+        )
+
+
 class VICReg(Regularizer):
     """Variance and covariance terms, see `variance_covariance`.
 

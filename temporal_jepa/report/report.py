@@ -35,7 +35,7 @@ from ..data import Sequences, read
 from ..embed import as_training_data, check_channels, embed_sequences
 from ..evaluation.neighbors import Index, standardize
 from ..evaluation.states import WINDOW, find_states
-from ..files import BUNDLED, GENERAL, SCRATCH, read_config, write_atomically
+from ..files import BUNDLED, GENERAL, SCRATCH, WEIGHTS, read_config, write_atomically
 from ..model.jepa import TemporalJEPA, random_init_like
 from ..model.losses import mean_predictor_loss
 from ..model.objectives import MaskedLatent, stored_objective
@@ -248,7 +248,7 @@ def _headline(run: _Run, scores: Row | None) -> Row:
         "timestep": in_words(run.config["model"], data.get("channels")),
         "start": run.start,
         "step": step,
-        "finished": run.model is not None and step >= steps,
+        "finished": step >= steps and (run.folder / WEIGHTS).is_file(),
         "level": level,
         "reason": reason,
         "losses": _logged(run.rows, "relative_loss"),

@@ -73,13 +73,13 @@ def choose(sequences: Sequences) -> Choice:
             None, f"{span} are too few, short or unequal to train on", jointly
         )
     share = predictable_share(sequences)
-    noise = (
-        f"{round(100 * (1 - share))} % of what varies in a sequence is unpredictable"
+    predicted = (
+        f"{PAST} timesteps predict {round(100 * share)} % of how the next one varies"
     )
     if share >= CLEAN:
-        reason = f"the {channels} channels are clean ({noise})"
+        reason = f"the {channels} channels are clean ({predicted})"
         return Choice(None, reason, f"{jointly}, often better for single moments")
-    reason = f"next latents of {channels} noisy channels ({noise})"
+    reason = f"trains next latents (--objective next): {channels} noisy channels ({predicted})"
     return Choice("next", reason, "--init-from series-small takes the general encoder")
 
 

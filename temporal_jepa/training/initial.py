@@ -29,6 +29,22 @@ LONGEST_WINDOW = 1024
 # Channel statistics come from at most this many sequences and about this many values.
 STATISTICS_SEQUENCES = 4096
 STATISTICS_VALUES = 2**23
+# Options that only masked latents have, or that next latents decide themselves.
+OF_MASKED_LATENTS = frozenset(
+    {
+        "predict",
+        "mask",
+        "mask_ratio",
+        "num_masks",
+        "momentum",
+        "variance_weight",
+        "covariance_weight",
+        "tokenizer",
+        "attention",
+        "resolutions",
+        "frame",
+    }
+)
 # Rounding errors of float32 above this share of the range of a series are warned of.
 LOST = 0.01
 
@@ -120,7 +136,8 @@ def start_of(
     Without `init_from`, plain series of up to 65,536 timesteps start from "series-small", except
     for many noisy channels: next latents are trained from scratch on them, see `choose`.
     Trajectories, scenes, video, longer series, a requested architecture and an objective start from
-    scratch.
+    scratch. A requested architecture is trained on next latents where nothing requested would be,
+    unless it has options of masked latents alone.
 
     Args:
         sequences: training data.
@@ -142,11 +159,24 @@ def start_of(
     elif modules is not None:
         start = Start(SCRATCH, architecture)
     elif architecture:
-        reason = f"the model is shaped by {', '.join(architecture)}"
-        start = Start(SCRATCH, architecture, reason)
+        start = _shaped_start(sequences, architecture)
     else:
         start = _chosen_start(sequences)
     return replace(start, modules=modules)
+
+
+def _shaped_start(sequences: Sequences, architecture: Mapping[str, Any]) -> Start:
+    """Where training starts if only the architecture is requested: from random weights."""
+    shape = f"the model is shaped by {', '.join(architecture)}"
+    is_masked = not OF_MASKED_LATENTS.isdisjoint(architecture)
+    is_masked = is_masked or architecture.get("normalize") == "instance"
+    natural = _chosen_start(sequences)
+    if natural.objective is None or is_masked:
+        reason = f"{shape}; trains masked latents (--objective masked)"
+        return Start(SCRATCH, architecture, reason)
+    chosen, _, _ = natural.reason.rpartition(";")
+    reason = f"{shape}; {chosen}; --objective masked trains masked latents"
+    return Start(SCRATCH, architecture, reason, objective=natural.objective)
 
 
 def _source(init_from: str | os.PathLike[str]) -> str:

@@ -432,7 +432,8 @@ def _start_of_run(
     objective = objective or stored_objective(stored)
     if json.loads(_json(describe(objective))) != json.loads(_json(before)):
         raise ValueError(
-            f"{folder}: a resumed run keeps its objective, {before}; got {objective!r}"
+            f"{folder}: a resumed run keeps its objective, {_in_words(before)}; got "
+            f"{_in_words(describe(objective))}"
         )
     start = Start.stored(stored)
     requested = start.source if init_from is None else os.fspath(init_from)
@@ -446,6 +447,14 @@ def _start_of_run(
         has_checkpoint=bool(_checkpoints(folder)),
         objective=objective,
     )
+
+
+def _in_words(objective: Mapping[str, Any]) -> str:
+    """A stored objective with the settings that it has."""
+    settings = dict(objective)
+    name = settings.pop("name")
+    given = [f"{key} {value}" for key, value in settings.items() if value is not None]
+    return ", ".join([str(name), *given])
 
 
 def _check_same_run(folder: Path, details: Mapping[str, Any]) -> None:

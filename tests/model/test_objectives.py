@@ -391,7 +391,7 @@ class Nameless(Plain):
     ("objective", "message"),
     [
         (Unstored(1.0), "Unstored must store its argument 'weight'"),
-        (Nameless(), 'must return "loss" among its terms, got error'),
+        (Nameless(), 'must return a dict with "loss" among its terms, got error'),
     ],
 )
 def test_a_mistake_in_an_objective_is_named(objective: Objective, message: str) -> None:

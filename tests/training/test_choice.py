@@ -92,7 +92,9 @@ def test_the_rule(X: Array | list[Array], objective: str | None) -> None:
 def test_the_sentence_gives_the_numbers_and_the_other_flag() -> None:
     noisy = choose(of(waves(noise=3.0)))
     share = predictable_share(of(waves(noise=3.0)))
-    assert f"8 noisy channels ({round(100 * (1 - share))} %" in noisy.reason
+    assert (
+        f"8 noisy channels (4 timesteps predict {round(100 * share)} %" in noisy.reason
+    )
     assert "--init-from series-small" in str(noisy)
     clean = choose(of(waves()))
     assert "0 %" in clean.reason
@@ -154,7 +156,6 @@ def test_what_is_asked_for_overrides_the_choice() -> None:
     noisy = of(waves(noise=3.0))
     assert start_of(noisy, "series-small").source == "series-small"
     assert start_of(noisy, "scratch").objective is None
-    assert start_of(noisy, architecture={"embed_dim": 32}).objective is None
     assert repr(start_of(noisy, objective="contrast").objective) != repr(NextLatent())
     assert start_of(of(waves()), objective="next").source == "scratch"
 
@@ -185,3 +186,17 @@ def test_an_estimator_follows_the_rule() -> None:
     assert embedder.model_.config.attention == "causal"
     frozen = TemporalJEPAEmbedder(frozen=True).fit(X)
     assert frozen.model_.config.channel_independent
+
+
+def test_a_shape_of_the_model_does_not_change_what_is_trained() -> None:
+    sequences = of(waves(noise=3.0))
+    plain = start_of(sequences)
+    shaped = start_of(sequences, architecture={"patch_len": 2, "normalize": "slow"})
+    assert isinstance(plain.objective, NextLatent)
+    assert isinstance(shaped.objective, NextLatent)
+    assert "shaped by patch_len, normalize; trains next latents" in shaped.reason
+    assert shaped.model(sequences, 0).config.normalize == "slow"
+    for option in ({"mask_ratio": 0.5}, {"normalize": "instance"}, {"momentum": 0.9}):
+        masked = start_of(sequences, architecture=option)
+        assert masked.objective is None
+        assert "trains masked latents" in masked.reason

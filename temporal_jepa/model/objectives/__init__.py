@@ -36,6 +36,10 @@ def as_objective(objective: Objective | str | None) -> Objective | None:
     """
     if objective is None or isinstance(objective, Objective):
         return objective
+    if isinstance(objective, type) and issubclass(objective, Objective):
+        raise ValueError(
+            f"objective is a class; pass an object: {objective.__name__}()"
+        )
     if objective not in OBJECTIVES:
         raise ValueError(
             f"objective must be one of {', '.join(OBJECTIVES)}, or an Objective, got {objective!r}"

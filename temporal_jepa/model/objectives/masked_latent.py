@@ -11,7 +11,7 @@ from ..encoder import ContextEncoder, Encoded, masked_mean
 from ..losses import mean_predictor_loss, token_loss
 from ..masks import gather_tokens, positions_of
 from ..predictors import PooledPredictor, TokenPredictor
-from ..regularizers import Regularizer, VICReg
+from ..regularizers import Regularizer, VICReg, check_regularizer
 from .masked import Mask, MaskedObjective
 from .objective import Drawn
 
@@ -36,6 +36,7 @@ class MaskedLatent(MaskedObjective):
         self, regularizer: Regularizer | None = None, mask: Mask | None = None
     ):
         super().__init__(mask)
+        check_regularizer(regularizer)
         self.regularizer = regularizer
 
     def setup(self, config: TemporalJEPAConfig) -> None:

@@ -147,10 +147,11 @@ class _Pairs(NamedTuple):
 
 def check_horizons(horizons: Sequence[int]) -> tuple[int, ...]:
     """The horizons in order; ValueError unless they are whole numbers from 1, 1 among them."""
-    are_whole = all(isinstance(h, int) and h >= 1 for h in horizons)
-    if 1 not in horizons or not are_whole:
+    is_list = isinstance(horizons, list | tuple)
+    are_whole = is_list and all(isinstance(h, int) and h >= 1 for h in horizons)
+    if not are_whole or 1 not in horizons:
         raise ValueError(
-            f"horizons must be whole numbers from 1, 1 among them, got {tuple(horizons)}"
+            f"horizons must be whole numbers from 1, 1 among them, as (1, 2), got {horizons!r}"
         )
     return tuple(sorted(horizons))
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...config import TemporalJEPAConfig
 from ..encoder import ContextEncoder
-from ..regularizers import Regularizer, VICReg
+from ..regularizers import Regularizer, VICReg, check_regularizer
 from .objective import Drawn, Objective
 
 
@@ -26,6 +26,7 @@ class RegularizerOnly(Objective):
 
     def __init__(self, regularizer: Regularizer | None = None):
         super().__init__()
+        check_regularizer(regularizer)
         self.regularizer = regularizer
 
     def setup(self, config: TemporalJEPAConfig) -> None:
