@@ -5,6 +5,7 @@ share a target pass, `D` width.
 """
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -130,6 +131,12 @@ class TemporalJEPA(nn.Module):
     def draw(self, x: Tensor, generator: torch.Generator) -> Drawn:
         """What the objective draws for a batch: `draw_masks`, or `Objective.draw`."""
         return self.trainable().draw(self.context_encoder, x, generator)
+
+    def draw_each(
+        self, x: Tensor, generators: Sequence[torch.Generator]
+    ) -> Drawn | None:
+        """What the objective draws for each sequence on its own, see `Objective.draw_each`."""
+        return self.trainable().draw_each(self.context_encoder, x, generators)
 
     def draw_masks(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Masks for a batch, with exact counts per sample.

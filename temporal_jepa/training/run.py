@@ -42,9 +42,10 @@ from ..model.objectives import (
     stored_objective,
 )
 from ..version import __version__
+from .batches import Batches, plan_batches
 from .components import fit_components
 from .initial import Start, start_of
-from .trainer import Batches, OnRow, Row, Trainer, pick_device, plan_batches
+from .trainer import OnRow, Row, Trainer, pick_device
 
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoint"
