@@ -42,7 +42,7 @@ from ..model.objectives import (
     stored_objective,
 )
 from ..version import __version__
-from .batches import Batches, plan_batches
+from .batches import SAMPLING, Batches, plan_batches
 from .components import fit_components
 from .initial import Start, start_of
 from .trainer import OnRow, Row, Trainer, pick_device
@@ -68,7 +68,15 @@ WRITTEN = (
 # Entries of config.json in which a resumed run may differ, for each part that is compared.
 FREE_TO_CHANGE = {
     "model": (),
-    "pretrain": ("device", "save_every", "log_every", "watch_every", "tensorboard"),
+    "pretrain": (
+        "device",
+        "save_every",
+        "log_every",
+        "watch_every",
+        "tensorboard",
+        "shard",
+        "activation_checkpointing",
+    ),
     "data": ("path", "options"),
 }
 
@@ -203,7 +211,8 @@ def plan(
     else:
         start = start_of(sequences, init_from, architecture, objective, modules)
     config = config.resolved(len(sequences), start.pretrained)
-    model = start.model(sequences, config.seed)
+    is_elsewhere = config.shard and os.environ.get("RANK", "0") != "0"
+    model = start.model(sequences, config.seed, meta=is_elsewhere)
     batches = plan_batches(model, sequences, config)
     details = _describe(model, sequences, config, options, start)
     return Plan(
@@ -235,10 +244,11 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
             trainer.restore(state)
         with recorder:
             trainer.run(on_row=recorder.row, stop_after=recorder.step)
-            if _is_first():
-                if plan.model.components is None:
-                    fit_components(plan.model, plan.sequences)
-                save_pretrained(plan.model, folder, plan.details)
+            model = trainer.whole_model()
+            if model is not None:
+                if model.components is None:
+                    fit_components(model, plan.sequences)
+                save_pretrained(model, folder, plan.details)
         recorder.exit_if_stopped()
     return folder
 
@@ -460,6 +470,12 @@ def _in_words(objective: Mapping[str, Any]) -> str:
 
 def _check_same_run(folder: Path, details: Mapping[str, Any]) -> None:
     stored = read_config(folder)
+    if stored.get("sampling", 1) != SAMPLING:
+        raise ValueError(
+            f"{folder}: the run was begun by version {stored.get('version')}, which drew other "
+            "batches; finish it with that version, or start a new run with init_from to keep the "
+            "weights"
+        )
     details = json.loads(_json(details))  # tuples become lists, as in what is stored
     for part, free in FREE_TO_CHANGE.items():
         before = stored.get(part, {})
@@ -524,6 +540,7 @@ def _describe(
         "objective": describe(model.objective),
         "modules": model.own_modules.names(),
         "pretrain": vars(config),
+        "sampling": SAMPLING,
         "data": {"path": path, "options": given, **facts(sequences)},
         "init_from": start.source,
         "environment": {

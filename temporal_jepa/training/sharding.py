@@ -4,15 +4,12 @@ Each process holds its part of every weight, gradient and optimizer moment. A bl
 is put together when it is computed, and taken apart again.
 """
 
-
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from ..model.jepa import TemporalJEPA, draw_model
 from ..model.transformer import Block
-
-ENCODE = "encode"
 
 
 def shard(model: TemporalJEPA, device: torch.device) -> None:
@@ -37,11 +34,8 @@ def shard(model: TemporalJEPA, device: torch.device) -> None:
     for module in model.modules():
         if isinstance(module, Block):
             fully_shard(module, mesh=mesh)
-    for encoder in (model.context_encoder, model.target_encoder):
-        fully_shard(encoder, mesh=mesh)
-        for method in (ENCODE, "encode_at", "tokens"):
-            register_fsdp_forward_method(encoder, method)
     fully_shard(model, mesh=mesh)
+    register_fsdp_forward_method(model, "encode_context")
     if any(parameter.is_meta for parameter in model.parameters()):
         model.to_empty(device=device)
     else:

@@ -28,7 +28,7 @@ from ..model.transformer import Block
 from .batches import Batch, Batches, as_float, plan_batches, random_seed
 from .collapse import collapse_verdict, position_statistics
 from .prefetch import Prefetch
-from .sharding import shard, whole
+from .sharding import shard, whole, whole_model
 
 Row = dict[str, Any]
 OnRow = Callable[[Row], None]
@@ -74,8 +74,8 @@ class Trainer:
         self.terms: dict[str, Tensor] = {}  # of the last step that was not skipped
         if config.activation_checkpointing:
             checkpoint_activations(model)
-        is_sharded = config.shard and dist.is_initialized()
-        if is_sharded:
+        self.is_sharded = config.shard and self.world > 1
+        if self.is_sharded:
             shard(model, self.device)
         self.model = model.to(self.device).train()
         self.optimizer = make_optimizer(model, config, fused=self.device.type != "mps")
@@ -83,7 +83,7 @@ class Trainer:
         self.own_rows = batches.rows(self.rank, self.world)
         self.prepared = Prefetch(self._prepare)
         self.parallel: nn.Module = self.model
-        if self.world > 1 and not is_sharded:
+        if self.world > 1 and not self.is_sharded:
             self.parallel = DistributedDataParallel(self.model)
         if config.compile:
             self.parallel = torch.compile(self.parallel)  # type: ignore[assignment]
@@ -216,7 +216,7 @@ class Trainer:
         """Gradients are averaged over processes after the last part of a batch."""
         if isinstance(self.parallel, DistributedDataParallel) and not is_last:
             return self.parallel.no_sync()
-        if self.world > 1 and self.config.shard:
+        if self.is_sharded:
             self.model.set_requires_gradient_sync(is_last)  # type: ignore[operator]
         return nullcontext()
 
@@ -276,10 +276,9 @@ class Trainer:
         x = torch.from_numpy(sequences.batch(rows)[:, : config.seq_len])
         x = self._centered(x).to(self.device)
         count = self.batches.size // (self.world * self.config.accumulate)
-        encoder = self.model.context_encoder
         self.model.eval()
         parts = [
-            encoder.encode(*encoder.prepare(part)).on_grid()
+            self.model.encode_context(part)
             for part in torch.split(x, count)  # as many at once as in training
         ]
         tokens, observed = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -293,6 +292,12 @@ class Trainer:
             "rank_per_position": rank,
             "verdict": str(verdict),
         }
+
+    def whole_model(self) -> TemporalJEPA | None:
+        """The model in the first process, None in the others; all processes call it."""
+        if self.is_sharded:
+            return whole_model(self.model)
+        return self.model if self.rank == 0 else None
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds: the step, weights and optimizer moments."""

@@ -27,9 +27,9 @@ from temporal_jepa import (
 from temporal_jepa.config import VIDEO
 from temporal_jepa.embed import embed_sequences
 from temporal_jepa.model.objectives import OBJECTIVES
+from temporal_jepa.training.batches import Batches, plan_batches
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.run import facts
-from temporal_jepa.training.batches import Batches, plan_batches
 from temporal_jepa.training.trainer import Trainer, train
 
 
