@@ -71,7 +71,7 @@ class Trainer:
         )
         self.skipped = 0
         self.skipped_in_a_row = 0
-        self.terms: dict[str, Tensor] = {}  # of the last step that was not skipped
+        self.terms: dict[str, Tensor] = {}  # of the last step that was not left out
         if config.activation_checkpointing:
             checkpoint_activations(model)
         self.is_sharded = config.shard and self.world > 1
@@ -104,34 +104,34 @@ class Trainer:
         since = began
         counted = self.step
         waited = self.prepared.waited
-        while self.step < self.config.steps:
-            terms = self.train_step()
-            if self.is_due(self.config.log_every):
-                row = self.metrics(terms)
-                now = time.perf_counter()
-                samples = (self.step - counted) * self.batches.size
-                row["samples_per_s"] = samples / max(now - since, 1e-9)
-                row["elapsed_s"] = now - began
-                row["data_wait"] = (self.prepared.waited - waited) / (now - since)
-                waited = self.prepared.waited
-                if self.is_due(self.config.watch_every):
-                    row |= self.collapse_statistics(row.get("relative_loss", 0.0))
-                since = time.perf_counter()
-                counted = self.step
-                on_row(row)
-            if stop_after(self):
-                break
-        self.prepared.close()
+        try:
+            while self.step < self.config.steps:
+                self.train_step()
+                if self.is_due(self.config.log_every) and self.terms:
+                    row = self.metrics(self.terms)
+                    now = time.perf_counter()
+                    samples = (self.step - counted) * self.batches.size
+                    row["samples_per_s"] = samples / max(now - since, 1e-9)
+                    row["elapsed_s"] = now - began
+                    row["data_wait"] = (self.prepared.waited - waited) / (now - since)
+                    waited = self.prepared.waited
+                    if self.is_due(self.config.watch_every):
+                        row |= self.collapse_statistics(row.get("relative_loss", 0.0))
+                    since = time.perf_counter()
+                    counted = self.step
+                    on_row(row)
+                if stop_after(self):
+                    break
+        finally:
+            self.prepared.close()
         self.model.eval()
 
     @torch.inference_mode(False)
     def train_step(self) -> dict[str, Tensor]:
         """One optimizer step and EMA update. Returns the terms of the loss, scalars.
 
-        If the gradient is not finite, they are those of the last step whose gradient was.
-
         Raises:
-            FloatingPointError: if the last 20 gradients were not finite.
+            FloatingPointError: if the gradients of the last 20 steps, or of all, were not finite.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(self.step)
@@ -143,30 +143,31 @@ class Trainer:
         norm = whole(
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         )
+        terms["grad_norm"] = norm
         is_finite = bool(norm.isfinite())
-        if is_finite or not self.terms:
-            self.terms = {**terms, "grad_norm": norm}
         if is_finite:
+            self.terms = dict(terms)
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         if is_finite:
-            self.model.update_target(self.momentum())
-        self._count(is_finite)
-        return dict(self.terms)
-
-    def _count(self, is_finite: bool) -> None:
-        """Count the steps that are left out; stop after too many in a row."""
-        if is_finite:
             self.skipped_in_a_row = 0
-            return
+            self.model.update_target(self.momentum())
+        else:
+            self._leave_out()
+        return terms
+
+    def _leave_out(self) -> None:
+        """Count a step that changes nothing; stop after too many in a row."""
         self.skipped += 1
         self.skipped_in_a_row += 1
-        if self.skipped_in_a_row >= PATIENCE:
+        is_over = self.step == self.config.steps and not self.terms
+        if self.skipped_in_a_row >= PATIENCE or is_over:
             raise FloatingPointError(
-                f"the loss or its gradient was not finite in {PATIENCE} steps in a row, up to step "
-                f"{self.step}; the weights before them are kept. Lower lr ({self.config.rate:g}), "
-                "use precision fp32, or rescale the data if some values are huge"
+                f"the loss or its gradient was not finite in the last {self.skipped_in_a_row} "
+                f"steps, up to step {self.step}; the weights before them are kept. Lower lr "
+                f"({self.config.rate:g}), use precision fp32, or rescale the data if some values "
+                "are huge"
             )
 
     def _prepare(self, step: int) -> Batch:
@@ -396,7 +397,7 @@ def train(
 
     Raises:
         ValueError: for data that cannot be trained on.
-        FloatingPointError: if the loss is not finite; the weights are then useless.
+        FloatingPointError: if the loss or its gradient is not finite in 20 steps in a row.
     """
     config = (config or PretrainConfig()).resolved(len(sequences), pretrained)
     batches = plan_batches(model, sequences.check_observed(), config)

@@ -26,7 +26,7 @@ from temporal_jepa import (
 )
 from temporal_jepa.config import VIDEO
 from temporal_jepa.embed import embed_sequences
-from temporal_jepa.model.objectives import OBJECTIVES
+from temporal_jepa.model.objectives import OBJECTIVES, MaskedLatent
 from temporal_jepa.training.batches import Batches, plan_batches
 from temporal_jepa.training.initial import initial_model
 from temporal_jepa.training.run import facts
@@ -395,11 +395,57 @@ def test_the_data_decide_the_steps() -> None:
     assert PretrainConfig(steps=7).resolved(10**6).steps == 7
 
 
-def test_diverged_loss_is_said() -> None:
+class Sometimes(MaskedLatent):
+    """Its loss is NaN at some calls."""
+
+    def __init__(self, bad: tuple[int, ...] = ()):
+        super().__init__()
+        self.bad = bad
+        self.calls = 0
+
+    def forward(self, *arguments: Any, **given: Any) -> dict[str, torch.Tensor]:
+        terms = super().forward(*arguments, **given)
+        self.calls += 1
+        if self.calls - 1 in self.bad:
+            terms["loss"] = terms["loss"] * float("nan")
+        return terms
+
+
+def test_a_step_that_is_not_finite_is_left_out_and_counted() -> None:
+    config = replace(SHORT, log_every=1).resolved(15)
+    model = initial_model(walks(), 0, Sometimes((2, 3)), **TINY)
+    trainer = Trainer(model, plan_batches(model, walks(), config), config)
+    rows: list[dict[str, Any]] = []
+    for _ in range(2):
+        trainer.train_step()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    for _ in range(2):
+        terms = trainer.train_step()
+        assert not bool(terms["grad_norm"].isfinite())
+    after = model.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    trainer.run(rows.append)
+    assert trainer.step == config.steps
+    assert [row["skipped"] for row in rows] == [2] * 8
+    assert all(np.isfinite(row["loss"]) for row in rows)
+    assert all(bool(v.isfinite().all()) for v in model.state_dict().values())
+    assert trainer.state()["skipped"] == 2
+
+
+def test_training_stops_when_no_step_is_finite_any_more(tmp_path: Path) -> None:
+    bad = Sometimes(tuple(range(7, 100)))
+    config = replace(SHORT, steps=60, save_every=5)
+    with pytest.raises(FloatingPointError, match=r"20 steps, up to step 27.*Lower lr"):
+        pretrain(walks(), tmp_path / "run", config, TINY, objective=bad)
+    newest = sorted((tmp_path / "run" / "checkpoint").iterdir())[-1]
+    assert "25" in newest.name  # of the weights of step 7, which are finite
+
+
+def test_a_loss_that_never_is_finite_is_said() -> None:
     model = initial_model(walks(), **TINY)
     with torch.no_grad():
         model.context_encoder.transformer.norm.weight.fill_(float("nan"))
-    with pytest.raises(FloatingPointError, match="not finite at step 3; lower lr"):
+    with pytest.raises(FloatingPointError, match="not finite in the last 12 steps"):
         train(model, walks(), SHORT)
     with pytest.raises(ValueError, match="device must be"):
         train(initial_model(walks(), **TINY), walks(), replace(SHORT, device="abacus"))
