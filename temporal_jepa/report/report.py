@@ -188,7 +188,8 @@ def _load(folder: Path, given: Sequences | None) -> _Run:
     if lost or not rows:
         missing.append(lost or f"{METRICS} holds no training metrics.")
     probe = folder / "probe.json"
-    scores = read_json(probe, "probe the run again") if probe.exists() else {}
+    is_probed = probe.exists() or probe.is_symlink()
+    scores = read_json(probe, "probe the run again") if is_probed else {}
     return _Run(folder, config, rows, scores, model, sequences, missing)
 
 
