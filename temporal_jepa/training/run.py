@@ -31,7 +31,8 @@ from filelock import FileLock, Timeout
 from ..checkpoint import check_modules, save_pretrained
 from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
-from ..files import CARD, CONFIG, WEIGHTS, read_config, write_atomically
+from ..files import CARD, CONFIG, WEIGHTS, read_config, write_atomically, write_json
+from ..files.atomic import check_replaceable
 from ..model.jepa import TemporalJEPA
 from ..model.modules import Modules
 from ..model.objectives import (
@@ -45,9 +46,9 @@ from ..version import __version__
 from .batches import SAMPLING, Batches, plan_batches
 from .components import fit_components
 from .initial import Start, start_of
+from .metrics import METRICS, append_row, truncate_rows
 from .trainer import OnRow, Row, Trainer, pick_device
 
-METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoint"
 BOARD = "tensorboard"
 LOCK = ".lock"
@@ -62,6 +63,8 @@ WRITTEN = (
     "report.html",
     "anomalies.csv",
     "anomalies.html",
+    "states.csv",
+    "states.html",
     "model.onnx",
     "model.pt2",
 )
@@ -238,8 +241,8 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
                 _check_same_run(folder, plan.details)
             else:
                 _clear(folder)
-            write_atomically(folder / CONFIG, _json(plan.details))
-            _truncate_metrics(folder / METRICS, up_to=state["step"] if state else 0)
+            write_json(folder / CONFIG, plan.details)
+            truncate_rows(folder, up_to=state["step"] if state else 0)
         if state is not None:
             trainer.restore(state)
         with recorder:
@@ -280,8 +283,15 @@ def _frame_rate(sequences: Sequences) -> float | None:
     return None
 
 
+def stop_signals() -> list[signal.Signals]:
+    """The signals that stop a run, without those that `nohup` or a parent has it ignore."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    known = [signal.Signals[name] for name in names if hasattr(signal, name)]
+    return [number for number in known if signal.getsignal(number) != signal.SIG_IGN]
+
+
 class _Recorder:
-    """Writes metrics and checkpoints during training; stops it after SIGINT or SIGTERM."""
+    """Writes metrics and checkpoints during training; stops it after SIGINT, SIGTERM, SIGHUP."""
 
     def __init__(self, folder: Path, config: PretrainConfig, on_row: OnRow):
         self.folder = folder
@@ -298,7 +308,7 @@ class _Recorder:
 
     def __enter__(self) -> "_Recorder":
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in stop_signals():
                 previous = signal.signal(number, self._receive)
                 self.on_exit.callback(signal.signal, number, previous)
         if self.config.tensorboard and _is_first():
@@ -321,8 +331,7 @@ class _Recorder:
         """Log a row of metrics."""
         if not _is_first():
             return
-        with (self.folder / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        append_row(self.folder, row)
         if self.board is not None:
             for name, value in row.items():
                 if isinstance(value, float):
@@ -425,8 +434,16 @@ def _is_run(folder: Path) -> bool:
 
 
 def _clear(folder: Path) -> None:
-    """Delete the run in a folder, and no other file."""
-    for path in [*(folder / name for name in WRITTEN), *_checkpoints(folder)]:
+    """Delete the run in a folder, and no other file; of a link the link, not what it points to.
+
+    What was made from the model goes before the model, and `config.json` stays, to be replaced: so
+    a process that is killed in between leaves a run that can be replaced again.
+    """
+    for name in (CHECKPOINTS, BOARD):
+        if (folder / name).is_symlink():
+            (folder / name).unlink()
+    names = [name for name in reversed(WRITTEN) if name != CONFIG]
+    for path in [*(folder / name for name in names), *_checkpoints(folder)]:
         path.unlink(missing_ok=True)
     shutil.rmtree(folder / BOARD, ignore_errors=True)
 
@@ -486,17 +503,6 @@ def _check_same_run(folder: Path, details: Mapping[str, Any]) -> None:
                     f"{part}.{name} was {before.get(name)!r} and is {value!r}; start a new run, "
                     "with init_from to keep the weights"
                 )
-
-
-def _truncate_metrics(path: Path, up_to: int) -> None:
-    """Drop the rows after a checkpoint, and a last line that was cut short."""
-    rows = []
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-            with contextlib.suppress(json.JSONDecodeError):
-                if json.loads(line)["step"] <= up_to:
-                    rows.append(line)
-    write_atomically(path, "".join(rows).encode())
 
 
 def facts(sequences: Sequences) -> dict[str, Any]:
@@ -581,15 +587,29 @@ def _process_group(config: PretrainConfig) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Lock the folder, so that two runs never write into one; a killed run holds no lock."""
+    """Lock the folder, so that two runs never write into one; a killed run holds no lock.
+
+    A run that torchrun restarts waits for the processes before it to end.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if not _is_first():
         yield
         return
+    check_replaceable(folder / LOCK)
+    is_restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+    lock = FileLock(folder / LOCK, timeout=60 if is_restart else 0)
     try:
-        with FileLock(folder / LOCK, timeout=0):
-            yield
+        lock.acquire()
     except Timeout:
         raise ValueError(
             f"{folder} is in use by another run; wait for it or choose another folder"
         ) from None
+    except NotImplementedError:  # of a file system without locks, from filelock
+        raise OSError(
+            f"{folder} is on a file system without locks, which keep two runs apart; choose a "
+            "folder on another one"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
