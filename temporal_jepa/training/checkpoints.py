@@ -5,6 +5,7 @@ are read by any number of processes. A checkpoint whose files were changed is ne
 before is.
 """
 
+import contextlib
 import re
 import shutil
 import warnings
@@ -55,7 +56,10 @@ class Checkpoints:
 
         self.wait()
         self._check_finite(step, state)
-        writer = Writer(self.folder / f"step-{step:08d}")
+        folder = self.folder / f"step-{step:08d}"
+        if self.rank == 0:  # the others write after the first process has planned
+            _delete(folder)  # a damaged one of the same step
+        writer = Writer(folder)
         future = async_save(
             state,
             storage_writer=writer,
@@ -109,7 +113,7 @@ class Checkpoints:
             folder = self.folder / f"step-{step:08d}"
             damage, reader = self._checked(folder)
             if reader is None:
-                damages.append(f"{folder} is damaged ({damage})")
+                damages.append(f"{folder} {damage}")
                 continue
             if damages and self.rank == 0:
                 warnings.warn(
@@ -139,8 +143,9 @@ class Checkpoints:
             reader = Reader(folder)
             damage = reader.damage(slice(self.rank, None, self.world))
             reader.read_metadata()
+            damage = f"is damaged ({damage})" if damage else ""
         except FileNotFoundError:
-            damage = f"{MANIFEST} is missing"
+            damage = f"was not written to its end ({MANIFEST} is missing)"
         except (
             OSError,
             ValueError,
@@ -149,7 +154,8 @@ class Checkpoints:
             AttributeError,
             SafetensorError,
         ) as error:
-            damage = str(error).partition("\n")[0] or type(error).__name__
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            damage = f"is damaged ({reason})"
         found = [damage]
         if self.is_distributed:
             found = [""] * self.world
@@ -214,7 +220,8 @@ def _prune(folder: Path, newest: int) -> None:
 
 def _delete(folder: Path) -> None:
     """Delete a checkpoint; without its manifest, half of it is no checkpoint."""
-    (folder / MANIFEST).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        (folder / MANIFEST).unlink()
     shutil.rmtree(folder, ignore_errors=True)
 
 
