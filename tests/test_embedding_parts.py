@@ -16,6 +16,7 @@ from factories import TINY
 from small_runs import walks
 
 from temporal_jepa import TemporalJEPA, embedding_parts
+from temporal_jepa.cli.main import main
 from temporal_jepa.embed import embed_sequences, embed_timesteps
 from temporal_jepa.embedding_parts import (
     Parts,
@@ -134,22 +135,23 @@ def test_a_model_is_identified_by_its_weights(model: TemporalJEPA) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_command_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_killed_command_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = np.random.default_rng(0)
     np.save(tmp_path / "x.npy", rng.standard_normal((900, 1, 64)).cumsum(2))
+    size = 2**19
     script = (
-        "import sys; from temporal_jepa import embedding_parts; "
-        "embedding_parts.PART_BYTES = 2**19; "
-        "from temporal_jepa.cli.main import main; sys.exit(main())"
+        f"from temporal_jepa import embedding_parts; embedding_parts.PART_BYTES = {size}; "
+        "from temporal_jepa.cli.main import main; main()"
     )
-    command = [sys.executable, "-c", script, "embed", "series-small", "x.npy", "--out"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    quiet: dict[str, Any] = {
-        "cwd": tmp_path,
-        "env": environment,
-        "stdout": subprocess.DEVNULL,
-    }
-    killed = subprocess.Popen([*command, "killed"], **quiet)
+    words = ["embed", "series-small", "x.npy", "--out"]
+    killed = subprocess.Popen(
+        [sys.executable, "-c", script, *words, "killed"],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+    )
     while not (tmp_path / "killed" / "_part-00001.json").exists():
         time.sleep(0.01)
         assert killed.poll() is None
@@ -157,10 +159,13 @@ def test_a_killed_command_goes_on_where_it_was(tmp_path: Path) -> None:
     killed.wait()
     first = tmp_path / "killed" / "part-00000.parquet"
     before = first.stat().st_mtime_ns
-    assert len(list((tmp_path / "killed").glob("part-*"))) < 4
-    subprocess.run([*command, "killed"], check=True, **quiet)
-    subprocess.run([*command, "whole"], check=True, **quiet)
+    count = len(list((tmp_path / "killed").glob("part-*")))
+    monkeypatch.setattr(embedding_parts, "PART_BYTES", size)
+    monkeypatch.chdir(tmp_path)
+    for name in ("killed", "whole"):
+        assert main([*words, name]) == 0
     assert first.stat().st_mtime_ns == before
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert count < len(list((tmp_path / "whole").glob("part-*")))
     stored = json.loads((tmp_path / "whole" / "_embedding.json").read_text())
     assert stored["n"] == 900
