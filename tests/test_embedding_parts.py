@@ -139,8 +139,8 @@ def test_a_killed_command_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(0)
-    np.save(tmp_path / "x.npy", rng.standard_normal((900, 1, 64)).cumsum(2))
-    size = 2**19
+    np.save(tmp_path / "x.npy", rng.standard_normal((400, 1, 64)).cumsum(2))
+    size = 2**18
     script = (
         f"from temporal_jepa import embedding_parts; embedding_parts.PART_BYTES = {size}; "
         "from temporal_jepa.cli.main import main; main()"
@@ -168,4 +168,4 @@ def test_a_killed_command_goes_on_where_it_was(
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
     assert count < len(list((tmp_path / "whole").glob("part-*")))
     stored = json.loads((tmp_path / "whole" / "_embedding.json").read_text())
-    assert stored["n"] == 900
+    assert stored["n"] == 400
