@@ -388,6 +388,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tries", type=int, default=200, help="in all")
+    parser.add_argument("--minutes", type=float, default=1e4, help="at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", default=[], help="parts of names of cases")
     parser.add_argument(
@@ -403,7 +404,10 @@ def main() -> None:
         tries = {case.name: 0 for case in campaign.cases}
         killed = dict.fromkeys(tries, 0)
         losses = dict.fromkeys(tries, 0)
+        until = time.monotonic() + 60 * options.minutes
         for i in range(options.tries):
+            if time.monotonic() > until:
+                break
             case = campaign.cases[i % len(campaign.cases)]
             is_killed, lost = campaign.kill(case)
             tries[case.name] += 1
