@@ -267,6 +267,10 @@ class PretrainConfig:
         device: "auto" (CUDA, else MPS, else CPU), or a torch device.
         precision: "fp32", "bf16" (autocast), or "auto": bf16 on CUDA.
         compile: compile the model with torch.compile.
+        shard: under torchrun, split weights, gradients and moments over the processes (FSDP2), for
+            models that do not fit one device.
+        activation_checkpointing: compute the activations of each block again in the backward pass,
+            to save memory.
         save_every: steps between checkpoints.
         log_every: steps between rows of metrics.
         watch_every: steps between collapse statistics.
@@ -285,6 +289,8 @@ class PretrainConfig:
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
+    shard: bool = False
+    activation_checkpointing: bool = False
     save_every: int = 100
     log_every: int = 10
     watch_every: int = 50

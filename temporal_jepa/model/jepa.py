@@ -5,6 +5,7 @@ share a target pass, `D` width.
 """
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -131,6 +132,12 @@ class TemporalJEPA(nn.Module):
         """What the objective draws for a batch: `draw_masks`, or `Objective.draw`."""
         return self.trainable().draw(self.context_encoder, x, generator)
 
+    def draw_each(
+        self, x: Tensor, generators: Sequence[torch.Generator]
+    ) -> Drawn | None:
+        """What the objective draws for each sequence on its own, see `Objective.draw_each`."""
+        return self.trainable().draw_each(self.context_encoder, x, generators)
+
     def draw_masks(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Masks for a batch, with exact counts per sample.
 
@@ -193,6 +200,18 @@ class TemporalJEPA(nn.Module):
     def targets(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Layer-normed target tokens in fp32, `(B, N, D)`, and which are observed, `(B, N)`."""
         return targets(self.target_encoder, x, observed)
+
+    def encode_context(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens of the context encoder at their positions, without masks.
+
+        Args:
+            x: float `(B, T, C)`, NaN where unobserved.
+
+        Returns:
+            `(B, N, D)`, 0 where nothing is observed, and bool `(B, N)`, True where something is.
+        """
+        encoder = self.context_encoder
+        return encoder.encode(*encoder.prepare(x)).on_grid()
 
     def update_target(self, momentum: float) -> None:
         """Move the target encoder, after the optimizer's step: `ema_update` in place.
@@ -375,8 +394,15 @@ def draw_model(
     seed: int,
     objective: Objective | None = None,
     modules: Modules | None = None,
+    meta: bool = False,
 ) -> TemporalJEPA:
-    """A float32 model on the CPU with weights drawn from `seed`; no global state has a part."""
+    """A float32 model on the CPU with weights drawn from `seed`; no global state has a part.
+
+    With `meta`, a model without weights, on the meta device.
+    """
+    if meta:
+        with torch.inference_mode(False), torch.device("meta"):
+            return TemporalJEPA(config, objective, modules)
     with torch.inference_mode(False), DrawFrom(torch.Generator().manual_seed(seed)):
         return TemporalJEPA(config, objective, modules)
 

@@ -4,6 +4,8 @@ Legend: `B` batch, `K` tokens of a sample, `N` positions of the grid, `D` width.
 tokens that are not padding. Under `torch.distributed` all statistics are taken over all processes.
 """
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -74,8 +76,9 @@ def mean_predictor_loss(target: Tensor, valid: Tensor | None = None) -> Tensor:
         A scalar tensor.
     """
     rows = target.flatten(0, 1) if valid is None else target[valid]  # (n, D)
-    count = sum_over_processes(rows.new_tensor(float(len(rows)))).clamp(min=1)
-    mean = sum_over_processes(rows.sum(0)) / count
+    count, total = sums_over_processes(rows.new_tensor(float(len(rows))), rows.sum(0))
+    count = count.clamp(min=1)
+    mean = total / count
     total = F.smooth_l1_loss(mean.expand_as(rows), rows, reduction="sum")
     return sum_over_processes(total) / (count * target.shape[-1])
 
@@ -186,9 +189,30 @@ def sum_over_processes(value: Tensor) -> Tensor:
     """Sum over processes, differentiable; the value itself if there is one process."""
     if world_size() == 1:
         return value
-    from torch.distributed.nn.functional import (
-        all_reduce,
-    )  # builds without it run one process
-
-    total: Tensor = all_reduce(value)  # type: ignore[no-untyped-call]
+    total: Tensor = _Sum.apply(value)  # type: ignore[no-untyped-call]
     return total
+
+
+def sums_over_processes(*values: Tensor) -> list[Tensor]:
+    """`sum_over_processes` of several float tensors, in one collective operation."""
+    if world_size() == 1:
+        return list(values)
+    packed = sum_over_processes(torch.cat([value.flatten() for value in values]))
+    parts = torch.split(packed, [value.numel() for value in values])
+    return [part.view(value.shape) for part, value in zip(parts, values, strict=True)]
+
+
+class _Sum(torch.autograd.Function):
+    """Sum over processes; the gradients of all processes are summed as well."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..config import TemporalJEPAConfig
 from .encoder import Encoded
-from .losses import sum_over_processes
+from .losses import sums_over_processes
 from .part import Part
 
 DIRECTIONS = 256  # of `SIGReg`
@@ -118,16 +118,17 @@ def gaussian_distance(
     """
     rows = tokens.flatten(0, 1) if valid is None else tokens[valid]  # (n, D)
     projected = rows @ directions  # (n, S)
-    count = sum_over_processes(projected.new_tensor(float(len(rows)))).clamp(min=1)
     # The characteristic functions at -t are the conjugates of those at t.
     frequency = torch.linspace(0, HIGHEST_FREQUENCY, FREQUENCIES, device=rows.device)
     normal = torch.exp(-frequency.square() / 2)  # real: (17,)
-    distances = []
-    for t, wanted in zip(frequency, normal, strict=True):
-        real = sum_over_processes(torch.cos(t * projected).sum(0)) / count
-        imaginary = sum_over_processes(torch.sin(t * projected).sum(0)) / count
-        distances.append((real - wanted).square() + imaginary.square())  # (S,)
-    weighted = torch.stack(distances) * normal[:, None]
+    real = torch.stack([torch.cos(t * projected).sum(0) for t in frequency])  # (17, S)
+    imaginary = torch.stack([torch.sin(t * projected).sum(0) for t in frequency])
+    count, real, imaginary = sums_over_processes(
+        projected.new_tensor(float(len(rows))), real, imaginary
+    )
+    count = count.clamp(min=1)
+    distances = (real / count - normal[:, None]).square() + (imaginary / count).square()
+    weighted = distances * normal[:, None]
     return 2 * torch.trapezoid(weighted, frequency, dim=0).mean()
 
 
@@ -165,30 +166,29 @@ def variance_covariance(
         weight = valid.float()
     flat = tokens.float().flatten(0, 1)  # (B*K, D)
     mass = weight.flatten()  # (B*K,)
-    total = sum_over_processes(mass.sum()).clamp(min=1)
-    mean = sum_over_processes((flat * mass[:, None]).sum(0)) / total
-    centered = (flat - mean) * mass[:, None]
-
-    covariance = sum_over_processes(centered.T @ centered) / (total - 1).clamp(
-        min=1
-    )  # (D, D)
-    off_diagonal = covariance.square().sum() - covariance.diagonal().square().sum()
-
     at = positions.flatten()
-    zeros = centered.new_zeros(num_positions, width)
-    samples = sum_over_processes(
-        mass.new_zeros(num_positions).index_add(0, at, mass)
-    )  # (N,)
-    sums = sum_over_processes(zeros.index_add(0, at, centered))  # (N, D)
-    squares = sum_over_processes(zeros.index_add(0, at, centered.square()))
-    across_batch, used_positions = _variance_hinge(sums, squares, samples)
+    samples = mass.new_zeros(num_positions).index_add(0, at, mass)  # (N,)
+    total, summed, samples = sums_over_processes(
+        mass.sum(), (flat * mass[:, None]).sum(0), samples
+    )
+    total = total.clamp(min=1)
+    centered = (flat - summed / total) * mass[:, None]
 
     rows = centered.view(batch, count, width)
     across_time, used_sequences = _variance_hinge(
         rows.sum(1), rows.square().sum(1), weight.sum(1)
     )
-    across_time = sum_over_processes(across_time)
-    used_sequences = sum_over_processes(used_sequences)
+    zeros = centered.new_zeros(num_positions, width)
+    products, sums, squares, across_time, used_sequences = sums_over_processes(
+        centered.T @ centered,  # (D, D)
+        zeros.index_add(0, at, centered),  # (N, D)
+        zeros.index_add(0, at, centered.square()),  # (N, D)
+        across_time,
+        used_sequences,
+    )
+    across_batch, used_positions = _variance_hinge(sums, squares, samples)
+    covariance = products / (total - 1).clamp(min=1)
+    off_diagonal = covariance.square().sum() - covariance.diagonal().square().sum()
     variance = (
         across_batch / used_positions.clamp(min=1)
         + across_time / used_sequences.clamp(min=1)

@@ -9,6 +9,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ..config import TemporalJEPAConfig
 from .masks import gather_tokens
@@ -71,6 +72,7 @@ class Block(nn.Module):
     def __init__(self, dim: int, num_heads: int, dropout: float, depth: int):
         super().__init__()
         self.num_heads = num_heads
+        self.recomputes = False  # activations in the backward pass, instead of storing
         self.dropout = Dropout(dropout)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
@@ -104,6 +106,20 @@ class Block(nn.Module):
         Returns:
             `(B, K, D)`, or `(B, M, D)` with `at`.
         """
+        if not (self.recomputes and torch.is_grad_enabled()):
+            return self._compute(h, rotation, attend, at)
+        computed: Tensor = checkpoint(
+            self._compute, h, rotation, attend, at, use_reentrant=False
+        )
+        return computed
+
+    def _compute(
+        self,
+        h: Tensor,
+        rotation: tuple[Tensor, Tensor] | None,
+        attend: Tensor | None,
+        at: Tensor | None,
+    ) -> Tensor:
         normed = self.norm1(h)
         if at is None:
             q, k, v = self._project(normed, rotation)

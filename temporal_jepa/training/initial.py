@@ -86,12 +86,15 @@ class Start:
         """Whether training continues from trained weights."""
         return self.source != SCRATCH
 
-    def model(self, sequences: Sequences, seed: int) -> TemporalJEPA:
+    def model(
+        self, sequences: Sequences, seed: int, meta: bool = False
+    ) -> TemporalJEPA:
         """The model before the first step.
 
         Args:
             sequences: training data.
             seed: of random weights.
+            meta: leave out random weights: another process has them.
 
         Raises:
             ValueError: if a pretrained model has another architecture than requested, or as
@@ -100,10 +103,15 @@ class Start:
         """
         if self.has_checkpoint:
             config = make_config(**self.architecture)
-            return draw_model(config, seed, self.objective, self.modules)
+            return draw_model(config, seed, self.objective, self.modules, meta)
         if not self.pretrained:
             return initial_model(
-                sequences, seed, self.objective, self.modules, **self.architecture
+                sequences,
+                seed,
+                self.objective,
+                self.modules,
+                meta=meta,
+                **self.architecture,
             )
         model = from_pretrained(
             BUNDLED / GENERAL if self.source == GENERAL else self.source,
@@ -233,6 +241,8 @@ def initial_model(
     seed: int = 0,
     objective: Objective | str | None = None,
     modules: Modules | None = None,
+    *,
+    meta: bool = False,
     **overrides: Any,
 ) -> TemporalJEPA:
     """A model with random weights for these sequences, with the architecture of `RECIPE`.
@@ -246,6 +256,7 @@ def initial_model(
         objective: what to train on, see `TemporalJEPA`; its `recipe`, and for video its
             `video_recipe`, replace parts of `RECIPE` and `VIDEO`.
         modules: a tokenizer or an encoder of one's own, see `Modules`.
+        meta: leave out the weights, see `draw_model`.
         overrides: fields of `TemporalJEPAConfig`.
 
     Raises:
@@ -259,7 +270,7 @@ def initial_model(
             recipe.update(objective.video_recipe)
         overrides = {**recipe, **overrides}
     config = _recommended_config(sequences, overrides)
-    model = draw_model(config, seed, objective, modules)
+    model = draw_model(config, seed, objective, modules, meta)
     sequences = set_offset(model, sequences)
     if model.config.normalize != "none":
         mean, std, slope = channel_statistics(sequences)

@@ -1,17 +1,15 @@
 """A run folder: pretraining that can be interrupted, resumed and read by every later step.
 
 It holds `config.json`, `model.safetensors` and `README.md` (see `checkpoint`), `metrics.jsonl` with
-one row every `log_every` steps, and the newest two of `checkpoint/step-N.pt`.
+one row every `log_every` steps, and the newest two checkpoints, see `checkpoints`.
 """
 
 import contextlib
 import gc
 import hashlib
 import importlib.util
-import io
 import json
 import os
-import pickle
 import platform
 import shutil
 import signal
@@ -31,7 +29,7 @@ from filelock import FileLock, Timeout
 from ..checkpoint import check_modules, save_pretrained
 from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
-from ..files import CARD, CONFIG, WEIGHTS, read_config, replacing, write_atomically
+from ..files import CARD, CONFIG, WEIGHTS, read_config, replacing
 from ..files.atomic import check_replaceable
 from ..files.sealed import json_bytes
 from ..model.jepa import TemporalJEPA
@@ -44,12 +42,14 @@ from ..model.objectives import (
     stored_objective,
 )
 from ..version import __version__
+from .batches import SAMPLING, Batches, plan_batches
+from .checkpoints import FOLDER as CHECKPOINT_FOLDER
+from .checkpoints import Checkpoints, delete_checkpoints, stored_steps
 from .components import fit_components
 from .initial import Start, start_of
 from .metrics import METRICS, append_row, truncate_rows
-from .trainer import Batches, OnRow, Row, Trainer, pick_device, plan_batches
+from .trainer import OnRow, Row, Trainer, pick_device
 
-CHECKPOINTS = "checkpoint"
 BOARD = "tensorboard"
 LOCK = ".lock"
 WRITTEN = (
@@ -71,7 +71,15 @@ WRITTEN = (
 # Entries of config.json in which a resumed run may differ, for each part that is compared.
 FREE_TO_CHANGE = {
     "model": (),
-    "pretrain": ("device", "save_every", "log_every", "watch_every", "tensorboard"),
+    "pretrain": (
+        "device",
+        "save_every",
+        "log_every",
+        "watch_every",
+        "tensorboard",
+        "shard",
+        "activation_checkpointing",
+    ),
     "data": ("path", "options"),
 }
 
@@ -206,7 +214,8 @@ def plan(
     else:
         start = start_of(sequences, init_from, architecture, objective, modules)
     config = config.resolved(len(sequences), start.pretrained)
-    model = start.model(sequences, config.seed)
+    is_elsewhere = config.shard and os.environ.get("RANK", "0") != "0"
+    model = start.model(sequences, config.seed, meta=is_elsewhere)
     batches = plan_batches(model, sequences, config)
     details = _describe(model, sequences, config, options, start)
     return Plan(
@@ -222,8 +231,9 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
     with _process_group(plan.config), _locked(folder):
         # Whatever can fail fails before an old run is touched.
         trainer = Trainer(plan.model, plan.batches, plan.config)
-        recorder = _Recorder(folder, plan.config, on_row)
-        state = _newest_checkpoint(folder) if plan.resume else None
+        checkpoints = Checkpoints(folder)
+        recorder = _Recorder(folder, plan.config, on_row, checkpoints)
+        state = checkpoints.load(trainer.template) if plan.resume else None
         if _is_first():
             _check_folder(
                 folder, plan.resume, plan.overwrite
@@ -235,15 +245,17 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
                 file.flush()  # a full disk is noticed here, while an old run is still there
                 if not plan.resume:
                     _clear(folder)
-            truncate_rows(folder, up_to=state["step"] if state else 0)
+            truncate_rows(folder, up_to=int(state["step"]) if state else 0)
         if state is not None:
             trainer.restore(state)
         with recorder:
             trainer.run(on_row=recorder.row, stop_after=recorder.step)
-            if _is_first():
-                if plan.model.components is None:
-                    fit_components(plan.model, plan.sequences)
-                save_pretrained(plan.model, folder, plan.details)
+            checkpoints.wait()
+            model = trainer.whole_model()
+            if model is not None:
+                if model.components is None:
+                    fit_components(model, plan.sequences)
+                save_pretrained(model, folder, plan.details)
         recorder.exit_if_stopped()
     return folder
 
@@ -285,8 +297,15 @@ def stop_signals() -> list[signal.Signals]:
 class _Recorder:
     """Writes metrics and checkpoints during training; stops it after SIGINT, SIGTERM, SIGHUP."""
 
-    def __init__(self, folder: Path, config: PretrainConfig, on_row: OnRow):
+    def __init__(
+        self,
+        folder: Path,
+        config: PretrainConfig,
+        on_row: OnRow,
+        checkpoints: Checkpoints,
+    ):
         self.folder = folder
+        self.checkpoints = checkpoints
         self.config = config
         self.on_row = on_row
         self.received = 0  # the signal that this process received
@@ -311,8 +330,13 @@ class _Recorder:
             )
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self.on_exit.close()
+        if (
+            kind is not None
+        ):  # training failed, and the last checkpoint may still be written
+            with contextlib.suppress(Exception):
+                self.checkpoints.wait()
 
     def _receive(self, number: int, frame: object) -> None:
         if self.received:  # a second signal: do not wait for the step to end
@@ -338,8 +362,8 @@ class _Recorder:
             flag = torch.tensor(self.received, device=trainer.device)
             dist.all_reduce(flag, op=dist.ReduceOp.MAX)
             self.agreed = int(flag)
-        if _is_first() and (self.agreed or trainer.is_due(self.config.save_every)):
-            save_checkpoint(self.folder, trainer)
+        if self.agreed or trainer.is_due(self.config.save_every):
+            self.checkpoints.save(trainer.step, trainer.state())
         return bool(self.agreed)
 
     def exit_if_stopped(self) -> None:
@@ -348,53 +372,6 @@ class _Recorder:
             raise KeyboardInterrupt
         if self.agreed:
             sys.exit(128 + self.agreed)
-
-
-def save_checkpoint(folder: Path, trainer: Trainer, keep: int = 2) -> Path:
-    """Write `checkpoint/step-N.pt`, whole or not at all, and delete all but the newest `keep`."""
-    if not all(bool(weight.isfinite().all()) for weight in trainer.model.parameters()):
-        raise FloatingPointError(
-            f"the weights are not finite at step {trainer.step}; lower lr ({trainer.config.lr})"
-        )
-    content = io.BytesIO()
-    torch.save(trainer.state(), content)
-    path = folder / CHECKPOINTS / f"step-{trainer.step:08d}.pt"
-    write_atomically(path, content.getvalue())
-    for old in _checkpoints(folder)[:-keep]:
-        old.unlink()
-    return path
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a run, oldest first."""
-    return sorted((folder / CHECKPOINTS).glob("step-*.pt"))
-
-
-def _newest_checkpoint(folder: Path) -> dict[str, Any] | None:
-    paths = _checkpoints(folder)
-    if not paths:
-        return None
-    try:
-        state: dict[str, Any] = torch.load(
-            paths[-1], map_location="cpu", weights_only=True
-        )
-        if not {"step", "model", "optimizer"} <= state.keys():
-            raise ValueError("it holds no training state")
-    except (
-        RuntimeError,
-        OSError,
-        EOFError,
-        LookupError,
-        AttributeError,
-        ValueError,
-        pickle.UnpicklingError,
-    ) as error:
-        cause = str(error).partition("\n")[0] or type(error).__name__
-        other = f"resume again from {paths[-2].name}" if paths[1:] else "start again"
-        raise ValueError(
-            f"{paths[-1]} is damaged ({cause}); delete it to {other}"
-        ) from None
-    return state
 
 
 def _check_folder(folder: Path, resume: bool, overwrite: bool) -> None:
@@ -409,7 +386,9 @@ def _check_folder(folder: Path, resume: bool, overwrite: bool) -> None:
     if resume:
         raise ValueError(f"{folder} holds no run to resume; start one without resume")
     foreign = [
-        name for name in (*WRITTEN, CHECKPOINTS, BOARD) if (folder / name).exists()
+        name
+        for name in (*WRITTEN, CHECKPOINT_FOLDER, BOARD)
+        if (folder / name).exists()
     ]
     if foreign:
         raise ValueError(
@@ -431,12 +410,13 @@ def _clear(folder: Path) -> None:
     What was made from the model goes before the model, and `config.json` stays, to be replaced: so
     a process that is killed in between leaves a run that can be replaced again.
     """
-    for name in (CHECKPOINTS, BOARD):
+    for name in (CHECKPOINT_FOLDER, BOARD):
         if (folder / name).is_symlink():
             (folder / name).unlink()
     names = [name for name in reversed(WRITTEN) if name != CONFIG]
-    for path in [*(folder / name for name in names), *_checkpoints(folder)]:
-        path.unlink(missing_ok=True)
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    delete_checkpoints(folder)
     shutil.rmtree(folder / BOARD, ignore_errors=True)
 
 
@@ -464,7 +444,7 @@ def _start_of_run(
     return replace(
         start,
         architecture={**stored["model"], **(architecture or {})},
-        has_checkpoint=bool(_checkpoints(folder)),
+        has_checkpoint=bool(stored_steps(folder)),
         objective=objective,
     )
 
@@ -479,6 +459,12 @@ def _in_words(objective: Mapping[str, Any]) -> str:
 
 def _check_same_run(folder: Path, details: Mapping[str, Any]) -> None:
     stored = read_config(folder)
+    if stored.get("sampling", 1) != SAMPLING:
+        raise ValueError(
+            f"{folder}: the run was begun by version {stored.get('version')}, which drew other "
+            "batches; finish it with that version, or start a new run with init_from to keep the "
+            "weights"
+        )
     details = json.loads(_json(details))  # tuples become lists, as in what is stored
     for part, free in FREE_TO_CHANGE.items():
         before = stored.get(part, {})
@@ -532,6 +518,7 @@ def _describe(
         "objective": describe(model.objective),
         "modules": model.own_modules.names(),
         "pretrain": vars(config),
+        "sampling": SAMPLING,
         "data": {"path": path, "options": given, **facts(sequences)},
         "init_from": start.source,
         "environment": {

@@ -1,145 +1,46 @@
 """The training loop, on one process or under torchrun.
 
-Every random choice is a function of the seed and the place in training: the order of sequences of
-(seed, epoch), a crop of (seed, epoch, sequence), masks and dropout of (seed, step). So a checkpoint
-stores no random state, and an interrupted run ends in the weights of an uninterrupted one.
+Batches and masks are functions of the step, see `batches`, and dropout is seeded by it. So a
+checkpoint stores no random state, and an interrupted run ends in the weights of an uninterrupted
+one.
 """
 
 import math
 import os
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..config import PretrainConfig
-from ..data.sequences import Sequences, missing, stack
-from ..embed import as_training_data, check_channels
+from ..data.sequences import Sequences
 from ..model.ema import momentum_at
 from ..model.jepa import TemporalJEPA
-from ..model.objectives.objective import Drawn
+from ..model.objectives.objective import pad_tokens
 from ..model.random import dropout_from, generator_on
+from ..model.transformer import Block
+from .batches import Batch, Batches, as_float, plan_batches, random_seed
+from .checkpoints import Shapes
 from .collapse import collapse_verdict, position_statistics
+from .prefetch import Prefetch
+from .sharding import shard, whole, whole_model
 
 Row = dict[str, Any]
 OnRow = Callable[[Row], None]
 # Collapse statistics come from at most this many values, of the sequences and of their tokens.
 STATISTICS_VALUES = 2**23
-
-
-class Batches:
-    """The training batches as functions of the step, so there is no state to save.
-
-    Args:
-        sequences: at least two.
-        config: its `batch_size`, `crop` and `seed` decide the batches.
-        seq_len: longest crop, in timesteps.
-        shortest: shortest crop, in timesteps; shorter sequences are not cropped.
-    """
-
-    def __init__(
-        self, sequences: Sequences, config: PretrainConfig, seq_len: int, shortest: int
-    ):
-        if len(sequences) < 2:
-            raise ValueError(
-                f"{sequences.source}: pretraining compares sequences and needs at least 2, got "
-                f"{len(sequences)}; cut a long recording into windows with window=LENGTH"
-            )
-        longest = min(int(sequences.lengths.max()), seq_len)
-        if longest < shortest:
-            raise ValueError(
-                f"{sequences.source}: the longest training window has {longest} timesteps, but "
-                f"the patches that the objective compares need {shortest}; choose a smaller "
-                "patch_len, a larger seq_len or longer series"
-            )
-        self.sequences = sequences
-        self.config = config
-        self.seq_len = seq_len
-        self.shortest = shortest
-        self.size = min(config.batch_size, len(sequences))
-        self._order = lru_cache(maxsize=2)(self._permutation)
-
-    def values(self, step: int) -> Tensor:
-        """The batch of a step, `(B, T, C)`, cropped: float32, padded with NaN.
-
-        Video of equal length stays as bytes, see `as_float`: a fourth of the copy to the device.
-        """
-        share = self._random(2, step).uniform(self.config.crop, 1.0)
-        places = range(step * self.size, (step + 1) * self.size)
-        crops = [self._crop(place, share) for place in places]
-        is_bytes = all(crop.dtype == np.uint8 for crop in crops)
-        if is_bytes and len({len(crop) for crop in crops}) == 1:
-            return torch.from_numpy(np.stack(crops))
-        return torch.from_numpy(stack(crops))
-
-    def generator(self, step: int) -> torch.Generator:
-        """The random generator that draws the masks of a step."""
-        return torch.Generator().manual_seed(random_seed(self.config.seed, 4, step))
-
-    def epoch(self, step: int) -> int:
-        """Epoch of the first sequence of step `step` (0-based)."""
-        return step * self.size // len(self.sequences)
-
-    def _crop(self, place: int, share: float) -> npt.NDArray[Any]:
-        """A random crop of the sequence at a place in the order of all epochs."""
-        epoch, within = divmod(place, len(self.sequences))
-        index = int(self._order(epoch)[within])
-        x = self.sequences.values[index]
-        length = min(max(round(share * len(x)), self.shortest), len(x), self.seq_len)
-        random = self._random(3, epoch, index)
-        start = int(random.random() * (len(x) - length + 1))
-        if missing(x[start : start + length]):  # move to where something was observed
-            anchor = random.choice(np.flatnonzero(~np.isnan(x).all(1)))
-            start = int(np.clip(anchor - length // 2, 0, len(x) - length))
-        return x[start : start + length]
-
-    def _permutation(self, epoch: int) -> npt.NDArray[np.int64]:
-        return self._random(1, epoch).permutation(len(self.sequences))
-
-    def _random(self, *purpose: int) -> np.random.Generator:
-        return np.random.default_rng([self.config.seed, *purpose])
-
-
-def as_float(x: Tensor) -> Tensor:
-    """A batch as float32; bytes 0..255 as 0..1."""
-    return x.float().div_(255) if x.dtype == torch.uint8 else x
-
-
-def plan_batches(
-    model: TemporalJEPA, sequences: Sequences, config: PretrainConfig
-) -> Batches:
-    """The batches on which a model is trained.
-
-    A multi-resolution model is trained on single channels, each resampled to its `seq_len`.
-
-    Args:
-        model: to be trained.
-        sequences: at least two, checked by `Sequences.check_observed`.
-        config: how to train.
-
-    Raises:
-        ValueError: if the model cannot be trained on these sequences.
-    """
-    check_channels(model, sequences)
-    least = model.trainable().fewest_tokens * model.config.patch
-    if model.config.channel_independent and len(sequences) > 1:
-        longest = int(sequences.lengths.max())
-        sequences = as_training_data(model, sequences)
-        if int(sequences.lengths.max()) < least:
-            raise ValueError(
-                f"{sequences.source}: the longest series has {longest} timesteps, too few to train "
-                "on; embed them with the encoder as it is: TemporalJEPAEmbedder(frozen=True), or "
-                "temporal-jepa embed series-small FILE"
-            )
-    return Batches(sequences, config, model.config.seq_len, least)
+# Prefixes of the names in a state.
+MODEL = "model."
+OPTIMIZER = "optimizer."
+NOTHING = torch.empty(0)
+PATIENCE = 20
+"""Steps in a row whose gradient is not finite, after which training stops."""
 
 
 class Trainer:
@@ -147,6 +48,9 @@ class Trainer:
 
     Under torchrun, each process takes its share of the same global batch, so results do not depend
     on the number of processes, except for the order of floating-point sums.
+
+    A step whose gradient is not finite is left out: it changes no weight, and is counted in
+    `skipped`.
 
     Args:
         model: trained in place.
@@ -170,11 +74,21 @@ class Trainer:
         self.bf16 = config.precision == "bf16" or (
             config.precision == "auto" and on_cuda
         )
+        self.skipped = 0
+        self.skipped_in_a_row = 0
+        self.terms: dict[str, Tensor] = {}  # of the last step that was not left out
+        if config.activation_checkpointing:
+            checkpoint_activations(model)
+        self.is_sharded = config.shard and self.world > 1
+        if self.is_sharded:
+            shard(model, self.device)
         self.model = model.to(self.device).train()
         self.optimizer = make_optimizer(model, config, fused=self.device.type != "mps")
         self.offset = self._offset()
+        self.own_rows = batches.rows(self.rank, self.world)
+        self.prepared = Prefetch(self._prepare)
         self.parallel: nn.Module = self.model
-        if self.world > 1:
+        if self.world > 1 and not self.is_sharded:
             self.parallel = DistributedDataParallel(self.model)
         if config.compile:
             self.parallel = torch.compile(self.parallel)  # type: ignore[assignment]
@@ -194,64 +108,123 @@ class Trainer:
         began = time.perf_counter()
         since = began
         counted = self.step
-        while self.step < self.config.steps:
-            terms = self.train_step()
-            if self.is_due(self.config.log_every):
-                row = self.metrics(terms)
-                now = time.perf_counter()
-                samples = (self.step - counted) * self.batches.size
-                row["samples_per_s"] = samples / max(now - since, 1e-9)
-                row["elapsed_s"] = now - began
-                if self.is_due(self.config.watch_every):
-                    row |= self.collapse_statistics(row.get("relative_loss", 0.0))
-                since = time.perf_counter()
-                counted = self.step
-                on_row(row)
-            if stop_after(self):
-                break
+        waited = self.prepared.waited
+        try:
+            while self.step < self.config.steps:
+                self.train_step()
+                if self.is_due(self.config.log_every) and self.terms:
+                    row = self.metrics(self.terms)
+                    now = time.perf_counter()
+                    samples = (self.step - counted) * self.batches.size
+                    row["samples_per_s"] = samples / max(now - since, 1e-9)
+                    row["elapsed_s"] = now - began
+                    row["data_wait"] = (self.prepared.waited - waited) / (now - since)
+                    waited = self.prepared.waited
+                    if self.is_due(self.config.watch_every):
+                        row |= self.collapse_statistics(row.get("relative_loss", 0.0))
+                    since = time.perf_counter()
+                    counted = self.step
+                    on_row(row)
+                if stop_after(self):
+                    break
+        finally:
+            self.prepared.close()
         self.model.eval()
 
     @torch.inference_mode(False)
     def train_step(self) -> dict[str, Tensor]:
-        """One optimizer step and EMA update. Returns the terms of the loss, scalars."""
+        """One optimizer step and EMA update. Returns the terms of the loss, scalars.
+
+        Raises:
+            FloatingPointError: if the gradients of the last 20 steps, or of all, were not finite.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr(self.step)
-        x = self._centered(self.batches.values(self.step))
-        drawn = self.model.draw(x, self.batches.generator(self.step))
+        is_last = self.step + 1 == self.config.steps
+        batch = self._aligned(self.prepared.get(self.step, is_last))
         seed = random_seed(self.config.seed, 5, self.step, self.rank)
         with dropout_from(self.model, generator_on(self.device, seed)):
-            terms = self._accumulate_gradients(x, drawn)
-        terms["grad_norm"] = nn.utils.clip_grad_norm_(
-            self.model.parameters(), self.config.clip
+            terms = self._accumulate_gradients(batch)
+        norm = whole(
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         )
-        self.optimizer.step()
+        terms["grad_norm"] = norm
+        is_finite = bool(norm.isfinite())
+        if is_finite:
+            self.terms = dict(terms)
+            self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        self.model.update_target(self.momentum())
+        if is_finite:
+            self.skipped_in_a_row = 0
+            self.model.update_target(self.momentum())
+        else:
+            self._leave_out()
         return terms
 
-    def _accumulate_gradients(self, x: Tensor, drawn: Drawn) -> dict[str, Tensor]:
+    def _leave_out(self) -> None:
+        """Count a step that changes nothing; stop after too many in a row."""
+        self.skipped += 1
+        self.skipped_in_a_row += 1
+        is_over = self.step == self.config.steps and not self.terms
+        if self.skipped_in_a_row >= PATIENCE or is_over:
+            raise FloatingPointError(
+                f"the loss or its gradient was not finite in the last {self.skipped_in_a_row} "
+                f"steps, up to step {self.step}; the weights before them are kept. Lower lr "
+                f"({self.config.rate:g}), use precision fp32, or rescale the data if some values "
+                "are huge"
+            )
+
+    def _prepare(self, step: int) -> Batch:
+        """This process's rows of the batch of a step, with what the objective draws."""
+        x = self._centered(self.batches.values(step, self.own_rows))
+        return self.batches.draw(self.model, x, step, self.own_rows)
+
+    def _aligned(self, batch: Batch) -> Batch:
+        """The batch, padded to the longest row of all processes: they sum over positions."""
+        x, drawn = batch.x, batch.drawn
+        if self.world == 1:
+            return batch
+        longest = torch.tensor(x.shape[1], device=self.device)
+        dist.all_reduce(longest, op=dist.ReduceOp.MAX)
+        missing = int(longest) - x.shape[1]
+        if not missing:
+            return batch
+        x = nn.functional.pad(as_float(x), (0, 0, 0, missing), value=math.nan)
+        if isinstance(drawn, Tensor) and drawn.ndim > 2:
+            config = self.model.config
+            tokens = math.ceil(x.shape[1] / config.patch) * math.prod(config.cells)
+            drawn = pad_tokens(drawn, tokens)
+        return Batch(x, drawn)
+
+    def _accumulate_gradients(self, batch: Batch) -> dict[str, Tensor]:
         """Forward and backward of this process's share of the batch, part by part."""
         totals: dict[str, Tensor] = {}
         parts = self.config.accumulate
-        count = self.batches.size // (self.world * parts)
+        count = len(self.own_rows) // parts
         for part in range(parts):
-            start = (part * self.world + self.rank) * count
-            rows = slice(start, start + count)
-            synchronize = self.world == 1 or part == parts - 1
-            wait = nullcontext() if synchronize else self.parallel.no_sync()  # type: ignore[operator]
+            rows = slice(part * count, (part + 1) * count)
+            wait = self._wait(is_last=part == parts - 1)
             with (
                 wait,
                 torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16),
             ):
-                ours = drawn
+                drawn = batch.drawn
                 if isinstance(drawn, Tensor):
-                    ours = drawn[:, rows].to(self.device)
-                terms = self.parallel(as_float(x[rows].to(self.device)), ours)
+                    drawn = drawn[:, rows].to(self.device)
+                terms = self.parallel(as_float(batch.x[rows].to(self.device)), drawn)
                 (terms["loss"] / parts).backward()
             for name, value in terms.items():
                 totals[name] = totals.get(name, 0.0) + value.detach() / parts
         return totals
+
+    def _wait(self, is_last: bool) -> AbstractContextManager[None]:
+        """Gradients are averaged over processes after the last part of a batch."""
+        if isinstance(self.parallel, DistributedDataParallel) and not is_last:
+            return self.parallel.no_sync()
+        if self.is_sharded:
+            self.model.set_requires_gradient_sync(is_last)  # type: ignore[operator]
+        return nullcontext()
 
     def _offset(self) -> Tensor | None:
         """The offset of the model on the CPU, None if it is 0 or of the raw channels."""
@@ -293,6 +266,7 @@ class Trainer:
             )
         row["lr"] = self.lr(self.step - 1)
         row["momentum"] = self.momentum()
+        row["skipped"] = self.skipped
         return row
 
     @torch.no_grad()
@@ -308,10 +282,9 @@ class Trainer:
         x = torch.from_numpy(sequences.batch(rows)[:, : config.seq_len])
         x = self._centered(x).to(self.device)
         count = self.batches.size // (self.world * self.config.accumulate)
-        encoder = self.model.context_encoder
         self.model.eval()
         parts = [
-            encoder.encode(*encoder.prepare(part)).on_grid()
+            self.model.encode_context(part)
             for part in torch.split(x, count)  # as many at once as in training
         ]
         tokens, observed = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -326,20 +299,83 @@ class Trainer:
             "verdict": str(verdict),
         }
 
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint holds: the step, weights and optimizer moments."""
-        return {
-            "step": self.step,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
+    def whole_model(self) -> TemporalJEPA | None:
+        """The model in the first process, None in the others; all processes call it."""
+        if self.is_sharded:
+            return whole_model(self.model)
+        return self.model if self.rank == 0 else None
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint holds: the step, weights and optimizer moments, by name.
+
+        Sharded, each process has its part.
+        """
+        state = {
+            "step": torch.tensor(self.step),
+            "skipped": torch.tensor(self.skipped),
+        }
+        for name, value in self.model.state_dict().items():
+            state[MODEL + name] = value
+        moments = self.optimizer.state_dict()["state"]
+        for index, name in enumerate(self._optimized()):
+            for kind, value in moments.get(index, {}).items():
+                state[f"{OPTIMIZER}{name}.{kind}"] = value
+        return state
+
+    def template(self, shapes: Shapes) -> dict[str, Tensor]:
+        """Tensors to read a state into, from the shape and type of each."""
+        weights = self.model.state_dict()
+        state = {}
+        for name, (shape, dtype) in shapes.items():
+            owner = name.removeprefix(MODEL)
+            if name.startswith(OPTIMIZER):
+                owner = name.removeprefix(OPTIMIZER).rpartition(".")[0]
+            weight: Tensor = weights.get(owner, NOTHING)
+            if hasattr(weight, "to_local") and list(weight.shape) == shape:
+                state[name] = torch.zeros_like(weight, dtype=dtype)
+            else:
+                state[name] = torch.zeros(shape, dtype=dtype)
+        return state
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
         """Continue from `state()`."""
-        self.model.load_state_dict(state["model"])
+        weights = {}
+        moments: dict[int, dict[str, Tensor]] = {}
+        index = {name: number for number, name in enumerate(self._optimized())}
+        for name, value in state.items():
+            if name.startswith(MODEL):
+                weights[name.removeprefix(MODEL)] = value
+            elif name.startswith(OPTIMIZER):
+                owner, _, kind = name.removeprefix(OPTIMIZER).rpartition(".")
+                moments.setdefault(index[owner], {})[kind] = value
+        self.model.load_state_dict(weights)
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.offset = self._offset()
-        self.optimizer.load_state_dict(state["optimizer"])
         self.step = int(state["step"])
+        self.skipped = int(state["skipped"])
+
+    def _optimized(self) -> list[str]:
+        """Names of the weights in the order of the optimizer."""
+        names = {weight: name for name, weight in self.model.named_parameters()}
+        groups = self.optimizer.param_groups
+        return [names[weight] for group in groups for weight in group["params"]]
+
+
+def checkpoint_activations(model: TemporalJEPA) -> None:
+    """Compute the activations of trained blocks again in the backward pass, to save memory.
+
+    Raises:
+        ValueError: if dropout would be drawn again.
+    """
+    if model.config.dropout > 0:
+        raise ValueError(
+            "activation_checkpointing computes each block twice, so dropout must be 0, got "
+            f"{model.config.dropout}; leave out one of them"
+        )
+    for module in model.modules():
+        if isinstance(module, Block):
+            module.recomputes = True
 
 
 def make_optimizer(
@@ -358,11 +394,6 @@ def make_optimizer(
         betas=(0.9, 0.95),
         fused=fused,
     )
-
-
-def random_seed(*entropy: int) -> int:
-    """A seed for torch from the numbers that identify a random choice."""
-    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
 def pick_device(name: str) -> torch.device:
@@ -410,7 +441,7 @@ def train(
 
     Raises:
         ValueError: for data that cannot be trained on.
-        FloatingPointError: if the loss is not finite; the weights are then useless.
+        FloatingPointError: if the loss or its gradient is not finite in 20 steps in a row.
     """
     config = (config or PretrainConfig()).resolved(len(sequences), pretrained)
     batches = plan_batches(model, sequences.check_observed(), config)

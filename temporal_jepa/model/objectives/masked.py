@@ -1,16 +1,14 @@
 """What objectives with masks share."""
 
 import math
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from ...config import TemporalJEPAConfig
 from ..encoder import ContextEncoder
 from ..masks import draw_visible
-from .objective import Objective
+from .objective import Drawn, Objective
 
 Mask = Callable[[Tensor, torch.Generator, tuple[int, int, int]], Tensor]
 """bool `(B, N)` observed, generator, grid (time, rows, columns) -> bool `(B, N)` visible."""
@@ -33,11 +31,20 @@ class MaskedObjective(Objective):
         """As `draw_masks`."""
         return draw_masks(encoder, x, generator, self.mask)
 
+    def draw_each(
+        self, encoder: ContextEncoder, x: Tensor, generators: Sequence[torch.Generator]
+    ) -> Drawn | None:
+        """As `Objective.draw_each`, for the whole batch at once."""
+        is_own = type(self).draw is not MaskedObjective.draw
+        if is_own or self.mask is not None:
+            return super().draw_each(encoder, x, generators)
+        return draw_masks(encoder, x, generators)
+
 
 def draw_masks(
     encoder: ContextEncoder,
     x: Tensor,
-    generator: torch.Generator,
+    generator: torch.Generator | Sequence[torch.Generator],
     mask: Mask | None = None,
 ) -> Tensor:
     """Masks for a batch, with exact counts per sample.
@@ -45,7 +52,8 @@ def draw_masks(
     Args:
         encoder: its configuration says how to mask.
         x: float `(B, T, C)`, NaN where unobserved, or bytes, which are all observed.
-        generator: random state (CPU), advanced by the draw.
+        generator: random state (CPU), advanced by the draw; without `mask`, also one for each
+            sample.
         mask: draws the masks instead.
 
     Returns:
@@ -63,9 +71,14 @@ def draw_masks(
         _, values_observed = encoder.prepare(x)
         observed = encoder.tokens_observed(values_observed)
     grid = (observed.shape[1] // (rows * columns), rows, columns)
-    if mask is None:
-        mask = partial(_as_configured, config)
-    masks = [mask(observed, generator, grid) for _ in range(config.num_masks)]
+    masks = []
+    for _ in range(config.num_masks):
+        if mask is None:
+            kind, ratio = config.mask, config.mask_ratio
+            masks.append(draw_visible(observed, kind, ratio, generator, grid))
+        else:
+            assert isinstance(generator, torch.Generator)
+            masks.append(mask(observed, generator, grid))
     for visible in masks:
         if visible.dtype != torch.bool or visible.shape != observed.shape:
             raise ValueError(
@@ -73,12 +86,3 @@ def draw_masks(
                 f"{visible.dtype} {tuple(visible.shape)}"
             )
     return torch.stack(masks) & observed
-
-
-def _as_configured(
-    config: TemporalJEPAConfig,
-    observed: Tensor,
-    generator: torch.Generator,
-    grid: tuple[int, int, int],
-) -> Tensor:
-    return draw_visible(observed, config.mask, config.mask_ratio, generator, grid)

@@ -1,10 +1,12 @@
 """The interface of a training objective."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...config import TemporalJEPAConfig
@@ -48,8 +50,9 @@ class Objective(Part):
         """Random choices for a batch; what is returned becomes `drawn` of `forward`.
 
         The default returns the generator. An objective that draws something for every sequence, as
-        a mask, returns a tensor `(V, B, ...)`: under torchrun it is drawn for the batch of all
-        processes, and each gets its rows, so that results do not depend on their number.
+        a mask, returns a tensor `(V, B, ...)`. In training it is called for one sequence at a time,
+        without padding and with a generator of that sequence, so that the result depends neither on
+        the other sequences of the batch nor on the number of processes; see `draw_each`.
 
         Args:
             encoder: the context encoder.
@@ -57,6 +60,36 @@ class Objective(Part):
             generator: random state (CPU).
         """
         return generator
+
+    def draw_each(
+        self, encoder: ContextEncoder, x: Tensor, generators: Sequence[torch.Generator]
+    ) -> Drawn | None:
+        """What `draw` returns for each sequence of a batch on its own, side by side.
+
+        Args:
+            encoder: the context encoder.
+            x: `(B, T, C)`, NaN where unobserved, or bytes.
+            generators: random state (CPU) of each sequence.
+
+        Returns:
+            `(V, B, ...)`; shorter sequences are padded with 0 at the end of the third axis. None if
+            `draw` returns no tensor: it does not draw for each sequence.
+        """
+        if type(self).draw is Objective.draw:
+            return None
+        parts = []
+        for row, generator in zip(x, generators, strict=True):
+            own = row[: _observed_length(row)][None]
+            drawn = self.draw(encoder, own, generator)
+            if not isinstance(drawn, Tensor):
+                return None
+            parts.append(drawn)
+        if parts[0].ndim < 3:
+            return torch.cat(parts, dim=1)
+        longest = math.ceil(x.shape[1] / encoder.config.patch)
+        longest *= math.prod(encoder.config.cells)
+        widest = max(longest, *(part.shape[2] for part in parts))
+        return torch.cat([pad_tokens(part, widest) for part in parts], dim=1)
 
     def forward(
         self, encoder: ContextEncoder, x: Tensor, observed: Tensor, drawn: Drawn
@@ -74,3 +107,19 @@ class Objective(Part):
             gradients. `relative_loss` is 1 where nothing is learned; the report shows it.
         """
         raise NotImplementedError
+
+
+def pad_tokens(drawn: Tensor, count: int) -> Tensor:
+    """Pad what was drawn with 0 at the end: `(V, B, N, ...)` -> `(V, B, count, ...)`."""
+    missing = count - drawn.shape[2]
+    if missing <= 0:
+        return drawn
+    return F.pad(drawn, (0, 0) * (drawn.ndim - 3) + (0, missing))
+
+
+def _observed_length(row: Tensor) -> int:
+    """Timesteps up to the last observed value of `(T, C)`, at least 1."""
+    if row.dtype == torch.uint8:
+        return len(row)
+    observed = torch.nonzero(~row.isnan().all(1))
+    return int(observed[-1]) + 1 if len(observed) else 1
