@@ -240,12 +240,16 @@ class Campaign:
             ("base2", 2, train.words),
             ("other", 1, f"{train.words} --seed 5"),
         ):
+            if processes > max(case.processes for case in self.cases):
+                continue
             case = Case(name, words, (), processes=processes)
             new = self.work / name
             shutil.rmtree(new, ignore_errors=True)
             codes = self._call(case, case.words, new, Killer(0, 0))
             assert codes == [0] * processes, self.log.read_text("utf-8")
         for name in ("", "2"):
+            if not (self.work / f"base{name}").exists():
+                continue
             stopped = self.work / f"stopped{name}"
             shutil.rmtree(stopped, ignore_errors=True)
             shutil.copytree(self.work / f"base{name}", stopped)
