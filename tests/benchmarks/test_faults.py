@@ -23,7 +23,7 @@ def test_no_damage_to_a_run_is_believed(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_killed_commands_lose_nothing() -> None:
     command = [sys.executable, "-W", "ignore", str(BENCHMARKS / "faults.py")]
-    only = ["--only", "--overwrite", "embed .csv", "detect"]
+    only = ["--only", "pretrain --overwrite", "embed .csv", "detect"]
     done = subprocess.run(
         [*command, "--tries", "9", *only], capture_output=True, text=True
     )
