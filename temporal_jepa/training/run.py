@@ -31,8 +31,9 @@ from filelock import FileLock, Timeout
 from ..checkpoint import check_modules, save_pretrained
 from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
-from ..files import CARD, CONFIG, WEIGHTS, read_config, write_atomically, write_json
+from ..files import CARD, CONFIG, WEIGHTS, read_config, replacing, write_atomically
 from ..files.atomic import check_replaceable
+from ..files.sealed import json_bytes
 from ..model.jepa import TemporalJEPA
 from ..model.modules import Modules
 from ..model.objectives import (
@@ -239,9 +240,11 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
             )  # again, now that it is locked
             if plan.resume:
                 _check_same_run(folder, plan.details)
-            else:
-                _clear(folder)
-            write_json(folder / CONFIG, plan.details)
+            with replacing(folder / CONFIG) as file:
+                file.write(json_bytes(plan.details))
+                file.flush()  # a full disk is noticed here, while an old run is still there
+                if not plan.resume:
+                    _clear(folder)
             truncate_rows(folder, up_to=state["step"] if state else 0)
         if state is not None:
             trainer.restore(state)
