@@ -164,7 +164,7 @@ def judge(words: list[str]) -> tuple[str, str]:
             return "crash", f"{type(problem).__name__}: {problem}"
         code, text = 1, str(problem)
         return ("unclear" if DEPTHS.search(text) else "refused"), text
-    except BaseException as problem:
+    except BaseException as problem:  # noqa: BLE001 - whatever it is, it is a loss
         where = traceback.extract_tb(problem.__traceback__)[-1]
         return "crash", f"{type(problem).__name__}: {problem} ({where.name})"[:300]
     finally:

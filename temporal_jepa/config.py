@@ -589,27 +589,31 @@ def _names(name: str, given: str | Sequence[str] | None) -> tuple[str, ...] | No
 def _check_types(config: Any) -> None:
     """Check values against the annotations of a dataclass; convert numbers."""
     for field in fields(config):
-        name = field.name
-        value = getattr(config, name)
+        value = getattr(config, field.name)
         kinds = get_args(field.type) or (field.type,)
         if get_origin(field.type) is Literal:
             expected = f"one of {', '.join(kinds)}"
             is_choice = isinstance(value, str) and value in kinds
-            _require(is_choice, name, expected, value)
-        elif value is None and NoneType in kinds:
-            continue
-        elif int in kinds:
-            _require(_is_whole(value), name, "a whole number", value)
-            object.__setattr__(config, name, int(value))
-        elif float in kinds and field.type in (float, float | None):
-            is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-            is_finite = is_number and -LARGEST_FLOAT <= value <= LARGEST_FLOAT
-            _require(is_finite, name, "a finite number, at most 1e30", value)
-            object.__setattr__(config, name, float(value))
-        elif bool in kinds:
-            _require(isinstance(value, bool), name, "True or False", value)
-        elif str in kinds:
-            _require(isinstance(value, str), name, "text", value)
+            _require(is_choice, field.name, expected, value)
+        elif value is not None or NoneType not in kinds:
+            converted = _converted(field.name, value, kinds)
+            object.__setattr__(config, field.name, converted)
+
+
+def _converted(name: str, value: Any, kinds: tuple[Any, ...]) -> Any:
+    """A value as the first of these types, which is not `None`; ValueError if it is none."""
+    if kinds[0] is int:
+        _require(_is_whole(value), name, "a whole number", value)
+        return int(value)
+    if kinds[0] is float and Ellipsis not in kinds:
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        is_finite = is_number and -LARGEST_FLOAT <= value <= LARGEST_FLOAT
+        _require(is_finite, name, "a finite number, at most 1e30", value)
+        return float(value)
+    names = {bool: "True or False", str: "text"}
+    if kinds[0] in names:
+        _require(isinstance(value, kinds[0]), name, names[kinds[0]], value)
+    return value
 
 
 def _is_whole(value: object) -> bool:

@@ -25,7 +25,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 # Rooms and single files, lowest floor first: imports stay in a room or go down. The reasons are in
 # docs/decisions/0010-rooms.md.
 FLOORS = [
-    ["version", "config", "files", "memory"],
+    ["version", "config", "files"],
     ["data", "model"],
     ["checkpoint", "embed"],
     ["training", "evaluation"],

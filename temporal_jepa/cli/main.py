@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..memory import describe as describe_shortage
-from ..memory import is_explained, is_shortage
+from ..files.memory import describe as describe_shortage
+from ..files.memory import is_explained, is_shortage
 from ..version import __version__
 from .console import complain, warn
 from .demo import demo
@@ -169,7 +169,7 @@ def _leave(number: int, frame: object) -> None:
 
 
 def _is_defect(error: BaseException) -> bool:
-    """Whether an error is none of `EXPECTED` and no shortage of memory, which torch has no type for."""
+    """Whether an error is none of `EXPECTED` and no shortage of memory, a RuntimeError in torch."""
     return isinstance(error, RuntimeError) and not is_shortage(error)
 
 

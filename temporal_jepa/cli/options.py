@@ -161,7 +161,8 @@ def _read_yaml(verb: Callable[..., None], file: Path) -> dict[str, Any]:
 def _switches(verb: Callable[..., None]) -> set[str]:
     """The arguments of a verb, and fields of its configurations, that are true or false."""
     found = set()
-    for function in (verb, *GROUPS.values()):
+    functions: list[Callable[..., Any]] = [verb, *GROUPS.values()]
+    for function in functions:
         for parameter in inspect.signature(function).parameters.values():
             if parameter.annotation in (bool, bool | None):
                 found.add(parameter.name)

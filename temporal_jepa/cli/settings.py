@@ -8,7 +8,7 @@ to base 60: what is no number stays the text that it is. A name stands once.
 import re
 from collections.abc import Collection, Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -26,7 +26,7 @@ class SettingsError(Exception):
 class _Loader(yaml.SafeLoader):
     """YAML without aliases, tags and repeated names, and the scalars of YAML 1.2."""
 
-    yaml_implicit_resolvers: dict[Any, Any] = {}
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -45,10 +45,10 @@ class _Loader(yaml.SafeLoader):
         self.depth += 1
         if self.depth > DEEPEST:
             raise SettingsError(
-                f"line {event.start_mark.line + 1} has lists in lists; an option is one value, or a "
-                "list of values"
+                f"line {event.start_mark.line + 1} has lists in lists; an option is one value, or "
+                "a list of values"
             )
-        node = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
         self.depth -= 1
         return node
 
@@ -134,14 +134,21 @@ def _check(name: str, value: Any, is_switch: bool) -> None:
         raise SettingsError(
             f"{name} is not true or false but has a value; write it in quotes if it is text"
         )
-    parts = value if isinstance(value, list) else [value]
-    if not all(part is None or isinstance(part, str | int) for part in parts):
+    if isinstance(value, list):
+        _check_parts(name, value)
+    elif not isinstance(value, str | int | None):
         raise SettingsError(
             f"{name} must be one value or a list of values, got {shortened(value)}"
         )
-    if isinstance(value, list) and any(part is None for part in value):
-        raise SettingsError(f"{name} has an empty value in its list")
-    if isinstance(value, list) and any("," in str(part) for part in value):
+
+
+def _check_parts(name: str, values: list[Any]) -> None:
+    """SettingsError for a list that "A,B,C" cannot stand for."""
+    if not all(isinstance(value, str | int) for value in values):
+        raise SettingsError(
+            f"{name} must be a list of texts and numbers, got {shortened(values)}"
+        )
+    if any("," in str(value) for value in values):
         raise SettingsError(
             f"{name} has a comma within a value of its list, and commas separate values"
         )

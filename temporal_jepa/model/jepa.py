@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import memory
 from ..config import Pool, TemporalJEPAConfig, make_config
+from ..files import memory
 from .compact import COMPONENTS, Components, check_dim, empty_components
 from .ema import default_momentum, ema_update
 from .encoder import ContextEncoder

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from .. import memory
 from ..config import PretrainConfig
+from ..files import memory
 from ..model.jepa import TemporalJEPA
 from .batches import Batches
 from .trainer import pick_device
@@ -111,8 +111,8 @@ def _advice(needed: Footprint, limit: int, config: PretrainConfig) -> str:
     batch_size = config.batch_size * fits // needed.batch
     parts = config.accumulate * math.ceil(needed.batch / fits)
     return (
-        f"lower batch_size to {batch_size} (from {config.batch_size}), or keep it and compute it in "
-        f"{parts} parts with accumulate={parts}"
+        f"lower batch_size to {batch_size} (from {config.batch_size}), or keep it and compute it "
+        f"in {parts} parts with accumulate={parts}"
     )
 
 

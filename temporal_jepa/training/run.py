@@ -28,11 +28,18 @@ import torch
 import torch.distributed as dist
 from filelock import FileLock, Timeout
 
-from .. import memory
 from ..checkpoint import check_modules, save_pretrained
 from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
-from ..files import CARD, CONFIG, WEIGHTS, read_config, replacing, write_atomically
+from ..files import (
+    CARD,
+    CONFIG,
+    WEIGHTS,
+    memory,
+    read_config,
+    replacing,
+    write_atomically,
+)
 from ..files.atomic import check_replaceable
 from ..files.sealed import json_bytes
 from ..model.jepa import TemporalJEPA
