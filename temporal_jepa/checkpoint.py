@@ -188,7 +188,8 @@ def _read_weights(path: Path, config: Mapping[str, Any]) -> dict[str, torch.Tens
             metadata = file.metadata() or {}
         weights = load_file(path, device="cpu")
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged ({error}); {advice}") from None
+        reason = str(error)[:200]
+        raise ValueError(f"{path} is damaged ({reason}); {advice}") from None
     except RuntimeError as error:  # of torch, with the number of an error of the system
         number = re.search(r"\((\d+)\)$", str(error))
         if number is None:
