@@ -3,12 +3,14 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 
 from .config import in_words, make_config
 from .files import (
@@ -18,12 +20,29 @@ from .files import (
     folder_of,
     missing_file,
     read_config,
-    write_atomically,
+    replacing,
 )
+from .files.atomic import check_file
+from .files.sealed import SHA256, digest, seal
 from .model.jepa import TemporalJEPA, draw_model
 from .model.modules import Modules
 from .model.objectives import describe, stored_objective
 from .version import __version__
+
+CONFIG_SHA256 = "config_sha256"  # in the metadata of the weights: what they are of
+DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+"""The names of types in safetensors files."""
 
 
 def save_pretrained(
@@ -33,7 +52,8 @@ def save_pretrained(
 ) -> Path:
     """Write `config.json`, `model.safetensors` and a model card into `folder`.
 
-    Each file is written atomically.
+    Each file is whole or as before, whatever stops the process, and holds the checksum of its
+    content.
 
     Args:
         model: the model, on any device.
@@ -47,8 +67,7 @@ def save_pretrained(
         OSError: if the folder cannot be written.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    config = {
+    config: dict[str, Any] = {
         "format": 1,
         "version": __version__,
         "model": vars(model.config),
@@ -60,9 +79,19 @@ def save_pretrained(
         name: value.detach().cpu().contiguous()
         for name, value in model.state_dict().items()
     }
-    write_atomically(folder / WEIGHTS, save(weights, metadata={"format": "pt"}))
-    write_atomically(folder / CONFIG, json.dumps(config, indent=2).encode() + b"\n")
-    write_atomically(folder / CARD, _card(config).encode())
+    config = seal(config)
+    metadata = {
+        "format": "pt",
+        SHA256: _checksum(weights),
+        CONFIG_SHA256: _identity(config),
+    }
+    with ExitStack() as files:  # all are on disk before the first one is replaced
+        card = files.enter_context(replacing(folder / CARD))
+        settings = files.enter_context(replacing(folder / CONFIG))
+        model_file = files.enter_context(replacing(folder / WEIGHTS))
+        card.write(_card(config).encode())
+        settings.write(json.dumps(config, indent=2).encode() + b"\n")
+        _write_weights(model_file, weights, metadata)
     return folder
 
 
@@ -95,15 +124,7 @@ def from_pretrained(
     modules = modules or Modules()
     check_modules(folder, config, modules)
     model = draw_model(make_config(**config["model"]), 0, objective, modules)
-    path = folder / WEIGHTS
-    if not path.is_file():
-        raise FileNotFoundError(missing_file(path))
-    try:
-        weights = load_file(path, device="cpu")
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is damaged ({error}); copy it again, or resume the run that wrote it"
-        ) from None
+    weights = _read_weights(folder / WEIGHTS, config)
     if objective is None:  # it cannot be made again here
         weights = _without_objective(weights)
         model.objective = None
@@ -111,8 +132,89 @@ def from_pretrained(
         model.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"{path} does not fit {folder / CONFIG}: {reason}") from None
+        raise ValueError(
+            f"{folder / WEIGHTS} does not fit {folder / CONFIG}: {reason}"
+        ) from None
     return model.to(device).eval()
+
+
+def _write_weights(
+    file: BinaryIO,
+    weights: Mapping[str, torch.Tensor],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write a safetensors file: the length of a JSON header, the header, the tensors.
+
+    The library's own writer puts the entries of `metadata` in another order each time, and takes
+    memory for all tensors; equal weights should be equal files.
+    """
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    wide_first = sorted(weights, key=lambda name: (-weights[name].itemsize, name))
+    start = 0
+    for name in wide_first:
+        value = weights[name]
+        header[name] = {
+            "dtype": DTYPES[value.dtype],
+            "shape": list(value.shape),
+            "data_offsets": [start, start + value.nbytes],
+        }
+        start += value.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the tensors are aligned
+    file.write(len(text).to_bytes(8, "little") + text)
+    for name in wide_first:
+        file.write(_bytes_of(weights[name]))
+
+
+def _bytes_of(value: torch.Tensor) -> memoryview:
+    return value.reshape(-1).view(torch.uint8).numpy().data
+
+
+def _read_weights(path: Path, config: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The tensors of a file of weights, on the CPU.
+
+    Raises:
+        OSError: if the file is missing, cannot be read, or is no file.
+        ValueError: if it is damaged, was changed after it was written, or belongs to another
+            configuration.
+    """
+    advice = "copy it again, or resume the run that wrote it"
+    if not path.exists():
+        raise FileNotFoundError(missing_file(path))
+    check_file(path)
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+        weights = load_file(path, device="cpu")
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged ({error}); {advice}") from None
+    if SHA256 in metadata and metadata[SHA256] != _checksum(weights):
+        raise ValueError(
+            f"{path} was changed after it was written: its checksum is not that of its weights; "
+            f"{advice}"
+        )
+    was_edited = SHA256 not in config  # on purpose: its checksum was deleted
+    if not was_edited and metadata.get(CONFIG_SHA256) not in (None, _identity(config)):
+        raise ValueError(
+            f"{path} and {CONFIG} beside it belong to different models: one of them was replaced, "
+            "or the program that wrote them was killed between the two; copy or save both again"
+        )
+    return weights
+
+
+def _checksum(weights: Mapping[str, torch.Tensor]) -> str:
+    """The SHA-256 of names, types, shapes and values."""
+    found = sha256()
+    for name, value in sorted(weights.items()):
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        found.update(_bytes_of(value))
+    return found.hexdigest()
+
+
+def _identity(config: Mapping[str, Any]) -> str:
+    """The SHA-256 of what weights are of: architecture, objective, own modules, training data."""
+    parts = [config.get(name) for name in ("model", "objective", "modules")]
+    return digest([*parts, config.get("data", {}).get("digest")])
 
 
 def check_modules(folder: Path, config: Mapping[str, Any], modules: Modules) -> None:

@@ -1,5 +1,8 @@
 """Small models and data that tests of several rooms share."""
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,3 +35,11 @@ def ragged_walks(
     """Series of 8, 11, 14, ... timesteps: `n` times `(channels, time)`."""
     longest = random_walks(n, channels, 8 + 3 * n, seed)
     return [x[:, : 8 + 3 * i] for i, x in enumerate(longest)]
+
+
+def edit_json(path: Path, change: Callable[[Any], Any]) -> None:
+    """Rewrite a JSON file as a person would: with its checksum deleted."""
+    content = json.loads(path.read_text("utf-8"))
+    content.pop("sha256", None)
+    change(content)
+    path.write_text(json.dumps(content), "utf-8")

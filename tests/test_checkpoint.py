@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from factories import edit_json
 
 from temporal_jepa import (
     RECIPE,
@@ -72,6 +73,9 @@ def test_wrong_folders_are_explained(model: TemporalJEPA, tmp_path: Path) -> Non
     with pytest.raises(ValueError, match="not valid JSON"):
         from_pretrained(tmp_path)
     config.write_text(text.replace("embed_dim", "embed_dims", 1))
+    with pytest.raises(ValueError, match="was changed after it was written"):
+        from_pretrained(tmp_path)
+    edit_json(config, lambda content: None)
     with pytest.raises(ValueError, match="did you mean 'embed_dim'"):
         from_pretrained(tmp_path)
     config.write_text(json.dumps({"format": 2, "model": {}}))
@@ -87,6 +91,9 @@ def test_weights_of_another_model_are_refused(
     shutil.copy(
         tmp_path / "b" / "model.safetensors", tmp_path / "a" / "model.safetensors"
     )
+    with pytest.raises(ValueError, match="belong to different models"):
+        from_pretrained(tmp_path / "a")
+    edit_json(tmp_path / "a" / "config.json", lambda content: None)
     with pytest.raises(
         ValueError, match=r"does not fit .*config\.json: (Missing|Unexpected) key"
     ):

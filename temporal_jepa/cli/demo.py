@@ -4,15 +4,13 @@ The real ones ship with aeon and scikit-learn.
 """
 
 import importlib.util
-import io
-import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..config import PretrainConfig, ReadOptions
-from ..files import GENERAL, WEIGHTS, write_atomically
+from ..files import GENERAL, WEIGHTS, replacing, write_atomically, write_json
 from .console import Progress, command, say, show_table
 from .embed import write_embeddings
 from .writing import check_folder
@@ -70,7 +68,7 @@ def demo(*, out: str = "runs/demo", steps: int = 0) -> None:
     results = {}
     for job in _jobs(sources, folder, steps):
         results[job.name] = _run(job, folder / job.name)
-    write_atomically(mark, json.dumps(results, indent=2).encode() + b"\n")
+    write_json(mark, results)
     rows = []
     for name, result in results.items():
         scores = {row["features"]: f"{row['accuracy']:.3f}" for row in result["scores"]}
@@ -102,7 +100,7 @@ def _claim(folder: Path) -> Path:
             raise FileExistsError(
                 f"{folder} exists and is not from a demo; choose another --out"
             )
-        write_atomically(mark, b"{}\n")
+        write_json(mark, {})
     return mark
 
 
@@ -148,10 +146,10 @@ def _write_pendulums(folder: Path, part: str) -> Path:
     is_train = part == "TRAIN"
     x, truth = generate_recordings(400 if is_train else 300, seed=1 if is_train else 2)
     names = np.array(["slow", "medium", "fast"])
-    content = io.BytesIO()
-    np.savez_compressed(content, X=x, y=names[np.digitize(truth.frequency, (0.3, 0.4))])
+    classes = names[np.digitize(truth.frequency, (0.3, 0.4))]
     path = folder / f"{PENDULUMS}_{part}.npz"
-    write_atomically(path, content.getvalue())
+    with replacing(path) as file:
+        np.savez_compressed(file, X=x, y=classes)
     return path
 
 
@@ -188,10 +186,9 @@ def _write_videos(folder: Path, part: str) -> Path:
         clips = generate_clips(digits[:1198], 300, seed=1, frames=8, size=24)
     else:  # the last third is by other writers
         clips = generate_clips(digits[1198:], 200, seed=0, frames=8, size=24)
-    content = io.BytesIO()
-    np.savez_compressed(content, X=clips.videos, y=clips.direction)
     path = folder / f"{VIDEOS}_{part}.npz"
-    write_atomically(path, content.getvalue())
+    with replacing(path) as file:
+        np.savez_compressed(file, X=clips.videos, y=clips.direction)
     return path
 
 
@@ -222,6 +219,6 @@ def _run(job: _Job, run: Path) -> dict[str, Any]:
     for name, part in (("embeddings.npz", train), ("embeddings-test.npz", test)):
         write_embeddings(run / name, part, embed_sequences(model, part))
     result = score(run, train, test)
-    write_atomically(run / "probe.json", json.dumps(result, indent=2).encode() + b"\n")
+    write_json(run / "probe.json", result)
     write_report(run, overwrite=True)
     return {"verdict": progress.verdict, **result}

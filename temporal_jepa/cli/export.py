@@ -55,7 +55,6 @@ def export(
         (length,) = lengths
     name = "model.onnx" if format == "onnx" else "model.pt2"
     path = output_path(out, run, name, overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"

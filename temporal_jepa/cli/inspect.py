@@ -1,6 +1,5 @@
 """`temporal-jepa inspect`: how a file is read, or the facts of a run; `doctor`: versions."""
 
-import json
 import os
 import re
 from pathlib import Path
@@ -69,12 +68,13 @@ def inspect(data: str, *, reading: ReadOptions) -> None:
 
 
 def _inspect_run(run: Path) -> None:
-    from ..training.run import METRICS
+    from ..training.metrics import missing_rows, read_rows
 
     config = read_config(run)
     data = config.get("data", {})
     steps = config.get("pretrain", {}).get("steps") or 0
-    last = _last_row(run / METRICS)
+    rows = read_rows(run)
+    last = rows[-1] if rows else {}
     what = in_words(config["model"], data.get("channels"))
     step = last.get("step", 0)
     loss = f"{last['relative_loss']:.3f}" if "relative_loss" in last else "none yet"
@@ -98,6 +98,9 @@ def _inspect_run(run: Path) -> None:
             ("model", ", ".join(model)),
         ]
     )
+    lost = missing_rows(run, rows, config)
+    if lost:
+        say(f"note: {lost}")
     if step < steps:
         say(f"next: {command('pretrain', '--out', run, '--resume')}")
     else:
@@ -110,16 +113,6 @@ def _objective(config: dict[str, Any]) -> str:
     name = str(settings.pop("name"))
     given = [f"{key} {value}" for key, value in settings.items() if value]
     return ", ".join([name, *given])
-
-
-def _last_row(metrics: Path) -> dict[str, Any]:
-    """The last row of metrics.jsonl; empty if there is none, or a killed run left half a row."""
-    if not metrics.is_file():
-        return {}
-    lines = metrics.read_text("utf-8").splitlines()
-    if not lines or not lines[-1].endswith("}"):
-        return {}
-    return dict(json.loads(lines[-1]))
 
 
 def doctor() -> None:

@@ -1,7 +1,7 @@
 """The command line: starts a verb, prints errors as one line, returns exit codes.
 
 Exit codes: 0 done, 1 the data or settings cannot be used, 2 the command line is wrong, 130
-interrupted, 143 terminated.
+interrupted, 143 terminated, 129 hung up.
 """
 
 import errno
@@ -103,9 +103,7 @@ def overview() -> str:
 def _run(name: str, words: Sequence[str], show: bool) -> int:
     """Parse and run a verb; print what goes wrong and return the exit code."""
     arguments: dict[str, Any] = {}
-    sigterm = signal.signal(
-        signal.SIGTERM, lambda number, frame: sys.exit(128 + number)
-    )
+    before = _stop_on_signals()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *rest: warn(str(message))
         try:
@@ -116,12 +114,13 @@ def _run(name: str, words: Sequence[str], show: bool) -> int:
             verb(**arguments)
             sys.stdout.flush()
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # twice is as once
             print(_interrupted(arguments), file=sys.stderr)
             return 130
-        except SystemExit as stop:  # 0 after --help, 143 after SIGTERM
-            if stop.code == 128 + signal.SIGTERM:
-                print(_interrupted(arguments), file=sys.stderr)
-            return int(stop.code or 0)
+        except (
+            SystemExit
+        ) as stop:  # 0 after --help, 143 after SIGTERM, 129 after SIGHUP
+            return _exit_code(stop, arguments)
         except BrokenPipeError:
             _is_stdout_closed()
             return 141
@@ -134,8 +133,37 @@ def _run(name: str, words: Sequence[str], show: bool) -> int:
             print(f"error: {describe(error)}", file=sys.stderr)
             return 1
         finally:
-            signal.signal(signal.SIGTERM, sigterm)
+            _restore_signals(before)
     return 0
+
+
+def _stop_on_signals() -> dict[signal.Signals, Any]:
+    """Leave in order after SIGTERM and SIGHUP; returns the handlers before.
+
+    A signal that is ignored, as SIGHUP under nohup, still is.
+    """
+    before = {signal.SIGINT: signal.getsignal(signal.SIGINT)}
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            before[number] = signal.signal(number, _leave)
+    return before
+
+
+def _restore_signals(before: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def _exit_code(stop: SystemExit, arguments: Mapping[str, Any]) -> int:
+    code = int(stop.code or 0)
+    if code > 128:
+        print(_interrupted(arguments), file=sys.stderr)
+    return code
+
+
+def _leave(number: int, frame: object) -> None:
+    sys.exit(128 + number)
 
 
 def _is_defect(error: BaseException) -> bool:
@@ -155,7 +183,11 @@ def describe(error: BaseException) -> str:
         return f"standard output cannot be written: {error.strerror}"
     hints = {
         errno.ENOSPC: "; free some space, then continue a stopped training with --resume",
+        errno.EDQUOT: "; your quota is used up: free some space, or choose another folder",
+        errno.EFBIG: "; larger than a file may be here: see ulimit -f, or choose another disk",
         errno.EACCES: "; choose a folder that you may write to",
+        errno.EROFS: "; choose a folder that you may write to",
+        errno.EMFILE: "; allow more open files: ulimit -n 4096",
     }
     name = f"{error.filename}: " if error.filename else ""
     return f"{name}{error.strerror[0].lower()}{error.strerror[1:]}{hints.get(error.errno, '')}"

@@ -1,11 +1,10 @@
 """`temporal-jepa probe`: score an embedding beside its controls."""
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..config import Pool, ReadOptions
-from ..files import folder_of, read_config, write_atomically
+from ..files import folder_of, read_config, write_json
 from .console import say, show_table, warn
 from .reading import read_as_trained, training_file
 from .writing import output_path
@@ -87,7 +86,7 @@ def probe(
     )
     result["train"] = file
     result["test"] = test or f"held out of {file}"
-    write_atomically(path, json.dumps(result, indent=2).encode() + b"\n")
+    write_json(path, result)
     _show(result)
     say(f"written to {path}")
 

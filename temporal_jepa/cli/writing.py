@@ -1,11 +1,11 @@
 """Files that a verb writes: where they go, what may be replaced, tables."""
 
 import importlib.util
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files import write_atomically
+from ..files import replacing
+from ..files.atomic import check_replaceable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,8 @@ def output_path(
 
     Raises:
         ValueError: for a name that does not end in one of `suffixes`.
-        FileExistsError: if the file exists and may not be overwritten.
+        FileExistsError: if the file exists and may not be overwritten, or is a link, a pipe, a
+            device or a folder.
         NotADirectoryError: if a folder of the path is a file.
         ModuleNotFoundError: for .parquet without pyarrow.
     """
@@ -51,6 +52,7 @@ def check_output(path: Path, overwrite: bool, suffixes: tuple[str, ...] = ()) ->
         raise FileExistsError(
             f"{path} already exists; pass --overwrite to replace it, or another --out"
         )
+    check_replaceable(path)
 
 
 def check_folder(path: Path) -> None:
@@ -62,9 +64,8 @@ def check_folder(path: Path) -> None:
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Write a table as .csv or .parquet."""
-    content = io.BytesIO()
-    if path.suffix == ".csv":
-        table.to_csv(content, index=False)
-    else:
-        table.to_parquet(content, index=False)
-    write_atomically(path, content.getvalue())
+    with replacing(path) as file:
+        if path.suffix == ".csv":
+            table.to_csv(file, index=False)
+        else:
+            table.to_parquet(file, index=False)

@@ -3,11 +3,12 @@
 import copy
 import os
 from pathlib import Path
-from typing import Literal, get_args
+from typing import BinaryIO, Literal, get_args
 
 import torch
 
 from ..config import Pool
+from ..files import replacing
 from .jepa import TemporalJEPA
 from .multiscale import follows_length
 
@@ -29,7 +30,7 @@ def export(
 
     Args:
         model: the model.
-        path: file to write; its folder must exist.
+        path: file to write, whole or not at all; missing folders are created.
         format: "onnx" (extra `[onnx]`) or "torch" (a `torch.export` program, `.pt2`).
         pool: see `TemporalJEPA.embed`.
         channels: number of channels of the graph, for a model that encodes channels separately;
@@ -45,6 +46,7 @@ def export(
         ImportError: if the extra is missing.
         ValueError: for an unknown format; if `length` is missing where it is needed, or given where
             it has no effect; for a `dim` that the model cannot compute.
+        OSError: if the file cannot be written; one that was there is still whole.
     """
     if format not in get_args(Format):
         raise ValueError(f"format must be 'onnx' or 'torch', got {format!r}")
@@ -59,31 +61,41 @@ def export(
     if length is None:
         dimensions[1] = torch.export.Dim("time", min=2)
     dynamic_shapes = {"x": dimensions}
-    with torch.no_grad():
-        if format == "torch":
-            torch.export.save(
-                torch.export.export(graph, example, dynamic_shapes=dynamic_shapes), path
-            )
-            return path
+    if format == "onnx":
         try:
             import onnxscript  # noqa: F401
         except ImportError:
             raise ImportError(
                 "export to ONNX needs onnx and onnxscript: pip install 'temporal-jepa[onnx]'"
             ) from None
-        program = torch.onnx.export(
-            graph,
-            example,
-            dynamo=True,
-            dynamic_shapes=dynamic_shapes,
-            input_names=["x"],
-            output_names=["embedding"],
-            external_data=False,
-            verbose=False,
-        )
-    assert program is not None
-    program.save(str(path))
+    with torch.no_grad(), replacing(path) as file:
+        if format == "torch":
+            program = torch.export.export(graph, example, dynamic_shapes=dynamic_shapes)
+            torch.export.save(program, file)
+        else:
+            _write_onnx(graph, example, dynamic_shapes, file)
     return path
+
+
+def _write_onnx(
+    graph: torch.nn.Module,
+    example: tuple[torch.Tensor, ...],
+    dynamic_shapes: dict[str, dict[int, torch.export.Dim]],
+    file: BinaryIO,
+) -> None:
+    """Write the graph by the name of the open file, which ONNX asks for."""
+    program = torch.onnx.export(
+        graph,
+        example,
+        dynamo=True,
+        dynamic_shapes=dynamic_shapes,
+        input_names=["x"],
+        output_names=["embedding"],
+        external_data=False,
+        verbose=False,
+    )
+    assert program is not None
+    program.save(file.name)
 
 
 def _check_length(model: TemporalJEPA, length: int | None) -> None:

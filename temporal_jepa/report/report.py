@@ -6,7 +6,6 @@ section and is named in the report. Here the numbers are computed and the figure
 sentences are in `templates/report.html`.
 """
 
-import json
 import math
 import re
 import shlex
@@ -35,12 +34,22 @@ from ..data import Sequences, read
 from ..embed import as_training_data, check_channels, embed_sequences
 from ..evaluation.neighbors import Index, standardize
 from ..evaluation.states import WINDOW, find_states
-from ..files import BUNDLED, GENERAL, SCRATCH, WEIGHTS, read_config, write_atomically
+from ..files import (
+    BUNDLED,
+    GENERAL,
+    SCRATCH,
+    WEIGHTS,
+    read_config,
+    read_json,
+    write_atomically,
+)
+from ..files.atomic import check_replaceable
 from ..model.jepa import TemporalJEPA, random_init_like
 from ..model.losses import mean_predictor_loss
 from ..model.objectives import MaskedLatent, stored_objective
 from ..training.components import fit_components
 from ..training.initial import Start
+from ..training.metrics import METRICS, missing_rows, read_rows
 from ..training.run import facts
 from . import plots, svg
 from .pages import render_page
@@ -126,7 +135,7 @@ def write_report(
 
     Raises:
         FileNotFoundError: if the folder holds no run.
-        FileExistsError: if the file exists and `overwrite` is False.
+        FileExistsError: if the file exists and `overwrite` is False, or is a link or no file.
         ValueError: if a JSON file of the run is damaged, or the channels of `sequences` are not
             those of the model.
     """
@@ -137,6 +146,7 @@ def write_report(
             f"{path} already exists; pass overwrite (--overwrite) to replace it or choose another "
             "file (--out)"
         )
+    check_replaceable(path)
     run = _load(folder, sequences)
     scores = _scores(run.probe)
     embedded = _embed(run)
@@ -173,9 +183,13 @@ def _load(folder: Path, given: Sequences | None) -> _Run:
         sequences = given
         if model is not None:
             check_channels(model, given)
-    rows = _metrics(folder / "metrics.jsonl", missing)
+    rows = read_rows(folder)
+    lost = missing_rows(folder, rows, config)
+    if lost or not rows:
+        missing.append(lost or f"{METRICS} holds no training metrics.")
     probe = folder / "probe.json"
-    scores = _json(probe.read_text("utf-8"), probe) if probe.is_file() else {}
+    is_probed = probe.exists() or probe.is_symlink()
+    scores = read_json(probe, "probe the run again") if is_probed else {}
     return _Run(folder, config, rows, scores, model, sequences, missing)
 
 
@@ -202,29 +216,6 @@ def _read_again(
             "The data has changed: its values are not those of the training data."
         )
     return sequences
-
-
-def _json(text: str, path: Path) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path} is not valid JSON ({error}); write it again or delete it"
-        ) from None
-
-
-def _metrics(path: Path, missing: list[str]) -> list[Row]:
-    """The rows of metrics.jsonl by step; a last line cut short by a crash is left out."""
-    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-    if lines and not lines[-1].rstrip().endswith("}"):
-        lines.pop()
-    rows: dict[int, Row] = {}
-    for line in lines:
-        row = _json(line, path)
-        rows[row["step"]] = row  # a resumed run may log a step again
-    if not rows:
-        missing.append(f"{path.name} holds no training metrics.")
-    return [rows[step] for step in sorted(rows)]
 
 
 def _logged(rows: list[Row], name: str) -> list[tuple[int, Any]]:

@@ -1,17 +1,15 @@
 """A run folder: pretraining that can be interrupted, resumed and read by every later step.
 
 It holds `config.json`, `model.safetensors` and `README.md` (see `checkpoint`), `metrics.jsonl` with
-one row every `log_every` steps, and the newest two of `checkpoint/step-N.pt`.
+one row every `log_every` steps, and the newest two checkpoints, see `checkpoints`.
 """
 
 import contextlib
 import gc
 import hashlib
 import importlib.util
-import io
 import json
 import os
-import pickle
 import platform
 import shutil
 import signal
@@ -31,7 +29,8 @@ from filelock import FileLock, Timeout
 from ..checkpoint import check_modules, save_pretrained
 from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
-from ..files import CARD, CONFIG, WEIGHTS, read_config, write_atomically
+from ..files import CARD, CONFIG, WEIGHTS, read_config, write_json
+from ..files.atomic import check_replaceable
 from ..model.jepa import TemporalJEPA
 from ..model.modules import Modules
 from ..model.objectives import (
@@ -43,12 +42,13 @@ from ..model.objectives import (
 )
 from ..version import __version__
 from .batches import SAMPLING, Batches, plan_batches
+from .checkpoints import FOLDER as CHECKPOINT_FOLDER
+from .checkpoints import Checkpoints, delete_checkpoints, stored_steps
 from .components import fit_components
 from .initial import Start, start_of
+from .metrics import METRICS, append_row, truncate_rows
 from .trainer import OnRow, Row, Trainer, pick_device
 
-METRICS = "metrics.jsonl"
-CHECKPOINTS = "checkpoint"
 BOARD = "tensorboard"
 LOCK = ".lock"
 WRITTEN = (
@@ -62,6 +62,8 @@ WRITTEN = (
     "report.html",
     "anomalies.csv",
     "anomalies.html",
+    "states.csv",
+    "states.html",
     "model.onnx",
     "model.pt2",
 )
@@ -228,8 +230,9 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
     with _process_group(plan.config), _locked(folder):
         # Whatever can fail fails before an old run is touched.
         trainer = Trainer(plan.model, plan.batches, plan.config)
-        recorder = _Recorder(folder, plan.config, on_row)
-        state = _newest_checkpoint(folder) if plan.resume else None
+        checkpoints = Checkpoints(folder)
+        recorder = _Recorder(folder, plan.config, on_row, checkpoints)
+        state = checkpoints.load(trainer.template) if plan.resume else None
         if _is_first():
             _check_folder(
                 folder, plan.resume, plan.overwrite
@@ -238,12 +241,13 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
                 _check_same_run(folder, plan.details)
             else:
                 _clear(folder)
-            write_atomically(folder / CONFIG, _json(plan.details))
-            _truncate_metrics(folder / METRICS, up_to=state["step"] if state else 0)
+            write_json(folder / CONFIG, plan.details)
+            truncate_rows(folder, up_to=int(state["step"]) if state else 0)
         if state is not None:
             trainer.restore(state)
         with recorder:
             trainer.run(on_row=recorder.row, stop_after=recorder.step)
+            checkpoints.wait()
             model = trainer.whole_model()
             if model is not None:
                 if model.components is None:
@@ -280,11 +284,25 @@ def _frame_rate(sequences: Sequences) -> float | None:
     return None
 
 
-class _Recorder:
-    """Writes metrics and checkpoints during training; stops it after SIGINT or SIGTERM."""
+def stop_signals() -> list[signal.Signals]:
+    """The signals that stop a run, without those that `nohup` or a parent has it ignore."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    known = [signal.Signals[name] for name in names if hasattr(signal, name)]
+    return [number for number in known if signal.getsignal(number) != signal.SIG_IGN]
 
-    def __init__(self, folder: Path, config: PretrainConfig, on_row: OnRow):
+
+class _Recorder:
+    """Writes metrics and checkpoints during training; stops it after SIGINT, SIGTERM, SIGHUP."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: PretrainConfig,
+        on_row: OnRow,
+        checkpoints: Checkpoints,
+    ):
         self.folder = folder
+        self.checkpoints = checkpoints
         self.config = config
         self.on_row = on_row
         self.received = 0  # the signal that this process received
@@ -298,7 +316,7 @@ class _Recorder:
 
     def __enter__(self) -> "_Recorder":
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in stop_signals():
                 previous = signal.signal(number, self._receive)
                 self.on_exit.callback(signal.signal, number, previous)
         if self.config.tensorboard and _is_first():
@@ -309,8 +327,13 @@ class _Recorder:
             )
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self.on_exit.close()
+        if (
+            kind is not None
+        ):  # training failed, and the last checkpoint may still be written
+            with contextlib.suppress(Exception):
+                self.checkpoints.wait()
 
     def _receive(self, number: int, frame: object) -> None:
         if self.received:  # a second signal: do not wait for the step to end
@@ -321,8 +344,7 @@ class _Recorder:
         """Log a row of metrics."""
         if not _is_first():
             return
-        with (self.folder / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        append_row(self.folder, row)
         if self.board is not None:
             for name, value in row.items():
                 if isinstance(value, float):
@@ -337,8 +359,8 @@ class _Recorder:
             flag = torch.tensor(self.received, device=trainer.device)
             dist.all_reduce(flag, op=dist.ReduceOp.MAX)
             self.agreed = int(flag)
-        if _is_first() and (self.agreed or trainer.is_due(self.config.save_every)):
-            save_checkpoint(self.folder, trainer)
+        if self.agreed or trainer.is_due(self.config.save_every):
+            self.checkpoints.save(trainer.step, trainer.state())
         return bool(self.agreed)
 
     def exit_if_stopped(self) -> None:
@@ -347,53 +369,6 @@ class _Recorder:
             raise KeyboardInterrupt
         if self.agreed:
             sys.exit(128 + self.agreed)
-
-
-def save_checkpoint(folder: Path, trainer: Trainer, keep: int = 2) -> Path:
-    """Write `checkpoint/step-N.pt`, whole or not at all, and delete all but the newest `keep`."""
-    if not all(bool(weight.isfinite().all()) for weight in trainer.model.parameters()):
-        raise FloatingPointError(
-            f"the weights are not finite at step {trainer.step}; lower lr ({trainer.config.lr})"
-        )
-    content = io.BytesIO()
-    torch.save(trainer.state(), content)
-    path = folder / CHECKPOINTS / f"step-{trainer.step:08d}.pt"
-    write_atomically(path, content.getvalue())
-    for old in _checkpoints(folder)[:-keep]:
-        old.unlink()
-    return path
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a run, oldest first."""
-    return sorted((folder / CHECKPOINTS).glob("step-*.pt"))
-
-
-def _newest_checkpoint(folder: Path) -> dict[str, Any] | None:
-    paths = _checkpoints(folder)
-    if not paths:
-        return None
-    try:
-        state: dict[str, Any] = torch.load(
-            paths[-1], map_location="cpu", weights_only=True
-        )
-        if not {"step", "model", "optimizer"} <= state.keys():
-            raise ValueError("it holds no training state")
-    except (
-        RuntimeError,
-        OSError,
-        EOFError,
-        LookupError,
-        AttributeError,
-        ValueError,
-        pickle.UnpicklingError,
-    ) as error:
-        cause = str(error).partition("\n")[0] or type(error).__name__
-        other = f"resume again from {paths[-2].name}" if paths[1:] else "start again"
-        raise ValueError(
-            f"{paths[-1]} is damaged ({cause}); delete it to {other}"
-        ) from None
-    return state
 
 
 def _check_folder(folder: Path, resume: bool, overwrite: bool) -> None:
@@ -408,7 +383,9 @@ def _check_folder(folder: Path, resume: bool, overwrite: bool) -> None:
     if resume:
         raise ValueError(f"{folder} holds no run to resume; start one without resume")
     foreign = [
-        name for name in (*WRITTEN, CHECKPOINTS, BOARD) if (folder / name).exists()
+        name
+        for name in (*WRITTEN, CHECKPOINT_FOLDER, BOARD)
+        if (folder / name).exists()
     ]
     if foreign:
         raise ValueError(
@@ -425,9 +402,18 @@ def _is_run(folder: Path) -> bool:
 
 
 def _clear(folder: Path) -> None:
-    """Delete the run in a folder, and no other file."""
-    for path in [*(folder / name for name in WRITTEN), *_checkpoints(folder)]:
-        path.unlink(missing_ok=True)
+    """Delete the run in a folder, and no other file; of a link the link, not what it points to.
+
+    What was made from the model goes before the model, and `config.json` stays, to be replaced: so
+    a process that is killed in between leaves a run that can be replaced again.
+    """
+    for name in (CHECKPOINT_FOLDER, BOARD):
+        if (folder / name).is_symlink():
+            (folder / name).unlink()
+    names = [name for name in reversed(WRITTEN) if name != CONFIG]
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    delete_checkpoints(folder)
     shutil.rmtree(folder / BOARD, ignore_errors=True)
 
 
@@ -455,7 +441,7 @@ def _start_of_run(
     return replace(
         start,
         architecture={**stored["model"], **(architecture or {})},
-        has_checkpoint=bool(_checkpoints(folder)),
+        has_checkpoint=bool(stored_steps(folder)),
         objective=objective,
     )
 
@@ -486,17 +472,6 @@ def _check_same_run(folder: Path, details: Mapping[str, Any]) -> None:
                     f"{part}.{name} was {before.get(name)!r} and is {value!r}; start a new run, "
                     "with init_from to keep the weights"
                 )
-
-
-def _truncate_metrics(path: Path, up_to: int) -> None:
-    """Drop the rows after a checkpoint, and a last line that was cut short."""
-    rows = []
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-            with contextlib.suppress(json.JSONDecodeError):
-                if json.loads(line)["step"] <= up_to:
-                    rows.append(line)
-    write_atomically(path, "".join(rows).encode())
 
 
 def facts(sequences: Sequences) -> dict[str, Any]:
@@ -581,15 +556,29 @@ def _process_group(config: PretrainConfig) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Lock the folder, so that two runs never write into one; a killed run holds no lock."""
+    """Lock the folder, so that two runs never write into one; a killed run holds no lock.
+
+    A run that torchrun restarts waits for the processes before it to end.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if not _is_first():
         yield
         return
+    check_replaceable(folder / LOCK)
+    is_restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+    lock = FileLock(folder / LOCK, timeout=60 if is_restart else 0)
     try:
-        with FileLock(folder / LOCK, timeout=0):
-            yield
+        lock.acquire()
     except Timeout:
         raise ValueError(
             f"{folder} is in use by another run; wait for it or choose another folder"
         ) from None
+    except NotImplementedError:  # of a file system without locks, from filelock
+        raise OSError(
+            f"{folder} is on a file system without locks, which keep two runs apart; choose a "
+            "folder on another one"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

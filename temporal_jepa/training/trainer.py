@@ -8,7 +8,7 @@ one.
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -26,6 +26,7 @@ from ..model.objectives.objective import pad_tokens
 from ..model.random import dropout_from, generator_on
 from ..model.transformer import Block
 from .batches import Batch, Batches, as_float, plan_batches, random_seed
+from .checkpoints import Shapes
 from .collapse import collapse_verdict, position_statistics
 from .prefetch import Prefetch
 from .sharding import shard, whole, whole_model
@@ -34,6 +35,10 @@ Row = dict[str, Any]
 OnRow = Callable[[Row], None]
 # Collapse statistics come from at most this many values, of the sequences and of their tokens.
 STATISTICS_VALUES = 2**23
+# Prefixes of the names in a state.
+MODEL = "model."
+OPTIMIZER = "optimizer."
+NOTHING = torch.empty(0)
 PATIENCE = 20
 """Steps in a row whose gradient is not finite, after which training stops."""
 
@@ -300,22 +305,61 @@ class Trainer:
             return whole_model(self.model)
         return self.model if self.rank == 0 else None
 
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint holds: the step, weights and optimizer moments."""
-        return {
-            "step": self.step,
-            "skipped": self.skipped,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint holds: the step, weights and optimizer moments, by name.
 
-    def restore(self, state: dict[str, Any]) -> None:
+        Sharded, each process has its part.
+        """
+        state = {
+            "step": torch.tensor(self.step),
+            "skipped": torch.tensor(self.skipped),
+        }
+        for name, value in self.model.state_dict().items():
+            state[MODEL + name] = value
+        moments = self.optimizer.state_dict()["state"]
+        for index, name in enumerate(self._optimized()):
+            for kind, value in moments.get(index, {}).items():
+                state[f"{OPTIMIZER}{name}.{kind}"] = value
+        return state
+
+    def template(self, shapes: Shapes) -> dict[str, Tensor]:
+        """Tensors to read a state into, from the shape and type of each."""
+        weights = self.model.state_dict()
+        state = {}
+        for name, (shape, dtype) in shapes.items():
+            owner = name.removeprefix(MODEL)
+            if name.startswith(OPTIMIZER):
+                owner = name.removeprefix(OPTIMIZER).rpartition(".")[0]
+            weight: Tensor = weights.get(owner, NOTHING)
+            if hasattr(weight, "to_local") and list(weight.shape) == shape:
+                state[name] = torch.zeros_like(weight, dtype=dtype)
+            else:
+                state[name] = torch.zeros(shape, dtype=dtype)
+        return state
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
         """Continue from `state()`."""
-        self.model.load_state_dict(state["model"])
+        weights = {}
+        moments: dict[int, dict[str, Tensor]] = {}
+        index = {name: number for number, name in enumerate(self._optimized())}
+        for name, value in state.items():
+            if name.startswith(MODEL):
+                weights[name.removeprefix(MODEL)] = value
+            elif name.startswith(OPTIMIZER):
+                owner, _, kind = name.removeprefix(OPTIMIZER).rpartition(".")
+                moments.setdefault(index[owner], {})[kind] = value
+        self.model.load_state_dict(weights)
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.offset = self._offset()
-        self.optimizer.load_state_dict(state["optimizer"])
         self.step = int(state["step"])
-        self.skipped = int(state.get("skipped", 0))
+        self.skipped = int(state["skipped"])
+
+    def _optimized(self) -> list[str]:
+        """Names of the weights in the order of the optimizer."""
+        names = {weight: name for name, weight in self.model.named_parameters()}
+        groups = self.optimizer.param_groups
+        return [names[weight] for group in groups for weight in group["params"]]
 
 
 def checkpoint_activations(model: TemporalJEPA) -> None:

@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from factories import random_walks
+from factories import edit_json, random_walks
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -427,7 +427,7 @@ def test_a_mask_of_a_user_is_stored_by_its_name(tmp_path: Path) -> None:
 def test_a_damaged_objective_is_named(stored: object, tmp_path: Path) -> None:
     model = model_of(NextLatent())
     file = save_pretrained(model, tmp_path) / "config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "objective": stored}))
+    edit_json(file, lambda config: config.update(objective=stored))
     with pytest.raises(ValueError, match='the configuration has "objective"'):
         from_pretrained(tmp_path)
 
@@ -579,9 +579,7 @@ def test_a_run_of_version_0_2_is_loaded(tmp_path: Path) -> None:
     model = model_of(MaskedLatent())
     save_pretrained(model, tmp_path)
     file = tmp_path / "config.json"
-    stored = json.loads(file.read_text())
-    del stored["objective"], stored["modules"]
-    file.write_text(json.dumps(stored))
+    edit_json(file, lambda config: [config.pop("objective"), config.pop("modules")])
     weights = load_file(tmp_path / "model.safetensors")
     old = {name.removeprefix("objective."): value for name, value in weights.items()}
     assert "predictor.mask_token" in old

@@ -1,17 +1,19 @@
 """Names and formats of a model or run folder on disk; no torch."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .atomic import replacing as replacing
+from .atomic import write_atomically as write_atomically
+from .sealed import read_json as read_json
+from .sealed import write_json as write_json
+
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CARD = "README.md"
-BUNDLED = Path(__file__).with_name(
-    "pretrained"
-)  # models in the package, loaded by name
+BUNDLED = Path(__file__).parents[1] / "pretrained"  # models in the package, by name
 GENERAL = "series-small"  # the bundled encoder of time series
 SCRATCH = "scratch"  # randomly initialized weights
 
@@ -26,17 +28,14 @@ def read_config(folder: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if the file is missing.
-        ValueError: if it is no JSON, or of another format.
+        OSError: if it cannot be read, or is no file.
+        ValueError: if it is no JSON, was changed after it was written, or is of another format.
     """
     path = folder / CONFIG
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(missing_file(path))
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid JSON ({error}); copy it again") from None
-    is_known = isinstance(config, dict) and config.get("format") == 1
-    if not is_known or not isinstance(config.get("model"), dict):
+    config = read_json(path)
+    if config.get("format") != 1 or not isinstance(config.get("model"), dict):
         raise ValueError(
             f"{path} is not a configuration that this version reads: "
             'expected "format": 1 and "model": {...}'
@@ -101,20 +100,3 @@ def folder_of(source: str | os.PathLike[str]) -> Path:
             "pip install 'temporal-jepa[hub]'"
         ) from None
     return Path(snapshot_download(text, allow_patterns=[CONFIG, WEIGHTS, CARD]))
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary file beside `path`, then rename it: readers never see half a file.
-
-    Missing folders are created.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

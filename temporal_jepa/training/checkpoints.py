@@ -1,0 +1,224 @@
+"""Checkpoints of a run: the newest two that are whole, on any number of processes.
+
+They are written in a thread by PyTorch's DCP while training goes on, each process its share, and
+are read by any number of processes. A checkpoint whose files were changed is never used: the one
+before is.
+"""
+
+import re
+import shutil
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from safetensors import SafetensorError
+from torch import Tensor
+
+from .storage import MANIFEST, Reader, Writer
+
+FOLDER = "checkpoint"
+STEP = re.compile(r"step-(\d{8,18})")
+KEPT = 2
+State = dict[str, Tensor]
+Shapes = Mapping[str, tuple[list[int], torch.dtype]]
+
+
+class Checkpoints:
+    """The checkpoints in the folder of a run; all processes of the run call all methods.
+
+    Args:
+        run: the run folder.
+    """
+
+    def __init__(self, run: Path):
+        self.folder = run / FOLDER
+        self.is_distributed = dist.is_initialized()
+        self.rank = dist.get_rank() if self.is_distributed else 0
+        self.world = dist.get_world_size() if self.is_distributed else 1
+        # Of its own: another thread than that of training waits for the others.
+        self.group = dist.new_group(backend="gloo") if self.is_distributed else None
+        self._writing: tuple[int, Any] | None = None
+        if not self.is_distributed:  # DCP says so each time
+            warnings.filterwarnings("ignore", "torch.distributed is disabled")
+
+    def save(self, step: int, state: State) -> None:
+        """Copy a state, and begin to write it.
+
+        Raises:
+            FloatingPointError: if a weight or moment is not finite; nothing is written.
+            OSError: if the checkpoint before could not be written.
+        """
+        from torch.distributed.checkpoint.state_dict_saver import async_save
+
+        self.wait()
+        self._check_finite(step, state)
+        writer = Writer(self.folder / f"step-{step:08d}")
+        future = async_save(
+            state,
+            storage_writer=writer,
+            process_group=self.group,
+            no_dist=not self.is_distributed,
+        )
+        self._writing = step, future
+
+    def wait(self) -> None:
+        """Wait until the checkpoint that is being written is whole; then delete older ones.
+
+        Raises:
+            OSError: if it cannot be written, for example because the disk is full.
+        """
+        from torch.distributed.checkpoint.api import CheckpointException
+
+        if self._writing is None:
+            return
+        step, future = self._writing
+        self._writing = None
+        try:
+            future.result()
+        except CheckpointException as error:
+            first, _ = next(iter(error.failures.values()))
+            if not isinstance(first, OSError):
+                raise
+            raise first from None
+        if self.rank == 0:
+            _prune(self.folder, step)
+
+    def load(self, template: Callable[[Shapes], State]) -> State | None:
+        """The state of the newest checkpoint that is whole.
+
+        A damaged one is left out with a warning that says how many steps are repeated.
+
+        Args:
+            template: from shape and type of each tensor, the tensors to read into: split over
+                processes or whole, whatever they were when they were written.
+
+        Returns:
+            None if there is no checkpoint.
+
+        Raises:
+            ValueError: if no checkpoint is whole.
+        """
+        from torch.distributed.checkpoint.state_dict_loader import load
+
+        steps = self._agreed(stored_steps(self.folder.parent))
+        damages = []
+        for step in reversed(steps):
+            folder = self.folder / f"step-{step:08d}"
+            damage, reader = self._checked(folder)
+            if reader is None:
+                damages.append(f"{folder} is damaged ({damage})")
+                continue
+            if damages and self.rank == 0:
+                warnings.warn(
+                    f"{'; '.join(damages)}. Training continues from step {step}, and repeats "
+                    f"{steps[-1] - step} steps",
+                    stacklevel=2,
+                )
+            state = template(reader.shapes())
+            load(
+                state,
+                storage_reader=reader,
+                process_group=self.group,
+                no_dist=not self.is_distributed,
+            )
+            return state
+        if damages:
+            raise ValueError(
+                f"{'; '.join(damages)}, and there is no other checkpoint; copy one of them again, "
+                "or delete them to start again"
+            )
+        return None
+
+    def _checked(self, folder: Path) -> tuple[str, Reader | None]:
+        """How a checkpoint is damaged, or its reader; processes share the files to check."""
+        reader = None
+        try:
+            reader = Reader(folder)
+            damage = reader.damage(slice(self.rank, None, self.world))
+            reader.read_metadata()
+        except FileNotFoundError:
+            damage = f"{MANIFEST} is missing"
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            SafetensorError,
+        ) as error:
+            damage = str(error).partition("\n")[0] or type(error).__name__
+        found = [damage]
+        if self.is_distributed:
+            found = [""] * self.world
+            dist.all_gather_object(found, damage, group=self.group)
+        first = next((text for text in found if text), "")
+        return first, None if first else reader
+
+    def _agreed(self, steps: list[int]) -> list[int]:
+        """What the first process finds on disk."""
+        if not self.is_distributed:
+            return steps
+        found = [steps]
+        dist.broadcast_object_list(found, src=0, group=self.group)
+        return found[0]
+
+    def _check_finite(self, step: int, state: State) -> None:
+        """FloatingPointError unless all numbers are finite, in all processes."""
+        is_finite = all(
+            bool(_local(value).isfinite().all()) for value in state.values()
+        )
+        flag = torch.tensor(int(is_finite))
+        if self.is_distributed:
+            dist.all_reduce(flag, op=dist.ReduceOp.MIN, group=self.group)
+        if not flag:
+            raise FloatingPointError(
+                f"the weights are not finite at step {step}, and are not stored; the checkpoint "
+                "before is kept. Lower lr, and resume"
+            )
+
+
+def stored_steps(run: Path) -> list[int]:
+    """The steps of the checkpoints in a run folder, whole or not, in order."""
+    folder = run / FOLDER
+    found = [] if folder.is_symlink() or not folder.is_dir() else folder.iterdir()
+    matches = [
+        STEP.fullmatch(path.name)
+        for path in found
+        if path.is_dir() and not path.is_symlink()
+    ]
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def delete_checkpoints(run: Path) -> None:
+    """Delete all checkpoints of a run, also those of earlier versions (`step-N.pt`)."""
+    for step in stored_steps(run):
+        _delete(run / FOLDER / f"step-{step:08d}")
+    for path in (run / FOLDER).glob("step-*.pt"):
+        path.unlink(missing_ok=True)
+
+
+def _prune(folder: Path, newest: int) -> None:
+    """Keep the checkpoint of step `newest`, which was just written, and the whole one before."""
+    steps = stored_steps(folder.parent)
+    whole = [
+        step
+        for step in steps
+        if step <= newest and (folder / f"step-{step:08d}" / MANIFEST).is_file()
+    ]
+    for step in {*steps} - {*whole[-KEPT:]}:
+        _delete(folder / f"step-{step:08d}")
+
+
+def _delete(folder: Path) -> None:
+    """Delete a checkpoint; without its manifest, half of it is no checkpoint."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _local(value: Tensor) -> Tensor:
+    """The part of a tensor that this process has."""
+    to_local = getattr(value, "to_local", None)
+    return value if to_local is None else to_local()
