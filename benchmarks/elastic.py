@@ -250,7 +250,9 @@ def reshard(folder: Path, options: argparse.Namespace) -> bool:
                 is_wrong = True
             failures += is_wrong
             print(f"| {number} | {at} | {processes} | {result} |", flush=True)
-    print(f"\n{3 * options.tries - failures} of {3 * options.tries} within {TOLERANCE}.")
+    print(
+        f"\n{3 * options.tries - failures} of {3 * options.tries} within {TOLERANCE}."
+    )
     return not failures
 
 

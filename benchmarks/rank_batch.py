@@ -36,7 +36,9 @@ def main() -> None:
     model = initial_model(few)
     values = [few.values[k % 1000] for k in range(options.sequences)]
     sequences = replace(few, values=values, ids=[""] * options.sequences)
-    print("| processes | batch of all | values | masks | bytes |\n|---|---|---|---|---|")
+    print(
+        "| processes | batch of all | values | masks | bytes |\n|---|---|---|---|---|"
+    )
     for world in WORLDS:
         config = PretrainConfig(steps=10**6, batch_size=options.share * world)
         batches = plan_batches(model, sequences, config.resolved(options.sequences))

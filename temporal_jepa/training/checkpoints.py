@@ -9,12 +9,12 @@ import re
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from safetensors import SafetensorError
 from torch import Tensor
 
 from .storage import MANIFEST, Reader, Writer
@@ -22,6 +22,7 @@ from .storage import MANIFEST, Reader, Writer
 FOLDER = "checkpoint"
 STEP = re.compile(r"step-(\d{8,18})")
 KEPT = 2
+TIMEOUT = timedelta(minutes=10)  # for which processes wait for each other
 State = dict[str, Tensor]
 Shapes = Mapping[str, tuple[list[int], torch.dtype]]
 
@@ -39,7 +40,10 @@ class Checkpoints:
         self.rank = dist.get_rank() if self.is_distributed else 0
         self.world = dist.get_world_size() if self.is_distributed else 1
         # Of its own: another thread than that of training waits for the others.
-        self.group = dist.new_group(backend="gloo") if self.is_distributed else None
+        self.group = None
+        if self.is_distributed:
+            self.group = dist.new_group(backend="gloo", timeout=TIMEOUT)
+        self.damaged: set[int] = set()  # steps whose checkpoint was found damaged
         self._writing: tuple[int, Any] | None = None
         if not self.is_distributed:  # DCP says so each time
             warnings.filterwarnings("ignore", "torch.distributed is disabled")
@@ -49,13 +53,15 @@ class Checkpoints:
 
         Raises:
             FloatingPointError: if a weight or moment is not finite; nothing is written.
-            OSError: if the checkpoint before could not be written.
+            OSError: if the checkpoint before could not be written, or its folder is a link.
         """
         from torch.distributed.checkpoint.state_dict_saver import async_save
 
         self.wait()
         self._check_finite(step, state)
-        writer = Writer(self.folder / f"step-{step:08d}")
+        folder = self.folder / f"step-{step:08d}"
+        _check_no_link(self.folder, folder)
+        writer = Writer(folder)
         future = async_save(
             state,
             storage_writer=writer,
@@ -83,8 +89,9 @@ class Checkpoints:
             if not isinstance(first, OSError):
                 raise
             raise first from None
+        self.damaged.discard(step)
         if self.rank == 0:
-            _prune(self.folder, step)
+            _prune(self.folder, step, self.damaged)
 
     def load(self, template: Callable[[Shapes], State]) -> State | None:
         """The state of the newest checkpoint that is whole.
@@ -96,13 +103,16 @@ class Checkpoints:
                 processes or whole, whatever they were when they were written.
 
         Returns:
-            None if there is no checkpoint.
+            None if there is no checkpoint; one whose writing was interrupted is none.
 
         Raises:
-            ValueError: if no checkpoint is whole.
+            ValueError: if there are checkpoints and none is whole, or `template` finds that they
+                are of another model.
+            OSError: if the folder is a link.
         """
         from torch.distributed.checkpoint.state_dict_loader import load
 
+        _check_no_link(self.folder)
         steps = self._agreed(stored_steps(self.folder.parent))
         damages = []
         for step in reversed(steps):
@@ -110,6 +120,7 @@ class Checkpoints:
             damage, reader = self._checked(folder)
             if reader is None:
                 damages.append(f"{folder} is damaged ({damage})")
+                self.damaged.add(step)
                 continue
             if damages and self.rank == 0:
                 warnings.warn(
@@ -139,16 +150,7 @@ class Checkpoints:
             reader = Reader(folder)
             damage = reader.damage(slice(self.rank, None, self.world))
             reader.read_metadata()
-        except FileNotFoundError:
-            damage = f"{MANIFEST} is missing"
-        except (
-            OSError,
-            ValueError,
-            LookupError,
-            TypeError,
-            AttributeError,
-            SafetensorError,
-        ) as error:
+        except (OSError, ValueError) as error:
             damage = str(error).partition("\n")[0] or type(error).__name__
         found = [damage]
         if self.is_distributed:
@@ -181,8 +183,17 @@ class Checkpoints:
 
 
 def stored_steps(run: Path) -> list[int]:
-    """The steps of the checkpoints in a run folder, whole or not, in order."""
-    folder = run / FOLDER
+    """The steps of the checkpoints in a run folder that were written to their end, in order."""
+    steps = _begun_steps(run / FOLDER)
+    return [
+        step
+        for step in steps
+        if (run / FOLDER / f"step-{step:08d}" / MANIFEST).is_file()
+    ]
+
+
+def _begun_steps(folder: Path) -> list[int]:
+    """The steps that have a folder, also those whose writing was interrupted, in order."""
     found = [] if folder.is_symlink() or not folder.is_dir() else folder.iterdir()
     matches = [
         STEP.fullmatch(path.name)
@@ -192,23 +203,29 @@ def stored_steps(run: Path) -> list[int]:
     return sorted(int(match[1]) for match in matches if match)
 
 
+def _check_no_link(*paths: Path) -> None:
+    """OSError if one of the folders of checkpoints is a symbolic link."""
+    for path in paths:
+        if path.is_symlink():
+            raise FileExistsError(
+                f"{path} is a symbolic link, and a link is not followed for writing; delete it, or "
+                "put the whole run folder where it points to"
+            )
+
+
 def delete_checkpoints(run: Path) -> None:
     """Delete all checkpoints of a run, also those of earlier versions (`step-N.pt`)."""
-    for step in stored_steps(run):
+    for step in _begun_steps(run / FOLDER):
         _delete(run / FOLDER / f"step-{step:08d}")
     for path in (run / FOLDER).glob("step-*.pt"):
         path.unlink(missing_ok=True)
 
 
-def _prune(folder: Path, newest: int) -> None:
+def _prune(folder: Path, newest: int, damaged: set[int]) -> None:
     """Keep the checkpoint of step `newest`, which was just written, and the whole one before."""
-    steps = stored_steps(folder.parent)
-    whole = [
-        step
-        for step in steps
-        if step <= newest and (folder / f"step-{step:08d}" / MANIFEST).is_file()
-    ]
-    for step in {*steps} - {*whole[-KEPT:]}:
+    stored = stored_steps(folder.parent)
+    whole = [step for step in stored if step <= newest and step not in damaged]
+    for step in {*_begun_steps(folder)} - {*whole[-KEPT:]}:
         _delete(folder / f"step-{step:08d}")
 
 

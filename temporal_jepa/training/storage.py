@@ -5,6 +5,7 @@ files with their checksums and says where each part belongs; a folder without it
 The format of DCP itself has a pickle, which can run code when it is read.
 """
 
+import math
 import re
 from dataclasses import replace
 from hashlib import sha256
@@ -37,9 +38,11 @@ from torch.distributed.checkpoint.storage import (
 from torch.futures import Future
 
 from ..files import read_json, write_atomically, write_json
+from ..files.sealed import SHA256
 
 MANIFEST = "manifest.json"
 FILE = re.compile(r"\d{5}\.safetensors")
+DTYPES = ("float32", "float64", "bfloat16", "float16", "int64", "bool")
 CHUNK = 2**24  # bytes that are read at a time for a checksum
 
 
@@ -122,11 +125,21 @@ class Writer(StorageWriter):
 
 
 class Reader(StorageReader):
-    """Reads a checkpoint of `Writer`; `dcp.load` calls its methods in their order."""
+    """Reads a checkpoint of `Writer`; `dcp.load` calls its methods in their order.
+
+    Args:
+        folder: of the checkpoint.
+
+    Raises:
+        ValueError: if the manifest was changed, or is not one of this version.
+        OSError: if it cannot be read.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.manifest = read_json(folder / MANIFEST)
+        if not _is_manifest(self.manifest):
+            raise ValueError(f"{MANIFEST} is not one of this version")
 
     def reset(self, checkpoint_id: Any = None) -> None:
         """Nothing to do: a reader reads one checkpoint."""
@@ -140,7 +153,7 @@ class Reader(StorageReader):
         files = sorted(self.manifest["files"].items())
         for name, expected in files[share]:
             path = self.folder / name
-            if not FILE.fullmatch(name) or not path.is_file():
+            if path.is_symlink() or not path.is_file():
                 return f"{name} is missing"
             if path.stat().st_size != expected["size"]:
                 size = path.stat().st_size
@@ -212,6 +225,29 @@ class Reader(StorageReader):
     def validate_checkpoint_id(cls, checkpoint_id: Any) -> bool:
         """The folder is an argument of the constructor."""
         return True
+
+
+def _is_manifest(manifest: dict[str, Any]) -> bool:
+    """Whether a manifest has a checksum, and says of every value in which file it is."""
+    if SHA256 not in manifest or manifest.get("format") != 1:
+        return False
+    try:
+        files = manifest["files"]
+        is_right = all(FILE.fullmatch(name) for name in files)
+        for tensor in manifest["tensors"].values():
+            is_right &= tensor["dtype"] in DTYPES
+            values = 0
+            for part in tensor["parts"]:
+                ends = map(sum, zip(part["offset"], part["size"], strict=True))
+                shape = tensor["shape"]
+                is_right &= all(a <= b for a, b in zip(ends, shape, strict=True))
+                is_right &= min([0, *part["offset"], *part["size"]]) == 0
+                is_right &= part["file"] in files and isinstance(part["number"], int)
+                values += math.prod(part["size"])
+            is_right &= values == math.prod(tensor["shape"])
+        return bool(is_right)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return False
 
 
 def _checksum(path: Path) -> str:
