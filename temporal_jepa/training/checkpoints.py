@@ -110,8 +110,6 @@ class Checkpoints:
                 are of another model.
             OSError: if the folder is a link.
         """
-        from torch.distributed.checkpoint.state_dict_loader import load
-
         _check_no_link(self.folder)
         steps = self._agreed(stored_steps(self.folder.parent))
         damages = []
@@ -129,12 +127,7 @@ class Checkpoints:
                     stacklevel=2,
                 )
             state = template(reader.shapes())
-            load(
-                state,
-                storage_reader=reader,
-                process_group=self.group,
-                no_dist=not self.is_distributed,
-            )
+            self._read(state, reader)
             return state
         if damages:
             raise ValueError(
@@ -142,6 +135,27 @@ class Checkpoints:
                 "or delete them to start again"
             )
         return None
+
+    def _read(self, state: State, reader: Reader) -> None:
+        """Fill a state. ValueError if the manifest does not say where all of it is."""
+        from torch.distributed.checkpoint.api import CheckpointException
+        from torch.distributed.checkpoint.state_dict_loader import load
+
+        try:
+            load(
+                state,
+                storage_reader=reader,
+                process_group=self.group,
+                no_dist=not self.is_distributed,
+            )
+        except CheckpointException as error:
+            first, _ = next(iter(error.failures.values()))
+            if isinstance(first, OSError):
+                raise first from None
+            cause = str(first).partition("\n")[0]
+            raise ValueError(
+                f"{reader.folder} cannot be read ({cause}); delete it to continue from another one"
+            ) from None
 
     def _checked(self, folder: Path) -> tuple[str, Reader | None]:
         """How a checkpoint is damaged, or its reader; processes share the files to check."""

@@ -236,9 +236,7 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
             _check_folder(folder, plan.resume, plan.overwrite)
             if plan.resume:
                 _check_same_run(folder, plan.details)
-        state = checkpoints.load(trainer.template) if plan.resume else None
-        if state is None and plan.start.has_checkpoint:
-            raise ValueError(f"{folder}: the checkpoints were deleted; start again")
+        state = _newest_state(plan, trainer, checkpoints)
         if _is_first():
             if not plan.resume:
                 _clear(folder)
@@ -256,6 +254,18 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
                 save_pretrained(model, folder, plan.details)
         recorder.exit_if_stopped()
     return folder
+
+
+def _newest_state(
+    plan: Plan, trainer: Trainer, checkpoints: Checkpoints
+) -> dict[str, torch.Tensor] | None:
+    """The state to resume from; None for a new run, or one that was killed before its first."""
+    state = checkpoints.load(trainer.template) if plan.resume else None
+    if state is None and plan.start.has_checkpoint:  # the model has random weights
+        raise ValueError(
+            f"{plan.folder}: the checkpoints were deleted while the run was read; resume it again"
+        )
+    return state
 
 
 def load(data: Any, options: ReadOptions) -> tuple[Sequences, ReadOptions]:

@@ -9,6 +9,7 @@ import math
 import re
 from dataclasses import replace
 from hashlib import sha256
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,14 @@ from ..files.sealed import SHA256
 
 MANIFEST = "manifest.json"
 FILE = re.compile(r"\d{5}\.safetensors")
-DTYPES = ("float32", "float64", "bfloat16", "float16", "int64", "bool")
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "int64": torch.int64,
+}
+DIMENSIONS = 8  # of a tensor, at most
 CHUNK = 2**24  # bytes that are read at a time for a checksum
 
 
@@ -165,7 +173,7 @@ class Reader(StorageReader):
     def shapes(self) -> dict[str, tuple[list[int], torch.dtype]]:
         """Shape and type of each tensor."""
         return {
-            name: (entry["shape"], getattr(torch, entry["dtype"]))
+            name: (entry["shape"], DTYPES[entry["dtype"]])
             for name, entry in self.manifest["tensors"].items()
         }
 
@@ -233,21 +241,45 @@ def _is_manifest(manifest: dict[str, Any]) -> bool:
         return False
     try:
         files = manifest["files"]
-        is_right = all(FILE.fullmatch(name) for name in files)
-        for tensor in manifest["tensors"].values():
-            is_right &= tensor["dtype"] in DTYPES
-            values = 0
-            for part in tensor["parts"]:
-                ends = map(sum, zip(part["offset"], part["size"], strict=True))
-                shape = tensor["shape"]
-                is_right &= all(a <= b for a, b in zip(ends, shape, strict=True))
-                is_right &= min([0, *part["offset"], *part["size"]]) == 0
-                is_right &= part["file"] in files and isinstance(part["number"], int)
-                values += math.prod(part["size"])
-            is_right &= values == math.prod(tensor["shape"])
-        return bool(is_right)
+        tensors = manifest["tensors"].values()
+        bytes_stored = sum(_size_of(name, file) for name, file in files.items())
+        bytes_needed = sum(_bytes_of(tensor, files) for tensor in tensors)
     except (LookupError, TypeError, ValueError, AttributeError):
         return False
+    return bytes_needed <= bytes_stored
+
+
+def _size_of(name: str, file: dict[str, Any]) -> int:
+    """The size of a file. ValueError if it is none of ours."""
+    if not FILE.fullmatch(name) or not isinstance(file["sha256"], str):
+        raise ValueError(name)
+    return _counts([file["size"]])[0]
+
+
+def _bytes_of(tensor: dict[str, Any], files: dict[str, Any]) -> int:
+    """The bytes of a tensor. ValueError unless its parts are in files and fill it."""
+    shape = _counts(tensor["shape"])
+    values = 0
+    for part in tensor["parts"]:
+        sizes = _counts(part["size"])
+        ends = map(add, _counts(part["offset"]), sizes)
+        is_inside = all(a <= b for a, b in zip(ends, shape, strict=True))
+        if not is_inside or part["file"] not in files:
+            raise ValueError(part["file"])
+        _counts([part["number"]])
+        values += math.prod(sizes)
+    if values != math.prod(shape):
+        raise ValueError("incomplete")
+    return values * DTYPES[tensor["dtype"]].itemsize
+
+
+def _counts(found: list[Any]) -> list[int]:
+    """Whole numbers from 0. ValueError if they are not."""
+    if not isinstance(found, list) or len(found) > DIMENSIONS:
+        raise ValueError("expected numbers")
+    if not all(type(count) is int and 0 <= count < 2**48 for count in found):
+        raise ValueError("expected whole numbers")
+    return found
 
 
 def _checksum(path: Path) -> str:

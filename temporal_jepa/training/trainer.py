@@ -37,6 +37,7 @@ OnRow = Callable[[Row], None]
 STATISTICS_VALUES = 2**23
 # Prefixes of the names in a state.
 MODEL = "model."
+COMPONENTS = MODEL + "components."
 OPTIMIZER = "optimizer."
 NOTHING = torch.empty(0)
 PATIENCE = 20
@@ -354,6 +355,8 @@ class Trainer:
             moments |= {f"{OPTIMIZER}{name}.{kind}": kinds[kind] for kind in kinds}
         expected = needed | moments
         for name in sorted(found.keys() | needed.keys()):
+            if name.startswith(COMPONENTS):  # a model gets as many as it finds
+                continue
             if found.get(name) != expected.get(name):
                 raise ValueError(
                     f"the checkpoint is of another model: {name} has shape {found.get(name)}, "
