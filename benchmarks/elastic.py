@@ -295,6 +295,7 @@ def start_on(run: Run, names: tuple[str, str], side: int) -> "subprocess.Popen[b
             "--rdzv-backend=c10d",
             f"--rdzv-endpoint={ADDRESSES[0]}:{PORT}",
             f"--local-addr={ADDRESSES[side]}",
+            f"--rdzv-conf=is_host={int(side == 0)}",  # hosts have no names here
         ],
         before=["ip", "netns", "exec", names[side]],
         GLOO_SOCKET_IFNAME=cable,

@@ -1,7 +1,7 @@
 """From sequences to arrays: embeddings in batches of sequences of one padded length."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ def embed_sequences(
     pool: Pool = "all",
     batch_tokens: int = BATCH_TOKENS,
     dim: int | None = None,
+    on_sequences: Callable[[int], None] = lambda count: None,
 ) -> npt.NDArray[np.float32]:
     """One embedding per sequence, in the order given.
 
@@ -34,6 +35,7 @@ def embed_sequences(
         pool: see `TemporalJEPA.embed`.
         batch_tokens: tokens per batch.
         dim: numbers of a compact embedding, see `TemporalJEPA.embed`; None: all features.
+        on_sequences: called with the number of sequences of each batch that is done.
 
     Returns:
         float32 `(n, features)`, or `(n, dim)`.
@@ -49,6 +51,7 @@ def embed_sequences(
         if out is None:
             out = np.empty((len(sequences), features.shape[1]), dtype=np.float32)
         out[rows] = features[: len(rows)]
+        on_sequences(len(rows))
     assert out is not None  # there are no `Sequences` without a sequence
     return out
 
@@ -76,12 +79,15 @@ def learned_features(
 
 
 def embed_timesteps(
-    model: TemporalJEPA, sequences: Sequences, batch_tokens: int = BATCH_TOKENS
+    model: TemporalJEPA,
+    sequences: Sequences,
+    batch_tokens: int = BATCH_TOKENS,
+    on_sequences: Callable[[int], None] = lambda count: None,
 ) -> list[npt.NDArray[np.float32]]:
     """One embedding per timestep: float32 `(time_i, embed_dim)` for each sequence.
 
-    NaN where a whole patch is unobserved; see `TemporalJEPA.embed_timesteps`. Raises as
-    `embed_sequences`.
+    NaN where a whole patch is unobserved; see `TemporalJEPA.embed_timesteps`. Other arguments and
+    errors as `embed_sequences`.
     """
     out: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(
         sequences
@@ -90,6 +96,7 @@ def embed_timesteps(
         steps = model.embed_timesteps(x).float().cpu().numpy()
         for row, embedding in zip(rows, steps, strict=False):  # padding comes last
             out[row] = embedding[: len(sequences.values[row])].copy()
+        on_sequences(len(rows))
     return out
 
 

@@ -1,6 +1,8 @@
 """Small data and settings of the training tests; child processes import them too."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from factories import random_walks
@@ -24,3 +26,8 @@ def walks(n: int = 15, seed: int = 0, channels: int = 2) -> Sequences:
 def even_walks() -> Sequences:
     """Random walks of one length, without missing values."""
     return Sequences.from_arrays(random_walks(12, length=40))
+
+
+def drop_checkpoint(run: Path, step: int) -> None:
+    """Delete a checkpoint, as if the run had been killed before it."""
+    shutil.rmtree(run / "checkpoint" / f"step-{step:08d}")

@@ -11,6 +11,7 @@ import pytest
 import torch
 from factories import random_walks
 from safetensors.torch import load_file
+from small_runs import drop_checkpoint
 from synthetic_series import synthetic_pairs
 
 from temporal_jepa import Sequences, TemporalJEPAEmbedder, from_pretrained, pretrain
@@ -234,7 +235,7 @@ def test_a_resumed_run_ends_in_the_same_weights(tmp_path: Path) -> None:
     assert stored["init_from"] == "series-small"
     assert len(stored["data"]["channels"]) == 2
     broken = pretrain(data, tmp_path / "broken", config)
-    (broken / "checkpoint" / "step-00000003.pt").unlink()
+    drop_checkpoint(broken, 3)
     again = pretrain(data, broken, config, resume=True)
     for name, value in load_file(whole / "model.safetensors").items():
         torch.testing.assert_close(
@@ -248,7 +249,7 @@ def test_a_run_resumes_without_the_model_it_started_from(tmp_path: Path) -> None
     first = tmp_path / "first"
     save_pretrained(from_pretrained("series-small"), first)
     run = pretrain(data, tmp_path / "run", config, init_from=first)
-    (run / "checkpoint" / "step-00000002.pt").unlink()
+    drop_checkpoint(run, 2)
     shutil.rmtree(first)
     before = load_file(run / "model.safetensors")
     pretrain(data, run, config, resume=True)

@@ -2,19 +2,25 @@
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..config import Pool, ReadOptions
 from ..files import folder_of, read_config, write_atomically
 from .console import say
+from .progress import Counter
 from .reading import read_as_trained
-from .writing import output_path, write_table
+from .writing import check_folder, check_parquet, output_path, write_table
+
+SUFFIXES = (".npz", ".npy", ".csv", ".parquet")
+PartKind = Literal["parquet", "npy"]
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from ..data import Sequences
+    from ..embedding_parts import Parts
+    from ..model.jepa import TemporalJEPA
 
     Vectors = npt.NDArray[np.float32] | list[npt.NDArray[np.float32]]
 
@@ -27,6 +33,7 @@ def embed(
     pool: Pool = "all",
     dim: int | None = None,
     timesteps: bool = False,
+    parts: PartKind | None = None,
     overwrite: bool = False,
     device: str = "cpu",
     reading: ReadOptions,
@@ -37,43 +44,103 @@ def embed(
         temporal-jepa embed runs/a data.csv
         temporal-jepa embed series-small data.csv --dim 128
         temporal-jepa embed runs/a new.csv --timesteps --out new.parquet
+        temporal-jepa embed runs/a large.store --out embeddings
 
     Args:
         run: run folder, series-small, or a model on the Hugging Face hub.
         data: file or folder of sequences.
-        out: .npz, .npy, .csv or .parquet (default: RUN/embeddings.npz).
+        out: .npz, .npy, .csv or .parquet, or a folder for parts, which are written as they are
+            computed; a stopped command goes on with the next part (default: RUN/embeddings.npz).
         pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
             every layer).
         dim: numbers of a compact embedding, the first principal components of the features
             (default: 0, all features).
         timesteps: one vector per timestep instead of one per sequence.
-        overwrite: replace the file.
+        parts: kind of the files in the folder --out: "parquet", with ids and labels, or "npy"
+            (default: parquet).
+        overwrite: replace the file, or the embeddings in the folder.
         device: where to compute.
         reading: how the data is read (default: as the training data of the run)
     """
     from ..checkpoint import from_pretrained
-    from ..embed import embed_sequences, embed_timesteps
     from ..training.trainer import pick_device
 
+    if timesteps and dim:
+        raise ValueError(
+            "--dim is of one vector per sequence; leave out --timesteps or --dim"
+        )
     model = from_pretrained(run, str(pick_device(device)))
-    suffixes = (".npz", ".npy", ".csv", ".parquet")
-    path = output_path(out, run, "embeddings.npz", overwrite, suffixes)
-    config = read_config(folder_of(run))
-    sequences = read_as_trained(data, reading, config)
+    in_parts = parts is not None or (out is not None and not Path(out).suffix)
+    if in_parts:
+        path = _folder(out, parts)
+    else:
+        path = output_path(out, run, "embeddings.npz", overwrite, SUFFIXES)
+    sequences = read_as_trained(data, reading, read_config(folder_of(run)))
+    counter = Counter("sequences", len(sequences))
+    try:
+        if in_parts:
+            from ..embedding_parts import Parts
+
+            plan = Parts(path, parts or "parquet", pool, dim or None, timesteps)
+            shape = _embed_in_parts(model, sequences, plan, overwrite, counter)
+        else:
+            shape = _embed_whole(model, sequences, path, pool, dim, timesteps, counter)
+    finally:
+        counter.close()
+    say(f"{path}: {shape}")
+
+
+def _folder(out: str | None, kind: PartKind | None) -> Path:
+    """The folder for parts."""
+    if out is None or Path(out).suffix in SUFFIXES:
+        raise ValueError(
+            f"--parts {kind} writes a folder, got --out {out or '(none)'}; name a folder, for "
+            "example --out embeddings"
+        )
+    check_folder(Path(out))
+    if kind != "npy":
+        check_parquet()
+    return Path(out)
+
+
+def _embed_in_parts(
+    model: "TemporalJEPA",
+    sequences: "Sequences",
+    parts: "Parts",
+    overwrite: bool,
+    counter: Counter,
+) -> str:
+    from ..embedding_parts import embed_in_parts, model_digest
+    from ..training.run import facts
+
+    source = {"model": model_digest(model), "data": facts(sequences)["digest"]}
+    count = embed_in_parts(model, sequences, parts, source, overwrite, counter.add)
+    return f"{len(sequences)} sequences in {count} parts (.{parts.kind})"
+
+
+def _embed_whole(
+    model: "TemporalJEPA",
+    sequences: "Sequences",
+    path: Path,
+    pool: Pool,
+    dim: int | None,
+    timesteps: bool,
+    counter: Counter,
+) -> str:
+    from ..embed import embed_sequences, embed_timesteps
+
     vectors: Vectors
     if timesteps:
-        if dim:
-            raise ValueError(
-                "--dim is of one vector per sequence; leave out --timesteps or --dim"
-            )
-        vectors = embed_timesteps(model, sequences)
+        vectors = embed_timesteps(model, sequences, on_sequences=counter.add)
         count = sum(map(len, vectors))
         shape = f"{count} timesteps of {len(vectors)} sequences, {vectors[0].shape[1]} features"
     else:
-        vectors = embed_sequences(model, sequences, pool, dim=dim or None)
+        vectors = embed_sequences(
+            model, sequences, pool, dim=dim or None, on_sequences=counter.add
+        )
         shape = f"{len(vectors)} sequences, {vectors.shape[1]} features"
     write_embeddings(path, sequences, vectors)
-    say(f"{path}: {shape}")
+    return shape
 
 
 def write_embeddings(path: Path, sequences: "Sequences", vectors: "Vectors") -> None:
@@ -88,7 +155,9 @@ def write_embeddings(path: Path, sequences: "Sequences", vectors: "Vectors") -> 
     if path.suffix in (".npz", ".npy"):
         _write_arrays(path, sequences, vectors)
     else:
-        _write_rows(path, sequences, vectors)
+        from ..embedding_parts import as_table
+
+        write_table(path, as_table(sequences, vectors))
 
 
 def _write_arrays(path: Path, sequences: "Sequences", vectors: "Vectors") -> None:
@@ -110,25 +179,3 @@ def _write_arrays(path: Path, sequences: "Sequences", vectors: "Vectors") -> Non
     else:
         np.savez_compressed(content, allow_pickle=False, **arrays)
     write_atomically(path, content.getvalue())
-
-
-def _write_rows(path: Path, sequences: "Sequences", vectors: "Vectors") -> None:
-    """One row per vector: id, label if there is one, timestep if there are several, features."""
-    import numpy as np
-    import pandas as pd
-
-    owner = np.arange(len(sequences))
-    if isinstance(vectors, list):
-        owner = np.repeat(owner, sequences.lengths)
-        timesteps = np.concatenate([np.arange(length) for length in sequences.lengths])
-        vectors = np.concatenate(vectors)
-    else:
-        timesteps = None
-    columns: dict[str, Any] = {"id": np.array(sequences.ids)[owner]}
-    if sequences.labels is not None:
-        columns["label"] = sequences.labels[owner]
-    if timesteps is not None:
-        columns["timestep"] = timesteps
-    for feature in range(vectors.shape[1]):
-        columns[f"e{feature}"] = vectors[:, feature]
-    write_table(path, pd.DataFrame(columns))

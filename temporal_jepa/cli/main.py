@@ -195,7 +195,7 @@ def describe(error: BaseException) -> str:
 
 def _interrupted(arguments: Mapping[str, Any]) -> str:
     run = arguments.get("out")
-    if "training" in arguments and run and any(Path(run).glob("checkpoint/step-*.pt")):
+    if "training" in arguments and run and any(Path(run).glob("checkpoint/step-*")):
         again = f"temporal-jepa pretrain --out {shlex.quote(run)} --resume"
         return f"interrupted; continue with: {again}"
     return "interrupted"

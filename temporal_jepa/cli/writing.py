@@ -43,16 +43,22 @@ def check_output(path: Path, overwrite: bool, suffixes: tuple[str, ...] = ()) ->
         raise ValueError(
             f"--out {path}: expected a name that ends in {', '.join(suffixes)}"
         )
-    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise ModuleNotFoundError(
-            "writing .parquet needs pyarrow: pip install 'temporal-jepa[parquet]'"
-        )
+    if path.suffix == ".parquet":
+        check_parquet()
     check_folder(path.parent)
     if path.exists() and not overwrite:
         raise FileExistsError(
             f"{path} already exists; pass --overwrite to replace it, or another --out"
         )
     check_replaceable(path)
+
+
+def check_parquet() -> None:
+    """ModuleNotFoundError without pyarrow."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ModuleNotFoundError(
+            "writing .parquet needs pyarrow: pip install 'temporal-jepa[parquet]'"
+        )
 
 
 def check_folder(path: Path) -> None:

@@ -5,6 +5,7 @@ are read by any number of processes. A checkpoint whose files were changed is ne
 before is.
 """
 
+import contextlib
 import re
 import shutil
 import warnings
@@ -22,6 +23,7 @@ from .storage import MANIFEST, Reader, Writer
 FOLDER = "checkpoint"
 STEP = re.compile(r"step-(\d{8,18})")
 KEPT = 2
+UNFINISHED = f"was not written to its end ({MANIFEST} is missing)"
 TIMEOUT = timedelta(minutes=10)  # for which processes wait for each other
 State = dict[str, Tensor]
 Shapes = Mapping[str, tuple[list[int], torch.dtype]]
@@ -60,7 +62,9 @@ class Checkpoints:
         self.wait()
         self._check_finite(step, state)
         folder = self.folder / f"step-{step:08d}"
-        _check_no_link(self.folder, folder)
+        _check_no_link(self.folder)
+        if self.rank == 0:  # the others write after the first process has planned
+            _delete(folder)  # a damaged one of the same step
         writer = Writer(folder)
         future = async_save(
             state,
@@ -111,30 +115,34 @@ class Checkpoints:
             OSError: if the folder is a link.
         """
         _check_no_link(self.folder)
-        steps = self._agreed(stored_steps(self.folder.parent))
+        steps = self._agreed(_begun_steps(self.folder))
         damages = []
         for step in reversed(steps):
             folder = self.folder / f"step-{step:08d}"
             damage, reader = self._checked(folder)
-            if reader is None:
-                damages.append(f"{folder} is damaged ({damage})")
-                self.damaged.add(step)
-                continue
-            if damages and self.rank == 0:
-                warnings.warn(
-                    f"{'; '.join(damages)}. Training continues from step {step}, and repeats "
-                    f"{steps[-1] - step} steps",
-                    stacklevel=2,
+            if reader is not None:
+                self._warn(
+                    damages, f"from step {step}, and repeats {steps[-1] - step} steps"
                 )
-            state = template(reader.shapes())
-            self._read(state, reader)
-            return state
-        if damages:
+                state = template(reader.shapes())
+                self._read(state, reader)
+                return state
+            damages.append(f"{folder} {damage}")
+            if damage != UNFINISHED:
+                self.damaged.add(step)
+        if self.damaged:
             raise ValueError(
                 f"{'; '.join(damages)}, and there is no other checkpoint; copy one of them again, "
                 "or delete them to start again"
             )
+        self._warn(damages, "from the start of the run")
         return None
+
+    def _warn(self, damages: list[str], where: str) -> None:
+        if damages and self.rank == 0:
+            warnings.warn(
+                f"{'; '.join(damages)}. Training continues {where}", stacklevel=3
+            )
 
     def _read(self, state: State, reader: Reader) -> None:
         """Fill a state. ValueError if the manifest does not say where all of it is."""
@@ -163,9 +171,12 @@ class Checkpoints:
         try:
             reader = Reader(folder)
             damage = reader.damage(slice(self.rank, None, self.world))
-            reader.read_metadata()
+            damage = f"is damaged ({damage})" if damage else ""
+        except FileNotFoundError:
+            damage = UNFINISHED
         except (OSError, ValueError) as error:
-            damage = str(error).partition("\n")[0] or type(error).__name__
+            reason = str(error).partition("\n")[0]
+            damage = f"is damaged ({reason})"
         found = [damage]
         if self.is_distributed:
             found = [""] * self.world
@@ -217,14 +228,13 @@ def _begun_steps(folder: Path) -> list[int]:
     return sorted(int(match[1]) for match in matches if match)
 
 
-def _check_no_link(*paths: Path) -> None:
-    """OSError if one of the folders of checkpoints is a symbolic link."""
-    for path in paths:
-        if path.is_symlink():
-            raise FileExistsError(
-                f"{path} is a symbolic link, and a link is not followed for writing; delete it, or "
-                "put the whole run folder where it points to"
-            )
+def _check_no_link(folder: Path) -> None:
+    """OSError if the folder of checkpoints is a symbolic link."""
+    if folder.is_symlink():
+        raise FileExistsError(
+            f"{folder} is a symbolic link, and a link is not followed for writing; delete it, or "
+            "put the whole run folder where it points to"
+        )
 
 
 def delete_checkpoints(run: Path) -> None:
@@ -244,8 +254,12 @@ def _prune(folder: Path, newest: int, damaged: set[int]) -> None:
 
 
 def _delete(folder: Path) -> None:
-    """Delete a checkpoint; without its manifest, half of it is no checkpoint."""
-    (folder / MANIFEST).unlink(missing_ok=True)
+    """Delete a checkpoint, or a link in its place; half of it has no manifest, and is none."""
+    if folder.is_symlink():
+        folder.unlink()
+        return
+    with contextlib.suppress(OSError):
+        (folder / MANIFEST).unlink()
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -75,7 +75,7 @@ def missing_rows(folder: Path, rows: list[Row], config: Mapping[str, Any]) -> st
         config: the content of `config.json`.
     """
     found = [path.name for path in folder.glob("checkpoint/step-*")]
-    matches = [re.match(r"step-(\d{1,18})(\.pt)?$", name) for name in found]
+    matches = [re.fullmatch(r"step-(\d{1,18})(\.pt)?", name) for name in found]
     newest = max((int(match[1]) for match in matches if match), default=0)
     training = config.get("pretrain", {})
     if newest != training.get("steps"):  # the last step is logged in any case

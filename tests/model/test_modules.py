@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from factories import random_walks
+from small_runs import drop_checkpoint
 from torch import Tensor, nn
 
 from temporal_jepa import PretrainConfig, Sequences, from_pretrained, pretrain
@@ -139,7 +140,7 @@ def test_a_run_is_stored_resumed_and_loaded(tmp_path: Path) -> None:
         )
         for name in ("whole", "cut")
     )
-    (cut / "checkpoint" / "step-00000004.pt").unlink()
+    drop_checkpoint(cut, 4)
     with pytest.raises(
         ValueError, match="made with tokenizer Means, encoder Recurrent"
     ):

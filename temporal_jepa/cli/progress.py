@@ -1,0 +1,51 @@
+"""Progress of a verb that counts sequences, with the time that is left."""
+
+import sys
+import time
+from datetime import timedelta
+
+PATIENCE = 2.0  # seconds before anything is shown
+INTERVAL = 10.0  # seconds between lines where there is no terminal
+
+
+class Counter:
+    """Shows how many of `total` are done, on standard error.
+
+    On a terminal it is one line that changes; elsewhere a line every 10 seconds. Nothing is shown
+    in the first two seconds.
+
+    Args:
+        what: what is counted, "sequences" for example.
+        total: how many there are.
+    """
+
+    def __init__(self, what: str, total: int):
+        self.what = what
+        self.total = total
+        self.done = 0
+        self.began = time.monotonic()
+        self.shown = self.began
+        self.is_live = sys.stderr.isatty()
+        self.has_line = False
+
+    def add(self, count: int) -> None:
+        """Count some that are done."""
+        self.done += count
+        now = time.monotonic()
+        interval = 0.2 if self.is_live else INTERVAL
+        if now - self.began < PATIENCE or now - self.shown < interval:
+            return
+        self.shown = now
+        seconds = (now - self.began) * (self.total - self.done) / max(self.done, 1)
+        text = f"{self.done} of {self.total} {self.what}, "
+        text += f"{timedelta(seconds=round(seconds))} left"
+        if self.is_live:
+            print(f"\r{text:<70}", end="", file=sys.stderr, flush=True)
+            self.has_line = True
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Remove the line from a terminal."""
+        if self.has_line:
+            print(f"\r{'':<70}\r", end="", file=sys.stderr, flush=True)

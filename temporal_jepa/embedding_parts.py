@@ -1,0 +1,287 @@
+"""Embeddings of more sequences than fit in memory: written in parts as they are computed.
+
+A folder holds `part-00000.parquet` (or `.npy`), `part-00001.parquet`, ... in the order of the
+sequences. `_embedding.json` says what was embedded, how and by which model; `_part-00000.json` has
+the checksum of a part. A part that is there is whole, and is not computed again.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .config import Pool
+from .data.sequences import Sequences
+from .embed import embed_sequences, embed_timesteps
+from .files import read_json, replacing, write_json
+from .model.jepa import TemporalJEPA
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DESCRIPTION = "_embedding.json"
+PART_BYTES = 2**26  # of embeddings in a part
+CHUNK = 2**24  # bytes that are read at a time for a checksum
+LONGEST_WAIT = 600  # seconds
+PartKind = Literal["parquet", "npy"]
+Vectors = npt.NDArray[np.float32] | list[npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is embedded, and how it is cut into parts.
+
+    Args:
+        folder: where the parts are written.
+        kind: "parquet" (id, label, timestep and features `e0`, `e1`, ...) or "npy" (an array of
+            features, beside `part-00000-ids.npy` and `part-00000-labels.npy`).
+        pool: see `TemporalJEPA.embed`.
+        dim: see `TemporalJEPA.embed`.
+        timesteps: an embedding for each timestep instead of each sequence.
+    """
+
+    folder: Path
+    kind: PartKind = "parquet"
+    pool: Pool = "all"
+    dim: int | None = None
+    timesteps: bool = False
+
+
+def embed_in_parts(
+    model: TemporalJEPA,
+    sequences: Sequences,
+    parts: Parts,
+    source: Mapping[str, Any],
+    overwrite: bool = False,
+    on_sequences: Callable[[int], None] = lambda count: None,
+) -> int:
+    """Embed sequences into a folder, part by part; call it again to go on after a stop.
+
+    Under torchrun each process takes every so manieth part; the parts do not depend on the number
+    of processes.
+
+    Args:
+        model: as trained or loaded.
+        sequences: any number; those of one part at a time are in memory.
+        parts: what to write where.
+        source: what identifies model and data; parts of others are not continued.
+        overwrite: replace the embeddings of something else.
+        on_sequences: called with the number of sequences of each part of this process.
+
+    Returns:
+        The number of parts of all processes.
+
+    Raises:
+        ValueError: if the folder holds embeddings of something else or made in another way, or as
+            `embed_sequences`.
+        OSError: if a part cannot be written; those before are whole.
+    """
+    rank = int(os.environ.get("RANK", "0"))
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    size = _sequences_of_part(model, sequences, parts)
+    description = _describe(sequences, parts, source, size)
+    _begin(parts.folder, description, overwrite, is_first=rank == 0)
+    count = -(-len(sequences) // size)
+    for number in range(rank, count, world):
+        first = number * size
+        rows = np.arange(first, min(first + size, len(sequences)))
+        if not _is_whole(parts, number):
+            some = sequences.select(rows)
+            _write_part(parts, number, some, _vectors(model, some, parts))
+        on_sequences(len(rows))
+    return count
+
+
+def read_parts(folder: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
+    """The embeddings in a folder of .npy parts as one array, `(n, features)`.
+
+    Parts in Parquet are read with `pandas.read_parquet(folder)`.
+
+    Raises:
+        FileNotFoundError: if there are none.
+        ValueError: if a part is missing or was changed after it was written.
+    """
+    folder = Path(folder)
+    stored = read_json(folder / DESCRIPTION)
+    parts = Parts(folder, "npy")
+    if stored.get("kind") != "npy":
+        raise ValueError(
+            f"{folder} holds Parquet; read it with pandas.read_parquet({str(folder)!r})"
+        )
+    count = -(-int(stored["n"]) // int(stored["sequences_per_part"]))
+    missing = [number for number in range(count) if not _is_whole(parts, number)]
+    if missing:
+        raise ValueError(
+            f"{folder}: {len(missing)} of {count} parts are missing or damaged, the first is "
+            f"{_path(parts, missing[0]).name}; embed again with the same command"
+        )
+    arrays = [
+        np.load(_path(parts, number), allow_pickle=False) for number in range(count)
+    ]
+    return np.concatenate(arrays)
+
+
+def as_table(sequences: Sequences, vectors: Vectors) -> "pd.DataFrame":
+    """Embeddings as a table: id, label if there is one, timestep if there are several, features.
+
+    Args:
+        sequences: what was embedded.
+        vectors: `(n, features)`, or a list of `(time_i, features)`.
+    """
+    import pandas as pd
+
+    owner = np.arange(len(sequences))
+    timesteps = None
+    if isinstance(vectors, list):
+        owner = np.repeat(owner, [len(each) for each in vectors])
+        timesteps = np.concatenate([np.arange(len(each)) for each in vectors])
+        vectors = np.concatenate(vectors)
+    columns: dict[str, Any] = {"id": np.array(sequences.ids)[owner]}
+    if sequences.labels is not None:
+        columns["label"] = np.asarray(sequences.labels)[owner]
+    if timesteps is not None:
+        columns["timestep"] = timesteps
+    for feature in range(vectors.shape[1]):
+        columns[f"e{feature}"] = vectors[:, feature]
+    return pd.DataFrame(columns)
+
+
+def model_digest(model: TemporalJEPA) -> str:
+    """Identifies what a model computes: SHA-256 of its configuration and weights."""
+    digest = sha256(repr(model.config).encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _vectors(model: TemporalJEPA, some: Sequences, parts: Parts) -> Vectors:
+    if parts.timesteps:
+        return embed_timesteps(model, some)
+    return embed_sequences(model, some, parts.pool, dim=parts.dim)
+
+
+def _sequences_of_part(model: TemporalJEPA, sequences: Sequences, parts: Parts) -> int:
+    """How many sequences give a part of about 64 MB."""
+    first = _vectors(model, sequences.select([0]), parts)
+    width = first[0].shape[-1]
+    rows = float(np.mean(sequences.lengths)) if parts.timesteps else 1.0
+    return max(1, min(len(sequences), int(PART_BYTES / (4 * width * rows))))
+
+
+def _describe(
+    sequences: Sequences, parts: Parts, source: Mapping[str, Any], size: int
+) -> dict[str, Any]:
+    return {
+        "format": 1,
+        **source,
+        "n": len(sequences),
+        "kind": parts.kind,
+        "pool": parts.pool,
+        "dim": parts.dim,
+        "timesteps": parts.timesteps,
+        "sequences_per_part": size,
+    }
+
+
+def _begin(
+    folder: Path, description: dict[str, Any], overwrite: bool, is_first: bool
+) -> None:
+    """Check that a folder is empty or holds parts of the same embedding, and describe them."""
+    path = folder / DESCRIPTION
+    if not is_first:
+        _wait_for(path, description)
+        return
+    if path.exists():
+        differing = _differing(path, description)
+        if not differing:
+            return
+        if not overwrite:
+            raise ValueError(
+                f"{folder} holds other embeddings: {', '.join(differing)} differ; choose another "
+                "--out, or pass --overwrite to replace them"
+            )
+        path.unlink()
+        for part in folder.glob("*part-*"):
+            part.unlink()
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(
+            f"{folder} holds other files and no {DESCRIPTION}; choose a new folder for --out"
+        )
+    write_json(path, description)
+
+
+def _differing(path: Path, description: Mapping[str, Any]) -> list[str]:
+    """What differs in the description of the parts in a folder."""
+    stored = read_json(path, "delete it to embed again")
+    return [name for name, value in description.items() if stored.get(name) != value]
+
+
+def _wait_for(path: Path, description: Mapping[str, Any]) -> None:
+    """Wait until the first process has described the parts."""
+    until = time.monotonic() + LONGEST_WAIT
+    while not path.exists() or _differing(path, description):
+        if time.monotonic() > until:
+            raise ValueError(
+                f"{path} does not describe these embeddings after {LONGEST_WAIT} seconds; see the "
+                "message of the first process, which writes it"
+            )
+        time.sleep(0.1)
+
+
+def _path(parts: Parts, number: int) -> Path:
+    return parts.folder / f"part-{number:05d}.{parts.kind}"
+
+
+def _checksum_path(parts: Parts, number: int) -> Path:
+    return parts.folder / f"_part-{number:05d}.json"
+
+
+def _is_whole(parts: Parts, number: int) -> bool:
+    """Whether a part is there, with the content that was written."""
+    path = _path(parts, number)
+    try:
+        stored = read_json(_checksum_path(parts, number))
+        if stored["size"] != path.stat().st_size:
+            return False
+        return bool(stored["content"] == _checksum(path))
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _write_part(parts: Parts, number: int, some: Sequences, vectors: Vectors) -> None:
+    """Write a part, and then its checksum, which makes it whole."""
+    path = _path(parts, number)
+    if parts.kind == "npy":
+        _write_arrays(path, some, vectors)
+    else:
+        with replacing(path) as file:
+            as_table(some, vectors).to_parquet(file, index=False)
+    content = {"size": path.stat().st_size, "content": _checksum(path)}
+    write_json(_checksum_path(parts, number), content)
+
+
+def _write_arrays(path: Path, some: Sequences, vectors: Vectors) -> None:
+    arrays = {"-ids": np.array(some.ids)}
+    if some.labels is not None:
+        arrays["-labels"] = np.asarray(some.labels)
+    if isinstance(vectors, list):
+        arrays["-lengths"] = np.array([len(each) for each in vectors])
+        vectors = np.concatenate(vectors)
+    for name, array in {**arrays, "": vectors}.items():
+        with replacing(path.with_name(f"{path.stem}{name}.npy")) as file:
+            np.save(file, array, allow_pickle=False)
+
+
+def _checksum(path: Path) -> str:
+    digest = sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,166 @@
+"""Embeddings in parts: equal to those in one piece, and never lost or computed twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from factories import TINY
+from small_runs import walks
+
+from temporal_jepa import TemporalJEPA, embedding_parts
+from temporal_jepa.embed import embed_sequences, embed_timesteps
+from temporal_jepa.embedding_parts import (
+    Parts,
+    embed_in_parts,
+    model_digest,
+    read_parts,
+)
+from temporal_jepa.training.initial import initial_model
+
+DATA = walks(40)
+SOURCE = {"model": "m", "data": "d"}
+
+
+@pytest.fixture(scope="module")
+def model() -> TemporalJEPA:
+    return initial_model(DATA, **TINY)
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding_parts, "PART_BYTES", 2**12)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_parts_are_the_whole_in_order(model: TemporalJEPA, tmp_path: Path) -> None:
+    seen: list[int] = []
+    parts = Parts(tmp_path / "out")
+    count = embed_in_parts(model, DATA, parts, SOURCE, on_sequences=seen.append)
+    assert count == len(seen) > 3
+    assert sum(seen) == 40
+    table = pd.read_parquet(tmp_path / "out")
+    assert table["id"].tolist() == DATA.ids
+    np.testing.assert_array_equal(
+        table.filter(regex=r"^e\d").to_numpy(), embed_sequences(model, DATA)
+    )
+    embed_in_parts(model, DATA, Parts(tmp_path / "npy", "npy"), SOURCE)
+    np.testing.assert_array_equal(
+        read_parts(tmp_path / "npy"), embed_sequences(model, DATA)
+    )
+    with pytest.raises(ValueError, match="read it with pandas"):
+        read_parts(tmp_path / "out")
+
+
+def test_parts_of_timesteps(model: TemporalJEPA, tmp_path: Path) -> None:
+    embed_in_parts(model, DATA, Parts(tmp_path / "out", timesteps=True), SOURCE)
+    table = pd.read_parquet(tmp_path / "out")
+    expected = np.concatenate(embed_timesteps(model, DATA))
+    np.testing.assert_array_equal(table.filter(regex=r"^e\d").to_numpy(), expected)
+    assert table.groupby("id", sort=False)["timestep"].max().tolist() == [
+        length - 1 for length in DATA.lengths
+    ]
+
+
+def test_processes_share_the_parts(
+    model: TemporalJEPA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed_in_parts(model, DATA, Parts(tmp_path / "one"), SOURCE)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        embed_in_parts(model, DATA, Parts(tmp_path / "two"), SOURCE)
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+def test_whole_parts_are_not_computed_again_and_damaged_ones_are(
+    model: TemporalJEPA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = Parts(tmp_path / "out", "npy")
+    count = embed_in_parts(model, DATA, parts, SOURCE)
+    whole = contents(parts.folder)
+    (parts.folder / "part-00001.npy").unlink()
+    flipped = bytearray(whole["part-00002.npy"])
+    flipped[-5] ^= 1
+    (parts.folder / "part-00002.npy").write_bytes(flipped)
+    (parts.folder / "_part-00003.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"3 of .* parts are missing or damaged"):
+        read_parts(parts.folder)
+    computed: list[int] = []
+    real = embedding_parts._write_part
+
+    def counted(parts: Parts, number: int, *arguments: Any) -> None:
+        computed.append(number)
+        real(parts, number, *arguments)
+
+    monkeypatch.setattr(embedding_parts, "_write_part", counted)
+    assert embed_in_parts(model, DATA, parts, SOURCE) == count
+    assert computed == [1, 2, 3]
+    assert contents(parts.folder) == whole
+
+
+def test_parts_of_something_else_are_not_mixed(
+    model: TemporalJEPA, tmp_path: Path
+) -> None:
+    parts = Parts(tmp_path / "out", "npy")
+    embed_in_parts(model, DATA, parts, SOURCE)
+    with pytest.raises(ValueError, match="other embeddings: model differ"):
+        embed_in_parts(model, DATA, parts, {**SOURCE, "model": "other"})
+    with pytest.raises(ValueError, match="other embeddings: pool"):
+        embed_in_parts(model, DATA, Parts(parts.folder, "npy", "mean"), SOURCE)
+    embed_in_parts(
+        model, DATA, Parts(parts.folder, "npy", "mean"), SOURCE, overwrite=True
+    )
+    assert read_parts(parts.folder).shape == (40, 16)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("")
+    with pytest.raises(ValueError, match="choose a new folder"):
+        embed_in_parts(model, DATA, Parts(tmp_path / "mine"), SOURCE, overwrite=True)
+
+
+def test_a_model_is_identified_by_its_weights(model: TemporalJEPA) -> None:
+    assert model_digest(model) == model_digest(initial_model(DATA, **TINY))
+    assert model_digest(model) != model_digest(initial_model(DATA, seed=1, **TINY))
+
+
+@pytest.mark.slow
+def test_a_killed_command_goes_on_where_it_was(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "x.npy", rng.standard_normal((900, 1, 64)).cumsum(2))
+    script = (
+        "import sys; from temporal_jepa import embedding_parts; "
+        "embedding_parts.PART_BYTES = 2**19; "
+        "from temporal_jepa.cli.main import main; sys.exit(main())"
+    )
+    command = [sys.executable, "-c", script, "embed", "series-small", "x.npy", "--out"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    quiet: dict[str, Any] = {
+        "cwd": tmp_path,
+        "env": environment,
+        "stdout": subprocess.DEVNULL,
+    }
+    killed = subprocess.Popen([*command, "killed"], **quiet)
+    while not (tmp_path / "killed" / "_part-00001.json").exists():
+        time.sleep(0.01)
+        assert killed.poll() is None
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    first = tmp_path / "killed" / "part-00000.parquet"
+    before = first.stat().st_mtime_ns
+    assert len(list((tmp_path / "killed").glob("part-*"))) < 4
+    subprocess.run([*command, "killed"], check=True, **quiet)
+    subprocess.run([*command, "whole"], check=True, **quiet)
+    assert first.stat().st_mtime_ns == before
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    stored = json.loads((tmp_path / "whole" / "_embedding.json").read_text())
+    assert stored["n"] == 900
