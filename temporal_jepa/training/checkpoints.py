@@ -10,12 +10,12 @@ import re
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from safetensors import SafetensorError
 from torch import Tensor
 
 from .storage import MANIFEST, Reader, Writer
@@ -23,6 +23,8 @@ from .storage import MANIFEST, Reader, Writer
 FOLDER = "checkpoint"
 STEP = re.compile(r"step-(\d{8,18})")
 KEPT = 2
+UNFINISHED = f"was not written to its end ({MANIFEST} is missing)"
+TIMEOUT = timedelta(minutes=10)  # for which processes wait for each other
 State = dict[str, Tensor]
 Shapes = Mapping[str, tuple[list[int], torch.dtype]]
 
@@ -40,7 +42,10 @@ class Checkpoints:
         self.rank = dist.get_rank() if self.is_distributed else 0
         self.world = dist.get_world_size() if self.is_distributed else 1
         # Of its own: another thread than that of training waits for the others.
-        self.group = dist.new_group(backend="gloo") if self.is_distributed else None
+        self.group = None
+        if self.is_distributed:
+            self.group = dist.new_group(backend="gloo", timeout=TIMEOUT)
+        self.damaged: set[int] = set()  # steps whose checkpoint was found damaged
         self._writing: tuple[int, Any] | None = None
         if not self.is_distributed:  # DCP says so each time
             warnings.filterwarnings("ignore", "torch.distributed is disabled")
@@ -50,13 +55,14 @@ class Checkpoints:
 
         Raises:
             FloatingPointError: if a weight or moment is not finite; nothing is written.
-            OSError: if the checkpoint before could not be written.
+            OSError: if the checkpoint before could not be written, or its folder is a link.
         """
         from torch.distributed.checkpoint.state_dict_saver import async_save
 
         self.wait()
         self._check_finite(step, state)
         folder = self.folder / f"step-{step:08d}"
+        _check_no_link(self.folder)
         if self.rank == 0:  # the others write after the first process has planned
             _delete(folder)  # a damaged one of the same step
         writer = Writer(folder)
@@ -87,8 +93,9 @@ class Checkpoints:
             if not isinstance(first, OSError):
                 raise
             raise first from None
+        self.damaged.discard(step)
         if self.rank == 0:
-            _prune(self.folder, step)
+            _prune(self.folder, step, self.damaged)
 
     def load(self, template: Callable[[Shapes], State]) -> State | None:
         """The state of the newest checkpoint that is whole.
@@ -100,41 +107,63 @@ class Checkpoints:
                 processes or whole, whatever they were when they were written.
 
         Returns:
-            None if there is no checkpoint.
+            None if there is no checkpoint; one whose writing was interrupted is none.
 
         Raises:
-            ValueError: if no checkpoint is whole.
+            ValueError: if there are checkpoints and none is whole, or `template` finds that they
+                are of another model.
+            OSError: if the folder is a link.
         """
-        from torch.distributed.checkpoint.state_dict_loader import load
-
-        steps = self._agreed(stored_steps(self.folder.parent))
+        _check_no_link(self.folder)
+        steps = self._agreed(_begun_steps(self.folder))
         damages = []
         for step in reversed(steps):
             folder = self.folder / f"step-{step:08d}"
             damage, reader = self._checked(folder)
-            if reader is None:
-                damages.append(f"{folder} {damage}")
-                continue
-            if damages and self.rank == 0:
-                warnings.warn(
-                    f"{'; '.join(damages)}. Training continues from step {step}, and repeats "
-                    f"{steps[-1] - step} steps",
-                    stacklevel=2,
+            if reader is not None:
+                self._warn(
+                    damages, f"from step {step}, and repeats {steps[-1] - step} steps"
                 )
-            state = template(reader.shapes())
+                state = template(reader.shapes())
+                self._read(state, reader)
+                return state
+            damages.append(f"{folder} {damage}")
+            if damage != UNFINISHED:
+                self.damaged.add(step)
+        if self.damaged:
+            raise ValueError(
+                f"{'; '.join(damages)}, and there is no other checkpoint; copy one of them again, "
+                "or delete them to start again"
+            )
+        self._warn(damages, "from the start of the run")
+        return None
+
+    def _warn(self, damages: list[str], where: str) -> None:
+        if damages and self.rank == 0:
+            warnings.warn(
+                f"{'; '.join(damages)}. Training continues {where}", stacklevel=3
+            )
+
+    def _read(self, state: State, reader: Reader) -> None:
+        """Fill a state. ValueError if the manifest does not say where all of it is."""
+        from torch.distributed.checkpoint.api import CheckpointException
+        from torch.distributed.checkpoint.state_dict_loader import load
+
+        try:
             load(
                 state,
                 storage_reader=reader,
                 process_group=self.group,
                 no_dist=not self.is_distributed,
             )
-            return state
-        if damages:
+        except CheckpointException as error:
+            first, _ = next(iter(error.failures.values()))
+            if isinstance(first, OSError):
+                raise first from None
+            cause = str(first).partition("\n")[0]
             raise ValueError(
-                f"{'; '.join(damages)}, and there is no other checkpoint; copy one of them again, "
-                "or delete them to start again"
-            )
-        return None
+                f"{reader.folder} cannot be read ({cause}); delete it to continue from another one"
+            ) from None
 
     def _checked(self, folder: Path) -> tuple[str, Reader | None]:
         """How a checkpoint is damaged, or its reader; processes share the files to check."""
@@ -142,19 +171,11 @@ class Checkpoints:
         try:
             reader = Reader(folder)
             damage = reader.damage(slice(self.rank, None, self.world))
-            reader.read_metadata()
             damage = f"is damaged ({damage})" if damage else ""
         except FileNotFoundError:
-            damage = f"was not written to its end ({MANIFEST} is missing)"
-        except (
-            OSError,
-            ValueError,
-            LookupError,
-            TypeError,
-            AttributeError,
-            SafetensorError,
-        ) as error:
-            reason = str(error).partition("\n")[0] or type(error).__name__
+            damage = UNFINISHED
+        except (OSError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
             damage = f"is damaged ({reason})"
         found = [damage]
         if self.is_distributed:
@@ -187,8 +208,17 @@ class Checkpoints:
 
 
 def stored_steps(run: Path) -> list[int]:
-    """The steps of the checkpoints in a run folder, whole or not, in order."""
-    folder = run / FOLDER
+    """The steps of the checkpoints in a run folder that were written to their end, in order."""
+    steps = _begun_steps(run / FOLDER)
+    return [
+        step
+        for step in steps
+        if (run / FOLDER / f"step-{step:08d}" / MANIFEST).is_file()
+    ]
+
+
+def _begun_steps(folder: Path) -> list[int]:
+    """The steps that have a folder, also those whose writing was interrupted, in order."""
     found = [] if folder.is_symlink() or not folder.is_dir() else folder.iterdir()
     matches = [
         STEP.fullmatch(path.name)
@@ -198,28 +228,36 @@ def stored_steps(run: Path) -> list[int]:
     return sorted(int(match[1]) for match in matches if match)
 
 
+def _check_no_link(folder: Path) -> None:
+    """OSError if the folder of checkpoints is a symbolic link."""
+    if folder.is_symlink():
+        raise FileExistsError(
+            f"{folder} is a symbolic link, and a link is not followed for writing; delete it, or "
+            "put the whole run folder where it points to"
+        )
+
+
 def delete_checkpoints(run: Path) -> None:
     """Delete all checkpoints of a run, also those of earlier versions (`step-N.pt`)."""
-    for step in stored_steps(run):
+    for step in _begun_steps(run / FOLDER):
         _delete(run / FOLDER / f"step-{step:08d}")
     for path in (run / FOLDER).glob("step-*.pt"):
         path.unlink(missing_ok=True)
 
 
-def _prune(folder: Path, newest: int) -> None:
+def _prune(folder: Path, newest: int, damaged: set[int]) -> None:
     """Keep the checkpoint of step `newest`, which was just written, and the whole one before."""
-    steps = stored_steps(folder.parent)
-    whole = [
-        step
-        for step in steps
-        if step <= newest and (folder / f"step-{step:08d}" / MANIFEST).is_file()
-    ]
-    for step in {*steps} - {*whole[-KEPT:]}:
+    stored = stored_steps(folder.parent)
+    whole = [step for step in stored if step <= newest and step not in damaged]
+    for step in {*_begun_steps(folder)} - {*whole[-KEPT:]}:
         _delete(folder / f"step-{step:08d}")
 
 
 def _delete(folder: Path) -> None:
-    """Delete a checkpoint; without its manifest, half of it is no checkpoint."""
+    """Delete a checkpoint, or a link in its place; half of it has no manifest, and is none."""
+    if folder.is_symlink():
+        folder.unlink()
+        return
     with contextlib.suppress(OSError):
         (folder / MANIFEST).unlink()
     shutil.rmtree(folder, ignore_errors=True)

@@ -205,8 +205,7 @@ def plan(
     """
     folder = None if out is None else Path(out)
     if folder is not None:
-        restarted_by_torchrun = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
-        resume = resume or (restarted_by_torchrun and (folder / CONFIG).exists())
+        resume = resume or _is_begun_by_this_job(folder)
         _check_folder(folder, resume, overwrite)
     sequences, options = load(data, options)
     if folder is not None and resume:
@@ -240,13 +239,13 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
         trainer = Trainer(plan.model, plan.batches, plan.config)
         checkpoints = Checkpoints(folder)
         recorder = _Recorder(folder, plan.config, on_row, checkpoints)
-        state = checkpoints.load(trainer.template) if plan.resume else None
-        if _is_first():
-            _check_folder(
-                folder, plan.resume, plan.overwrite
-            )  # again, now that it is locked
+        _check_agreement(plan)
+        if _is_first():  # again, now that it is locked
+            _check_folder(folder, plan.resume, plan.overwrite)
             if plan.resume:
                 _check_same_run(folder, plan.details)
+        state = _newest_state(plan, trainer, checkpoints)
+        if _is_first():
             with replacing(folder / CONFIG) as file:
                 file.write(json_bytes(plan.details))
                 file.flush()  # a full disk is noticed here, while an old run is still there
@@ -265,6 +264,18 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
                 save_pretrained(model, folder, plan.details)
         recorder.exit_if_stopped()
     return folder
+
+
+def _newest_state(
+    plan: Plan, trainer: Trainer, checkpoints: Checkpoints
+) -> dict[str, torch.Tensor] | None:
+    """The state to resume from; None for a new run, or one that was killed before its first."""
+    state = checkpoints.load(trainer.template) if plan.resume else None
+    if state is None and plan.start.has_checkpoint:  # the model has random weights
+        raise ValueError(
+            f"{plan.folder}: the checkpoints were deleted while the run was read; resume it again"
+        )
+    return state
 
 
 def load(data: Any, options: ReadOptions) -> tuple[Sequences, ReadOptions]:
@@ -379,6 +390,41 @@ class _Recorder:
             raise KeyboardInterrupt
         if self.agreed:
             sys.exit(128 + self.agreed)
+
+
+def _is_begun_by_this_job(folder: Path) -> bool:
+    """Whether the run in the folder is one of this job of torchrun, which started again.
+
+    Restarts alone do not say so: a machine that joins later counts none, and a process may have
+    been killed before it replaced the run of another job. A job without a name has only them.
+    """
+    if _job() is None:
+        restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        return restarts != "0" and (folder / CONFIG).exists()
+    try:
+        environment = read_config(folder).get("environment")
+    except (OSError, ValueError):  # no run, or one that is refused later
+        return False
+    return isinstance(environment, dict) and environment.get("job") == _job()
+
+
+def _job() -> str | None:
+    """The name of the job of torchrun, `--rdzv-id`; None if it has none."""
+    name = os.environ.get("TORCHELASTIC_RUN_ID", "none")
+    return None if name == "none" else name
+
+
+def _check_agreement(plan: Plan) -> None:
+    """ValueError if processes see different folders: not all of them would continue the run."""
+    if not dist.is_initialized():
+        return
+    found: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(found, (plan.resume, plan.start.has_checkpoint))
+    if len(set(found)) > 1:
+        raise ValueError(
+            f"{plan.folder}: some processes find a run to continue and some do not; the folder "
+            "must be one that all machines share"
+        )
 
 
 def _check_folder(folder: Path, resume: bool, overwrite: bool) -> None:
@@ -534,6 +580,7 @@ def _describe(
             "platform": platform.platform(),
             "threads": torch.get_num_threads(),
             "processes": int(os.environ.get("WORLD_SIZE", "1")),
+            "job": _job(),
         },
     }
 

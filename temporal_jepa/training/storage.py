@@ -5,9 +5,11 @@ files with their checksums and says where each part belongs; a folder without it
 The format of DCP itself has a pickle, which can run code when it is read.
 """
 
+import math
 import re
 from dataclasses import replace
 from hashlib import sha256
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +39,18 @@ from torch.distributed.checkpoint.storage import (
 from torch.futures import Future
 
 from ..files import read_json, write_atomically, write_json
+from ..files.sealed import SHA256
 
 MANIFEST = "manifest.json"
 FILE = re.compile(r"\d{5}\.safetensors")
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "int64": torch.int64,
+}
+DIMENSIONS = 8  # of a tensor, at most
 CHUNK = 2**24  # bytes that are read at a time for a checksum
 
 
@@ -122,11 +133,21 @@ class Writer(StorageWriter):
 
 
 class Reader(StorageReader):
-    """Reads a checkpoint of `Writer`; `dcp.load` calls its methods in their order."""
+    """Reads a checkpoint of `Writer`; `dcp.load` calls its methods in their order.
+
+    Args:
+        folder: of the checkpoint.
+
+    Raises:
+        ValueError: if the manifest was changed, or is not one of this version.
+        OSError: if it cannot be read.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.manifest = read_json(folder / MANIFEST)
+        if not _is_manifest(self.manifest):
+            raise ValueError(f"{MANIFEST} is not one of this version")
 
     def reset(self, checkpoint_id: Any = None) -> None:
         """Nothing to do: a reader reads one checkpoint."""
@@ -140,7 +161,7 @@ class Reader(StorageReader):
         files = sorted(self.manifest["files"].items())
         for name, expected in files[share]:
             path = self.folder / name
-            if not FILE.fullmatch(name) or not path.is_file():
+            if path.is_symlink() or not path.is_file():
                 return f"{name} is missing"
             if path.stat().st_size != expected["size"]:
                 size = path.stat().st_size
@@ -152,7 +173,7 @@ class Reader(StorageReader):
     def shapes(self) -> dict[str, tuple[list[int], torch.dtype]]:
         """Shape and type of each tensor."""
         return {
-            name: (entry["shape"], getattr(torch, entry["dtype"]))
+            name: (entry["shape"], DTYPES[entry["dtype"]])
             for name, entry in self.manifest["tensors"].items()
         }
 
@@ -212,6 +233,53 @@ class Reader(StorageReader):
     def validate_checkpoint_id(cls, checkpoint_id: Any) -> bool:
         """The folder is an argument of the constructor."""
         return True
+
+
+def _is_manifest(manifest: dict[str, Any]) -> bool:
+    """Whether a manifest has a checksum, and says of every value in which file it is."""
+    if SHA256 not in manifest or manifest.get("format") != 1:
+        return False
+    try:
+        files = manifest["files"]
+        tensors = manifest["tensors"].values()
+        bytes_stored = sum(_size_of(name, file) for name, file in files.items())
+        bytes_needed = sum(_bytes_of(tensor, files) for tensor in tensors)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return False
+    return bytes_needed <= bytes_stored
+
+
+def _size_of(name: str, file: dict[str, Any]) -> int:
+    """The size of a file. ValueError if it is none of ours."""
+    if not FILE.fullmatch(name) or not isinstance(file["sha256"], str):
+        raise ValueError(name)
+    return _counts([file["size"]])[0]
+
+
+def _bytes_of(tensor: dict[str, Any], files: dict[str, Any]) -> int:
+    """The bytes of a tensor. ValueError unless its parts are in files and fill it."""
+    shape = _counts(tensor["shape"])
+    values = 0
+    for part in tensor["parts"]:
+        sizes = _counts(part["size"])
+        ends = map(add, _counts(part["offset"]), sizes)
+        is_inside = all(a <= b for a, b in zip(ends, shape, strict=True))
+        if not is_inside or part["file"] not in files:
+            raise ValueError(part["file"])
+        _counts([part["number"]])
+        values += math.prod(sizes)
+    if values != math.prod(shape):
+        raise ValueError("incomplete")
+    return values * DTYPES[tensor["dtype"]].itemsize
+
+
+def _counts(found: list[Any]) -> list[int]:
+    """Whole numbers from 0. ValueError if they are not."""
+    if not isinstance(found, list) or len(found) > DIMENSIONS:
+        raise ValueError("expected numbers")
+    if not all(type(count) is int and 0 <= count < 2**48 for count in found):
+        raise ValueError("expected whole numbers")
+    return found
 
 
 def _checksum(path: Path) -> str:

@@ -37,6 +37,7 @@ OnRow = Callable[[Row], None]
 STATISTICS_VALUES = 2**23
 # Prefixes of the names in a state.
 MODEL = "model."
+COMPONENTS = MODEL + "components."
 OPTIMIZER = "optimizer."
 NOTHING = torch.empty(0)
 PATIENCE = 20
@@ -323,8 +324,13 @@ class Trainer:
         return state
 
     def template(self, shapes: Shapes) -> dict[str, Tensor]:
-        """Tensors to read a state into, from the shape and type of each."""
+        """Tensors to read a state into, from the shape and type of each.
+
+        Raises:
+            ValueError: if it is the state of another model.
+        """
         weights = self.model.state_dict()
+        self._check_shapes({name: shape for name, (shape, _) in shapes.items()})
         state = {}
         for name, (shape, dtype) in shapes.items():
             owner = name.removeprefix(MODEL)
@@ -336,6 +342,26 @@ class Trainer:
             else:
                 state[name] = torch.zeros(shape, dtype=dtype)
         return state
+
+    def _check_shapes(self, found: Mapping[str, list[int]]) -> None:
+        """ValueError unless a state has these shapes, with or without moments."""
+        weights = self.model.state_dict()
+        needed = {MODEL + name: list(value.shape) for name, value in weights.items()}
+        needed |= {"step": [], "skipped": []}
+        moments: dict[str, list[int]] = {}
+        for name in self._optimized():
+            shape = list(weights[name].shape)
+            kinds = {"step": [], "exp_avg": shape, "exp_avg_sq": shape}
+            moments |= {f"{OPTIMIZER}{name}.{kind}": kinds[kind] for kind in kinds}
+        expected = needed | moments
+        for name in sorted(found.keys() | needed.keys()):
+            if name.startswith(COMPONENTS):  # a model gets as many as it finds
+                continue
+            if found.get(name) != expected.get(name):
+                raise ValueError(
+                    f"the checkpoint is of another model: {name} has shape {found.get(name)}, "
+                    f"expected {expected.get(name)}; copy the run folder again, or start a new run"
+                )
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Continue from `state()`."""
