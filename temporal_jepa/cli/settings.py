@@ -26,7 +26,7 @@ class SettingsError(Exception):
 class _Loader(yaml.SafeLoader):
     """YAML without aliases, tags and repeated names, and the scalars of YAML 1.2."""
 
-    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}  # type: ignore[misc]
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:

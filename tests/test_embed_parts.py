@@ -15,10 +15,11 @@ import pytest
 from factories import TINY
 from small_runs import walks
 
-from temporal_jepa import TemporalJEPA, embedding_parts
+from temporal_jepa import TemporalJEPA
 from temporal_jepa.cli.main import main
 from temporal_jepa.embed import embed_sequences, embed_timesteps
-from temporal_jepa.embedding_parts import (
+from temporal_jepa.embed import parts as parts_module
+from temporal_jepa.embed.parts import (
     Parts,
     embed_in_parts,
     model_digest,
@@ -37,7 +38,7 @@ def model() -> TemporalJEPA:
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding_parts, "PART_BYTES", 2**12)
+    monkeypatch.setattr(parts_module, "PART_BYTES", 2**12)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -98,13 +99,13 @@ def test_whole_parts_are_not_computed_again_and_damaged_ones_are(
     with pytest.raises(ValueError, match=r"3 of .* parts are missing or damaged"):
         read_parts(parts.folder)
     computed: list[int] = []
-    real = embedding_parts._write_part
+    real = parts_module._write_part
 
     def counted(parts: Parts, number: int, *arguments: Any) -> None:
         computed.append(number)
         real(parts, number, *arguments)
 
-    monkeypatch.setattr(embedding_parts, "_write_part", counted)
+    monkeypatch.setattr(parts_module, "_write_part", counted)
     assert embed_in_parts(model, DATA, parts, SOURCE) == count
     assert computed == [1, 2, 3]
     assert contents(parts.folder) == whole
@@ -142,7 +143,7 @@ def test_a_killed_command_goes_on_where_it_was(
     np.save(tmp_path / "x.npy", rng.standard_normal((400, 1, 64)).cumsum(2))
     size = 2**18
     script = (
-        f"from temporal_jepa import embedding_parts; embedding_parts.PART_BYTES = {size}; "
+        f"from temporal_jepa.embed import parts; parts.PART_BYTES = {size}; "
         "from temporal_jepa.cli.main import main; main()"
     )
     words = ["embed", "series-small", "x.npy", "--out"]
@@ -160,7 +161,7 @@ def test_a_killed_command_goes_on_where_it_was(
     first = tmp_path / "killed" / "part-00000.parquet"
     before = first.stat().st_mtime_ns
     count = len(list((tmp_path / "killed").glob("part-*")))
-    monkeypatch.setattr(embedding_parts, "PART_BYTES", size)
+    monkeypatch.setattr(parts_module, "PART_BYTES", size)
     monkeypatch.chdir(tmp_path)
     for name in ("killed", "whole"):
         assert main([*words, name]) == 0
