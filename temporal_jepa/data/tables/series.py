@@ -492,7 +492,7 @@ def series_labels(
     return np.array(texts)[first]
 
 
-def trim(values: list[Array]) -> tuple[list[Array], list[str]]:
+def trim(values: Sequence[Array]) -> tuple[list[Array], list[str]]:
     """Series without missing timesteps at their ends, and a note.
 
     Files of series of unequal length pad them so. A series without any value stays as it is.
