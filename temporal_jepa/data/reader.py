@@ -32,8 +32,8 @@ def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequ
 
     Args:
         data: path of a file, folder (docs/data.md lists the formats) or store; a table of pandas,
-            polars, pyarrow or duckdb, or a list of tables; an array or tensor (n, channels, time) or
-            (n, time); a list of arrays (channels, time_i); xarray; or `Sequences`.
+            polars, pyarrow or duckdb, or a list of tables; an array or tensor (n, channels, time)
+            or (n, time); a list of arrays (channels, time_i); xarray; or `Sequences`.
         options: how to read, see `ReadOptions`.
         **keywords: the fields of `ReadOptions`, in place of `options`.
 

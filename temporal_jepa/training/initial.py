@@ -303,7 +303,7 @@ def set_offset(model: TemporalJEPA, sequences: Sequences) -> Sequences:
 
 
 def _rows_to_check(sequences: Sequences) -> list[int]:
-    """The sequences that are tried in float32: all, of a store a sample, none if all are float32."""
+    """The sequences that are tried in float32: all, or a sample of a store; none if all are."""
     if "float64" not in sequences.dtypes:
         return []
     rows = _sample(sequences) if sequences.is_stored else np.arange(len(sequences))

@@ -97,9 +97,9 @@ class Facts:
 
     def check_channels(self, head: Mapping[str, Any], source: str) -> None:
         """ValueError when a channel has no observed value in any series."""
-        somewhere = np.array(self.observed)
+        somewhere: Array = np.array(self.observed)
         if head["frame"] is not None:  # a scene may have room for more agents
-            somewhere = somewhere.reshape(-1, head["frame"][2]).any(axis=0)
+            somewhere = np.any(somewhere.reshape(-1, head["frame"][2]), axis=0)
         names = head["channels"]
         empty = [names[k] for k in np.flatnonzero(~somewhere)]
         if not empty:
@@ -166,6 +166,8 @@ def merged_notes(notes: list[str], more: tuple[str, ...]) -> list[str]:
     return out
 
 
+PADDED = "padding (missing values at the end) cut off {} series: lengths {} to {}"
+PADDING = re.compile(re.escape(PADDED).replace(r"\{\}", r"(\d+)"))
 COUNT = re.compile(r"(\d+)( of (\d+))? (.*?)( \(.*)?", re.DOTALL)
 
 
@@ -173,6 +175,12 @@ def _added(old: str, new: str) -> str | None:
     """Two notes as one, None if they say different things."""
     if old == new and not COUNT.fullmatch(old):
         return old
+    padded, more = PADDING.fullmatch(old), PADDING.fullmatch(new)
+    if padded and more:
+        count = int(padded[1]) + int(more[1])
+        low = min(int(padded[2]), int(more[2]))
+        high = max(int(padded[3]), int(more[3]))
+        return PADDED.format(count, low, high)
     a, b = COUNT.fullmatch(old), COUNT.fullmatch(new)
     if not a or not b or a[4] != b[4]:
         return None

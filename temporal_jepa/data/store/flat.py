@@ -71,7 +71,7 @@ class Flat:
                 f"for, and there are {self.size}; the store is damaged: prepare it again"
             )
         if out.nbytes:
-            self._fill(memoryview(out.data).cast("B"), start)
+            self._fill(memoryview(out.reshape(-1).view(np.uint8).data), start)
         return out
 
     def _fill(self, view: memoryview, start: int) -> None:
@@ -137,9 +137,9 @@ class Appending:
         number, within = divmod(self.size, self.shard)
         for path in self.folder.glob(f"{self.name}-*.bin"):
             text = path.stem.rpartition("-")[2]
-            if path.stem[: -len(text) - 1] == self.name and text.isdigit():
-                if int(text) > number or (int(text) == number and not within):
-                    path.unlink()
+            own = path.stem[: -len(text) - 1] == self.name and text.isdigit()
+            if own and (int(text) > number or (int(text) == number and not within)):
+                path.unlink()
         if not within:
             return
         path = self.folder / shard_name(self.name, number)

@@ -19,6 +19,8 @@ from .description import STORE, is_store, read_description
 from .facts import merged_notes
 from .opening import sequences_of
 from .parts import Part, parts_of
+from .scattered import SORTED
+from .seen import Seen
 from .writer import StoreWriter, replace_folder
 
 LOCK = "lock"
@@ -191,15 +193,23 @@ def _fill(
 ) -> None:
     """Write all parts of a source that are not in the store yet, and finish it."""
     writer = StoreWriter(partial, plan)
-    state = writer.unit or {"next": None, "notes": [], "done": 0, "clip": None}
-    source = parts_of(path, options, jobs, state)
+    state = writer.unit or {"next": None, "notes": [], "clip": None, "sorted": False}
+    source = parts_of(path, options, jobs, partial, state)
+    seen = Seen()
+    seen.add(writer.ids())
     since = writer.streams["values"].size
     for part in source:
         found = _as_in_store(part, writer)
+        again = seen.add(found.ids) if part.unique else []
+        if again:
+            source.close()
+            _sort_first(writer)
+            _fill(partial, path, options, plan, jobs, on_progress)
+            return
         writer.add(found)
         state = {
+            **state,
             "next": part.next,
-            "done": part.done,
             "notes": merged_notes(state["notes"], found.notes),
             "clip": max(filter(None, (part.clip, state["clip"])), default=None),
         }
@@ -212,6 +222,17 @@ def _fill(
         raise ValueError("expected at least one series, got none")
     writer.commit(state)
     _finish(writer, path, options, plan, state)
+
+
+def _sort_first(writer: StoreWriter) -> None:
+    """Begin anew with the rows in order of their series: those of one stand in several places."""
+    for stream in writer.streams.values():
+        stream.close()
+    for file in writer.folder.iterdir():
+        if file.name != LOCK and file.is_file():
+            file.unlink()
+    anew = StoreWriter(writer.folder, writer.plan)
+    anew.commit({"next": None, "notes": [], "clip": None, "sorted": True})
 
 
 def _as_in_store(part: Part, writer: StoreWriter) -> Sequences:
@@ -250,4 +271,5 @@ def _finish(
     found = with_constant(found, writer.facts.constant, writer.facts.constant_ids)
     content["notes"] = found.notes
     content["task"] = found.task
+    shutil.rmtree(writer.folder / SORTED, ignore_errors=True)
     writer.seal(content)

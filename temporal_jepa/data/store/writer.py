@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from ...version import __version__
 from ..sequences import Sequences, listed
 from .description import FORMAT, STORE, VERSION, dumped
 from .facts import Facts
-from .flat import SHARD, Appending
+from .flat import SHARD, Appending, Flat
+from .stored import StoredTexts
 
 JOURNAL = "journal.json"
 STREAMS = (
@@ -113,6 +114,16 @@ class StoreWriter:
                     f"{name}-starts", put[f"{name}s"], [b.nbytes for b in blocks]
                 )
 
+    def ids(self) -> Sequence[str]:
+        """The ids of all series so far."""
+        for name in ("ids", "id-ends"):
+            self.streams[name].sync()
+        flat = [
+            Flat(self.folder, name, self.streams[name].size, self.shard)
+            for name in ("ids", "id-ends")
+        ]
+        return StoredTexts(self.facts.series, *flat)
+
     def _starts(self, name: str, stream: Appending, sizes: list[int]) -> None:
         """Where each array of a stream begins, and behind the last one its end."""
         begin = stream.size - sum(sizes)
@@ -208,8 +219,6 @@ class StoreWriter:
 
     def _extent(self) -> list[int]:
         """The smallest, the median and the largest number of timesteps."""
-        from .flat import Flat
-
         count = self.facts.series
         stream = Flat(self.folder, "lengths", 8 * count, self.shard)
         lengths = stream.read(0, np.int64, (count,))
@@ -217,9 +226,6 @@ class StoreWriter:
 
     def _write_labels(self) -> int | None:
         """Labels of one width each, so that they can be read by number; the width in characters."""
-        from .flat import Flat
-        from .stored import StoredTexts
-
         self._labels = Appending(self.folder, "labels", 0, (), self.shard)
         self._label_files: dict[str, Any] = {}
         if not self.head["has_labels"]:
