@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -352,6 +353,16 @@ class Sequences:
         """These series as one array ``(b, longest of these, channels)``, see `stack`."""
         return stack([self.values[i] for i in indices], length)
 
+    def reordered(self, order: Sequence[int]) -> Sequences:
+        """The same series with their channels in another order, by number."""
+        names = [self.channels[k] for k in order]
+        if not isinstance(self.values, LazyArrays):
+            values: Any = [x[:, order] for x in self.values]
+        else:
+            chosen = partial(_with_channels, order=list(order))
+            values = self.values.mapped(chosen, self.dtypes, f"channels {list(order)}")
+        return replace(self, values=values, channels=names)
+
     def check_observed(self) -> Sequences:
         """These sequences; ValueError when a series or a channel has no observed value."""
         if self.is_stored or all(x.dtype == np.uint8 for x in self.values):
@@ -478,6 +489,11 @@ class Sequences:
             return list(self.values.facts["constant_channels"])
         changing = np.any([_changes(x) for x in self.values], axis=0)  # (channels,)
         return [self.channels[k] for k in np.flatnonzero(~changing)]
+
+
+def _with_channels(x: Array, order: list[int]) -> Array:
+    """The channels of ``(time, channels)`` in another order."""
+    return x[:, order]
 
 
 def _is_frame(x: Any) -> bool:

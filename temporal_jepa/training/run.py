@@ -32,6 +32,7 @@ from ..checkpoint import check_modules, save_pretrained
 from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
 from ..data.lazy import LazyArrays
+from ..data.store.description import with_options_of_store
 from ..files import CARD, CONFIG, WEIGHTS, read_config, write_atomically
 from ..model.jepa import TemporalJEPA
 from ..model.modules import Modules
@@ -253,6 +254,7 @@ def load(data: Any, options: ReadOptions) -> tuple[Sequences, ReadOptions]:
         sequences = data.check_observed()
     else:
         sequences = read(data, options)
+        options = with_options_of_store(data, options)
     if options.layout == "scene" and sequences.frame is not None:
         return sequences, replace(options, agents=sequences.frame[1])
     if sequences.frame is not None and options.fps is None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...config import ReadOptions
 from ..sequences import listed
 from .flat import shard_name
 
@@ -22,6 +23,22 @@ AGAIN = "make it again with temporal-jepa prepare, or copy it again"
 def is_store(path: Any) -> bool:
     """Whether a path is a folder that `temporal-jepa prepare` made."""
     return isinstance(path, (str, Path)) and (Path(path) / STORE).is_file()
+
+
+def with_options_of_store(data: Any, options: ReadOptions) -> ReadOptions:
+    """The options, after those with which the source of a store was read, if `data` is a store."""
+    if not is_store(data):
+        return options
+    stored = read_description(Path(data))["options"]
+    given = {name: getattr(options, name) for name in options.given()}
+    return ReadOptions.from_dict({**stored, **given})
+
+
+def suffix_of(path: str) -> str:
+    """The extension of a file in lower case, of a store that of its source."""
+    if is_store(path):
+        path = str(read_description(Path(path))["source"])
+    return Path(path).suffix.lower()
 
 
 def dumped(content: Mapping[str, Any]) -> bytes:

@@ -21,8 +21,9 @@ from ..formats.hdf5 import datasets_of, labels_of
 from ..formats.registry import kind_of
 from ..reader import checked, read_unchecked
 from ..sequences import Sequences
+from .rows import RowReader, read_rows, with_parser
 from .scattered import scattered
-from .text import LONGEST, NotInPartsError, TextPlan, cuts, plan_text, read_rows
+from .text import LONGEST, NotInPartsError, cuts, plan_text
 
 WHOLE = 2**26  # bytes up to which a file is read as a whole
 BLOCK = 2**25  # bytes of an array that are one part
@@ -106,8 +107,9 @@ def _text(path: Path, options: ReadOptions, jobs: int, begin: Any) -> Generator[
         return
     position, count = begin or (len(plan.prefix), 0)
     ranges = cuts(plan, position)
+    reader = with_parser(plan)
     numbered = plan.columns.layout == "wide" and not plan.columns.ids
-    for (_, stop, _), found in in_order(read_rows, _with(plan, ranges), jobs):
+    for (_, stop, _), found in in_order(read_rows, _with(reader, ranges), jobs):
         if numbered:
             ids = [str(k) for k in range(count, count + len(found))]
             found = replace(found, ids=ids)
@@ -133,7 +135,7 @@ def _sorted_text(
             )
         yield from whole(path, options, begin)
         return
-    for found, count, total in scattered(plan, folder, begin):
+    for found, count, total in scattered(with_parser(plan), folder, begin):
         notes = plan.notes if begin is None else ()
         begin = count
         found = replace(found, notes=(*notes, *found.notes))
@@ -141,10 +143,10 @@ def _sorted_text(
 
 
 def _with(
-    plan: TextPlan, ranges: Iterator[tuple[int, int, bool]]
+    reader: RowReader, ranges: Iterator[tuple[int, int, bool]]
 ) -> Iterator[tuple[Any, ...]]:
     for start, stop, last in ranges:
-        yield plan, start, stop, last
+        yield reader, start, stop, last
 
 
 def in_order(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -30,7 +31,7 @@ COMMIT = 2**26  # bytes of values after which what was written is made to last
 class Progress(NamedTuple):
     """How far a preparation is."""
 
-    done: int  # bytes of the source, or files
+    done: int  # of the source: bytes, series or files
     total: int
     series: int
     written: int  # bytes of values
@@ -106,12 +107,14 @@ def plan_of(path: Path, options: ReadOptions) -> dict[str, Any]:
             size += status.st_size
             newest = max(newest, status.st_mtime_ns)
     given = {name: getattr(options, name) for name in options.given()}
-    return {
+    plan = {
         "source": os.path.abspath(path),
         "bytes": size,
         "modified": newest,
         "options": given,
     }
+    as_read: dict[str, Any] = json.loads(json.dumps(plan))  # tuples become lists
+    return as_read
 
 
 def _is_done(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
@@ -135,9 +138,7 @@ def _is_done(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
         if overwrite:
             return False
         raise
-    before = {**plan, "options": list(map(str, plan["options"].items()))}
-    stored = {**made, "options": list(map(str, made["options"].items()))}
-    if _comparable(before) == _comparable(stored):
+    if made == plan:
         return not overwrite
     if overwrite:
         return False
@@ -145,10 +146,6 @@ def _is_done(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
         f"{folder} is a store of another source or with other options (made from "
         f"{made['source']}); pass overwrite=True (--overwrite) to replace it, or another --out"
     )
-
-
-def _comparable(plan: dict[str, Any]) -> str:
-    return str(plan).replace("(", "[").replace(")", "]").replace(",]", "]")
 
 
 def _discard_other(partial: Path, plan: dict[str, Any]) -> None:
@@ -244,8 +241,7 @@ def _as_in_store(part: Part, writer: StoreWriter) -> Sequences:
     if sorted(found.channels) != sorted(channels):
         return found  # refused by the writer
     order = [found.channels.index(name) for name in channels]
-    values = [x[:, order] for x in found.values]
-    return replace(found, values=values, channels=channels)
+    return found.reordered(order)
 
 
 def _finish(

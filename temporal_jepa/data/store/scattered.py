@@ -18,8 +18,10 @@ from ...files import write_atomically
 from ..sequences import Sequences
 from ..tables.series import series_codes
 from .description import is_store, read_description
+from .facts import merged_notes
 from .opening import sequences_of
-from .text import TextPlan, key_of, read_rows
+from .rows import RowReader, read_rows
+from .text import TextPlan, key_of
 from .writer import StoreWriter
 
 SORTED = (
@@ -32,7 +34,7 @@ DONE = "sorted.json"
 
 
 def scattered(
-    plan: TextPlan, folder: Path, begin: Any
+    reader: RowReader, folder: Path, begin: Any
 ) -> Iterator[tuple[Sequences, int, int]]:
     """The series of a table in the order in which their ids first appear, some at a time.
 
@@ -40,7 +42,7 @@ def scattered(
     all of these are read in order. This takes three times the size of the table on disk.
 
     Args:
-        plan: how the table is read.
+        reader: how the table is read.
         folder: for the files, which are used again after a kill.
         begin: the number of series that are there already.
 
@@ -51,29 +53,30 @@ def scattered(
     if not (place / DONE).is_file():
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
-        count = _spread(plan, place)
+        count = _spread(reader.plan, place)
         write_atomically(place / DONE, json.dumps({"files": count}).encode())
     count = json.loads((place / DONE).read_bytes())["files"]
     parts = []
     for k in range(count):
         if (place / f"{k}.rows").is_file() or is_store(place / f"{k}.store"):
-            parts.append(_stored(plan, place, k))
+            parts.append(_stored(reader, place, k))
     firsts = np.concatenate([first for _, first in parts])
     owner = np.repeat(np.arange(len(parts)), [len(first) for _, first in parts])
     own = np.concatenate([np.arange(len(first)) for _, first in parts])
     order = np.argsort(firsts, kind="stable")
     sizes = np.concatenate([part.lengths for part, _ in parts])[order]
     sizes = sizes * parts[0][0].n_channels * 8
+    notes: list[str] = []
+    for part, _ in parts:
+        notes = merged_notes(notes, part.notes)
     start = int(begin or 0)
     while start < len(order):
         total = np.cumsum(sizes[start : start + 65536])
         stop = start + max(1, int(np.searchsorted(total, TOGETHER)))
         stop = min(stop, len(order))
-        yield (
-            _gathered(parts, owner[order[start:stop]], own[order[start:stop]]),
-            stop,
-            len(order),
-        )
+        chosen = order[start:stop]
+        found = _gathered(parts, owner[chosen], own[chosen])
+        yield replace(found, notes=() if start else tuple(notes)), stop, len(order)
         start = stop
 
 
@@ -119,14 +122,15 @@ def _spread(plan: TextPlan, place: Path) -> int:
     return count
 
 
-def _stored(plan: TextPlan, place: Path, k: int) -> tuple[Sequences, Any]:
+def _stored(reader: RowReader, place: Path, k: int) -> tuple[Sequences, Any]:
     """The series of one of the files as a store, and the row where each begins."""
     folder = place / f"{k}.store"
     if not is_store(folder):
         shutil.rmtree(folder, ignore_errors=True)
         path = place / f"{k}.rows"
+        plan = reader.plan
         own = replace(plan, path=path)
-        found = read_rows(own, 0, path.stat().st_size, last=False)
+        found = read_rows(replace(reader, plan=own), 0, path.stat().st_size, last=False)
         first = _first_rows(own, np.fromfile(place / f"{k}.numbers", np.int64), found)
         writer = StoreWriter(folder, {"source": str(path)})
         writer.add(replace(found, source=str(plan.path)))
@@ -180,5 +184,4 @@ def _gathered(parts: list[tuple[Sequences, Any]], owner: Any, own: Any) -> Seque
         ids=chosen("ids"),
         labels=None if labels is None else np.array(labels),
         times=chosen("times"),
-        notes=(),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,27 +10,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...config import ReadOptions
 from ..formats import delimited
 from ..formats.headers import find_head
 from ..formats.registry import kind_of, read_table
 from ..formats.textfiles import open_text
-from ..sequences import Sequences
 from ..tables.build import prepared
 from ..tables.iso_dates import iso_instants
-from ..tables.numbers import missing_texts
 from ..tables.roles import Roles, roles
-from ..tables.series import from_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
 HEAD = 2**20  # bytes from which everything about the columns is inferred
 UNIT = 2**23  # bytes of a part
+TAIL = 2**16  # bytes at the end that are read as `read` does, for they may hold totals
 LONGEST = 2**30  # bytes of text that one series may take
-CLOSE = 2.0**-48  # a fast parser is right up to this relative error
 ENCODINGS = ("utf-8", "utf-8-sig", "ascii", "cp1252", "latin-1")
 
 
@@ -52,11 +46,11 @@ class TextPlan:
         options: how to read it.
         encoding: of the text.
         prefix: the bytes above the first row.
+        head: the bytes of the first rows.
         separator: between fields.
         names: of the columns.
         columns: the part of each column.
         kinds: of each column, "number", "text" or "instant".
-        fast: whether pandas' parser reads the head as `read` does.
         notes: on the head.
         where: positions of the columns of ids.
     """
@@ -65,11 +59,11 @@ class TextPlan:
     options: ReadOptions
     encoding: str
     prefix: bytes
+    head: bytes
     separator: str
     names: tuple[str, ...]
     columns: Roles
     kinds: tuple[str, ...]
-    fast: bool
     notes: tuple[str, ...]
     where: tuple[int, ...]
 
@@ -111,15 +105,15 @@ def plan_text(path: Path, options: ReadOptions) -> TextPlan:
         own,
         file.encoding,
         prefix,
+        head[len(prefix) :],
         separator,
         names,
         found,
         tuple(_kinds(frame, found)),
-        True,
         tuple(notes),
         tuple(names.index(name) for name in found.ids),
     )
-    return replace(plan, fast=_agree(plan, head[len(prefix) :]))
+    return plan
 
 
 def _layout_of(sample: Path, options: ReadOptions) -> tuple[str, int, tuple[str, ...]]:
@@ -154,7 +148,7 @@ def _check_layout(found: Roles, frame: pd.DataFrame, options: ReadOptions) -> No
         return
     texts = [name for name in time.names if frame[name].dtype.kind not in "iufM"]
     is_iso = all(
-        iso_instants(_long(frame[name].astype(str))) is not None for name in texts
+        iso_instants(repeated(frame[name].astype(str))) is not None for name in texts
     )
     if texts and not is_iso and options.date_order is None:
         raise NotInPartsError(
@@ -163,7 +157,7 @@ def _check_layout(found: Roles, frame: pd.DataFrame, options: ReadOptions) -> No
         )
 
 
-def _long(column: pd.Series[Any]) -> pd.Series[Any]:
+def repeated(column: pd.Series[Any]) -> pd.Series[Any]:
     """A column repeated until it is long enough for `iso_instants`."""
     import pandas as pd
 
@@ -188,205 +182,6 @@ def _kinds(frame: pd.DataFrame, found: Roles) -> Iterator[str]:
             yield "text"
 
 
-def _agree(plan: TextPlan, rows: bytes) -> bool:
-    """Whether the fast parser gives the series of `read` for the first rows."""
-    if "other" in plan.kinds or len(plan.separator) != 1 or plan.separator == " ":
-        return False
-    try:
-        slow = _slowly(plan, rows, last=False)
-        fast = _fast(plan, rows)
-    except ValueError:
-        return False
-    return fast is not None and same_series(fast, slow)
-
-
-def same_series(a: Sequences, b: Sequences) -> bool:
-    """Whether two sets of series are equal to the last bit, with their names, labels and times."""
-    if list(a.ids) != list(b.ids) or a.channels != b.channels:
-        return False
-    if not np.array_equal(_or_none(a.labels), _or_none(b.labels)):
-        return False
-    pairs = [*zip(a.values, b.values, strict=True)]
-    if (a.times is None) != (b.times is None):
-        return False
-    if a.times is not None and b.times is not None:
-        pairs += [*zip(a.times, b.times, strict=True)]
-    return all(x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in pairs)
-
-
-def _or_none(labels: Any) -> Any:
-    return np.empty(0) if labels is None else labels
-
-
-def read_rows(plan: TextPlan, start: int, stop: int, last: bool) -> Sequences:
-    """The series in the bytes `start` to `stop` of a file."""
-    with plan.path.open("rb") as file:
-        file.seek(start)
-        rows = file.read(stop - start)
-    if len(rows) < stop - start:
-        raise ValueError(f"{plan.path} became shorter while it was read")
-    try:
-        found = _fast(plan, rows) if plan.fast and not last else None
-        return found or _slowly(plan, rows, last)
-    except ValueError as error:
-        message = str(error).removeprefix(f"{plan.path}: ")
-        raise ValueError(
-            f"{plan.path}: in the bytes {start} to {stop} of the file: {message}"
-        ) from error
-
-
-def _slowly(plan: TextPlan, rows: bytes, last: bool) -> Sequences:
-    """The series of some rows, as `read` reads a file of them."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"rows{plan.path.suffix.lower()}"
-        file.write_bytes(plan.prefix + rows)
-        options = replace(plan.options, encoding=plan.encoding)
-        frame, own, notes = read_table(file, options)
-    frame, own = prepared(frame, own, [])
-    if tuple(frame.columns) != plan.names:
-        raise ValueError(f"expected the columns {plan.names}, got {(*frame.columns,)}")
-    footers = [note for note in notes if note.startswith("footers")]
-    if footers and not last:
-        raise ValueError(
-            f"rows that look like a total or a remark amid data: {footers[0]}"
-        )
-    left_out = [
-        f"{note.partition(' in line')[0]}: left out"
-        for note in notes
-        if note.endswith(": left out")
-    ]
-    return _series(plan, frame, own, left_out)
-
-
-def _series(
-    plan: TextPlan, frame: pd.DataFrame, options: ReadOptions, notes: list[str]
-) -> Sequences:
-    return from_rows(frame, plan.columns, options, str(plan.path), notes)
-
-
-def _fast(plan: TextPlan, rows: bytes) -> Sequences | None:
-    """The series of some rows by pandas' parser; None where it may read them otherwise."""
-    mark = plan.separator.encode()
-    if b'"' in rows:
-        if not _is_simply_quoted(rows, mark):
-            return None
-        rows = rows.replace(b'"', b"")
-    lines = rows.count(b"\n") + (not rows.endswith(b"\n"))
-    marks = len(plan.names) - 1
-    # Pandas refuses rows with too many fields, but for the first, and fills up short ones.
-    first = rows.partition(b"\n")[0]
-    if first.count(mark) != marks or rows.count(mark) != lines * marks:
-        return None
-    if not _is_plain(rows, mark):
-        return None
-    precise = "number" in [
-        kind
-        for name, kind in zip(plan.names, plan.kinds, strict=True)
-        if name in plan.columns.times
-    ]
-    frame = None if precise else _parsed(plan, rows, "high")
-    if frame is None or not _is_exact(frame, plan):
-        frame = _parsed(plan, rows, "round_trip")
-        precise = True
-    if frame is None or len(frame) != lines or not _with_instants(frame, plan):
-        return None
-    found = _series(plan, frame, plan.options, [])
-    if not precise and "float64" in found.dtypes:
-        frame = _parsed(plan, rows, "round_trip")
-        if frame is None or not _with_instants(frame, plan):
-            return None
-        found = _series(plan, frame, plan.options, [])
-    return found
-
-
-def _is_simply_quoted(rows: bytes, mark: bytes) -> bool:
-    """Whether each quotation mark begins or ends a field, and none stands within one."""
-    begins = rows.count(mark + b'"') + rows.count(b'\n"') + rows.startswith(b'"')
-    ends = rows.count(b'"' + mark) + rows.count(b'"\n') + rows.count(b'"\r')
-    ends += rows.endswith(b'"')
-    return begins == ends and begins + ends == rows.count(b'"')
-
-
-def _is_plain(rows: bytes, mark: bytes) -> bool:
-    """Whether there are no comments, empty lines or spaces around fields."""
-    odd = [
-        b"\x00",
-        b"\n#",
-        b"\n%",
-        b"\n/",
-        b"\n\n",
-        b"\n\r",
-        b" \n",
-        b" \r",
-        b" " + mark,
-    ]
-    return rows[:1] not in b"#%/\r\n" and not any(text in rows for text in odd)
-
-
-def _parsed(plan: TextPlan, rows: bytes, precision: Any) -> pd.DataFrame | None:
-    """The rows as a frame, None for a field that does not fit its column."""
-    import pandas as pd
-
-    types = {
-        "number": "float64",
-        "whole": "int64",
-        "text": "category",
-        "instant": "str",
-    }
-    dtypes: Any = {
-        name: types[kind] for name, kind in zip(plan.names, plan.kinds, strict=True)
-    }
-    missing = missing_texts(plan.options)
-    absent = {form(text) for text in missing for form in (str, str.lower, str.upper)}
-    try:
-        return pd.read_csv(
-            io.BytesIO(rows),
-            sep=plan.separator,
-            header=None,
-            names=list(plan.names),
-            dtype=dtypes,
-            index_col=False,
-            engine="c",
-            quoting=csv.QUOTE_NONE,
-            skipinitialspace=True,
-            keep_default_na=False,
-            na_values=sorted(absent),
-            float_precision=precision,
-            encoding=plan.encoding.replace("utf-8-sig", "utf-8"),
-        )
-    except (ValueError, OverflowError):
-        return None
-
-
-def _is_exact(frame: pd.DataFrame, plan: TextPlan) -> bool:
-    """Whether numbers that are nearly right are right in float32."""
-    for name in plan.columns.values:
-        x = frame[name].to_numpy()
-        with np.errstate(over="ignore", invalid="ignore"):
-            low = (x * (1 - CLOSE)).astype(np.float32)
-            high = (x * (1 + CLOSE)).astype(np.float32)
-        differ = low != high
-        if differ.any() and not np.isnan(x[differ]).all():
-            return False
-    return True
-
-
-def _with_instants(frame: pd.DataFrame, plan: TextPlan) -> bool:
-    """Whether dates are written as 2024-01-31 23:59:50, and then replaced by instants."""
-    for name, kind in zip(plan.names, plan.kinds, strict=True):
-        if kind != "instant":
-            continue
-        count = len(frame)
-        column = frame[name]
-        if column.isna().any():
-            return False
-        instants = iso_instants(column if count > 20_000 else _long(column))
-        if instants is None:
-            return False
-        frame[name] = instants[:count]
-    return True
-
-
 def cuts(plan: TextPlan, begin: int) -> Iterator[tuple[int, int, bool]]:
     """Ranges of bytes from `begin` on that hold whole series, and whether each is the last.
 
@@ -401,7 +196,10 @@ def cuts(plan: TextPlan, begin: int) -> Iterator[tuple[int, int, bool]]:
                 file.seek(begin)
                 block = file.read(length)
                 if begin + len(block) >= size:
-                    yield begin, size, True
+                    stop = _last_cut(plan, block[:-TAIL])
+                    if stop:
+                        yield begin, begin + stop, False
+                    yield begin + stop, size, True
                     return
                 stop = _last_cut(plan, block)
                 if stop:
