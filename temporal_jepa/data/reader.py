@@ -20,6 +20,7 @@ from .memory import from_memory
 from .sequences import Sequences, did_you_mean, listed, located
 from .store.description import is_store, read_description
 from .store.opening import sequences_of
+from .store.remote import is_remote, mirror
 from .trajectories import MOVEMENT_OPTIONS, check_features
 from .video import CLIP, VIDEO_OPTIONS, holds_video, read_video
 
@@ -31,9 +32,10 @@ def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequ
     """Read sequences from a file, a folder, a pandas object, or arrays.
 
     Args:
-        data: path of a file, folder (docs/data.md lists the formats) or store; a table of pandas,
-            polars, pyarrow or duckdb, or a list of tables; an array or tensor (n, channels, time)
-            or (n, time); a list of arrays (channels, time_i); xarray; or `Sequences`.
+        data: path of a file, folder (docs/data.md lists the formats) or store; the address of a
+            store, as `s3://bucket/data.store`; a table of pandas, polars, pyarrow or duckdb, or a
+            list of tables; an array or tensor (n, channels, time) or (n, time); a list of arrays
+            (channels, time_i); xarray; or `Sequences`.
         options: how to read, see `ReadOptions`.
         **keywords: the fields of `ReadOptions`, in place of `options`.
 
@@ -47,6 +49,8 @@ def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequ
     """
     options = _options_from(options, keywords)
     check_features(options)
+    if is_remote(data):
+        data = mirror(data)
     if is_store(data):
         return _read_store(Path(data), options)
     found, clip = read_whole(data, options)

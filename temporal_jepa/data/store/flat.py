@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,19 @@ class Flat:
         name: of the stream.
         size: bytes of the stream.
         shard: bytes of each file but the last.
+        fetch: called with the name of a file that is not there yet.
     """
 
-    def __init__(self, folder: Path, name: str, size: int, shard: int = SHARD):
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        size: int,
+        shard: int = SHARD,
+        fetch: Callable[[str], None] | None = None,
+    ):
         self.folder = folder
+        self.fetch = fetch
         self.name = name
         self.size = size
         self.shard = shard
@@ -93,6 +102,8 @@ class Flat:
         if descriptor is not None:
             return os.preadv(descriptor, [part], within)
         path = self.folder / shard_name(self.name, number)
+        if self.fetch is not None:
+            self.fetch(path.name)
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         try:
             return os.preadv(descriptor, [part], within)

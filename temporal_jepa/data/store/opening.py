@@ -10,6 +10,7 @@ import numpy as np
 from ..sequences import Array, Sequences
 from .description import digest_of, read_description
 from .flat import Flat
+from .remote import remote_of
 from .stored import StoredArrays, StoredTexts
 
 SMALL = 2**20  # bytes up to which labels are read into memory, and not mapped
@@ -32,8 +33,11 @@ def sequences_of(folder: Path, content: dict[str, Any]) -> Sequences:
         stream = name.rpartition("-")[0]
         sizes[stream] = sizes.get(stream, 0) + int(facts["bytes"])
 
+    remote = remote_of(folder, content["files"])
+    fetch = None if remote is None else remote.fetch
+
     def flat(name: str) -> Flat:
-        return Flat(folder, name, sizes.get(name, 0), shard)
+        return Flat(folder, name, sizes.get(name, 0), shard, fetch)
 
     n = int(content["series"])
     lengths = _lengths(flat("lengths"), n, content["lengths"])
@@ -56,7 +60,7 @@ def sequences_of(folder: Path, content: dict[str, Any]) -> Sequences:
         ids=StoredTexts(n, flat("ids"), flat("id-ends")),
         channels=channels,
         times=arrays("times", "time-starts", (), time_type and [time_type]),
-        source=str(folder),
+        source=str(folder) if remote is None else remote.url,
         notes=tuple(content["notes"]),
         frame=None if content["frame"] is None else tuple(content["frame"]),
         places=arrays(
@@ -96,6 +100,6 @@ def _labels(folder: Path, content: dict[str, Any], stream: Flat) -> Any:
     kind = np.dtype(f"<U{width}")
     if stream.size != n * kind.itemsize:
         raise ValueError(f"{folder}: the labels do not fit the {n} series")
-    if stream.size <= SMALL or stream.size > stream.shard:
+    if stream.fetch or stream.size <= SMALL or stream.size > stream.shard:
         return stream.read(0, kind, (n,))
     return np.memmap(folder / "labels-00000.bin", dtype=kind, mode="r", shape=(n,))
