@@ -382,11 +382,10 @@ def trainer_of(**change: Any) -> Trainer:
 
 
 @pytest.mark.slow
-def test_split_on_two_processes_read_on_one_two_and_four(tmp_path: Path) -> None:
+def test_split_on_two_processes_read_on_one_and_on_four(tmp_path: Path) -> None:
     run_script(tmp_path, TRAINED, "save", "shard", processes=2)
     assert len(list(newest(tmp_path).glob("*.safetensors"))) == 2
     run_script(tmp_path, TRAINED, "load", "shard", processes=4)
-    run_script(tmp_path, TRAINED, "load", processes=2)
     trained(tmp_path, ["load", "alone"])
 
 
