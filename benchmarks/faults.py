@@ -1,12 +1,15 @@
 """Does a process that is killed at any moment lose anything?
 
-python benchmarks/faults.py [--tries 200] [--seed 0] [--only NAME ...] [--work FOLDER]
+python benchmarks/faults.py [--tries 200] [--seed 0] [--only NAME ...] [--signal INT] [--work DIR]
 
 SIGKILL for every verb that writes, on one process and on two. Half of the tries kill at a random
 time, half at a random call that changes the disk (open, write, flush, rename, delete), just before
 it, just after it, or, where a file is flushed, with only a part of it on disk. After each kill
 every output must be as before or as it should become, whole; the same command, or `--resume`, must
 then succeed, leave no temporary file, and give the bytes of a run that was never killed.
+
+With `--signal` TERM, HUP or INT (sent twice, as by an impatient person) at a random time the exit
+code must be 143, 129 or 130, without a traceback.
 
 Torch is loaded once: each verb runs in a fork of this process.
 """
@@ -49,6 +52,7 @@ TRAINING = [
     *("--steps", "6", "--save-every", "2", "--log-every", "1", "--watch-every", "3"),
     *("--device", "cpu"),
 ]
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OLD = b"what was here before"
 LONGEST = 120  # seconds of a verb that is not killed
 TEMPORARY = re.compile(r"\.temporal-jepa-[0-9a-f]{16}")
@@ -146,8 +150,10 @@ def start(
     words: Sequence[str], log: Path, rank: int, count: int, port: int, killer: Killer
 ) -> int:
     """Fork this process and run a command in it; the number of the new process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # until the command runs
     number = os.fork()
     if number:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         return number
     code = 99
     try:
@@ -163,10 +169,11 @@ def start(
                 "MASTER_PORT": f"{port}",
             }
         killer.install()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         code = command_line(words)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         sys.stdout.flush()
     finally:
-        os.environ["CALLS"] = str(killer.calls)
         log.with_suffix(f".calls{rank}").write_text(str(killer.calls), "utf-8")
         os._exit(code)
 
@@ -206,8 +213,9 @@ def end(processes: list[int], codes: list[int | None]) -> list[int]:
 class Campaign:
     """Kills commands in copies of prepared folders, and looks at what is left."""
 
-    def __init__(self, work: Path, seed: int, only: Sequence[str]):
+    def __init__(self, work: Path, seed: int, only: Sequence[str], signal: str):
         self.work = work
+        self.signal = signal
         self.rng = random.Random(seed)
         self.data = write_data(work / "data.csv")
         self.log = work / "log"
@@ -232,12 +240,16 @@ class Campaign:
             ("base2", 2, train.words),
             ("other", 1, f"{train.words} --seed 5"),
         ):
+            if processes > max(case.processes for case in self.cases):
+                continue
             case = Case(name, words, (), processes=processes)
             new = self.work / name
             shutil.rmtree(new, ignore_errors=True)
             codes = self._call(case, case.words, new, Killer(0, 0))
             assert codes == [0] * processes, self.log.read_text("utf-8")
         for name in ("", "2"):
+            if not (self.work / f"base{name}").exists():
+                continue
             stopped = self.work / f"stopped{name}"
             shutil.rmtree(stopped, ignore_errors=True)
             shutil.copytree(self.work / f"base{name}", stopped)
@@ -309,9 +321,17 @@ class Campaign:
                 at = self.rng.randint(1, self.calls[case.name])
                 killer = Killer(at, self.rng.random())
                 seconds = LONGEST
-            codes = end(*self._launch(case, case.words, new, killer, seconds))
-            is_killed = -signal.SIGKILL in codes
-            lost = self._halves(case, before, new)
+            if self.signal == "KILL":
+                codes = end(*self._launch(case, case.words, new, killer, seconds))
+                is_killed = -signal.SIGKILL in codes
+                lost = self._halves(case, before, new)
+            else:
+                seconds = self.rng.uniform(0.01, 1.05 * self.seconds[case.name])
+                processes, ended = self._launch(
+                    case, case.words, new, Killer(0, 0), seconds
+                )
+                is_killed, lost = self._stop(processes, ended)
+                lost += self._halves(case, before, new)
             again = case.words
             if case.again and (new / "config.json").exists():
                 again = case.again
@@ -321,6 +341,27 @@ class Campaign:
                 lost.append("other result")
             lost += self._leftovers(new)
         return is_killed, ", ".join(lost)
+
+    def _stop(
+        self, processes: list[int], codes: list[int | None]
+    ) -> tuple[bool, list[str]]:
+        """Send the signal; whether something still ran, and what was wrong with its end."""
+        running = [p for p, code in zip(processes, codes, strict=True) if code is None]
+        number = signal.Signals[f"SIG{self.signal}"]
+        for _ in range(2 if self.signal == "INT" else 1):
+            for process in running:
+                os.kill(process, number)
+            time.sleep(self.rng.uniform(0, 0.03))
+        ended = wait(running, time.monotonic() + 60)
+        final = end(running, ended)
+        expected = [0, 128 + number]
+        if len(processes) > 1:
+            expected.append(-signal.SIGKILL)  # by `end`, once the other one has stopped
+        lost = [f"exit code {code}" for code in final if code not in expected]
+        shown = self.log.read_text("utf-8", "replace")
+        if "Traceback" in shown:
+            lost.append(f"traceback {shown[-1500:]}")
+        return bool(running), lost
 
     def _halves(self, case: Case, before: dict[str, bytes], new: Path) -> list[str]:
         """Outputs that are neither as before nor as they should become."""
@@ -351,19 +392,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tries", type=int, default=200, help="in all")
+    parser.add_argument("--minutes", type=float, default=1e4, help="at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", default=[], help="parts of names of cases")
+    parser.add_argument(
+        "--signal", choices=("KILL", "INT", "TERM", "HUP"), default="KILL"
+    )
     parser.add_argument("--work", type=Path, help="keep the folders here")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         work = (options.work or Path(temporary)).resolve()
         work.mkdir(parents=True, exist_ok=True)
-        campaign = Campaign(work, options.seed, options.only)
+        campaign = Campaign(work, options.seed, options.only, options.signal)
         tries = {case.name: 0 for case in campaign.cases}
         killed = dict.fromkeys(tries, 0)
         losses = dict.fromkeys(tries, 0)
+        until = time.monotonic() + 60 * options.minutes
         for i in range(options.tries):
+            if time.monotonic() > until:
+                break
             case = campaign.cases[i % len(campaign.cases)]
             is_killed, lost = campaign.kill(case)
             tries[case.name] += 1
@@ -372,7 +420,7 @@ def main() -> None:
             if lost:
                 tail = campaign.log.read_text("utf-8", "replace")[-600:]
                 print(f"{case.name}, try {i}: {lost}\n{tail}", flush=True)
-    print("| command | tries | killed before the end | losses |\n|---|---|---|---|")
+    print("| command | tries | stopped before the end | losses |\n|---|---|---|---|")
     for name in tries:
         print(f"| {name} | {tries[name]} | {killed[name]} | {losses[name]} |")
     total = sum(losses.values())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from hashlib import sha256
@@ -23,7 +24,7 @@ from .files import (
     replacing,
 )
 from .files.atomic import check_file
-from .files.sealed import SHA256, digest, seal
+from .files.sealed import SHA256, digest, json_bytes, seal
 from .model.jepa import TemporalJEPA, draw_model
 from .model.modules import Modules
 from .model.objectives import describe, stored_objective
@@ -90,7 +91,7 @@ def save_pretrained(
         settings = files.enter_context(replacing(folder / CONFIG))
         model_file = files.enter_context(replacing(folder / WEIGHTS))
         card.write(_card(config).encode())
-        settings.write(json.dumps(config, indent=2).encode() + b"\n")
+        settings.write(json_bytes(config))
         _write_weights(model_file, weights, metadata)
     return folder
 
@@ -187,7 +188,14 @@ def _read_weights(path: Path, config: Mapping[str, Any]) -> dict[str, torch.Tens
             metadata = file.metadata() or {}
         weights = load_file(path, device="cpu")
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged ({error}); {advice}") from None
+        reason = str(error)[:200]
+        raise ValueError(f"{path} is damaged ({reason}); {advice}") from None
+    except RuntimeError as error:  # of torch, with the number of an error of the system
+        number = re.search(r"\((\d+)\)$", str(error))
+        if number is None:
+            raise
+        code = int(number[1])
+        raise OSError(code, os.strerror(code), str(path)) from None
     if SHA256 in metadata and metadata[SHA256] != _checksum(weights):
         raise ValueError(
             f"{path} was changed after it was written: its checksum is not that of its weights; "

@@ -8,13 +8,40 @@ import difflib
 import math
 import numbers
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 RATE = 2e-3  # peak learning rate from scratch; a tenth of it from pretrained weights
 WARM_STEPS = 20  # optimizer steps from pretrained weights
 Pool = Literal["mean", "all", "quantiles"]
+
+LARGEST: Mapping[str, tuple[int, str]] = {
+    "input_dim": (2**24, "a timestep has at most that many values"),
+    "embed_dim": (2**16, "no encoder of sequences is wider"),
+    "predictor_embed_dim": (2**16, "no predictor is wider"),
+    "encoder_depth": (1024, "no encoder is deeper"),
+    "predictor_depth": (1024, "no predictor is deeper"),
+    "num_heads": (1024, "no encoder has more"),
+    "seq_len": (2**24, "a window is one item of a batch; longer series are cropped"),
+    "patch_len": (2**24, "a patch is a part of a window"),
+    "patch_size": (2**12, "a patch is a part of a frame"),
+    "num_masks": (1024, "each mask is a pass of the encoder"),
+    "steps": (10**9, "at 1,000 steps a second it would be 12 days"),
+    "batch_size": (2**24, "a step holds its whole batch in memory"),
+    "accumulate": (2**24, "a batch has no more parts than sequences"),
+    "save_every": (10**9, "no run has more steps"),
+    "log_every": (10**9, "no run has more steps"),
+    "watch_every": (10**9, "no run has more steps"),
+    "window": (2**40, "no file has longer series"),
+    "stride": (2**40, "no file has longer series"),
+    "agents": (2**16, "no scene has more"),
+    "header": (10**6, "a header is at the start of a file"),
+}
+"""Option -> the largest value that is accepted, and why; beyond it nothing is computed."""
+LARGEST_FLOAT = 1e30  # squares of weights and rates stay finite in float64
+MOST_RESOLUTIONS = 64  # each is a pass of the encoder
 
 RECIPE: Mapping[str, Any] = {
     "embed_dim": 64,
@@ -119,6 +146,8 @@ class TemporalJEPAConfig:
     def __post_init__(self) -> None:
         """Resolve `patch_len` and `patch_size` and refuse what cannot be built."""
         _check_types(self)
+        _check_largest(self)
+        self._check_sequences()
         self._resolve_frame()
         self._resolve_patch_len()
         for name in (
@@ -165,6 +194,19 @@ class TemporalJEPAConfig:
             are_known = all(self._is_resolution(size) for size in self.resolutions)
             expected = f"from 0 to 1, or multiples of patch_len={self.patch_len}"
             _require(are_known, "resolutions", expected, self.resolutions)
+
+    def _check_sequences(self) -> None:
+        """ValueError unless `frame` and `resolutions` are sequences of numbers."""
+        is_list = self.frame is None or isinstance(self.frame, list | tuple)
+        expected = "three whole numbers (rows, columns, channels)"
+        _require(is_list, "frame", expected, self.frame)
+        is_list = isinstance(self.resolutions, list | tuple)
+        _require(is_list, "resolutions", "a list of numbers", self.resolutions)
+        expected = f"at most {MOST_RESOLUTIONS} numbers of at most {2**24}"
+        is_bounded = len(self.resolutions) <= MOST_RESOLUTIONS and not any(
+            isinstance(size, int | float) and size > 2**24 for size in self.resolutions
+        )
+        _require(is_bounded, "resolutions", expected, self.resolutions)
 
     def _is_resolution(self, size: object) -> bool:
         """Whether `windows_at` takes a resolution: a share, or timesteps in whole patches."""
@@ -299,6 +341,7 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         """Refuse numbers out of range."""
         _check_types(self)
+        _check_largest(self)
         for name in (
             "batch_size",
             "accumulate",
@@ -420,13 +463,31 @@ class ReadOptions:
                 value = ",".join(map(str, value))
             object.__setattr__(self, name, value if value is None else str(value))
         for name in ("values", "features", "missing"):
-            object.__setattr__(self, name, _names(getattr(self, name)))
+            object.__setattr__(self, name, _names(name, getattr(self, name)))
         for name in ("task", "duplicates", "date_order", "decimal"):
             self._check_choice(name)
         object.__setattr__(self, "time_unit", _unit(self.time_unit))
+        self._check_plain()
         for name in ("step", "gap", "max_speed", "agents", "fps"):
             self._check_positive(name)
         self._check_together()
+
+    def _check_plain(self) -> None:
+        """ValueError for options of another type, which a file of settings can have."""
+        for name in ("window", "stride", "header"):
+            value = getattr(self, name)
+            is_whole = isinstance(value, numbers.Integral)
+            is_whole = is_whole and not isinstance(value, bool)
+            _require(value is None or is_whole, name, "a whole number", value)
+        for name in ("layout", "encoding", "region"):
+            value = getattr(self, name)
+            is_text = value is None or isinstance(value, str)
+            _require(is_text, name, "text", value)
+        is_size = self.resize is None or isinstance(self.resize, str | int)
+        _require(is_size, "resize", "64 or WIDTHxHEIGHT", self.resize)
+        is_switch = self.strip_units in (None, True, False)
+        _require(is_switch, "strip_units", "True or False", self.strip_units)
+        _check_largest(self)
 
     def _check_together(self) -> None:
         """ValueError for options that do not fit each other, and for parts of agents."""
@@ -516,36 +577,77 @@ def _unit(given: str | float | None) -> str | float | None:
     return seconds
 
 
-def _names(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
+def _names(name: str, given: str | Sequence[str] | None) -> tuple[str, ...] | None:
     if given is None:
         return None
     names = given.split(",") if isinstance(given, str) else given
-    return tuple(str(name).strip() for name in names)
+    is_list = isinstance(names, Iterable) and not isinstance(names, Mapping | bytes)
+    _require(is_list, name, 'a list of names, or "A,B,C"', given)
+    return tuple(str(each).strip() for each in names)
 
 
 def _check_types(config: Any) -> None:
-    """Check numbers and choices against the annotations of a dataclass; convert numbers."""
+    """Check values against the annotations of a dataclass; convert numbers."""
     for field in fields(config):
-        name = field.name
-        value = getattr(config, name)
+        value = getattr(config, field.name)
+        kinds = get_args(field.type) or (field.type,)
         if get_origin(field.type) is Literal:
-            choices = get_args(field.type)
-            _require(value in choices, name, f"one of {', '.join(choices)}", value)
-        if value is None or field.type not in (int, float, int | None, float | None):
-            continue
-        is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        if field.type in (int, int | None):
-            _require(is_whole, name, "a whole number", value)
-            object.__setattr__(config, name, int(value))
-        else:
-            is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-            _require(is_number and math.isfinite(value), name, "a finite number", value)
-            object.__setattr__(config, name, float(value))
+            expected = f"one of {', '.join(kinds)}"
+            is_choice = isinstance(value, str) and value in kinds
+            _require(is_choice, field.name, expected, value)
+        elif value is not None or NoneType not in kinds:
+            converted = _converted(field.name, value, kinds)
+            object.__setattr__(config, field.name, converted)
+
+
+def _converted(name: str, value: Any, kinds: tuple[Any, ...]) -> Any:
+    """A value as the first of these types, which is not `None`; ValueError if it is none."""
+    if kinds[0] is int:
+        _require(_is_whole(value), name, "a whole number", value)
+        return int(value)
+    if kinds[0] is float and Ellipsis not in kinds:
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        is_finite = is_number and -LARGEST_FLOAT <= value <= LARGEST_FLOAT
+        _require(is_finite, name, "a finite number, at most 1e30", value)
+        return float(value)
+    names = {bool: "True or False", str: "text"}
+    if kinds[0] in names:
+        _require(isinstance(value, kinds[0]), name, names[kinds[0]], value)
+    return value
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _check_largest(config: Any) -> None:
+    """ValueError for a number that no machine could use; before anything is allocated."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name in LARGEST and value is not None:
+            most, reason = LARGEST[field.name]
+            expected = f"at most {most:,} ({reason})"
+            _require(value <= most, field.name, expected, value)
 
 
 def _require(holds: bool, name: str, expected: str, got: object) -> None:
     if not holds:
-        raise ValueError(f"{name} must be {expected}, got {got!r}")
+        raise ValueError(f"{name} must be {expected}, got {shortened(got)}")
+
+
+def shortened(value: object, most: int = 80) -> str:
+    """A value for a message: its `repr`, cut where it is long.
+
+    >>> shortened("a" * 100, 10)
+    "'aaaaaaaaa... (102 characters)"
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**40:
+        return f"a number of about {math.log10(abs(value)):.0f} digits"
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # numbers of thousands of digits within
+        return type(value).__name__
+    return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
 
 
 def in_words(model: Mapping[str, Any], channels: Sequence[str] | None = None) -> str:

@@ -3,10 +3,11 @@
 import os
 import shlex
 import sys
+import unicodedata
 from collections.abc import Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from ..config import PretrainConfig
 
@@ -14,15 +15,60 @@ if TYPE_CHECKING:
     import rich.progress
 
 
+JOINERS = "\u200c\u200d"  # part of words in Persian and Hindi, and of emoji
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""Text as a terminal may get it: whatever would steer it is escaped, as `\x1b`.
+
+    Names and labels come from files of strangers. Escaped are control characters (colors, titles,
+    the clipboard), line breaks, marks that reverse the direction of text, and halves of characters
+    that no encoding has.
+
+    Args:
+        text: any text.
+        keep: characters to leave, such as a line break.
+
+    >>> print(printable("a\x1b[31mb\nc"))
+    a\x1b[31mb\nc
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        _escaped(char) if _steers(char) and char not in keep else char for char in text
+    )
+
+
+def _steers(char: str) -> bool:
+    kinds = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return unicodedata.category(char) in kinds and char not in JOINERS
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def _write(text: str, stream: TextIO) -> None:
+    """Print a line; characters that the encoding of the stream lacks are escaped."""
+    encoding = stream.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+
+
 def say(*lines: str) -> None:
     """Print lines, in the first process of a distributed run only."""
-    if lines and _is_first_process():
-        print(*lines, sep="\n")
+    if _is_first_process():
+        for line in lines:
+            _write(printable(line), sys.stdout)
 
 
 def warn(text: str) -> None:
     """Print a warning on standard error."""
-    print(f"warning: {' '.join(text.split())}", file=sys.stderr)
+    complain(f"warning: {' '.join(text.split())}")
+
+
+def complain(text: str) -> None:
+    """Print on standard error; line breaks stay."""
+    _write(printable(text, keep="\n"), sys.stderr)
 
 
 def show_table(title: str, header: list[str], rows: list[tuple[str, ...]]) -> None:
@@ -32,11 +78,14 @@ def show_table(title: str, header: list[str], rows: list[tuple[str, ...]]) -> No
 
     table = Table(box=None, pad_edge=False)
     for column, name in enumerate(header):
-        table.add_column(name, justify="right" if column else "left", no_wrap=True)
+        justify: Literal["right", "left"] = "right" if column else "left"
+        table.add_column(printable(name), justify=justify, no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     width = None if sys.stdout.isatty() else 120
-    Console(highlight=False, width=width).print(title, table, sep="\n")
+    # A name such as [red] or :bell: is text.
+    console = Console(highlight=False, markup=False, emoji=False, width=width)
+    console.print(printable(title), table, sep="\n")
 
 
 def show_facts(rows: list[tuple[str, Any]]) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import ReadOptions, flags
-from ..files import folder_of, read_config, write_atomically
+from ..files import folder_of, read_config
 from .console import command, show_facts
 from .reading import read_as_trained, training_file
-from .writing import check_output, output_path, write_table
+from .writing import check_output, output_path, write_page_and_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,6 @@ def detect(
     detector = AnomalyDetector(run, window, quantile, device)
     scores = [*detector.fit(reference).score_each(series)]
     top = peaks(scores, detector.window_)
-    write_table(path, _table(series, scores))
     options = {"out": out, "normal_prefix": normal_prefix, "quantile": quantile}
     options |= {**vars(reading), "window": window}
     html = anomaly_page(
@@ -87,7 +86,7 @@ def detect(
         reference=about,
         command=command("detect", run, data, *flags(options)),
     )
-    write_atomically(page, html)
+    write_page_and_table(page, html, path, _table(series, scores))
     count = sum(int((score > 1).sum()) for score in scores)
     total = sum(map(len, scores))
     show_facts(

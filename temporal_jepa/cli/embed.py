@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ..data import Sequences
-    from ..embedding_parts import Parts
+    from ..embed.parts import Parts
     from ..model.jepa import TemporalJEPA
 
     Vectors = npt.NDArray[np.float32] | list[npt.NDArray[np.float32]]
@@ -79,7 +79,7 @@ def embed(
     counter = Counter("sequences", len(sequences))
     try:
         if in_parts:
-            from ..embedding_parts import Parts
+            from ..embed.parts import Parts
 
             plan = Parts(path, parts or "parquet", pool, dim or None, timesteps)
             shape = _embed_in_parts(model, sequences, plan, overwrite, counter)
@@ -110,7 +110,7 @@ def _embed_in_parts(
     overwrite: bool,
     counter: Counter,
 ) -> str:
-    from ..embedding_parts import embed_in_parts, model_digest
+    from ..embed.parts import embed_in_parts, model_digest
     from ..training.run import facts
 
     source = {"model": model_digest(model), "data": facts(sequences)["digest"]}
@@ -155,7 +155,7 @@ def write_embeddings(path: Path, sequences: "Sequences", vectors: "Vectors") -> 
     if path.suffix in (".npz", ".npy"):
         _write_arrays(path, sequences, vectors)
     else:
-        from ..embedding_parts import as_table
+        from ..embed.parts import as_table
 
         write_table(path, as_table(sequences, vectors))
 

@@ -16,8 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..files.memory import describe as describe_shortage
+from ..files.memory import is_explained, is_shortage
 from ..version import __version__
-from .console import warn
+from .console import complain, warn
 from .demo import demo
 from .detect import detect
 from .embed import embed
@@ -68,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if verb not in VERBS and verb != "surprise":
         hint = did_you_mean(verb, [*VERBS], "temporal-jepa")
-        print(f"error: unknown verb {verb!r}{hint}", file=sys.stderr)
+        complain(f"error: unknown verb {verb!r}{hint}")
         return 2
     _prepare_libraries()
     return _run(verb, words[1:], show)
@@ -115,7 +117,7 @@ def _run(name: str, words: Sequence[str], show: bool) -> int:
             sys.stdout.flush()
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # twice is as once
-            print(_interrupted(arguments), file=sys.stderr)
+            complain(_interrupted(arguments))
             return 130
         except (
             SystemExit
@@ -125,12 +127,12 @@ def _run(name: str, words: Sequence[str], show: bool) -> int:
             _is_stdout_closed()
             return 141
         except UsageError as error:
-            print(f"error: {error}", file=sys.stderr)
+            complain(f"error: {' '.join(str(error).split())}")
             return 2
         except (*EXPECTED, RuntimeError) as error:
             if show or _is_defect(error):
                 raise
-            print(f"error: {describe(error)}", file=sys.stderr)
+            complain(f"error: {describe(error, name)}")
             return 1
         finally:
             _restore_signals(before)
@@ -158,7 +160,7 @@ def _restore_signals(before: Mapping[signal.Signals, Any]) -> None:
 def _exit_code(stop: SystemExit, arguments: Mapping[str, Any]) -> int:
     code = int(stop.code or 0)
     if code > 128:
-        print(_interrupted(arguments), file=sys.stderr)
+        complain(_interrupted(arguments))
     return code
 
 
@@ -167,16 +169,30 @@ def _leave(number: int, frame: object) -> None:
 
 
 def _is_defect(error: BaseException) -> bool:
-    """Whether an error is none of `EXPECTED` and not torch.OutOfMemoryError, a RuntimeError."""
-    return (
-        isinstance(error, RuntimeError) and type(error).__name__ != "OutOfMemoryError"
-    )
+    """Whether an error is none of `EXPECTED` and no shortage of memory, a RuntimeError in torch."""
+    return isinstance(error, RuntimeError) and not is_shortage(error)
 
 
-def describe(error: BaseException) -> str:
-    """An error as one line for a person; a question keeps the small tables of its readings."""
+ADVICE = {
+    "pretrain": "lower --batch-size, --seq-len or --embed-dim, or raise --accumulate",
+    "embed": "embed fewer series at once, shorter ones (--window), or with --pool mean",
+    "export": "lower --length",
+}
+"""Verb -> what to change when memory runs out; of others, less data."""
+
+
+def describe(error: BaseException, verb: str = "") -> str:
+    """An error as one line for a person; a question keeps the small tables of its readings.
+
+    Args:
+        error: any.
+        verb: what was run.
+    """
     if hasattr(error, "readings"):
         return as_flags(str(error))
+    if is_shortage(error) and not is_explained(error):
+        advice = ADVICE.get(verb, "use less data, or cut series with --window")
+        return f"{describe_shortage(error)}: {advice}"
     if not isinstance(error, OSError) or not error.errno or not error.strerror:
         return as_flags(" ".join(str(error).split())) or type(error).__name__
     if not error.filename and _is_stdout_closed():

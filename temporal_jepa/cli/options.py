@@ -24,6 +24,7 @@ from ..config import (
     ReadOptions,
     TemporalJEPAConfig,
     flags,
+    shortened,
 )
 from ..files import CONFIG, read_config
 
@@ -96,7 +97,7 @@ def parse(verb: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
     given = _parse(verb, words)
     # What is stored in files comes before the words of the command line, so that these win.
     if "config" in given:
-        words = [*flags(_read_yaml(Path(given["config"]))), *words]
+        words = [*flags(_read_yaml(verb, Path(given["config"]))), *words]
         given = _parse(verb, words)
     if "resume" in given and "out" in given:
         words = [*flags(_settings_of(Path(given["out"]))), *words]
@@ -145,17 +146,27 @@ def as_flags(text: str) -> str:
     return re.sub(rf"(?<![\w.'\"-])({names})=({value})?", flag, text)
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
-    import yaml
+def _read_yaml(verb: Callable[..., None], file: Path) -> dict[str, Any]:
+    """The options in a file for --config, see `settings`."""
+    from .settings import SettingsError, read_settings
 
-    expected = f"--config {file}: expected YAML such as 'steps: 500'"
     try:
-        options = yaml.safe_load(file.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{expected}; {' '.join(str(error).split())}") from error
-    if not isinstance(options, dict):
-        raise UsageError(f"{expected}, got {options!r}")
-    return options
+        return read_settings(file, _switches(verb))
+    except SettingsError as error:
+        raise UsageError(
+            f"--config {file}: expected YAML such as 'steps: 500'; {error}"
+        ) from error
+
+
+def _switches(verb: Callable[..., None]) -> set[str]:
+    """The arguments of a verb, and fields of its configurations, that are true or false."""
+    found = set()
+    functions: list[Callable[..., Any]] = [verb, *GROUPS.values()]
+    for function in functions:
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.annotation in (bool, bool | None):
+                found.add(parameter.name)
+    return found
 
 
 def _settings_of(run: Path) -> dict[str, Any]:
@@ -279,6 +290,7 @@ def _converter(kind: Any, example: Any) -> Callable[[str], Any]:
         except ValueError:
             pass
         hint = f"; for example {example}" if example else ""
-        raise argparse.ArgumentTypeError(f"expected {expected}, got {word!r}{hint}")
+        got = shortened(word)
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {got}{hint}")
 
     return convert

@@ -1,6 +1,5 @@
 """`temporal-jepa pretrain`: train an encoder on sequences, without labels."""
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -78,7 +77,7 @@ def pretrain(
         options = {"data": data, "out": out, "init_from": init_from}
         options |= {"objective": objective}
         options |= {**vars(reading), **vars(training), **model}
-        say(yaml.safe_dump(options, sort_keys=False).rstrip())
+        say(*yaml.safe_dump(options, sort_keys=False).splitlines())
         return
     if data is None:
         raise UsageError("--data is missing; for example --data data.csv")
@@ -141,27 +140,22 @@ def _show(planned: "Plan") -> None:
     """Print what a dry run decides: settings, parameters, steps, tokens, memory."""
     import yaml
 
+    from ..model.objectives.masked import MaskedObjective
+    from ..training.footprint import footprint, token_counts
+
     training = planned.config
     network = planned.model
     config = network.config
     size = planned.batches.size
-    sequences = (
-        planned.batches.sequences
-    )  # single channels where the model sees one at a time
+    # single channels where the model sees one at a time
+    sequences = planned.batches.sequences
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     total = sum(p.numel() for p in network.parameters())
-    longest = min(int(sequences.lengths.max()), config.seq_len)
-    tokens = math.ceil(longest / config.patch) * math.prod(config.cells)
-    visible = round((1 - config.mask_ratio) * tokens)
-    # Weights of both encoders, gradients and two moments; then about 16 saved activations of the
-    # width of a token per block.
-    state = 4 * (total + 3 * trained)
-    widths = config.encoder_depth * visible * config.embed_dim
-    widths += config.predictor_depth * tokens * config.predictor_embed_dim
-    activations = 4 * 16 * widths * size * config.num_masks // training.accumulate
+    tokens, visible = token_counts(network, planned.batches)
+    longest = min(planned.batches.longest, config.seq_len)
+    needed = footprint(network, planned.batches, training)
     settings = {"model": vars(config), "training": vars(training)}
-    say(yaml.safe_dump(settings, sort_keys=False).rstrip(), "")
-    from ..model.objectives.masked import MaskedObjective
+    say(*yaml.safe_dump(settings, sort_keys=False).splitlines(), "")
 
     if isinstance(network.objective, MaskedObjective):
         seen = f"{visible} visible to the encoder"
@@ -179,7 +173,7 @@ def _show(planned: "Plan") -> None:
             ),
             (
                 "memory",
-                f"about {(state + activations) / 2**20:.0f} MiB, without data and torch",
+                f"about {needed.total / 2**20:.0f} MiB, without data and torch",
             ),
             ("written", "nothing: this is a dry run"),
         ]

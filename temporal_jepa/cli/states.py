@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 from ..config import ReadOptions, flags
-from ..files import folder_of, read_config, write_atomically
+from ..files import folder_of, read_config
 from .console import command, say, show_facts
 from .detect import WINDOWS
 from .reading import read_as_trained
-from .writing import check_output, output_path, write_table
+from .writing import check_output, output_path, write_page_and_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,13 +61,12 @@ def states(
         known = read_as_trained(reference, reading, config, ignore=WINDOWS)
     found = find_states(model, sequences, count, seed, known)
     table = _table(sequences, found)
-    write_table(path, table)
     options = {"out": out, "count": count, "reference": reference, "seed": seed or None}
     options |= vars(reading)
     html = states_page(
         sequences, found, command=command("states", run, data, *flags(options))
     )
-    write_atomically(page, html)
+    write_page_and_table(page, html, path, table)
     shares = [f"{state}: {share:.0%}" for state, share in enumerate(found.shares)]
     show_facts(
         [

@@ -68,6 +68,16 @@ def check_folder(path: Path) -> None:
             raise NotADirectoryError(f"--out: {part} is a file, expected a folder")
 
 
+def write_page_and_table(
+    page: Path, html: bytes, path: Path, table: "pd.DataFrame"
+) -> None:
+    """Write a page and its table: if either cannot be written, both are as before."""
+    with replacing(page) as file:
+        file.write(html)
+        file.flush()  # a full disk is noticed before the table is replaced
+        write_table(path, table)
+
+
 def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Write a table as .csv or .parquet."""
     with replacing(path) as file:

@@ -9,6 +9,7 @@ from .atomic import replacing as replacing
 from .atomic import write_atomically as write_atomically
 from .sealed import read_json as read_json
 from .sealed import write_json as write_json
+from .stored import check_entries
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -40,15 +41,27 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{path} is not a configuration that this version reads: "
             'expected "format": 1 and "model": {...}'
         )
-    config["model"] = _with_current_names(config["model"])
-    data = config.get("data", {})
-    if "options" in data:
-        config["data"] = {**data, "options": _with_current_names(data["options"])}
+    try:
+        check_entries(config)
+        config["model"] = _with_current_names(config["model"])
+        data = config.get("data", {})
+        if "options" in data:
+            options = _with_current_names(data["options"])
+            config["data"] = {**data, "options": options}
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged, or was written by another version: {error}; copy it again"
+        ) from None
     return config
 
 
 def _with_current_names(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {RENAMED.get(name, name): value for name, value in options.items()}
+    current = {RENAMED.get(name, name): value for name, value in options.items()}
+    if len(current) < len(options):
+        raise ValueError(
+            f"one option stands twice, under its old and new name: {', '.join(RENAMED)}"
+        )
+    return current
 
 
 def missing_file(path: Path) -> str:

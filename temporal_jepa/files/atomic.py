@@ -152,11 +152,11 @@ def naming(path: Path, temporary: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is None or error.strerror is None:
+        if error.errno is None:
             raise
         is_ours = error.filename is None and error.errno in DISK_ERRORS
         if is_ours or (temporary and os.fspath(error.filename or "") == temporary):
-            raise OSError(error.errno, error.strerror, str(path)) from error
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
 
 

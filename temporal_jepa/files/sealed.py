@@ -30,9 +30,14 @@ def digest(content: Any) -> str:
     return sha256(_canonical(content)).hexdigest()
 
 
+def json_bytes(content: Mapping[str, Any]) -> bytes:
+    """A sealed JSON file, to be written."""
+    return json.dumps(seal(content), indent=2).encode() + b"\n"
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a sealed JSON file, whole or not at all."""
-    write_atomically(path, json.dumps(seal(content), indent=2).encode() + b"\n")
+    write_atomically(path, json_bytes(content))
 
 
 def read_json(path: Path, again: str = "copy it again") -> dict[str, Any]:

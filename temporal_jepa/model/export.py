@@ -1,6 +1,7 @@
 """`TemporalJEPA.embed` as one graph, for ONNX and torch.export."""
 
 import copy
+import io
 import os
 from pathlib import Path
 from typing import BinaryIO, Literal, get_args
@@ -71,7 +72,9 @@ def export(
     with torch.no_grad(), replacing(path) as file:
         if format == "torch":
             program = torch.export.export(graph, example, dynamic_shapes=dynamic_shapes)
-            torch.export.save(program, file)
+            content = io.BytesIO()  # torch ends the process if its disk is full
+            torch.export.save(program, content)
+            file.write(content.getbuffer())
         else:
             _write_onnx(graph, example, dynamic_shapes, file)
     return path

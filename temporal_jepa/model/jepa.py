@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..config import Pool, TemporalJEPAConfig, make_config
+from ..files import memory
 from .compact import COMPONENTS, Components, check_dim, empty_components
 from .ema import default_momentum, ema_update
 from .encoder import ContextEncoder
@@ -399,12 +400,39 @@ def draw_model(
     """A float32 model on the CPU with weights drawn from `seed`; no global state has a part.
 
     With `meta`, a model without weights, on the meta device.
+
+    Raises:
+        MemoryError: if the weights do not fit into memory; before they are made.
     """
     if meta:
         with torch.inference_mode(False), torch.device("meta"):
             return TemporalJEPA(config, objective, modules)
+    _check_memory(config)
     with torch.inference_mode(False), DrawFrom(torch.Generator().manual_seed(seed)):
         return TemporalJEPA(config, objective, modules)
+
+
+def _check_memory(config: TemporalJEPAConfig) -> None:
+    """MemoryError if the weights cannot fit; a lower bound, from the matrices of the blocks."""
+    width, narrow = config.embed_dim, config.predictor_embed_dim
+    encoder = 12 * config.encoder_depth * width**2
+    if config.tokenizer in ("tubelet", "patch"):  # a matrix of the values of a token
+        encoder += config.patch * config.side**2 * config.frame_shape[2] * width
+    predictor = 12 * config.predictor_depth * narrow**2
+    sizes = {
+        "encoder_depth": 2 * 4 * encoder,  # two encoders, of 4 bytes a number
+        "predictor_depth": 4 * predictor,
+    }
+    settings = {
+        "encoder_depth": f"embed_dim ({width}), encoder_depth ({config.encoder_depth}) or "
+        f"patch_len ({config.patch})",
+        "predictor_depth": f"predictor_embed_dim ({narrow}) or predictor_depth "
+        f"({config.predictor_depth})",
+    }
+    largest = max(sizes, key=lambda name: sizes[name])
+    memory.check(
+        sum(sizes.values()), "a model of this size", f"lower {settings[largest]}"
+    )
 
 
 def random_init_like(model: TemporalJEPA, seed: int) -> TemporalJEPA:

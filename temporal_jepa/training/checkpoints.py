@@ -116,7 +116,7 @@ class Checkpoints:
         """
         _check_no_link(self.folder)
         steps = self._agreed(_begun_steps(self.folder))
-        damages = []
+        damages: list[str] = []
         for step in reversed(steps):
             folder = self.folder / f"step-{step:08d}"
             damage, reader = self._checked(folder)

@@ -29,8 +29,9 @@ from filelock import FileLock, Timeout
 from ..checkpoint import check_modules, save_pretrained
 from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
-from ..files import CARD, CONFIG, WEIGHTS, read_config, write_json
+from ..files import CARD, CONFIG, WEIGHTS, memory, read_config, replacing
 from ..files.atomic import check_replaceable
+from ..files.sealed import json_bytes
 from ..model.jepa import TemporalJEPA
 from ..model.modules import Modules
 from ..model.objectives import (
@@ -45,6 +46,7 @@ from .batches import SAMPLING, Batches, plan_batches
 from .checkpoints import FOLDER as CHECKPOINT_FOLDER
 from .checkpoints import Checkpoints, delete_checkpoints, stored_steps
 from .components import fit_components
+from .footprint import advice_in_training, check_memory
 from .initial import Start, start_of
 from .metrics import METRICS, append_row, truncate_rows
 from .trainer import OnRow, Row, Trainer, pick_device
@@ -148,6 +150,7 @@ def pretrain(
     Raises:
         ValueError: for data that cannot be trained on, settings out of range, an `out` that already
             holds a run, or a resumed run whose data or settings differ.
+        MemoryError: if a step does not fit, by an estimate before it begins or in fact.
         KeyboardInterrupt, SystemExit: after SIGINT or SIGTERM, once a checkpoint is written.
         OSError: if the folder cannot be written; the last checkpoint is then still whole.
     """
@@ -226,7 +229,12 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
     """Train as planned and write the run folder; `on_row`, result and errors as `pretrain`."""
     folder = plan.folder
     assert folder is not None
-    with _process_group(plan.config), _locked(folder):
+    check_memory(plan.model, plan.batches, plan.config)
+    with (
+        _process_group(plan.config),
+        _locked(folder),
+        memory.explained(advice_in_training(plan.config)),
+    ):
         # Whatever can fail fails before an old run is touched.
         trainer = Trainer(plan.model, plan.batches, plan.config)
         checkpoints = Checkpoints(folder)
@@ -238,9 +246,11 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
                 _check_same_run(folder, plan.details)
         state = _newest_state(plan, trainer, checkpoints)
         if _is_first():
-            if not plan.resume:
-                _clear(folder)
-            write_json(folder / CONFIG, plan.details)
+            with replacing(folder / CONFIG) as file:
+                file.write(json_bytes(plan.details))
+                file.flush()  # a full disk is noticed here, while an old run is still there
+                if not plan.resume:
+                    _clear(folder)
             truncate_rows(folder, up_to=int(state["step"]) if state else 0)
         if state is not None:
             trainer.restore(state)

@@ -15,9 +15,11 @@ import pytest
 from factories import TINY
 from small_runs import walks
 
-from temporal_jepa import TemporalJEPA, embedding_parts
+from temporal_jepa import TemporalJEPA
+from temporal_jepa.cli.main import main
 from temporal_jepa.embed import embed_sequences, embed_timesteps
-from temporal_jepa.embedding_parts import (
+from temporal_jepa.embed import parts as parts_module
+from temporal_jepa.embed.parts import (
     Parts,
     embed_in_parts,
     model_digest,
@@ -36,7 +38,7 @@ def model() -> TemporalJEPA:
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding_parts, "PART_BYTES", 2**12)
+    monkeypatch.setattr(parts_module, "PART_BYTES", 2**12)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -97,13 +99,13 @@ def test_whole_parts_are_not_computed_again_and_damaged_ones_are(
     with pytest.raises(ValueError, match=r"3 of .* parts are missing or damaged"):
         read_parts(parts.folder)
     computed: list[int] = []
-    real = embedding_parts._write_part
+    real = parts_module._write_part
 
     def counted(parts: Parts, number: int, *arguments: Any) -> None:
         computed.append(number)
         real(parts, number, *arguments)
 
-    monkeypatch.setattr(embedding_parts, "_write_part", counted)
+    monkeypatch.setattr(parts_module, "_write_part", counted)
     assert embed_in_parts(model, DATA, parts, SOURCE) == count
     assert computed == [1, 2, 3]
     assert contents(parts.folder) == whole
@@ -134,22 +136,23 @@ def test_a_model_is_identified_by_its_weights(model: TemporalJEPA) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_command_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_killed_command_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = np.random.default_rng(0)
-    np.save(tmp_path / "x.npy", rng.standard_normal((900, 1, 64)).cumsum(2))
+    np.save(tmp_path / "x.npy", rng.standard_normal((400, 1, 64)).cumsum(2))
+    size = 2**18
     script = (
-        "import sys; from temporal_jepa import embedding_parts; "
-        "embedding_parts.PART_BYTES = 2**19; "
-        "from temporal_jepa.cli.main import main; sys.exit(main())"
+        f"from temporal_jepa.embed import parts; parts.PART_BYTES = {size}; "
+        "from temporal_jepa.cli.main import main; main()"
     )
-    command = [sys.executable, "-c", script, "embed", "series-small", "x.npy", "--out"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    quiet: dict[str, Any] = {
-        "cwd": tmp_path,
-        "env": environment,
-        "stdout": subprocess.DEVNULL,
-    }
-    killed = subprocess.Popen([*command, "killed"], **quiet)
+    words = ["embed", "series-small", "x.npy", "--out"]
+    killed = subprocess.Popen(
+        [sys.executable, "-c", script, *words, "killed"],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+    )
     while not (tmp_path / "killed" / "_part-00001.json").exists():
         time.sleep(0.01)
         assert killed.poll() is None
@@ -157,10 +160,13 @@ def test_a_killed_command_goes_on_where_it_was(tmp_path: Path) -> None:
     killed.wait()
     first = tmp_path / "killed" / "part-00000.parquet"
     before = first.stat().st_mtime_ns
-    assert len(list((tmp_path / "killed").glob("part-*"))) < 4
-    subprocess.run([*command, "killed"], check=True, **quiet)
-    subprocess.run([*command, "whole"], check=True, **quiet)
+    count = len(list((tmp_path / "killed").glob("part-*")))
+    monkeypatch.setattr(parts_module, "PART_BYTES", size)
+    monkeypatch.chdir(tmp_path)
+    for name in ("killed", "whole"):
+        assert main([*words, name]) == 0
     assert first.stat().st_mtime_ns == before
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert count < len(list((tmp_path / "whole").glob("part-*")))
     stored = json.loads((tmp_path / "whole" / "_embedding.json").read_text())
-    assert stored["n"] == 900
+    assert stored["n"] == 400

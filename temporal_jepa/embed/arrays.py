@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .config import Pool, TemporalJEPAConfig
-from .data.sequences import Sequences
-from .model.encoder import MAX_TOKENS
-from .model.jepa import TemporalJEPA
-from .model.multiscale import CHUNK, fill_missing, shapes_at, standardize_at
+from ..config import Pool, TemporalJEPAConfig
+from ..data.sequences import Sequences
+from ..model.encoder import MAX_TOKENS
+from ..model.jepa import TemporalJEPA
+from ..model.multiscale import CHUNK, fill_missing, shapes_at, standardize_at
 
 BATCH_TOKENS = 4096  # per batch, a bound on memory
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from .config import Pool
-from .data.sequences import Sequences
-from .embed import embed_sequences, embed_timesteps
-from .files import read_json, replacing, write_json
-from .model.jepa import TemporalJEPA
+from ..config import Pool
+from ..data.sequences import Sequences
+from ..files import read_json, replacing, write_json
+from ..model.jepa import TemporalJEPA
+from .arrays import embed_sequences, embed_timesteps
 
 if TYPE_CHECKING:
     import pandas as pd
