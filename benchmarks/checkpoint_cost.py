@@ -4,9 +4,9 @@ python benchmarks/checkpoint_cost.py [--blocks 10] [--embed-dim 64] [--every 100
 
 Trains with the recommended settings in blocks of `--every` steps. Every second block begins with a
 checkpoint that is written while training goes on, flushed to disk, and awaited at the end of the
-block. Prints the median CPU time of a block of each kind and their difference (this is what other
-processes on the machine disturb least), the same for wall time, the part of it in which training
-stands still, and the CPU time of the checksums alone.
+block. Prints the median CPU time of a block of each kind and their difference, the same for wall
+time, and the part of it in which training stands still. Then the CPU time of a checkpoint and of
+its checksums without training beside it, which other processes on the machine disturb least.
 """
 
 import argparse
@@ -65,6 +65,12 @@ def main() -> None:
             if block >= 0:
                 cpu[is_saved].append(time.process_time() - cpu_began)
                 wall[is_saved].append(time.perf_counter() - began)
+        alone = []
+        for number in range(10):
+            cpu_began = time.process_time()
+            checkpoints.save(trainer.step + number, trainer.state())
+            checkpoints.wait()
+            alone.append(time.process_time() - cpu_began)
         written = next(Path(folder).glob("checkpoint/*/00000.safetensors"))
         content = written.read_bytes()
     trainer.prepared.close()
@@ -85,6 +91,10 @@ def main() -> None:
     print(
         f"training stands still: {statistics.median(still):.3f} s, "
         f"{statistics.median(still) / blocks:.2%}"
+    )
+    share = statistics.median(alone) / statistics.median(cpu[False])
+    print(
+        f"a checkpoint alone: {statistics.median(alone) * 1e3:.1f} ms of CPU, {share:.2%}"
     )
     print(
         f"checksums: {checksum * 1e3:.1f} ms, {checksum / statistics.median(cpu[False]):.3%}"
