@@ -27,6 +27,7 @@ from .export import export
 from .inspect import doctor, inspect
 from .nearest import nearest
 from .options import UsageError, as_flags, did_you_mean, parse
+from .prepare import prepare
 from .pretrain import pretrain
 from .probe import probe
 from .report import report
@@ -36,6 +37,7 @@ from .writing import default_path
 TRACEBACK = "TEMPORAL_JEPA_TRACEBACK"
 
 VERBS: Mapping[str, Callable[..., None]] = {
+    "prepare": prepare,
     "pretrain": pretrain,
     "embed": embed,
     "probe": probe,

@@ -69,12 +69,15 @@ def _combined(
     reading: ReadOptions, run: Mapping[str, Any], file: Path, ignore: Sequence[str]
 ) -> ReadOptions:
     """Options of the command line over those stored with the run."""
+    from ..data.store.description import is_store, suffix_of
     from ..data.video import holds_video
 
     data = run.get("data", {})
     stored = data.get("options", {})
     ignored = set(ignore)
-    if file.suffix.lower() != Path(data.get("path", "")).suffix.lower():
+    if is_store(file):  # its source was read when it was made
+        ignored.update(set(stored) - {"window", "stride"})
+    elif suffix_of(str(file)) != suffix_of(str(data.get("path") or "")):
         ignored.update(OF_COLUMNS)
         if stored.get("layout") == "scene":
             ignored.remove("layout")
@@ -111,9 +114,7 @@ def _in_order_of_training(
         f"note: channels of {sequences.source} reordered as in training: {', '.join(trained)}"
     )
     order = [channels.index(name) for name in trained]
-    return replace(
-        sequences, values=[x[:, order] for x in sequences.values], channels=trained
-    )
+    return sequences.reordered(order)
 
 
 def _are_numbers(names: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ sequences = read("data.csv", id="track", values=["x", "y"], window=60)
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,13 @@ from .formats.registry import OF_FILES, read_file
 from .labels import with_task
 from .memory import from_memory
 from .sequences import Sequences, did_you_mean, listed, located
+from .store.description import is_store, read_description
+from .store.opening import sequences_of
+from .store.remote import is_remote, mirror
 from .trajectories import MOVEMENT_OPTIONS, check_features
 from .video import CLIP, VIDEO_OPTIONS, holds_video, read_video
 
+OF_STORES = ("window", "stride", "task")  # options that apply to a store
 LONG = 1000  # timesteps from which a note on a single series names the option window
 
 
@@ -28,9 +32,10 @@ def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequ
     """Read sequences from a file, a folder, a pandas object, or arrays.
 
     Args:
-        data: path of a file or folder (docs/data.md lists the formats); a table of pandas, polars,
-            pyarrow or duckdb, or a list of tables; an array or tensor (n, channels, time) or
-            (n, time); a list of arrays (channels, time_i); xarray; or `Sequences`.
+        data: path of a file, folder (docs/data.md lists the formats) or store; the address of a
+            store, as `s3://bucket/data.store`; a table of pandas, polars, pyarrow or duckdb, or a
+            list of tables; an array or tensor (n, channels, time) or (n, time); a list of arrays
+            (channels, time_i); xarray; or `Sequences`.
         options: how to read, see `ReadOptions`.
         **keywords: the fields of `ReadOptions`, in place of `options`.
 
@@ -44,28 +49,83 @@ def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequ
     """
     options = _options_from(options, keywords)
     check_features(options)
+    if is_remote(data):
+        data = mirror(data)
+    if is_store(data):
+        return _read_store(Path(data), options)
+    found, clip = read_whole(data, options)
+    return _cut(found, options, clip)
+
+
+def read_whole(data: Any, options: ReadOptions) -> tuple[Sequences, int | None]:
+    """As `read`, before series are cut; and the default window, which only frames have."""
+    found, clip = read_unchecked(data, options)
+    found = with_task(found.check_observed(), options.task)
+    constant = [] if found.is_stored else found.constant()
+    return with_constant(found, len(constant), constant), clip
+
+
+def with_constant(found: Sequences, count: int, names: Sequence[str]) -> Sequences:
+    """The same sequences with a note on those that never change, of which some are named."""
+    if not count:
+        return found
+    note = f"constant throughout: {count} of {len(found)} series ({listed(names)})"
+    return replace(found, notes=(*found.notes, note))
+
+
+def read_unchecked(data: Any, options: ReadOptions) -> tuple[Sequences, int | None]:
+    """As `read_whole`, before anything is said about all series together."""
     is_video = isinstance(data, (str, Path)) and holds_video(Path(data))
     if is_video:
         found = _read_video(Path(data), options)
     elif isinstance(data, (str, Path)):
-        found = _checked(_from_path(Path(data), options), options)
+        found = checked(_from_path(Path(data), options), options)
     else:
         reason = "options of files do not apply to objects in memory"
         _refuse(options, OF_FILES, reason)
-        found = _checked(from_memory(data, options), options)
-    found = with_task(found.check_observed(), options.task)
-    notes = []
-    constant = found.constant()
-    if constant:
-        count = f"{len(constant)} of {len(found)} series"
-        notes.append(f"constant throughout: {count} ({listed(constant)})")
-    window = _window(found, options, is_video)
-    if window is None and len(found) == 1 and found.lengths[0] >= LONG:
-        notes.append(
-            f"one series of {found.lengths[0]} timesteps: window=LENGTH cuts it into many"
+        found = checked(from_memory(data, options), options)
+    return found, default_window(found, options, is_video)
+
+
+def _cut(found: Sequences, options: ReadOptions, clip: int | None) -> Sequences:
+    """The series, or windows of them as requested; `clip` is the default window."""
+    scenes = _are_scenes(found, options)  # `as_scenes` has cut them
+    window = clip if options.window is None else options.window
+    if window is not None and not scenes:
+        return found.windows(window, options.stride)
+    if len(found) > 1 or found.lengths[0] < LONG:
+        return found
+    note = (
+        f"one series of {found.lengths[0]} timesteps: window=LENGTH cuts it into many"
+    )
+    return replace(found, notes=(*found.notes, note))
+
+
+def _read_store(path: Path, options: ReadOptions) -> Sequences:
+    """The sequences of a store, cut into windows as requested."""
+    content = read_description(path)
+    check_options_of_store(path, content, options)
+    found = with_task(sequences_of(path, content), options.task)
+    options = replace(options, layout=content["options"].get("layout"))
+    return _cut(found, options, content["clip"])
+
+
+def check_options_of_store(
+    path: Path, content: Mapping[str, Any], options: ReadOptions
+) -> None:
+    """ValueError for an option with which the store was not made and that can no longer apply."""
+    stored = ReadOptions.from_dict(content["options"])
+    wrong = [
+        name
+        for name in options.given()
+        if name not in OF_STORES and getattr(options, name) != getattr(stored, name)
+    ]
+    if wrong:
+        named = listed(f"{name}=" for name in wrong)
+        raise ValueError(
+            f"{path} is a store, whose source was read when it was made; leave out {named}, or "
+            "make a store with it: temporal-jepa prepare"
         )
-    found = replace(found, notes=(*found.notes, *notes))
-    return found if window is None else found.windows(window, options.stride)
 
 
 def _options_from(options: ReadOptions | None, keywords: dict[str, Any]) -> ReadOptions:
@@ -92,12 +152,12 @@ def _refuse(options: ReadOptions, names: Iterable[str], reason: str) -> None:
         raise ValueError(f"{reason}; leave out {named}")
 
 
-def _window(found: Sequences, options: ReadOptions, is_video: bool) -> int | None:
-    """Timesteps of the windows to cut, None for none."""
-    if _are_scenes(found, options):  # `as_scenes` has cut them
+def default_window(
+    found: Sequences, options: ReadOptions, is_video: bool
+) -> int | None:
+    """Timesteps of the windows into which frames are cut by default, None for others."""
+    if _are_scenes(found, options):
         return None
-    if options.window is not None:
-        return options.window
     rows = 1 if found.frame is None else found.frame[0]
     if is_video or (rows > 1 and len(found) == 1):
         return min(CLIP, int(found.lengths.max()))
@@ -137,7 +197,7 @@ def _from_path(path: Path, options: ReadOptions) -> Sequences:
         return read_file(path, options)
 
 
-def _checked(found: Sequences, options: ReadOptions) -> Sequences:
+def checked(found: Sequences, options: ReadOptions) -> Sequences:
     """The same; ValueError for options that had no effect on it."""
     _refuse(
         options,

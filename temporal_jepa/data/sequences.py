@@ -8,11 +8,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from .lazy import ChosenTexts, LazyArrays
 from .tensors import unpacked
 
 Array = npt.NDArray[Any]
@@ -67,7 +69,8 @@ class Sequences:
     Args:
         values: one float32 array ``(time_i, channels)`` per series, time at least 1, no inf. A
             series that varies too little for float32, see `loses_in_float32`, stays float64. With a
-            frame, uint8 stays as it is, without a copy: 0..255 stands for 0..1.
+            frame, uint8 stays as it is, without a copy: 0..255 stands for 0..1. `LazyArrays`, those
+            of a store, were checked when it was made and are not read here.
         labels: ``(n,)`` text, or None.
         ids: names of the series (default: "0".."n-1").
         channels: names of the channels (default: "0".."channels-1").
@@ -87,19 +90,21 @@ class Sequences:
         ValueError: when a series is empty or holds inf, or when shapes do not agree.
     """
 
-    values: list[FloatArray]
+    values: Sequence[FloatArray]
     labels: npt.NDArray[np.str_] | None = None
-    ids: list[str] = field(default_factory=list)
+    ids: Sequence[str] = field(default_factory=list)
     channels: list[str] = field(default_factory=list)
-    times: list[Array] | None = None
+    times: Sequence[Array] | None = None
     source: str = "arrays"
     notes: tuple[str, ...] = ()
     frame: Frame | None = None
-    places: list[npt.NDArray[np.float64]] | None = None
+    places: Sequence[npt.NDArray[np.float64]] | None = None
     degrees: bool = False
     task: Task | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.values, LazyArrays):
+            return
         with located(self.source):
             self._normalize()
             self._check()
@@ -180,7 +185,21 @@ class Sequences:
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Number of timesteps of each series, ``(n,)``."""
+        if isinstance(self.values, LazyArrays):
+            return self.values.lengths
         return np.array([len(x) for x in self.values], dtype=np.int64)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the values are read one by one from a store, and may be larger than memory."""
+        return isinstance(self.values, LazyArrays)
+
+    @property
+    def dtypes(self) -> frozenset[str]:
+        """The types of the values: "float32", "float64", "uint8"."""
+        if isinstance(self.values, LazyArrays):
+            return self.values.dtypes
+        return frozenset(str(x.dtype) for x in self.values)
 
     @property
     def classes(self) -> npt.NDArray[np.str_] | None:
@@ -204,6 +223,10 @@ class Sequences:
     def select(self, indices: npt.ArrayLike) -> Sequences:
         """The series at these indices (integers or a boolean mask), in this order, as views."""
         chosen = np.arange(len(self))[np.asarray(indices)]
+        if isinstance(self.values, LazyArrays):
+            rows = np.atleast_1d(chosen)
+            ids = ChosenTexts(self.ids, rows)
+            return self._lazy_pieces(rows, 0 * rows, self.lengths[rows], ids)
         spans = [(int(i), slice(None)) for i in np.atleast_1d(chosen)]
         return self._pieces(spans, [self.ids[i] for i, _ in spans])
 
@@ -231,6 +254,8 @@ class Sequences:
                 f"{self.source}: a window of {length} timesteps is longer than the longest series "
                 f"({longest}); choose at most {longest}"
             )
+        if isinstance(self.values, LazyArrays):
+            return self._lazy_windows(length, stride)
         kept = []
         blank = 0
         for i, x in enumerate(self.values):
@@ -244,6 +269,14 @@ class Sequences:
             raise ValueError(
                 f"{self.source}: every window of {length} timesteps is missing throughout (all NaN)"
             )
+        notes = self._window_notes(length, stride, len(kept), blank)
+        ids = [f"{self.ids[i]}@{span.start}" for i, span in kept]
+        return replace(self._pieces(kept, ids), notes=(*self.notes, *notes))
+
+    def _window_notes(
+        self, length: int, stride: int, count: int, blank: int
+    ) -> list[str]:
+        """What became of the series that were cut into `count` windows."""
         unused = int((np.maximum(self.lengths - length, 0) % stride).sum())
         counts = {
             "timesteps at the ends that fill no window are left out": unused,
@@ -252,17 +285,57 @@ class Sequences:
             ),
             "windows without one observed value are left out": blank,
         }
-        notes = [
-            f"cut into {len(kept)} windows of {length} timesteps, one every {stride}"
-        ]
-        notes += [f"{count} {what}" for what, count in counts.items() if count]
-        ids = [f"{self.ids[i]}@{span.start}" for i, span in kept]
-        return replace(self._pieces(kept, ids), notes=(*self.notes, *notes))
+        notes = [f"cut into {count} windows of {length} timesteps, one every {stride}"]
+        return notes + [f"{number} {what}" for what, number in counts.items() if number]
+
+    def _lazy_windows(self, length: int, stride: int) -> Sequences:
+        """As `windows`; the values are read only where some timesteps have no observed value."""
+        assert isinstance(self.values, LazyArrays)
+        counts = np.maximum(self.lengths - length, 0) // stride + 1
+        rows = np.repeat(np.arange(len(self)), counts)
+        first = np.repeat(np.cumsum(counts) - counts, counts)
+        starts = (np.arange(len(rows)) - first) * stride
+        stops = np.minimum(starts + length, self.lengths[rows])
+        facts = self.values.facts
+        if facts is None or facts["blank"] >= min(length, int(self.lengths.min())):
+            spans = zip(rows, starts, stops, strict=True)
+            kept = np.array(
+                [not missing(self.values.span(*map(int, s))) for s in spans]
+            )
+            if not kept.any():
+                raise ValueError(
+                    f"{self.source}: every window of {length} timesteps is missing throughout "
+                    "(all NaN)"
+                )
+            rows, starts, stops = rows[kept], starts[kept], stops[kept]
+        blank = int(counts.sum()) - len(rows)
+        notes = self._window_notes(length, stride, len(rows), blank)
+        found = self._lazy_pieces(
+            rows, starts, stops, ChosenTexts(self.ids, rows, starts)
+        )
+        return replace(found, notes=(*self.notes, *notes))
+
+    def _lazy_pieces(
+        self, rows: Array, starts: Array, stops: Array, ids: Sequence[str]
+    ) -> Sequences:
+        """Spans of timesteps of these series, as series named `ids`; nothing is read."""
+
+        def cut(arrays: Any) -> Any:
+            return None if arrays is None else arrays.pieces(rows, starts, stops)
+
+        return replace(
+            self,
+            values=cut(self.values),
+            labels=None if self.labels is None else self.labels[rows],
+            ids=ids,
+            times=cut(self.times),
+            places=cut(self.places),
+        )
 
     def _pieces(self, spans: list[tuple[int, slice]], ids: list[str]) -> Sequences:
         """Slices of timesteps of these series, as series named `ids`; no copies."""
 
-        def cut(arrays: list[Array]) -> list[Array]:
+        def cut(arrays: Sequence[Array]) -> list[Array]:
             return [arrays[i][span] for i, span in spans]
 
         return replace(
@@ -280,9 +353,19 @@ class Sequences:
         """These series as one array ``(b, longest of these, channels)``, see `stack`."""
         return stack([self.values[i] for i in indices], length)
 
+    def reordered(self, order: Sequence[int]) -> Sequences:
+        """The same series with their channels in another order, by number."""
+        names = [self.channels[k] for k in order]
+        if not isinstance(self.values, LazyArrays):
+            values: Any = [x[:, order] for x in self.values]
+        else:
+            chosen = partial(_with_channels, order=list(order))
+            values = self.values.mapped(chosen, self.dtypes, f"channels {list(order)}")
+        return replace(self, values=values, channels=names)
+
     def check_observed(self) -> Sequences:
         """These sequences; ValueError when a series or a channel has no observed value."""
-        if all(x.dtype == np.uint8 for x in self.values):
+        if self.is_stored or all(x.dtype == np.uint8 for x in self.values):
             return self
         observed = np.array(
             [~np.isnan(x).all(axis=0) for x in self.values]
@@ -309,7 +392,9 @@ class Sequences:
         return self
 
     def constant(self) -> list[str]:
-        """Ids of the series in which no channel ever changes."""
+        """Ids of the series in which no channel ever changes; a store names the first few."""
+        if isinstance(self.values, LazyArrays) and self.values.facts is not None:
+            return list(self.values.facts["constant_ids"])
         return [
             name for name, x in zip(self.ids, self.values, strict=True) if not _moves(x)
         ]
@@ -369,26 +454,46 @@ class Sequences:
             rows["frame"] = (
                 f"{' x '.join(map(str, self.frame))} (rows, columns, channels)"
             )
-        rows["missing"] = _missing_share(self.values)
-        rows["labels"] = _counted(self.labels)
+        facts = self.values.facts if isinstance(self.values, LazyArrays) else None
+        if facts is None:
+            rows["missing"] = _missing_share(self.values)
+            rows["labels"] = _counted(self.labels)
+        else:
+            size = int(self.lengths.sum()) * self.n_channels
+            rows["missing"] = _percent(facts["missing"], size)
+            rows["labels"] = _counted_labels(facts["labels"], self.labels)
         if self.task == "regression":
             low, high = min(self.targets()), max(self.targets())
             rows["labels"] = f"numbers from {low:g} to {high:g} (regression)"
         if self.times is not None:
-            first = min(times[0] for times in self.times)
-            last = max(times[-1] for times in self.times)
-            rows["times"] = f"{moment(first)} to {moment(last)}"
+            rows["times"] = " to ".join(self._first_and_last_time(facts))
         constant = self._constant_channels()
         if constant:
             rows["constant channels"] = f"{len(constant)}: {listed(constant)}"
         return list(rows.items())
 
+    def _first_and_last_time(self, facts: dict[str, Any] | None) -> list[str]:
+        """The first and the last of all times as text, from the facts of a store if given."""
+        if facts is not None:
+            return list(facts["times"])
+        assert self.times is not None
+        first = min(times[0] for times in self.times)
+        last = max(times[-1] for times in self.times)
+        return [moment(first), moment(last)]
+
     def _constant_channels(self) -> list[str]:
         """Names of the channels that never change in any series, none for video and scenes."""
         if self.frame is not None:
             return []
+        if isinstance(self.values, LazyArrays) and self.values.facts is not None:
+            return list(self.values.facts["constant_channels"])
         changing = np.any([_changes(x) for x in self.values], axis=0)  # (channels,)
         return [self.channels[k] for k in np.flatnonzero(~changing)]
+
+
+def _with_channels(x: Array, order: list[int]) -> Array:
+    """The channels of ``(time, channels)`` in another order."""
+    return x[:, order]
 
 
 def _is_frame(x: Any) -> bool:
@@ -427,7 +532,7 @@ def _two_axes(X: Any) -> list[Array]:
     return [np.atleast_2d(x) for x in series]
 
 
-def _in_one_unit(times: list[Array]) -> list[Array]:
+def _in_one_unit(times: Sequence[Array]) -> Sequence[Array]:
     """Dates of several units, of which [ns] does not hold all years, as datetime64[us]."""
     units = {x.dtype for x in times if x.dtype.kind == "M"}
     if len(units) < 2:
@@ -437,9 +542,26 @@ def _in_one_unit(times: list[Array]) -> list[Array]:
 
 def _missing_share(values: Sequence[Array]) -> str:
     """The share of the values that are NaN, in percent; bytes are never missing."""
-    absent = sum(np.isnan(x).sum() for x in values if x.dtype != np.uint8)
-    share = 100 * absent / sum(x.size for x in values)
-    return f"{share:.2f} %" if absent else "none"
+    absent = 0
+    size = 0
+    for x in values:
+        absent += 0 if x.dtype == np.uint8 else int(np.isnan(x).sum())
+        size += x.size
+    return _percent(absent, size)
+
+
+def _percent(absent: int, size: int) -> str:
+    return f"{100 * absent / size:.2f} %" if absent else "none"
+
+
+def _counted_labels(
+    counts: dict[str, int] | None, labels: npt.NDArray[np.str_] | None
+) -> str:
+    """As `_counted`, from the counts of a store; it has none for very many classes."""
+    if counts is None or labels is None:
+        return "none" if labels is None else "very many"
+    entries = [f"{name} ({counts[name]})" for name in sorted(counts)]
+    return f"{len(entries)}: {listed(entries)}"
 
 
 def _counted(labels: npt.NDArray[np.str_] | None) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from ..config import Pool, TemporalJEPAConfig
+from ..data.lazy import LazyArrays
 from ..data.sequences import Sequences
 from ..model.encoder import MAX_TOKENS
 from ..model.jepa import TemporalJEPA
@@ -313,10 +315,18 @@ def centered(sequences: Sequences, offset: npt.NDArray[np.float64]) -> Sequences
     """The sequences minus an offset `(C,)`, computed in float64; the same ones if it is 0."""
     if not offset.any():
         return sequences
-    values: list[npt.NDArray[Any]] = [
-        x.astype(np.float64) - offset for x in sequences.values
-    ]
-    return replace(sequences, values=values)
+    if isinstance(sequences.values, LazyArrays):
+        shifted = sequences.values.mapped(
+            partial(_minus, offset=offset),
+            frozenset({"float64"}),
+            f"- {offset.tolist()}",
+        )
+        return replace(sequences, values=shifted)
+    return replace(sequences, values=[_minus(x, offset) for x in sequences.values])
+
+
+def _minus(x: npt.NDArray[Any], offset: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+    return x.astype(np.float64) - offset
 
 
 def as_training_data(model: TemporalJEPA, sequences: Sequences) -> Sequences:

@@ -8,7 +8,7 @@ on the same samples and masks.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..config import PretrainConfig
+from ..data.lazy import LazyArrays
 from ..data.sequences import Sequences, missing, stack
 from ..embed import check_channels
 from ..model.jepa import TemporalJEPA
@@ -148,20 +149,34 @@ class Batches:
 
     def _crop(self, epoch: int, index: int, share: float) -> npt.NDArray[Any]:
         """A random crop of a sequence."""
-        x = self.sequences.values[index]
-        length = min(max(round(share * len(x)), self.shortest), len(x), self.seq_len)
+        values = self.sequences.values
+        if isinstance(values, LazyArrays):  # only the crop is read
+            total = int(values.lengths[index])
+            read = partial(values.span, index)
+        else:
+            x = values[index]
+            total = len(x)
+            read = partial(_slice, x)
+        length = min(max(round(share * total), self.shortest), total, self.seq_len)
         random = self._random(CROP, epoch, index)
-        start = int(random.random() * (len(x) - length + 1))
-        if missing(x[start : start + length]):  # move to where something was observed
-            anchor = random.choice(np.flatnonzero(~np.isnan(x).all(1)))
-            start = int(np.clip(anchor - length // 2, 0, len(x) - length))
-        return x[start : start + length]
+        start = int(random.random() * (total - length + 1))
+        crop = read(start, start + length)
+        if not missing(crop):
+            return crop
+        observed = np.flatnonzero(~np.isnan(read(0, total)).all(1))
+        anchor = random.choice(observed)  # move to where something was observed
+        start = int(np.clip(anchor - length // 2, 0, total - length))
+        return read(start, start + length)
 
     def _key_of_epoch(self, epoch: int) -> int:
         return int(self._random(ORDER, epoch).integers(2**63))
 
     def _random(self, *purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.config.seed, *purpose])
+
+
+def _slice(x: npt.NDArray[Any], start: int, stop: int) -> npt.NDArray[Any]:
+    return x[start:stop]
 
 
 def as_float(x: Tensor) -> Tensor:

@@ -297,12 +297,13 @@ def set_offset(model: TemporalJEPA, sequences: Sequences) -> Sequences:
     if offset.any():
         model.offset = torch.from_numpy(offset)
         sequences = centered(sequences, offset.astype(np.float64))
+    rows = _rows_to_check(sequences)
     lost = [
-        name
-        for name, x in zip(sequences.ids, sequences.values, strict=True)
-        if loses_in_float32(x, LOST).any()
+        sequences.ids[i]
+        for i in rows
+        if loses_in_float32(sequences.values[i], LOST).any()
     ]
-    is_common = len(lost) > 0.1 * len(sequences)  # a short series may do so by chance
+    is_common = len(lost) > 0.1 * len(rows)  # a short series may do so by chance
     if is_common and not model.config.channel_independent:
         warnings.warn(
             f"{sequences.source}: {len(lost)} series ({listed(lost)}) vary by less than float32 "
@@ -312,6 +313,14 @@ def set_offset(model: TemporalJEPA, sequences: Sequences) -> Sequences:
     return sequences
 
 
+def _rows_to_check(sequences: Sequences) -> list[int]:
+    """The sequences that are tried in float32: all, or a sample of a store; none if all are."""
+    if "float64" not in sequences.dtypes:
+        return []
+    rows = _sample(sequences) if sequences.is_stored else np.arange(len(sequences))
+    return [int(row) for row in rows]
+
+
 def channel_offset(sequences: Sequences) -> npt.NDArray[np.float32]:
     """What to subtract from each channel so that float32 holds how it varies, `(C,)`.
 
@@ -319,7 +328,7 @@ def channel_offset(sequences: Sequences) -> npt.NDArray[np.float32]:
     mean, rounded to float32.
     """
     width = sequences.n_channels if sequences.frame is None else sequences.frame[2]
-    if not any(x.dtype == np.float64 for x in sequences.values):
+    if "float64" not in sequences.dtypes:
         return np.zeros(sequences.n_channels, dtype=np.float32)
     rows = [sequences.values[i].astype(np.float64) for i in _sample(sequences)]
     rows = [x.reshape(-1, width) for x in rows]
@@ -367,7 +376,7 @@ def channel_statistics(sequences: Sequences) -> tuple[npt.NDArray[np.float32], .
     values = [_as_float64(sequences.values[i]) for i in _sample(sequences)]
     mean, std = _mean_and_std([x.reshape(-1, width) for x in values])
     _, slope = _mean_and_std([np.diff(x, axis=0).reshape(-1, width) for x in values])
-    is_double = any(x.dtype == np.float64 for x in sequences.values)
+    is_double = "float64" in sequences.dtypes
     too_flat = (std > 0) & (std < 1e-6 * np.abs(mean))
     if too_flat.any() and not is_double:
         names = ", ".join(sequences.channels[i] for i in np.flatnonzero(too_flat))
@@ -388,7 +397,7 @@ def channel_statistics(sequences: Sequences) -> tuple[npt.NDArray[np.float32], .
 
 def _sample(sequences: Sequences) -> npt.NDArray[np.int64]:
     """Evenly spaced sequences, few enough for statistics in float64."""
-    total = sum(x.size for x in sequences.values)
+    total = int(sequences.lengths.sum()) * sequences.n_channels
     most = max(16, STATISTICS_VALUES * len(sequences) // total)
     count = min(most, STATISTICS_SEQUENCES)
     return np.unique(np.linspace(0, len(sequences) - 1, count).astype(int))

@@ -29,6 +29,8 @@ from filelock import FileLock, Timeout
 from ..checkpoint import check_modules, save_pretrained
 from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
+from ..data.lazy import LazyArrays
+from ..data.store.description import with_options_of_store
 from ..files import CARD, CONFIG, WEIGHTS, memory, read_config, replacing
 from ..files.atomic import check_replaceable
 from ..files.sealed import json_bytes
@@ -288,6 +290,7 @@ def load(data: Any, options: ReadOptions) -> tuple[Sequences, ReadOptions]:
         sequences = data.check_observed()
     else:
         sequences = read(data, options)
+        options = with_options_of_store(data, options)
     if options.layout == "scene" and sequences.frame is not None:
         return sequences, replace(options, agents=sequences.frame[1])
     if sequences.frame is not None and options.fps is None:
@@ -534,22 +537,29 @@ def facts(sequences: Sequences) -> dict[str, Any]:
     """What `config.json` says about the data; the `digest` identifies its values.
 
     The channels of a video are its pixels, thousands without a name, and are left out. Above 256 MB
-    the digest covers 4096 sequences, evenly spaced.
+    the digest covers 4096 sequences, evenly spaced; that of a store comes from its checksums.
     """
-    rows = np.arange(len(sequences))
-    if sum(x.nbytes for x in sequences.values) >= 2**28:
-        rows = np.linspace(0, len(sequences) - 1, 4096).astype(int)
     lengths = sequences.lengths
-    digest = hashlib.sha256(lengths.tobytes())
-    for row in rows:
-        digest.update(np.ascontiguousarray(sequences.values[row]).tobytes())
     is_video = sequences.frame is not None and sequences.frame[0] > 1
     return {
         "n": len(sequences),
         "channels": [] if is_video else list(sequences.channels),
         "lengths": [int(lengths.min()), int(np.median(lengths)), int(lengths.max())],
-        "digest": digest.hexdigest()[:16],
+        "digest": _digest(sequences),
     }
+
+
+def _digest(sequences: Sequences) -> str:
+    """16 digits that identify the values: of a store from its checksums, nothing is read."""
+    if isinstance(sequences.values, LazyArrays):
+        return sequences.values.digest[:16]
+    rows = np.arange(len(sequences))
+    if sum(x.nbytes for x in sequences.values) >= 2**28:
+        rows = np.linspace(0, len(sequences) - 1, 4096).astype(int)
+    digest = hashlib.sha256(sequences.lengths.tobytes())
+    for row in rows:
+        digest.update(np.ascontiguousarray(sequences.values[int(row)]).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _describe(

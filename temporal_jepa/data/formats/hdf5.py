@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,16 +26,22 @@ def read_hdf5(path: Path, options: ReadOptions) -> Sequences:
         ModuleNotFoundError: without h5py.
         ValueError: for damaged files, and those of pandas, MATLAB and netCDF.
     """
+    with datasets_of(path) as arrays:
+        name, labels, notes = choose_array(arrays, options.table)
+        X = np.asarray(arrays[name])
+        y = None if labels is None else labels_of(arrays[labels])
+    return from_array(X, replace(options, table=None), str(path), y, notes)
+
+
+@contextlib.contextmanager
+def datasets_of(path: Path) -> Iterator[dict[str, Any]]:
+    """The datasets of an open file by name; errors as `read_hdf5`."""
     needs("h5py", "hdf5", f"reading {path.suffix or 'HDF5'}")
     import h5py
 
     with readable(path, "HDF5 file"), h5py.File(path, "r") as file:
         _refuse_others(file)
-        arrays = _datasets(file)
-        name, labels, notes = choose_array(arrays, options.table)
-        X = np.asarray(arrays[name])
-        y = None if labels is None else _labels(arrays[labels])
-    return from_array(X, replace(options, table=None), str(path), y, notes)
+        yield _datasets(file)
 
 
 def _refuse_others(file: Any) -> None:
@@ -70,7 +78,7 @@ def _datasets(file: Any) -> dict[str, Any]:
     return found
 
 
-def _labels(dataset: Any) -> Array:
+def labels_of(dataset: Any) -> Array:
     """A dataset of labels, text decoded."""
     import h5py
 

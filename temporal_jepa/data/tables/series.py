@@ -61,7 +61,7 @@ def _wide(
     channels = list(columns.steps)
     line = _described(columns)
     notes.append(line if options.layout else likely(line, "layout='recording'"))
-    _explain(frame, columns, options, channels, notes)
+    explain(frame, columns, options, channels, notes)
     cube = _cube(frame, columns.steps, options)
     ids = _row_ids(frame, columns.ids)
     labels = None
@@ -153,8 +153,8 @@ def _long(
     notes: list[str],
 ) -> Sequences:
     """Rows to series by id, in the order in which the ids first appear, each sorted by time."""
-    notes.append(_layout_line(columns, options))
-    _explain(frame, columns, options, list(columns.values), notes)
+    notes.append(layout_line(columns, options))
+    explain(frame, columns, options, list(columns.values), notes)
     codes, names = series_codes(frame, columns.ids, Path(source).stem)
     labels = None
     if columns.label is not None:
@@ -194,7 +194,7 @@ def _long(
     )
 
 
-def _layout_line(columns: Roles, options: ReadOptions) -> str:
+def layout_line(columns: Roles, options: ReadOptions) -> str:
     """The note on the layout, the ids and the time."""
     line = "layout recording: one recording, rows are time"
     otherwise = "id=COLUMN, layout='wide'"
@@ -303,7 +303,7 @@ def _no_values(frame: pd.DataFrame, columns: Roles) -> ValueError:
     )
 
 
-def _explain(
+def explain(
     frame: pd.DataFrame,
     columns: Roles,
     options: ReadOptions,
@@ -492,7 +492,7 @@ def series_labels(
     return np.array(texts)[first]
 
 
-def trim(values: list[Array]) -> tuple[list[Array], list[str]]:
+def trim(values: Sequence[Array]) -> tuple[list[Array], list[str]]:
     """Series without missing timesteps at their ends, and a note.
 
     Files of series of unequal length pad them so. A series without any value stays as it is.

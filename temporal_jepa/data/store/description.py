@@ -1,0 +1,132 @@
+"""`store.json`: what a store holds, with checksums of its files and of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...config import ReadOptions
+from ..sequences import listed
+from .flat import shard_name
+from .remote import REMOTE
+
+STORE = "store.json"
+FORMAT = "temporal-jepa store"
+VERSION = 1
+LARGEST_JSON = 2**26  # bytes; a longer one is not read
+BLOCK = 2**22
+AGAIN = "make it again with temporal-jepa prepare, or copy it again"
+
+
+def is_store(path: Any) -> bool:
+    """Whether a path is a folder that `temporal-jepa prepare` made."""
+    return isinstance(path, (str, Path)) and (Path(path) / STORE).is_file()
+
+
+def with_options_of_store(data: Any, options: ReadOptions) -> ReadOptions:
+    """The options, after those with which the source of a store was read, if `data` is a store."""
+    if not is_store(data):
+        return options
+    stored = read_description(Path(data))["options"]
+    given = {name: getattr(options, name) for name in options.given()}
+    return ReadOptions.from_dict({**stored, **given})
+
+
+def suffix_of(path: str) -> str:
+    """The extension of a file in lower case, of a store that of its source."""
+    if is_store(path):
+        path = str(read_description(Path(path))["source"])
+    return Path(path).suffix.lower()
+
+
+def dumped(content: Mapping[str, Any]) -> bytes:
+    """A description with its own checksum, as bytes."""
+    return json.dumps({**content, "checksum": _sum(content)}, indent=1).encode() + b"\n"
+
+
+def _sum(content: Mapping[str, Any]) -> str:
+    rest = {name: value for name, value in content.items() if name != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """The description of a store; the sizes of its files are checked, not their bytes.
+
+    Raises:
+        ValueError: for a damaged description, one of another version, and a file that is missing
+            or of another size.
+    """
+    path = folder / STORE
+    if path.stat().st_size > LARGEST_JSON:
+        raise ValueError(f"{path} is longer than a description can be; {AGAIN}")
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no valid JSON ({error}); {AGAIN}") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError(f'{path}: expected "format": "{FORMAT}"; {AGAIN}')
+    if content.get("version") != VERSION:
+        raise ValueError(
+            f"{path}: a store of version {content.get('version')!r}, this program reads version "
+            f"{VERSION}; make the store again, or install a newer temporal-jepa"
+        )
+    if content.get("checksum") != _sum(content):
+        raise ValueError(f"{path} does not fit its checksum: it was changed; {AGAIN}")
+    is_cache = (folder / REMOTE).is_file()  # of files that may still have to come
+    for name, facts in content["files"].items():
+        if not is_cache or (folder / name).exists():
+            _check_size(folder / name, facts["bytes"])
+    return content
+
+
+def _check_size(path: Path, expected: int) -> None:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise ValueError(f"{path} of the store is missing; {AGAIN}") from None
+    if size != expected:
+        raise ValueError(f"{path} has {size} bytes, expected {expected}; {AGAIN}")
+
+
+def damaged_files(folder: Path, content: Mapping[str, Any]) -> Iterator[str | None]:
+    """Read every file of a store: for each its name if its bytes are not the recorded ones."""
+    for name, facts in content["files"].items():
+        digest = hashlib.sha256()
+        with (folder / name).open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+        yield None if digest.hexdigest() == facts["sha256"] else name
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """Read every byte of a store and compare the checksums.
+
+    Returns:
+        The description.
+
+    Raises:
+        ValueError: for a path that is no store, and for damaged files, which are named.
+    """
+    if not is_store(folder):
+        raise ValueError(f"{folder} is no store: it has no {STORE}")
+    content = read_description(folder)
+    wrong = [name for name in damaged_files(folder, content) if name]
+    if wrong:
+        raise ValueError(
+            f"{folder}: {len(wrong)} of {len(content['files'])} files are damaged (their bytes "
+            f"changed): {listed(wrong)}; {AGAIN}"
+        )
+    return content
+
+
+def digest_of(content: Mapping[str, Any], stream: str) -> str:
+    """Text that identifies the bytes of a stream, from the recorded checksums."""
+    digest = hashlib.sha256()
+    number = 0
+    while (name := shard_name(stream, number)) in content["files"]:
+        digest.update(content["files"][name]["sha256"].encode())
+        number += 1
+    return digest.hexdigest()

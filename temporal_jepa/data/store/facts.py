@@ -1,0 +1,188 @@
+"""What is known of all series of a store, collected while they are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..sequences import Array, Sequences, listed, moment
+
+NAMED = 9  # series that are named in a message
+COUNTED = 1000  # classes that are counted; more are not
+
+
+class Facts:
+    """Counts over series, see `add`; all entries go into JSON."""
+
+    def __init__(self, **entries: Any):
+        self.series = 0
+        self.timesteps = 0
+        self.missing = 0  # values that are NaN
+        self.blank = 0  # timesteps without any observed value
+        self.constant = 0  # series in which no channel ever changes
+        self.constant_ids: list[str] = []
+        self.changes: list[bool] = []  # whether a channel changes in some series
+        self.observed: list[bool] = []  # whether a channel has a value in some series
+        self.dtypes: list[str] = []
+        self.labels: dict[str, int] | None = {}
+        self.label_width = 0
+        self.first: Any = None  # time
+        self.last: Any = None
+        vars(self).update(entries)
+
+    def add(self, part: Sequences) -> None:
+        """Count the series of a part.
+
+        Raises:
+            ValueError: when a series has no observed value.
+        """
+        width = part.n_channels
+        self.changes = self.changes or [False] * width
+        self.observed = self.observed or [False] * width
+        low, high = _extremes(part)
+        seen: Array = np.equal(low, low)  # not NaN
+        blank = np.flatnonzero(~seen.any(axis=1))
+        if len(blank):
+            names = listed(repr(part.ids[int(k)]) for k in blank)
+            raise ValueError(
+                f"{part.source}: {len(blank)} series have no observed value (length zero or all "
+                f"NaN): {names}; leave them out"
+            )
+        moves = low < high
+        self.observed = (np.array(self.observed) | seen.any(axis=0)).tolist()
+        self.changes = (np.array(self.changes) | moves.any(axis=0)).tolist()
+        still = np.flatnonzero(~moves.any(axis=1))
+        self.constant += len(still)
+        room = NAMED - len(self.constant_ids)
+        self.constant_ids += [part.ids[int(k)] for k in still[:room]]
+        for x in part.values:
+            self._count_missing(x)
+        self.dtypes = sorted({*self.dtypes, *(str(x.dtype) for x in part.values)})
+        self.series += len(part)
+        self.timesteps += int(part.lengths.sum())
+        self._count_labels(part)
+        self._count_times(part)
+
+    def _count_missing(self, x: Array) -> None:
+        if x.dtype.kind != "f" or not np.isnan(x.min()):
+            return
+        absent = np.isnan(x)
+        self.missing += int(absent.sum())
+        self.blank += int(absent.all(axis=1).sum())
+
+    def _count_labels(self, part: Sequences) -> None:
+        if part.labels is None:
+            self.labels = None
+            return
+        names, counts = np.unique(part.labels, return_counts=True)
+        self.label_width = max(self.label_width, max(map(len, names.tolist())))
+        if self.labels is None:
+            return
+        for name, count in zip(names.tolist(), counts.tolist(), strict=True):
+            self.labels[name] = self.labels.get(name, 0) + count
+        if len(self.labels) > COUNTED:
+            self.labels = None
+
+    def _count_times(self, part: Sequences) -> None:
+        """The first and the last time, as whole numbers or floats."""
+        if part.times is None:
+            return
+        first = _plain(min(times[0] for times in part.times))
+        last = _plain(max(times[-1] for times in part.times))
+        self.first = first if self.first is None else min(self.first, first)
+        self.last = last if self.last is None else max(self.last, last)
+
+    def check_channels(self, head: Mapping[str, Any], source: str) -> None:
+        """ValueError when a channel has no observed value in any series."""
+        somewhere: Array = np.array(self.observed)
+        if head["frame"] is not None:  # a scene may have room for more agents
+            somewhere = np.any(somewhere.reshape(-1, head["frame"][2]), axis=0)
+        names = head["channels"]
+        empty = [names[k] for k in np.flatnonzero(~somewhere)]
+        if not empty:
+            return
+        others = ",".join(name for name in names if name not in empty)
+        advice = f"leave it out (of a table, with values={others})"
+        if not others:
+            advice = "no other channel is left to learn from; check the file"
+        raise ValueError(
+            f"{source}: no observed value in any series (all NaN) in channel "
+            f"{listed(map(repr, empty))}; {advice}"
+        )
+
+    def recorded(self, head: Mapping[str, Any]) -> dict[str, Any]:
+        """The entries of `store.json`; times as text for people."""
+        names = [] if head["frame"] is not None else head["channels"]
+        still = [
+            name for name, moves in zip(names, self.changes, strict=False) if not moves
+        ]
+        span = None
+        if self.first is not None:
+            kind = np.dtype(head["times"])
+            ends = [np.array(t).astype(kind)[()] for t in (self.first, self.last)]
+            span = [moment(t) for t in ends]
+        return {
+            "missing": self.missing,
+            "blank": self.blank,
+            "constant": self.constant,
+            "constant_ids": self.constant_ids,
+            "constant_channels": still,
+            "labels": self.labels,
+            "times": span,
+        }
+
+
+def _plain(time: Any) -> int | float:
+    number = time.astype(np.int64) if isinstance(time, np.datetime64) else time
+    return number.item() if isinstance(number, np.generic) else number
+
+
+def _extremes(part: Sequences) -> tuple[Array, Array]:
+    """The smallest and the largest value of each channel of each series, ``(n, channels)``."""
+    kinds = {x.dtype for x in part.values}
+    if len(kinds) > 1 or sum(x.nbytes for x in part.values) > 2**28:
+        low = [np.fmin.reduce(x) for x in part.values]
+        high = [np.fmax.reduce(x) for x in part.values]
+        return np.array(low), np.array(high)
+    whole = np.concatenate(list(part.values))
+    starts = np.concatenate([[0], np.cumsum(part.lengths)[:-1]])
+    return np.fmin.reduceat(whole, starts), np.fmax.reduceat(whole, starts)
+
+
+def merged_notes(notes: list[str], more: tuple[str, ...]) -> list[str]:
+    """Notes on all parts so far, and on one more: counts in front of equal sentences add up."""
+    out = list(notes)
+    for note in more:
+        for k, old in enumerate(out):
+            both = _added(old, note)
+            if both is not None:
+                out[k] = both
+                break
+        else:
+            out.append(note)
+    return out
+
+
+PADDED = "padding (missing values at the end) cut off {} series: lengths {} to {}"
+PADDING = re.compile(re.escape(PADDED).replace(r"\{\}", r"(\d+)"))
+COUNT = re.compile(r"(\d+)( of (\d+))? (.*?)( \(.*)?", re.DOTALL)
+
+
+def _added(old: str, new: str) -> str | None:
+    """Two notes as one, None if they say different things."""
+    if old == new and not COUNT.fullmatch(old):
+        return old
+    padded, more = PADDING.fullmatch(old), PADDING.fullmatch(new)
+    if padded and more:
+        count = int(padded[1]) + int(more[1])
+        low = min(int(padded[2]), int(more[2]))
+        high = max(int(padded[3]), int(more[3]))
+        return PADDED.format(count, low, high)
+    a, b = COUNT.fullmatch(old), COUNT.fullmatch(new)
+    if not a or not b or a[4] != b[4]:
+        return None
+    total = "" if a[3] is None else f" of {int(a[3]) + int(b[3] or 0)}"
+    return f"{int(a[1]) + int(b[1])}{total} {a[4]}{a[5] or ''}"

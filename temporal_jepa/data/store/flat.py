@@ -1,0 +1,206 @@
+"""Bytes in numbered files of one size, read by position and written at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..sequences import Array
+
+SHARD = 2**28  # bytes of a file; only the last one of a stream is smaller
+OPEN_FILES = 64  # files of a stream that stay open; others are opened for each read
+NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+def shard_name(name: str, number: int) -> str:
+    """The file of a part of a stream."""
+    return f"{name}-{number:05d}.bin"
+
+
+class Flat:
+    """A stream of bytes in the files ``NAME-00000.bin``, ..., read by position.
+
+    Reading is safe in threads and after a fork, takes no memory beside its result, and works in
+    another process after pickling.
+
+    Args:
+        folder: where the files are.
+        name: of the stream.
+        size: bytes of the stream.
+        shard: bytes of each file but the last.
+        fetch: called with the name of a file that is not there yet.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        size: int,
+        shard: int = SHARD,
+        fetch: Callable[[str], None] | None = None,
+    ):
+        self.folder = folder
+        self.fetch = fetch
+        self.name = name
+        self.size = size
+        self.shard = shard
+        self._open: dict[int, int] = {}
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs: no open files."""
+        return {**vars(self), "_open": {}, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Continue in another process."""
+        vars(self).update(state)
+        self._lock = threading.Lock()
+
+    def __del__(self) -> None:
+        """Close the files."""
+        for descriptor in vars(self).get("_open", {}).values():
+            os.close(descriptor)
+
+    def read(self, start: int, dtype: Any, shape: tuple[int, ...]) -> Array:
+        """The array of this type and shape that begins at byte `start`.
+
+        Raises:
+            ValueError: when it ends behind the stream, or a file has become shorter.
+        """
+        out = np.empty(shape, dtype)
+        if start < 0 or start + out.nbytes > self.size:
+            raise ValueError(
+                f"{self.folder}: bytes {start} to {start + out.nbytes} of {self.name} were asked "
+                f"for, and there are {self.size}; the store is damaged: prepare it again"
+            )
+        if out.nbytes:
+            self._fill(memoryview(out.reshape(-1).view(np.uint8).data), start)
+        return out
+
+    def _fill(self, view: memoryview, start: int) -> None:
+        """Read the bytes from `start` on into a buffer."""
+        while len(view):
+            number, within = divmod(start, self.shard)
+            part = view[: self.shard - within]
+            count = self._read_shard(number, part, within)
+            if not count:
+                raise ValueError(
+                    f"{self.folder / shard_name(self.name, number)} is cut short at byte {within}; "
+                    "prepare the store again, or copy this file again"
+                )
+            view = view[count:]
+            start += count
+
+    def _read_shard(self, number: int, part: memoryview, within: int) -> int:
+        descriptor = self._open.get(number)
+        if descriptor is not None:
+            return os.preadv(descriptor, [part], within)
+        path = self.folder / shard_name(self.name, number)
+        if self.fetch is not None:
+            self.fetch(path.name)
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            return os.preadv(descriptor, [part], within)
+        finally:
+            with self._lock:
+                if len(self._open) < OPEN_FILES and number not in self._open:
+                    self._open[number] = descriptor
+                else:
+                    os.close(descriptor)
+
+
+class Appending:
+    """A stream of bytes that is being written; `sums` has a checksum for each full file.
+
+    Args:
+        folder: where the files are written.
+        name: of the stream.
+        size: bytes that are known to be right; what is behind them is cut off.
+        sums: the checksums of the full files up to there.
+        shard: bytes of each file but the last.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        size: int = 0,
+        sums: Sequence[str] = (),
+        shard: int = SHARD,
+    ):
+        self.folder = folder
+        self.name = name
+        self.size = size
+        self.shard = shard
+        self.sums = list(sums)
+        self._digest = hashlib.sha256()
+        self._descriptor = -1
+        self._resume()
+
+    def _resume(self) -> None:
+        """Cut off what is behind the known size, and read the last file for its checksum."""
+        number, within = divmod(self.size, self.shard)
+        for path in self.folder.glob(f"{self.name}-*.bin"):
+            text = path.stem.rpartition("-")[2]
+            own = path.stem[: -len(text) - 1] == self.name and text.isdigit()
+            if own and (int(text) > number or (int(text) == number and not within)):
+                path.unlink()
+        if not within:
+            return
+        path = self.folder / shard_name(self.name, number)
+        self._descriptor = os.open(path, os.O_RDWR | NO_LINKS)
+        os.ftruncate(self._descriptor, within)
+        while data := os.read(self._descriptor, 2**20):
+            self._digest.update(data)
+        if os.fstat(self._descriptor).st_size != within:
+            raise ValueError(f"{path} is shorter than its journal says")
+
+    def add(self, data: bytes | memoryview) -> None:
+        """Append bytes."""
+        view = memoryview(data).cast("B")
+        while len(view):
+            if self._descriptor < 0:
+                name = shard_name(self.name, self.size // self.shard)
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINKS
+                self._descriptor = os.open(self.folder / name, flags, 0o666)
+            part = view[: self.shard - self.size % self.shard]
+            written = os.write(self._descriptor, part)
+            self._digest.update(part[:written])
+            self.size += written
+            view = view[written:]
+            if self.size % self.shard == 0:
+                self.sums.append(self._digest.hexdigest())
+                self.close()
+
+    def sync(self) -> None:
+        """Put what was written on the disk."""
+        if self._descriptor >= 0:
+            os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Close the last file."""
+        if self._descriptor >= 0:
+            self.sync()
+            os.close(self._descriptor)
+        self._descriptor = -1
+        self._digest = hashlib.sha256()
+
+    def files(self) -> dict[str, dict[str, Any]]:
+        """Name, bytes and checksum of each file; the stream is closed."""
+        sums = self.sums
+        if self._descriptor >= 0:
+            sums = [*sums, self._digest.hexdigest()]
+        self.close()
+        return {
+            shard_name(self.name, k): {
+                "bytes": min(self.shard, self.size - k * self.shard),
+                "sha256": text,
+            }
+            for k, text in enumerate(sums)
+        }

@@ -1,0 +1,271 @@
+"""`prepare`: a file or folder into a store, part by part, in bounded memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from ...config import ReadOptions
+from ..labels import with_task
+from ..reader import with_constant
+from ..sequences import Sequences, located
+from .description import STORE, is_store, read_description
+from .facts import merged_notes
+from .opening import sequences_of
+from .parts import Part, parts_of
+from .scattered import SORTED
+from .seen import Seen
+from .writer import StoreWriter, replace_folder
+
+LOCK = "lock"
+COMMIT = 2**26  # bytes of values after which what was written is made to last
+
+
+class Progress(NamedTuple):
+    """How far a preparation is."""
+
+    done: int  # of the source: bytes, series or files
+    total: int
+    series: int
+    written: int  # bytes of values
+
+
+def prepare(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    options: ReadOptions | None = None,
+    *,
+    jobs: int = 1,
+    overwrite: bool = False,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    **keywords: Any,
+) -> Sequences:
+    """Read a file or folder into a store of flat files, which every verb reads without loading it.
+
+    A preparation that was killed goes on where it was when it is started again with the same
+    source and options; its store has the bytes of one that was never killed. A finished store is
+    left as it is.
+
+    Args:
+        source: path of a file or folder, as `read` takes it.
+        out: the folder of the store; while it is made, its files are in ``.OUT.partial`` beside it.
+        options: how to read, see `ReadOptions`; `window` and `stride` are chosen when the store is
+            used.
+        jobs: processes that parse. The bytes of the store do not depend on it.
+        overwrite: replace a store, or the beginning of one, with another source or options.
+        on_progress: called after each part.
+        keywords: the fields of `ReadOptions`, in place of `options`.
+
+    Returns:
+        The sequences of the store.
+
+    Raises:
+        ValueError: for a source that cannot be used, see `read`; an `out` that holds another
+            store, or files that are no store; two preparations of one store at a time.
+        OSError: when the disk is full, for example. What was written so far is used again.
+    """
+    options = options or ReadOptions.from_dict(keywords)
+    if options.given("window", "stride"):
+        raise ValueError(
+            "a store keeps whole series; leave out window= and stride=, and give them to the verb "
+            "that uses the store: temporal-jepa pretrain --data STORE --window LENGTH"
+        )
+    path, folder = Path(source), Path(out)
+    plan = plan_of(path, options)
+    if _is_done(folder, plan, overwrite):
+        return sequences_of(folder, read_description(folder))
+    partial = folder.with_name(f".{folder.name}.partial")
+    if partial.is_symlink():
+        raise ValueError(f"{partial} is a symbolic link, which is not written through")
+    if overwrite:
+        _discard_other(partial, plan)
+    partial.mkdir(parents=True, exist_ok=True)
+    with _locked(partial):
+        if not is_store(partial):
+            with located(path):
+                _fill(partial, path, options, plan, jobs, on_progress)
+        (partial / LOCK).unlink(missing_ok=True)
+        replace_folder(partial, folder)
+    return sequences_of(folder, read_description(folder))
+
+
+def plan_of(path: Path, options: ReadOptions) -> dict[str, Any]:
+    """What a store is made from: the source with its size, and the options, in JSON."""
+    if not path.exists():
+        raise FileNotFoundError(f"no file or folder {path}")
+    size, newest = 0, 0
+    for file in [path] if path.is_file() else sorted(path.rglob("*")):
+        if file.is_file():
+            status = file.stat()
+            size += status.st_size
+            newest = max(newest, status.st_mtime_ns)
+    given = {name: getattr(options, name) for name in options.given()}
+    plan = {
+        "source": os.path.abspath(path),
+        "bytes": size,
+        "modified": newest,
+        "options": given,
+    }
+    as_read: dict[str, Any] = json.loads(json.dumps(plan))  # tuples become lists
+    return as_read
+
+
+def _is_done(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
+    """Whether the store is there already.
+
+    Raises:
+        ValueError: for another store without `overwrite`, and for a folder of other files.
+    """
+    if not folder.exists() and not folder.is_symlink():
+        return False
+    if folder.is_symlink() or not is_store(folder):
+        if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+            folder.rmdir()
+            return False
+        raise ValueError(
+            f"{folder} exists and is no store (a folder with {STORE}); choose another --out"
+        )
+    try:
+        made = read_description(folder)["plan"]
+    except ValueError:
+        if overwrite:
+            return False
+        raise
+    if made == plan:
+        return not overwrite
+    if overwrite:
+        return False
+    raise ValueError(
+        f"{folder} is a store of another source or with other options (made from "
+        f"{made['source']}); pass overwrite=True (--overwrite) to replace it, or another --out"
+    )
+
+
+def _discard_other(partial: Path, plan: dict[str, Any]) -> None:
+    """Delete the beginning of a store of another plan."""
+    if not partial.is_dir():
+        return
+    try:
+        StoreWriter(partial, plan)
+    except (ValueError, KeyError, TypeError):
+        shutil.rmtree(partial)
+
+
+class _locked:
+    """Hold a lock in a folder, which a killed process does not."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        if (folder / LOCK).is_symlink():
+            raise ValueError(f"{folder / LOCK} is a symbolic link; delete it")
+        self.lock = FileLock(folder / LOCK, timeout=0)
+
+    def __enter__(self) -> None:
+        try:
+            self.lock.acquire()
+        except Timeout:
+            raise ValueError(
+                f"{self.folder} is being written by another process; wait for it, or choose "
+                "another --out"
+            ) from None
+
+    def __exit__(self, *error: object) -> None:
+        self.lock.release()
+
+
+def _fill(
+    partial: Path,
+    path: Path,
+    options: ReadOptions,
+    plan: dict[str, Any],
+    jobs: int,
+    on_progress: Callable[[Progress], None],
+) -> None:
+    """Write all parts of a source that are not in the store yet, and finish it."""
+    writer = StoreWriter(partial, plan)
+    state = writer.unit or {"next": None, "notes": [], "clip": None, "sorted": False}
+    source = parts_of(path, options, jobs, partial, state)
+    seen = Seen()
+    seen.add(writer.ids())
+    since = writer.streams["values"].size
+    for part in source:
+        found = _as_in_store(part, writer)
+        again = seen.add(found.ids) if part.unique else []
+        if again:
+            source.close()
+            _sort_first(writer)
+            _fill(partial, path, options, plan, jobs, on_progress)
+            return
+        writer.add(found)
+        state = {
+            **state,
+            "next": part.next,
+            "notes": merged_notes(state["notes"], found.notes),
+            "clip": max(filter(None, (part.clip, state["clip"])), default=None),
+        }
+        written = writer.streams["values"].size
+        if written - since >= COMMIT:
+            writer.commit(state)
+            since = written
+        on_progress(Progress(part.done, part.total, writer.facts.series, written))
+    if not writer.facts.series:
+        raise ValueError("expected at least one series, got none")
+    writer.commit(state)
+    _finish(writer, path, options, plan, state)
+
+
+def _sort_first(writer: StoreWriter) -> None:
+    """Begin anew with the rows in order of their series: those of one stand in several places."""
+    for stream in writer.streams.values():
+        stream.close()
+    for file in writer.folder.iterdir():
+        if file.name != LOCK and file.is_file():
+            file.unlink()
+    anew = StoreWriter(writer.folder, writer.plan)
+    anew.commit({"next": None, "notes": [], "clip": None, "sorted": True})
+
+
+def _as_in_store(part: Part, writer: StoreWriter) -> Sequences:
+    """The series of a part with channels in the order of the first part."""
+    found = part.sequences
+    channels = writer.head.get("channels")
+    if channels is None or found.channels == channels:
+        return found
+    if sorted(found.channels) != sorted(channels):
+        return found  # refused by the writer
+    order = [found.channels.index(name) for name in channels]
+    return found.reordered(order)
+
+
+def _finish(
+    writer: StoreWriter,
+    path: Path,
+    options: ReadOptions,
+    plan: dict[str, Any],
+    state: dict[str, Any],
+) -> None:
+    """Write the description, with what can be said only when all series are known."""
+    given = {name: getattr(options, name) for name in options.given()}
+    content = writer.described(
+        {
+            "source": str(path),
+            "notes": state["notes"],
+            "options": given,
+            "clip": state["clip"],
+            "plan": plan,
+        }
+    )
+    found = replace(sequences_of(writer.folder, content), source=str(path))
+    found = with_task(found, options.task)
+    found = with_constant(found, writer.facts.constant, writer.facts.constant_ids)
+    content["notes"] = found.notes
+    content["task"] = found.task
+    shutil.rmtree(writer.folder / SORTED, ignore_errors=True)
+    writer.seal(content)

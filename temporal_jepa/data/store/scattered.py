@@ -1,0 +1,187 @@
+"""Text tables whose series do not stand together: rows are sorted into files by series first."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...files import write_atomically
+from ..sequences import Sequences
+from ..tables.series import series_codes
+from .description import is_store, read_description
+from .facts import merged_notes
+from .opening import sequences_of
+from .rows import RowReader, read_rows
+from .text import TextPlan, key_of
+from .writer import StoreWriter
+
+SORTED = (
+    "sorted"  # the folder of these files, within that of the store that is being made
+)
+LARGEST = 2**26  # bytes of text of one of these files, if ids are spread evenly
+MOST = 500  # files
+TOGETHER = 2**24  # bytes of values that are one part
+DONE = "sorted.json"
+
+
+def scattered(
+    reader: RowReader, folder: Path, begin: Any
+) -> Iterator[tuple[Sequences, int, int]]:
+    """The series of a table in the order in which their ids first appear, some at a time.
+
+    The rows go into files by a hash of their id, each of these becomes a store, and the series of
+    all of these are read in order. This takes three times the size of the table on disk.
+
+    Args:
+        reader: how the table is read.
+        folder: for the files, which are used again after a kill.
+        begin: the number of series that are there already.
+
+    Returns:
+        Series, the number of all so far, and the number of all.
+    """
+    place = folder / SORTED
+    if not (place / DONE).is_file():
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        count = _spread(reader.plan, place)
+        write_atomically(place / DONE, json.dumps({"files": count}).encode())
+    count = json.loads((place / DONE).read_bytes())["files"]
+    parts = []
+    for k in range(count):
+        if (place / f"{k}.rows").is_file() or is_store(place / f"{k}.store"):
+            parts.append(_stored(reader, place, k))
+    firsts = np.concatenate([first for _, first in parts])
+    owner = np.repeat(np.arange(len(parts)), [len(first) for _, first in parts])
+    own = np.concatenate([np.arange(len(first)) for _, first in parts])
+    order = np.argsort(firsts, kind="stable")
+    sizes = np.concatenate([part.lengths for part, _ in parts])[order]
+    sizes = sizes * parts[0][0].n_channels * 8
+    notes: list[str] = []
+    for part, _ in parts:
+        notes = merged_notes(notes, part.notes)
+    start = int(begin or 0)
+    while start < len(order):
+        total = np.cumsum(sizes[start : start + 65536])
+        stop = start + max(1, int(np.searchsorted(total, TOGETHER)))
+        stop = min(stop, len(order))
+        chosen = order[start:stop]
+        found = _gathered(parts, owner[chosen], own[chosen])
+        yield replace(found, notes=() if start else tuple(notes)), stop, len(order)
+        start = stop
+
+
+def _spread(plan: TextPlan, place: Path) -> int:
+    """Write each row to a file by its id, and its number beside it; the number of files."""
+    size = os.stat(plan.path).st_size
+    count = min(MOST, size // LARGEST + 1)
+    mark = plan.separator.encode()
+    single = plan.where[0] if len(plan.where) == 1 else None
+    with ExitStack() as stack:
+        rows = [
+            stack.enter_context((place / f"{k}.rows").open("wb")) for k in range(count)
+        ]
+        numbers = [
+            stack.enter_context((place / f"{k}.numbers").open("wb"))
+            for k in range(count)
+        ]
+        file = stack.enter_context(plan.path.open("rb"))
+        file.seek(len(plan.prefix))
+        row = 0
+        while lines := file.readlines(2**24):
+            own: list[list[bytes]] = [[] for _ in range(count)]
+            which: list[list[int]] = [[] for _ in range(count)]
+            for line in lines:
+                if single is None or b'"' in line:
+                    key = b"\0".join(key_of(plan, line))
+                else:
+                    fields = line.split(mark, single + 1)
+                    key = fields[single].strip() if single < len(fields) else b""
+                k = zlib.crc32(key) % count
+                own[k].append(line if line.endswith(b"\n") else line + b"\n")
+                which[k].append(row)
+                row += 1
+            for k in range(count):
+                rows[k].write(b"".join(own[k]))
+                numbers[k].write(np.array(which[k], np.int64).tobytes())
+        for stream in (*rows, *numbers):
+            stream.flush()
+            os.fsync(stream.fileno())
+    for k in range(count):
+        if not (place / f"{k}.rows").stat().st_size:
+            (place / f"{k}.rows").unlink()
+    return count
+
+
+def _stored(reader: RowReader, place: Path, k: int) -> tuple[Sequences, Any]:
+    """The series of one of the files as a store, and the row where each begins."""
+    folder = place / f"{k}.store"
+    if not is_store(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        path = place / f"{k}.rows"
+        plan = reader.plan
+        own = replace(plan, path=path)
+        found = read_rows(replace(reader, plan=own), 0, path.stat().st_size, last=False)
+        first = _first_rows(own, np.fromfile(place / f"{k}.numbers", np.int64), found)
+        writer = StoreWriter(folder, {"source": str(path)})
+        writer.add(replace(found, source=str(plan.path)))
+        np.save(folder / "first.npy", first)
+        content = writer.described(
+            {
+                "source": str(plan.path),
+                "notes": found.notes,
+                "options": {},
+                "clip": None,
+                "plan": writer.plan,
+            }
+        )
+        writer.seal(content)
+        path.unlink()
+    return sequences_of(folder, read_description(folder)), np.load(folder / "first.npy")
+
+
+def _first_rows(plan: TextPlan, numbers: Any, found: Sequences) -> Any:
+    """The row in the whole table at which each series begins."""
+    import pandas as pd
+
+    keys = []
+    with plan.path.open("rb") as file:
+        for line in file:
+            keys.append(b"\0".join(key_of(plan, line)).decode(plan.encoding, "replace"))
+    names = [plan.names[k] for k in plan.where]
+    columns = pd.Series(keys).str.split("\0", expand=True).set_axis(names, axis=1)
+    codes, _ = series_codes(columns, tuple(names), "series")
+    first = numbers[np.unique(codes, return_index=True)[1]]
+    if len(first) != len(found):
+        raise ValueError(
+            f"{plan.path}: ids are written in several ways; sort the rows by id"
+        )
+    return first
+
+
+def _gathered(parts: list[tuple[Sequences, Any]], owner: Any, own: Any) -> Sequences:
+    """Series of several stores, in this order, in memory."""
+    at = [(int(p), int(i)) for p, i in zip(owner, own, strict=True)]
+    first = parts[0][0]
+
+    def chosen(name: str) -> Any:
+        fields = [getattr(part, name) for part, _ in parts]
+        return None if fields[0] is None else [fields[p][i] for p, i in at]
+
+    labels = chosen("labels")
+    return replace(
+        first,
+        values=chosen("values"),
+        ids=chosen("ids"),
+        labels=None if labels is None else np.array(labels),
+        times=chosen("times"),
+    )

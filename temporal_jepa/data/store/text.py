@@ -1,0 +1,244 @@
+"""Text tables in parts: each is a range of bytes that holds whole series."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...config import ReadOptions
+from ..formats import delimited
+from ..formats.headers import find_head
+from ..formats.registry import kind_of, read_table
+from ..formats.textfiles import open_text
+from ..tables.build import prepared
+from ..tables.iso_dates import iso_instants
+from ..tables.roles import Roles, roles
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEAD = 2**20  # bytes from which everything about the columns is inferred
+UNIT = 2**23  # bytes of a part
+TAIL = 2**16  # bytes at the end that are read as `read` does, for they may hold totals
+LONGEST = 2**30  # bytes of text that one series may take
+ENCODINGS = ("utf-8", "utf-8-sig", "ascii", "cp1252", "latin-1")
+
+
+class NotInPartsError(ValueError):
+    """A table that is understood only as a whole."""
+
+
+class ScatteredError(ValueError):
+    """Rows of one series stand in several places."""
+
+
+@dataclass(frozen=True)
+class TextPlan:
+    """How a text table is read in parts, decided from its head.
+
+    Attributes:
+        path: the file.
+        options: how to read it.
+        encoding: of the text.
+        prefix: the bytes above the first row.
+        head: the bytes of the first rows.
+        separator: between fields.
+        names: of the columns.
+        columns: the part of each column.
+        kinds: of each column, "number", "text" or "instant".
+        notes: on the head.
+        where: positions of the columns of ids.
+    """
+
+    path: Path
+    options: ReadOptions
+    encoding: str
+    prefix: bytes
+    head: bytes
+    separator: str
+    names: tuple[str, ...]
+    columns: Roles
+    kinds: tuple[str, ...]
+    notes: tuple[str, ...]
+    where: tuple[int, ...]
+
+
+def plan_text(path: Path, options: ReadOptions) -> TextPlan:
+    """Decide from the head of a file how all of it is read.
+
+    Raises:
+        NotInPartsError: for a table that can be read only as a whole, with the reason.
+        ValueError: as `read`.
+    """
+    notes: list[str] = []
+    kind = kind_of(path, options, notes)
+    if path.suffix.lower() != kind:
+        raise NotInPartsError("it is compressed, or named otherwise than it is written")
+    file = open_text(path, options)
+    if file.encoding.lower().replace("_", "-") not in ENCODINGS:
+        raise NotInPartsError(f"it is written in {file.encoding}")
+    with path.open("rb") as stream:
+        head = stream.read(HEAD)
+    head = head[: head.rfind(b"\n") + 1]
+    if not head or b"\r" in head.replace(b"\r\n", b""):
+        raise NotInPartsError("its lines do not end with line feeds")
+    with tempfile.TemporaryDirectory() as folder:
+        sample = Path(folder) / f"{path.stem}{kind}"
+        sample.write_bytes(head)
+        pinned = replace(options, encoding=file.encoding)
+        separator, line, names = _layout_of(sample, pinned)
+        table = read_table(sample, pinned)
+    notes += [*file.notes, *table.notes]
+    frame, own = prepared(table.frame.copy(), table.options, notes)
+    if list(frame.columns) != list(names):
+        raise NotInPartsError("its columns are split or joined")
+    found = roles(frame, own, notes)
+    _check_layout(found, frame, own)
+    prefix = b"".join(head.splitlines(keepends=True)[: line - 1])
+    plan = TextPlan(
+        path,
+        own,
+        file.encoding,
+        prefix,
+        head[len(prefix) :],
+        separator,
+        names,
+        found,
+        tuple(_kinds(frame, found)),
+        tuple(notes),
+        tuple(names.index(name) for name in found.ids),
+    )
+    return plan
+
+
+def _layout_of(sample: Path, options: ReadOptions) -> tuple[str, int, tuple[str, ...]]:
+    """The separator, the line of the first row (from 1) and the names of the columns."""
+    file = open_text(sample, options)
+    lines, whole = delimited._sample(file)
+    separator, start = delimited._separator(lines, options)
+    records, comment = delimited._records(lines, separator, start, whole)
+    records = delimited._with_header(records, lines, separator, options.header)
+    records, end = delimited._without_line_ends(records)
+    head = find_head(records, comment, options.header, separator)
+    if end or head.levels:
+        raise NotInPartsError(
+            "its lines end with a mark, or its header has several lines"
+        )
+    names = [str(k) for k in range(head.width)]
+    if head.names is not None:
+        names = delimited._checked_names(head.names)
+    return separator, head.first.line, tuple(names)
+
+
+def _check_layout(found: Roles, frame: pd.DataFrame, options: ReadOptions) -> None:
+    """NotInPartsError unless the rows of each series can be read without the others."""
+    if found.layout not in ("wide", "long"):
+        raise NotInPartsError(f"its layout is {found.layout}")
+    if found.channel is not None:
+        raise NotInPartsError("its rows are channels")
+    if found.layout == "long" and not found.ids:
+        raise NotInPartsError("it is one series")
+    time = found.time
+    if time is None:
+        return
+    texts = [name for name in time.names if frame[name].dtype.kind not in "iufM"]
+    is_iso = all(
+        iso_instants(repeated(frame[name].astype(str))) is not None for name in texts
+    )
+    if texts and not is_iso and options.date_order is None:
+        raise NotInPartsError(
+            "its dates are not written as 2024-01-31, so that the order of day and month comes "
+            "from all of them; choose --date-order"
+        )
+
+
+def repeated(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column repeated until it is long enough for `iso_instants`."""
+    import pandas as pd
+
+    texts = column.tolist()
+    return pd.Series(texts * (20_000 // len(texts) + 1))
+
+
+def _kinds(frame: pd.DataFrame, found: Roles) -> Iterator[str]:
+    """What each column is parsed as."""
+    values = set(found.values)
+    for name in frame.columns:
+        kind = frame[name].dtype.kind
+        if kind == "M":
+            yield "instant"
+        elif name in values or (name in found.times and kind in "if"):
+            yield "whole" if name in found.times and kind == "i" else "number"
+        elif name in found.times:
+            yield "instant"
+        elif kind == "f" and name in (*found.ids, found.label):
+            yield "other"
+        else:
+            yield "text"
+
+
+def cuts(plan: TextPlan, begin: int) -> Iterator[tuple[int, int, bool]]:
+    """Ranges of bytes from `begin` on that hold whole series, and whether each is the last.
+
+    Raises:
+        ValueError: for a series of more than `LONGEST` bytes.
+    """
+    size = os.stat(plan.path).st_size
+    with plan.path.open("rb") as file:
+        while begin < size:
+            length = UNIT
+            while True:
+                file.seek(begin)
+                block = file.read(length)
+                if begin + len(block) >= size:
+                    stop = _last_cut(plan, block[:-TAIL])
+                    if stop:
+                        yield begin, begin + stop, False
+                    yield begin + stop, size, True
+                    return
+                stop = _last_cut(plan, block)
+                if stop:
+                    break
+                length *= 2
+                if length > LONGEST:
+                    raise ValueError(
+                        f"{plan.path}: the series at byte {begin} takes more than {LONGEST} bytes "
+                        "of text; expected series that fit into memory each: cut it, with an id "
+                        "for each part"
+                    )
+            yield begin, begin + stop, False
+            begin += stop
+
+
+def _last_cut(plan: TextPlan, block: bytes) -> int:
+    """Where the last whole series of a block ends, 0 if none does."""
+    end = block.rfind(b"\n") + 1
+    while end and block.count(b'"', 0, end) % 2:  # within quotation marks
+        end = block.rfind(b"\n", 0, end - 1) + 1
+    if not end or not plan.where:
+        return end
+    start = block.rfind(b"\n", 0, end - 1) + 1
+    own = key_of(plan, block[start:end])
+    while start:
+        before = block.rfind(b"\n", 0, start - 1) + 1
+        if key_of(plan, block[before:start]) != own:
+            return start
+        start = before
+    return 0
+
+
+def key_of(plan: TextPlan, line: bytes) -> tuple[bytes, ...]:
+    """The fields that name the series of a line."""
+    mark = plan.separator.encode()
+    if b'"' in line:
+        text = line.decode(plan.encoding, errors="replace")
+        cells = next(iter(csv.reader([text], delimiter=plan.separator)), [])
+        fields = [cell.encode() for cell in cells]
+    else:
+        fields = line.split(mark, max(plan.where) + 1)
+    return tuple(fields[k].strip() for k in plan.where if k < len(fields))
