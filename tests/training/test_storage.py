@@ -2,13 +2,10 @@
 
 import contextlib
 import json
-import os
 import random
 import re
 import resource
 import shutil
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,15 +16,14 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from processes import run_script
 from small_runs import CALM, walks
 from torch import Tensor
 
-from temporal_jepa import pretrain
 from temporal_jepa.files import write_json
 from temporal_jepa.training.batches import plan_batches
 from temporal_jepa.training.checkpoints import Checkpoints, Shapes, stored_steps
 from temporal_jepa.training.initial import initial_model
-from temporal_jepa.training.metrics import read_rows
 from temporal_jepa.training.storage import MANIFEST
 from temporal_jepa.training.trainer import Trainer
 
@@ -243,27 +239,6 @@ print(at)
 """
 
 
-def run_script(tmp_path: Path, text: str, *words: str, processes: int = 0) -> str:
-    """The output of a script that imports from the tests, on several processes if asked."""
-    script = tmp_path / "main.py"
-    script.write_text(text)
-    here = str(Path(__file__).parent)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([here, *sys.path]),
-        "OMP_NUM_THREADS": "1",
-        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
-    }
-    command = [sys.executable]
-    if processes:
-        command += ["-m", "torch.distributed.run", "--standalone"]
-        command += ["--max-restarts=3", f"--nproc-per-node={processes}"]
-    command += [str(script), str(tmp_path), *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
-
-
 @pytest.mark.slow
 def test_killed_inside_a_write_the_last_whole_one_is_read(tmp_path: Path) -> None:
     """SIGKILL just before each call that changes the disk, of three checkpoints."""
@@ -382,11 +357,10 @@ def trainer_of(**change: Any) -> Trainer:
 
 
 @pytest.mark.slow
-def test_split_on_two_processes_read_on_one_two_and_four(tmp_path: Path) -> None:
+def test_split_on_two_processes_read_on_one_and_on_four(tmp_path: Path) -> None:
     run_script(tmp_path, TRAINED, "save", "shard", processes=2)
     assert len(list(newest(tmp_path).glob("*.safetensors"))) == 2
     run_script(tmp_path, TRAINED, "load", "shard", processes=4)
-    run_script(tmp_path, TRAINED, "load", processes=2)
     trained(tmp_path, ["load", "alone"])
 
 
@@ -394,34 +368,3 @@ def test_the_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     write(tmp_path, 3)
     with pytest.raises(ValueError, match="of another model: "):
         Checkpoints(tmp_path).load(trainer_of().template)
-
-
-RESTARTED = """
-import os, signal, sys
-from dataclasses import replace
-import torch
-from small_runs import CALM, walks
-from temporal_jepa import pretrain
-
-torch.set_num_threads(1)
-
-def on_row(row):
-    if row["step"] == 3 and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
-        os.kill(os.getpid(), signal.SIGKILL)
-
-config = replace(CALM, steps=6, save_every=1, device="cpu")
-pretrain(walks(), sys.argv[1] + "/run", config, init_from="scratch", overwrite=True, on_row=on_row)
-"""
-
-
-@pytest.mark.slow
-def test_torchrun_starts_a_killed_process_again(tmp_path: Path) -> None:
-    """It goes on with its own run, not with the one that it replaces."""
-    config = replace(CALM, steps=6, save_every=1, device="cpu")
-    old = replace(config, seed=1)
-    pretrain(walks(), tmp_path / "run", old, init_from="scratch")
-    pretrain(walks(), tmp_path / "alone", config, init_from="scratch")
-    run_script(tmp_path, RESTARTED, processes=2)
-    rows = [read_rows(tmp_path / name) for name in ("run", "alone")]
-    found, expected = ([row["loss"] for row in each] for each in rows)
-    assert found == pytest.approx(expected, abs=1e-5)
