@@ -44,7 +44,8 @@ def csv(path: str, megabytes: str) -> None:
         while file.tell() < size:
             x = np.cumsum(random_numbers.normal(size=(500, 3)), axis=0)
             rows = [
-                f"s{k},{t},{a:.5f},{b:.5f},{c:.5f}\n" for t, (a, b, c) in enumerate(x.tolist())
+                f"s{k},{t},{a:.5f},{b:.5f},{c:.5f}\n"
+                for t, (a, b, c) in enumerate(x.tolist())
             ]
             file.write("".join(rows))
             k += 1
@@ -62,13 +63,21 @@ def _status(pid: int | str, entry: str) -> int:
 def _prepared(path: str, out: str, jobs: int) -> tuple[float, float]:
     """CPU seconds of `prepare` with all its processes, and wall seconds."""
     shutil.rmtree(out, ignore_errors=True)
-    before = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    before = [
+        resource.getrusage(who)
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    ]
     began = time.perf_counter()
     prepare(path, out, jobs=jobs)
     wall = time.perf_counter() - began
-    after = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    after = [
+        resource.getrusage(who)
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    ]
     pairs = zip(before, after, strict=True)
-    return sum(b.ru_utime + b.ru_stime - a.ru_utime - a.ru_stime for a, b in pairs), wall
+    return sum(
+        b.ru_utime + b.ru_stime - a.ru_utime - a.ru_stime for a, b in pairs
+    ), wall
 
 
 def measure_prepare(path: str, out: str, jobs: str = "1") -> None:
@@ -82,10 +91,16 @@ def measure_prepare(path: str, out: str, jobs: str = "1") -> None:
         chunks = pd.read_csv(path, chunksize=200_000, float_precision=precision)  # type: ignore[call-overload]
         rows = sum(len(chunk) for chunk in chunks)
         parser.append(time.process_time() - began)
-        print(f"pandas, float_precision={precision}: {size / parser[-1]:.0f} MB/s, {rows} rows")
+        print(
+            f"pandas, float_precision={precision}: {size / parser[-1]:.0f} MB/s, {rows} rows"
+        )
     cpu, wall = _prepared(path, out, int(jobs))
-    print(f"prepare, {jobs} processes: {size / cpu:.0f} MB per CPU second, {size / wall:.0f} MB/s")
-    print(f"CPU against pandas' fast parser: {cpu / parser[0]:.2f}, its exact {cpu / parser[1]:.2f}")
+    print(
+        f"prepare, {jobs} processes: {size / cpu:.0f} MB per CPU second, {size / wall:.0f} MB/s"
+    )
+    print(
+        f"CPU against pandas' fast parser: {cpu / parser[0]:.2f}, its exact {cpu / parser[1]:.2f}"
+    )
     print(f"peak memory {_status('self', 'VmHWM') / 1e3:.0f} MB")
 
 
@@ -101,7 +116,13 @@ def make(out: str, gigabytes: str) -> None:
         x = random_numbers.standard_normal((n, STEPS, 4), dtype=np.float32)
         x = np.cumsum(x, axis=1)
         writer.add(Sequences(list(x), ids=[str(k) for k in range(start, start + n)]))
-    details = {"source": str(folder), "notes": [], "options": {}, "clip": None, "plan": plan}
+    details = {
+        "source": str(folder),
+        "notes": [],
+        "options": {},
+        "clip": None,
+        "plan": plan,
+    }
     writer.seal(writer.described(details))
     print(f"{count} series")
 
@@ -120,8 +141,13 @@ def reading(store: str) -> None:
         rows = random_numbers.integers(0, len(sequences), BATCH)
         np.stack([sequences.values[int(row)][:256] for row in rows])
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    print(f"{1e3 * cpu / batches:.2f} ms CPU and {1e3 * wall / batches:.2f} ms wall a batch")
-    print(f"anon {_status('self', 'RssAnon') / 1e3:.0f} MB, file {_status('self', 'RssFile') / 1e3:.0f} MB")
+    print(
+        f"{1e3 * cpu / batches:.2f} ms CPU and {1e3 * wall / batches:.2f} ms wall a batch"
+    )
+    print(
+        f"anon {_status('self', 'RssAnon') / 1e3:.0f} MB, "
+        f"file {_status('self', 'RssFile') / 1e3:.0f} MB"
+    )
 
 
 def memory(*words: str) -> None:
@@ -130,13 +156,22 @@ def memory(*words: str) -> None:
     seen: list[tuple[float, int, int]] = []
     began = time.perf_counter()
     while child.poll() is None:
-        row = (time.perf_counter() - began, _status(child.pid, "RssAnon"), _status(child.pid, "VmRSS"))
+        row = (
+            time.perf_counter() - began,
+            _status(child.pid, "RssAnon"),
+            _status(child.pid, "VmRSS"),
+        )
         seen.append(row)
         time.sleep(0.2)
     anon = [row[1] for row in seen]
-    print(f"peak: resident {max(row[2] for row in seen) / 1e3:.0f} MB, anon {max(anon) / 1e3:.0f} MB")
+    print(
+        f"peak: resident {max(row[2] for row in seen) / 1e3:.0f} MB, anon {max(anon) / 1e3:.0f} MB"
+    )
     marks = np.linspace(0, len(seen) - 2, 11).astype(int)
-    print("anon over time:", ", ".join(f"{seen[k][0]:.0f} s {seen[k][1] / 1e3:.0f} MB" for k in marks))
+    print(
+        "anon over time:",
+        ", ".join(f"{seen[k][0]:.0f} s {seen[k][1] / 1e3:.0f} MB" for k in marks),
+    )
 
 
 def _bytes_of(folder: Path) -> str:
@@ -159,8 +194,12 @@ def kill(path: str, tries: str, jobs: str = "1") -> None:
         while kills < int(tries):
             out = Path(place, "killed")
             while True:
-                child = subprocess.Popen([*words, str(out), jobs], stderr=subprocess.PIPE)
-                timer = threading.Timer(random.uniform(0, 1.1 * whole), child.send_signal, [signal.SIGKILL])
+                child = subprocess.Popen(
+                    [*words, str(out), jobs], stderr=subprocess.PIPE
+                )
+                timer = threading.Timer(
+                    random.uniform(0, 1.1 * whole), child.send_signal, [signal.SIGKILL]
+                )
                 timer.start()
                 _, errors = child.communicate()
                 timer.cancel()
