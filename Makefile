@@ -72,11 +72,12 @@ docs: $(STAMP)  ## Build the documentation into docs/_build/html; a warning is a
 build: $(STAMP)  ## Build the sdist and the wheel into dist/
 	@$(RUN) build --no-isolation --outdir dist .
 
-lock:  ## Make constraints/lock.txt again: every package but torch with its hashes (asks the index; a few minutes)
-	@test -e .venv-lock/bin/pip-compile || { "$(PYTHON)" -m venv .venv-lock; .venv-lock/bin/python -m pip install -q pip-tools; }
-	@.venv-lock/bin/python -m piptools compile -q --upgrade --strip-extras --generate-hashes --allow-unsafe --no-header \
-	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --unsafe-package torch --extra all --extra aeon --extra dev \
-	  -c constraints/cpu.txt -o constraints/lock.txt pyproject.toml
+lock: $(STAMP)  ## Write what .venv holds, but torch, to constraints/lock.txt with hashes (clean-all and setup first to go up)
+	@test -x .venv-lock/bin/uv || { "$(PYTHON)" -m venv .venv-lock; .venv-lock/bin/python -m pip install -q uv; }
+	@{ echo '# Every package of set-up, tests and CI but torch, with its hashes: made by `make lock`, read by `make setup LOCKED=1`.'; \
+	  $(RUN) pip freeze --exclude-editable | grep -vi '^torch[ =]' | .venv-lock/bin/uv pip compile -q --no-deps --generate-hashes \
+	    --no-header --no-annotate -; } > constraints/lock.new
+	@mv constraints/lock.new constraints/lock.txt; wc -l constraints/lock.txt
 
 sbom: $(STAMP)  ## List what is installed as CycloneDX 1.6 in dist/sbom.json
 	@.venv/bin/python constraints/sbom.py dist/sbom.json
