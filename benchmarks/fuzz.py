@@ -57,9 +57,9 @@ def child(kind: str, args: argparse.Namespace) -> None:
                     name = args.corpus / f"{kind[1:]}-{k}{kind}"
                     name.write_bytes(data)
                 text = finding.text if new else ""
-                print(json.dumps([k, finding.what, text]), flush=True)
+                print("\n" + json.dumps([k, finding.what, text]), flush=True)
             if time.monotonic() > end or k - args.start >= args.count:
-                print(json.dumps([k + 1, "done", f"{top:.0f}"]), flush=True)
+                print("\n" + json.dumps([k + 1, "done", f"{top:.0f}"]), flush=True)
                 return
 
 

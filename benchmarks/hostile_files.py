@@ -33,7 +33,7 @@ PACKAGE = str(Path(temporal_jepa.__file__).parent)
 SECONDS = 10.0  # that a small file may take at most
 PEAK = 600e6  # bytes of memory that a small file may take at most
 LONGEST = 6000  # characters of a message
-ALLOWED = ("ValueError", "AmbiguousError", "ObjectsError", "TooLargeError")
+ALLOWED = ("ValueError", "AmbiguousError", "ObjectsError", "TooLargeError", "ChoiceError")
 UNCLEAR = re.compile(
     r"invalid literal|could not convert string|out of bounds|not enough values to unpack"
     r"|too many values to unpack|has no attribute|is not subscriptable|unhashable"
@@ -692,10 +692,12 @@ def judged(error: BaseException, path: Path) -> Finding | None:
     line = linecache.getline(frame.filename, frame.lineno or 0).strip()
     if not frame.filename.startswith(PACKAGE) or not line.startswith("raise"):
         return Finding(f"bare {name} {place}", shown)
+    if "was not understood" in text and error.__cause__ is not None:
+        return judged(error.__cause__, path)  # the net caught it
     if path.name not in text:
         return Finding(f"unnamed {place}", shown)
     said = text.replace(str(path), "")
-    found = UNCLEAR.search(said)
+    found = UNCLEAR.search(re.sub(r"(?s)\(.*\)", "", said))  # what libraries say stands in brackets
     if found:
         return Finding(f"unclear {found[0]!r} {place}", shown)
     control = re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\ud800-\udfff]", said)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .libraries import needs, readable
+from .libraries import check_size, needs, readable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STREAM = b"\xff\xff\xff\xff"  # the first bytes of an Arrow stream, which has no footer
 FEATHER_V1 = b"FEA1"
+TOO_LARGE = "split it into files that fit, or keep the columns that you need"
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
@@ -25,7 +26,24 @@ def read_parquet(path: Path) -> pd.DataFrame:
     needs("pyarrow", "parquet", "reading .parquet")
     import pyarrow.parquet
 
-    return _read(path, "Parquet", lambda: pyarrow.parquet.ParquetFile(path).read())
+    def load() -> Any:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            _check_parquet(file.metadata, path)
+            return file.read()
+
+    return _read(path, "Parquet", load)
+
+
+def _check_parquet(metadata: Any, path: Path) -> None:
+    """TooLargeError for a file whose groups of rows are far larger than itself, or than memory.
+
+    A value takes at least a byte in memory, and a repeated one takes none in the file.
+    """
+    sizes = [
+        metadata.row_group(k).total_byte_size for k in range(metadata.num_row_groups)
+    ]
+    values = metadata.num_rows * max(metadata.num_columns, 1)
+    check_size(max(sum(sizes), 8 * values), path, TOO_LARGE)
 
 
 def read_feather(path: Path) -> pd.DataFrame:
@@ -49,9 +67,21 @@ def read_feather(path: Path) -> pd.DataFrame:
 
     def load() -> Any:
         with pa.OSFile(str(path)) as source:
-            return opened(source).read_all()
+            reader = opened(source)
+            return pa.Table.from_batches(_batches(reader, path), reader.schema)
 
     return _read(path, "Arrow", load)
+
+
+def _batches(reader: Any, path: Path) -> Iterator[Any]:
+    """The batches of an Arrow file or stream, as long as they fit."""
+    is_file = hasattr(reader, "num_record_batches")
+    count = range(reader.num_record_batches) if is_file else ()
+    total = 0
+    for batch in map(reader.get_batch, count) if is_file else reader:
+        total += batch.nbytes
+        check_size(total, path, TOO_LARGE)
+        yield batch
 
 
 def _read(path: Path, kind: str, load: Callable[[], Any]) -> pd.DataFrame:

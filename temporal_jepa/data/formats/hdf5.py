@@ -11,7 +11,7 @@ import numpy as np
 from ...config import ReadOptions
 from ..sequences import Array, Sequences
 from .arrays import choose_array, from_array
-from .libraries import needs, readable
+from .libraries import check_size, needs, readable
 
 
 def read_hdf5(path: Path, options: ReadOptions) -> Sequences:
@@ -31,15 +31,21 @@ def read_hdf5(path: Path, options: ReadOptions) -> Sequences:
         _refuse_others(file)
         arrays = _datasets(file)
         name, labels, notes = choose_array(arrays, options.table)
-        X = np.asarray(arrays[name])
-        y = None if labels is None else _labels(arrays[labels])
+        X = np.asarray(_checked(arrays[name], path))
+        y = None if labels is None else _labels(_checked(arrays[labels], path))
     return from_array(X, replace(options, table=None), str(path), y, notes)
 
 
 def _refuse_others(file: Any) -> None:
     """ValueError for HDF5 that another library wrote in a layout of its own."""
-    names = [file, *(file[name] for name in file if file.get(name) is not None)]
-    attributes = {key for entry in names for key in entry.attrs}
+    import h5py
+
+    inner = [
+        file[name]
+        for name in file
+        if isinstance(file.get(name, getlink=True), h5py.HardLink)
+    ]
+    attributes = {key for entry in (file, *inner) for key in entry.attrs}
     if attributes & {"pandas_type", "pandas_version"}:
         raise ValueError(
             "holds frames in pandas' own layout; convert them: "
@@ -57,7 +63,7 @@ def _refuse_others(file: Any) -> None:
 
 
 def _datasets(file: Any) -> dict[str, Any]:
-    """The datasets with at least one axis, by their path."""
+    """The datasets with at least one axis, by their path; links are not followed."""
     import h5py
 
     found: dict[str, Any] = {}
@@ -68,6 +74,18 @@ def _datasets(file: Any) -> dict[str, Any]:
 
     file.visititems(collect)
     return found
+
+
+def _checked(dataset: Any, path: Path) -> Any:
+    """The dataset; ValueError if its values lie in other files, or are more than fit."""
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(
+            f"the values of {dataset.name!r} lie in other files, which are never opened; copy them "
+            "into one file: h5repack, or file['X'] = numpy.asarray(dataset) in h5py"
+        )
+    advice = "save the array with numpy.save if that is right: a .npy file is read from disk"
+    check_size(dataset.size * dataset.dtype.itemsize, path, advice)
+    return dataset
 
 
 def _labels(dataset: Any) -> Array:

@@ -263,7 +263,8 @@ def _from_pandas(data: Mapping[str, Any]) -> pd.DataFrame:
     keys = (
         data["schema"].get("primaryKey") if isinstance(data["schema"], dict) else None
     )
-    return frame.drop(columns="index") if keys in ("index", ["index"]) else frame
+    is_index = keys in ("index", ["index"]) and "index" in frame
+    return frame.drop(columns="index") if is_index else frame
 
 
 def _from_nested(data: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+LONGEST_NAME = 1000  # characters of the name of a column
+
+
 class Table(NamedTuple):
     """A frame, the options with what is known of its columns, and notes."""
 
@@ -65,6 +68,7 @@ def prepared(
     frame: pd.DataFrame, options: ReadOptions, notes: list[str]
 ) -> tuple[pd.DataFrame, ReadOptions]:
     """A frame with one level of text names, a value in each cell and two columns for places."""
+    _check_names(frame)
     frame, options = split_lines(plain(frame), options, notes)
     frame, options = spread_lists(frame, options, notes)
     frame, options = tidy(frame, options, notes)
@@ -78,6 +82,17 @@ def prepared(
             options = replace(options, layout=options.layout or "tracks")
             frame = table
     return convert(frame, options, notes), options
+
+
+def _check_names(frame: pd.DataFrame) -> None:
+    """ValueError for a name that is so long that it is surely text that went astray."""
+    for k, name in enumerate(frame.columns):
+        length = len(name) if isinstance(name, str) else 0
+        if length > LONGEST_NAME:
+            raise ValueError(
+                f"the name of column {k} has {length:,} characters, more than {LONGEST_NAME}; is a "
+                "quotation mark or the header line missing?"
+            )
 
 
 def roles_of(table: Table) -> Roles:
