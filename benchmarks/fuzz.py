@@ -3,8 +3,8 @@
 python benchmarks/fuzz.py [KIND ...] [--seconds 60] [--start 0] [--corpus FOLDER] [--coverage]
 
 Damages small valid files of each kind (`hostile_files.py`) and reads them in a child process whose
-memory is limited. With --coverage atheris (pip install atheris) guides the damage by the branches of
-this package that it reaches. Prints executions, and each finding once with the bytes that show it
+memory is limited. With --coverage atheris (pip install atheris) guides the damage by the branches
+of this package that it reaches. Prints executions, and each finding once with the bytes that show it
 in FOLDER.
 """
 
@@ -126,12 +126,19 @@ def run(kind: str, args: argparse.Namespace) -> dict[str, Any]:
     last = args.corpus / f"{kind[1:]}.last"
     while time.monotonic() < end - 1 and total < args.count:
         command = [sys.executable, __file__, kind, "--child", "--start", str(start)]
-        command += ["--seconds", str(int(end - time.monotonic()) + 1), "--last", str(last)]
+        command += [
+            "--seconds",
+            str(int(end - time.monotonic()) + 1),
+            "--last",
+            str(last),
+        ]
         command += ["--corpus", str(args.corpus), "--count", str(args.count - total)]
         command += ["--coverage"] if args.coverage else []
         errors = args.corpus / f"{kind[1:]}.err"
         with errors.open("wb") as log:
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=log, text=True)
+            done = subprocess.run(
+                command, stdout=subprocess.PIPE, stderr=log, text=True
+            )
         k = start
         finished = False
         for line in done.stdout.splitlines():
@@ -147,7 +154,16 @@ def run(kind: str, args: argparse.Namespace) -> dict[str, Any]:
             findings[what] += 1
         if args.coverage:
             said = errors.read_text(errors="replace")
-            total += max(k, *(int(x) for x in hostile.re.findall(r"number_of_executed_units: (\d+)", said)), 0)
+            total += max(
+                k,
+                *(
+                    int(x)
+                    for x in hostile.re.findall(
+                        r"number_of_executed_units: (\d+)", said
+                    )
+                ),
+                0,
+            )
             if done.returncode:
                 findings[f"exit {done.returncode}"] += 1
             break
@@ -171,7 +187,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kinds", nargs="*")
     parser.add_argument("--seconds", type=int, default=60, help="for each kind")
-    parser.add_argument("--count", type=int, default=10**9, help="executions for each kind")
+    parser.add_argument(
+        "--count", type=int, default=10**9, help="executions for each kind"
+    )
     parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--corpus", type=Path, default=Path("runs/fuzz"))
     parser.add_argument("--coverage", action="store_true")

@@ -33,7 +33,13 @@ PACKAGE = str(Path(temporal_jepa.__file__).parent)
 SECONDS = 10.0  # that a small file may take at most
 PEAK = 600e6  # bytes of memory that a small file may take at most
 LONGEST = 6000  # characters of a message
-ALLOWED = ("ValueError", "AmbiguousError", "ObjectsError", "TooLargeError", "ChoiceError")
+ALLOWED = (
+    "ValueError",
+    "AmbiguousError",
+    "ObjectsError",
+    "TooLargeError",
+    "ChoiceError",
+)
 UNCLEAR = re.compile(
     r"invalid literal|could not convert string|out of bounds|not enough values to unpack"
     r"|too many values to unpack|has no attribute|is not subscriptable|unhashable"
@@ -66,9 +72,9 @@ WORDS = (
     "1.234,5",
     "٣",
     "²",
-    "１",
+    "\uff11",
     "½",
-    "−5",
+    "\u22125",
     "true",
     "None",
     "null",
@@ -147,30 +153,43 @@ DTYPES = (
 def text_seeds() -> dict[str, list[str]]:
     """Texts of each kind, by extension."""
     rows = range(8)
-    wide = "id,label,t0,t1,t2,t3\n" + "".join(f"s{k},{'ab'[k % 2]},{k},{k + 1},2,3\n" for k in rows)
+    wide = "id,label,t0,t1,t2,t3\n" + "".join(
+        f"s{k},{'ab'[k % 2]},{k},{k + 1},2,3\n" for k in rows
+    )
     long = "id,time,x,y\n" + "".join(f"{k // 4},{k % 4},{k}.5,{k * k}\n" for k in rows)
-    dated = "date;value;other\n" + "".join(f"{k + 1:02}.01.2024 12:30;{k},5;7\n" for k in rows)
+    dated = "date;value;other\n" + "".join(
+        f"{k + 1:02}.01.2024 12:30;{k},5;7\n" for k in rows
+    )
     tracks = "track,time,lon,lat\n" + "".join(
         f"{k // 4},2024-01-01 00:0{k}:00,{8 + k / 100},{47 + k / 99}\n" for k in rows
     )
     quoted = '"a, b","c"\n' + "".join(f'"1,{k}","x ""{k}"""\n' for k in rows)
-    units = "# made by hand\ntime,v\ns,m/s\n" + "".join(f"{k},{k * 2}.25\n" for k in rows)
+    units = "# made by hand\ntime,v\ns,m/s\n" + "".join(
+        f"{k},{k * 2}.25\n" for k in rows
+    )
     narrow = "id,time,variable,value\n" + "".join(
         f"a,{k},{v},{k}\n" for k in rows for v in "uv"
     )
     levels = "x,x,y,y\na,b,a,b\n" + "".join(f"{k},1,2,{k}.5\n" for k in rows)
     lists = "id,values\n" + "".join(f'{k},"[1, {k}, 3]"\n' for k in rows)
-    lines = "id,geometry\n" + "".join(f'{k},"LINESTRING(1 2, 3 {k}, 5 6)"\n' for k in rows)
+    lines = "id,geometry\n" + "".join(
+        f'{k},"LINESTRING(1 2, 3 {k}, 5 6)"\n' for k in rows
+    )
     dates = "id," + ",".join(f"2024-01-0{k}" for k in range(1, 7)) + "\n"
     dates += "".join(f"{k}," + ",".join(map(str, range(6))) + "\n" for k in rows)
-    ucr = "".join(f"{k % 2}\t" + "\t".join(map(str, range(k, k + 9))) + "\n" for k in rows)
+    ucr = "".join(
+        f"{k % 2}\t" + "\t".join(map(str, range(k, k + 9))) + "\n" for k in rows
+    )
     plain = "".join(f"{k}.5 {k * k} 3\n" for k in rows)
     records = [{"id": k // 4, "time": k % 4, "v": k * 0.5} for k in rows]
     features = [
         {
             "type": "Feature",
             "properties": {"name": f"t{k}", "times": [10, 20, 30], "label": "a"},
-            "geometry": {"type": "LineString", "coordinates": [[8, 47], [8.1, 47.1], [8.2, 47.3]]},
+            "geometry": {
+                "type": "LineString",
+                "coordinates": [[8, 47], [8.1, 47.1], [8.2, 47.3]],
+            },
         }
         for k in range(2)
     ]
@@ -182,7 +201,11 @@ def text_seeds() -> dict[str, list[str]]:
         }
         for k in range(4)
     ]
-    split = {"columns": ["time", "v"], "index": [0, 1, 2], "data": [[0, 1], [1, 2], [2, 3.5]]}
+    split = {
+        "columns": ["time", "v"],
+        "index": [0, 1, 2],
+        "data": [[0, 1], [1, 2], [2, 3.5]],
+    }
     schema = {"schema": {"fields": [], "primaryKey": ["index"]}, "data": records}
     trk = "".join(
         f'<trkpt lat="{47 + k}" lon="8"><ele>{k}</ele><time>2024-01-01T00:0{k}:00Z</time>'
@@ -323,7 +346,9 @@ def frames() -> list[pd.DataFrame]:
         "v": np.arange(n) * 1.5,
     }
     pairs = [["time", "v"], ["id", "time", "v"], ["id", "list"], ["struct"]]
-    pairs += [[name, "v"] for name in columns if name != "v"] + [[name] for name in columns]
+    pairs += [[name, "v"] for name in columns if name != "v"] + [
+        [name] for name in columns
+    ]
     return [pd.DataFrame({name: columns[name] for name in names}) for names in pairs]
 
 
@@ -351,7 +376,9 @@ def _fit(path: Path) -> None:
     encoder = garmin_fit_sdk.Encoder()
     start = datetime.datetime(2024, 5, 1, 8, tzinfo=datetime.UTC)
     numbers = garmin_fit_sdk.Profile["mesg_num"]
-    encoder.write_mesg({"mesg_num": numbers["FILE_ID"], "type": "activity", "time_created": start})
+    encoder.write_mesg(
+        {"mesg_num": numbers["FILE_ID"], "type": "activity", "time_created": start}
+    )
     for k in range(4):
         record = {
             "mesg_num": numbers["RECORD"],
@@ -373,7 +400,9 @@ def _video(path: Path, codec: str, form: str) -> None:
         stream.height = stream.width = 32
         stream.pix_fmt = form
         for k in range(6):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(noise[:, k : k + 32]), "rgb24")
+            frame = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(noise[:, k : k + 32]), "rgb24"
+            )
             frame.pts, frame.time_base = k, Fraction(1, 8)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -429,7 +458,9 @@ def _xlsx(frame: pd.DataFrame) -> bytes:
 def seeds(kinds: tuple[str, ...] = ()) -> dict[str, list[bytes]]:
     """Valid files, by extension; of all kinds, or of these."""
     texts = {name: [t.encode() for t in found] for name, found in text_seeds().items()}
-    simple = pd.DataFrame({"id": list("aabb"), "time": [0, 1, 0, 1], "v": [1.5, 2, 3, 4]})
+    simple = pd.DataFrame(
+        {"id": list("aabb"), "time": [0, 1, 0, 1], "v": [1.5, 2, 3, 4]}
+    )
     dated = simple.assign(time=pd.date_range("2024-01-01", periods=4), w=[1, 2.5, 3, 9])
     makers: dict[str, Callable[[], list[bytes]]] = {
         ".npy": lambda: [npy(array) for array in arrays()],
@@ -491,8 +522,11 @@ def _text(data: bytes, rng: random.Random) -> bytes:
     for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
         text = rng.choice(_EDITS)(text, rng)
     encoding = rng.choices(("utf-8", "utf-16", "latin-1"), (30, 1, 1))[0]
-    return text.encode(encoding, "surrogateescape" if encoding == "utf-8" else "replace")\
-        if not _has_surrogate(text) else text.encode("utf-8", "surrogatepass")
+    return (
+        text.encode(encoding, "surrogateescape" if encoding == "utf-8" else "replace")
+        if not _has_surrogate(text)
+        else text.encode("utf-8", "surrogatepass")
+    )
 
 
 def _has_surrogate(text: str) -> bool:
@@ -552,7 +586,14 @@ def _repeat(text: str, rng: random.Random) -> str:
     return text[:start] + piece * rng.choice((2, 50, 1500, 20_000)) + text[start:]
 
 
-_EDITS = (_swap_field,) * 5 + (_swap_column, _insert, _cut, _drop, _shuffle_lines, _repeat)
+_EDITS = (_swap_field,) * 5 + (
+    _swap_column,
+    _insert,
+    _cut,
+    _drop,
+    _shuffle_lines,
+    _repeat,
+)
 
 
 def _bytes(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
@@ -567,7 +608,9 @@ def _bytes(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
             copy[at] ^= 1 << rng.randrange(8)
         elif how == 3:
             size = rng.choice((1, 2, 4, 8))
-            number = rng.choice((0, 1, 2**31, 2**31 - 1, 2**40, 2**63 - 1, -1)) % 2 ** (8 * size)
+            number = rng.choice((0, 1, 2**31, 2**31 - 1, 2**40, 2**63 - 1, -1)) % 2 ** (
+                8 * size
+            )
             copy[at : at + size] = number.to_bytes(size, rng.choice(("little", "big")))
         elif how == 4:
             copy[at] = rng.randrange(256)
@@ -585,10 +628,27 @@ def _bytes(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
 def _npy(data: bytes, rng: random.Random) -> bytes:
     """A .npy file with another header."""
     dtype = rng.choice(DTYPES)
-    sizes = (0, 1, 3, 40, -1, 10**6, 10**11, 10**12, 2**63, 10**30, True, 1.5, "'a'", "None")
+    sizes = (
+        0,
+        1,
+        3,
+        40,
+        -1,
+        10**6,
+        10**11,
+        10**12,
+        2**63,
+        10**30,
+        True,
+        1.5,
+        "'a'",
+        "None",
+    )
     shape = tuple(rng.choice(sizes) for _ in range(rng.choice((0, 1, 2, 3, 5, 33))))
     found = re.search(rb"'descr': (.*?), 'fortran_order'", data)
-    descr = repr(dtype) if rng.random() < 0.5 or not found else found[1].decode("latin-1")
+    descr = (
+        repr(dtype) if rng.random() < 0.5 or not found else found[1].decode("latin-1")
+    )
     shown = "(" + "".join(f"{size}, " for size in shape) + ")"
     if rng.random() < 0.3:
         shown = re.search(rb"'shape': (\(.*?\))", data)[1].decode() if found else shown  # type: ignore[index]
@@ -598,7 +658,11 @@ def _npy(data: bytes, rng: random.Random) -> bytes:
         header = _text(header.encode(), rng).decode("latin-1")
     raw = header.encode("latin-1", "replace").ljust(rng.choice((0, 118))) + b"\n"
     version = rng.choice((1, 1, 1, 2, 3, 9))
-    size = len(raw).to_bytes(2 if version == 1 else 4, "little") if len(raw) < 2**16 else b"\xff\xff"
+    size = (
+        len(raw).to_bytes(2 if version == 1 else 4, "little")
+        if len(raw) < 2**16
+        else b"\xff\xff"
+    )
     body = data[-(len(data) // 2) :]
     return b"\x93NUMPY" + bytes((version, 0)) + size + raw + body
 
@@ -619,7 +683,18 @@ def _zip(data: bytes, rng: random.Random) -> bytes:
     if how == 0:
         del members[name]
     elif how == 1:
-        members[rng.choice(("../" + name, "/" + name, name + "\x1b[31m", "y.npy", "X.npy", "a/X.npy"))] = content
+        members[
+            rng.choice(
+                (
+                    "../" + name,
+                    "/" + name,
+                    name + "\x1b[31m",
+                    "y.npy",
+                    "X.npy",
+                    "a/X.npy",
+                )
+            )
+        ] = content
     else:
         members[name] = content
     return zipped(members)
@@ -697,12 +772,19 @@ def judged(error: BaseException, path: Path) -> Finding | None:
     if path.name not in text:
         return Finding(f"unnamed {place}", shown)
     said = text.replace(str(path), "")
-    found = UNCLEAR.search(re.sub(r"(?s)\(.*\)", "", said))  # what libraries say stands in brackets
+    found = UNCLEAR.search(
+        re.sub(r"(?s)\(.*\)", "", said)
+    )  # what libraries say stands in brackets
     if found:
         return Finding(f"unclear {found[0]!r} {place}", shown)
-    control = re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\ud800-\udfff]", said)
+    control = re.search(
+        r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\ud800-\udfff]", said
+    )
     if control:
-        return Finding(f"control {control[0]!a} {place}", shown.encode("ascii", "backslashreplace").decode())
+        return Finding(
+            f"control {control[0]!a} {place}",
+            shown.encode("ascii", "backslashreplace").decode(),
+        )
     if len(said) > LONGEST:
         return Finding(f"long {place}", f"{len(said)} characters")
     return None

@@ -26,6 +26,7 @@ DAMAGED = (
     tokenize.TokenError,
     *BROKEN,
 )  # what is raised for a broken file
+NPY: Any = np.lib.format  # has no types
 SHOWN = 8  # arrays that a question shows
 MAPPED_BYTES = 2**26  # larger .npy files stay on disk and are read through a memory map
 
@@ -45,7 +46,9 @@ def read_numpy(path: Path, options: ReadOptions) -> Sequences:
         X = arrays[name].load()
         y = None if labels is None else arrays[labels].load()
     except DAMAGED as error:
-        if isinstance(error, (ObjectsError, TooLargeError, ChoiceError, AmbiguousError)):
+        if isinstance(
+            error, (ObjectsError, TooLargeError, ChoiceError, AmbiguousError)
+        ):
             raise
         raise ValueError(
             "not read: expected arrays of numbers as numpy.save and numpy.savez write them; the "
@@ -96,7 +99,7 @@ class StoredArray:
         advice = "save the array with numpy.save if that is right: a .npy file is read from disk"
         check_size(self.size * self.dtype.itemsize, self.path, advice)
         with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
-            return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+            return np.asarray(NPY.read_array(file, allow_pickle=False))
 
     def __getitem__(self, index: Any) -> Any:
         return self.load()[index]
@@ -128,14 +131,14 @@ def _header(file: IO[bytes], size: int, name: str) -> tuple[tuple[int, ...], Any
         ObjectsError: it holds Python objects.
         ValueError: the header is damaged, or promises more values than the file has.
     """
-    version = np.lib.format.read_magic(file)
+    version = NPY.read_magic(file)
     if version == (3, 0):
         raise ObjectsError(
             f"the array {name!r} has fields with names; save each field as an array of numbers"
         )
     reads = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
+        (1, 0): NPY.read_array_header_1_0,
+        (2, 0): NPY.read_array_header_2_0,
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a header that Python 2 wrote

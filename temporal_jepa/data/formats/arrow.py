@@ -29,7 +29,9 @@ def read_parquet(path: Path) -> pd.DataFrame:
     def load() -> Any:
         with pyarrow.parquet.ParquetFile(path) as file:
             _check_parquet(file.metadata, path)
-            return file.read()
+            table = file.read()
+            table.validate(full=True)
+            return table
 
     return _read(path, "Parquet", load)
 
@@ -74,11 +76,15 @@ def read_feather(path: Path) -> pd.DataFrame:
 
 
 def _batches(reader: Any, path: Path) -> Iterator[Any]:
-    """The batches of an Arrow file or stream, as long as they fit."""
+    """The batches of an Arrow file or stream, as long as they fit.
+
+    pyarrow and pandas would read behind the end of a broken column, so each batch is validated.
+    """
     is_file = hasattr(reader, "num_record_batches")
     count = range(reader.num_record_batches) if is_file else ()
     total = 0
     for batch in map(reader.get_batch, count) if is_file else reader:
+        batch.validate(full=True)
         total += batch.nbytes
         check_size(total, path, TOO_LARGE)
         yield batch
@@ -90,7 +96,6 @@ def _read(path: Path, kind: str, load: Callable[[], Any]) -> pd.DataFrame:
         raise ValueError("the file is empty")
     with readable(path, f"{kind} file", ValueError):  # the base of pyarrow's
         table = load()
-        table.validate(full=True)  # pandas would read behind the end of a broken column
     with readable(path, f"{kind} file"):
         return frame_from_arrow(table)
 

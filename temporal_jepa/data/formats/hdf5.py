@@ -83,7 +83,9 @@ def _checked(dataset: Any, path: Path) -> Any:
             f"the values of {dataset.name!r} lie in other files, which are never opened; copy them "
             "into one file: h5repack, or file['X'] = numpy.asarray(dataset) in h5py"
         )
-    advice = "save the array with numpy.save if that is right: a .npy file is read from disk"
+    advice = (
+        "save the array with numpy.save if that is right: a .npy file is read from disk"
+    )
     check_size(dataset.size * dataset.dtype.itemsize, path, advice)
     return dataset
 

@@ -15,7 +15,9 @@ import numpy as np
 
 from ..sequences import printable
 
-LARGE = 2**30  # bytes from which a file that is compressed more than RATIO times is refused
+LARGE = (
+    2**30
+)  # bytes from which a file that is compressed more than RATIO times is refused
 RATIO = 200
 BROKEN = (  # what libraries raise for bytes that make no sense
     ArithmeticError,

@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+MOST_COLUMNS = 100_000
 LONGEST_NAME = 1000  # characters of the name of a column
+
+
+def check_width(count: int) -> None:
+    """ValueError for more columns than a table has: what they are is asked of each."""
+    if count > MOST_COLUMNS:
+        raise ValueError(
+            f"{count:,} columns, of which at most {MOST_COLUMNS:,} are read; write long series "
+            "below each other (id,time,value), or as an array with numpy.save"
+        )
 
 
 class Table(NamedTuple):
@@ -85,7 +95,8 @@ def prepared(
 
 
 def _check_names(frame: pd.DataFrame) -> None:
-    """ValueError for a name that is so long that it is surely text that went astray."""
+    """ValueError for too many columns, and for a name so long that it is text that went astray."""
+    check_width(frame.shape[1])
     for k, name in enumerate(frame.columns):
         length = len(name) if isinstance(name, str) else 0
         if length > LONGEST_NAME:
