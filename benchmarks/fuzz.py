@@ -4,8 +4,8 @@ python benchmarks/fuzz.py [KIND ...] [--seconds 60] [--start 0] [--corpus FOLDER
 
 Damages small valid files of each kind (`hostile_files.py`) and reads them in a child process whose
 memory is limited. With --coverage atheris (pip install atheris) guides the damage by the branches
-of this package that it reaches. Prints executions, and each finding once with the bytes that show it
-in FOLDER.
+of this package that it reaches. Prints executions, and each finding once; the bytes that show it
+are in FOLDER.
 """
 
 import argparse
@@ -23,7 +23,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import hostile_files as hostile
+if "--coverage" in sys.argv and "--child" in sys.argv:
+    import atheris
+
+    with atheris.instrument_imports(include=["temporal_jepa.data"]):
+        import hostile_files as hostile
+else:
+    import hostile_files as hostile
 
 LIMIT = 6 * 2**30  # bytes of address space of the child
 HANG = 60  # seconds after which a file counts as a hang
@@ -65,13 +71,7 @@ def child(kind: str, args: argparse.Namespace) -> None:
 
 def guided(kind: str, args: argparse.Namespace) -> None:
     """The same with atheris, whose bytes choose the seed and the damage, or are the file."""
-    import atheris
-
     resource.setrlimit(resource.RLIMIT_AS, (3 * LIMIT, 3 * LIMIT))
-    with atheris.instrument_imports(include=["temporal_jepa.data"]):
-        import temporal_jepa.data.folders
-        import temporal_jepa.data.formats.registry
-        import temporal_jepa.data.reader  # noqa: F401
     found = hostile.seeds((kind,))[kind]
     folder = Path(tempfile.mkdtemp())
     path = folder / f"file{'.csv' if kind in hostile.PACKED else ''}{kind}"

@@ -290,6 +290,11 @@ BAD = {  # kind of finding -> name, content, message
     "an index of another length": (
         "a.json", b'{"columns": ["v"], "index": [0], "data": [[1], [2]]}', "as many rows in data",
     ),
+    "an object among the times": (
+        "a.json",
+        b'[{"time": 0, "v": 1}, {"time": [1, 2], "v": 2}, {"time": {}, "v": 3}]',
+        r"column 'time' holds '(\[1, 2\]|\{\})' in data row",
+    ),
     "JSON in JSON in JSON": ("a.json", b"[" * 10**6, "nested too deeply"),
     "a name without end": (
         "a.csv", b"time," + b"v" * 5000 + b"\n0,1\n1,2\n", "column 1 has 5,000 characters",
@@ -323,6 +328,29 @@ def test_too_many_columns_are_refused(tmp_path: Path) -> None:
     path.write_text("\n".join([",".join(["1"] * 100_001)] * 2))
     with pytest.raises(ValueError, match="100,001 columns, of which at most 100,000"):
         read(path)
+
+
+def test_a_batch_of_arrow_is_not_unpacked_to_be_measured(tmp_path: Path) -> None:
+    table = pa.table({"v": pa.array(np.zeros(10**7))})
+    compressed = pa.ipc.IpcWriteOptions(compression="zstd")
+    path = tmp_path / "a.arrow"
+    for create in (pa.ipc.new_file, pa.ipc.new_stream):
+        with pa.OSFile(str(path), "wb") as out:
+            with create(out, table.schema, options=compressed) as writer:
+                for _ in range(14):
+                    writer.write_table(table)
+        before = hostile.peak(reset=True)
+        with pytest.raises(ValueError, match=r"a\.arrow: promises 1\.1 GB"):
+            read(path)
+        assert hostile.peak() - before < 50e6
+
+
+def test_pairs_of_ts_are_found_in_linear_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.ts"
+    path.write_text(
+        f"@timeStamps true\n@data\n(0,1),({' ' * 10**5}1,2),(3{' ' * 10**5}\n"
+    )
+    assert hostile.attempt(path) is None
 
 
 def test_an_interval_is_found_in_linear_time(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ TASKS: dict[str, Task] = {"class": "classification", "target": "regression"}
 """What @classLabel and @targetLabel say."""
 
 YEARS = (1678, 2262)  # between which nanoseconds hold a date
-PAIR = re.compile(r"\(\s*([^()]*?)\s*,\s*([^(),]*)\s*\)")  # (time, value)
+PAIR = re.compile(r"\(([^()]*),([^(),]*)\)")  # (time, value)
 
 
 @dataclass
@@ -271,7 +271,7 @@ def _pairs(field: str) -> tuple[Array, Array]:
             f"expected (time,value) pairs between commas, got {(rest or field)[:40]!r}"
         )
     numbers = _numbers(",".join(value for _, value in pairs), 0)
-    return _clock([time for time, _ in pairs]), numbers
+    return _clock([time.strip() for time, _ in pairs]), numbers
 
 
 def _clock(texts: list[str]) -> Array:

@@ -81,6 +81,7 @@ def prepared(
     _check_names(frame)
     frame, options = split_lines(plain(frame), options, notes)
     frame, options = spread_lists(frame, options, notes)
+    _check_cells(frame)
     frame, options = tidy(frame, options, notes)
     places = find_places(frame, options)
     if places is not None and places.degrees:  # the letter is a sign, no unit
@@ -104,6 +105,19 @@ def _check_names(frame: pd.DataFrame) -> None:
                 f"the name of column {k} has {length:,} characters, more than {LONGEST_NAME}; is a "
                 "quotation mark or the header line missing?"
             )
+
+
+def _check_cells(frame: pd.DataFrame) -> None:
+    """ValueError for an object or a list among cells that are numbers, texts or dates."""
+    for name, column in frame.items():
+        if column.dtype != object:
+            continue
+        for row, cell in enumerate(column, 1):
+            if isinstance(cell, (dict, list, set)):
+                raise ValueError(
+                    f"column {str(name)!r} holds {str(cell)[:80]!r} in data row {row}, expected "
+                    "one number, text or date in each cell, or a list in each"
+                )
 
 
 def roles_of(table: Table) -> Roles:
