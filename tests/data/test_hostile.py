@@ -335,10 +335,12 @@ def test_a_batch_of_arrow_is_not_unpacked_to_be_measured(tmp_path: Path) -> None
     compressed = pa.ipc.IpcWriteOptions(compression="zstd")
     path = tmp_path / "a.arrow"
     for create in (pa.ipc.new_file, pa.ipc.new_stream):
-        with pa.OSFile(str(path), "wb") as out:
-            with create(out, table.schema, options=compressed) as writer:
-                for _ in range(14):
-                    writer.write_table(table)
+        with (
+            pa.OSFile(str(path), "wb") as out,
+            create(out, table.schema, options=compressed) as writer,
+        ):
+            for _ in range(14):
+                writer.write_table(table)
         before = hostile.peak(reset=True)
         with pytest.raises(ValueError, match=r"a\.arrow: promises 1\.1 GB"):
             read(path)
