@@ -40,7 +40,6 @@ def child(kind: str, args: argparse.Namespace) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
     faulthandler.enable()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    end = time.monotonic() + args.seconds
     seen: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"file{'.csv' if kind in hostile.PACKED else ''}{kind}"
@@ -49,6 +48,7 @@ def child(kind: str, args: argparse.Namespace) -> None:
             path.write_bytes(data)
             hostile.attempt(path)  # imports, caches
         top = 0.0
+        end = time.monotonic() + args.seconds
         for k, data in enumerate(hostile.cases(kind, args.start, found), args.start):
             path.write_bytes(data)
             args.last.write_bytes(data)
