@@ -1,4 +1,4 @@
-"""Does any file make a reader crash, hang, eat the memory, or answer with an unclear error?
+"""Does any file make a reader crash, hang, or answer with an unclear error?
 
 python benchmarks/fuzz.py [KIND ...] [--seconds 60] [--start 0] [--corpus FOLDER] [--coverage]
 
