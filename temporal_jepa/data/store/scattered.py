@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import shutil
@@ -57,7 +56,9 @@ def scattered(
     order = np.argsort(firsts, kind="stable")
     sizes = np.concatenate([part.lengths for part, _ in parts])[order]
     sizes = sizes * parts[0][0].n_channels * 8
-    notes = functools.reduce(merged_notes, [part.notes for part, _ in parts], [])
+    notes: list[str] = []
+    for part, _ in parts:
+        notes = merged_notes(notes, part.notes)
     start = int(begin or 0)
     while start < len(order):
         total = np.cumsum(sizes[start : start + 65536])
