@@ -387,7 +387,7 @@ class Sequences:
 
     def check_observed(self) -> Sequences:
         """These sequences; ValueError when a series or a channel has no observed value."""
-        if self.is_stored or all(x.dtype == np.uint8 for x in self.values):
+        if self.is_stored or self.dtypes == {"uint8"}:
             return self
         observed = np.array(
             [~np.isnan(x).all(axis=0) for x in self.values]

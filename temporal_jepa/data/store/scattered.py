@@ -49,17 +49,7 @@ def scattered(
     Returns:
         Series, the number of all so far, and the number of all.
     """
-    place = folder / SORTED
-    if not (place / DONE).is_file():
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
-        count = _spread(reader.plan, place)
-        write_atomically(place / DONE, json.dumps({"files": count}).encode())
-    count = json.loads((place / DONE).read_bytes())["files"]
-    parts = []
-    for k in range(count):
-        if (place / f"{k}.rows").is_file() or is_store(place / f"{k}.store"):
-            parts.append(_stored(reader, place, k))
+    parts = _sorted_parts(reader, folder / SORTED)
     firsts = np.concatenate([first for _, first in parts])
     owner = np.repeat(np.arange(len(parts)), [len(first) for _, first in parts])
     own = np.concatenate([np.arange(len(first)) for _, first in parts])
@@ -80,20 +70,32 @@ def scattered(
         start = stop
 
 
+def _sorted_parts(reader: RowReader, place: Path) -> list[tuple[Sequences, Any]]:
+    """The stores of all files of rows, made where they are missing."""
+    if not (place / DONE).is_file():
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        count = _spread(reader.plan, place)
+        write_atomically(place / DONE, json.dumps({"files": count}).encode())
+    count = json.loads((place / DONE).read_bytes())["files"]
+    return [
+        _stored(reader, place, k)
+        for k in range(count)
+        if (place / f"{k}.rows").is_file() or is_store(place / f"{k}.store")
+    ]
+
+
 def _spread(plan: TextPlan, place: Path) -> int:
     """Write each row to a file by its id, and its number beside it; the number of files."""
-    size = os.stat(plan.path).st_size
-    count = min(MOST, size // LARGEST + 1)
-    mark = plan.separator.encode()
-    single = plan.where[0] if len(plan.where) == 1 else None
+    count = min(MOST, os.stat(plan.path).st_size // LARGEST + 1)
     with ExitStack() as stack:
-        rows = [
-            stack.enter_context((place / f"{k}.rows").open("wb")) for k in range(count)
-        ]
-        numbers = [
-            stack.enter_context((place / f"{k}.numbers").open("wb"))
-            for k in range(count)
-        ]
+        rows, numbers = (
+            [
+                stack.enter_context((place / f"{k}.{kind}").open("wb"))
+                for k in range(count)
+            ]
+            for kind in ("rows", "numbers")
+        )
         file = stack.enter_context(plan.path.open("rb"))
         file.seek(len(plan.prefix))
         row = 0
@@ -101,12 +103,7 @@ def _spread(plan: TextPlan, place: Path) -> int:
             own: list[list[bytes]] = [[] for _ in range(count)]
             which: list[list[int]] = [[] for _ in range(count)]
             for line in lines:
-                if single is None or b'"' in line:
-                    key = b"\0".join(key_of(plan, line))
-                else:
-                    fields = line.split(mark, single + 1)
-                    key = fields[single].strip() if single < len(fields) else b""
-                k = zlib.crc32(key) % count
+                k = _place_of(plan, line, count)
                 own[k].append(line if line.endswith(b"\n") else line + b"\n")
                 which[k].append(row)
                 row += 1
@@ -120,6 +117,11 @@ def _spread(plan: TextPlan, place: Path) -> int:
         if not (place / f"{k}.rows").stat().st_size:
             (place / f"{k}.rows").unlink()
     return count
+
+
+def _place_of(plan: TextPlan, line: bytes, count: int) -> int:
+    """Which of `count` files takes a line: the same for all lines of a series."""
+    return zlib.crc32(b"\0".join(key_of(plan, line))) % count
 
 
 def _stored(reader: RowReader, place: Path, k: int) -> tuple[Sequences, Any]:
