@@ -87,8 +87,8 @@ def stored_objective(config: Mapping[str, Any]) -> Objective | None:
         return MaskedLatent()
     if not isinstance(stored, dict) or not isinstance(stored.get("name"), str):
         raise ValueError(
-            f'the configuration has "objective": {shortened(stored)}, expected {{"name": ...}}; copy it '
-            "again"
+            f'the configuration has "objective": {shortened(stored)}, expected {{"name": ...}}; '
+            "copy it again"
         )
     settings = {key: value for key, value in stored.items() if key != "name"}
     kind = OBJECTIVES.get(stored["name"])
@@ -107,6 +107,6 @@ def stored_objective(config: Mapping[str, Any]) -> Objective | None:
         return kind(**settings)
     except (TypeError, ValueError, KeyError) as error:
         raise ValueError(
-            f'the configuration has "objective": {shortened(stored, 200)}, which this version does not know '
-            f"({error}); it was written by another one"
+            f'the configuration has "objective": {shortened(stored, 200)}, which this version does '
+            f"not know ({error}); it was written by another one"
         ) from None
