@@ -95,9 +95,7 @@ def stored_objective(config: Mapping[str, Any]) -> Objective | None:
     if kind is None or settings.get("mask") is not None:
         return None
     try:
-        unknown = [name for name in settings if name not in signature(kind).parameters]
-        if unknown:
-            raise ValueError(f"no setting {', '.join(unknown)}")
+        _check_names(kind, settings)
         if settings.get("regularizer") is not None:
             given = dict(settings["regularizer"])
             regularizer = REGULARIZERS.get(given.pop("name"))
@@ -110,3 +108,10 @@ def stored_objective(config: Mapping[str, Any]) -> Objective | None:
             f'the configuration has "objective": {shortened(stored, 200)}, which this version does '
             f"not know ({error}); it was written by another one"
         ) from None
+
+
+def _check_names(kind: type[Objective], settings: Mapping[str, Any]) -> None:
+    """ValueError for settings that an objective does not have."""
+    unknown = [name for name in settings if name not in signature(kind).parameters]
+    if unknown:
+        raise ValueError(f"no setting {', '.join(unknown)}")
