@@ -8,7 +8,7 @@ to base 60: what is no number stays the text that it is. A name stands once.
 import re
 from collections.abc import Collection, Hashable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -26,7 +26,7 @@ class SettingsError(Exception):
 class _Loader(yaml.SafeLoader):
     """YAML without aliases, tags and repeated names, and the scalars of YAML 1.2."""
 
-    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}  # type: ignore[misc]
+    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 - as PyYAML has it
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:

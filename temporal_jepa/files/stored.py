@@ -79,8 +79,16 @@ def check_entries(config: Mapping[str, Any]) -> None:
             raise ValueError(f'"{entry}" must be {expected}, got {_shown(value)}')
         if isinstance(value, list) and entry in LISTS:
             _check_parts(entry, value)
+    _check_modules(config)
     _check_counts(config)
     _check_depth(config)
+
+
+def _check_modules(config: Mapping[str, Any]) -> None:
+    """ValueError unless the modules of one's own are names."""
+    for part, maker in (config.get("modules") or {}).items():
+        if not isinstance(maker, str):
+            raise ValueError(f'"modules.{part}" must be text, got {_shown(maker)}')
 
 
 def _check_parts(entry: str, values: list[Any]) -> None:

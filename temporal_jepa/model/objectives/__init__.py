@@ -1,8 +1,10 @@
 """Training objectives, each a part of `TemporalJEPA`."""
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
+from ...config import shortened
 from ..part import Part
 from ..regularizers import Regularizer, SIGReg, VICReg
 from .masked_contrast import MaskedContrast as MaskedContrast
@@ -85,14 +87,15 @@ def stored_objective(config: Mapping[str, Any]) -> Objective | None:
         return MaskedLatent()
     if not isinstance(stored, dict) or not isinstance(stored.get("name"), str):
         raise ValueError(
-            f'the configuration has "objective": {stored!r}, expected {{"name": ...}}; copy it '
-            "again"
+            f'the configuration has "objective": {shortened(stored)}, expected {{"name": ...}}; '
+            "copy it again"
         )
     settings = {key: value for key, value in stored.items() if key != "name"}
     kind = OBJECTIVES.get(stored["name"])
     if kind is None or settings.get("mask") is not None:
         return None
     try:
+        _check_names(kind, settings)
         if settings.get("regularizer") is not None:
             given = dict(settings["regularizer"])
             regularizer = REGULARIZERS.get(given.pop("name"))
@@ -102,6 +105,13 @@ def stored_objective(config: Mapping[str, Any]) -> Objective | None:
         return kind(**settings)
     except (TypeError, ValueError, KeyError) as error:
         raise ValueError(
-            f'the configuration has "objective": {stored!r}, which this version does not know '
-            f"({error}); it was written by another one"
+            f'the configuration has "objective": {shortened(stored, 200)}, which this version does '
+            f"not know ({error}); it was written by another one"
         ) from None
+
+
+def _check_names(kind: type[Objective], settings: Mapping[str, Any]) -> None:
+    """ValueError for settings that an objective does not have."""
+    unknown = [name for name in settings if name not in signature(kind).parameters]
+    if unknown:
+        raise ValueError(f"no setting {', '.join(unknown)}")
