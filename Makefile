@@ -5,6 +5,7 @@ PYTHON ?= python3
 TORCH ?= cpu
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 DEMO_OUT ?= runs/demo
+LOCKED ?=
 RUN := .venv/bin/python -m
 STAMP := .venv/.ready
 
@@ -13,7 +14,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format docs bench build clean clean-all
+.PHONY: help setup demo test test-fast lint format docs bench build lock sbom clean clean-all
 
 help:  ## This list
 	@echo "make TARGET, where TARGET is one of:"
@@ -25,7 +26,8 @@ setup: $(STAMP)  ## Create .venv and install everything the other targets need (
 
 # On Linux PyPI's torch is the CUDA build (gigabytes). PyTorch's own index has the CPU build; where that index cannot be
 # reached, pip would retry it for every package, so ask once, briefly, and go on with PyPI alone.
-$(STAMP): pyproject.toml constraints/cpu.txt
+# LOCKED=1 takes every package but torch from constraints/lock.txt, whose hashes pip checks, and resolves nothing.
+$(STAMP): pyproject.toml constraints/cpu.txt constraints/lock.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed, $(PYTHON) is older or missing: make setup PYTHON=python3.12" >&2; exit 1; }
 	@test -e .venv/bin/pip || "$(PYTHON)" -m venv .venv
@@ -35,8 +37,15 @@ $(STAMP): pyproject.toml constraints/cpu.txt
 	  if .venv/bin/python -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)' \
 	      "$(TORCH_INDEX)/torch/" 2> /dev/null; then index=(--extra-index-url "$(TORCH_INDEX)"); \
 	  else echo "note: $(TORCH_INDEX) cannot be reached; taking torch from the configured index"; fi; fi; \
-	$(RUN) pip install -q --disable-pip-version-check $${index[@]+"$${index[@]}"} -c constraints/cpu.txt torch
-	@$(RUN) pip install -q --disable-pip-version-check -c constraints/cpu.txt -e '.[all,aeon,dev]'
+	if [ -n "$(LOCKED)" ]; then \
+	  $(RUN) pip install -q --disable-pip-version-check --no-deps --require-hashes -r constraints/lock.txt; \
+	  $(RUN) pip install -q --disable-pip-version-check --no-deps $${index[@]+"$${index[@]}"} -r constraints/cpu.txt; \
+	  $(RUN) pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	  $(RUN) pip check; \
+	else \
+	  $(RUN) pip install -q --disable-pip-version-check $${index[@]+"$${index[@]}"} -c constraints/cpu.txt torch; \
+	  $(RUN) pip install -q --disable-pip-version-check -c constraints/cpu.txt -e '.[all,aeon,dev]'; \
+	fi
 	@touch "$@"
 
 demo: $(STAMP)  ## Pretrain, embed, probe and report on series, tracks and films, with the controls beside (about 2 minutes)
@@ -63,6 +72,16 @@ docs: $(STAMP)  ## Build the documentation into docs/_build/html; a warning is a
 build: $(STAMP)  ## Build the sdist and the wheel into dist/
 	@$(RUN) build --no-isolation --outdir dist .
 
+lock: $(STAMP)  ## Write what .venv holds, but torch, to constraints/lock.txt with hashes (clean-all and setup first to go up)
+	@test -x .venv-lock/bin/uv || { "$(PYTHON)" -m venv .venv-lock; .venv-lock/bin/python -m pip install -q uv; }
+	@{ echo '# Every package of set-up, tests and CI but torch, with its hashes: made by `make lock`, read by `make setup LOCKED=1`.'; \
+	  $(RUN) pip freeze --exclude-editable | grep -vi '^torch[ =]' | .venv-lock/bin/uv pip compile -q --no-deps --generate-hashes \
+	    --no-header --no-annotate -; } > constraints/lock.new
+	@mv constraints/lock.new constraints/lock.txt; wc -l constraints/lock.txt
+
+sbom: $(STAMP)  ## List what is installed as CycloneDX 1.6 in dist/sbom.json
+	@.venv/bin/python constraints/sbom.py dist/sbom.json
+
 bench: $(STAMP)  ## Say how each number of the benchmarks is reproduced
 	@cat benchmarks/README.md
 
@@ -71,4 +90,4 @@ clean:  ## Remove what builds and tests wrote; runs/ and .venv stay
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 clean-all: clean  ## The same, and .venv
-	@rm -rf .venv
+	@rm -rf .venv .venv-lock

@@ -54,7 +54,7 @@ TRAINING = [
 ]
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OLD = b"what was here before"
-LONGEST = 120  # seconds of a verb that is not killed
+LONGEST = 600  # seconds of a verb that is not killed
 TEMPORARY = re.compile(r"\.temporal-jepa-[0-9a-f]{16}")
 
 

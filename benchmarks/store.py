@@ -145,7 +145,8 @@ def reading(store: str) -> None:
         f"{1e3 * cpu / batches:.2f} ms CPU and {1e3 * wall / batches:.2f} ms wall a batch"
     )
     print(
-        f"anon {_status('self', 'RssAnon') / 1e3:.0f} MB, file {_status('self', 'RssFile') / 1e3:.0f} MB"
+        f"anon {_status('self', 'RssAnon') / 1e3:.0f} MB, "
+        f"file {_status('self', 'RssFile') / 1e3:.0f} MB"
     )
 
 

@@ -124,7 +124,13 @@ def from_pretrained(
     objective = stored_objective(config)
     modules = modules or Modules()
     check_modules(folder, config, modules)
-    model = draw_model(make_config(**config["model"]), 0, objective, modules)
+    try:
+        architecture = make_config(**config["model"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f'{folder / CONFIG} has a "model" that cannot be built: {error}; copy it again'
+        ) from None
+    model = draw_model(architecture, 0, objective, modules)
     weights = _read_weights(folder / WEIGHTS, config)
     if objective is None:  # it cannot be made again here
         weights = _without_objective(weights)

@@ -382,3 +382,9 @@ def test_sdist_and_wheel_install_and_run_outside_the_checkout(tmp_path: Path) ->
     assert Path(where.strip()).is_relative_to(venv)
     assert "pretrain" in run(python, "-m", "temporal_jepa", "--help", cwd=tmp_path)
     assert "pretrain" in run(python.parent / "temporal-jepa", "--help", cwd=tmp_path)
+    (tmp_path / "data.csv").write_text(
+        "\n".join(["a,b", *(f"{t % 7},{t % 5}" for t in range(64))]), "utf-8"
+    )
+    words = ("embed", "series-small", "data.csv", "--out", "e.npy")
+    run(python, "-m", "temporal_jepa", *words, "--layout", "recording", cwd=tmp_path)
+    assert (tmp_path / "e.npy").stat().st_size > 1000  # the bundled model is inside

@@ -22,6 +22,7 @@ LONGEST = 60.0  # seconds that a frame is shown at most; longer gaps are cut to 
 # The mean over the area of a pixel; without the other two flags, colors come out 1 % too dark.
 SCALING = "area+accurate_rnd+full_chroma_int"
 SAMPLED = 16  # to twice as many: image files whose headers are read before decoding
+MOST_PIXELS = 2**27  # of a frame; larger ones are refused before they are allocated
 UNKNOWN_KINDS = 8  # kinds of side data without a name that a frame may have
 TILT = 0.017  # one degree: what is nearer to a right angle is one
 GRAY = ("gray", "ya", "mono")  # prefixes of FFmpeg's pixel formats with one channel
@@ -459,6 +460,8 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
                 raise ValueError(f"it contains {found}")
             if streams[0].codec_context is None:
                 raise ValueError("this PyAV has no decoder for it")
+            # A damaged header may promise a frame of gigabytes.
+            streams[0].codec_context.options = {"max_pixels": str(MOST_PIXELS)}
             yield container, streams[0]
 
 

@@ -129,9 +129,9 @@ def _check_files(folder: Path, files: list[Path], options: ReadOptions) -> None:
 
 
 def _known_kind(path: Path, options: ReadOptions) -> str:
-    """The kind of a file, "" for folders and what is not read."""
+    """The kind of a file, "" for folders, pipes, devices, broken links and what is not read."""
     try:
-        return "" if path.is_dir() else kind_of(path, options)
+        return kind_of(path, options) if path.is_file() else ""
     except ValueError:
         return ""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..config import OF_TABLES, RENAMED_READ_OPTIONS, ReadOptions
 from .folders import read_folder
+from .formats.libraries import understood
 from .formats.registry import OF_FILES, read_file
 from .labels import with_task
 from .memory import from_memory
@@ -187,7 +188,7 @@ def _from_path(path: Path, options: ReadOptions) -> Sequences:
     if not is_there:
         hint = did_you_mean(path.name, (other.name for other in path.parent.glob("*")))
         raise FileNotFoundError(f"no file or folder {path}{hint}")
-    with located(path):
+    with located(path), understood(path):
         if path.is_dir():
             return read_folder(path, options)
         if not path.is_file():

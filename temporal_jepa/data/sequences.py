@@ -29,11 +29,27 @@ ROUNDING = (
 SPACING = 2.0**-150  # rounding error of float32 next to 0
 CONSTANT = 2e-15  # changes below this share of the level are rounding errors of float64
 SOME = 8  # names that a message lists before "..."
+LONGEST_MESSAGE = 4000  # characters
+UNPRINTABLE = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
+"""Control characters but for the line feed, marks of direction, and halves of characters."""
+
+
+def printable(text: str) -> str:
+    r"""A text whose control characters are escapes, so that none reaches a terminal.
+
+    Line feeds stay. So do all letters of all languages.
+
+    >>> printable("caf\u00e9 \x1b[31mred")
+    'café \\x1b[31mred'
+    """
+    return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def listed(names: Iterable[Any]) -> str:
     """The first few names, for a message: ``a, b, c, ...``."""
-    texts = [str(name) for name in names]
+    texts = [printable(str(name)).replace("\n", "\\n") for name in names]
     if len(texts) > SOME:
         texts = [*texts[:SOME], "..."]
     return ", ".join(texts)
@@ -47,7 +63,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 @contextmanager
 def located(source: object) -> Iterator[None]:
-    """Put `source` in front of the message of a ValueError that does not begin with it."""
+    """Put `source` in front of the message of a ValueError that does not begin with it.
+
+    What files hold is quoted there: control characters become escapes, and the message has an end.
+    """
     try:
         yield
     except UnicodeEncodeError as error:
@@ -57,8 +76,11 @@ def located(source: object) -> Iterator[None]:
             "the other); write the text anew"
         ) from error
     except ValueError as error:
-        if not str(error).startswith(str(source)):
-            error.args = (f"{source}: {error}",)
+        text = printable(str(error))
+        if len(text) > LONGEST_MESSAGE:
+            text = f"{text[:LONGEST_MESSAGE]}... ({len(text):,} characters)"
+        is_there = text.startswith(str(source))
+        error.args = (text if is_there else f"{source}: {text}",)
         raise
 
 

@@ -66,6 +66,10 @@ CORES = (
     if hasattr(os, "sched_getaffinity")
     else os.cpu_count() or 1
 )
+LARGE = (
+    2**31
+)  # bytes of frames from which each must be shown for at most REPEATS moments
+REPEATS = 500
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -350,6 +354,7 @@ def _decode_all(
     counts = [info.frames_at(target.fps) for info in infos]
     starts = [0, *accumulate(counts)]
     shape = (starts[-1], prod(target.shape))
+    _check_repeats(prod(shape), starts[-1], sum(info.frames for info in infos))
     with _temporary_file(prod(shape)) as file:  # it lives as long as its map
         frames = np.asarray(np.memmap(file, np.uint8, "r+", shape=shape))
     threads = max(1, CORES // len(infos))
@@ -370,6 +375,15 @@ def _decode_all(
     kept = [k for k, (n, _) in enumerate(results) if n]
     values = [frames[starts[k] : starts[k] + results[k][0]] for k in kept]
     return [infos[k] for k in kept], values, [damage for _, damage in results if damage]
+
+
+def _check_repeats(size: int, moments: int, frames: int) -> None:
+    """ValueError for a few frames that stand still for so long that their copies fill the disk."""
+    if size > LARGE and moments > REPEATS * frames:
+        raise ValueError(
+            f"{frames} frames, shown so long that they would fill {size / 1e9:,.0f} GB as "
+            f"{moments:,} frames; choose a smaller fps=, or check the timestamps"
+        )
 
 
 def _fill(

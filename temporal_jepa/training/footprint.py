@@ -14,6 +14,8 @@ from .trainer import pick_device
 
 SAVED = 16
 """Activations of the width of a token that a block keeps for the backward pass."""
+SAVED_BY_KERNELS = 8
+"""Activations of the width of a token that convolutions keep for each timestep and cell."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,14 @@ def footprint(
     kept = 1 if config.activation_checkpointing else SAVED
     widths = shape.encoder_depth * visible * shape.embed_dim
     widths += shape.predictor_depth * tokens * shape.predictor_embed_dim
-    batch = max(batches.size // (world * config.accumulate), 1)
     longest = min(batches.longest, shape.seq_len)
+    per_timestep = 0
+    if shape.tokenizer in ("conv", "dilated", "filters"):
+        per_timestep = SAVED_BY_KERNELS * math.prod(shape.cells) * shape.embed_dim
+    batch = max(batches.size // (world * config.accumulate), 1)
     return Footprint(
         state=4 * (total + 3 * trained) // (world if config.shard else 1),
-        sequence=4 * kept * widths * shape.num_masks,
+        sequence=4 * (kept * widths * shape.num_masks + per_timestep * longest),
         batch=batch,
         values=4 * batch * config.accumulate * longest * shape.input_dim,
     )

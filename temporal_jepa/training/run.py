@@ -469,10 +469,10 @@ def _clear(folder: Path) -> None:
     for name in (CHECKPOINT_FOLDER, BOARD):
         if (folder / name).is_symlink():
             (folder / name).unlink()
-    names = [name for name in reversed(WRITTEN) if name != CONFIG]
-    for name in names:
-        (folder / name).unlink(missing_ok=True)
-    delete_checkpoints(folder)
+    delete_checkpoints(folder)  # first: it can fail, where too many files are open
+    for name in reversed(WRITTEN):
+        if name != CONFIG:
+            (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / BOARD, ignore_errors=True)
 
 

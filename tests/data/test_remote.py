@@ -129,6 +129,6 @@ def test_no_server_is_said(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     s3fs.S3FileSystem.clear_instance_cache()
-    with pytest.raises(OSError, match="cannot be read .*check the address"):
+    with pytest.raises(OSError, match=r"cannot be read .*check the address"):
         read("s3://data/walks.store")
     s3fs.S3FileSystem.clear_instance_cache()

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..sequences import listed
 from .geo import table_of
 from .libraries import needs, readable
 from .markup import elements, tag, text_of
@@ -77,7 +78,9 @@ def _place(numbers: list[str]) -> Row:
     try:
         place = dict(zip(("lon", "lat", "z"), map(float, numbers), strict=False))
     except ValueError as error:
-        raise ValueError(f"expected numbers as coordinates ({error})") from error
+        raise ValueError(
+            f"expected numbers as coordinates, got {listed(numbers)[:80]!r}"
+        ) from error
     if len(place) < 2:
         raise ValueError(f"expected lon and lat as coordinates, got {numbers}")
     return place
@@ -118,7 +121,13 @@ def _trackpoint(point: ET.Element) -> Row:
     row: Row = {"time": text_of(point, "Time")}
     heart_rate = next((e for e in point if tag(e) == "HeartRateBpm"), None)
     if heart_rate is not None:
-        row["heart_rate"] = float(text_of(heart_rate, "Value") or "nan")
+        text = text_of(heart_rate, "Value") or "nan"
+        try:
+            row["heart_rate"] = float(text)
+        except ValueError as error:
+            raise ValueError(
+                f"expected a number in HeartRateBpm, got {text[:80]!r}"
+            ) from error
     for element in point.iter():
         name = names.get(tag(element), tag(element))
         text = (element.text or "").strip()
@@ -145,9 +154,10 @@ def read_fit(path: Path) -> pd.DataFrame:
 
     messages: Any
     with readable(path, "FIT file", RuntimeError, ValueError, IndexError, EOFError):
-        if not Decoder(Stream.from_file(str(path))).check_integrity():
+        content = bytearray(path.read_bytes())
+        if not Decoder(Stream.from_byte_array(content)).check_integrity():
             raise ValueError("the check sum is wrong")
-        messages, errors = Decoder(Stream.from_file(str(path))).read()
+        messages, errors = Decoder(Stream.from_byte_array(content)).read()
         if errors:
             raise ValueError(errors[0])
     sessions = sorted(

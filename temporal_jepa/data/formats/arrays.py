@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import tokenize
+import warnings
+import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -16,13 +19,14 @@ from ..tables.columns import is_recording
 from ..tables.readings import AmbiguousError, Reading, likely
 from ..tables.series import trim
 from ..video import from_frames
-from .libraries import BROKEN
+from .libraries import BROKEN, TooLargeError, check_size
 
 DAMAGED = (
     ValueError,
     tokenize.TokenError,
     *BROKEN,
 )  # what is raised for a broken file
+NPY: Any = np.lib.format  # has no types
 SHOWN = 8  # arrays that a question shows
 MAPPED_BYTES = 2**26  # larger .npy files stay on disk and are read through a memory map
 
@@ -37,49 +41,119 @@ def read_numpy(path: Path, options: ReadOptions) -> Sequences:
         ValueError: for a damaged file, and for arrays of Python objects, which are never loaded.
     """
     try:
-        arrays = _load(path)
+        arrays = _headers(path)
+        name, labels, notes = choose_array(arrays, options.table)
+        X = arrays[name].load()
+        y = None if labels is None else arrays[labels].load()
     except DAMAGED as error:
-        if isinstance(error, ObjectsError):
+        if isinstance(
+            error, (ObjectsError, TooLargeError, ChoiceError, AmbiguousError)
+        ):
             raise
         raise ValueError(
             "not read: expected arrays of numbers as numpy.save and numpy.savez write them; the "
             "file is empty, cut short or damaged"
         ) from error
-    name, labels, notes = choose_array(arrays, options.table)
-    y = None if labels is None else arrays[labels]
-    return from_array(arrays[name], replace(options, table=None), str(path), y, notes)
+    return from_array(X, replace(options, table=None), str(path), y, notes)
 
 
 class ObjectsError(ValueError):
     """A file holds an array of Python objects."""
 
 
-def _load(path: Path) -> dict[str, Any]:
+class ChoiceError(ValueError):
+    """None of the arrays in a file can be read, or none has the name that was asked for."""
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array in a .npy file or an .npz archive, of which only the header was read.
+
+    Attributes:
+        path: the file.
+        member: the name of the array in an archive, None for a .npy file.
+        shape: axes, whose values fit into what the file holds.
+        dtype: type of the values.
+    """
+
+    path: Path
+    member: str | None
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    def load(self) -> Array:
+        """The values; those of a large .npy file stay on disk."""
+        if self.member is None:
+            mapped = self.path.stat().st_size > MAPPED_BYTES
+            return np.asarray(np.load(self.path, "r" if mapped else None))
+        advice = "save the array with numpy.save if that is right: a .npy file is read from disk"
+        check_size(self.size * self.dtype.itemsize, self.path, advice)
+        with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
+            return np.asarray(NPY.read_array(file, allow_pickle=False))
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.load()[index]
+
+
+def _headers(path: Path) -> dict[str, StoredArray]:
     """The arrays of a file by name; a .npy file holds one, "X"."""
     with path.open("rb") as file:
-        if file.read(2) == b"PK":  # a zip archive
+        if file.read(2) != b"PK":  # no zip archive
             file.seek(0)
-            with np.load(file) as archive:
-                return {name: _array(archive, name) for name in archive.files}
-    mapped = path.stat().st_size > MAPPED_BYTES
-    return {"X": _array(path, "X", "r" if mapped else None)}
+            size = path.stat().st_size
+            return {"X": StoredArray(path, None, *_header(file, size, "X"))}
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if not info.filename.endswith(".npy"):
+                continue
+            name = info.filename.removesuffix(".npy")
+            with archive.open(info) as member:
+                header = _header(member, info.file_size, name)
+            found[name] = StoredArray(path, info.filename, *header)
+    return found
 
 
-def _array(source: Any, name: str, mode: Any = None) -> Any:
-    """An array of an archive, or of a .npy file; ObjectsError if it holds Python objects."""
-    try:
-        if isinstance(source, Path):
-            return np.load(source, mmap_mode=mode)
-        return source[name]
-    except ValueError as error:
-        if "Object arrays" not in str(error):
-            raise
+def _header(file: IO[bytes], size: int, name: str) -> tuple[tuple[int, ...], Any]:
+    """The shape and the type of an array whose file has `size` bytes.
+
+    Raises:
+        ObjectsError: it holds Python objects.
+        ValueError: the header is damaged, or promises more values than the file has.
+    """
+    version = NPY.read_magic(file)
+    if version == (3, 0):
+        raise ObjectsError(
+            f"the array {name!r} has fields with names; save each field as an array of numbers"
+        )
+    reads = {
+        (1, 0): NPY.read_array_header_1_0,
+        (2, 0): NPY.read_array_header_2_0,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a header that Python 2 wrote
+        shape, _, dtype = reads[version](file)
+    if dtype.hasobject:
         advice = "numbers, and pad series of unequal length with NaN"
         if name.lower().startswith(("y", "label")):
             advice = f"text: {name}.astype(str)"
         raise ObjectsError(
             f"the array {name!r} holds Python objects, which are never loaded; save it as {advice}"
-        ) from error
+        )
+    fits = math.prod(shape) * dtype.itemsize <= size and min(shape, default=1) >= 0
+    if not fits or (shape and not dtype.itemsize):
+        raise ValueError(f"the header promises an array {shape} of {dtype}")
+    return shape, dtype
 
 
 def _described(arrays: Mapping[str, Any]) -> str:
@@ -98,13 +172,13 @@ def choose_array(
 
     Raises:
         AmbiguousError: several arrays hold numbers, and none is named X.
-        ValueError: no array holds numbers, or none has the chosen name.
+        ChoiceError: no array holds numbers, or none has the chosen name.
     """
     partners = {name: _labels_of(name, arrays) for name in arrays}
     if chosen is not None:
         name = chosen.strip("/")
         if name not in arrays:
-            raise ValueError(
+            raise ChoiceError(
                 f"table={chosen!r}: expected an array, got {listed(arrays) or 'none'}"
             )
         return name, partners[name], []
@@ -121,14 +195,14 @@ def _array_of_series(arrays: Mapping[str, Any], labels: set[str | None]) -> str:
 
     Raises:
         AmbiguousError: several arrays hold numbers, and none is named X.
-        ValueError: no array holds numbers.
+        ChoiceError: no array holds numbers.
     """
     numeric = []
     for name, array in arrays.items():
         if array.dtype.kind in "fiubV" and name not in labels:
             numeric.append(name)
     if not numeric:
-        raise ValueError(
+        raise ChoiceError(
             f"expected an array of numbers, got {_described(arrays) or 'none'}"
         )
     if "X" in numeric:
@@ -207,6 +281,10 @@ def _check_array(array: Array) -> None:
     """ValueError for a single number and for an array of records."""
     if not array.ndim:
         raise ValueError(f"expected an array of series, got a {array.dtype} alone")
+    if not array.size and len(array):
+        raise ValueError(
+            f"expected values, got an array of shape {array.shape} without any"
+        )
     if array.dtype.names:
         raise ValueError(
             f"a structured array with the fields {listed(array.dtype.names)}; pass it as "

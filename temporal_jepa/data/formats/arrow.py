@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .libraries import needs, readable
+from .libraries import check_size, needs, readable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STREAM = b"\xff\xff\xff\xff"  # the first bytes of an Arrow stream, which has no footer
 FEATHER_V1 = b"FEA1"
+DICTIONARY = 2  # kinds of messages of an Arrow stream
+BATCH = 3
+TOO_LARGE = "split it into files that fit, or keep the columns that you need"
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
@@ -25,7 +29,26 @@ def read_parquet(path: Path) -> pd.DataFrame:
     needs("pyarrow", "parquet", "reading .parquet")
     import pyarrow.parquet
 
-    return _read(path, "Parquet", lambda: pyarrow.parquet.ParquetFile(path).read())
+    def load() -> Any:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            _check_parquet(file.metadata, path)
+            table = file.read()
+            table.validate(full=True)
+            return table
+
+    return _read(path, "Parquet", load)
+
+
+def _check_parquet(metadata: Any, path: Path) -> None:
+    """TooLargeError for a file whose groups of rows are far larger than itself, or than memory.
+
+    A value takes at least a byte in memory, and a repeated one takes none in the file.
+    """
+    sizes = [
+        metadata.row_group(k).total_byte_size for k in range(metadata.num_row_groups)
+    ]
+    values = metadata.num_rows * max(metadata.num_columns, 1)
+    check_size(max(sum(sizes), 8 * values), path, TOO_LARGE)
 
 
 def read_feather(path: Path) -> pd.DataFrame:
@@ -48,10 +71,88 @@ def read_feather(path: Path) -> pd.DataFrame:
     opened = pa.ipc.open_stream if start == STREAM else pa.ipc.open_file
 
     def load() -> Any:
+        with pa.memory_map(str(path)) as source:
+            if start != STREAM:
+                source.seek(8)  # a file is a stream behind a mark
+            check_size(_promised(source), path, TOO_LARGE)
         with pa.OSFile(str(path)) as source:
-            return opened(source).read_all()
+            reader = opened(source)
+            return pa.Table.from_batches(_batches(reader, path), reader.schema)
 
     return _read(path, "Arrow", load)
+
+
+def _promised(source: Any) -> int:
+    """Bytes that the batches of an Arrow stream take when they are unpacked, and their rows.
+
+    Compressed buffers begin with their length. A column of nothing has rows and no buffers.
+    """
+    import pyarrow as pa
+
+    total = 0
+    for message in pa.ipc.MessageReader.open_stream(source):
+        head = message.metadata.to_pybytes()
+        message_at = _number(head, 0, "I")
+        kind_at = _field(head, message_at, 1)
+        header_at = _pointer(head, _field(head, message_at, 2))
+        kind = head[kind_at] if kind_at else 0
+        if kind == DICTIONARY:
+            header_at = _pointer(head, _field(head, header_at, 1))
+        if kind in (BATCH, DICTIONARY) and header_at:
+            total += _promised_batch(head, header_at, message.body)
+    return total
+
+
+def _promised_batch(head: bytes, batch_at: int, body: Any) -> int:
+    """Bytes of a batch when it is unpacked, or 8 for each row if that is more."""
+    rows_at = _field(head, batch_at, 0)
+    rows = _number(head, rows_at, "q") if rows_at else 0
+    buffers_at = _pointer(head, _field(head, batch_at, 2))
+    total = 0
+    if _field(head, batch_at, 3) and buffers_at:  # compressed
+        for k in range(_number(head, buffers_at, "I")):
+            at = _number(head, buffers_at + 4 + 16 * k, "q")
+            size = _number(head, buffers_at + 12 + 16 * k, "q")
+            if size >= 8:
+                total += max(_number(body, at, "q"), 0)
+    return max(total, 8 * rows)
+
+
+def _number(data: Any, at: int, form: str) -> int:
+    """A little-endian number; struct.error where the data end before it."""
+    number: int = struct.unpack_from(f"<{form}", data, at)[0]
+    return number
+
+
+def _field(data: bytes, table: int, k: int) -> int:
+    """Where field `k` of a table of FlatBuffers stands, 0 if it has none."""
+    if not table:
+        return 0
+    names = table - _number(data, table, "i")
+    if 4 + 2 * k >= _number(data, names, "H"):
+        return 0
+    offset = _number(data, names + 4 + 2 * k, "H")
+    return table + offset if offset else 0
+
+
+def _pointer(data: bytes, at: int) -> int:
+    """What a field points to, 0 for no field."""
+    return at + _number(data, at, "I") if at else 0
+
+
+def _batches(reader: Any, path: Path) -> Iterator[Any]:
+    """The batches of an Arrow file or stream, as long as they fit.
+
+    pyarrow and pandas would read behind the end of a broken column, so each batch is validated.
+    """
+    is_file = hasattr(reader, "num_record_batches")
+    count = range(reader.num_record_batches) if is_file else ()
+    total = 0
+    for batch in map(reader.get_batch, count) if is_file else reader:
+        batch.validate(full=True)
+        total += batch.nbytes
+        check_size(total, path, TOO_LARGE)
+        yield batch
 
 
 def _read(path: Path, kind: str, load: Callable[[], Any]) -> pd.DataFrame:
@@ -60,7 +161,6 @@ def _read(path: Path, kind: str, load: Callable[[], Any]) -> pd.DataFrame:
         raise ValueError("the file is empty")
     with readable(path, f"{kind} file", ValueError):  # the base of pyarrow's
         table = load()
-        table.validate(full=True)  # pandas would read behind the end of a broken column
     with readable(path, f"{kind} file"):
         return frame_from_arrow(table)
 

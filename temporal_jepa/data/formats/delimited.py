@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...config import ReadOptions
 from ..sequences import listed
+from ..tables.build import check_width
 from ..tables.columns import is_recording
 from ..tables.numbers import (
     EUROPEAN,
@@ -76,6 +77,7 @@ def read_delimited(
     records, comment = _records(sample, separator, start, whole)
     if not records:
         raise ValueError("the file holds comments and no data")
+    check_width(max(len(record.cells) for record in records))
     records = _with_header(records, sample, separator, options.header)
     records, end = _without_line_ends(records)
     head = find_head(records, comment, options.header, separator)

@@ -103,7 +103,8 @@ def _gpx_point(point: ET.Element) -> Row:
                 row.setdefault(name, float(text))
     except (KeyError, ValueError) as error:
         raise ValueError(
-            f"expected numbers in lat, lon and ele of each point, got {point.attrib} ({error})"
+            f"expected numbers in lat, lon and ele of each point, got {str(point.attrib)[:200]} "
+            f"({str(error)[:80]})"
         ) from error
     return row
 

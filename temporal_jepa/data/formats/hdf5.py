@@ -13,7 +13,7 @@ import numpy as np
 from ...config import ReadOptions
 from ..sequences import Array, Sequences
 from .arrays import choose_array, from_array
-from .libraries import needs, readable
+from .libraries import check_size, needs, readable
 
 
 def read_hdf5(path: Path, options: ReadOptions) -> Sequences:
@@ -28,8 +28,8 @@ def read_hdf5(path: Path, options: ReadOptions) -> Sequences:
     """
     with datasets_of(path) as arrays:
         name, labels, notes = choose_array(arrays, options.table)
-        X = np.asarray(arrays[name])
-        y = None if labels is None else labels_of(arrays[labels])
+        X = np.asarray(_checked(arrays[name], path))
+        y = None if labels is None else labels_of(_checked(arrays[labels], path))
     return from_array(X, replace(options, table=None), str(path), y, notes)
 
 
@@ -46,8 +46,14 @@ def datasets_of(path: Path) -> Iterator[dict[str, Any]]:
 
 def _refuse_others(file: Any) -> None:
     """ValueError for HDF5 that another library wrote in a layout of its own."""
-    names = [file, *(file[name] for name in file if file.get(name) is not None)]
-    attributes = {key for entry in names for key in entry.attrs}
+    import h5py
+
+    inner = [
+        file[name]
+        for name in file
+        if isinstance(file.get(name, getlink=True), h5py.HardLink)
+    ]
+    attributes = {key for entry in (file, *inner) for key in entry.attrs}
     if attributes & {"pandas_type", "pandas_version"}:
         raise ValueError(
             "holds frames in pandas' own layout; convert them: "
@@ -65,7 +71,7 @@ def _refuse_others(file: Any) -> None:
 
 
 def _datasets(file: Any) -> dict[str, Any]:
-    """The datasets with at least one axis, by their path."""
+    """The datasets with at least one axis, by their path; links are not followed."""
     import h5py
 
     found: dict[str, Any] = {}
@@ -76,6 +82,24 @@ def _datasets(file: Any) -> dict[str, Any]:
 
     file.visititems(collect)
     return found
+
+
+def own_values(dataset: Any) -> Any:
+    """The dataset; ValueError if its values lie in other files."""
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(
+            f"the values of {dataset.name!r} lie in other files, which are never opened; copy them "
+            "into one file: h5repack, or file['X'] = numpy.asarray(dataset) in h5py"
+        )
+    return dataset
+
+
+def _checked(dataset: Any, path: Path) -> Any:
+    """The dataset; ValueError if its values lie in other files, or are more than fit."""
+    own_values(dataset)
+    advice = "make a store of it: temporal-jepa prepare"
+    check_size(dataset.size * dataset.dtype.itemsize, path, advice)
+    return dataset
 
 
 def labels_of(dataset: Any) -> Array:

@@ -13,11 +13,13 @@ from ..sequences import listed
 from ..tables.build import Table
 from ..tables.columns import are_columns
 from ..tables.readings import AmbiguousError, Reading
+from .libraries import BROKEN, check_size
 from .textfiles import inner_suffix, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
+OBJECTS = 8  # bytes of Python's objects for a character of JSON, about
 GEOMETRIES = {
     "Point",
     "LineString",
@@ -38,6 +40,7 @@ def load_json(path: Path, options: ReadOptions) -> Any:
         ValueError: the JSON is broken, with the line.
     """
     text, _ = read_text(path, options)
+    check_size(OBJECTS * len(text), path, "write it as .parquet or .csv")
     if inner_suffix(path, options.table) not in (".jsonl", ".ndjson"):
         try:
             return _parsed(text)
@@ -87,9 +90,17 @@ def read_json(data: Any, options: ReadOptions) -> Table:
     """
     notes: list[str] = []
     data = _under_key(data, options, notes)
-    frame = (
-        _from_records(data) if isinstance(data, list) else _from_columns(data, options)
-    )
+    try:
+        frame = (
+            _from_records(data)
+            if isinstance(data, list)
+            else _from_columns(data, options)
+        )
+    except BROKEN as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(
+            f"expected records or columns of numbers and texts, which no table holds ({reason})"
+        ) from error
     return Table(frame, replace(options, table=None), notes)
 
 
@@ -258,12 +269,19 @@ def _from_pandas(data: Mapping[str, Any]) -> pd.DataFrame:
     import pandas as pd
 
     if "columns" in data:
-        return pd.DataFrame(data["data"], data.get("index"), data["columns"])
+        try:
+            return pd.DataFrame(data["data"], data.get("index"), data["columns"])
+        except ValueError as error:
+            raise ValueError(
+                "expected as many rows in data as names in index, and as many values in each as "
+                f"names in columns ({error})"
+            ) from error
     frame = pd.json_normalize(data["data"])
     keys = (
         data["schema"].get("primaryKey") if isinstance(data["schema"], dict) else None
     )
-    return frame.drop(columns="index") if keys in ("index", ["index"]) else frame
+    is_index = keys in ("index", ["index"]) and "index" in frame
+    return frame.drop(columns="index") if is_index else frame
 
 
 def _from_nested(data: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
+from ..sequences import printable
+
+LARGE = (
+    2**30
+)  # bytes from which a file that is compressed more than RATIO times is refused
+RATIO = 200
 BROKEN = (  # what libraries raise for bytes that make no sense
     ArithmeticError,
     EOFError,
@@ -23,6 +32,73 @@ BROKEN = (  # what libraries raise for bytes that make no sense
     zipfile.BadZipFile,
     zlib.error,
 )
+
+
+class TooLargeError(ValueError):
+    """A file promises more values than it can hold, or than fit into memory."""
+
+
+def check_size(promised: int, path: Path, advice: str) -> None:
+    """TooLargeError for a file whose content is far larger than itself, or than free memory.
+
+    It comes before anything is allocated: the promise stands in the header of the file.
+
+    Args:
+        promised: bytes of the content in memory.
+        path: the file.
+        advice: what to do, such as "save the array with numpy.save".
+    """
+    most = max(LARGE, RATIO * path.stat().st_size)
+    if promised > most:
+        raise TooLargeError(
+            f"promises {size(promised)}, more than {RATIO} times the size of the file and than "
+            f"{size(LARGE)}; {advice}"
+        )
+    free = free_memory()
+    if promised > free:
+        raise TooLargeError(
+            f"needs {size(promised)} of memory, of which {size(free)} is free; {advice}"
+        )
+
+
+def size(count: int) -> str:
+    """A number of bytes for a message.
+
+    >>> size(2 * 10**12)
+    '2,000 GB'
+    """
+    return f"{count / 1e9:,.0f} GB" if count > 1e10 else f"{count / 1e9:.2g} GB"
+
+
+def free_memory() -> int:
+    """Bytes of memory that can be had, 2^63 where the system does not say."""
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return 2**63
+    found = re.search(r"MemAvailable:\s+(\d+) kB", text)
+    return 1024 * int(found[1]) if found else 2**63
+
+
+@contextlib.contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Raise what no reader foresaw in a file as ValueError, and keep NumPy from warning.
+
+    An infinite number is refused by its place later, so its arithmetic needs no warning.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except ModuleNotFoundError:
+        raise
+    except (*BROKEN, AssertionError, AttributeError, BufferError) as error:
+        if isinstance(error, OSError):  # of the disk: the command line prints it
+            raise
+        reason = printable(str(error).partition("\n")[0])[:200]
+        raise ValueError(
+            f"{path}: the content was not understood ({type(error).__name__}: {reason}); check the "
+            "file, or write it anew, for example as .csv with a header line"
+        ) from error
 
 
 def needs(package: str, extra: str, what: str) -> None:
@@ -49,6 +125,8 @@ def readable(
     try:
         yield
     except broken as error:
+        if isinstance(error, TooLargeError):
+            raise
         reason = str(error).partition("\n")[0].removeprefix(f"{path}: ")
         reason = reason or type(error).__name__
         raise ValueError(f"not a readable {kind}; {doubt} ({reason})") from error

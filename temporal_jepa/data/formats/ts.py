@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,7 @@ TASKS: dict[str, Task] = {"class": "classification", "target": "regression"}
 """What @classLabel and @targetLabel say."""
 
 YEARS = (1678, 2262)  # between which nanoseconds hold a date
-PAIR = re.compile(r"\(\s*([^()]*?)\s*,\s*([^(),]*)\s*\)")  # (time, value)
+PAIR = re.compile(r"\(([^()]*),([^(),]*)\)")  # (time, value)
 
 
 @dataclass
@@ -36,6 +37,15 @@ class Header:
     fields: dict[str, str]
     classes: list[str]
     kind: str | None
+
+    def count(self, key: str) -> int:
+        """The whole number at a key, 0 if there is none; ValueError for anything else."""
+        text = self.fields.get(key, "")
+        if not text:
+            return 0
+        if not re.fullmatch(r"[0-9]{1,18}", text):
+            raise ValueError(f"expected a whole number after {key}, got {text[:80]!r}")
+        return int(text)
 
 
 def read_ts(path: Path, options: ReadOptions) -> Sequences:
@@ -104,7 +114,7 @@ def _series(line: str, timed: bool, header: Header, width: int) -> _Series:
 def _split_channels(line: str, timed: bool, header: Header, width: int) -> list[str]:
     """The channels of a series, as many as the header or the first series has."""
     fields = re.split(r":(?=\(|$)", line) if timed else line.split(":")
-    width = int(header.fields.get("@dimensions") or width or len(fields))
+    width = header.count("@dimensions") or width or len(fields)
     if len(fields) != width:
         raise ValueError(
             f"expected {width} channels, got {len(fields)}; is the file cut short?"
@@ -152,7 +162,7 @@ def _settle_label(
     ):
         return
     one = header.fields.get("@univariate") == "true"
-    width = int(header.fields.get("@dimensions") or one)
+    width = header.count("@dimensions") or int(one)
     if not width:
         if all(_may_be_channel(parts[-1].strip()) for parts in fields):
             raise _label_or_channel(fields)
@@ -191,7 +201,7 @@ def _length(header: Header) -> int:
     """The number of values that each channel must have, 0 for any."""
     if header.fields.get("@equallength") != "true":
         return 0
-    return int(header.fields.get("@serieslength") or 0)
+    return header.count("@serieslength")
 
 
 def _split_label(line: str, header: Header) -> tuple[str, str]:
@@ -223,7 +233,7 @@ def _numbers(field: str, length: int) -> Array:
         numbers = np.array(field.replace("?", "nan").split(","), dtype=np.float64)
     except ValueError as error:
         got = str(error).rpartition(": ")[2]
-        raise ValueError(f"expected numbers, commas and '?', got {got}") from error
+        raise ValueError(f"expected numbers, commas and '?', got {got[:80]}") from error
     if length and len(numbers) != length:
         raise ValueError(
             f"expected {length} values in each channel (@seriesLength), got {len(numbers)}; is "
@@ -261,7 +271,7 @@ def _pairs(field: str) -> tuple[Array, Array]:
             f"expected (time,value) pairs between commas, got {(rest or field)[:40]!r}"
         )
     numbers = _numbers(",".join(value for _, value in pairs), 0)
-    return _clock([time for time, _ in pairs]), numbers
+    return _clock([time.strip() for time, _ in pairs]), numbers
 
 
 def _clock(texts: list[str]) -> Array:
@@ -274,8 +284,11 @@ def _clock(texts: list[str]) -> Array:
         if min(years) < 32:
             raise ValueError("the year does not come first")
         whole = min(years) > YEARS[0] and max(years) < YEARS[1]
-        return np.array(dates, "datetime64[ns]" if whole else "datetime64[us]")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # times with a zone become UTC
+            return np.array(dates, "datetime64[ns]" if whole else "datetime64[us]")
     except ValueError as error:
         raise ValueError(
-            f"expected times as numbers, or such as 2024-01-31 12:00:00, got {texts[0]!r}"
+            "expected times as numbers, or such as 2024-01-31 12:00:00, got "
+            f"{texts[0][:80]!r}"
         ) from error

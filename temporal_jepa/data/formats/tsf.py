@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -112,8 +113,8 @@ def _parse(
     kinds: dict[str, str] = {}
     lines = list(enumerate(map(str.strip, text.splitlines()), 1))
     for number, line in lines:
-        word, *rest = line.split()
-        key = word.lower() if line else ""
+        word, *rest = line.split() or [""]
+        key = word.lower()
         if key == "@data":
             rows = [(n, row) for n, row in lines[number:] if row and row[0] != "#"]
             if rows:
@@ -132,7 +133,8 @@ def _values(field: str) -> Array:
     try:
         return np.array([np.nan if word == "?" else float(word) for word in words])
     except ValueError as error:
-        raise ValueError(f"expected numbers, commas and '?' ({error})") from error
+        got = str(error).partition(": ")[2]
+        raise ValueError(f"expected numbers, commas and '?', got {got[:80]}") from error
 
 
 def _times(start: str, frequency: str, length: int) -> Array:
@@ -140,16 +142,18 @@ def _times(start: str, frequency: str, length: int) -> Array:
     found = re.fullmatch(r"(\d+)?_?(\D+)", frequency)
     if found is None or found[2] not in UNITS:
         raise ValueError(
-            f"@frequency {frequency!r}: expected one of {listed(UNITS)}, or 10_minutes"
+            f"@frequency {frequency[:40]!r}: expected one of {listed(UNITS)}, or 10_minutes"
         )
     size, unit = UNITS[found[2]]
     size *= int(found[1] or 1)
     day, _, clock = start.partition(" ")
     try:
-        first = np.datetime64(f"{day}T{clock.replace('-', ':') or '00:00'}", "s")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a time with a zone becomes UTC
+            first = np.datetime64(f"{day}T{clock.replace('-', ':') or '00:00'}", "s")
     except ValueError as error:
         raise ValueError(
-            f"expected a start such as 1979-01-01 00-00-00, got {start!r}"
+            f"expected a start such as 1979-01-01 00-00-00, got {start[:80]!r}"
         ) from error
     steps = np.arange(length) * size
     if unit != "M":

@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import csv
 import datetime
+import re
 import tempfile
+import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ...config import ReadOptions
-from ..sequences import listed
+from ..sequences import listed, printable
 from ..tables.build import Table
 from ..tables.readings import AmbiguousError, Reading
 from .delimited import read_delimited
-from .libraries import needs, readable
+from .libraries import (
+    LARGE,
+    RATIO,
+    TooLargeError,
+    check_size,
+    needs,
+    readable,
+    size,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+BLOCK = 2**20  # bytes
+CELL = 100  # bytes of Python's objects for a cell, about
+CHARACTERS = 20  # of XML for a cell, at least
+MOST_COLUMNS = 16_384  # of a sheet
+PLACE = re.compile(rb'\br="([A-Z]{0,3})([0-9]{1,7})"')  # of a cell or a row
+SPARSE = 5 * 10**7  # places up to the last cell, which may all be empty
 
 
 def read_workbook(path: Path, options: ReadOptions) -> Table:
@@ -34,6 +52,8 @@ def read_workbook(path: Path, options: ReadOptions) -> Table:
     import pandas as pd
 
     doubt = "is it cut short, or protected by a password?"
+    with readable(path, "workbook", doubt=doubt):
+        _check_archive(path)
     with readable(path, "workbook", ValueError, doubt=doubt):
         sheets = pd.read_excel(path, sheet_name=None, header=None, engine="openpyxl")
     name, notes = _choose(sheets, options.table)
@@ -42,6 +62,53 @@ def read_workbook(path: Path, options: ReadOptions) -> Table:
         _write(sheets[name], text)
         frame, own, more = read_delimited(text, replace(options, table=None))
     return Table(frame, own, [*notes, *more])
+
+
+def _check_archive(path: Path) -> None:
+    """ValueError for a workbook that would fill the memory: before anything is parsed.
+
+    Its parts must not be far larger than the file, must declare no document type or entities, and
+    its sheets must not be a vast empty area with a cell at its end.
+    """
+    with zipfile.ZipFile(path) as archive:
+        parts = [part for part in archive.infolist() if not part.is_dir()]
+        packed = max(path.stat().st_size, 1)
+        unpacked = sum(part.file_size for part in parts)
+        if unpacked > max(LARGE // 4, RATIO * packed):
+            raise TooLargeError(
+                f"unpacks to {size(unpacked)}, over {RATIO} times its size; save the sheet as .csv "
+                "if that is right"
+            )
+        check_size(unpacked * CELL // CHARACTERS, path, "save the sheet as .csv")
+        for part in parts:
+            if part.filename.lower().endswith((".xml", ".rels")):
+                with archive.open(part) as stream:
+                    _check_part(stream, part.filename)
+
+
+def _check_part(stream: IO[bytes], name: str) -> None:
+    """ValueError for a part with a document type, or a sheet that is nearly all empty."""
+    rows = columns = cells = 0
+    rest = b""
+    while block := stream.read(BLOCK):
+        text = rest + block.replace(b"\0", b"")  # UTF-16 as if it were UTF-8
+        forbidden = re.search(rb"<!(DOCTYPE|ENTITY)", text, re.IGNORECASE)
+        if forbidden:
+            raise ValueError(
+                f"{printable(name)} contains {forbidden[0].decode()}, which no workbook needs, and "
+                "entities can exhaust the memory; save it anew in a spreadsheet"
+            )
+        for column, row in PLACE.findall(text):
+            cells += 1
+            rows = max(rows, int(row))
+            columns = max(columns, len(column))
+        rest = text[-100:]
+    area = rows * min(26**columns, MOST_COLUMNS)
+    if area > max(SPARSE, 1000 * cells):
+        raise TooLargeError(
+            f"{printable(name)} has a cell in row {rows:,} and few others; delete the empty rows "
+            "and columns, or save the sheet as .csv"
+        )
 
 
 def _choose(

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...config import OF_TABLES, ReadOptions
 from ..formats.arrays import MAPPED_BYTES, choose_array, from_array
-from ..formats.hdf5 import datasets_of, labels_of
+from ..formats.hdf5 import datasets_of, labels_of, own_values
 from ..formats.registry import kind_of
 from ..reader import checked, read_unchecked
 from ..sequences import Sequences
@@ -234,9 +234,9 @@ def _hdf5(path: Path, options: ReadOptions, begin: Any) -> Generator[Part]:
     """A dataset of an HDF5 file a block of series at a time."""
     with datasets_of(path) as arrays:
         name, label, notes = choose_array(arrays, options.table)
-        array = arrays[name]
+        array = own_values(arrays[name])
         if array.nbytes > WHOLE and _has_series(array, options):
-            labels = None if label is None else labels_of(arrays[label])
+            labels = None if label is None else labels_of(own_values(arrays[label]))
             yield from _blocks(path, array, labels, options, begin, notes)
             return
     yield from whole(path, options, begin)

@@ -91,6 +91,7 @@ def prepare(
         if not is_store(partial):
             with located(path):
                 _fill(partial, path, options, plan, jobs, on_progress)
+        shutil.rmtree(partial / SORTED, ignore_errors=True)
         (partial / LOCK).unlink(missing_ok=True)
         replace_folder(partial, folder)
     return sequences_of(folder, read_description(folder))
@@ -267,5 +268,4 @@ def _finish(
     found = with_constant(found, writer.facts.constant, writer.facts.constant_ids)
     content["notes"] = found.notes
     content["task"] = found.task
-    shutil.rmtree(writer.folder / SORTED, ignore_errors=True)
     writer.seal(content)

@@ -81,8 +81,8 @@ def mirror(url: str) -> Path:
             content = file.read()
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"{url}: no store.json ({error}); expected a store that temporal-jepa prepare made, uploaded "
-            "with all of its files"
+            f"{url}: no store.json ({error}); expected a store that temporal-jepa prepare made, "
+            "uploaded with all of its files"
         ) from None
     default = Path("~/.cache/temporal-jepa").expanduser()
     key = hashlib.sha256(url.encode() + content).hexdigest()[:24]

@@ -20,6 +20,7 @@ from .flat import SHARD, Appending, Flat
 from .stored import StoredTexts
 
 JOURNAL = "journal.json"
+AT_ONCE = 2**22  # bytes that are written together
 STREAMS = (
     "values",
     "starts",
@@ -97,8 +98,7 @@ class StoreWriter:
         self._check_head(part)
         self.facts.add(part)
         put = self.streams
-        for x in part.values:
-            put["values"].add(np.ascontiguousarray(x).data)
+        self._arrays("values", part.values)
         self._starts("starts", put["values"], [x.nbytes for x in part.values])
         lengths = np.asarray(part.lengths, np.int64)
         put["lengths"].add(lengths.tobytes())
@@ -107,12 +107,9 @@ class StoreWriter:
             self._texts("label-texts", "label-ends", part.labels.tolist())
         for name, arrays in (("time", part.times), ("place", part.places)):
             if arrays is not None:
-                blocks = [np.ascontiguousarray(x) for x in arrays]
-                for block in blocks:
-                    put[f"{name}s"].add(block.view(np.uint8).data)
-                self._starts(
-                    f"{name}-starts", put[f"{name}s"], [b.nbytes for b in blocks]
-                )
+                self._arrays(f"{name}s", arrays)
+                sizes = [x.nbytes for x in arrays]
+                self._starts(f"{name}-starts", put[f"{name}s"], sizes)
 
     def ids(self) -> Sequence[str]:
         """The ids of all series so far."""
@@ -123,6 +120,18 @@ class StoreWriter:
             for name in ("ids", "id-ends")
         ]
         return StoredTexts(self.facts.series, *flat)
+
+    def _arrays(self, name: str, arrays: Sequence[Any]) -> None:
+        """Append the bytes of arrays, many small ones at once."""
+        joined: list[bytes] = []
+        total = 0
+        for x in arrays:
+            joined.append(np.ascontiguousarray(x).tobytes())
+            total += x.nbytes
+            if total > AT_ONCE:
+                self.streams[name].add(b"".join(joined))
+                joined, total = [], 0
+        self.streams[name].add(b"".join(joined))
 
     def _starts(self, name: str, stream: Appending, sizes: list[int]) -> None:
         """Where each array of a stream begins, and behind the last one its end."""

@@ -25,6 +25,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+MOST_COLUMNS = 100_000
+LONGEST_NAME = 1000  # characters of the name of a column
+
+
+def check_width(count: int) -> None:
+    """ValueError for more columns than a table has: what they are is asked of each."""
+    if count > MOST_COLUMNS:
+        raise ValueError(
+            f"{count:,} columns, of which at most {MOST_COLUMNS:,} are read; write long series "
+            "below each other (id,time,value), or as an array with numpy.save"
+        )
+
+
 class Table(NamedTuple):
     """A frame, the options with what is known of its columns, and notes."""
 
@@ -65,8 +78,10 @@ def prepared(
     frame: pd.DataFrame, options: ReadOptions, notes: list[str]
 ) -> tuple[pd.DataFrame, ReadOptions]:
     """A frame with one level of text names, a value in each cell and two columns for places."""
+    _check_names(frame)
     frame, options = split_lines(plain(frame), options, notes)
     frame, options = spread_lists(frame, options, notes)
+    _check_cells(frame)
     frame, options = tidy(frame, options, notes)
     places = find_places(frame, options)
     if places is not None and places.degrees:  # the letter is a sign, no unit
@@ -78,6 +93,31 @@ def prepared(
             options = replace(options, layout=options.layout or "tracks")
             frame = table
     return convert(frame, options, notes), options
+
+
+def _check_names(frame: pd.DataFrame) -> None:
+    """ValueError for too many columns, and for a name so long that it is text that went astray."""
+    check_width(frame.shape[1])
+    for k, name in enumerate(frame.columns):
+        length = len(name) if isinstance(name, str) else 0
+        if length > LONGEST_NAME:
+            raise ValueError(
+                f"the name of column {k} has {length:,} characters, more than {LONGEST_NAME}; is a "
+                "quotation mark or the header line missing?"
+            )
+
+
+def _check_cells(frame: pd.DataFrame) -> None:
+    """ValueError for an object or a list among cells that are numbers, texts or dates."""
+    for name, column in frame.items():
+        if column.dtype != object:
+            continue
+        for row, cell in enumerate(column, 1):
+            if isinstance(cell, (dict, list, set)):
+                raise ValueError(
+                    f"column {str(name)!r} holds {str(cell)[:80]!r} in data row {row}, expected "
+                    "one number, text or date in each cell, or a list in each"
+                )
 
 
 def roles_of(table: Table) -> Roles:

@@ -204,11 +204,11 @@ class Facts:
 
     def is_key(self, *names: str) -> bool:
         """Whether no two rows are equal in these columns."""
-        return not self.frame.duplicated(list(names)).any()
+        return not self.frame[list(names)].duplicated().any()
 
     def repeated(self, *names: str) -> int:
         """The number of rows that repeat these columns of a row above."""
-        return int(self.frame.duplicated(list(names)).sum())
+        return int(self.frame[list(names)].duplicated().sum())
 
     def counts_rows(self, name: str) -> bool:
         """Whether a column is named like a number of the row, and counts: 1, 2, 3, ..."""

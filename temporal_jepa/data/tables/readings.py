@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,7 +67,8 @@ def _aligned(table: Sequence[Sequence[Any]]) -> list[str]:
     cells = [[_cell(value) for value in row[:COLUMNS]] for row in table]
     if any(len(row) > COLUMNS for row in table):
         cells = [[*row, "..."] for row in cells]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    columns = itertools.zip_longest(*cells, fillvalue="")
+    widths = [max(map(len, column)) for column in columns]
     return ["      " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
 
 

@@ -349,7 +349,8 @@ def as_matrix(
     for start, block in _blocks(frame, names, options, release=codes is not None):
         for k, column in enumerate(block.T, start):
             if codes is not None and out.dtype == np.float32 and _loses(column, codes):
-                out = out.astype(np.float64)
+                with np.errstate(all="ignore"):  # columns that are not read yet
+                    out = out.astype(np.float64)
             with np.errstate(over="ignore"):  # inf is refused later, with its place
                 out[:, k] = column
     return out

@@ -24,6 +24,7 @@ FOOTER = re.compile(
 INTERVAL = re.compile(
     r"(.*\d)\s+(?:[-\u2013/]|to|bis)\s+(\d.*)|(\S+T\S+)/(\S+T\S+)", re.IGNORECASE
 )
+LONGEST = 200  # characters of an interval; matching takes the square of a text's length
 DIGITS_OF_CLOCK = re.compile(r"([01]\d|2[0-4])[0-5]\d([0-5]\d)?")
 
 
@@ -120,7 +121,7 @@ def with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
             continue
         filled = column.dropna()
         first = _as_text(filled.iloc[0]) if len(filled) else ""
-        if INTERVAL.fullmatch(first):
+        if len(first) < LONGEST and INTERVAL.fullmatch(first):
             starts = interval_starts(column)
             found.update({} if starts is None else {name: starts})
         if first.replace(".", "", 1).isdecimal():

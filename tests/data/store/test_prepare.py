@@ -1,0 +1,438 @@
+"""`prepare`: a store has what `read` gives, whatever happens while it is made."""
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from temporal_jepa.data import Sequences, read
+from temporal_jepa.data.store import parts, scattered, text
+from temporal_jepa.data.store import prepare as preparing
+from temporal_jepa.data.store.description import verify
+from temporal_jepa.data.store.prepare import prepare
+
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "store.py"
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts so small that a file of a few kB has many."""
+    monkeypatch.setattr(parts, "WHOLE", 0)
+    monkeypatch.setattr(parts, "MAPPED_BYTES", 0)
+    monkeypatch.setattr(parts, "BLOCK", 5000)
+    monkeypatch.setattr(text, "HEAD", 6000)
+    monkeypatch.setattr(text, "UNIT", 3000)
+    monkeypatch.setattr(text, "TAIL", 500)
+    monkeypatch.setattr(scattered, "LARGEST", 20_000)
+    monkeypatch.setattr(scattered, "TOGETHER", 3000)
+
+
+def long_table(series: int = 120, dates: bool = False) -> pd.DataFrame:
+    """Series of 20 to 26 rows with a missing value, a label and a channel at 1e9."""
+    random_numbers = np.random.default_rng(0)
+    rows = []
+    for i in range(series):
+        for t in range(20 + i % 7):
+            when: object = 10 * t
+            if dates:
+                moment = np.datetime64("2024-01-01T00:00:00") + 1000 * i + 60 * t
+                when = str(moment).replace("T", " ")
+            a = np.nan if t == 3 else random_numbers.normal()
+            b = 1e9 + random_numbers.normal() if i % 5 == 0 else 1.0
+            rows.append((f"s{i}", when, "ab"[i % 2], a, b, i))
+    return pd.DataFrame(rows, columns=["id", "time", "label", "a", "b", "c"])
+
+
+def write_long(path: Path) -> None:
+    long_table().to_csv(path, index=False)
+
+
+def write_dates(path: Path) -> None:
+    long_table(dates=True).to_csv(path, index=False)
+
+
+def write_irregular(path: Path) -> None:
+    table = long_table()
+    table["time"] += (np.arange(len(table)) % 3 == 0) * 4
+    table.to_csv(path, index=False)
+
+
+def write_whole_ids(path: Path) -> None:
+    table = long_table().drop(columns="label")
+    table["id"] = table["id"].str[1:].astype(int)
+    table.to_csv(path, index=False, float_format="%.3f", sep="\t")
+
+
+def write_quoted(path: Path) -> None:
+    long_table().to_csv(path, index=False, quoting=2)
+
+
+def write_quoted_separators(path: Path) -> None:
+    table = long_table()
+    table["id"] = '"x,' + table["id"]
+    table.to_csv(path, index=False)
+
+
+def write_decimal_commas(path: Path) -> None:
+    long_table().to_csv(path, index=False, sep=";", decimal=",")
+
+
+def write_long_numbers(path: Path) -> None:
+    table = long_table()
+    table["a"] = [f"{x:.25f}" for x in table["a"].fillna(0)]
+    table.to_csv(path, index=False)
+
+
+def write_interleaved(path: Path) -> None:
+    long_table().sort_values(["time", "id"], kind="stable").to_csv(path, index=False)
+
+
+def write_shuffled(path: Path) -> None:
+    long_table().sample(frac=1, random_state=0).to_csv(path, index=False)
+
+
+def wide_table() -> pd.DataFrame:
+    values = np.random.default_rng(0).normal(size=(200, 30))
+    table = pd.DataFrame(values, columns=[f"t{k}" for k in range(30)])
+    table.iloc[5, 20:] = np.nan
+    table.iloc[150, 25:] = np.nan
+    table.insert(0, "label", ["xy"[k % 2] for k in range(200)])
+    return table
+
+
+def write_wide(path: Path) -> None:
+    wide_table().to_csv(path, index=False)
+
+
+def write_repeated_ids(path: Path) -> None:
+    wide_table().assign(name=[f"n{k % 190}" for k in range(200)]).to_csv(
+        path, index=False
+    )
+
+
+def write_float64(path: Path) -> None:
+    array = np.random.default_rng(0).normal(size=(100, 3, 50))
+    array[3, :, 30:] = np.nan
+    np.save(path, array)
+
+
+def write_archive(path: Path) -> None:
+    array = np.random.default_rng(0).normal(size=(30, 2, 50))
+    np.savez(path, X=array, y=np.arange(30) % 3)
+
+
+def write_hdf5(path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        file["X"] = np.random.default_rng(0).normal(size=(100, 3, 50))
+        file["y"] = np.arange(100) % 3
+
+
+def write_parquet(path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    long_table().to_parquet(path, index=False)
+
+
+def write_folder(path: Path) -> None:
+    path.mkdir()
+    for name, table in long_table(12).groupby("id"):
+        table[["time", "a", "b"]].to_csv(path / f"{name}.csv", index=False)
+
+
+def write_video(path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    for name in ("one", "two"):
+        (path / name).mkdir(parents=True)
+        for k in range(20):
+            pixels = np.random.default_rng(k).integers(0, 255, (16, 16, 3), np.uint8)
+            image.fromarray(pixels).save(path / name / f"{k:03d}.png")
+
+
+SOURCES = {
+    "long.csv": write_long,
+    "dates.csv": write_dates,
+    "irregular.csv": write_irregular,
+    "ids.tsv": write_whole_ids,
+    "quoted.csv": write_quoted,
+    "separators.csv": write_quoted_separators,
+    "commas.csv": write_decimal_commas,
+    "digits.csv": write_long_numbers,
+    "interleaved.csv": write_interleaved,
+    "shuffled.csv": write_shuffled,
+    "wide.csv": write_wide,
+    "repeated.csv": write_repeated_ids,
+    "array.npy": write_float64,
+    "arrays.npz": write_archive,
+    "data.h5": write_hdf5,
+    "table.parquet": write_parquet,
+    "folder": write_folder,
+    "videos": write_video,
+}
+
+
+def check_equal(found: Sequences, expected: Sequences) -> None:
+    """The same series to the last bit, with everything that is known of them."""
+    assert list(found.ids) == list(expected.ids)
+    assert found.channels == expected.channels
+    assert (found.frame, found.task) == (expected.frame, expected.task)
+    assert (found.labels is None) == (expected.labels is None)
+    if expected.labels is not None:
+        assert found.labels is not None
+        assert found.labels.tolist() == expected.labels.tolist()
+    assert found.lengths.tolist() == expected.lengths.tolist()
+    for x, y in zip(found.values, expected.values, strict=True):
+        assert x.dtype == y.dtype
+        assert x.tobytes() == y.tobytes()
+    assert (found.times is None) == (expected.times is None)
+    for x, y in zip(found.times or [], expected.times or [], strict=True):
+        assert x.dtype == y.dtype
+        assert np.array_equal(x, y)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_store_has_what_read_gives(
+    name: str, tmp_path: Path, small_parts: None
+) -> None:
+    path = tmp_path / name
+    SOURCES[name](path)
+    expected = read(path)
+    prepare(path, tmp_path / "store")
+    found = read(tmp_path / "store")
+    assert found.is_stored
+    check_equal(found, expected)
+    assert found.notes == expected.notes
+    assert found.summary()[1:] == expected.summary()[1:]
+    verify(tmp_path / "store")
+
+
+def test_windows_and_selections_of_a_store_are_those_of_read(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    write_long(path)
+    expected = read(path)
+    found = prepare(path, tmp_path / "store")
+    check_equal(found.select([3, 1]), expected.select([3, 1]))
+    check_equal(
+        found.select(found.lengths > 23), expected.select(expected.lengths > 23)
+    )
+    check_equal(read(tmp_path / "store", window=7, stride=3), expected.windows(7, 3))
+    assert found.windows(7, 3).notes == expected.windows(7, 3).notes
+    assert np.array_equal(found.batch([0, 9]), expected.batch([0, 9]), equal_nan=True)
+    table = long_table()
+    table.loc[25:34, ["a", "b", "c"]] = np.nan  # windows without an observed value
+    table.to_csv(path, index=False)
+    found = prepare(path, tmp_path / "store", overwrite=True)
+    check_equal(found.windows(4), read(path).windows(4))
+
+
+def test_bytes_do_not_depend_on_the_number_of_processes(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    write_long(path)
+    for jobs in ("1", "2"):
+        words = [sys.executable, str(BENCHMARK), "small", str(path)]
+        subprocess.run([*words, str(tmp_path / jobs), jobs], check=True)
+    one, two = (
+        {p.name: p.read_bytes() for p in (tmp_path / j).iterdir()} for j in "12"
+    )
+    assert one == two
+
+
+@pytest.mark.parametrize("write", [write_long, write_interleaved])
+def test_a_killed_preparation_goes_on_and_gives_the_same_bytes(
+    write: object, tmp_path: Path
+) -> None:
+    path = tmp_path / "table.csv"
+    write(path)  # type: ignore[operator]
+    words = [sys.executable, str(BENCHMARK), "small", str(path)]
+    subprocess.run([*words, str(tmp_path / "whole"), "1"], check=True)
+    out = tmp_path / "killed"
+    random.seed(0)
+    for delay in (0.9, 1.2, None):
+        child = subprocess.Popen([*words, str(out), "1"])
+        if delay is not None:
+            timer = threading.Timer(delay, child.send_signal, [signal.SIGKILL])
+            timer.start()
+        child.wait()
+    names = {p.name for p in out.iterdir()}
+    assert names == {p.name for p in (tmp_path / "whole").iterdir()}
+    for name in names:
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not (tmp_path / ".killed.partial").exists()
+
+
+def test_each_stop_between_two_parts_is_survived(
+    tmp_path: Path, small_parts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class StoppedError(Exception):
+        pass
+
+    monkeypatch.setattr(preparing, "COMMIT", 20_000)
+    path = tmp_path / "long.csv"
+    long_table(60).to_csv(path, index=False)
+    prepare(path, tmp_path / "whole")
+    seen: list[int] = []
+
+    def stop(progress: preparing.Progress) -> None:
+        seen.append(progress.done)
+        if len(seen) % 5 == 0:
+            raise StoppedError
+
+    for _ in range(100):
+        try:
+            prepare(path, tmp_path / "stopped", on_progress=stop)
+            break
+        except StoppedError:
+            continue
+    assert len(seen) > 10
+    for file in (tmp_path / "whole").iterdir():
+        assert file.read_bytes() == (tmp_path / "stopped" / file.name).read_bytes()
+
+
+def test_a_full_disk_leaves_what_can_be_used_again(tmp_path: Path) -> None:
+    path = tmp_path / "big.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(500, 3, 100)).astype("f4"))
+    words = [sys.executable, "-m", "temporal_jepa", "prepare", str(path), "--out"]
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    out = tmp_path / "store"
+    done = subprocess.run([*words, str(out)], preexec_fn=limit, capture_output=True)
+    assert done.returncode == 1
+    assert done.stderr.decode().count("\n") == 1
+    assert not out.exists()
+    subprocess.run([*words, str(out)], check=True, capture_output=True)
+    assert len(read(out)) == 500
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    write_long(tmp_path / "long.csv")
+    prepare(tmp_path / "long.csv", tmp_path / "store")
+    return tmp_path / "store"
+
+
+def test_a_finished_store_is_left_as_it_is(store: Path) -> None:
+    before = {p.name: p.stat().st_mtime_ns for p in store.iterdir()}
+    prepare(store.parent / "long.csv", store)
+    assert {p.name: p.stat().st_mtime_ns for p in store.iterdir()} == before
+
+
+def test_another_source_needs_overwrite(store: Path) -> None:
+    with pytest.raises(ValueError, match="another source or with other options"):
+        prepare(store.parent / "long.csv", store, values=["a"])
+    assert read(store).channels == ["a", "b", "c"]
+    prepare(store.parent / "long.csv", store, values=["a"], overwrite=True)
+    assert read(store).channels == ["a"]
+
+
+def test_files_that_are_no_store_are_never_replaced(tmp_path: Path) -> None:
+    write_long(tmp_path / "long.csv")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    for overwrite in (False, True):
+        with pytest.raises(ValueError, match="is no store"):
+            prepare(tmp_path / "long.csv", tmp_path / "mine", overwrite=overwrite)
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    with pytest.raises(ValueError, match="is no store"):
+        prepare(tmp_path / "long.csv", tmp_path / "link", overwrite=True)
+    (tmp_path / ".other.partial").symlink_to(tmp_path / "mine")
+    with pytest.raises(ValueError, match="symbolic link"):
+        prepare(tmp_path / "long.csv", tmp_path / "other")
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["letter.txt"]
+
+
+def test_options_of_reading_do_not_apply_to_a_store(store: Path) -> None:
+    with pytest.raises(ValueError, match="is a store"):
+        read(store, id="label")
+    with pytest.raises(ValueError, match="a store keeps whole series"):
+        prepare(store.parent / "long.csv", store.parent / "other", window=3)
+
+
+def test_every_damage_is_found(store: Path) -> None:
+    """Truncations and JSON when it is opened, changed bytes by `verify`."""
+    random.seed(0)
+    for path in sorted(store.iterdir()):
+        content = path.read_bytes()
+        path.write_bytes(content[: random.randrange(len(content))])
+        with pytest.raises(ValueError, match=path.name):
+            read(store)
+        for _ in range(5):
+            at = random.randrange(len(content))
+            changed = bytes([content[at] ^ (1 << random.randrange(8))])
+            path.write_bytes(content[:at] + changed + content[at + 1 :])
+            with pytest.raises(ValueError, match=path.name):
+                verify(store)
+            if path.suffix == ".json":
+                with pytest.raises(ValueError, match=path.name):
+                    read(store)
+        path.unlink()
+        with pytest.raises((ValueError, OSError)):
+            read(store)
+        path.write_bytes(content)
+    verify(store)
+
+
+def test_a_store_of_another_version_is_refused(store: Path) -> None:
+    content = json.loads((store / "store.json").read_text())
+    (store / "store.json").write_text(json.dumps({**content, "version": 99}))
+    with pytest.raises(ValueError, match="version 99"):
+        read(store)
+
+
+def test_rows_that_contradict_the_head_are_named(
+    tmp_path: Path, small_parts: None
+) -> None:
+    path = tmp_path / "long.csv"
+    table = long_table().astype({"a": object})
+    table.loc[2000, "a"] = "broken"
+    table.to_csv(path, index=False)
+    with pytest.raises(
+        ValueError, match=r"in the bytes \d+ to \d+ of the file.*broken"
+    ):
+        prepare(path, tmp_path / "store")
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    peaks = []
+    for megabytes in (75, 150):
+        path = tmp_path / f"{megabytes}.csv"
+        subprocess.run(
+            [sys.executable, BENCHMARK, "csv", path, str(megabytes)], check=True
+        )
+        code = (
+            "import resource, sys; from temporal_jepa.data.store.prepare import prepare; "
+            "prepare(*sys.argv[1:]); "
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        words = [sys.executable, "-c", code, str(path), str(tmp_path / f"s{megabytes}")]
+        peaks.append(int(subprocess.run(words, check=True, capture_output=True).stdout))
+    assert max(peaks) < 400_000  # kB
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_reading_is_the_same_after_a_fork_and_in_threads(store: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    found = read(store)
+    expected = [x.tobytes() for x in found.values]
+    with ThreadPoolExecutor(8) as pool:
+        some = [k % len(found) for k in range(1000)]
+        for k, x in zip(
+            some, pool.map(lambda k: found.values[k].tobytes(), some), strict=True
+        ):
+            assert x == expected[k]
+    child = os.fork()
+    if not child:
+        right = [x.tobytes() for x in found.values] == expected
+        os._exit(0 if right else 1)
+    assert os.waitpid(child, 0)[1] == 0
