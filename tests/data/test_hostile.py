@@ -295,6 +295,13 @@ BAD = {  # kind of finding -> name, content, message
         b'[{"time": 0, "v": 1}, {"time": [1, 2], "v": 2}, {"time": {}, "v": 3}]',
         r"column 'time' holds '(\[1, 2\]|\{\})' in data row",
     ),
+    "a name in an archive that is no UTF-8": (
+        "a.npz",
+        hostile.zipped({"é.npy": hostile.npy(np.ones((3, 9)))}).replace(
+            "é".encode(), b"\xff\xfe"
+        ),
+        r"a\.npz: not read",
+    ),
     "JSON in JSON in JSON": ("a.json", b"[" * 10**6, "nested too deeply"),
     "a name without end": (
         "a.csv", b"time," + b"v" * 5000 + b"\n0,1\n1,2\n", "column 1 has 5,000 characters",

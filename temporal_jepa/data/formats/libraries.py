@@ -28,6 +28,7 @@ BROKEN = (  # what libraries raise for bytes that make no sense
     RuntimeError,
     SyntaxError,
     TypeError,
+    UnicodeDecodeError,
     struct.error,
     zipfile.BadZipFile,
     zlib.error,

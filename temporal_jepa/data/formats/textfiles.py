@@ -39,6 +39,7 @@ DAMAGED = (  # what the readers of compressed files raise for a broken one
     OSError,
     NotImplementedError,
     RuntimeError,
+    UnicodeDecodeError,  # the name of a file in an archive
     lzma.LZMAError,
     zipfile.BadZipFile,
     zlib.error,
