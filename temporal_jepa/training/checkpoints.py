@@ -6,6 +6,7 @@ before is.
 """
 
 import contextlib
+import errno
 import re
 import shutil
 import warnings
@@ -23,6 +24,7 @@ from .storage import MANIFEST, Reader, Writer
 FOLDER = "checkpoint"
 STEP = re.compile(r"step-(\d{8,18})")
 KEPT = 2
+NO_DAMAGE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # reading failed, not the file
 UNFINISHED = f"was not written to its end ({MANIFEST} is missing)"
 TIMEOUT = timedelta(minutes=10)  # for which processes wait for each other
 State = dict[str, Tensor]
@@ -175,6 +177,8 @@ class Checkpoints:
         except FileNotFoundError:
             damage = UNFINISHED
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in NO_DAMAGE:
+                raise
             reason = str(error).partition("\n")[0]
             damage = f"is damaged ({reason})"
         found = [damage]
