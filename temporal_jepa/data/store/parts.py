@@ -21,6 +21,7 @@ from ..formats.hdf5 import datasets_of, labels_of, own_values
 from ..formats.registry import kind_of
 from ..reader import checked, read_unchecked
 from ..sequences import Sequences
+from .columnar import parquet_parts
 from .rows import RowReader, read_rows, with_parser
 from .scattered import scattered
 from .text import LONGEST, NotInPartsError, cuts, plan_text
@@ -28,6 +29,7 @@ from .text import LONGEST, NotInPartsError, cuts, plan_text
 WHOLE = 2**26  # bytes up to which a file is read as a whole
 BLOCK = 2**25  # bytes of an array that are one part
 TEXT = (".csv", ".tsv", ".txt")
+PARQUET = (".parquet", ".pq")
 HDF5 = (".h5", ".hdf5", ".hdf")
 
 
@@ -77,6 +79,8 @@ def parts_of(
             return _sorted_text(path, options, folder, begin)
         if kind in TEXT:
             return _text(path, options, jobs, begin)
+        if kind in PARQUET and not state["sorted"]:
+            return _parquet(path, options, begin)
         if kind == ".npy" and path.stat().st_size > MAPPED_BYTES:
             return _npy(path, options, begin)
         if kind in HDF5:
@@ -140,6 +144,18 @@ def _sorted_text(
         begin = count
         found = replace(found, notes=(*notes, *found.notes))
         yield Part(found, count, count, total)
+
+
+def _parquet(path: Path, options: ReadOptions, begin: Any) -> Generator[Part]:
+    """A Parquet file by ranges of rows; as a whole if a range is not understood by itself."""
+    count = begin[1] if begin else 0
+    try:
+        for found, row, total, unique in parquet_parts(path, options, begin):
+            count += len(found)
+            found = checked(found, options)
+            yield Part(found, (row, count), row, total, unique=unique)
+    except NotInPartsError:
+        yield from whole(path, options, begin)
 
 
 def _with(

@@ -98,7 +98,7 @@ def plan_text(path: Path, options: ReadOptions) -> TextPlan:
     if list(frame.columns) != list(names):
         raise NotInPartsError("its columns are split or joined")
     found = roles(frame, own, notes)
-    _check_layout(found, frame, own)
+    check_layout(found, frame, own)
     prefix = b"".join(head.splitlines(keepends=True)[: line - 1])
     plan = TextPlan(
         path,
@@ -135,7 +135,7 @@ def _layout_of(sample: Path, options: ReadOptions) -> tuple[str, int, tuple[str,
     return separator, head.first.line, tuple(names)
 
 
-def _check_layout(found: Roles, frame: pd.DataFrame, options: ReadOptions) -> None:
+def check_layout(found: Roles, frame: pd.DataFrame, options: ReadOptions) -> None:
     """NotInPartsError unless the rows of each series can be read without the others."""
     if found.layout not in ("wide", "long"):
         raise NotInPartsError(f"its layout is {found.layout}")

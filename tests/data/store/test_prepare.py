@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from temporal_jepa.data import Sequences, read
-from temporal_jepa.data.store import parts, scattered, text
+from temporal_jepa.data.store import columnar, parts, scattered, text
 from temporal_jepa.data.store import prepare as preparing
 from temporal_jepa.data.store.description import verify
 from temporal_jepa.data.store.prepare import prepare
@@ -32,6 +32,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "HEAD", 6000)
     monkeypatch.setattr(text, "UNIT", 3000)
     monkeypatch.setattr(text, "TAIL", 500)
+    monkeypatch.setattr(columnar, "ROWS", 64)
     monkeypatch.setattr(scattered, "LARGEST", 20_000)
     monkeypatch.setattr(scattered, "TOGETHER", 3000)
 
@@ -139,7 +140,31 @@ def write_hdf5(path: Path) -> None:
 
 def write_parquet(path: Path) -> None:
     pytest.importorskip("pyarrow")
-    long_table().to_parquet(path, index=False)
+    long_table().to_parquet(path, index=False, row_group_size=97)
+
+
+def write_instants(path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    table = long_table(dates=True)
+    table["time"] = pd.to_datetime(table["time"])
+    table.to_parquet(path, index=False)
+
+
+def write_indexed(path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    table = long_table().drop(columns="label").set_index(["id", "time"])
+    table.to_parquet(path, row_group_size=300)
+
+
+def write_interleaved_rows(path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    table = long_table().sort_values(["time", "id"], kind="stable")
+    table.to_parquet(path, index=False)
+
+
+def write_wide_rows(path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    wide_table().to_parquet(path, index=False)
 
 
 def write_folder(path: Path) -> None:
@@ -173,7 +198,11 @@ SOURCES = {
     "array.npy": write_float64,
     "arrays.npz": write_archive,
     "data.h5": write_hdf5,
-    "table.parquet": write_parquet,
+    "long.parquet": write_parquet,
+    "instants.parquet": write_instants,
+    "indexed.parquet": write_indexed,
+    "interleaved.parquet": write_interleaved_rows,
+    "wide.parquet": write_wide_rows,
     "folder": write_folder,
     "videos": write_video,
 }
