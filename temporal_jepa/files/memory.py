@@ -94,7 +94,7 @@ def readable(amount: int) -> str:
     """Bytes for people.
 
     >>> readable(3 * 2**29), readable(5 * 2**20), readable(10**30)
-    ('1.5 GiB', '5 MiB', '9.1e+20 GiB')
+    ('1.5 GiB', '5 MiB', '9.3e+20 GiB')
     """
     if amount < 2**30:
         return f"{amount / 2**20:.0f} MiB"

@@ -93,7 +93,7 @@ def test_bad_data_and_damaged_runs_are_one_line(
             "needs pyarrow: pip install x",
         ),
         (ValueError("two\nlines"), "two lines"),
-        (MemoryError(), "MemoryError"),
+        (MemoryError(), "out of memory: lower --batch-size"),
     ],
 )
 def test_errors_of_the_machine(

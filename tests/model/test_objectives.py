@@ -429,7 +429,7 @@ def test_a_damaged_objective_is_named(stored: object, tmp_path: Path) -> None:
     model = model_of(NextLatent())
     file = save_pretrained(model, tmp_path) / "config.json"
     edit_json(file, lambda config: config.update(objective=stored))
-    with pytest.raises(ValueError, match='the configuration has "objective"'):
+    with pytest.raises(ValueError, match=r'"objective"'):
         from_pretrained(tmp_path)
 
 
