@@ -34,7 +34,8 @@ class Flat:
         name: of the stream.
         size: bytes of the stream.
         shard: bytes of each file but the last.
-        fetch: called with the name of a file that is not there yet.
+        fetch: gives the descriptor of a file by its name, where files may still have to come.
+            Such files are opened for each read, so that they can be deleted to free space.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Flat:
         name: str,
         size: int,
         shard: int = SHARD,
-        fetch: Callable[[str], None] | None = None,
+        fetch: Callable[[str], int] | None = None,
     ):
         self.folder = folder
         self.fetch = fetch
@@ -102,14 +103,16 @@ class Flat:
         if descriptor is not None:
             return os.preadv(descriptor, [part], within)
         path = self.folder / shard_name(self.name, number)
-        if self.fetch is not None:
-            self.fetch(path.name)
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        if self.fetch is None:
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        else:
+            descriptor = self.fetch(path.name)
         try:
             return os.preadv(descriptor, [part], within)
         finally:
             with self._lock:
-                if len(self._open) < OPEN_FILES and number not in self._open:
+                room = OPEN_FILES if self.fetch is None else 0
+                if len(self._open) < room and number not in self._open:
                     self._open[number] = descriptor
                 else:
                     os.close(descriptor)

@@ -34,7 +34,7 @@ def sequences_of(folder: Path, content: dict[str, Any]) -> Sequences:
         sizes[stream] = sizes.get(stream, 0) + int(facts["bytes"])
 
     remote = remote_of(folder, content["files"])
-    fetch = None if remote is None else remote.fetch
+    fetch = None if remote is None else remote.open
 
     def flat(name: str) -> Flat:
         return Flat(folder, name, sizes.get(name, 0), shard, fetch)
@@ -61,7 +61,7 @@ def sequences_of(folder: Path, content: dict[str, Any]) -> Sequences:
         channels=channels,
         times=arrays("times", "time-starts", (), time_type and [time_type]),
         source=str(folder) if remote is None else remote.url,
-        notes=tuple(content["notes"]),
+        notes=(*content["notes"], *([] if remote is None else remote.note())),
         frame=None if content["frame"] is None else tuple(content["frame"]),
         places=arrays(
             "places", "place-starts", (2,), ["float64"] if content["places"] else None
