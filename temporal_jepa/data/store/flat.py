@@ -35,7 +35,7 @@ class Flat:
         size: bytes of the stream.
         shard: bytes of each file but the last.
         fetch: gives the descriptor of a file by its name, where files may still have to come.
-            Such files are opened for each read, so that they can be deleted to free space.
+        open_files: files that stay open; 0 so that what is deleted frees its space at once.
     """
 
     def __init__(
@@ -45,9 +45,11 @@ class Flat:
         size: int,
         shard: int = SHARD,
         fetch: Callable[[str], int] | None = None,
+        open_files: int = OPEN_FILES,
     ):
         self.folder = folder
         self.fetch = fetch
+        self.open_files = open_files
         self.name = name
         self.size = size
         self.shard = shard
@@ -111,8 +113,7 @@ class Flat:
             return os.preadv(descriptor, [part], within)
         finally:
             with self._lock:
-                room = OPEN_FILES if self.fetch is None else 0
-                if len(self._open) < room and number not in self._open:
+                if len(self._open) < self.open_files and number not in self._open:
                     self._open[number] = descriptor
                 else:
                     os.close(descriptor)
