@@ -45,7 +45,7 @@ def inspect(data: str, *, reading: ReadOptions) -> None:
     from ..training.run import load
 
     announce_decoding(data)
-    sequences = read(path, reading)
+    sequences = read(data, reading)
     show_facts(sequences.summary())
     say(*notes_of(sequences))
     to_train_on, own = load(sequences, reading)

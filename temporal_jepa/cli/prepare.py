@@ -76,9 +76,15 @@ def prepare(
 
 def _verify(store: str, reading: ReadOptions) -> None:
     from ..data.store.description import verify
+    from ..data.store.remote import is_remote
 
     if reading.given():
         raise UsageError("--verify takes no options on reading; leave them out")
+    if is_remote(store):
+        raise UsageError(
+            f"--verify reads a store on this machine, got {store}; what is downloaded from there "
+            "is checked on the way"
+        )
     content = verify(Path(store))
     size = sum(facts["bytes"] for facts in content["files"].values())
     say(

@@ -34,7 +34,7 @@ def read_as_trained(
     from ..data import read
     from ..data.tables.roles import MissingColumnError
 
-    options = _combined(reading, run, Path(file), ignore)
+    options = _combined(reading, run, file, ignore)
     announce_decoding(file)
     while True:
         try:
@@ -66,22 +66,23 @@ def announce_decoding(file: str) -> None:
 
 
 def _combined(
-    reading: ReadOptions, run: Mapping[str, Any], file: Path, ignore: Sequence[str]
+    reading: ReadOptions, run: Mapping[str, Any], file: str, ignore: Sequence[str]
 ) -> ReadOptions:
     """Options of the command line over those stored with the run."""
     from ..data.store.description import is_store, suffix_of
+    from ..data.store.remote import is_remote
     from ..data.video import holds_video
 
     data = run.get("data", {})
     stored = data.get("options", {})
     ignored = set(ignore)
-    if is_store(file):  # its source was read when it was made
+    if is_store(file) or is_remote(file):  # its source was read when it was made
         ignored.update(set(stored) - {"window", "stride"})
-    elif suffix_of(str(file)) != suffix_of(str(data.get("path") or "")):
+    elif suffix_of(file) != suffix_of(str(data.get("path") or "")):
         ignored.update(OF_COLUMNS)
         if stored.get("layout") == "scene":
             ignored.remove("layout")
-        if not holds_video(file):
+        if not holds_video(Path(file)):
             ignored.update(OF_VIDEO)
     options = {name: value for name, value in stored.items() if name not in ignored}
     for name in reading.given():

@@ -1,6 +1,7 @@
 """Files that a verb writes: where they go, what may be replaced, tables."""
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,18 @@ def check_parquet() -> None:
 
 
 def check_folder(path: Path) -> None:
-    """NotADirectoryError if the folder, or one above it, is a file."""
+    """Raise if nothing can be written there.
+
+    Raises:
+        NotADirectoryError: if the folder, or one above it, is a file.
+        ValueError: for an address, as s3://bucket/name.
+    """
+    first = path.parts[0] if path.parts else ""
+    if re.fullmatch("[A-Za-z][A-Za-z0-9+.-]+:", first) and not Path(first).exists():
+        raise ValueError(
+            f"--out {first}//...: outputs are written on this machine; name a folder or file here "
+            "and upload it, for example with aws s3 cp --recursive"
+        )
     for part in (path, *path.parents):
         if part.exists() and not part.is_dir():
             raise NotADirectoryError(f"--out: {part} is a file, expected a folder")

@@ -21,7 +21,7 @@ from .memory import from_memory
 from .sequences import Sequences, did_you_mean, listed, located
 from .store.description import is_store, read_description
 from .store.opening import sequences_of
-from .store.remote import is_remote, mirror
+from .store.remote import local
 from .trajectories import MOVEMENT_OPTIONS, check_features
 from .video import CLIP, VIDEO_OPTIONS, holds_video, read_video
 
@@ -50,8 +50,7 @@ def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequ
     """
     options = _options_from(options, keywords)
     check_features(options)
-    if is_remote(data):
-        data = mirror(data)
+    data = local(data)
     if is_store(data):
         return _read_store(Path(data), options)
     found, clip = read_whole(data, options)

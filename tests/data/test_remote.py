@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from factories import TINY
 
 from temporal_jepa import PretrainConfig, from_pretrained, pretrain, read
 from temporal_jepa.cli.main import main
+from temporal_jepa.config import ReadOptions
+from temporal_jepa.data.store import remote
 from temporal_jepa.data.store.remote import mirror
 
 s3fs = pytest.importorskip("s3fs")
@@ -131,4 +134,131 @@ def test_no_server_is_said(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None
     s3fs.S3FileSystem.clear_instance_cache()
     with pytest.raises(OSError, match=r"cannot be read .*check the address"):
         read("s3://data/walks.store")
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def test_the_command_line_takes_the_address(
+    store: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"{k},{t},{k * t % 7},{t}\n" for k in range(8) for t in range(16))
+    (tmp_path / "x.csv").write_text("name,t,a,b\n" + rows)
+    config = PretrainConfig(steps=1, batch_size=4, device="cpu")
+    named = ReadOptions(id="name", time="t", values=("a", "b"))  # not of the store
+    pretrain(tmp_path / "x.csv", tmp_path / "run", config, TINY, data_options=named)
+    assert main(["inspect", URL]) == 0
+    assert URL in capsys.readouterr().out
+    there, here = tmp_path / "there.npy", tmp_path / "here.npy"
+    run = str(tmp_path / "run")
+    assert main(["embed", run, URL, "--out", str(there)]) == 0
+    assert main(["embed", run, str(store), "--out", str(here)]) == 0
+    np.testing.assert_array_equal(np.load(there), np.load(here))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["prepare", "x.npy", "--out", "s3://data/b.store"],
+        ["embed", "series-small", "x.npy", "--out", "s3://data/parts"],
+        ["embed", "series-small", "x.npy", "--out", "s3://x.npz"],
+        ["pretrain", "--data", "x.npy", "--out", "s3://data/run"],
+    ],
+)
+def test_addresses_are_not_written_as_folders(
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.zeros((3, 1, 8)))
+    assert main(command) != 0
+    assert "outputs are written on this machine" in capsys.readouterr().err
+    assert not Path("s3:").exists()
+
+
+def test_the_cache_keeps_what_was_used_last(
+    store: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = (store / "values-00000.bin").stat().st_size + 100
+    monkeypatch.setenv("TEMPORAL_JEPA_CACHE_GB", str(most / 1e9))
+    mine = cache / "mine.store" / "values-00000.bin"  # no cache of ours: never deleted
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(bytes(most))
+    there = read(URL)
+    assert any("its cache" in note for note in there.notes)
+    for a, b in zip(there.values, read(store).values, strict=True):
+        np.testing.assert_array_equal(a, b)
+        sizes = [path.stat().st_size for path in mirror(URL).glob("*.bin")]
+        assert sum(sizes) <= most
+    assert mine.exists()
+    monkeypatch.setenv("TEMPORAL_JEPA_CACHE_GB", "much")
+    with pytest.raises(ValueError, match=r"expected gigabytes, got 'much'"):
+        read(URL)
+
+
+def test_threads_download_a_file_once(
+    store: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, here = read(URL), read(store)
+    asked: list[str] = []
+    blocks = remote._blocks
+
+    def counted(url: str, most: int) -> Iterator[bytes]:
+        asked.append(url)
+        return blocks(url, most)
+
+    monkeypatch.setattr(remote, "_blocks", counted)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(there.values.__getitem__, range(12)))
+    for a, b in zip(found, here.values, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len(asked) == len(set(asked))
+
+
+def test_a_cached_file_that_was_cut_short_is_downloaded_again(
+    store: Path, cache: Path
+) -> None:
+    expected = read(URL).values[11]
+    path = mirror(URL) / "values-00000.bin"
+    path.write_bytes(path.read_bytes()[:100])
+    np.testing.assert_array_equal(read(URL).values[11], expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"values-00000\.bin does not exist, and store\.json lists it"),
+        (b"abc", r"its size or checksum differs; upload the store again"),
+        (bytes(2**20), r"its size or checksum differs; upload the store again"),
+    ],
+)
+def test_other_objects_are_refused(
+    content: bytes | None, message: str, store: Path, bucket: Any, cache: Path
+) -> None:
+    name = "data/walks.store/values-00000.bin"
+    bucket.rm(name)
+    if content is not None:
+        bucket.pipe_file(name, content)
+    with pytest.raises((ValueError, OSError), match=message):
+        read(URL).values[0]
+    assert not list(mirror(URL).glob("values*"))
+
+
+def test_a_description_that_is_none_is_refused(bucket: Any, cache: Path) -> None:
+    bucket.pipe_file("data/bad.store/store.json", b"{not json")
+    with pytest.raises(ValueError, match=r"no valid JSON"):
+        read("s3://data/bad.store")
+
+
+def test_no_credentials_are_said(
+    store: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(OSError, match=r"cannot be read .*check .*the credentials"):
+        read(URL)
     s3fs.S3FileSystem.clear_instance_cache()

@@ -11,12 +11,11 @@ from typing import Any
 from ...config import ReadOptions
 from ..sequences import listed
 from .flat import shard_name
-from .remote import REMOTE
+from .remote import LARGEST_JSON, REMOTE, local
 
 STORE = "store.json"
 FORMAT = "temporal-jepa store"
 VERSION = 1
-LARGEST_JSON = 2**26  # bytes; a longer one is not read
 BLOCK = 2**22
 AGAIN = "make it again with temporal-jepa prepare, or copy it again"
 
@@ -28,6 +27,7 @@ def is_store(path: Any) -> bool:
 
 def with_options_of_store(data: Any, options: ReadOptions) -> ReadOptions:
     """The options, after those with which the source of a store was read, if `data` is a store."""
+    data = local(data)
     if not is_store(data):
         return options
     stored = read_description(Path(data))["options"]
@@ -37,6 +37,7 @@ def with_options_of_store(data: Any, options: ReadOptions) -> ReadOptions:
 
 def suffix_of(path: str) -> str:
     """The extension of a file in lower case, of a store that of its source."""
+    path = local(path)
     if is_store(path):
         path = str(read_description(Path(path))["source"])
     return Path(path).suffix.lower()
@@ -75,9 +76,8 @@ def read_description(folder: Path) -> dict[str, Any]:
         )
     if content.get("checksum") != _sum(content):
         raise ValueError(f"{path} does not fit its checksum: it was changed; {AGAIN}")
-    is_cache = (folder / REMOTE).is_file()  # of files that may still have to come
-    for name, facts in content["files"].items():
-        if not is_cache or (folder / name).exists():
+    if not (folder / REMOTE).is_file():  # else files come when they are read
+        for name, facts in content["files"].items():
             _check_size(folder / name, facts["bytes"])
     return content
 

@@ -34,7 +34,8 @@ class Flat:
         name: of the stream.
         size: bytes of the stream.
         shard: bytes of each file but the last.
-        fetch: called with the name of a file that is not there yet.
+        fetch: gives the descriptor of a file by its name, where files may still have to come.
+        open_files: files that stay open; 0 so that what is deleted frees its space at once.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class Flat:
         name: str,
         size: int,
         shard: int = SHARD,
-        fetch: Callable[[str], None] | None = None,
+        fetch: Callable[[str], int] | None = None,
+        open_files: int = OPEN_FILES,
     ):
         self.folder = folder
         self.fetch = fetch
+        self.open_files = open_files
         self.name = name
         self.size = size
         self.shard = shard
@@ -102,14 +105,15 @@ class Flat:
         if descriptor is not None:
             return os.preadv(descriptor, [part], within)
         path = self.folder / shard_name(self.name, number)
-        if self.fetch is not None:
-            self.fetch(path.name)
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        if self.fetch is None:
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        else:
+            descriptor = self.fetch(path.name)
         try:
             return os.preadv(descriptor, [part], within)
         finally:
             with self._lock:
-                if len(self._open) < OPEN_FILES and number not in self._open:
+                if len(self._open) < self.open_files and number not in self._open:
                     self._open[number] = descriptor
                 else:
                     os.close(descriptor)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..sequences import Array, Sequences
 from .description import digest_of, read_description
-from .flat import Flat
+from .flat import OPEN_FILES, Flat
 from .remote import remote_of
 from .stored import StoredArrays, StoredTexts
 
@@ -28,16 +28,14 @@ def open_store(folder: Path) -> Sequences:
 def sequences_of(folder: Path, content: dict[str, Any]) -> Sequences:
     """The sequences of a store with this description."""
     shard = int(content["shard_bytes"])
-    sizes: dict[str, int] = {}
-    for name, facts in content["files"].items():
-        stream = name.rpartition("-")[0]
-        sizes[stream] = sizes.get(stream, 0) + int(facts["bytes"])
-
+    sizes = _sizes(content["files"])
     remote = remote_of(folder, content["files"])
-    fetch = None if remote is None else remote.fetch
+    fetch = None if remote is None else remote.open
+    notes = [] if remote is None else remote.note()
+    keep = 0 if notes else OPEN_FILES  # a store that its cache cannot hold
 
     def flat(name: str) -> Flat:
-        return Flat(folder, name, sizes.get(name, 0), shard, fetch)
+        return Flat(folder, name, sizes.get(name, 0), shard, fetch, keep)
 
     n = int(content["series"])
     lengths = _lengths(flat("lengths"), n, content["lengths"])
@@ -61,7 +59,7 @@ def sequences_of(folder: Path, content: dict[str, Any]) -> Sequences:
         channels=channels,
         times=arrays("times", "time-starts", (), time_type and [time_type]),
         source=str(folder) if remote is None else remote.url,
-        notes=tuple(content["notes"]),
+        notes=(*content["notes"], *notes),
         frame=None if content["frame"] is None else tuple(content["frame"]),
         places=arrays(
             "places", "place-starts", (2,), ["float64"] if content["places"] else None
@@ -69,6 +67,15 @@ def sequences_of(folder: Path, content: dict[str, Any]) -> Sequences:
         degrees=bool(content["degrees"]),
         task=content["task"],
     )
+
+
+def _sizes(files: dict[str, Any]) -> dict[str, int]:
+    """Bytes of each stream, from those of its files."""
+    sizes: dict[str, int] = {}
+    for name, facts in files.items():
+        stream = name.rpartition("-")[0]
+        sizes[stream] = sizes.get(stream, 0) + int(facts["bytes"])
+    return sizes
 
 
 def _lengths(stream: Flat, n: int, extent: list[int]) -> Array:
