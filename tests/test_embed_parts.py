@@ -141,12 +141,12 @@ def test_a_killed_command_goes_on_where_it_was(
 ) -> None:
     rng = np.random.default_rng(0)
     np.save(tmp_path / "x.npy", rng.standard_normal((400, 1, 64)).cumsum(2))
-    size = 2**18
+    size = 2**14
     script = (
         f"from temporal_jepa.embed import parts; parts.PART_BYTES = {size}; "
         "from temporal_jepa.cli.main import main; main()"
     )
-    words = ["embed", "series-small", "x.npy", "--out"]
+    words = ["embed", "series-small", "x.npy", "--dim", "128", "--out"]
     killed = subprocess.Popen(
         [sys.executable, "-c", script, *words, "killed"],
         cwd=tmp_path,
