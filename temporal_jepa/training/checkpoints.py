@@ -72,7 +72,6 @@ class Checkpoints:
             state,
             storage_writer=writer,
             process_group=self.group,
-            no_dist=not self.is_distributed,
         )
         self._writing = step, future
 
@@ -156,7 +155,6 @@ class Checkpoints:
                 state,
                 storage_reader=reader,
                 process_group=self.group,
-                no_dist=not self.is_distributed,
             )
         except CheckpointException as error:
             first, _ = next(iter(error.failures.values()))
