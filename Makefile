@@ -75,7 +75,7 @@ build: $(STAMP)  ## Build the sdist and the wheel into dist/
 lock: $(STAMP)  ## Write what .venv holds, but torch, to constraints/lock.txt with hashes (clean-all and setup first to go up)
 	@test -x .venv-lock/bin/uv || { "$(PYTHON)" -m venv .venv-lock; .venv-lock/bin/python -m pip install -q uv; }
 	@{ echo '# Every package of set-up, tests and CI but torch, with its hashes: made by `make lock`, read by `make setup LOCKED=1`.'; \
-	  $(RUN) pip freeze --exclude-editable | grep -vi '^torch[ =]' | .venv-lock/bin/uv pip compile -q --no-deps --generate-hashes \
+	  $(RUN) pip freeze --all --exclude-editable | grep -vi '^\(torch\|pip\)[ =]' | .venv-lock/bin/uv pip compile -q --no-deps --generate-hashes \
 	    --no-header --no-annotate -; } > constraints/lock.new
 	@mv constraints/lock.new constraints/lock.txt; wc -l constraints/lock.txt
 
