@@ -231,7 +231,9 @@ def small(path: str, out: str, jobs: str) -> None:
     parts.BLOCK = 20_000
     parts.MAPPED_BYTES = 0
     for kind in (writer.StoreWriter, flat.Flat, flat.Appending):
-        defaults = kind.__init__.__defaults__ or ()  # SHARD was bound when it was defined
+        defaults = (
+            kind.__init__.__defaults__ or ()
+        )  # SHARD was bound when it was defined
         kind.__init__.__defaults__ = tuple(
             100_000 if value == flat.SHARD else value for value in defaults
         )

@@ -85,7 +85,9 @@ ENTRIES: dict[str, Callable[[Any], bool]] = {
     "places": lambda value: isinstance(value, bool),
     "degrees": lambda value: isinstance(value, bool),
     "task": lambda value: value is None or isinstance(value, str),
-    "label_width": lambda value: value is None or (_is_count(value, 1) and value < 2**28),
+    "label_width": lambda value: (
+        value is None or (_is_count(value, 1) and value < 2**28)
+    ),
     "facts": _is_facts,
     "shard_bytes": lambda value: _is_count(value, 1),
     "files": _is_files,
@@ -153,13 +155,17 @@ def read_description(folder: Path) -> dict[str, Any]:
         )
     if content.get("checksum") != _sum(content):
         raise ValueError(f"{path} does not fit its checksum: it was changed; {AGAIN}")
-    wrong = [name for name, is_right in ENTRIES.items() if not is_right(content.get(name, ...))]
+    wrong = [
+        name
+        for name, is_right in ENTRIES.items()
+        if not is_right(content.get(name, ...))
+    ]
     if not wrong and (content["times"] is None) != (content["facts"]["times"] is None):
         wrong = ["times"]
     if wrong:
         raise ValueError(
-            f"{path}: not expected in {listed(map(repr, wrong))}: {str(content.get(wrong[0]))[:80]!r}; "
-            f"{AGAIN}"
+            f"{path}: not expected in {listed(map(repr, wrong))}: "
+            f"{str(content.get(wrong[0]))[:80]!r}; {AGAIN}"
         )
     if not is_cached(folder):  # else files come when they are read
         for name, facts in content["files"].items():

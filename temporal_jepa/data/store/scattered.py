@@ -81,7 +81,8 @@ def _sorted_parts(reader: RowReader, place: Path) -> list[tuple[Sequences, Any]]
     return [
         _stored(reader, place, k)
         for k in range(count)
-        if (place / f"{k}{_ending(reader.plan)}").is_file() or is_store(place / f"{k}.store")
+        if (place / f"{k}{_ending(reader.plan)}").is_file()
+        or is_store(place / f"{k}.store")
     ]
 
 

@@ -572,7 +572,9 @@ def test_a_quotation_mark_within_a_field_costs_no_time(
     assert time.process_time() - began < 5
 
 
-def entries(content: object, before: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+def entries(
+    content: object, before: tuple[object, ...] = ()
+) -> list[tuple[object, ...]]:
     """Where the entries of nested dicts and lists are."""
     found: list[tuple[object, ...]] = []
     keys: list[object] = []
