@@ -219,7 +219,7 @@ def kill(path: str, tries: str, jobs: str = "1") -> None:
 
 def small(path: str, out: str, jobs: str) -> None:
     """`prepare` in small parts that are all made to last, so that a kill finds many states."""
-    from temporal_jepa.data.store import parts, scattered, text, writer
+    from temporal_jepa.data.store import flat, parts, scattered, text, writer
     from temporal_jepa.data.store import prepare as preparing
 
     parts.WHOLE = 0
@@ -228,7 +228,15 @@ def small(path: str, out: str, jobs: str) -> None:
     preparing.COMMIT = 20_000
     scattered.LARGEST = 200_000
     scattered.TOGETHER = 20_000
-    writer.SHARD = 100_000
+    parts.BLOCK = 20_000
+    parts.MAPPED_BYTES = 0
+    for kind in (writer.StoreWriter, flat.Flat, flat.Appending):
+        defaults = (
+            kind.__init__.__defaults__ or ()
+        )  # SHARD was bound when it was defined
+        kind.__init__.__defaults__ = tuple(
+            100_000 if value == flat.SHARD else value for value in defaults
+        )
     prepare(path, out, jobs=int(jobs))
 
 

@@ -170,3 +170,45 @@ def test_a_killed_command_goes_on_where_it_was(
     assert count < len(list((tmp_path / "whole").glob("part-*")))
     stored = json.loads((tmp_path / "whole" / "_embedding.json").read_text())
     assert stored["n"] == 400
+
+
+def test_damaged_ids_are_made_again(model: TemporalJEPA, tmp_path: Path) -> None:
+    parts = Parts(tmp_path / "out", "npy")
+    embed_in_parts(model, DATA, parts, SOURCE)
+    whole = contents(parts.folder)
+    for name in ("part-00000-ids.npy", "part-00001-ids.npy"):
+        content = bytearray(whole[name])
+        content[-4] ^= 1
+        (parts.folder / name).write_bytes(content)
+    (parts.folder / "part-00002-ids.npy").unlink()
+    with pytest.raises(ValueError, match="missing or damaged"):
+        read_parts(parts.folder)
+    embed_in_parts(model, DATA, parts, SOURCE)
+    assert contents(parts.folder) == whole
+
+
+def test_a_kill_before_the_description_blocks_nothing(
+    model: TemporalJEPA, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / ".temporal-jepa-0123456789abcdef.json").write_text("{")
+    embed_in_parts(model, DATA, Parts(folder), SOURCE)
+    assert not list(folder.glob(".temporal-jepa-*"))
+
+
+def test_parts_of_a_process_that_was_replaced_are_made_again(
+    model: TemporalJEPA, tmp_path: Path
+) -> None:
+    """It may go on writing after another began to overwrite its embeddings."""
+    new, old = Parts(tmp_path / "new", "npy"), Parts(tmp_path / "old", "npy")
+    embed_in_parts(model, DATA, new, SOURCE)
+    embed_in_parts(model, DATA, old, {**SOURCE, "model": "other"})
+    whole = contents(new.folder)
+    for name, content in contents(old.folder).items():
+        if "part-00001" in name:
+            (new.folder / name).write_bytes(content)
+    with pytest.raises(ValueError, match="missing or damaged"):
+        read_parts(new.folder)
+    embed_in_parts(model, DATA, new, SOURCE)
+    assert contents(new.folder) == whole

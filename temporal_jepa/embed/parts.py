@@ -19,6 +19,8 @@ import numpy.typing as npt
 from ..config import Pool
 from ..data.sequences import Sequences
 from ..files import read_json, replacing, write_json
+from ..files.atomic import TEMPORARY
+from ..files.sealed import SHA256, seal
 from ..model.jepa import TemporalJEPA
 from .arrays import embed_sequences, embed_timesteps
 
@@ -87,13 +89,14 @@ def embed_in_parts(
     size = _sequences_of_part(model, sequences, parts)
     description = _describe(sequences, parts, source, size)
     _begin(parts.folder, description, overwrite, is_first=rank == 0)
+    of = str(seal(description)[SHA256])
     count = -(-len(sequences) // size)
     for number in range(rank, count, world):
         first = number * size
         rows = np.arange(first, min(first + size, len(sequences)))
-        if not _is_whole(parts, number):
+        if not _is_whole(parts, number, of):
             some = sequences.select(rows)
-            _write_part(parts, number, some, _vectors(model, some, parts))
+            _write_part(parts, number, some, _vectors(model, some, parts), of)
         on_sequences(len(rows))
     return count
 
@@ -115,7 +118,8 @@ def read_parts(folder: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
             f"{folder} holds Parquet; read it with pandas.read_parquet({str(folder)!r})"
         )
     count = -(-int(stored["n"]) // int(stored["sequences_per_part"]))
-    missing = [number for number in range(count) if not _is_whole(parts, number)]
+    of = str(seal(stored)[SHA256])
+    missing = [number for number in range(count) if not _is_whole(parts, number, of)]
     if missing:
         raise ValueError(
             f"{folder}: {len(missing)} of {count} parts are missing or damaged, the first is "
@@ -210,7 +214,9 @@ def _begin(
         path.unlink()
         for part in folder.glob("*part-*"):
             part.unlink()
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif folder.is_dir() and not all(
+        TEMPORARY.fullmatch(file.name) for file in folder.iterdir()
+    ):
         raise ValueError(
             f"{folder} holds other files and no {DESCRIPTION}; choose a new folder for --out"
         )
@@ -219,7 +225,7 @@ def _begin(
 
 def _differing(path: Path, description: Mapping[str, Any]) -> list[str]:
     """What differs in the description of the parts in a folder."""
-    stored = read_json(path, "delete it to embed again")
+    stored = read_json(path, f"delete {path.parent} to embed again")
     return [name for name, value in description.items() if stored.get(name) != value]
 
 
@@ -243,31 +249,47 @@ def _checksum_path(parts: Parts, number: int) -> Path:
     return parts.folder / f"_part-{number:05d}.json"
 
 
-def _is_whole(parts: Parts, number: int) -> bool:
-    """Whether a part is there, with the content that was written."""
+def _is_whole(parts: Parts, number: int, of: str) -> bool:
+    """Whether a part of this embedding is there, with the content that was written."""
     path = _path(parts, number)
     try:
         stored = read_json(_checksum_path(parts, number))
         if stored["size"] != path.stat().st_size:
             return False
-        return bool(stored["content"] == _checksum(path))
-    except (OSError, ValueError, KeyError):
+        if (
+            stored.get("of", of) != of
+        ):  # of a process that was replaced and still writes
+            return False
+        beside = stored.get("beside", {})
+        return stored["content"] == _checksum(path) and all(
+            beside[name] == _checksum(parts.folder / Path(name).name) for name in beside
+        )
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def _write_part(parts: Parts, number: int, some: Sequences, vectors: Vectors) -> None:
+def _write_part(
+    parts: Parts, number: int, some: Sequences, vectors: Vectors, of: str
+) -> None:
     """Write a part, and then its checksum, which makes it whole."""
     path = _path(parts, number)
+    beside: list[Path] = []
     if parts.kind == "npy":
-        _write_arrays(path, some, vectors)
+        beside = _write_arrays(path, some, vectors)
     else:
         with replacing(path) as file:
             as_table(some, vectors).to_parquet(file, index=False)
-    content = {"size": path.stat().st_size, "content": _checksum(path)}
+    content = {
+        "of": of,
+        "size": path.stat().st_size,
+        "content": _checksum(path),
+        "beside": {file.name: _checksum(file) for file in beside},
+    }
     write_json(_checksum_path(parts, number), content)
 
 
-def _write_arrays(path: Path, some: Sequences, vectors: Vectors) -> None:
+def _write_arrays(path: Path, some: Sequences, vectors: Vectors) -> list[Path]:
+    """Write the array of a part, and others beside it, whose paths are returned."""
     arrays = {"-ids": np.array(some.ids)}
     if some.labels is not None:
         arrays["-labels"] = np.asarray(some.labels)
@@ -277,6 +299,7 @@ def _write_arrays(path: Path, some: Sequences, vectors: Vectors) -> None:
     for name, array in {**arrays, "": vectors}.items():
         with replacing(path.with_name(f"{path.stem}{name}.npy")) as file:
             np.save(file, array, allow_pickle=False)
+    return [path.with_name(f"{path.stem}{name}.npy") for name in arrays]
 
 
 def _checksum(path: Path) -> str:

@@ -4,20 +4,99 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import listed
 from .flat import shard_name
-from .remote import LARGEST_JSON, REMOTE, local
+from .remote import LARGEST_JSON, is_cached, local
 
 STORE = "store.json"
 FORMAT = "temporal-jepa store"
 VERSION = 1
 BLOCK = 2**22
 AGAIN = "make it again with temporal-jepa prepare, or copy it again"
+
+
+def _is_count(value: Any, low: int = 0) -> bool:
+    return type(value) is int and low <= value < 2**62
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_counts(value: Any, number: int) -> bool:
+    if not isinstance(value, list) or len(value) != number:
+        return False
+    return all(_is_count(entry, 1) for entry in value)
+
+
+def _is_type(value: Any, kinds: str) -> bool:
+    return isinstance(value, str) and value in TYPES and np.dtype(value).kind in kinds
+
+
+def _is_files(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        FILE.fullmatch(name)
+        and isinstance(facts, dict)
+        and _is_count(facts.get("bytes"), 1)
+        and isinstance(facts.get("sha256"), str)
+        for name, facts in value.items()
+    )
+
+
+def _is_facts(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    labels, times = value.get("labels", 0), value.get("times", 0)
+    return (
+        all(_is_count(value.get(name)) for name in ("missing", "blank", "constant"))
+        and all(_is_texts(value.get(n)) for n in ("constant_ids", "constant_channels"))
+        and (
+            labels is None
+            or (isinstance(labels, dict) and all(map(_is_count, labels.values())))
+        )
+        and (times is None or (_is_texts(times) and len(times) == 2))
+    )
+
+
+TYPES = (
+    *("float16", "float32", "float64", "bool"),
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+    *(f"datetime64[{unit}]" for unit in ("s", "ms", "us", "ns")),
+)
+FILE = re.compile(r"[a-z]+(-[a-z]+)?-\d{5,9}\.bin")
+ENTRIES: dict[str, Callable[[Any], bool]] = {
+    "series": lambda value: _is_count(value, 1),
+    "timesteps": lambda value: _is_count(value, 1),
+    "lengths": lambda value: _is_counts(value, 3),
+    "channels": lambda value: _is_texts(value) and bool(value),
+    "frame": lambda value: value is None or _is_counts(value, 3),
+    "dtypes": lambda value: (
+        _is_texts(value) and bool(value) and all(_is_type(t, "fiub") for t in value)
+    ),
+    "times": lambda value: value is None or _is_type(value, "fiuM"),
+    "places": lambda value: isinstance(value, bool),
+    "degrees": lambda value: isinstance(value, bool),
+    "task": lambda value: value is None or isinstance(value, str),
+    "label_width": lambda value: (
+        value is None or (_is_count(value, 1) and value < 2**28)
+    ),
+    "facts": _is_facts,
+    "shard_bytes": lambda value: _is_count(value, 1),
+    "files": _is_files,
+    "source": lambda value: isinstance(value, str),
+    "notes": _is_texts,
+    "options": lambda value: isinstance(value, dict),
+    "clip": lambda value: value is None or _is_count(value, 1),
+    "plan": lambda value: isinstance(value, dict) and "source" in value,
+}
 
 
 def is_store(path: Any) -> bool:
@@ -76,7 +155,19 @@ def read_description(folder: Path) -> dict[str, Any]:
         )
     if content.get("checksum") != _sum(content):
         raise ValueError(f"{path} does not fit its checksum: it was changed; {AGAIN}")
-    if not (folder / REMOTE).is_file():  # else files come when they are read
+    wrong = [
+        name
+        for name, is_right in ENTRIES.items()
+        if not is_right(content.get(name, ...))
+    ]
+    if not wrong and (content["times"] is None) != (content["facts"]["times"] is None):
+        wrong = ["times"]
+    if wrong:
+        raise ValueError(
+            f"{path}: not expected in {listed(map(repr, wrong))}: "
+            f"{str(content.get(wrong[0]))[:80]!r}; {AGAIN}"
+        )
+    if not is_cached(folder):  # else files come when they are read
         for name, facts in content["files"].items():
             _check_size(folder / name, facts["bytes"])
     return content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -76,12 +77,13 @@ class Flat:
         Raises:
             ValueError: when it ends behind the stream, or a file has become shorter.
         """
-        out = np.empty(shape, dtype)
-        if start < 0 or start + out.nbytes > self.size:
+        count = math.prod(shape) * np.dtype(dtype).itemsize
+        if start < 0 or start + count > self.size:  # before memory is taken
             raise ValueError(
-                f"{self.folder}: bytes {start} to {start + out.nbytes} of {self.name} were asked "
+                f"{self.folder}: bytes {start} to {start + count} of {self.name} were asked "
                 f"for, and there are {self.size}; the store is damaged: prepare it again"
             )
+        out = np.empty(shape, dtype)
         if out.nbytes:
             self._fill(memoryview(out.reshape(-1).view(np.uint8).data), start)
         return out
@@ -155,15 +157,24 @@ class Appending:
             own = path.stem[: -len(text) - 1] == self.name and text.isdigit()
             if own and (int(text) > number or (int(text) == number and not within)):
                 path.unlink()
+        for k in range(number):
+            self._check_size(self.folder / shard_name(self.name, k), self.shard)
         if not within:
             return
         path = self.folder / shard_name(self.name, number)
+        self._check_size(path, within)
         self._descriptor = os.open(path, os.O_RDWR | NO_LINKS)
         os.ftruncate(self._descriptor, within)
         while data := os.read(self._descriptor, 2**20):
             self._digest.update(data)
-        if os.fstat(self._descriptor).st_size != within:
-            raise ValueError(f"{path} is shorter than its journal says")
+
+    def _check_size(self, path: Path, size: int) -> None:
+        """ValueError unless a file has at least the bytes that are known to be right."""
+        if not path.is_file() or path.stat().st_size < size:
+            raise ValueError(
+                f"{path} is missing or shorter than its journal says; delete {self.folder} and "
+                "start again"
+            )
 
     def add(self, data: bytes | memoryview) -> None:
         """Append bytes."""

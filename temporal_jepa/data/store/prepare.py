@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ from .opening import sequences_of
 from .parts import Part, parts_of
 from .scattered import SORTED
 from .seen import Seen
-from .writer import StoreWriter, replace_folder
+from .writer import JOURNAL, StoreWriter, before, replace_folder
 
 LOCK = "lock"
 COMMIT = 2**26  # bytes of values after which what was written is made to last
@@ -79,21 +80,27 @@ def prepare(
         )
     path, folder = Path(source), Path(out)
     plan = plan_of(path, options)
+    if path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
+        raise ValueError(
+            f"{folder} lies in {path}, where it would be data; choose another --out"
+        )
     if _is_done(folder, plan, overwrite):
+        _remove_leftovers(folder)
         return sequences_of(folder, read_description(folder))
     partial = folder.with_name(f".{folder.name}.partial")
     if partial.is_symlink():
         raise ValueError(f"{partial} is a symbolic link, which is not written through")
-    if overwrite:
-        _discard_other(partial, plan)
     partial.mkdir(parents=True, exist_ok=True)
     with _locked(partial):
+        _discard_other(partial, plan, overwrite)
         if not is_store(partial):
             with located(path):
                 _fill(partial, path, options, plan, jobs, on_progress)
         shutil.rmtree(partial / SORTED, ignore_errors=True)
-        (partial / LOCK).unlink(missing_ok=True)
+        (partial / JOURNAL).unlink(missing_ok=True)
         replace_folder(partial, folder)
+        # Only now: before the rename, another process could take a new lock in the folder.
+        (folder / LOCK).unlink(missing_ok=True)
     return sequences_of(folder, read_description(folder))
 
 
@@ -149,14 +156,50 @@ def _is_done(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
     )
 
 
-def _discard_other(partial: Path, plan: dict[str, Any]) -> None:
-    """Delete the beginning of a store of another plan."""
-    if not partial.is_dir():
-        return
-    try:
-        StoreWriter(partial, plan)
-    except (ValueError, KeyError, TypeError):
-        shutil.rmtree(partial)
+def _discard_other(partial: Path, plan: dict[str, Any], overwrite: bool) -> None:
+    """Delete what is finished but damaged, and with `overwrite` what cannot be continued.
+
+    Raises:
+        ValueError: for a finished store of another plan without `overwrite`.
+    """
+    if is_store(partial):
+        try:
+            if read_description(partial)["plan"] == plan:
+                return
+        except ValueError:
+            _empty(partial)
+            return
+        if not overwrite:
+            raise ValueError(
+                f"{partial} holds a store of another source or with other options (the file "
+                "changed, or the options); start anew with overwrite=True (--overwrite), or choose "
+                "another --out"
+            )
+        _empty(partial)
+    elif overwrite:
+        try:
+            StoreWriter(partial, plan).close()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            _empty(partial)
+
+
+def _empty(partial: Path) -> None:
+    """Delete all but the lock; first what says that the rest is whole."""
+    for name in (STORE, JOURNAL):
+        (partial / name).unlink(missing_ok=True)
+    for path in partial.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Delete what a process left that was killed after it had put the store in its place."""
+    with contextlib.suppress(OSError):
+        (folder / LOCK).unlink(missing_ok=True)
+    if is_store(before(folder)) and not before(folder).is_symlink():
+        shutil.rmtree(before(folder), ignore_errors=True)
 
 
 class _locked:
@@ -218,6 +261,11 @@ def _fill(
         on_progress(Progress(part.done, part.total, writer.facts.series, written))
     if not writer.facts.series:
         raise ValueError("expected at least one series, got none")
+    if plan_of(path, options) != plan:
+        raise ValueError(
+            "it changed while it was read; start again with overwrite=True (--overwrite) when "
+            "nothing writes to it"
+        )
     writer.commit(state)
     _finish(writer, path, options, plan, state)
 
@@ -226,6 +274,7 @@ def _sort_first(writer: StoreWriter) -> None:
     """Begin anew with the rows in order of their series: those of one stand in several places."""
     for stream in writer.streams.values():
         stream.close()
+    (writer.folder / JOURNAL).unlink(missing_ok=True)  # first: it counts on the others
     for file in writer.folder.iterdir():
         if file.name != LOCK and file.is_file():
             file.unlink()

@@ -132,20 +132,35 @@ def mirror(url: str) -> Path:
             f"{url}: no store.json ({error}); expected a store that temporal-jepa prepare made, "
             "uploaded with all of its files"
         ) from None
-    default = Path("~/.cache/temporal-jepa").expanduser()
     key = hashlib.sha256(url.encode() + content).hexdigest()[:24]
-    folder = Path(os.environ.get(CACHE) or default) / key
+    folder = _cache() / key
     write_atomically(folder / REMOTE, json.dumps({"url": url}).encode())
     write_atomically(folder / "store.json", content)
     return folder
 
 
+def _cache() -> Path:
+    """Where remote stores are cached."""
+    default = Path("~/.cache/temporal-jepa").expanduser()
+    return Path(os.environ.get(CACHE) or default)
+
+
+def is_cached(folder: Path) -> bool:
+    """Whether a folder is the cache of a remote store, whose files may still have to come."""
+    return (
+        folder.absolute().parent == _cache().absolute() and (folder / REMOTE).is_file()
+    )
+
+
 def remote_of(folder: Path, files: dict[str, Any]) -> Remote | None:
-    """Where the files of a folder come from; None for a store on this machine."""
-    path = folder / REMOTE
-    if not path.is_file():
+    """Where the files of a folder come from; None for a store on this machine.
+
+    Only the cache is asked: the folder of a stranger must not make this program call a server.
+    """
+    if not is_cached(folder):
         return None
-    return Remote(str(json.loads(path.read_text())["url"]), folder, files)
+    url = json.loads((folder / REMOTE).read_text())["url"]
+    return Remote(str(url), folder, files)
 
 
 def _open_whole(path: Path, size: int) -> int:

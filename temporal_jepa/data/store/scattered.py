@@ -81,7 +81,8 @@ def _sorted_parts(reader: RowReader, place: Path) -> list[tuple[Sequences, Any]]
     return [
         _stored(reader, place, k)
         for k in range(count)
-        if (place / f"{k}.rows").is_file() or is_store(place / f"{k}.store")
+        if (place / f"{k}{_ending(reader.plan)}").is_file()
+        or is_store(place / f"{k}.store")
     ]
 
 
@@ -91,10 +92,10 @@ def _spread(plan: TextPlan, place: Path) -> int:
     with ExitStack() as stack:
         rows, numbers = (
             [
-                stack.enter_context((place / f"{k}.{kind}").open("wb"))
+                stack.enter_context((place / f"{k}{kind}").open("wb"))
                 for k in range(count)
             ]
-            for kind in ("rows", "numbers")
+            for kind in (_ending(plan), ".numbers")
         )
         file = stack.enter_context(plan.path.open("rb"))
         file.seek(len(plan.prefix))
@@ -103,6 +104,8 @@ def _spread(plan: TextPlan, place: Path) -> int:
             own: list[list[bytes]] = [[] for _ in range(count)]
             which: list[list[int]] = [[] for _ in range(count)]
             for line in lines:
+                if not line.strip(b" \r\n"):
+                    continue
                 k = _place_of(plan, line, count)
                 own[k].append(line if line.endswith(b"\n") else line + b"\n")
                 which[k].append(row)
@@ -114,9 +117,15 @@ def _spread(plan: TextPlan, place: Path) -> int:
             stream.flush()
             os.fsync(stream.fileno())
     for k in range(count):
-        if not (place / f"{k}.rows").stat().st_size:
-            (place / f"{k}.rows").unlink()
+        path = place / f"{k}{_ending(plan)}"
+        if not path.stat().st_size:
+            path.unlink()
     return count
+
+
+def _ending(plan: TextPlan) -> str:
+    """Of the names of files of rows: `read_rows` reads them by it."""
+    return f".rows{plan.path.suffix.lower()}"
 
 
 def _place_of(plan: TextPlan, line: bytes, count: int) -> int:
@@ -129,8 +138,8 @@ def _stored(reader: RowReader, place: Path, k: int) -> tuple[Sequences, Any]:
     folder = place / f"{k}.store"
     if not is_store(folder):
         shutil.rmtree(folder, ignore_errors=True)
-        path = place / f"{k}.rows"
         plan = reader.plan
+        path = place / f"{k}{_ending(plan)}"
         own = replace(plan, path=path)
         found = read_rows(replace(reader, plan=own), 0, path.stat().st_size, last=False)
         first = _first_rows(own, np.fromfile(place / f"{k}.numbers", np.int64), found)

@@ -84,7 +84,7 @@ def plan_text(path: Path, options: ReadOptions) -> TextPlan:
         raise NotInPartsError(f"it is written in {file.encoding}")
     with path.open("rb") as stream:
         head = stream.read(HEAD)
-    head = head[: head.rfind(b"\n") + 1]
+    head = head[: _last_line_end(head) or head.rfind(b"\n") + 1]
     if not head or b"\r" in head.replace(b"\r\n", b""):
         raise NotInPartsError("its lines do not end with line feeds")
     with tempfile.TemporaryDirectory() as folder:
@@ -215,19 +215,32 @@ def cuts(plan: TextPlan, begin: int) -> Iterator[tuple[int, int, bool]]:
             begin += stop
 
 
+def _last_line_end(block: bytes) -> int:
+    """Behind the last line feed that is not within quotation marks, 0 if there is none."""
+    end = block.rfind(b"\n") + 1
+    marks = block.count(b'"', 0, end)
+    while end and marks % 2:
+        before = block.rfind(b"\n", 0, end - 1) + 1
+        marks -= block.count(b'"', before, end)
+        end = before
+    return end
+
+
 def _last_cut(plan: TextPlan, block: bytes) -> int:
     """Where the last whole series of a block ends, 0 if none does."""
-    end = block.rfind(b"\n") + 1
-    while end and block.count(b'"', 0, end) % 2:  # within quotation marks
-        end = block.rfind(b"\n", 0, end - 1) + 1
+    end = _last_line_end(block)
     if not end or not plan.where:
         return end
-    start = block.rfind(b"\n", 0, end - 1) + 1
-    own = key_of(plan, block[start:end])
+    own = None
+    start = end
     while start:
         before = block.rfind(b"\n", 0, start - 1) + 1
-        if key_of(plan, block[before:start]) != own:
-            return start
+        line = block[before:start]
+        if line.strip(b" \r\n"):  # an empty line belongs to the series around it
+            key = key_of(plan, line)
+            if own is not None and key != own:
+                return start
+            own = key
         start = before
     return 0
 

@@ -220,6 +220,11 @@ class StoreWriter:
         content: dict[str, Any] = json.loads(json.dumps(found))
         return content
 
+    def close(self) -> None:
+        """Close all files."""
+        for stream in self.streams.values():
+            stream.close()
+
     def seal(self, content: Mapping[str, Any]) -> None:
         """Write `store.json`; the store is whole then, and the journal is gone."""
         content = json.loads(json.dumps(content))
@@ -264,11 +269,15 @@ class StoreWriter:
         return width
 
 
+def before(folder: Path) -> Path:
+    """Where a store is while another takes its place."""
+    return folder.with_name(f".{folder.name}.old")
+
+
 def replace_folder(new: Path, old: Path) -> None:
     """Put a finished folder in the place of another, which is deleted."""
-    before = old.with_name(f".{old.name}.old")
     if old.exists():
-        shutil.rmtree(before, ignore_errors=True)
-        os.replace(old, before)
+        shutil.rmtree(before(old), ignore_errors=True)
+        os.replace(old, before(old))
     os.replace(new, old)
-    shutil.rmtree(before, ignore_errors=True)
+    shutil.rmtree(before(old), ignore_errors=True)

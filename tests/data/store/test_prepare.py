@@ -8,17 +8,20 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from temporal_jepa.config import ReadOptions
 from temporal_jepa.data import Sequences, read
 from temporal_jepa.data.store import columnar, parts, scattered, text
 from temporal_jepa.data.store import prepare as preparing
-from temporal_jepa.data.store.description import verify
+from temporal_jepa.data.store.description import dumped, verify
 from temporal_jepa.data.store.prepare import prepare
+from temporal_jepa.data.store.text import cuts, plan_text
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "store.py"
 
@@ -467,3 +470,153 @@ def test_reading_is_the_same_after_a_fork_and_in_threads(store: Path) -> None:
         right = [x.tobytes() for x in found.values] == expected
         os._exit(0 if right else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def stop_before_the_rename(source: Path, out: Path, overwrite: bool = False) -> None:
+    """`prepare` that is killed when the store is whole but not yet in its place."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preparing, "replace_folder", lambda *folders: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            prepare(source, out, overwrite=overwrite)
+
+
+def test_a_whole_store_of_an_old_source_is_not_put_in_place(tmp_path: Path) -> None:
+    source = tmp_path / "t.csv"
+    write_long(source)
+    stop_before_the_rename(source, tmp_path / "s")
+    long_table(series=5).to_csv(source, index=False)
+    with pytest.raises(ValueError, match="overwrite"):
+        prepare(source, tmp_path / "s")
+    assert len(prepare(source, tmp_path / "s", overwrite=True)) == 5
+
+
+def test_overwrite_that_was_killed_before_the_rename_goes_on(
+    tmp_path: Path, store: Path
+) -> None:
+    source = tmp_path / "new.csv"
+    long_table(series=5).to_csv(source, index=False)
+    stop_before_the_rename(source, store, overwrite=True)
+    assert len(prepare(source, store, overwrite=True)) == 5
+    verify(store)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_overwrite_does_not_touch_a_preparation_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "t.csv"
+    write_long(source)
+
+    def second(progress: object) -> None:
+        with pytest.raises(ValueError, match="another process"):
+            prepare(source, tmp_path / "s", overwrite=True)
+
+    prepare(source, tmp_path / "s", overwrite=True, on_progress=second)
+    verify(tmp_path / "s")
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_source_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "t.csv"
+    write_long(source)
+    with pytest.raises(ValueError, match="changed while it was read"):
+        prepare(source, tmp_path / "s", on_progress=lambda progress: os.utime(source))
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_store_within_its_source_is_refused(tmp_path: Path) -> None:
+    write_long(tmp_path / "t.csv")
+    with pytest.raises(ValueError, match="lies in"):
+        prepare(tmp_path, tmp_path / "s")
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_missing_files_of_a_beginning_are_said_and_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "t.csv"
+    write_long(source)
+    monkeypatch.setattr(preparing, "COMMIT", 1)
+    with pytest.raises(ZeroDivisionError):
+        prepare(source, tmp_path / "s", on_progress=lambda progress: 1 / 0)
+    (tmp_path / ".s.partial" / "values-00000.bin").unlink()
+    with pytest.raises(ValueError, match="start again"):
+        prepare(source, tmp_path / "s")
+    assert len(prepare(source, tmp_path / "s", overwrite=True)) == 120
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_interleaved_rows_that_only_read_understands(tmp_path: Path) -> None:
+    source = tmp_path / "t.csv"
+    rows = [f" s{i} ; {t};{i}.5,{t}" for t in range(40) for i in range(9)]
+    rows = [row.replace(".", "") for row in rows]
+    rows.insert(77, "")
+    source.write_text("id;time;a\n" + "\n".join(rows))
+    expected, found = read(source), prepare(source, tmp_path / "s")
+    assert list(found.ids) == list(expected.ids)
+    for x, y in zip(found.values, expected.values, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_a_quotation_mark_within_a_field_costs_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "t.csv"
+    names = ["s0", 's1 5" pipe', *(f"s{i}" for i in range(2, 2000))]
+    rows = (f"{name},{t},{t / 2}\n" for name in names for t in range(101))
+    source.write_text("id,time,a\n" + "".join(rows))
+    monkeypatch.setattr(text, "HEAD", 1000)
+    plan = plan_text(source, ReadOptions())
+    began = time.process_time()
+    assert [*cuts(plan, len(plan.prefix))]
+    assert time.process_time() - began < 5
+
+
+def entries(
+    content: object, before: tuple[object, ...] = ()
+) -> list[tuple[object, ...]]:
+    """Where the entries of nested dicts and lists are."""
+    found: list[tuple[object, ...]] = []
+    keys: list[object] = []
+    if isinstance(content, (dict, list)):
+        keys = list(content) if isinstance(content, dict) else list(range(len(content)))
+        for key in keys:
+            value = content[key]  # type: ignore[call-overload,index]
+            found += [(*before, key), *entries(value, (*before, key))]
+    return found
+
+
+def test_forged_descriptions_are_read_or_refused(store: Path) -> None:
+    path = store / "store.json"
+    content = json.loads(path.read_bytes())
+    del content["checksum"]
+    for place in entries(content):
+        for value in (None, 0, -1, 2**62, 1.5, "x", [], {}, [None], True):
+            forged = json.loads(json.dumps(content))
+            inner = forged
+            for key in place[:-1]:
+                inner = inner[key]
+            inner[place[-1]] = value
+            path.write_bytes(dumped(forged))
+            try:
+                found = read(store)
+                found.summary()
+                _ = found.values[0], found.ids[0]
+            except ValueError:
+                pass
+
+
+def test_forged_ends_of_ids_take_no_memory(store: Path) -> None:
+    path = store / "id-ends-00000.bin"
+    ends = np.fromfile(path, np.int64)
+    ends[0] = 2**60
+    ends.tofile(path)
+    with pytest.raises(ValueError, match="damaged"):
+        _ = read(store).ids[0]
+
+
+def test_a_folder_of_a_stranger_calls_no_server(store: Path) -> None:
+    (store / "remote.json").write_text('{"url": "http://127.0.0.1:9/x"}')
+    (store / "values-00000.bin").unlink()
+    with pytest.raises(ValueError, match="missing"):
+        read(store)
