@@ -21,6 +21,7 @@ EXTRAS = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "tensorboard": ("tensorboard",),
     "hub": ("huggingface_hub",),
+    "s3": ("s3fs",),
     "aeon": ("aeon",),
 }
 
@@ -45,7 +46,7 @@ def inspect(data: str, *, reading: ReadOptions) -> None:
     from ..training.run import load
 
     announce_decoding(data)
-    sequences = read(path, reading)
+    sequences = read(data, reading)  # as text: a path of `s3://` loses a slash
     show_facts(sequences.summary())
     say(*notes_of(sequences))
     to_train_on, own = load(sequences, reading)

@@ -63,8 +63,8 @@ def embed_in_parts(
 ) -> int:
     """Embed sequences into a folder, part by part; call it again to go on after a stop.
 
-    Under torchrun each process takes every so manieth part; the parts do not depend on the number
-    of processes.
+    Under torchrun each process takes its share of the parts; these do not depend on the number of
+    processes.
 
     Args:
         model: as trained or loaded.
@@ -204,8 +204,8 @@ def _begin(
             return
         if not overwrite:
             raise ValueError(
-                f"{folder} holds other embeddings: {', '.join(differing)} differ; choose another "
-                "--out, or pass --overwrite to replace them"
+                f"{folder} holds embeddings made with another {', '.join(differing)}; choose "
+                "another --out, or pass --overwrite to replace them"
             )
         path.unlink()
         for part in folder.glob("*part-*"):
@@ -250,7 +250,11 @@ def _is_whole(parts: Parts, number: int) -> bool:
         stored = read_json(_checksum_path(parts, number))
         if stored["size"] != path.stat().st_size:
             return False
-        return bool(stored["content"] == _checksum(path))
+        beside = dict(stored.get("beside", {}))
+        return bool(stored["content"] == _checksum(path)) and all(
+            content == _checksum(parts.folder / Path(name).name)
+            for name, content in beside.items()
+        )
     except (OSError, ValueError, KeyError):
         return False
 
@@ -258,16 +262,22 @@ def _is_whole(parts: Parts, number: int) -> bool:
 def _write_part(parts: Parts, number: int, some: Sequences, vectors: Vectors) -> None:
     """Write a part, and then its checksum, which makes it whole."""
     path = _path(parts, number)
+    beside = []
     if parts.kind == "npy":
-        _write_arrays(path, some, vectors)
+        beside = _write_arrays(path, some, vectors)
     else:
         with replacing(path) as file:
             as_table(some, vectors).to_parquet(file, index=False)
-    content = {"size": path.stat().st_size, "content": _checksum(path)}
+    content = {
+        "size": path.stat().st_size,
+        "content": _checksum(path),
+        "beside": {each.name: _checksum(each) for each in beside},
+    }
     write_json(_checksum_path(parts, number), content)
 
 
-def _write_arrays(path: Path, some: Sequences, vectors: Vectors) -> None:
+def _write_arrays(path: Path, some: Sequences, vectors: Vectors) -> list[Path]:
+    """Write the features, and beside them ids, labels and lengths, whose paths are returned."""
     arrays = {"-ids": np.array(some.ids)}
     if some.labels is not None:
         arrays["-labels"] = np.asarray(some.labels)
@@ -275,8 +285,13 @@ def _write_arrays(path: Path, some: Sequences, vectors: Vectors) -> None:
         arrays["-lengths"] = np.array([len(each) for each in vectors])
         vectors = np.concatenate(vectors)
     for name, array in {**arrays, "": vectors}.items():
-        with replacing(path.with_name(f"{path.stem}{name}.npy")) as file:
+        with replacing(_beside(path, name)) as file:
             np.save(file, array, allow_pickle=False)
+    return [_beside(path, name) for name in arrays]
+
+
+def _beside(path: Path, name: str) -> Path:
+    return path.with_name(f"{path.stem}{name}.npy")
 
 
 def _checksum(path: Path) -> str:
