@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,14 +112,33 @@ def test_whole_parts_are_not_computed_again_and_damaged_ones_are(
     assert contents(parts.folder) == whole
 
 
+@pytest.mark.parametrize("name", ["part-00001-ids.npy", "part-00001-labels.npy"])
+@pytest.mark.parametrize("content", [None, b"damaged"])
+def test_ids_and_labels_beside_a_part_are_checked_too(
+    model: TemporalJEPA, tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    parts = Parts(tmp_path / "out", "npy")
+    labeled = replace(DATA, labels=np.array(["a", "b"] * 20))
+    embed_in_parts(model, labeled, parts, SOURCE)
+    before = contents(parts.folder)
+    path = parts.folder / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"1 of .* parts are missing or damaged"):
+        read_parts(parts.folder)
+    embed_in_parts(model, labeled, parts, SOURCE)
+    assert contents(parts.folder) == before
+
+
 def test_parts_of_something_else_are_not_mixed(
     model: TemporalJEPA, tmp_path: Path
 ) -> None:
     parts = Parts(tmp_path / "out", "npy")
     embed_in_parts(model, DATA, parts, SOURCE)
-    with pytest.raises(ValueError, match="other embeddings: model differ"):
+    with pytest.raises(ValueError, match="made with another model;"):
         embed_in_parts(model, DATA, parts, {**SOURCE, "model": "other"})
-    with pytest.raises(ValueError, match="other embeddings: pool"):
+    with pytest.raises(ValueError, match="made with another pool"):
         embed_in_parts(model, DATA, Parts(parts.folder, "npy", "mean"), SOURCE)
     embed_in_parts(
         model, DATA, Parts(parts.folder, "npy", "mean"), SOURCE, overwrite=True

@@ -119,12 +119,12 @@ def _run(name: str, words: Sequence[str], show: bool) -> int:
             sys.stdout.flush()
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # twice is as once
-            complain(_interrupted(arguments))
+            complain(_interrupted(name, arguments))
             return 130
         except (
             SystemExit
         ) as stop:  # 0 after --help, 143 after SIGTERM, 129 after SIGHUP
-            return _exit_code(stop, arguments)
+            return _exit_code(name, stop, arguments)
         except BrokenPipeError:
             _is_stdout_closed()
             return 141
@@ -159,10 +159,10 @@ def _restore_signals(before: Mapping[signal.Signals, Any]) -> None:
         signal.signal(number, handler)
 
 
-def _exit_code(stop: SystemExit, arguments: Mapping[str, Any]) -> int:
+def _exit_code(name: str, stop: SystemExit, arguments: Mapping[str, Any]) -> int:
     code = int(stop.code or 0)
     if code > 128:
-        complain(_interrupted(arguments))
+        complain(_interrupted(name, arguments))
     return code
 
 
@@ -211,11 +211,14 @@ def describe(error: BaseException, verb: str = "") -> str:
     return f"{name}{error.strerror[0].lower()}{error.strerror[1:]}{hints.get(error.errno, '')}"
 
 
-def _interrupted(arguments: Mapping[str, Any]) -> str:
+def _interrupted(name: str, arguments: Mapping[str, Any]) -> str:
     run = arguments.get("out")
     if "training" in arguments and run and any(Path(run).glob("checkpoint/step-*")):
         again = f"temporal-jepa pretrain --out {shlex.quote(run)} --resume"
         return f"interrupted; continue with: {again}"
+    embeds_parts = name == "embed" and run and not Path(run).suffix
+    if (name == "prepare" and run) or embeds_parts:
+        return "interrupted; give the same command again to go on"
     return "interrupted"
 
 

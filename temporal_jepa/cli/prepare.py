@@ -106,12 +106,14 @@ def _shown() -> Callable[["Progress"], None]:
         if now - last[0] < (0.2 if is_live else EVERY):
             return
         last[0] = now
-        share = (progress.done - first[0]) / max(progress.total - first[0], 1)
-        left = (now - began) * (1 - share) / max(share, 1e-6)
         text = (
             f"{100 * progress.done / progress.total:.0f} %  {progress.series} series  "
-            f"{progress.written / 1e6:.0f} MB written  {timedelta(seconds=round(left))} left"
+            f"{progress.written / 1e6:.0f} MB written"
         )
+        share = (progress.done - first[0]) / max(progress.total - first[0], 1)
+        if share:  # the first part tells nothing about the time of the others
+            left = (now - began) * (1 - share) / share
+            text += f"  {timedelta(seconds=round(left))} left"
         print(
             f"\r{text:<79}" if is_live else text,
             end="" if is_live else "\n",

@@ -1,6 +1,7 @@
 """Names and formats of a model or run folder on disk; no torch."""
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,11 @@ def _with_current_names(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def missing_file(path: Path) -> str:
     """The message for a file that a model folder should have."""
+    if (path.parent / "checkpoint").is_dir():
+        return (
+            f"{path} is missing; finish the run with: "
+            f"temporal-jepa pretrain --out {shlex.quote(str(path.parent))} --resume"
+        )
     return f"{path} is missing; a model is a folder with {CONFIG} and {WEIGHTS}"
 
 

@@ -64,8 +64,9 @@ class Trainer:
         self.world = dist.get_world_size() if dist.is_initialized() else 1
         if batches.size % (self.world * config.accumulate):
             raise ValueError(
-                f"a batch of {batches.size} does not split into {self.world} processes x "
-                f"{config.accumulate} parts"
+                f"a batch of {batches.size} sequences does not split evenly over {self.world} "
+                f"processes of {config.accumulate} micro-batches each; make batch_size a multiple "
+                f"of {self.world * config.accumulate}"
             )
         self.config = config
         self.batches = batches

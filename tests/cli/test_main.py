@@ -195,3 +195,20 @@ def test_a_question_shows_its_readings_on_lines_of_their_own(
     lines = [line.strip().replace("'", "") for line in error.splitlines()]
     assert any(line.startswith("--layout recording") for line in lines)
     assert any(line.startswith("--layout wide") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "goes_on"),
+    [
+        ("prepare", {"out": "store"}, True),
+        ("prepare", {"verify": True}, False),
+        ("embed", {"out": "embeddings"}, True),
+        ("embed", {"out": "a.npz"}, False),
+        ("embed", {}, False),
+        ("probe", {"out": "probe"}, False),
+    ],
+)
+def test_an_interrupted_command_that_goes_on_says_so(
+    verb: str, arguments: dict[str, Any], goes_on: bool
+) -> None:
+    assert ("to go on" in cli._interrupted(verb, arguments)) == goes_on

@@ -215,6 +215,36 @@ def test_channels_of_a_graph_are_checked(
     assert made[0][4] == 3
 
 
+def test_prepare_says_a_time_left_only_when_it_knows_one(
+    tj: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("temporal_jepa.cli.prepare.EVERY", 0.0)
+    data = write_csv(tmp_path / "data.csv")
+    out = tj.succeeds("prepare", data, "--out", tmp_path / "store")
+    assert "MB written" in out
+    assert "day" not in out
+
+
+def test_inspect_takes_the_address_of_a_store(
+    tj: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_JEPA_CACHE", str(tmp_path / "cache"))
+    data = write_csv(tmp_path / "data.csv")
+    tj.succeeds("prepare", data, "--out", tmp_path / "store")
+    url = f"file://{tmp_path / 'store'}"
+    assert f"pretrain --data {url}" in tj.succeeds("inspect", url)
+
+
+def test_a_run_that_is_not_finished_says_how_to_finish_it(
+    tj: Terminal, tmp_path: Path
+) -> None:
+    data = write_csv(tmp_path / "data.csv")
+    run = tmp_path / "run"
+    tj.succeeds("pretrain", "--data", data, "--out", run, "--steps", 2)
+    (run / "model.safetensors").unlink()
+    assert f"pretrain --out {run} --resume" in tj.refuses("embed", run, data)
+
+
 def test_doctor(tj: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(
