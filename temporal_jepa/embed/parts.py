@@ -65,8 +65,8 @@ def embed_in_parts(
 ) -> int:
     """Embed sequences into a folder, part by part; call it again to go on after a stop.
 
-    Under torchrun each process takes every so manieth part; the parts do not depend on the number
-    of processes.
+    Under torchrun each process takes its share of the parts; these do not depend on the number of
+    processes.
 
     Args:
         model: as trained or loaded.
@@ -208,8 +208,8 @@ def _begin(
             return
         if not overwrite:
             raise ValueError(
-                f"{folder} holds other embeddings: {', '.join(differing)} differ; choose another "
-                "--out, or pass --overwrite to replace them"
+                f"{folder} holds embeddings made with another {', '.join(differing)}; choose "
+                "another --out, or pass --overwrite to replace them"
             )
         path.unlink()
         for part in folder.glob("*part-*"):
@@ -258,7 +258,7 @@ def _is_whole(parts: Parts, number: int, of: str) -> bool:
             return False
         if (
             stored.get("of", of) != of
-        ):  # of a process that was replaced and still writes
+        ):  # by a process that was replaced and still writes
             return False
         beside = stored.get("beside", {})
         return stored["content"] == _checksum(path) and all(

@@ -107,7 +107,7 @@ def _spread(plan: TextPlan, place: Path) -> int:
                 if not line.strip(b" \r\n"):
                     continue
                 k = _place_of(plan, line, count)
-                own[k].append(line if line.endswith(b"\n") else line + b"\n")
+                own[k].append(line.removesuffix(b"\n") + b"\n")
                 which[k].append(row)
                 row += 1
             for k in range(count):
@@ -116,8 +116,7 @@ def _spread(plan: TextPlan, place: Path) -> int:
         for stream in (*rows, *numbers):
             stream.flush()
             os.fsync(stream.fileno())
-    for k in range(count):
-        path = place / f"{k}{_ending(plan)}"
+    for path in place.glob(f"*{_ending(plan)}"):
         if not path.stat().st_size:
             path.unlink()
     return count
