@@ -50,7 +50,8 @@ def test_parts_are_the_whole_in_order(model: TemporalJEPA, tmp_path: Path) -> No
     seen: list[int] = []
     parts = Parts(tmp_path / "out")
     count = embed_in_parts(model, DATA, parts, SOURCE, on_sequences=seen.append)
-    assert count == len(seen) > 3
+    assert count >= 8
+    assert len(seen) >= count
     assert sum(seen) == 40
     table = pd.read_parquet(tmp_path / "out")
     assert table["id"].tolist() == DATA.ids

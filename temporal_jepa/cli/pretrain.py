@@ -106,6 +106,11 @@ def pretrain(
     if dry_run:
         _show(planned)
         return
+    if resume and out is not None:
+        from ..training.checkpoints import stored_steps
+
+        newest = max(stored_steps(Path(out)), default=0)
+        say(f"  continues from step {newest}")
     with Progress(planned.config) as progress:
         run = execute(planned, progress.row)
     say(

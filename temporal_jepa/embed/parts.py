@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "_embedding.json"
 PART_BYTES = 2**26  # of embeddings in a part
+FEWEST = 8  # parts, so that a stop loses little and processes share the work
 CHUNK = 2**24  # bytes that are read at a time for a checksum
 LONGEST_WAIT = 600  # seconds
 PartKind = Literal["parquet", "npy"]
@@ -74,7 +75,7 @@ def embed_in_parts(
         parts: what to write where.
         source: what identifies model and data; parts of others are not continued.
         overwrite: replace the embeddings of something else.
-        on_sequences: called with the number of sequences of each part of this process.
+        on_sequences: called with numbers of sequences that this process has done.
 
     Returns:
         The number of parts of all processes.
@@ -96,8 +97,10 @@ def embed_in_parts(
         rows = np.arange(first, min(first + size, len(sequences)))
         if not _is_whole(parts, number, of):
             some = sequences.select(rows)
-            _write_part(parts, number, some, _vectors(model, some, parts), of)
-        on_sequences(len(rows))
+            vectors = _vectors(model, some, parts, on_sequences)
+            _write_part(parts, number, some, vectors, of)
+        else:
+            on_sequences(len(rows))
     return count
 
 
@@ -165,10 +168,17 @@ def model_digest(model: TemporalJEPA) -> str:
     return digest.hexdigest()
 
 
-def _vectors(model: TemporalJEPA, some: Sequences, parts: Parts) -> Vectors:
+def _vectors(
+    model: TemporalJEPA,
+    some: Sequences,
+    parts: Parts,
+    on_sequences: Callable[[int], None] = lambda count: None,
+) -> Vectors:
     if parts.timesteps:
-        return embed_timesteps(model, some)
-    return embed_sequences(model, some, parts.pool, dim=parts.dim)
+        return embed_timesteps(model, some, on_sequences=on_sequences)
+    return embed_sequences(
+        model, some, parts.pool, dim=parts.dim, on_sequences=on_sequences
+    )
 
 
 def _sequences_of_part(model: TemporalJEPA, sequences: Sequences, parts: Parts) -> int:
@@ -176,7 +186,8 @@ def _sequences_of_part(model: TemporalJEPA, sequences: Sequences, parts: Parts) 
     first = _vectors(model, sequences.select([0]), parts)
     width = first[0].shape[-1]
     rows = float(np.mean(sequences.lengths)) if parts.timesteps else 1.0
-    return max(1, min(len(sequences), int(PART_BYTES / (4 * width * rows))))
+    most = -(-len(sequences) // FEWEST)
+    return max(1, min(most, int(PART_BYTES / (4 * width * rows))))
 
 
 def _describe(

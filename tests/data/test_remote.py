@@ -262,3 +262,15 @@ def test_no_credentials_are_said(
     with pytest.raises(OSError, match=r"cannot be read .*check .*the credentials"):
         read(URL)
     s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.usefixtures("store", "bucket", "cache")
+def test_what_is_cached_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache on a disk that is read-only works once it holds the store."""
+    expected = read("s3://data/walks.store").values[3]
+
+    def refuse(path: Path, content: bytes) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(remote, "write_atomically", refuse)
+    np.testing.assert_array_equal(read("s3://data/walks.store").values[3], expected)

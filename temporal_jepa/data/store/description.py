@@ -155,6 +155,15 @@ def read_description(folder: Path) -> dict[str, Any]:
         )
     if content.get("checksum") != _sum(content):
         raise ValueError(f"{path} does not fit its checksum: it was changed; {AGAIN}")
+    _check_entries(path, content)
+    if not is_cached(folder):  # else files come when they are read
+        for name, facts in content["files"].items():
+            _check_size(folder / name, facts["bytes"])
+    return content
+
+
+def _check_entries(path: Path, content: dict[str, Any]) -> None:
+    """ValueError for an entry of another type, or one that does not fit another."""
     wrong = [
         name
         for name, is_right in ENTRIES.items()
@@ -167,10 +176,6 @@ def read_description(folder: Path) -> dict[str, Any]:
             f"{path}: not expected in {listed(map(repr, wrong))}: "
             f"{str(content.get(wrong[0]))[:80]!r}; {AGAIN}"
         )
-    if not is_cached(folder):  # else files come when they are read
-        for name, facts in content["files"].items():
-            _check_size(folder / name, facts["bytes"])
-    return content
 
 
 def _check_size(path: Path, expected: int) -> None:

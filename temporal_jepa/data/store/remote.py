@@ -134,8 +134,14 @@ def mirror(url: str) -> Path:
         ) from None
     key = hashlib.sha256(url.encode() + content).hexdigest()[:24]
     folder = _cache() / key
-    write_atomically(folder / REMOTE, json.dumps({"url": url}).encode())
-    write_atomically(folder / "store.json", content)
+    address = json.dumps({"url": url}).encode()
+    for path, expected in (
+        (folder / REMOTE, address),
+        (folder / "store.json", content),
+    ):
+        # A cache that is full and cannot be written, as of another user, is used as it is.
+        if not path.is_file() or path.read_bytes() != expected:
+            write_atomically(path, expected)
     return folder
 
 
