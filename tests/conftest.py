@@ -1,8 +1,16 @@
 """Settings that every test shares: one thread per process, repeatable property tests."""
 
+import signal
+
 import hypothesis
 import pytest
 import torch
+
+# Shells ignore SIGINT for what they start in the background, nohup SIGHUP, and children inherit it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 torch.set_num_threads(1)  # pytest-xdist runs one process per core
 hypothesis.settings.register_profile(

@@ -102,15 +102,10 @@ def pretrain(
     say(f"{data}: {_size(planned.sequences)}")
     for note in planned.sequences.notes:
         say(f"  {as_flags(note)}")
-    say(f"  starts from {planned.start}")
+    say(f"  starts from {planned.start}", *_continued(planned))
     if dry_run:
         _show(planned)
         return
-    if resume and out is not None:
-        from ..training.checkpoints import stored_steps
-
-        newest = max(stored_steps(Path(out)), default=0)
-        say(f"  continues from step {newest}")
     with Progress(planned.config) as progress:
         run = execute(planned, progress.row)
     say(
@@ -120,6 +115,16 @@ def pretrain(
         "next",
         *(f"  {words}" for words in _following(planned, run, data)),
     )
+
+
+def _continued(planned: "Plan") -> list[str]:
+    """Where a resumed run goes on; nothing for a new one."""
+    from ..training.checkpoints import stored_steps
+
+    if planned.folder is None or not planned.resume:
+        return []
+    newest = max(stored_steps(planned.folder), default=0)
+    return [f"  continues from step {newest}"]
 
 
 def _following(planned: "Plan", run: Path, data: str) -> list[str]:
