@@ -5,7 +5,7 @@
     python benchmarks/store.py make S 20               # a store of about 20 GB, without a source
     python benchmarks/store.py reading S               # ms a batch, resident memory
     python benchmarks/store.py memory -- COMMAND       # peak memory of a command and its children
-    python benchmarks/store.py kill long.csv 200       # SIGKILL at random moments, bytes compared
+    python benchmarks/store.py kill small.csv 200      # SIGKILL at random moments, bytes compared
 
 Nothing that it makes belongs into the repository.
 """
@@ -13,6 +13,7 @@ Nothing that it makes belongs into the repository.
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import resource
 import shutil
@@ -20,7 +21,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -181,63 +181,87 @@ def _bytes_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def kill(path: str, tries: str, jobs: str = "1") -> None:
-    """Kill `prepare` at random moments until it is done; the store must have the usual bytes."""
-    random.seed(0)
+def kill(path: str, tries: str, seed: str = "0") -> None:
+    """SIGKILL at random moments of `prepare`, which is then repeated; bytes are compared.
+
+    Children are forked from a process that has imported everything, so that kills hit the work.
+    """
+    random.seed(int(seed))
+    _small_parts(commit=1000, shard=7000)
+    kills = begun = losses = 0
     with tempfile.TemporaryDirectory() as place:
-        words = [sys.executable, __file__, "small", path]
-        began = time.perf_counter()
-        subprocess.run([*words, f"{place}/whole", jobs], check=True)
-        whole = time.perf_counter() - began
-        expected = _bytes_of(Path(place, "whole"))
-        kills = losses = 0
+        whole, out = Path(place, "whole"), Path(place, "killed")
+        for _ in range(2):  # the first loads libraries
+            shutil.rmtree(whole, ignore_errors=True)
+            since = time.perf_counter()
+            prepare(path, whole)
+            seconds = time.perf_counter() - since
+        expected = _bytes_of(whole)
         while kills < int(tries):
-            out = Path(place, "killed")
-            while True:
-                child = subprocess.Popen(
-                    [*words, str(out), jobs], stderr=subprocess.PIPE
-                )
-                timer = threading.Timer(
-                    random.uniform(0, 1.1 * whole), child.send_signal, [signal.SIGKILL]
-                )
-                timer.start()
-                _, errors = child.communicate()
-                timer.cancel()
-                if child.returncode == 0:
-                    break
-                if child.returncode != -signal.SIGKILL:
-                    print(errors.decode())
-                    losses += 1
+            status = -1
+            for attempt in range(26):  # the last one is left alone
+                limit = random.uniform(0, 0.6 * seconds) if attempt < 25 else None
+                status = _forked(path, out, limit)
+                if status != -signal.SIGKILL:
                     break
                 kills += 1
-            if not out.exists() or _bytes_of(out) != expected:
+                begun += Path(place, ".killed.partial", "journal.json").exists()
+            left = {entry.name for entry in Path(place).iterdir()} - {"whole", "killed"}
+            if status != 0 or left or _bytes_of(out) != expected:
                 losses += 1
+                print(f"loss: exit code {status}, left over: {left}")
             shutil.rmtree(out, ignore_errors=True)
             shutil.rmtree(Path(place, ".killed.partial"), ignore_errors=True)
-        print(f"{kills} kills, {losses} losses")
+    print(
+        f"{kills} kills, {begun} of them with something to go on from, {losses} losses"
+    )
+
+
+def _forked(path: str, out: Path, limit: float | None) -> int:
+    """The exit code of `prepare` in a child, which is killed after some seconds."""
+    pid = os.fork()
+    if pid == 0:
+        code = 3
+        try:
+            prepare(path, out)
+            code = 0
+        finally:
+            os._exit(code)
+    end = time.perf_counter() + (1e9 if limit is None else limit)
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.perf_counter() > end:
+            os.kill(pid, signal.SIGKILL)
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        time.sleep(0.0003)
 
 
 def small(path: str, out: str, jobs: str) -> None:
     """`prepare` in small parts that are all made to last, so that a kill finds many states."""
+    _small_parts(commit=20_000, shard=100_000)
+    prepare(path, out, jobs=int(jobs))
+
+
+def _small_parts(commit: int, shard: int) -> None:
     from temporal_jepa.data.store import flat, parts, scattered, text, writer
     from temporal_jepa.data.store import prepare as preparing
 
     parts.WHOLE = 0
     text.UNIT = 20_000
     text.HEAD = 20_000
-    preparing.COMMIT = 20_000
+    preparing.COMMIT = commit
     scattered.LARGEST = 200_000
     scattered.TOGETHER = 20_000
     parts.BLOCK = 20_000
     parts.MAPPED_BYTES = 0
     for kind in (writer.StoreWriter, flat.Flat, flat.Appending):
-        defaults = (
-            kind.__init__.__defaults__ or ()
-        )  # SHARD was bound when it was defined
+        # SHARD was bound when these were defined.
+        defaults = kind.__init__.__defaults__ or ()
         kind.__init__.__defaults__ = tuple(
-            100_000 if value == flat.SHARD else value for value in defaults
+            shard if value == flat.SHARD else value for value in defaults
         )
-    prepare(path, out, jobs=int(jobs))
 
 
 COMMANDS = {
