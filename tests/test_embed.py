@@ -9,11 +9,11 @@ from factories import TINY, ragged_walks
 
 from temporal_jepa import Sequences, TemporalJEPA, TemporalJEPAConfig
 from temporal_jepa.embed import (
-    as_training_data,
     embed_sequences,
     embed_timesteps,
     embed_tokens,
 )
+from temporal_jepa.training.channels import as_training_data
 from temporal_jepa.training.components import fit_components
 from temporal_jepa.training.initial import initial_model
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..files.printable import printable
 from .lazy import ChosenTexts, LazyArrays
 from .tensors import unpacked
 
@@ -30,26 +31,11 @@ SPACING = 2.0**-150  # rounding error of float32 next to 0
 CONSTANT = 2e-15  # changes below this share of the level are rounding errors of float64
 SOME = 8  # names that a message lists before "..."
 LONGEST_MESSAGE = 4000  # characters
-UNPRINTABLE = re.compile(
-    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
-)
-"""Control characters but for the line feed, marks of direction, and halves of characters."""
-
-
-def printable(text: str) -> str:
-    r"""A text whose control characters are escapes, so that none reaches a terminal.
-
-    Line feeds stay. So do all letters of all languages.
-
-    >>> printable("caf\u00e9 \x1b[31mred")
-    'café \\x1b[31mred'
-    """
-    return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def listed(names: Iterable[Any]) -> str:
     """The first few names, for a message: ``a, b, c, ...``."""
-    texts = [printable(str(name)).replace("\n", "\\n") for name in names]
+    texts = [printable(str(name)) for name in names]
     if len(texts) > SOME:
         texts = [*texts[:SOME], "..."]
     return ", ".join(texts)
@@ -76,7 +62,7 @@ def located(source: object) -> Iterator[None]:
             "the other); write the text anew"
         ) from error
     except ValueError as error:
-        text = printable(str(error))
+        text = printable(str(error), keep="\n")
         if len(text) > LONGEST_MESSAGE:
             text = f"{text[:LONGEST_MESSAGE]}... ({len(text):,} characters)"
         is_there = text.startswith(str(source))

@@ -1,6 +1,5 @@
 """From sequences to embeddings: in memory, or in parts on disk."""
 
-from .arrays import as_training_data as as_training_data
 from .arrays import centered as centered
 from .arrays import check_channels as check_channels
 from .arrays import embed_layers as embed_layers

@@ -15,7 +15,7 @@ from ..data.lazy import LazyArrays
 from ..data.sequences import Sequences
 from ..model.encoder import MAX_TOKENS
 from ..model.jepa import TemporalJEPA
-from ..model.multiscale import CHUNK, fill_missing, shapes_at, standardize_at
+from ..model.multiscale import CHUNK, highest, shapes_at
 
 BATCH_TOKENS = 4096  # per batch, a bound on memory
 
@@ -116,7 +116,7 @@ def embed_tokens(
     """
     config = model.config
     if config.channel_independent:
-        longest = _highest(config, int(sequences.lengths.max())) // config.patch
+        longest = highest(config, int(sequences.lengths.max())) // config.patch
     else:
         longest = math.ceil(sequences.lengths.max() / config.patch)
         longest *= math.prod(config.cells)
@@ -280,11 +280,6 @@ def _row_counts(fewest: int, most: int, batch_tokens: int) -> tuple[int, int]:
     return largest - largest % unit, unit
 
 
-def _highest(config: TemporalJEPAConfig, length: int) -> int:
-    """Timesteps of a series of `length` at its highest resolution."""
-    return max(math.prod(shape) for shape in shapes_at(config, length))
-
-
 def check_channels(model: TemporalJEPA, sequences: Sequences) -> None:
     """ValueError unless the model takes the channels of the sequences."""
     config = model.config
@@ -327,31 +322,3 @@ def centered(sequences: Sequences, offset: npt.NDArray[np.float64]) -> Sequences
 
 def _minus(x: npt.NDArray[Any], offset: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
     return x.astype(np.float64) - offset
-
-
-def as_training_data(model: TemporalJEPA, sequences: Sequences) -> Sequences:
-    """The sequences on which the objective of a model is computed.
-
-    A model that encodes channels separately trains on single channels, standardized and resampled
-    to its highest resolution, at most `seq_len`. For other models the offset of the model is
-    subtracted; if it is 0, the sequences are returned as they are.
-    """
-    if not model.config.channel_independent:
-        return centered(sequences, model.offset.detach().cpu().double().numpy())
-    rows: list[npt.NDArray[Any]] = []
-    for values in sequences.values:
-        x = fill_missing(torch.from_numpy(np.array(values)))[None]
-        length = min(model.config.seq_len, _highest(model.config, x.shape[1]))
-        channels = standardize_at(x, length)[0].float().numpy()  # (C, L)
-        rows.extend(channels[:, :, None])
-    if sequences.n_channels == 1:
-        return Sequences(
-            rows,
-            ids=sequences.ids,
-            channels=sequences.channels,
-            source=sequences.source,
-        )
-    names = [
-        f"{name} {channel}" for name in sequences.ids for channel in sequences.channels
-    ]
-    return Sequences(rows, ids=names, channels=["value"], source=sequences.source)

@@ -20,7 +20,7 @@ from ..config import Pool
 from ..data.sequences import Sequences
 from ..files import read_json, replacing, write_json
 from ..files.atomic import TEMPORARY
-from ..files.sealed import SHA256, seal
+from ..files.sealed import SHA256, checksum, seal
 from ..model.jepa import TemporalJEPA
 from .arrays import embed_sequences, embed_timesteps
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 DESCRIPTION = "_embedding.json"
 PART_BYTES = 2**26  # of embeddings in a part
 FEWEST = 8  # parts, so that a stop loses little and processes share the work
-CHUNK = 2**24  # bytes that are read at a time for a checksum
 LONGEST_WAIT = 600  # seconds
 PartKind = Literal["parquet", "npy"]
 Vectors = npt.NDArray[np.float32] | list[npt.NDArray[np.float32]]
@@ -272,8 +271,8 @@ def _is_whole(parts: Parts, number: int, of: str) -> bool:
         ):  # by a process that was replaced and still writes
             return False
         beside = stored.get("beside", {})
-        return stored["content"] == _checksum(path) and all(
-            beside[name] == _checksum(parts.folder / Path(name).name) for name in beside
+        return stored["content"] == checksum(path) and all(
+            beside[name] == checksum(parts.folder / Path(name).name) for name in beside
         )
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -293,8 +292,8 @@ def _write_part(
     content = {
         "of": of,
         "size": path.stat().st_size,
-        "content": _checksum(path),
-        "beside": {file.name: _checksum(file) for file in beside},
+        "content": checksum(path),
+        "beside": {file.name: checksum(file) for file in beside},
     }
     write_json(_checksum_path(parts, number), content)
 
@@ -311,11 +310,3 @@ def _write_arrays(path: Path, some: Sequences, vectors: Vectors) -> list[Path]:
         with replacing(path.with_name(f"{path.stem}{name}.npy")) as file:
             np.save(file, array, allow_pickle=False)
     return [path.with_name(f"{path.stem}{name}.npy") for name in arrays]
-
-
-def _checksum(path: Path) -> str:
-    digest = sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

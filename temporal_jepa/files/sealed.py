@@ -15,6 +15,7 @@ from .atomic import read_file, write_atomically
 
 SHA256 = "sha256"  # the entry of a file
 CRC = "crc"  # the entry of a line
+PART = 2**22  # bytes that are read at a time
 LARGEST = 2**26  # bytes of a JSON file that is read
 
 
@@ -33,6 +34,15 @@ def digest(content: Any) -> str:
 def json_bytes(content: Mapping[str, Any]) -> bytes:
     """A sealed JSON file, to be written."""
     return json.dumps(seal(content), indent=2).encode() + b"\n"
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file, which is read a part at a time."""
+    found = sha256()
+    with path.open("rb") as file:
+        while part := file.read(PART):
+            found.update(part)
+    return found.hexdigest()
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -63,6 +63,11 @@ def shapes_at(config: TemporalJEPAConfig, length: int) -> tuple[tuple[int, int],
     return tuple(windows_at(config, size, length) for size in config.resolutions)
 
 
+def highest(config: TemporalJEPAConfig, length: int) -> int:
+    """Timesteps of a series of `length` at its highest resolution."""
+    return max(math.prod(shape) for shape in shapes_at(config, length))
+
+
 def follows_length(config: TemporalJEPAConfig) -> bool:
     """Whether a resolution of a model depends on the length of a series."""
     return any(resolution <= 1 for resolution in config.resolutions)

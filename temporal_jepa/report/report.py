@@ -31,7 +31,7 @@ from ..config import (
     in_words,
 )
 from ..data import Sequences, read
-from ..embed import as_training_data, check_channels, embed_sequences
+from ..embed import check_channels, embed_sequences
 from ..evaluation.neighbors import Index, standardize
 from ..evaluation.states import WINDOW, find_states
 from ..files import (
@@ -47,6 +47,7 @@ from ..files.atomic import check_replaceable
 from ..model.jepa import TemporalJEPA, random_init_like
 from ..model.losses import mean_predictor_loss
 from ..model.objectives import MaskedLatent, stored_objective
+from ..training.channels import as_training_data
 from ..training.components import fit_components
 from ..training.initial import Start
 from ..training.metrics import METRICS, missing_rows, read_rows

@@ -1,6 +1,5 @@
 """Single channels of sequences, computed when they are read: what a model with resolutions sees."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,9 @@ import torch
 
 from ..config import TemporalJEPAConfig
 from ..data.sequences import FloatArray, Sequences, stack
-from ..model.multiscale import shapes_at, standardize_at
+from ..embed import centered
+from ..model.jepa import TemporalJEPA
+from ..model.multiscale import highest, standardize_at
 
 
 class SingleChannels:
@@ -62,8 +63,7 @@ class SingleChannels:
         return stack([self[int(row)] for row in rows], length)
 
     def _length(self, timesteps: int) -> int:
-        highest = max(math.prod(shape) for shape in shapes_at(self.config, timesteps))
-        return min(self.config.seq_len, highest)
+        return min(self.config.seq_len, highest(self.config, timesteps))
 
 
 def _without_gaps(x: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -76,3 +76,21 @@ def _without_gaps(x: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         return np.zeros_like(x)
     time = np.arange(len(x))
     return np.asarray(np.interp(time, time[observed], x[observed]))
+
+
+def as_training_data(model: TemporalJEPA, sequences: Sequences) -> Sequences:
+    """The sequences on which the objective of a model is computed, in memory.
+
+    A model that encodes channels separately trains on `SingleChannels`. For other models the offset
+    of the model is subtracted; if it is 0, the sequences are returned as they are.
+    """
+    if not model.config.channel_independent:
+        return centered(sequences, model.offset.detach().cpu().double().numpy())
+    rows = SingleChannels(model.config, sequences)
+    values = [rows[k] for k in range(len(rows))]
+    names = list(sequences.ids)
+    channels = sequences.channels
+    if sequences.n_channels > 1:
+        names = [f"{name} {channel}" for name in names for channel in channels]
+        channels = ["value"]
+    return Sequences(values, ids=names, channels=channels, source=sequences.source)

@@ -22,7 +22,7 @@ class Prefetch(Generic[Item]):
     def __init__(self, make: Callable[[int], Item]):
         self.waited = 0.0
         self._make = make
-        self._thread = ThreadPoolExecutor(1, "batches")
+        self._thread: ThreadPoolExecutor | None = None
         self._ahead: tuple[int, Future[Item]] | None = None
 
     def get(self, step: int, is_last: bool = False) -> Item:
@@ -34,10 +34,15 @@ class Prefetch(Generic[Item]):
             item = self._make(step)
         self._ahead = None
         if not is_last:
+            if self._thread is None:
+                self._thread = ThreadPoolExecutor(1, "batches")
             self._ahead = (step + 1, self._thread.submit(self._make, step + 1))
         self.waited += time.perf_counter() - began
         return item
 
     def close(self) -> None:
-        """End the thread."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """End the thread; the next `get` begins another."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+        self._thread = None
+        self._ahead = None

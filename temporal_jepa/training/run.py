@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -217,6 +218,12 @@ def plan(
     else:
         start = start_of(sequences, init_from, architecture, objective, modules)
     config = config.resolved(len(sequences), start.pretrained)
+    if config.shard and int(os.environ.get("WORLD_SIZE", "1")) < 2 and not resume:
+        warnings.warn(
+            "shard has no effect on one process; start several with torchrun "
+            "--nproc-per-node N -m temporal_jepa pretrain ...",
+            stacklevel=2,
+        )
     is_elsewhere = config.shard and os.environ.get("RANK", "0") != "0"
     model = start.model(sequences, config.seed, meta=is_elsewhere)
     batches = plan_batches(model, sequences, config)

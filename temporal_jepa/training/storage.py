@@ -39,7 +39,7 @@ from torch.distributed.checkpoint.storage import (
 from torch.futures import Future
 
 from ..files import read_json, write_atomically, write_json
-from ..files.sealed import SHA256
+from ..files.sealed import SHA256, checksum
 
 MANIFEST = "manifest.json"
 FILE = re.compile(r"\d{5}\.safetensors")
@@ -51,7 +51,6 @@ DTYPES = {
     "int64": torch.int64,
 }
 DIMENSIONS = 8  # of a tensor, at most
-CHUNK = 2**24  # bytes that are read at a time for a checksum
 
 
 class Writer(StorageWriter):
@@ -166,7 +165,7 @@ class Reader(StorageReader):
             if path.stat().st_size != expected["size"]:
                 size = path.stat().st_size
                 return f"{name} has {size} bytes instead of {expected['size']}"
-            if _checksum(path) != expected["sha256"]:
+            if checksum(path) != expected["sha256"]:
                 return f"{name} was changed after it was written"
         return ""
 
@@ -280,11 +279,3 @@ def _counts(found: list[Any]) -> list[int]:
     if not all(type(count) is int and 0 <= count < 2**48 for count in found):
         raise ValueError("expected whole numbers")
     return found
-
-
-def _checksum(path: Path) -> str:
-    digest = sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -12,9 +12,10 @@ from terminal import FAST, READ, Terminal
 
 from temporal_jepa import from_pretrained
 from temporal_jepa.cli import embed as embed_verb
-from temporal_jepa.cli.console import printable, say, show_table, warn
+from temporal_jepa.cli.console import say, show_table, warn
 from temporal_jepa.cli.options import UsageError, parse
 from temporal_jepa.cli.pretrain import pretrain
+from temporal_jepa.files.printable import printable
 
 ESCAPES = "\x1b]0;owned\x07\x1b[31m\u202e\u2066\x9b2J\r\x00\ud800"
 ALIASES = "a: &a [x, x, x]\nb: &b [*a, *a, *a]\nc: [*b, *b, *b]\n"

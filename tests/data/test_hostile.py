@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from temporal_jepa.data import read
 from temporal_jepa.data.formats import libraries, workbooks
-from temporal_jepa.data.sequences import listed, printable
+from temporal_jepa.data.sequences import listed
+from temporal_jepa.files.printable import printable
 
 EXAMPLES = {".xlsx": 15, ".csv": 60, ".json": 60, ".npy": 60, ".npz": 60}
 KINDS = (*hostile.TEXTS, *hostile.BINARY)
@@ -124,7 +125,7 @@ def test_archives_that_grow_without_end_are_refused(
         read(tmp_path / "a.npz")
     monkeypatch.undo()
     assert read(tmp_path / "a.npz").lengths[0] == 10**6
-    monkeypatch.setattr(libraries, "free_memory", lambda: 10**6)
+    monkeypatch.setattr(libraries, "available", lambda: 10**6)
     with pytest.raises(
         ValueError, match=r"needs 0\.08 GB of memory, of which 0\.001 GB"
     ):
@@ -251,7 +252,10 @@ def test_control_characters_of_files_do_not_reach_messages(tmp_path: Path) -> No
     with pytest.raises(ValueError, match="holds 2 files") as caught:
         read(path)
     assert "\x1b" not in str(caught.value)
-    assert printable("Zürich 東京\n\u202e\ud800") == "Zürich 東京\n\\u202e\\ud800"
+    assert (
+        printable("Zürich 東京\n\u202e\ud800", keep="\n")
+        == "Zürich 東京\n\\u202e\\ud800"
+    )
     assert listed(["a\nb", "c"]) == "a\\nb, c"
 
 

@@ -112,3 +112,16 @@ def test_activation_checkpointing_refuses_dropout() -> None:
     model = initial_model(walks(60), dropout=0.1, **MODEL)
     with pytest.raises(ValueError, match="dropout must be 0"):
         Trainer(model, plan_batches(model, walks(60), config), config)
+
+
+def test_shard_on_one_process_is_said_to_do_nothing(tmp_path: Path) -> None:
+    config = PretrainConfig(steps=2, batch_size=8, device="cpu", shard=True)
+    with pytest.warns(UserWarning, match="no effect on one process; start several"):
+        pretrain(walks(60), tmp_path / "run", config, MODEL)
+
+
+def test_a_trainer_goes_on_after_it_stopped() -> None:
+    trainer = trainer_of()
+    trainer.run(lambda row: None, stop_after=lambda trainer: trainer.step == 2)
+    trainer.run(lambda row: None)
+    assert trainer.step == 6

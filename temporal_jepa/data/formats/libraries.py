@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import re
 import struct
 import zipfile
 import zlib
@@ -13,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..sequences import printable
+from ...files.memory import available
+from ...files.printable import printable
 
 LARGE = (
     2**30
@@ -55,8 +55,8 @@ def check_size(promised: int, path: Path, advice: str) -> None:
             f"promises {size(promised)}, more than {RATIO} times the size of the file and than "
             f"{size(LARGE)}; {advice}"
         )
-    free = free_memory()
-    if promised > free:
+    free = available()
+    if free is not None and promised > free:
         raise TooLargeError(
             f"needs {size(promised)} of memory, of which {size(free)} is free; {advice}"
         )
@@ -69,16 +69,6 @@ def size(count: int) -> str:
     '2,000 GB'
     """
     return f"{count / 1e9:,.0f} GB" if count > 1e10 else f"{count / 1e9:.2g} GB"
-
-
-def free_memory() -> int:
-    """Bytes of memory that can be had, 2^63 where the system does not say."""
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:
-        return 2**63
-    found = re.search(r"MemAvailable:\s+(\d+) kB", text)
-    return 1024 * int(found[1]) if found else 2**63
 
 
 @contextlib.contextmanager

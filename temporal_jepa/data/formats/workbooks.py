@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ...config import ReadOptions
-from ..sequences import listed, printable
+from ...files.printable import printable
+from ..sequences import listed
 from ..tables.build import Table
 from ..tables.readings import AmbiguousError, Reading
 from .delimited import read_delimited

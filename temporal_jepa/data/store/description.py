@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...config import ReadOptions
+from ...files.sealed import checksum
 from ..sequences import listed
 from .flat import shard_name
 from .remote import LARGEST_JSON, is_cached, local
@@ -19,7 +20,6 @@ from .remote import LARGEST_JSON, is_cached, local
 STORE = "store.json"
 FORMAT = "temporal-jepa store"
 VERSION = 1
-BLOCK = 2**22
 AGAIN = "make it again with temporal-jepa prepare, or copy it again"
 
 
@@ -190,11 +190,7 @@ def _check_size(path: Path, expected: int) -> None:
 def damaged_files(folder: Path, content: Mapping[str, Any]) -> Iterator[str | None]:
     """Read every file of a store: for each its name if its bytes are not the recorded ones."""
     for name, facts in content["files"].items():
-        digest = hashlib.sha256()
-        with (folder / name).open("rb") as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
-        yield None if digest.hexdigest() == facts["sha256"] else name
+        yield None if checksum(folder / name) == facts["sha256"] else name
 
 
 def verify(folder: Path) -> dict[str, Any]:

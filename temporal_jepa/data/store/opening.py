@@ -8,21 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..sequences import Array, Sequences
-from .description import digest_of, read_description
+from .description import digest_of
 from .flat import OPEN_FILES, Flat
 from .remote import remote_of
 from .stored import StoredArrays, StoredTexts
 
 SMALL = 2**20  # bytes up to which labels are read into memory, and not mapped
-
-
-def open_store(folder: Path) -> Sequences:
-    """The sequences of a store. They were checked when it was made and are not read here.
-
-    Raises:
-        ValueError: for a damaged store, see `read_description`.
-    """
-    return sequences_of(folder, read_description(folder))
 
 
 def sequences_of(folder: Path, content: dict[str, Any]) -> Sequences:

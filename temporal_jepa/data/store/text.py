@@ -33,10 +33,6 @@ class NotInPartsError(ValueError):
     """A table that is understood only as a whole."""
 
 
-class ScatteredError(ValueError):
-    """Rows of one series stand in several places."""
-
-
 @dataclass(frozen=True)
 class TextPlan:
     """How a text table is read in parts, decided from its head.
