@@ -98,6 +98,12 @@ def cases(data: Path) -> list[Case]:
             f"embed RUN {data} --out RUN/e.csv --overwrite",
             ("RUN/e.csv",),
         ),
+        Case(
+            "embed parts",
+            f"embed RUN {data} --out NEW --parts npy",
+            tuple(f"NEW/part-0000{k}.npy" for k in range(6)),
+        ),
+        Case("prepare", f"prepare {data} --out NEW", ("NEW/store.json",)),
         Case("probe", "probe RUN --overwrite", ("RUN/probe.json",)),
         Case("report", "report RUN --overwrite", ("RUN/report.html",)),
         Case("detect", f"detect RUN {data} --overwrite", ("RUN/anomalies.csv", html)),
