@@ -1,44 +1,32 @@
-"""Folders: one series a file, or one table in parts (Spark, Dask, hive)."""
+"""Folders: one series a file, or one table in parts (see `part_files`)."""
 
 from __future__ import annotations
 
 import re
-import tempfile
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import numpy as np
 
 from ..config import ReadOptions
+from .folder_files import check_files, visible
 from .formats.kinds import refuse
-from .formats.registry import (
-    FIXES,
-    TABLES,
-    kind_of,
-    read_file,
-    read_table,
-)
-from .formats.textfiles import read_text
-from .paths import natural_key, walk
-from .sequences import Sequences, listed, located
-from .tables.build import Table, from_table, from_tables, joined, roles_of
+from .formats.registry import FIXES, TABLES, kind_of, read_file, read_table
+from .part_files import is_in_parts, read_parts
+from .sequences import Sequences, listed
+from .tables.build import Table, as_first, from_one, joined, roles_of
 from .tables.columns import plain
-from .tables.names import TIME_PREFIXES, says_id, says_part
-from .tables.readings import AmbiguousError, Reading, likely
+from .tables.names import TIME_PREFIXES, says_id
+from .tables.readings import AmbiguousError, Reading
 from .tables.roles import Roles
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PART = re.compile(r"part[-_.]?\d+.*|\d+\.part|.*[-_.]part[-_.]?\d+\..*", re.IGNORECASE)
-HIVE = re.compile(r"([^=]+)=([^=]*)")  # folders such as year=2024
-MARKS = ("_SUCCESS", "_metadata", "_common_metadata")  # files beside parts
 LAYOUTS = ("folder", "long", "wide", "recording", "tracks", "scene")
-SPLIT = re.compile(r".*_(train|test)", re.IGNORECASE | re.DOTALL)
-OF_FOLDERS = (*TABLES, ".npy", ".edf", ".bdf")
-NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+SHOWN = 8  # files of which a question shows rows
 
 
 def read_folder(folder: Path, options: ReadOptions) -> Sequences:
@@ -50,109 +38,189 @@ def read_folder(folder: Path, options: ReadOptions) -> Sequences:
         AmbiguousError: files of rows with ids can be one table, or a series each.
         ValueError: the files are of several types, or have other columns than the first.
     """
+    if is_one_table(folder, options):
+        return read_parts(folder, options)
+    files, labeled = files_of(folder, options)
+    if options.layout == "scene":
+        parts = _scenes(files, options)
+    else:
+        reader = FolderReader.of(folder, files, labeled, options, keep=True)
+        found = {file: reader.read(file) for file in files}
+        parts = {file: part for file, part in found.items() if part is not None}
+    return _one_series_a_file(folder, parts, labeled, len(files))
+
+
+def is_one_table(folder: Path, options: ReadOptions) -> bool:
+    """Whether the files of a folder are parts of one table.
+
+    Raises:
+        ValueError: for a layout that no folder has, and for a folder of another program.
+    """
     if options.layout not in (None, *LAYOUTS):
         raise ValueError(
             f"expected one of the layouts {', '.join(LAYOUTS)} for a folder, got "
             f"{options.layout!r}"
         )
     refuse(folder, folder.suffix.lower())
-    may_be_parts = options.layout != "folder" and _is_in_parts(folder)
-    if options.layout == "long" or may_be_parts:
-        return _read_parts(folder, options)
-    files = _visible(folder)
+    if options.layout == "long":
+        return True
+    return options.layout != "folder" and is_in_parts(folder)
+
+
+def files_of(folder: Path, options: ReadOptions) -> tuple[list[Path], bool]:
+    """The files of a folder in order, and whether they lie in inner folders, the labels.
+
+    Raises:
+        ValueError: unless all are of one type that can hold a series each.
+    """
+    files = visible(folder)
     labeled = bool(files) and all(map(Path.is_dir, files))
     if labeled:
-        files = [file for inner in files for file in _visible(inner)]
-    _check_files(folder, files, options)
-    if options.layout == "scene":
-        parts = _scenes(files, options)
-    elif kind_of(files[0], options) not in TABLES:
-        options = replace(options, layout="recording")
-        parts = {file: read_file(file, options) for file in files}
-    else:
-        parts = _series_or_tracks(files, options, labeled)
-    return _one_series_a_file(folder, parts, labeled, len(files))
+        files = [file for inner in files for file in visible(inner)]
+    check_files(folder, files, options)
+    return files, labeled
+
+
+@dataclass(frozen=True)
+class FolderReader:
+    """How each file of a folder is read.
+
+    Attributes:
+        folder: the folder.
+        labeled: whether inner folders are the labels.
+        options: of each file.
+        id: columns that tell the series of a file apart, None for one series a file.
+        tables: the tables that were read before, by path.
+    """
+
+    folder: Path
+    labeled: bool
+    options: ReadOptions
+    id: str | None
+    tables: Mapping[str, Table]
+
+    @classmethod
+    def of(
+        cls,
+        folder: Path,
+        files: list[Path],
+        labeled: bool,
+        options: ReadOptions,
+        *,
+        keep: bool,
+    ) -> FolderReader:
+        """Decide how the files are read, from the first one and from the ids of all.
+
+        Args:
+            folder: the folder.
+            files: its files.
+            labeled: whether inner folders are the labels.
+            options: how to read.
+            keep: whether tables that are read for this stay in memory.
+
+        Raises:
+            AmbiguousError: files of rows with ids can be one table, or a series each.
+        """
+        if kind_of(files[0], options) not in TABLES:
+            own = replace(options, layout="recording")
+            return cls(folder, labeled, own, None, {})
+        layout = options.layout if options.layout in ("tracks", "wide") else None
+        if kind_of(files[0], options) in FIXES:
+            layout = layout or "tracks"
+        own = replace(options, layout=layout or "recording")
+        tables = _Tables(files, own, keep)
+        id = None
+        if layout is None:
+            layout, id = _layout_of(tables, options, labeled)
+        kept = tables.kept if keep else {}
+        return cls(folder, labeled, replace(own, layout=layout), id, kept)
+
+    def read(self, file: Path) -> Sequences | None:
+        """The series of a file; None for a track of a single fix, which has no movement."""
+        if kind_of(file, self.options) not in TABLES:
+            return read_file(file, self.options)
+        table = self.tables.get(str(file)) or read_table(file, self.options)
+        layout = self.options.layout or "recording"
+        return from_one(table, layout, self.id, str(file))
+
+    def name(self, file: Path) -> str:
+        """The name of the series of a file."""
+        return str(file.relative_to(self.folder))
+
+    def named(
+        self, file: Path, part: Sequences, first: tuple[Path, Sequences]
+    ) -> Sequences:
+        """The series of a file as they stand among those of the folder, see `joined`.
+
+        first: the first file with its series.
+        """
+        part = as_first(part, first[1], self.name(file), self.name(first[0]))
+        if self.labeled:
+            part = replace(part, labels=_label_of(file, part), task="classification")
+        return part
+
+
+class _Tables(Mapping[str, Table]):
+    """The tables of files, read when they are needed.
+
+    keep: hold them for the next time.
+    """
+
+    def __init__(self, files: list[Path], options: ReadOptions, keep: bool):
+        self.names = [str(file) for file in files]
+        self.options = options
+        self.keep = keep
+        self.kept: dict[str, Table] = {}
+
+    def __getitem__(self, name: str) -> Table:
+        table = self.kept.get(name) or read_table(Path(name), self.options)
+        if self.keep or name == self.names[0]:
+            self.kept[name] = table
+        return table
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def _label_of(file: Path, part: Sequences) -> Any:
+    """The inner folder of a file as the label of each of its series."""
+    return np.full(len(part), file.parent.name.rpartition("=")[2])
 
 
 def _one_series_a_file(
     folder: Path, parts: dict[Path, Sequences], labeled: bool, count: int
 ) -> Sequences:
     """The series of all files under their names, with the inner folders as labels if `labeled`."""
+    if not parts:
+        raise ValueError("no track has two fixes or more")
     named = {}
     for file, part in parts.items():
         if labeled:
-            labels = np.full(len(part), file.parent.name.rpartition("=")[2])
+            labels = _label_of(file, part)
             part = replace(part, labels=labels, task="classification")
         named[str(file.relative_to(folder))] = part
     found = joined(named, str(folder))
-    first = next(iter(named))
-    notes = [
-        f"layout folder: {len(parts)} files, {len(found)} series; all read like {first}"
-    ]
-    if labeled:
-        notes.append("labels are the names of the inner folders")
-    if len(parts) < count:
-        notes.append(f"{count - len(parts)} files of a single fix are left out")
+    notes = notes_on(count, len(parts), len(found), next(iter(named)), labeled)
     return replace(found, notes=(*notes, *found.notes))
 
 
-def _visible(folder: Path) -> list[Path]:
-    """The files and folders that are not hidden, without the marks that Spark and Dask leave."""
-    found = (p for p in folder.iterdir() if not p.name.startswith("."))
-    return sorted(path for path in found if path.name not in MARKS)
-
-
-def _check_files(folder: Path, files: list[Path], options: ReadOptions) -> None:
-    """ValueError unless the files are of one type that can hold a series each."""
-    if (folder / "_delta_log").exists():
-        raise ValueError(
-            "a Delta table; pass deltalake.DeltaTable(PATH).to_pandas() to read"
-        )
-    splits = [file.name for file in files if SPLIT.fullmatch(file.stem)]
-    if splits:
-        raise ValueError(
-            f"holds the splits {listed(splits)} of a set; name one of these files"
-        )
-    strays = []
-    kinds = set()
-    for file in files:
-        kind = _known_kind(file, options)
-        if kind in OF_FOLDERS:
-            kinds.add(kind)
-        else:
-            strays.append(file.relative_to(folder))
-    if strays or len(kinds) != 1:
-        raise ValueError(
-            f"expected files of one type with one series each ({' '.join(OF_FOLDERS)}), got "
-            f"{listed(strays or sorted(kinds)) or 'none'}; move others away, or name one file"
-        )
-
-
-def _known_kind(path: Path, options: ReadOptions) -> str:
-    """The kind of a file, "" for folders, pipes, devices, broken links and what is not read."""
-    try:
-        return kind_of(path, options) if path.is_file() else ""
-    except ValueError:
-        return ""
-
-
-def _series_or_tracks(
-    files: list[Path], options: ReadOptions, labeled: bool
-) -> dict[Path, Sequences]:
-    """Tracks from each file if the first holds some, else one series, or one of each id."""
-    layout = options.layout if options.layout in ("tracks", "wide") else None
-    if kind_of(files[0], options) in FIXES:
-        layout = layout or "tracks"
-    own = replace(options, layout=layout or "recording")
-    tables = {str(file): read_table(file, own) for file in files}
-    id = None
-    if layout is None:
-        layout, id = _layout_of(tables, options, labeled)
-    return {Path(s): part for s, part in from_tables(tables, layout, id).items()}
+def notes_on(
+    files: int, read: int, series: int, first: str, labeled: bool
+) -> list[str]:
+    """What is said of a folder: how many files were read, and like which one."""
+    notes = [f"layout folder: {read} files, {series} series; all read like {first}"]
+    if labeled:
+        notes.append("labels are the names of the inner folders")
+    if read < files:
+        notes.append(f"{files - read} files of a single fix are left out")
+    return notes
 
 
 def _layout_of(
-    tables: dict[str, Table], options: ReadOptions, labeled: bool
+    tables: _Tables, options: ReadOptions, labeled: bool
 ) -> tuple[str, str | None]:
     """What each file of a folder is by the first, and the columns that tell its series apart.
 
@@ -179,7 +247,7 @@ def _layout_of(
     return "recording", _id_within(tables, found, may_be_one)
 
 
-def _id_within(tables: dict[str, Table], found: Roles, may_be_one: bool) -> str | None:
+def _id_within(tables: _Tables, found: Roles, may_be_one: bool) -> str | None:
     """The columns that tell the series of each file apart, None for one series a file.
 
     Raises:
@@ -188,10 +256,15 @@ def _id_within(tables: dict[str, Table], found: Roles, may_be_one: bool) -> str 
     id = ",".join(_sure_ids(next(iter(tables.values())), found)) or _shared_id(tables)
     if id is None:
         return None
-    values = [_keys(table.frame, id.split(",")) for table in tables.values()]
-    if may_be_one and sum(map(len, values)) > len(set.union(*values)):
+    counts = []
+    distinct: set[tuple[Any, ...]] = set()
+    for table in tables.values():
+        keys = _keys(table.frame, id.split(","))
+        counts.append(len(keys))
+        distinct |= keys
+    if may_be_one and sum(counts) > len(distinct):
         raise _one_table_or_many(tables, id)
-    return id if max(map(len, values)) > 1 else None
+    return id if max(counts) > 1 else None
 
 
 def _sure_ids(table: Table, found: Roles) -> tuple[str, ...]:
@@ -202,7 +275,7 @@ def _sure_ids(table: Table, found: Roles) -> tuple[str, ...]:
     return found.ids if is_sure else ()
 
 
-def _check_wide(tables: dict[str, Table], found: Roles) -> None:
+def _check_wide(tables: _Tables, found: Roles) -> None:
     """AmbiguousError unless names of times, or of rows, say that files hold a series in each row.
 
     A file of a folder is a recording at least as often, and V_1, V_2, ... its channels.
@@ -237,14 +310,13 @@ def _keys(frame: pd.DataFrame, names: list[str]) -> set[tuple[Any, ...]]:
     return set(keys.itertuples(index=False, name=None))
 
 
-def _shared_id(tables: dict[str, Table]) -> str | None:
+def _shared_id(tables: _Tables) -> str | None:
     """A column named like an id that all files have, and that does not count their rows."""
-    frames = [table.frame for table in tables.values()]
-    for name in frames[0].columns:
-        if not says_id(str(name)):
-            continue
+    first = next(iter(tables.values())).frame
+    for name in filter(says_id, map(str, first.columns)):
+        frames = (table.frame for table in tables.values())
         if all(name in frame and not _counts(frame[name]) for frame in frames):
-            return str(name)
+            return name
     return None
 
 
@@ -259,12 +331,12 @@ def _counts(column: pd.Series[Any]) -> bool:
     return len(steps) > 0 and bool((steps == 1).all())
 
 
-def _one_table_or_many(tables: dict[str, Table], id: str) -> AmbiguousError:
-    frames = {Path(source).name: table.frame for source, table in tables.items()}
-    header = ["file", *next(iter(frames.values())).columns]
-    rows = [
-        [name, *row] for name, f in frames.items() for row in f.head(2).values.tolist()
-    ]
+def _one_table_or_many(tables: _Tables, id: str) -> AmbiguousError:
+    header = ["file", *next(iter(tables.values())).frame.columns]
+    rows = []
+    for source in list(tables)[:SHOWN]:
+        for row in tables[source].frame.head(2).values.tolist():
+            rows.append([Path(source).name, *row])
     return AmbiguousError(
         f"{len(tables)} files with the same values in their column {id!r}",
         [
@@ -294,130 +366,3 @@ def _scenes(files: list[Path], options: ReadOptions) -> dict[Path, Sequences]:
         if part.frame != widest:
             parts[file] = read_file(file, options)
     return parts
-
-
-def _is_in_parts(folder: Path) -> bool:
-    """Whether a folder holds one table in parts, by the names that Spark, Dask and hive write."""
-    if any((folder / name).exists() for name in MARKS):
-        return True
-    inside = _visible(folder)
-    if not inside:
-        return False
-    if folder.suffix.lower() in TABLES:  # a folder named data.parquet
-        return True
-    if all(path.is_dir() for path in inside):
-        return all(HIVE.fullmatch(path.name) for path in inside)
-    return all(path.is_file() and PART.fullmatch(path.name) for path in inside)
-
-
-def _read_parts(folder: Path, options: ReadOptions) -> Sequences:
-    """The parts of a table, in the order of their numbers, read like one file."""
-    found = (path for path in walk(folder) if path.name not in MARKS)
-    files = sorted(found, key=natural_key)
-    _check_files(folder, files, options)
-    files = [file for file in files if file.stat().st_size] or files
-    kind = kind_of(files[0], options)
-    if kind in (".csv", ".tsv", ".txt") and len({f.parent for f in files}) == 1:
-        table = _joined_text(files, kind, options)
-    else:
-        table = _joined_frames(folder, files, options)
-    notes = table.notes
-    if options.layout != "long":
-        sentence = f"part files of one table: {len(files)}"
-        notes = [likely(sentence, "layout='folder', one series a file"), *notes]
-    return from_table(Table(table.frame, table.options, notes), str(folder))
-
-
-def _joined_text(files: list[Path], kind: str, options: ReadOptions) -> Table:
-    """Parts in text as one text, with the header that starts all of them once."""
-    texts = []
-    for file in files:
-        with located(file):
-            texts.append(read_text(file, options)[0])
-    repeated = _repeat_a_header([text.partition("\n")[0] for text in texts], options)
-    with tempfile.TemporaryDirectory() as folder:
-        whole = Path(folder) / f"parts{kind}"
-        with whole.open("w", encoding="utf-8") as out:
-            for k, text in enumerate(texts):
-                kept = text.partition("\n")[2] if k and repeated else text
-                out.write(kept if kept.endswith("\n") or not kept else f"{kept}\n")
-        return read_table(whole, replace(options, encoding=None, table=None))
-
-
-def _repeat_a_header(lines: list[str], options: ReadOptions) -> bool:
-    """Whether the first lines of all parts are one header.
-
-    Raises:
-        AmbiguousError: they are equal, and hold numbers.
-    """
-    if len(lines) < 2 or options.header == 0:
-        return False
-    cells = _cells(lines[0])
-    if len({*lines}) > 1:
-        is_name = says_part(cells[0]) or says_id(cells[0])
-        if is_name and {_cells(line)[0] for line in lines} == {cells[0]}:
-            raise ValueError(
-                f"the first lines of {len(lines)} part files begin with {cells[0]!r} and differ; "
-                "expected one header; join the files, or choose layout='folder'"
-            )
-        return False
-    numbers = [cell for cell in cells if re.fullmatch(r"[+-]?\d+([.,]\d+)?", cell)]
-    if not numbers or options.header is not None:
-        return True
-    raise AmbiguousError(
-        f"{len(lines)} part files start with the same line",
-        [
-            Reading("it names the columns", {"header": 1}, cells),
-            Reading("it is data", {"header": 0}, (), [cells]),
-        ],
-    )
-
-
-def _cells(line: str) -> list[str]:
-    """The fields of a line, without quotation marks."""
-    return [cell.strip(" \"'") for cell in re.split(r"[,;\t|]", line)]
-
-
-def _joined_frames(folder: Path, files: list[Path], options: ReadOptions) -> Table:
-    """Parts as one frame, with the keys of hive folders as columns."""
-    import pandas as pd
-
-    tables = [read_table(file, options) for file in files]
-    first = tables[0]
-    frames = []
-    for file, table in zip(files, tables, strict=True):
-        frame = plain(table.frame)
-        if sorted(map(str, frame.columns)) != sorted(map(str, first.frame.columns)):
-            raise ValueError(
-                f"{file}: expected the columns of the first part "
-                f"({listed(first.frame.columns)}), got {listed(frame.columns)}"
-            )
-        keys = [HIVE.fullmatch(part) for part in file.relative_to(folder).parts[:-1]]
-        own = {m[1]: _hive_value(m[1], m[2]) for m in keys if m}
-        frames.append(frame.assign(**own))
-    _check_kinds(frames, files)
-    counted = all(isinstance(frame.index, pd.RangeIndex) for frame in frames)
-    whole = pd.concat(frames, ignore_index=counted)
-    return Table(whole, first.options, first.notes)
-
-
-def _check_kinds(frames: list[pd.DataFrame], files: list[Path]) -> None:
-    """ValueError when a column holds numbers in one part and text in another."""
-    for name in frames[0].columns:
-        kinds: dict[bool, Path] = {}
-        for file, frame in zip(files, frames, strict=True):
-            if not frame[name].isna().all():
-                kinds.setdefault(frame[name].dtype.kind in "fiub", file)
-        if len(kinds) > 1:
-            raise ValueError(
-                f"column {name!r} holds numbers in {kinds[True].name} and something else in "
-                f"{kinds[False].name}"
-            )
-
-
-def _hive_value(key: str, value: str) -> str | None:
-    """The value of a hive key as text; it is no measurement, so numbers keep their key."""
-    value = unquote(value)
-    if value == NO_VALUE:
-        return None
-    return f"{key}={value}" if re.fullmatch(r"[\d.]+", value) else value

@@ -81,6 +81,21 @@ class LazyArrays(LazyList):
         return Mapped(self, function, dtypes, tag)
 
 
+class HeldArrays(LazyArrays):
+    """Arrays in memory that keep their types: `Sequences` takes them as they are."""
+
+    def __init__(self, arrays: Sequence[Array]):
+        super().__init__(len(arrays))
+        self.arrays = arrays
+        self.lengths = np.array([len(x) for x in arrays], np.int64)
+        self.dtypes = frozenset(str(x.dtype) for x in arrays)
+        self.digest = ""
+
+    def span(self, i: int, start: int, stop: int) -> Array:
+        """The timesteps `start` to `stop` of array `i`."""
+        return self.arrays[i][start:stop]
+
+
 class Pieces(LazyArrays):
     """Spans of timesteps of some arrays; rows, starts and stops are ``(n,)``."""
 

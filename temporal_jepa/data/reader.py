@@ -170,12 +170,17 @@ def _are_scenes(found: Sequences, options: ReadOptions) -> bool:
 
 
 def _read_video(path: Path, options: ReadOptions) -> Sequences:
+    with located(path):
+        refuse_for_video(options)
+        return read_video(path, options)
+
+
+def refuse_for_video(options: ReadOptions) -> None:
+    """ValueError for options that do not apply to video."""
     names = [*OF_TABLES, *OF_FILES, *MOVEMENT_OPTIONS]
     if options.layout in ("video", "folder"):
         names.remove("layout")
-    with located(path):
-        _refuse(options, names, "options of tables and tracks do not apply to video")
-        return read_video(path, options)
+    _refuse(options, names, "options of tables and tracks do not apply to video")
 
 
 def _from_path(path: Path, options: ReadOptions) -> Sequences:

@@ -37,6 +37,10 @@ NEED_TIMES = {"speed", "acceleration", "dt"}
 FAR = 10  # an interval this many times the usual one is a gap, which resampling never bridges
 
 
+class NoTrackError(ValueError):
+    """No track has two fixes."""
+
+
 def check_features(options: ReadOptions) -> None:
     """Raise ValueError for an unknown or repeated feature, or an empty list."""
     features = options.features
@@ -252,7 +256,7 @@ def _clean(tracks: list[Track], options: ReadOptions, notes: list[str]) -> list[
         )
     kept = [track for track in tracks if len(track.places) > 1]
     if not kept:
-        raise ValueError(
+        raise NoTrackError(
             "no track has two fixes or more; does id= name the column of the tracks?"
         )
     if len(kept) < len(tracks):

@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import prod
 from pathlib import Path
@@ -108,37 +108,78 @@ def read_video(path: Path, options: ReadOptions) -> Sequences:
         ValueError: an option is malformed, or no video can be decoded; the message names the first.
         ModuleNotFoundError: PyAV is not installed.
     """
-    sources = find_videos(path)
-    infos, damaged = _read_infos(sources)
-    target = _frame_format(infos, options)
-    notes = [_describe_videos(infos), _describe_frames(target, options, infos[0])]
-    infos, values, reasons = _decode_all(infos, target)
-    damaged += reasons
-    if not infos:
-        raise ValueError(damaged[0])
-    if damaged:
-        notes.append(f"damaged: {listed(damaged)}")
-    if len(infos) < len(sources):
-        notes.append(
-            f"{len(sources) - len(infos)} of {len(sources)} videos are left out"
+    videos = open_videos(path, options)
+    found, notes = videos.decode(videos.infos, is_first=True)
+    if found is None:
+        raise ValueError(notes[0].removeprefix("damaged: "))
+    return found
+
+
+@dataclass(frozen=True)
+class Videos:
+    """Videos of which only the headers were read.
+
+    Attributes:
+        path: the file or folder.
+        infos: the properties of those that can be read.
+        damaged: why the others cannot.
+        target: the rate and size of all frames.
+        options: how to read.
+    """
+
+    path: Path
+    infos: list[VideoInfo]
+    damaged: list[str]
+    target: FrameFormat
+    options: ReadOptions
+
+    def decode(
+        self, infos: list[VideoInfo], *, is_first: bool
+    ) -> tuple[Sequences | None, list[str]]:
+        """The frames of some of the videos, and notes; None where no frame can be decoded.
+
+        is_first: whether notes speak of all videos, and of those without readable headers.
+        """
+        count = len(infos)
+        damaged = []
+        notes = []
+        if is_first:
+            count += len(self.damaged)
+            damaged += self.damaged
+            frames = _describe_frames(self.target, self.options, self.infos[0])
+            notes += [_describe_videos(self.infos), frames]
+        infos, values, reasons = _decode_all(infos, self.target)
+        damaged += reasons
+        damage = [f"damaged: {listed(damaged)}"] if damaged else []
+        if len(infos) < count:
+            damage.append(f"{count - len(infos)} of {count} videos are left out")
+        if not infos:
+            return None, damage
+        labels = None
+        if infos[0].source.label is not None:
+            labels = np.array([info.source.label for info in infos])
+            damage.append("labels are the names of the inner folders")
+        times = None
+        if not infos[0].source.images:
+            times = [np.arange(len(frames)) / self.target.fps for frames in values]
+        notes += damage
+        found = Sequences(
+            values,
+            labels,
+            [info.source.name for info in infos],
+            times=times,
+            source=str(self.path),
+            notes=tuple(notes),
+            frame=self.target.shape,
+            task=None if labels is None else "classification",
         )
-    labels = None
-    if sources[0].label is not None:
-        labels = np.array([info.source.label for info in infos])
-        notes.append("labels are the names of the inner folders")
-    times = None
-    if not sources[0].images:
-        times = [np.arange(len(frames)) / target.fps for frames in values]
-    return Sequences(
-        values,
-        labels,
-        [info.source.name for info in infos],
-        times=times,
-        source=str(path),
-        notes=tuple(notes),
-        frame=target.shape,
-        task=None if labels is None else "classification",
-    )
+        return found, notes
+
+
+def open_videos(path: Path, options: ReadOptions) -> Videos:
+    """The headers of the videos of a file or folder, see `read_video`."""
+    infos, damaged = _read_infos(find_videos(path))
+    return Videos(path, infos, damaged, _frame_format(infos, options), options)
 
 
 def _frame_format(infos: list[VideoInfo], options: ReadOptions) -> FrameFormat:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .atomic import flush_folder as flush_folder
 from .atomic import replacing as replacing
 from .atomic import write_atomically as write_atomically
 from .sealed import read_json as read_json

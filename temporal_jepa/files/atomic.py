@@ -83,7 +83,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         if fcntl is None:
             with naming(path, temporary):
                 os.replace(temporary, path)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -219,7 +219,7 @@ def _remove_leftover(name: str) -> None:
             os.close(descriptor)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """Make a rename in a folder last through a loss of power, where the system can."""
     if os.name == "nt":
         return

@@ -41,7 +41,7 @@ def read_numpy(path: Path, options: ReadOptions) -> Sequences:
         ValueError: for a damaged file, and for arrays of Python objects, which are never loaded.
     """
     try:
-        arrays = _headers(path)
+        arrays = headers(path)
         name, labels, notes = choose_array(arrays, options.table)
         X = arrays[name].load()
         y = None if labels is None else arrays[labels].load()
@@ -105,7 +105,7 @@ class StoredArray:
         return self.load()[index]
 
 
-def _headers(path: Path) -> dict[str, StoredArray]:
+def headers(path: Path) -> dict[str, StoredArray]:
     """The arrays of a file by name; a .npy file holds one, "X"."""
     with path.open("rb") as file:
         if file.read(2) != b"PK":  # no zip archive
@@ -299,19 +299,24 @@ def _as_series(
     holds_frames = layout in ("scene", "video") or (layout is None and array.ndim > 3)
     if array.size and holds_frames:
         return from_frames(array, layout)
-    if array.size and _is_one_series(array, layout, labeled):
+    if array.size and is_one_series(array, layout, labeled):
         line = (
             f"an array of shape {array.shape} is one recording: rows are time (layout=wide: "
             "rows are series)"
         )
         return array.reshape(1, len(array), -1).transpose(0, 2, 1), [line]
-    if array.size and array.ndim == 2 and layout is None and not labeled:
-        line = f"an array of shape {array.shape}: rows are series"
-        return array, [likely(line, "layout='recording'")]
-    return array, []
+    return array, notes_on_axes(array, layout, labeled)
 
 
-def _is_one_series(array: Array, layout: str | None, labeled: bool) -> bool:
+def notes_on_axes(array: Array, layout: str | None, labeled: bool) -> list[str]:
+    """The note that the rows of an array are series, where that was inferred."""
+    if not array.size or array.ndim != 2 or layout is not None or labeled:
+        return []
+    line = f"an array of shape {array.shape}: rows are series"
+    return [likely(line, "layout='recording'")]
+
+
+def is_one_series(array: Array, layout: str | None, labeled: bool) -> bool:
     """Whether an array is one recording: it has one axis, or is tall, narrow and has no labels."""
     if array.ndim != 2:
         return array.ndim == 1

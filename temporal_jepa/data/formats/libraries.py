@@ -49,16 +49,21 @@ def check_size(promised: int, path: Path, advice: str) -> None:
         path: the file.
         advice: what to do, such as "save the array with numpy.save".
     """
+    check_ratio(promised, path, advice)
+    free = available()
+    if free is not None and promised > free:
+        raise TooLargeError(
+            f"needs {size(promised)} of memory, of which {size(free)} is free; {advice}"
+        )
+
+
+def check_ratio(promised: int, path: Path, advice: str) -> None:
+    """TooLargeError for a file whose content is far larger than itself, see `check_size`."""
     most = max(LARGE, RATIO * path.stat().st_size)
     if promised > most:
         raise TooLargeError(
             f"promises {size(promised)}, more than {RATIO} times the size of the file and than "
             f"{size(LARGE)}; {advice}"
-        )
-    free = available()
-    if free is not None and promised > free:
-        raise TooLargeError(
-            f"needs {size(promised)} of memory, of which {size(free)} is free; {advice}"
         )
 
 

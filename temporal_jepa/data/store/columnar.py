@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...config import ReadOptions
 from ..formats.arrow import TOO_LARGE, frame_from_arrow
 from ..formats.libraries import check_size, needs, readable
-from ..sequences import Sequences
+from ..sequences import listed, located
 from ..tables.build import prepared
 from ..tables.roles import Roles, roles
-from ..tables.series import from_rows
-from .text import LONGEST, NotInPartsError, check_layout
+from .part import NotInPartsError
+from .rows import Rows, rows_of
+from .text import LONGEST, in_parts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,103 +23,178 @@ if TYPE_CHECKING:
 ROWS = 2**17  # that are read at once
 
 
+@dataclass(frozen=True)
+class ParquetTable:
+    """One table in Parquet files, whose rows follow each other.
+
+    Attributes:
+        source: the file or folder, for messages.
+        files: the files in order.
+        keys: for each file, columns that its place in the folder adds (year=2024).
+    """
+
+    source: Path
+    files: tuple[Path, ...]
+    keys: tuple[dict[str, str | None], ...]
+
+    def row_counts(self) -> list[int]:
+        """The number of rows of each file; ValueError for one that cannot be read."""
+        counts = []
+        for path in self.files:
+            with _opened(path) as file:
+                for k in range(file.metadata.num_row_groups):
+                    size = file.metadata.row_group(k).total_byte_size
+                    check_size(size, path, TOO_LARGE)
+                counts.append(int(file.metadata.num_rows))
+        return counts
+
+    def frames(self, start: int, counts: list[int]) -> Iterator[pd.DataFrame]:
+        """The rows from `start` on, some at a time."""
+        names: list[str] | None = None
+        for path, keys, count in zip(self.files, self.keys, counts, strict=True):
+            if start >= count:
+                start -= count
+                continue
+            for frame in _frames(path, start):
+                names = names or [str(name) for name in frame.columns]
+                yield _in_order(frame, names, path).assign(**keys)
+            start = 0
+
+
+class ParquetPart(NamedTuple):
+    """Some rows of a table.
+
+    Attributes:
+        rows: their series.
+        row: the row behind them.
+        total: the number of all rows.
+        unique: whether rows name their series, so that a series in two parts is a fault.
+        layout: of the table.
+    """
+
+    rows: Rows
+    row: int
+    total: int
+    unique: bool
+    layout: str
+
+
 def parquet_parts(
-    path: Path, options: ReadOptions, begin: Any
-) -> Generator[tuple[Sequences, int, int, bool]]:
-    """The series of a Parquet file, some at a time.
+    table: ParquetTable, options: ReadOptions, begin: Any
+) -> Generator[ParquetPart]:
+    """The series of a table, some at a time.
 
     The columns are understood from the first rows, and held to for all of them.
 
     Args:
-        path: the file.
-        options: how to read it.
+        table: the files.
+        options: how to read them.
         begin: the row where a part begins and the number of series before it; None for the first.
-
-    Yields:
-        Series; the row behind them; the number of rows; whether rows name their series.
 
     Raises:
         NotInPartsError: for a table that can be read only as a whole, with the reason.
         ValueError: as `read`, and for a series that takes more than 1 GiB.
     """
     needs("pyarrow", "parquet", "reading .parquet")
-    import pyarrow.parquet
-
-    with readable(path, "Parquet file", ValueError):
-        file = pyarrow.parquet.ParquetFile(path)
-    with file:
-        for k in range(file.metadata.num_row_groups):
-            check_size(file.metadata.row_group(k).total_byte_size, path, TOO_LARGE)
-        notes: list[str] = []
-        head = next(_frames(file, path, 0), None)
-        if head is None:
-            raise NotInPartsError("it has no rows")
-        frame, own = prepared(head, options, notes)
-        found = roles(frame, own, notes)
-        check_layout(found, frame, own)
-        row, count = begin or (0, 0)
-        frames = _prepared(file, path, row, options, tuple(frame.columns))
-        for part in _whole_series(frames, found, path):
-            series = from_rows(part, found, own, str(path), [])
+    counts = table.row_counts()
+    total = sum(counts)
+    notes: list[str] = []
+    head = next(table.frames(0, counts), None)
+    if head is None:
+        raise NotInPartsError("it has no rows")
+    frame, own = prepared(head, options, notes)
+    found = in_parts(roles(frame, own, notes), frame, own)
+    row, count = begin or (0, 0)
+    frames = _prepared(table, row, counts, options, tuple(frame.columns))
+    for part in _whole_series(frames, found, table.source):
+        size = len(part)
+        rows = rows_of(part, found, own, table.source, [])
+        if rows.series is not None:
+            series = rows.series
             if found.layout == "wide" and not found.ids:
                 ids = [str(k) for k in range(count, count + len(series))]
                 series = replace(series, ids=ids)
             if row == 0:
                 series = replace(series, notes=(*notes, *series.notes))
-            row += len(part)
             count += len(series)
-            yield series, row, file.metadata.num_rows, bool(found.ids)
+            rows = Rows(series, rows.owners)
+        row += size
+        yield ParquetPart(rows, row, total, bool(found.ids), found.layout)
 
 
 def _prepared(
-    file: Any, path: Path, start: int, options: ReadOptions, names: tuple[Any, ...]
+    table: ParquetTable,
+    start: int,
+    counts: list[int],
+    options: ReadOptions,
+    names: tuple[Any, ...],
 ) -> Iterator[pd.DataFrame]:
     """The rows from `start` on, with the columns of the first rows."""
-    for rows in _frames(file, path, start):
+    for rows in table.frames(start, counts):
         frame, _ = prepared(rows, options, [])
         if tuple(frame.columns) != names:
             raise ValueError(
-                f"{path}: expected the columns {names} from row {start} on too, got "
-                f"{(*frame.columns,)}"
+                f"{table.source}: expected the columns {listed(names)} from row {start} on too, "
+                f"got {listed(frame.columns)}"
             )
         start += len(rows)
         yield frame
 
 
-def _frames(file: Any, path: Path, start: int) -> Iterator[pd.DataFrame]:
-    """The rows from `start` on as frames; groups of rows before it are not read."""
+def _opened(path: Path) -> Any:
+    """A file, whose `metadata` is read."""
+    import pyarrow.parquet
+
+    with located(path), readable(path, "Parquet file", ValueError):
+        return pyarrow.parquet.ParquetFile(path)
+
+
+def _in_order(frame: pd.DataFrame, names: list[str], path: Path) -> pd.DataFrame:
+    """A frame with the columns of the first one, in their order."""
+    own = [str(name) for name in frame.columns]
+    if own == names:
+        return frame
+    if sorted(own) != sorted(names):
+        raise ValueError(
+            f"{path}: expected the columns of the first part ({listed(names)}), got {listed(own)}"
+        )
+    return frame.iloc[:, [own.index(name) for name in names]]
+
+
+def _frames(path: Path, start: int) -> Iterator[pd.DataFrame]:
+    """The rows of a file from `start` on; groups of rows before it are not read."""
     import pyarrow as pa
 
-    first = 0
-    sizes = [
-        file.metadata.row_group(k).num_rows for k in range(file.metadata.num_row_groups)
-    ]
-    while first < len(sizes) and start >= sizes[first]:
-        start -= sizes[first]
-        first += 1
-    groups = [*range(first, len(sizes))]
-    if not groups:
-        return
-    batches = file.iter_batches(ROWS, row_groups=groups)
-    while True:
-        with readable(path, "Parquet file", ValueError):
-            batch = next(batches, None)
-            if batch is None:
-                return
-            batch.validate(full=True)
-        skipped = min(start, batch.num_rows)
-        start -= skipped
-        if skipped < batch.num_rows:
-            yield frame_from_arrow(pa.Table.from_batches([batch.slice(skipped)]))
+    with _opened(path) as file:
+        first = 0
+        metadata = file.metadata
+        sizes = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
+        while first < len(sizes) and start >= sizes[first]:
+            start -= sizes[first]
+            first += 1
+        groups = [*range(first, len(sizes))]
+        if not groups:
+            return
+        batches = file.iter_batches(ROWS, row_groups=groups)
+        while True:
+            with located(path), readable(path, "Parquet file", ValueError):
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                batch.validate(full=True)
+            skipped = min(start, batch.num_rows)
+            start -= skipped
+            if skipped < batch.num_rows:
+                yield frame_from_arrow(pa.Table.from_batches([batch.slice(skipped)]))
 
 
 def _whole_series(
     frames: Iterator[pd.DataFrame], found: Roles, path: Path
 ) -> Iterator[pd.DataFrame]:
-    """Rows cut where another series begins; every row is a series in a wide table."""
+    """Rows cut where another series begins; rows of wide tables and recordings as they come."""
     import pandas as pd
 
-    if found.layout == "wide":
+    if not found.ids or found.layout == "wide":
         yield from frames
         return
     rest: pd.DataFrame | None = None

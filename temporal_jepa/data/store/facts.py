@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..sequences import Array, Sequences, listed, moment
+from ..sequences import Array, Sequences, listed, moment, rounds_away
 
 NAMED = 9  # series that are named in a message
 COUNTED = 1000  # classes that are counted; more are not
@@ -31,6 +31,7 @@ class Facts:
         self.label_width = 0
         self.first: Any = None  # time
         self.last: Any = None
+        self.open: dict[str, Any] | None = None  # the series that is not whole yet
         vars(self).update(entries)
 
     def add(self, part: Sequences) -> None:
@@ -39,10 +40,78 @@ class Facts:
         Raises:
             ValueError: when a series has no observed value.
         """
+        self._add_extremes(part, *_extremes(part))
+        for x in part.values:
+            self._count_missing(x)
+        self.dtypes = sorted({*self.dtypes, *(str(x.dtype) for x in part.values)})
+        self.series += len(part)
+        self.timesteps += int(part.lengths.sum())
+        self._count_labels(part)
+        self._count_times(part)
+
+    def extend(self, piece: Sequences) -> None:
+        """Count timesteps of a series that is not whole yet.
+
+        Args:
+            piece: one series, its values in float64.
+
+        Raises:
+            ValueError: when its times do not follow those before, its label is another, or a value
+                is infinite.
+        """
+        x = piece.values[0]
+        low, high = np.fmin.reduce(x), np.fmax.reduce(x)
+        label = None if piece.labels is None else str(piece.labels[0])
+        if self.open is None:
+            nan = [np.nan] * piece.n_channels
+            self.open = {"length": 0, "low": nan, "high": nan, "label": label}
+        start = self.open["length"]
+        _check_finite(x, piece, start)
+        if label != self.open["label"]:
+            raise ValueError(
+                f"the label is {self.open['label']!r}, and from timestep {start} on {label!r}; a "
+                "series has one label: choose label='' for none"
+            )
+        if piece.times is not None and start:
+            _check_follows(piece.times[0][0], self.last, start)
+        self.open = {
+            "length": start + len(x),
+            "low": np.fmin(self.open["low"], low).tolist(),
+            "high": np.fmax(self.open["high"], high).tolist(),
+            "label": label,
+        }
+        self._count_missing(x)
+        self.timesteps += len(x)
+        self._count_times(piece)
+
+    def end(self, piece: Sequences, dtype: str) -> tuple[int, bool]:
+        """Count the series of which `piece` was the last.
+
+        dtype: of its values in the store.
+
+        Returns:
+            Its timesteps, and whether `dtype` loses its values.
+        """
+        assert self.open is not None
+        low, high = np.array([self.open["low"]]), np.array([self.open["high"]])
+        loses = dtype == "float32" and bool(rounds_away(low, high).any())
+        self._add_extremes(piece, low.astype(dtype), high.astype(dtype))
+        self.dtypes = [dtype]
+        self.series += 1
+        self._count_labels(piece)
+        length = int(self.open["length"])
+        self.open = None
+        return length, loses
+
+    def _add_extremes(self, part: Sequences, low: Array, high: Array) -> None:
+        """Count series by the smallest and largest value of their channels, ``(n, channels)``.
+
+        Raises:
+            ValueError: when a series has no observed value.
+        """
         width = part.n_channels
         self.changes = self.changes or [False] * width
         self.observed = self.observed or [False] * width
-        low, high = _extremes(part)
         seen: Array = np.equal(low, low)  # not NaN
         blank = np.flatnonzero(~seen.any(axis=1))
         if len(blank):
@@ -58,13 +127,6 @@ class Facts:
         self.constant += len(still)
         room = NAMED - len(self.constant_ids)
         self.constant_ids += [part.ids[int(k)] for k in still[:room]]
-        for x in part.values:
-            self._count_missing(x)
-        self.dtypes = sorted({*self.dtypes, *(str(x.dtype) for x in part.values)})
-        self.series += len(part)
-        self.timesteps += int(part.lengths.sum())
-        self._count_labels(part)
-        self._count_times(part)
 
     def _count_missing(self, x: Array) -> None:
         if x.dtype.kind != "f" or not np.isnan(x.min()):
@@ -133,6 +195,32 @@ class Facts:
             "labels": self.labels,
             "times": span,
         }
+
+
+def _check_finite(x: Array, piece: Sequences, start: int) -> None:
+    """ValueError for a value of ``(time, channels)`` that is infinite in float32."""
+    infinite = np.abs(x) > np.finfo(np.float32).max
+    if infinite.any():
+        step, channel = np.argwhere(infinite)[0]
+        raise ValueError(
+            f"values are infinite in float32, the first at timestep {start + int(step)} of channel "
+            f"{piece.channels[channel]!r}; write NaN where a value is missing"
+        )
+
+
+class NotInOrderError(ValueError):
+    """Rows of a recording are not in the order of time."""
+
+
+def _check_follows(time: Any, last: Any, start: int) -> None:
+    """NotInOrderError unless a time, that of timestep `start`, is after the last one before."""
+    if _plain(time) > last:
+        return
+    what = "repeats" if _plain(time) == last else "goes back"
+    raise NotInOrderError(
+        f"the time {what} at timestep {start}, {moment(time)}; sort the rows by time and leave out "
+        "repeated ones, or choose time='' to go by the order of the rows"
+    )
 
 
 def _plain(time: Any) -> int | float:

@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from ...config import ReadOptions
+from ..formats.libraries import understood
 from ..labels import with_task
 from ..reader import with_constant
 from ..sequences import Sequences, located
 from .description import STORE, is_store, read_description
-from .facts import merged_notes
+from .facts import NotInOrderError, merged_notes
 from .opening import sequences_of
-from .parts import Part, parts_of
+from .part import Part
+from .parts import LONGEST, parts_of
 from .scattered import SORTED
 from .seen import Seen
-from .writer import JOURNAL, StoreWriter, before, replace_folder
+from .unpacked import UNPACKED
+from .writer import JOURNAL, LosesError, StoreWriter, before, replace_folder
 
 LOCK = "lock"
 COMMIT = 2**26  # bytes of values after which what was written is made to last
+START_OF_PARTS: dict[str, Any] = {"next": None, "notes": [], "clip": None}
+START: dict[str, Any] = {
+    **START_OF_PARTS,
+    "sorted": False,  # rows of one series stand in several places
+    "whole": False,  # the source is read as a whole
+    "exact": False,  # float32 loses the values of a recording
+    "unlabeled": False,  # some series have no label
+    "times": None,  # the type of all times
+}
+"""What is known of a source before its first part, in the journal of the store."""
 
 
 class Progress(NamedTuple):
@@ -94,9 +109,10 @@ def prepare(
     with _locked(partial):
         _discard_other(partial, plan, overwrite)
         if not is_store(partial):
-            with located(path):
+            with located(path), understood(path):
                 _fill(partial, path, options, plan, jobs, on_progress)
-        shutil.rmtree(partial / SORTED, ignore_errors=True)
+        for name in (SORTED, UNPACKED):
+            shutil.rmtree(partial / name, ignore_errors=True)
         (partial / JOURNAL).unlink(missing_ok=True)
         replace_folder(partial, folder)
         # Only now: before the rename, another process could take a new lock in the folder.
@@ -109,11 +125,14 @@ def plan_of(path: Path, options: ReadOptions) -> dict[str, Any]:
     if not path.exists():
         raise FileNotFoundError(f"no file or folder {path}")
     size, newest = 0, 0
+    digest = hashlib.sha256()
     for file in [path] if path.is_file() else sorted(path.rglob("*")):
         if file.is_file():
             status = file.stat()
             size += status.st_size
             newest = max(newest, status.st_mtime_ns)
+            name = file.relative_to(path)
+            digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
     given = {name: getattr(options, name) for name in options.given()}
     plan = {
         "source": os.path.abspath(path),
@@ -121,6 +140,8 @@ def plan_of(path: Path, options: ReadOptions) -> dict[str, Any]:
         "modified": newest,
         "options": given,
     }
+    if path.is_dir():
+        plan["files"] = digest.hexdigest()
     as_read: dict[str, Any] = json.loads(json.dumps(plan))  # tuples become lists
     return as_read
 
@@ -224,6 +245,14 @@ class _locked:
         self.lock.release()
 
 
+class _Anew(Exception):
+    """What was written has to be written again, in another way."""
+
+    def __init__(self, **change: Any):
+        super().__init__()
+        self.change = change
+
+
 def _fill(
     partial: Path,
     path: Path,
@@ -234,31 +263,17 @@ def _fill(
 ) -> None:
     """Write all parts of a source that are not in the store yet, and finish it."""
     writer = StoreWriter(partial, plan)
-    state = writer.unit or {"next": None, "notes": [], "clip": None, "sorted": False}
-    source = parts_of(path, options, jobs, partial, state)
-    seen = Seen()
-    seen.add(writer.ids())
-    since = writer.streams["values"].size
-    for part in source:
-        found = _as_in_store(part, writer)
-        again = seen.add(found.ids) if part.unique else []
-        if again:
+    state = {**START, **(writer.unit or {})}
+    while True:
+        source = parts_of(path, options, jobs, partial, state)
+        try:
+            state = _write(writer, source, state, on_progress)
+            break
+        except _Anew as anew:
             source.close()
-            _sort_first(writer)
-            _fill(partial, path, options, plan, jobs, on_progress)
-            return
-        writer.add(found)
-        state = {
-            **state,
-            "next": part.next,
-            "notes": merged_notes(state["notes"], found.notes),
-            "clip": max(filter(None, (part.clip, state["clip"])), default=None),
-        }
-        written = writer.streams["values"].size
-        if written - since >= COMMIT:
+            writer = _emptied(writer)
+            state = {**state, **START_OF_PARTS, **anew.change}
             writer.commit(state)
-            since = written
-        on_progress(Progress(part.done, part.total, writer.facts.series, written))
     if not writer.facts.series:
         raise ValueError("expected at least one series, got none")
     if plan_of(path, options) != plan:
@@ -270,28 +285,132 @@ def _fill(
     _finish(writer, path, options, plan, state)
 
 
-def _sort_first(writer: StoreWriter) -> None:
-    """Begin anew with the rows in order of their series: those of one stand in several places."""
-    for stream in writer.streams.values():
-        stream.close()
+def _write(
+    writer: StoreWriter,
+    source: Iterable[Part],
+    state: dict[str, Any],
+    on_progress: Callable[[Progress], None],
+) -> dict[str, Any]:
+    """Write parts, and the state behind the last one.
+
+    Raises:
+        _Anew: when a part shows that those before were written in another way than it needs.
+    """
+    seen = Seen()
+    seen.add(_owners(writer))
+    since = writer.streams["values"].size
+    for part in source:
+        if seen.add(part.owners):
+            raise _Anew(sorted=True)
+        notes = part.notes
+        if part.sequences is not None:
+            found = as_stored(part.sequences, writer.head, state)
+            notes = (*found.notes, *notes)
+            _append(writer, found, part, state)
+        state = {
+            **state,
+            "next": part.next,
+            "notes": merged_notes(state["notes"], notes),
+            "clip": max(filter(None, (part.clip, state["clip"])), default=None),
+        }
+        written = writer.streams["values"].size
+        if written - since >= COMMIT:
+            writer.commit(state)
+            since = written
+        on_progress(Progress(part.done, part.total, writer.facts.series, written))
+    return state
+
+
+def _owners(writer: StoreWriter) -> Iterator[str]:
+    """The names of all series so far; of parts of a track, a#1, also that of the track."""
+    for name in writer.ids():
+        yield name
+        if writer.head.get("places") and "#" in name:
+            yield name.rpartition("#")[0]
+
+
+def _append(
+    writer: StoreWriter, found: Sequences, part: Part, state: dict[str, Any]
+) -> None:
+    """Write the series of a part, or the timesteps of a series of several parts."""
+    if not part.piece:
+        writer.add(found)
+        return
+    dtype = "float64" if state["exact"] else "float32"
+    try:
+        writer.extend(found, dtype=dtype, last=part.piece == "last")
+    except LosesError:
+        raise _Anew(exact=True) from None
+    except NotInOrderError as error:
+        if part.total > LONGEST:
+            raise
+        del error
+        raise _Anew(whole=True) from None
+
+
+def as_stored(
+    found: Sequences, head: Mapping[str, Any], state: dict[str, Any]
+) -> Sequences:
+    """The series of a part as those before it: channels in order, labels and times of one type.
+
+    Raises:
+        _Anew: when those before have to be as these.
+    """
+    channels = head.get("channels", found.channels)
+    if found.channels != channels and sorted(found.channels) == sorted(channels):
+        found = found.reordered([found.channels.index(name) for name in channels])
+    if found.labels is None and head.get("has_labels") and not state["unlabeled"]:
+        raise _Anew(unlabeled=True)
+    if found.labels is not None and (
+        state["unlabeled"] or not head.get("has_labels", True)
+    ):
+        note = "some have no labels: there are none"
+        found = replace(found, labels=None, task=None, notes=(*found.notes, note))
+    kind = _type_of_times(found, head, state)
+    if kind is not None and found.times is not None:
+        found = replace(found, times=[x.astype(kind) for x in found.times])
+    return found
+
+
+def _type_of_times(
+    found: Sequences, head: Mapping[str, Any], state: dict[str, Any]
+) -> str | None:
+    """The type that the times of a part are converted to, None for their own.
+
+    Raises:
+        _Anew: when the times before it have to be converted.
+    """
+    expected: str | None = state["times"] or head.get("times")
+    if found.times is None:
+        return None
+    own = {x.dtype for x in found.times}
+    if expected is None:
+        return str(common_type(own)) if len(own) > 1 else None
+    if own == {np.dtype(expected)}:
+        return None
+    if len({x.kind == "M" for x in (*own, np.dtype(expected))}) > 1:
+        return None  # refused by the writer
+    common = str(common_type({*own, np.dtype(expected)}))
+    if common != expected:
+        raise _Anew(times=common)
+    return common
+
+
+def common_type(kinds: set[Any]) -> Any:
+    """The type that holds times of several: dates of several units have not all of them in [ns]."""
+    if any(kind.kind == "M" for kind in kinds):
+        return np.dtype("datetime64[us]")
+    return np.result_type(*kinds)
+
+
+def _emptied(writer: StoreWriter) -> StoreWriter:
+    """A writer that begins anew in the folder of another."""
+    writer.close()
     (writer.folder / JOURNAL).unlink(missing_ok=True)  # first: it counts on the others
     for file in writer.folder.iterdir():
         if file.name != LOCK and file.is_file():
             file.unlink()
-    anew = StoreWriter(writer.folder, writer.plan)
-    anew.commit({"next": None, "notes": [], "clip": None, "sorted": True})
-
-
-def _as_in_store(part: Part, writer: StoreWriter) -> Sequences:
-    """The series of a part with channels in the order of the first part."""
-    found = part.sequences
-    channels = writer.head.get("channels")
-    if channels is None or found.channels == channels:
-        return found
-    if sorted(found.channels) != sorted(channels):
-        return found  # refused by the writer
-    order = [found.channels.index(name) for name in channels]
-    return found.reordered(order)
+    return StoreWriter(writer.folder, writer.plan)
 
 
 def _finish(

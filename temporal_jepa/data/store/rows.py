@@ -4,27 +4,46 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ...config import ReadOptions
 from ..formats.registry import read_table
 from ..sequences import Sequences
-from ..tables.build import prepared
+from ..tables.build import prepared, series_of
 from ..tables.iso_dates import iso_instants
 from ..tables.numbers import missing_texts
-from ..tables.series import from_rows
+from ..tables.roles import Roles
+from ..tables.series import series_codes
+from ..trajectories import NoTrackError
 from .runs import runs
 from .text import TextPlan, repeated
 
 if TYPE_CHECKING:
     import pandas as pd
 
+OF_ALL_TRACKS = re.compile(
+    r"places: |length of a track|duration of a track|seconds between|\d+ intervals are over"
+)
+"""How notes begin that say something of all tracks, which is not known of a part."""
 CLOSE = 2.0**-48  # a fast parser is right up to this relative error
+
+
+class Rows(NamedTuple):
+    """What some rows of a table hold.
+
+    Attributes:
+        series: the series; None where all tracks have a single fix.
+        owners: the names that the columns of ids give, each once; tracks may be split further.
+    """
+
+    series: Sequences | None
+    owners: list[str]
 
 
 @dataclass(frozen=True)
@@ -48,7 +67,7 @@ def with_parser(plan: TextPlan) -> RowReader:
     if not _may_be_fast(plan):
         return slow
     try:
-        expected = _slowly(plan, plan.head, last=False)
+        expected = _slowly(plan, plan.head, last=False).series
     except ValueError:
         return slow
     for raw_time in (True, False):
@@ -57,7 +76,7 @@ def with_parser(plan: TextPlan) -> RowReader:
             found = _fast(reader, plan.head)
         except ValueError:
             found = None
-        if found is not None and same_series(found, expected):
+        if found and found.series and expected and same_series(found.series, expected):
             return reader
     return slow
 
@@ -80,6 +99,8 @@ def same_series(a: Sequences, b: Sequences) -> bool:
         return False
     if a.times is not None and b.times is not None:
         pairs += [*zip(a.times, b.times, strict=True)]
+    if a.places is not None and b.places is not None:
+        pairs += [*zip(a.places, b.places, strict=True)]
     return all(x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in pairs)
 
 
@@ -87,25 +108,25 @@ def _or_none(labels: Any) -> Any:
     return np.empty(0) if labels is None else labels
 
 
-def read_rows(reader: RowReader, start: int, stop: int, last: bool) -> Sequences:
+def read_rows(reader: RowReader, start: int, stop: int, last: bool) -> Rows:
     """The series in the bytes `start` to `stop` of a file."""
     plan = reader.plan
     with plan.path.open("rb") as file:
         file.seek(start)
         rows = file.read(stop - start)
     if len(rows) < stop - start:
-        raise ValueError(f"{plan.path} became shorter while it was read")
+        raise ValueError(f"{plan.source} became shorter while it was read")
     try:
         found = _fast(reader, rows) if reader.fast and not last else None
         return found or _slowly(plan, rows, last)
     except ValueError as error:
-        message = str(error).removeprefix(f"{plan.path}: ")
+        message = str(error).removeprefix(f"{plan.source}: ")
         raise ValueError(
-            f"{plan.path}: in the bytes {start} to {stop} of the file: {message}"
+            f"{plan.source}: in the bytes {start} to {stop} of the file: {message}"
         ) from error
 
 
-def _slowly(plan: TextPlan, rows: bytes, last: bool) -> Sequences:
+def _slowly(plan: TextPlan, rows: bytes, last: bool) -> Rows:
     """The series of some rows, as `read` reads a file of them."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"rows{plan.path.suffix.lower()}"
@@ -130,11 +151,41 @@ def _slowly(plan: TextPlan, rows: bytes, last: bool) -> Sequences:
 
 def _series(
     plan: TextPlan, frame: pd.DataFrame, options: ReadOptions, notes: list[str]
-) -> Sequences:
-    return from_rows(frame, plan.columns, options, str(plan.path), notes)
+) -> Rows:
+    return rows_of(frame, plan.columns, options, plan.source, notes)
 
 
-def _fast(reader: RowReader, rows: bytes) -> Sequences | None:
+def rows_of(
+    frame: pd.DataFrame,
+    columns: Roles,
+    options: ReadOptions,
+    source: Path,
+    notes: list[str],
+) -> Rows:
+    """The series of some rows of a table, and the names of all series that they hold.
+
+    Args:
+        frame: the rows.
+        columns: the part of each column, which the first rows of the table gave.
+        options: how to read.
+        source: the file.
+        notes: what was inferred; more is added.
+    """
+    if columns.layout == "tracks":
+        _, owners = series_codes(frame, columns.ids, "track")
+        pinned = replace(options, values=columns.values)
+        try:
+            found = series_of(frame, columns, pinned, str(source), notes)
+        except NoTrackError:
+            return Rows(None, owners)
+        kept = [note for note in found.notes if not OF_ALL_TRACKS.match(note)]
+        return Rows(replace(found, notes=tuple(kept)), owners)
+    exact = columns.layout == "recording"
+    found = series_of(frame, columns, options, str(source), notes, exact=exact)
+    return Rows(found, list(found.ids))
+
+
+def _fast(reader: RowReader, rows: bytes) -> Rows | None:
     """The series of some rows by pandas' parser; None where it may read them otherwise."""
     plan = reader.plan
     bare = _bare(plan, rows)
@@ -146,15 +197,15 @@ def _fast(reader: RowReader, rows: bytes) -> Sequences | None:
         for n, k in zip(plan.names, plan.kinds, strict=True)
         if n in plan.columns.times
     ]
-    if "number" not in clock:
+    if "number" not in clock and plan.columns.layout in ("long", "wide"):
         frame = _parsed(plan, rows, lines, "high")
         if frame is None:
             return None
         if _is_exact(frame, plan):
             found = runs(plan, frame) if reader.raw_time else None
-            found = found or _series(plan, frame, plan.options, [])
-            if "float64" not in found.dtypes:
-                return found
+            found = found or _series(plan, frame, plan.options, []).series
+            if found is not None and "float64" not in found.dtypes:
+                return Rows(found, list(found.ids))
     frame = _parsed(plan, rows, lines, "round_trip")
     return None if frame is None else _series(plan, frame, plan.options, [])
 

@@ -50,7 +50,7 @@ def runs(plan: TextPlan, frame: pd.DataFrame) -> Sequences | None:
         ids=names,
         channels=channels,
         times=times,
-        source=str(plan.path),
+        source=str(plan.source),
         notes=tuple(notes),
     )
 

@@ -20,7 +20,7 @@ from ..tables.series import series_codes
 from .description import is_store, read_description
 from .facts import merged_notes
 from .opening import sequences_of
-from .rows import RowReader, read_rows
+from .rows import RowReader, Rows, read_rows
 from .text import TextPlan, key_of
 from .writer import StoreWriter
 
@@ -50,6 +50,8 @@ def scattered(
         Series, the number of all so far, and the number of all.
     """
     parts = _sorted_parts(reader, folder / SORTED)
+    if not parts:
+        return
     firsts = np.concatenate([first for _, first in parts])
     owner = np.repeat(np.arange(len(parts)), [len(first) for _, first in parts])
     own = np.concatenate([np.arange(len(first)) for _, first in parts])
@@ -78,12 +80,13 @@ def _sorted_parts(reader: RowReader, place: Path) -> list[tuple[Sequences, Any]]
         count = _spread(reader.plan, place)
         write_atomically(place / DONE, json.dumps({"files": count}).encode())
     count = json.loads((place / DONE).read_bytes())["files"]
-    return [
+    stored = [
         _stored(reader, place, k)
         for k in range(count)
         if (place / f"{k}{_ending(reader.plan)}").is_file()
         or is_store(place / f"{k}.store")
     ]
+    return [part for part in stored if part is not None]
 
 
 def _spread(plan: TextPlan, place: Path) -> int:
@@ -132,22 +135,29 @@ def _place_of(plan: TextPlan, line: bytes, count: int) -> int:
     return zlib.crc32(b"\0".join(key_of(plan, line))) % count
 
 
-def _stored(reader: RowReader, place: Path, k: int) -> tuple[Sequences, Any]:
-    """The series of one of the files as a store, and the row where each begins."""
+def _stored(reader: RowReader, place: Path, k: int) -> tuple[Sequences, Any] | None:
+    """The series of one of the files as a store, and the row where each begins.
+
+    None for a file that holds no series.
+    """
     folder = place / f"{k}.store"
     if not is_store(folder):
         shutil.rmtree(folder, ignore_errors=True)
         plan = reader.plan
         path = place / f"{k}{_ending(plan)}"
         own = replace(plan, path=path)
-        found = read_rows(replace(reader, plan=own), 0, path.stat().st_size, last=False)
-        first = _first_rows(own, np.fromfile(place / f"{k}.numbers", np.int64), found)
+        rows = read_rows(replace(reader, plan=own), 0, path.stat().st_size, last=False)
+        if rows.series is None:  # tracks of a single fix
+            path.unlink()
+            return None
+        found = rows.series
+        first = _first_rows(own, np.fromfile(place / f"{k}.numbers", np.int64), rows)
         writer = StoreWriter(folder, {"source": str(path)})
-        writer.add(replace(found, source=str(plan.path)))
+        writer.add(found)
         np.save(folder / "first.npy", first)
         content = writer.described(
             {
-                "source": str(plan.path),
+                "source": str(plan.source),
                 "notes": found.notes,
                 "options": {},
                 "clip": None,
@@ -159,8 +169,8 @@ def _stored(reader: RowReader, place: Path, k: int) -> tuple[Sequences, Any]:
     return sequences_of(folder, read_description(folder)), np.load(folder / "first.npy")
 
 
-def _first_rows(plan: TextPlan, numbers: Any, found: Sequences) -> Any:
-    """The row in the whole table at which each series begins."""
+def _first_rows(plan: TextPlan, numbers: Any, rows: Rows) -> Any:
+    """The row in the whole table at which each series begins, or the track that it is of."""
     import pandas as pd
 
     keys = []
@@ -169,13 +179,19 @@ def _first_rows(plan: TextPlan, numbers: Any, found: Sequences) -> Any:
             keys.append(b"\0".join(key_of(plan, line)).decode(plan.encoding, "replace"))
     names = [plan.names[k] for k in plan.where]
     columns = pd.Series(keys).str.split("\0", expand=True).set_axis(names, axis=1)
-    codes, _ = series_codes(columns, tuple(names), "series")
-    first = numbers[np.unique(codes, return_index=True)[1]]
-    if len(first) != len(found):
+    codes, owners = series_codes(columns, tuple(names), "series")
+    first = dict(
+        zip(owners, numbers[np.unique(codes, return_index=True)[1]], strict=True)
+    )
+    if {*rows.owners} != {*owners} or rows.series is None:
         raise ValueError(
-            f"{plan.path}: ids are written in several ways; sort the rows by id"
+            f"{plan.source}: ids are written in several ways; sort the rows by id"
         )
-    return first
+    found = []
+    for name in rows.series.ids:
+        owner = name if name in first else name.rpartition("#")[0]  # a part of a track
+        found.append(first[owner])
+    return np.array(found)
 
 
 def _gathered(parts: list[tuple[Sequences, Any]], owner: Any, own: Any) -> Sequences:
@@ -194,4 +210,5 @@ def _gathered(parts: list[tuple[Sequences, Any]], owner: Any, own: Any) -> Seque
         ids=chosen("ids"),
         labels=None if labels is None else np.array(labels),
         times=chosen("times"),
+        places=chosen("places"),
     )

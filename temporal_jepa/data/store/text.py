@@ -6,31 +6,28 @@ import csv
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...config import ReadOptions
 from ..formats import delimited
 from ..formats.headers import find_head
-from ..formats.registry import kind_of, read_table
+from ..formats.registry import read_table
 from ..formats.textfiles import open_text
 from ..tables.build import prepared
 from ..tables.iso_dates import iso_instants
 from ..tables.roles import Roles, roles
+from ..tables.tracks import with_values
+from .part import NotInPartsError
+from .unpacked import HEAD, PlainText
 
 if TYPE_CHECKING:
     import pandas as pd
 
-HEAD = 2**20  # bytes from which everything about the columns is inferred
 UNIT = 2**23  # bytes of a part
 TAIL = 2**16  # bytes at the end that are read as `read` does, for they may hold totals
 LONGEST = 2**30  # bytes of text that one series may take
-ENCODINGS = ("utf-8", "utf-8-sig", "ascii", "cp1252", "latin-1")
-
-
-class NotInPartsError(ValueError):
-    """A table that is understood only as a whole."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,8 @@ class TextPlan:
     """How a text table is read in parts, decided from its head.
 
     Attributes:
-        path: the file.
+        path: the file with the bytes.
+        source: the file that the user named, which messages name.
         options: how to read it.
         encoding: of the text.
         prefix: the bytes above the first row.
@@ -52,6 +50,7 @@ class TextPlan:
     """
 
     path: Path
+    source: Path
     options: ReadOptions
     encoding: str
     prefix: bytes
@@ -64,42 +63,41 @@ class TextPlan:
     where: tuple[int, ...]
 
 
-def plan_text(path: Path, options: ReadOptions) -> TextPlan:
-    """Decide from the head of a file how all of it is read.
+def plan_text(text: PlainText, source: Path) -> TextPlan:
+    """Decide from the head of a text how all of it is read.
+
+    Args:
+        text: the text.
+        source: the file that the user named, which messages name.
 
     Raises:
         NotInPartsError: for a table that can be read only as a whole, with the reason.
         ValueError: as `read`.
     """
-    notes: list[str] = []
-    kind = kind_of(path, options, notes)
-    if path.suffix.lower() != kind:
-        raise NotInPartsError("it is compressed, or named otherwise than it is written")
-    file = open_text(path, options)
-    if file.encoding.lower().replace("_", "-") not in ENCODINGS:
-        raise NotInPartsError(f"it is written in {file.encoding}")
+    path, options, _ = text
+    notes = [*text.notes]
     with path.open("rb") as stream:
         head = stream.read(HEAD)
     head = head[: _last_line_end(head) or head.rfind(b"\n") + 1]
-    if not head or b"\r" in head.replace(b"\r\n", b""):
+    if not head:
         raise NotInPartsError("its lines do not end with line feeds")
     with tempfile.TemporaryDirectory() as folder:
-        sample = Path(folder) / f"{path.stem}{kind}"
+        sample = Path(folder) / path.name
         sample.write_bytes(head)
-        pinned = replace(options, encoding=file.encoding)
-        separator, line, names = _layout_of(sample, pinned)
-        table = read_table(sample, pinned)
-    notes += [*file.notes, *table.notes]
+        separator, line, names = _layout_of(sample, options)
+        table = read_table(sample, options)
+    notes += table.notes
     frame, own = prepared(table.frame.copy(), table.options, notes)
     if list(frame.columns) != list(names):
         raise NotInPartsError("its columns are split or joined")
     found = roles(frame, own, notes)
-    check_layout(found, frame, own)
+    found = in_parts(found, frame, own)
     prefix = b"".join(head.splitlines(keepends=True)[: line - 1])
-    plan = TextPlan(
+    return TextPlan(
         path,
+        source,
         own,
-        file.encoding,
+        options.encoding or "utf-8",
         prefix,
         head[len(prefix) :],
         separator,
@@ -109,7 +107,6 @@ def plan_text(path: Path, options: ReadOptions) -> TextPlan:
         tuple(notes),
         tuple(names.index(name) for name in found.ids),
     )
-    return plan
 
 
 def _layout_of(sample: Path, options: ReadOptions) -> tuple[str, int, tuple[str, ...]]:
@@ -131,17 +128,46 @@ def _layout_of(sample: Path, options: ReadOptions) -> tuple[str, int, tuple[str,
     return separator, head.first.line, tuple(names)
 
 
-def check_layout(found: Roles, frame: pd.DataFrame, options: ReadOptions) -> None:
-    """NotInPartsError unless the rows of each series can be read without the others."""
-    if found.layout not in ("wide", "long"):
-        raise NotInPartsError(f"its layout is {found.layout}")
+def in_parts(found: Roles, frame: pd.DataFrame, options: ReadOptions) -> Roles:
+    """The part of each column where the rows of a series can be read without the others.
+
+    The rows of one recording are read some at a time too.
+
+    Raises:
+        NotInPartsError: for a table that is understood only as a whole.
+    """
+    if found.layout == "scene":
+        raise NotInPartsError("a scene shows all tracks together")
     if found.channel is not None:
         raise NotInPartsError("its rows are channels")
-    if found.layout == "long" and not found.ids:
-        raise NotInPartsError("it is one series")
+    if found.layout == "tracks":
+        _check_tracks(found, options)
+        found = with_values(frame, found, options)
+    if found.layout == "recording" and options.duplicates is not None:
+        raise NotInPartsError("rows at one time are merged")
+    _check_dates(found, frame, options)
+    return found
+
+
+def _check_tracks(found: Roles, options: ReadOptions) -> None:
+    """NotInPartsError for what is known only of all fixes together."""
+    if not found.ids:
+        raise NotInPartsError("it is one track")
+    if options.step is not None and options.gap is None:
+        raise NotInPartsError(
+            "the gap that splits tracks comes from the fixes of all of them; choose --gap"
+        )
+
+
+def _check_dates(found: Roles, frame: pd.DataFrame, options: ReadOptions) -> None:
+    """NotInPartsError unless times mean the same in all rows."""
     time = found.time
     if time is None:
         return
+    if time.kind == "clock" and found.layout == "recording":
+        raise NotInPartsError(
+            "clock times without a date go on after midnight by the rows before them"
+        )
     texts = [name for name in time.names if frame[name].dtype.kind not in "iufM"]
     is_iso = all(
         iso_instants(repeated(frame[name].astype(str))) is not None for name in texts
@@ -163,7 +189,7 @@ def repeated(column: pd.Series[Any]) -> pd.Series[Any]:
 
 def _kinds(frame: pd.DataFrame, found: Roles) -> Iterator[str]:
     """What each column is parsed as."""
-    values = set(found.values)
+    values = {*found.values, *(found.places[:2] if found.places else ())}
     for name in frame.columns:
         kind = frame[name].dtype.kind
         if kind == "M":
@@ -203,9 +229,9 @@ def cuts(plan: TextPlan, begin: int) -> Iterator[tuple[int, int, bool]]:
                 length *= 2
                 if length > LONGEST:
                     raise ValueError(
-                        f"{plan.path}: the series at byte {begin} takes more than {LONGEST} bytes "
-                        "of text; expected series that fit into memory each: cut it, with an id "
-                        "for each part"
+                        f"{plan.source}: the series at byte {begin} takes more than {LONGEST} "
+                        "bytes of text; expected series that fit into memory each: cut it, with "
+                        "an id for each part"
                     )
             yield begin, begin + stop, False
             begin += stop

@@ -36,6 +36,10 @@ STREAMS = (
 )
 
 
+class LosesError(ValueError):
+    """The type of the values in a store loses those of a series."""
+
+
 class StoreWriter:
     """Appends series to a store that is being made in a folder of its own.
 
@@ -110,6 +114,39 @@ class StoreWriter:
                 self._arrays(f"{name}s", arrays)
                 sizes = [x.nbytes for x in arrays]
                 self._starts(f"{name}-starts", put[f"{name}s"], sizes)
+
+    def extend(self, piece: Sequences, *, dtype: str, last: bool) -> None:
+        """Append timesteps of a series that takes several pieces.
+
+        Args:
+            piece: one series, its values in float64.
+            dtype: of the values in the store.
+            last: whether the series ends with it.
+
+        Raises:
+            LosesError: when `dtype` loses the values of the series.
+            ValueError: as `add`, and when the times do not follow those before.
+        """
+        self._check_head(piece)
+        self.facts.extend(piece)
+        values = piece.values[0].astype(dtype)
+        self._arrays("values", [values])
+        if piece.times is not None:
+            self._arrays("times", piece.times)
+        if not last:
+            return
+        length, loses = self.facts.end(piece, dtype)
+        if loses:
+            raise LosesError(f"{dtype} loses values of the series")
+        sizes = [length * values[:1].nbytes]
+        self._starts("starts", self.streams["values"], sizes)
+        self.streams["lengths"].add(np.int64(length).tobytes())
+        self._texts("ids", "id-ends", piece.ids)
+        if piece.labels is not None:
+            self._texts("label-texts", "label-ends", piece.labels.tolist())
+        if piece.times is not None:
+            sizes = [length * piece.times[0].itemsize]
+            self._starts("time-starts", self.streams["times"], sizes)
 
     def ids(self) -> Sequence[str]:
         """The ids of all series so far."""

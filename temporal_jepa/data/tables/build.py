@@ -54,10 +54,26 @@ def from_table(table: Table, source: str = "frame") -> Sequences:
         del table  # its columns are freed as they are read
         columns = roles(frame, options, notes)
         _check_time_options(columns, options)
-        if columns.layout not in ("tracks", "scene"):
-            return from_rows(frame, columns, options, source, notes)
-        tracks = from_fixes(frame, columns, options, source, notes)
-        return as_scenes(tracks, options) if columns.layout == "scene" else tracks
+        return series_of(frame, columns, options, source, notes)
+
+
+def series_of(
+    frame: pd.DataFrame,
+    columns: Roles,
+    options: ReadOptions,
+    source: str,
+    notes: list[str],
+    *,
+    exact: bool = False,
+) -> Sequences:
+    """The series, tracks or scenes of a frame whose columns have their parts.
+
+    exact: values of series are float64, whatever float32 would lose.
+    """
+    if columns.layout not in ("tracks", "scene"):
+        return from_rows(frame, columns, options, source, notes, exact=exact)
+    tracks = from_fixes(frame, columns, options, source, notes)
+    return as_scenes(tracks, options) if columns.layout == "scene" else tracks
 
 
 def _check_time_options(columns: Roles, options: ReadOptions) -> None:
@@ -130,21 +146,31 @@ def roles_of(table: Table) -> Roles:
 def from_tables(
     tables: Mapping[str, Table], layout: str, id: str | None = None
 ) -> dict[str, Sequences]:
-    """The series of each table, all of one layout, by source.
-
-    With `id`, these columns tell the series of a recording apart. Tables of a single fix have no
-    movement and are left out.
-    """
-    parts = {}
-    for source, (frame, options, notes) in tables.items():
-        if layout != "tracks" or len(frame) > 1:
-            own = replace(options, layout=layout)
-            if layout == "recording" and id is not None:
-                own = replace(options, layout="long", id=id)
-            parts[source] = from_table(Table(frame, own, notes), source)
+    """The series of each table, all of one layout, by source; see `from_one`."""
+    found = {
+        source: from_one(table, layout, id, source) for source, table in tables.items()
+    }
+    parts = {source: part for source, part in found.items() if part is not None}
     if not parts:
         raise ValueError("no track has two fixes or more")
     return parts
+
+
+def from_one(
+    table: Table, layout: str, id: str | None, source: str
+) -> Sequences | None:
+    """The series of one of several tables.
+
+    With `id`, these columns tell the series of a recording apart. None for a track of a single
+    fix, which has no movement.
+    """
+    frame, options, notes = table
+    if layout == "tracks" and len(frame) < 2:
+        return None
+    own = replace(options, layout=layout)
+    if layout == "recording" and id is not None:
+        own = replace(options, layout="long", id=id)
+    return from_table(Table(frame, own, notes), source)
 
 
 def joined(parts: Mapping[str, Sequences], source: str) -> Sequences:
@@ -158,14 +184,9 @@ def joined(parts: Mapping[str, Sequences], source: str) -> Sequences:
     labels: list[str] = []
     aligned = []
     for own, part in parts.items():
-        part = _in_order(part, first.channels)
-        if _columns(part) != _columns(first):
-            raise ValueError(
-                f"{part.source}: expected the columns of {name} ({_described(first)}), got "
-                f"{_described(part)}; name the columns to read with values=, time="
-            )
+        part = as_first(part, first, own, name)
         aligned.append(part)
-        ids += [own] if len(part) == 1 else [f"{own}:{id}" for id in part.ids]
+        ids += part.ids
         if part.labels is not None:
             labels += part.labels.tolist()
     notes = [*first.notes]
@@ -189,6 +210,24 @@ def joined(parts: Mapping[str, Sequences], source: str) -> Sequences:
         notes=tuple(notes),
         places=chained("places"),
     )
+
+
+def as_first(
+    part: Sequences, first: Sequences, name: str, first_name: str
+) -> Sequences:
+    """The series of a part under its name, with the channels in the order of the first part.
+
+    Raises:
+        ValueError: when it has other channels than the first, or times of another kind.
+    """
+    part = _in_order(part, first.channels)
+    if _columns(part) != _columns(first):
+        raise ValueError(
+            f"{part.source}: expected the columns of {first_name} ({_described(first)}), got "
+            f"{_described(part)}; name the columns to read with values=, time="
+        )
+    ids = [name] if len(part) == 1 else [f"{name}:{id}" for id in part.ids]
+    return replace(part, ids=ids)
 
 
 def _in_order(part: Sequences, channels: list[str]) -> Sequences:

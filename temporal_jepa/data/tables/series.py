@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...config import ReadOptions
+from ..lazy import HeldArrays
 from ..sequences import Array, Sequences, as_text, listed, rounds_away
 from .numbers import as_numbers, first_text
 from .readings import likely
@@ -31,6 +32,8 @@ def from_rows(
     options: ReadOptions,
     source: str,
     notes: list[str],
+    *,
+    exact: bool = False,
 ) -> Sequences:
     """The series of a table.
 
@@ -40,6 +43,7 @@ def from_rows(
         options: how to read; their column names are in `columns`.
         source: where the table comes from, for messages.
         notes: what was inferred so far; more is added.
+        exact: the values of long tables are float64, whatever float32 would lose.
 
     Raises:
         ValueError: for text among values, duplicate or missing times, a label that changes within
@@ -47,7 +51,7 @@ def from_rows(
     """
     if columns.layout == "wide":
         return _wide(frame, columns, options, source, notes)
-    return _long(frame, columns, options, source, notes)
+    return _long(frame, columns, options, source, notes, exact)
 
 
 def _wide(
@@ -151,6 +155,7 @@ def _long(
     options: ReadOptions,
     source: str,
     notes: list[str],
+    exact: bool,
 ) -> Sequences:
     """Rows to series by id, in the order in which the ids first appear, each sorted by time."""
     notes.append(layout_line(columns, options))
@@ -164,7 +169,7 @@ def _long(
         clock = read_times(frame, columns.time, options, notes, codes)
     advice = ways_out(frame, columns, options, codes, clock)
     channels = list(columns.values)
-    matrix = as_matrix(frame, channels, options, codes)
+    matrix = as_matrix(frame, channels, options, None if exact else codes)
     how = options.duplicates or "error"
     if columns.channel is not None:
         keys = _keys(frame, columns.channel, codes, clock)
@@ -183,8 +188,9 @@ def _long(
     times = None
     if clock is not None and columns.time is not None:
         times = np.split(clock[order], cuts)
+    series: Any = np.split(matrix, cuts)
     return Sequences(
-        np.split(matrix, cuts),
+        HeldArrays(series) if exact else series,
         labels=labels,
         ids=names,
         channels=channels,

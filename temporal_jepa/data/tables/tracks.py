@@ -66,7 +66,7 @@ def from_fixes(
         ValueError: a place or a time is impossible, a label changes within a track, a feature
             needs times that are missing, or no track has two fixes.
     """
-    columns = _with_values(frame, columns, options)
+    columns = with_values(frame, columns, options)
     _note_columns(columns, list(frame.columns), notes)
     if "z" in (options.features or ()):
         frame = frame.assign(z=frame[_find_height(frame)])
@@ -76,7 +76,7 @@ def from_fixes(
     return featurize(tracks, list(columns.values), options, source, notes)
 
 
-def _with_values(frame: pd.DataFrame, columns: Roles, options: ReadOptions) -> Roles:
+def with_values(frame: pd.DataFrame, columns: Roles, options: ReadOptions) -> Roles:
     """The roles with all columns of numbers that have no other part as values."""
     if columns.places is None:
         raise ValueError(
