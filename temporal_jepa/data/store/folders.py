@@ -55,7 +55,8 @@ def folder_parts(
     files, labeled = files_of(path, options)
     if options.layout == "scene":
         raise NotInPartsError("all scenes have room for as many agents as the fullest")
-    reader = FolderReader.of(path, files, labeled, options, keep=False)
+    with understood(path):
+        reader = FolderReader.of(path, files, labeled, options, keep=False)
     yield from _files(reader, files, options, jobs, state["next"])
 
 

@@ -16,7 +16,6 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from ...config import ReadOptions
-from ..formats.libraries import understood
 from ..labels import with_task
 from ..reader import with_constant
 from ..sequences import Sequences, located
@@ -109,7 +108,7 @@ def prepare(
     with _locked(partial):
         _discard_other(partial, plan, overwrite)
         if not is_store(partial):
-            with located(path), understood(path):
+            with located(path):
                 _fill(partial, path, options, plan, jobs, on_progress)
         for name in (SORTED, UNPACKED):
             shutil.rmtree(partial / name, ignore_errors=True)
@@ -305,7 +304,7 @@ def _write(
         notes = part.notes
         if part.sequences is not None:
             found = as_stored(part.sequences, writer.head, state)
-            notes = (*found.notes, *notes)
+            notes = (*notes, *found.notes)
             _append(writer, found, part, state)
         state = {
             **state,
