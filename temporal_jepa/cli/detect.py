@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import ReadOptions, flags
 from ..files import folder_of, read_config
 from .console import command, show_facts
+from .options import UsageError
 from .reading import read_as_trained, training_file
 from .writing import check_output, output_path, write_page_and_table
 
@@ -32,6 +33,7 @@ def detect(
     *,
     out: str | None = None,
     normal_prefix: str | None = None,
+    reference: str | None = None,
     window: int | None = None,
     quantile: float = 0.99,
     overwrite: bool = False,
@@ -49,7 +51,8 @@ def detect(
         data: file or folder of long sequences.
         out: .csv or .parquet; an HTML page is written beside it (default: RUN/anomalies.csv).
         normal_prefix: length of the anomaly-free start of each series, in timesteps or as a share
-            such as 0.2 (default: scores are relative to the training data of the run).
+            such as 0.2 (default: scores are relative to the reference).
+        reference: file of series without anomalies (default: the training data of the run).
         window: timesteps compared at a time (default: as in training, fewer for short series).
         quantile: quantile of the reference scores that maps to 1; anomalies score above 1.
         overwrite: replace the files.
@@ -71,12 +74,13 @@ def detect(
             f"{run} was trained on {what}; detect scores series and trajectories"
         )
     series = read_as_trained(data, reading, config, ignore=WINDOWS)
-    reference, about = _reference(run, config, series, normal_prefix)
+    known, about = _reference(run, config, series, reference, normal_prefix)
     detector = AnomalyDetector(run, window, quantile, device)
-    scores = [*detector.fit(reference).score_each(series)]
+    scores = [*detector.fit(known).score_each(series)]
     top = peaks(scores, detector.window_)
-    options = {"out": out, "normal_prefix": normal_prefix, "quantile": quantile}
-    options |= {**vars(reading), "window": window}
+    options = {"out": out, "normal_prefix": normal_prefix, "reference": reference}
+    numbers = {"quantile": quantile, "window": window}
+    again = flags({**options, **vars(reading), **numbers})
     html = anomaly_page(
         series,
         scores,
@@ -84,7 +88,7 @@ def detect(
         window=detector.window_,
         quantile=quantile,
         reference=about,
-        command=command("detect", run, data, *flags(options)),
+        command=command("detect", run, data, *again),
     )
     write_page_and_table(page, html, path, _table(series, scores))
     count = sum(int((score > 1).sum()) for score in scores)
@@ -105,19 +109,28 @@ def detect(
 
 
 def _reference(
-    run: str, config: Mapping[str, Any], series: "Sequences", prefix: str | None
+    run: str,
+    config: Mapping[str, Any],
+    series: "Sequences",
+    file: str | None,
+    prefix: str | None,
 ) -> "tuple[Sequences, str]":
-    """What scores are measured against, and the same in words."""
+    """The series that scores are measured against, and the same in words."""
     from ..data.sequences import Sequences
 
+    if prefix is not None and file is not None:
+        raise UsageError("give --normal-prefix or --reference, not both")
     if prefix is not None:
         starts = [x[: _prefix_length(prefix, len(x))] for x in series.values]
         about = f"the start of each series (--normal-prefix {prefix})"
         return Sequences(starts, source=series.source), about
-    advice = f"state with --normal-prefix how much of {series.source} is normal"
-    file = training_file(run, config, advice)
+    what = "the reference"
+    if file is None:
+        advice = f"state with --normal-prefix how much of {series.source} is normal"
+        file = training_file(run, config, advice, "--reference", [series.source])
+        what = "the training data"
     known = read_as_trained(file, ReadOptions(), config, ignore=WINDOWS)
-    return known, f"the training data, {Path(file).name}"
+    return known, f"{what}, {Path(file).name}"
 
 
 def _prefix_length(prefix: str, length: int) -> int:

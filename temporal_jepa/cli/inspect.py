@@ -8,7 +8,7 @@ from typing import Any
 from ..config import ReadOptions, flags, in_words
 from ..files import CONFIG, read_config
 from ..version import __version__
-from .console import command, say, show_facts
+from .console import command, command_to_report, command_to_resume, say, show_facts
 from .reading import announce_decoding, notes_of
 
 EXTRAS = {
@@ -102,9 +102,9 @@ def _inspect_run(run: Path) -> None:
     if lost:
         say(f"note: {lost}")
     if step < steps:
-        say(f"next: {command('pretrain', '--out', run, '--resume')}")
+        say(f"next: {command_to_resume(run, data.get('path'))}")
     else:
-        say(f"next: {command('report', run)}")
+        say(f"next: {command_to_report(run, data.get('path'))}")
 
 
 def _objective(config: dict[str, Any]) -> str:

@@ -63,7 +63,8 @@ def nearest(
         check_output(Path(out), overwrite, (".html",))
     model = from_pretrained(run)
     config = read_config(folder_of(run))
-    file = among or training_file(run, config, "name sequences to search with --among")
+    advice = "name sequences to search with --among"
+    file = among or training_file(run, config, advice, "--among", [query])
     searched = read_as_trained(file, reading, config)
     queries, own = _queries(query, file, searched, reading, config)
     _check_comparable(query, file, queries, searched, own is not None)
@@ -149,9 +150,10 @@ def _queries(
     import numpy as np
 
     from ..data.sequences import listed
+    from ..data.store.remote import is_remote
 
-    if Path(query).exists():
-        if Path(query).resolve() == Path(file).resolve():
+    if Path(query).exists() or is_remote(query):
+        if query == file or Path(query).resolve() == Path(file).resolve():
             return searched, np.arange(len(searched))
         return read_as_trained(query, reading, config), None
     if query not in searched.ids:

@@ -9,6 +9,7 @@ import argparse
 import difflib
 import inspect
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -100,7 +101,10 @@ def parse(verb: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
         words = [*flags(_read_yaml(verb, Path(given["config"]))), *words]
         given = _parse(verb, words)
     if "resume" in given and "out" in given:
-        words = [*flags(_settings_of(Path(given["out"]))), *words]
+        stored = _settings_of(Path(given["out"]))
+        if "data" not in given:
+            _check_address(given["out"], stored["data"])
+        words = [*flags(stored), *words]
         given = _parse(verb, words)
     parameters = inspect.signature(verb).parameters
     arguments = {name: given.pop(name) for name in parameters if name in given}
@@ -182,6 +186,13 @@ def _settings_of(run: Path) -> dict[str, Any]:
     }
     training = config.get("pretrain", {})
     return {"data": data.get("path"), **data.get("options", {}), **training, **model}
+
+
+def _check_address(run: str, path: str | None) -> None:
+    """ValueError for the data of a run that is not on this machine: it must be given again."""
+    from ..data.store.remote import refuse_address
+
+    refuse_address(path, run, f"--data {shlex.quote(str(path))}")
 
 
 def _current(word: str) -> str:

@@ -62,7 +62,8 @@ def probe(
         raise ValueError(
             "--kind attentive uses tokens, which have no compact form; leave out --dim"
         )
-    file = train or training_file(run, config, "name labeled sequences with --train")
+    advice = "name labeled sequences with --train"
+    file = train or training_file(run, config, advice, "--train")
     train_sequences = read_as_trained(file, reading, config)
     if train is None and set(reading.given()) <= {"label", "task"}:
         _warn_if_changed(train_sequences, config)

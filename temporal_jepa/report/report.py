@@ -31,6 +31,7 @@ from ..config import (
     in_words,
 )
 from ..data import Sequences, read
+from ..data.store.remote import is_remote, refuse_address
 from ..embed import check_channels, embed_sequences
 from ..evaluation.neighbors import Index, standardize
 from ..evaluation.states import WINDOW, find_states
@@ -137,8 +138,8 @@ def write_report(
     Raises:
         FileNotFoundError: if the folder holds no run.
         FileExistsError: if the file exists and `overwrite` is False, or is a link or no file.
-        ValueError: if a JSON file of the run is damaged, or the channels of `sequences` are not
-            those of the model.
+        ValueError: if a JSON file of the run is damaged, the channels of `sequences` are not
+            those of the model, or the training data is an address: `read` it, and pass it.
     """
     folder = Path(folder)
     path = Path(out) if out is not None else folder / "report.html"
@@ -179,7 +180,9 @@ def _load(folder: Path, given: Sequences | None) -> _Run:
     except (FileNotFoundError, ValueError) as error:
         missing.append(f"The trained weights could not be read: {error}")
     if given is None:
-        sequences = _read_again(config.get("data", {}), model, missing)
+        data = config.get("data", {})
+        refuse_address(data.get("path"), folder, f"--data {data.get('path')}")
+        sequences = _read_again(data, model, missing)
     else:
         sequences = given
         if model is not None:
@@ -580,29 +583,41 @@ def _commands(run: _Run) -> dict[str, str]:
         train += _model_flags(run.config["model"])
     objective = _objective_flags(run)
     train += objective or []
-    probe = ["probe", folder]
-    if run.probe:
-        names = {
-            "train": "train",
-            "test": "test",
-            "probe": "kind",
-            "pool": "pool",
-            "dim": "dim",
-            "seed": "seed",
-        }
-        given = {flag: run.probe.get(name) for name, flag in names.items()}
-        if str(given["test"]).startswith("held out of "):
-            given["test"] = None
-        probe += flags(given)
-    words = {"Pretrain": train, "Embed": ["embed", folder, path], "Probe": probe}
+    words = {
+        "Pretrain": train,
+        "Embed": ["embed", folder, path],
+        "Probe": _probe_words(run),
+    }
     if not run.probe and run.sequences is not None and run.sequences.labels is None:
         del words["Probe"]
     if objective is None:
         del words["Pretrain"]
     words["Report"] = ["report", folder]
+    if is_remote(path):
+        words["Report"] += ["--data", path]
     return {
         title: shlex.join(["temporal-jepa", *line]) for title, line in words.items()
     }
+
+
+def _probe_words(run: _Run) -> list[str]:
+    """The command line of the stored scores, or of the first ones."""
+    words = ["probe", str(run.folder)]
+    path = run.config.get("data", {}).get("path")
+    if not run.probe:
+        return [*words, "--train", path] if is_remote(path) else words
+    names = {
+        "train": "train",
+        "test": "test",
+        "probe": "kind",
+        "pool": "pool",
+        "dim": "dim",
+        "seed": "seed",
+    }
+    given = {flag: run.probe.get(name) for name, flag in names.items()}
+    if str(given["test"]).startswith("held out of "):
+        given["test"] = None
+    return [*words, *flags(given)]
 
 
 def _objective_flags(run: _Run) -> list[str] | None:
