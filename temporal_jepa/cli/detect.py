@@ -9,6 +9,7 @@ from ..config import ReadOptions, flags
 from ..files import folder_of, read_config
 from .console import command, show_facts
 from .options import UsageError
+from .progress import Counter
 from .reading import read_as_trained, training_file
 from .writing import check_output, output_path, write_page_and_table
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..data import Sequences
+    from ..estimators.anomaly import AnomalyDetector
 
     Scores = list[npt.NDArray[np.float32]]
 
@@ -76,7 +78,7 @@ def detect(
     series = read_as_trained(data, reading, config, ignore=WINDOWS)
     known, about = _reference(run, config, series, reference, normal_prefix)
     detector = AnomalyDetector(run, window, quantile, device)
-    scores = [*detector.fit(known).score_each(series)]
+    scores = _scores(detector, known, series)
     top = peaks(scores, detector.window_)
     options = {"out": out, "normal_prefix": normal_prefix, "reference": reference}
     numbers = {"quantile": quantile, "window": window}
@@ -91,13 +93,11 @@ def detect(
         command=command("detect", run, data, *again),
     )
     write_page_and_table(page, html, path, _table(series, scores))
-    count = sum(int((score > 1).sum()) for score in scores)
-    total = sum(map(len, scores))
     show_facts(
         [
             ("reference", about),
             ("window", f"{detector.window_} timesteps"),
-            ("anomalies", f"{count} of {total} timesteps score above 1"),
+            ("anomalies", _count(scores)),
             ("table", path),
             ("page", page),
             (
@@ -106,6 +106,22 @@ def detect(
             ),
         ]
     )
+
+
+def _scores(
+    detector: "AnomalyDetector", known: "Sequences", series: "Sequences"
+) -> "Scores":
+    """The scores of each series, with progress."""
+    total = int(known.lengths.sum() + series.lengths.sum())
+    with Counter("timesteps", total) as counter:
+        detector.fit(known, on_timesteps=counter.add)
+        return detector.score_each(series, on_timesteps=counter.add)
+
+
+def _count(scores: "Scores") -> str:
+    """How many timesteps are anomalies, in words."""
+    count = sum(int((score > 1).sum()) for score in scores)
+    return f"{count} of {sum(map(len, scores))} timesteps score above 1"
 
 
 def _reference(

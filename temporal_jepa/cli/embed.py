@@ -76,8 +76,7 @@ def embed(
     else:
         path = output_path(out, run, "embeddings.npz", overwrite, SUFFIXES)
     sequences = read_as_trained(data, reading, read_config(folder_of(run)))
-    counter = Counter("sequences", len(sequences))
-    try:
+    with Counter("sequences", len(sequences)) as counter:
         if in_parts:
             from ..embed.parts import Parts
 
@@ -85,8 +84,6 @@ def embed(
             shape = _embed_in_parts(model, sequences, plan, overwrite, counter)
         else:
             shape = _embed_whole(model, sequences, path, pool, dim, timesteps, counter)
-    finally:
-        counter.close()
     say(f"{path}: {shape}")
 
 

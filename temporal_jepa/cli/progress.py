@@ -3,6 +3,7 @@
 import sys
 import time
 from datetime import timedelta
+from typing import Self
 
 PATIENCE = 2.0  # seconds before anything is shown
 INTERVAL = 10.0  # seconds between lines where there is no terminal
@@ -27,6 +28,12 @@ class Counter:
         self.shown = self.began
         self.is_live = sys.stderr.isatty()
         self.has_line = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def add(self, count: int) -> None:
         """Count some that are done."""

@@ -9,7 +9,7 @@ sentences are in `templates/report.html`.
 import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -123,6 +123,7 @@ def write_report(
     sequences: Sequences | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
+    on_sequences: Callable[[int], None] = lambda count: None,
 ) -> Path:
     """Write the report of a run folder. The same inputs give the same bytes.
 
@@ -131,6 +132,8 @@ def write_report(
         sequences: data to draw (default: the training data, read again).
         out: file to write (default: `report.html` in the folder).
         overwrite: replace an existing file.
+        on_sequences: called with numbers of sequences that are embedded, by the encoder and by its
+            control.
 
     Returns:
         The path of the report.
@@ -151,7 +154,7 @@ def write_report(
     check_replaceable(path)
     run = _load(folder, sequences)
     scores = _scores(run.probe)
-    embedded = _embed(run)
+    embedded = _embed(run, on_sequences)
     page = render_page(
         "report.html",
         config=run.config,
@@ -355,7 +358,7 @@ def _positions(run: _Run) -> Row | None:
     return maps
 
 
-def _embed(run: _Run) -> _Embedded | None:
+def _embed(run: _Run, on_sequences: Callable[[int], None]) -> _Embedded | None:
     if run.model is None or run.sequences is None or len(run.sequences) < 3:
         return None
     chosen = run.sequences.select(svg.spread(len(run.sequences), MAX_POINTS))
@@ -372,7 +375,8 @@ def _embed(run: _Run) -> _Embedded | None:
     if control.compact_dim(channels) is None:  # its features vary in fewer directions
         dim = None
     trained, of_control = (
-        embed_sequences(model, chosen, dim=dim) for model in (run.model, control)
+        embed_sequences(model, chosen, dim=dim, on_sequences=on_sequences)
+        for model in (run.model, control)
     )
     if dim is None:
         trained, of_control = standardize(trained), standardize(of_control)
