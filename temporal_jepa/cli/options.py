@@ -46,6 +46,8 @@ FITTED = (
     "patch_len",
     "patch_size",
 )  # flags whose default depends on the data
+HIDDEN = {"prepare": ("window", "stride")}
+"""Verb -> flags that it knows only to say why it refuses them."""
 RENAMED = {**RENAMED_READ_OPTIONS, "clean": "normal_prefix"}  # old flag -> flag
 
 METAVARS = {
@@ -225,7 +227,9 @@ def _parser(verb: Callable[..., None]) -> tuple[_Parser, list[str]]:
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    names: list[str] = []
+    names = list(HIDDEN.get(verb.__name__, ()))
+    for name in names:
+        parser.add_argument(_flag(name), type=int, help=argparse.SUPPRESS)
     _declare(parser, verb, names)
     return parser, names
 

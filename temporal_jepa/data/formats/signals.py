@@ -12,7 +12,6 @@ from ..sequences import Sequences, did_you_mean, listed
 from ..tables.readings import AmbiguousError, Reading
 from .libraries import needs, readable
 
-
 HEADER = 256  # bytes of the header, and of that of each signal
 SAMPLES = 216  # where the samples of a record stand in the headers of signals, for each signal
 
