@@ -9,6 +9,7 @@ from ..config import ReadOptions, flags, in_words
 from ..files import CONFIG, read_config
 from ..version import __version__
 from .console import command, command_to_report, command_to_resume, say, show_facts
+from .progress import Clock
 from .reading import announce_decoding, notes_of
 
 EXTRAS = {
@@ -45,10 +46,12 @@ def inspect(data: str, *, reading: ReadOptions) -> None:
     from ..training.run import load
 
     announce_decoding(data)
-    sequences = read(data, reading)
-    show_facts(sequences.summary())
+    with Clock(f"reading {path.name}"):
+        sequences = read(data, reading)
+        summary = sequences.summary()
+        to_train_on, own = load(sequences, reading)
+    show_facts(summary)
     say(*notes_of(sequences))
-    to_train_on, own = load(sequences, reading)
     window = own.window
     if window != reading.window:
         say(

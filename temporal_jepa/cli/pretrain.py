@@ -15,6 +15,7 @@ from .console import (
     show_facts,
 )
 from .options import UsageError, as_flags
+from .progress import Clock
 from .reading import announce_decoding
 from .writing import check_folder
 
@@ -96,17 +97,18 @@ def pretrain(
     from ..training.run import execute, plan
 
     announce_decoding(data)
-    planned = plan(
-        data,
-        out if resume or not dry_run else None,
-        training,
-        model,
-        resume=resume,
-        init_from=init_from,
-        overwrite=overwrite,
-        objective=objective,
-        options=reading,
-    )
+    with Clock(f"reading {Path(data).name}"):
+        planned = plan(
+            data,
+            out if resume or not dry_run else None,
+            training,
+            model,
+            resume=resume,
+            init_from=init_from,
+            overwrite=overwrite,
+            objective=objective,
+            options=reading,
+        )
     say(f"{data}: {_size(planned.sequences)}")
     for note in planned.sequences.notes:
         say(f"  {as_flags(note)}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import ReadOptions, in_words
 from .console import say, warn
 from .options import as_flags
+from .progress import Clock
 
 if TYPE_CHECKING:
     from ..data import Sequences
@@ -39,7 +40,8 @@ def read_as_trained(
     announce_decoding(file)
     while True:
         try:
-            sequences = read(file, options)
+            with Clock(f"reading {Path(file).name}"):
+                sequences = read(file, options)
             say(*notes_of(sequences))
             return _in_order_of_training(sequences, run)
         except MissingColumnError as error:

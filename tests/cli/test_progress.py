@@ -1,5 +1,6 @@
 """Progress: every verb that computes for long counts up to its end, with the time left."""
 
+import io
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from terminal import Terminal
 
 from temporal_jepa.cli import progress
+from temporal_jepa.cli.main import main
 
 
 @pytest.mark.usefixtures("no_minirocket")
@@ -50,6 +52,33 @@ def test_it_ends_with_all_that_there_is(
     assert int(counted[0][0]) < int(counted[-1][0])
 
 
-def test_quick_verbs_show_none(tj: Terminal, run: Path, data: Path) -> None:
+class Screen(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_has_no_known_end_shows_its_time_on_a_terminal(
+    run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    screen = Screen()
+    monkeypatch.setattr("sys.stderr", screen)
+    out = str(tmp_path / "m.pt2")
+    assert main(["inspect", str(data)]) == 0
+    assert main(["export", str(run), "--format", "torch", "--out", out]) == 0
+    shown = screen.getvalue()
+    for what in ("reading data.csv", "writing the graph"):
+        assert f"\r{what}, 0:00:0" in shown
+    assert shown.endswith(f"\r{'':<70}\r")  # it is removed
+
+
+def test_quick_verbs_show_none_and_no_clock_off_a_terminal(
+    tj: Terminal, run: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code, _, error = tj("nearest", run, "s3")
+    assert (code, error) == (0, "")
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    code, _, error = tj("inspect", data)
     assert (code, error) == (0, "")
