@@ -23,7 +23,7 @@ def _write(text: str, stream: TextIO) -> None:
 
 def say(*lines: str) -> None:
     """Print lines, in the first process of a distributed run only."""
-    if _is_first_process():
+    if is_first_process():
         for line in lines:
             _write(printable(line), sys.stdout)
 
@@ -65,6 +65,55 @@ def command(*words: Any) -> str:
     return shlex.join(["temporal-jepa", *map(str, words)])
 
 
+def command_to_report(run: Any, data: str | None) -> str:
+    """The command line for the report of a run; an address of its data is given again."""
+    from ..data.store.remote import is_remote
+
+    words = ["--data", data] if is_remote(data) else []
+    return command("report", run, *words)
+
+
+def command_to_resume(run: Any, data: str | None) -> str:
+    """The command line that goes on with a run, under torchrun if this process is.
+
+    Args:
+        run: the run folder.
+        data: of the run; an address, which is not taken from the folder, is given again.
+    """
+    from ..data.store.remote import is_remote
+
+    words = ["pretrain", "--out", str(run), "--resume"]
+    if is_remote(data):
+        words += ["--data", str(data)]
+    launcher = _launcher()
+    if not launcher:
+        return command(*words)
+    return shlex.join([*launcher, "-m", "temporal_jepa", *words])
+
+
+def _launcher() -> list[str]:
+    """The command of torchrun that started this process, as far as it is known; else nothing."""
+    found = os.environ.get
+    if not is_one_of_several() or found("LOCAL_WORLD_SIZE") is None:
+        return []
+    machines = found("GROUP_WORLD_SIZE", "1")
+    words = ["torchrun", "--standalone"]
+    if machines != "1":
+        words = ["torchrun", "--nnodes", machines, "--rdzv-backend", "c10d"]
+        words += ["--rdzv-id", found("TORCHELASTIC_RUN_ID", "ID")]
+        words += ["--rdzv-endpoint", "FIRST_MACHINE:29400"]
+    words += ["--nproc-per-node", found("LOCAL_WORLD_SIZE", "1")]
+    restarts = found("TORCHELASTIC_MAX_RESTARTS", "0")
+    if restarts != "0":
+        words += ["--max-restarts", restarts]
+    return words
+
+
+def is_one_of_several() -> bool:
+    """Whether other processes run the same command."""
+    return os.environ.get("WORLD_SIZE", "1") != "1"
+
+
 class Progress:
     """Progress of training: a live line on a terminal, elsewhere one line per 5 % of the steps."""
 
@@ -76,7 +125,7 @@ class Progress:
         self.live: rich.progress.Progress | None = None
 
     def __enter__(self) -> "Progress":
-        if sys.stdout.isatty() and _is_first_process():
+        if sys.stdout.isatty() and is_first_process():
             import rich.progress
 
             self.live = rich.progress.Progress(
@@ -127,5 +176,6 @@ class Progress:
         return "  ".join(parts)
 
 
-def _is_first_process() -> bool:
+def is_first_process() -> bool:
+    """Whether this process is the one that speaks."""
     return os.environ.get("RANK", "0") == "0"

@@ -80,8 +80,8 @@ def demo(*, out: str = "runs/demo", steps: int = 0) -> None:
         say(
             "",
             f"{name}: {result['verdict']}",
-            f"  checkpoint  {folder / name / WEIGHTS}",
-            f"  report      {folder / name / 'report.html'}",
+            f"  model   {folder / name / WEIGHTS}",
+            f"  report  {folder / name / 'report.html'}",
         )
     say(
         "",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..config import ReadOptions, flags
 from ..files import folder_of, read_config
 from .console import command, show_facts
+from .options import UsageError
+from .progress import Counter
 from .reading import read_as_trained, training_file
 from .writing import check_output, output_path, write_page_and_table
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..data import Sequences
+    from ..estimators.anomaly import AnomalyDetector
 
     Scores = list[npt.NDArray[np.float32]]
 
@@ -32,6 +35,7 @@ def detect(
     *,
     out: str | None = None,
     normal_prefix: str | None = None,
+    reference: str | None = None,
     window: int | None = None,
     quantile: float = 0.99,
     overwrite: bool = False,
@@ -49,7 +53,8 @@ def detect(
         data: file or folder of long sequences.
         out: .csv or .parquet; an HTML page is written beside it (default: RUN/anomalies.csv).
         normal_prefix: length of the anomaly-free start of each series, in timesteps or as a share
-            such as 0.2 (default: scores are relative to the training data of the run).
+            such as 0.2 (default: scores are relative to the reference).
+        reference: file of series without anomalies (default: the training data of the run).
         window: timesteps compared at a time (default: as in training, fewer for short series).
         quantile: quantile of the reference scores that maps to 1; anomalies score above 1.
         overwrite: replace the files.
@@ -71,12 +76,13 @@ def detect(
             f"{run} was trained on {what}; detect scores series and trajectories"
         )
     series = read_as_trained(data, reading, config, ignore=WINDOWS)
-    reference, about = _reference(run, config, series, normal_prefix)
+    known, about = _reference(run, config, series, reference, normal_prefix)
     detector = AnomalyDetector(run, window, quantile, device)
-    scores = [*detector.fit(reference).score_each(series)]
+    scores = _scores(detector, known, series)
     top = peaks(scores, detector.window_)
-    options = {"out": out, "normal_prefix": normal_prefix, "quantile": quantile}
-    options |= {**vars(reading), "window": window}
+    options = {"out": out, "normal_prefix": normal_prefix, "reference": reference}
+    numbers = {"quantile": quantile, "window": window}
+    again = flags({**options, **vars(reading), **numbers})
     html = anomaly_page(
         series,
         scores,
@@ -84,16 +90,14 @@ def detect(
         window=detector.window_,
         quantile=quantile,
         reference=about,
-        command=command("detect", run, data, *flags(options)),
+        command=command("detect", run, data, *again),
     )
     write_page_and_table(page, html, path, _table(series, scores))
-    count = sum(int((score > 1).sum()) for score in scores)
-    total = sum(map(len, scores))
     show_facts(
         [
             ("reference", about),
             ("window", f"{detector.window_} timesteps"),
-            ("anomalies", f"{count} of {total} timesteps score above 1"),
+            ("anomalies", _count(scores)),
             ("table", path),
             ("page", page),
             (
@@ -104,20 +108,45 @@ def detect(
     )
 
 
+def _scores(
+    detector: "AnomalyDetector", known: "Sequences", series: "Sequences"
+) -> "Scores":
+    """The scores of each series, with progress."""
+    total = int(known.lengths.sum() + series.lengths.sum())
+    with Counter("timesteps", total) as counter:
+        detector.fit(known, on_timesteps=counter.add)
+        return detector.score_each(series, on_timesteps=counter.add)
+
+
+def _count(scores: "Scores") -> str:
+    """How many timesteps are anomalies, in words."""
+    count = sum(int((score > 1).sum()) for score in scores)
+    return f"{count} of {sum(map(len, scores))} timesteps score above 1"
+
+
 def _reference(
-    run: str, config: Mapping[str, Any], series: "Sequences", prefix: str | None
+    run: str,
+    config: Mapping[str, Any],
+    series: "Sequences",
+    file: str | None,
+    prefix: str | None,
 ) -> "tuple[Sequences, str]":
-    """What scores are measured against, and the same in words."""
+    """The series that scores are measured against, and the same in words."""
     from ..data.sequences import Sequences
 
+    if prefix is not None and file is not None:
+        raise UsageError("give --normal-prefix or --reference, not both")
     if prefix is not None:
         starts = [x[: _prefix_length(prefix, len(x))] for x in series.values]
         about = f"the start of each series (--normal-prefix {prefix})"
         return Sequences(starts, source=series.source), about
-    advice = f"state with --normal-prefix how much of {series.source} is normal"
-    file = training_file(run, config, advice)
+    what = "the reference"
+    if file is None:
+        advice = f"state with --normal-prefix how much of {series.source} is normal"
+        file = training_file(run, config, advice, "--reference", [series.source])
+        what = "the training data"
     known = read_as_trained(file, ReadOptions(), config, ignore=WINDOWS)
-    return known, f"the training data, {Path(file).name}"
+    return known, f"{what}, {Path(file).name}"
 
 
 def _prefix_length(prefix: str, length: int) -> int:

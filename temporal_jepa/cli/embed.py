@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..config import Pool, ReadOptions
 from ..files import folder_of, read_config, write_atomically
-from .console import say
+from .console import is_one_of_several, say
 from .progress import Counter
 from .reading import read_as_trained
 from .writing import check_folder, check_parquet, output_path, write_table
@@ -30,7 +30,7 @@ def embed(
     data: str,
     *,
     out: str | None = None,
-    pool: Pool = "all",
+    pool: Pool | None = None,
     dim: int | None = None,
     timesteps: bool = False,
     parts: PartKind | None = None,
@@ -52,7 +52,7 @@ def embed(
         out: .npz, .npy, .csv or .parquet, or a folder for parts, which are written as they are
             computed; a stopped command goes on with the next part (default: RUN/embeddings.npz).
         pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
-            every layer).
+            every layer) (default: all).
         dim: numbers of a compact embedding, the first principal components of the features
             (default: 0, all features).
         timesteps: one vector per timestep instead of one per sequence.
@@ -69,6 +69,11 @@ def embed(
         raise ValueError(
             "--dim is of one vector per sequence; leave out --timesteps or --dim"
         )
+    if timesteps and pool:
+        raise ValueError(
+            "--pool makes one vector of a sequence; leave out --timesteps or --pool"
+        )
+    pool = pool or "all"
     model = from_pretrained(run, str(pick_device(device)))
     in_parts = parts is not None or (out is not None and not Path(out).suffix)
     if in_parts:
@@ -76,8 +81,7 @@ def embed(
     else:
         path = output_path(out, run, "embeddings.npz", overwrite, SUFFIXES)
     sequences = read_as_trained(data, reading, read_config(folder_of(run)))
-    counter = Counter("sequences", len(sequences))
-    try:
+    with Counter("sequences", len(sequences)) as counter:
         if in_parts:
             from ..embed.parts import Parts
 
@@ -85,8 +89,6 @@ def embed(
             shape = _embed_in_parts(model, sequences, plan, overwrite, counter)
         else:
             shape = _embed_whole(model, sequences, path, pool, dim, timesteps, counter)
-    finally:
-        counter.close()
     say(f"{path}: {shape}")
 
 
@@ -114,8 +116,14 @@ def _embed_in_parts(
     from ..training.run import facts
 
     source = {"model": model_digest(model), "data": facts(sequences)["digest"]}
-    count = embed_in_parts(model, sequences, parts, source, overwrite, counter.add)
-    return f"{len(sequences)} sequences in {count} parts (.{parts.kind})"
+    written: list[int] = []
+    count = embed_in_parts(
+        model, sequences, parts, source, overwrite, counter.add, written.append
+    )
+    said = f"{len(sequences)} sequences in {count} part{'s' * (count != 1)} (.{parts.kind})"
+    if written or is_one_of_several():
+        return said
+    return f"{said}; all of it was there already, nothing was done"
 
 
 def _embed_whole(

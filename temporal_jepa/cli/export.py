@@ -7,6 +7,7 @@ from typing import Literal
 from ..config import Pool, TemporalJEPAConfig
 from ..files import channels_of, folder_of, read_config
 from .console import say
+from .progress import Clock
 from .writing import output_path
 
 
@@ -61,7 +62,10 @@ def export(
         )  # torch's exporters warn about their own internals
         logging.disable(logging.WARNING)
         try:
-            write_graph(model, path, format, pool, channels, length, dim=dim or None)
+            with Clock("writing the graph"):
+                write_graph(
+                    model, path, format, pool, channels, length, dim=dim or None
+                )
         finally:
             logging.disable(logging.NOTSET)
     missing = (

@@ -8,7 +8,8 @@ from typing import Any
 from ..config import ReadOptions, flags, in_words
 from ..files import CONFIG, read_config
 from ..version import __version__
-from .console import command, say, show_facts
+from .console import command, command_to_report, command_to_resume, say, show_facts
+from .progress import Clock
 from .reading import announce_decoding, notes_of
 
 EXTRAS = {
@@ -45,10 +46,12 @@ def inspect(data: str, *, reading: ReadOptions) -> None:
     from ..training.run import load
 
     announce_decoding(data)
-    sequences = read(data, reading)
-    show_facts(sequences.summary())
+    with Clock(f"reading {path.name}"):
+        sequences = read(data, reading)
+        summary = sequences.summary()
+        to_train_on, own = load(sequences, reading)
+    show_facts(summary)
     say(*notes_of(sequences))
-    to_train_on, own = load(sequences, reading)
     window = own.window
     if window != reading.window:
         say(
@@ -102,9 +105,9 @@ def _inspect_run(run: Path) -> None:
     if lost:
         say(f"note: {lost}")
     if step < steps:
-        say(f"next: {command('pretrain', '--out', run, '--resume')}")
+        say(f"next: {command_to_resume(run, data.get('path'))}")
     else:
-        say(f"next: {command('report', run)}")
+        say(f"next: {command_to_report(run, data.get('path'))}")
 
 
 def _objective(config: dict[str, Any]) -> str:

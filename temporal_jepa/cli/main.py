@@ -8,7 +8,6 @@ import errno
 import inspect as introspection
 import logging
 import os
-import shlex
 import signal
 import sys
 import warnings
@@ -19,7 +18,7 @@ from typing import Any
 from ..files.memory import describe as describe_shortage
 from ..files.memory import is_explained, is_shortage
 from ..version import __version__
-from .console import complain, warn
+from .console import command_to_resume, complain, is_first_process, warn
 from .demo import demo
 from .detect import detect
 from .embed import embed
@@ -119,7 +118,7 @@ def _run(name: str, words: Sequence[str], show: bool) -> int:
             sys.stdout.flush()
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # twice is as once
-            complain(_interrupted(name, arguments))
+            _say_interrupted(name, arguments)
             return 130
         except (
             SystemExit
@@ -134,7 +133,7 @@ def _run(name: str, words: Sequence[str], show: bool) -> int:
         except (*EXPECTED, RuntimeError) as error:
             if show or _is_defect(error):
                 raise
-            complain(f"error: {describe(error, name)}")
+            complain(f"error: {describe(error, name)}{_after(error, arguments)}")
             return 1
         finally:
             _restore_signals(before)
@@ -162,7 +161,7 @@ def _restore_signals(before: Mapping[signal.Signals, Any]) -> None:
 def _exit_code(name: str, stop: SystemExit, arguments: Mapping[str, Any]) -> int:
     code = int(stop.code or 0)
     if code > 128:
-        complain(_interrupted(name, arguments))
+        _say_interrupted(name, arguments)
     return code
 
 
@@ -211,15 +210,45 @@ def describe(error: BaseException, verb: str = "") -> str:
     return f"{name}{error.strerror[0].lower()}{error.strerror[1:]}{hints.get(error.errno, '')}"
 
 
+def _say_interrupted(name: str, arguments: Mapping[str, Any]) -> None:
+    """Say it once; of several processes of a run the first one does."""
+    if "training" not in arguments or is_first_process():
+        complain(_interrupted(name, arguments))
+
+
 def _interrupted(name: str, arguments: Mapping[str, Any]) -> str:
     run = arguments.get("out")
-    if "training" in arguments and run and any(Path(run).glob("checkpoint/step-*")):
-        again = f"temporal-jepa pretrain --out {shlex.quote(run)} --resume"
+    again = _again(arguments)
+    if again:
         return f"interrupted; continue with: {again}"
     embeds_parts = name == "embed" and run and not Path(run).suffix
     if (name == "prepare" and run) or embeds_parts:
         return "interrupted; give the same command again to go on"
     return "interrupted"
+
+
+def _again(arguments: Mapping[str, Any]) -> str:
+    """The command that goes on with a training that has a checkpoint, else ""."""
+    run = arguments.get("out")
+    if "training" not in arguments or not run:
+        return ""
+    if not any(Path(run).glob("checkpoint/step-*")):
+        return ""
+    return command_to_resume(run, arguments.get("data"))
+
+
+def _after(error: BaseException, arguments: Mapping[str, Any]) -> str:
+    """How a training goes on after another of its processes was lost."""
+    if not isinstance(error, ConnectionError) or "training" not in arguments:
+        return ""
+    count, most = (
+        int(os.environ.get(f"TORCHELASTIC_{name}", "0"))
+        for name in ("RESTART_COUNT", "MAX_RESTARTS")
+    )
+    if count < most:
+        return "; torchrun starts all processes again"
+    again = _again(arguments)
+    return f"; continue with: {again}" if again else "; start the same command again"
 
 
 def _use_old_defaults(arguments: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import Pool, ReadOptions
 from ..files import folder_of, read_config, write_atomically
 from .console import say, show_table
+from .progress import Counter
 from .reading import read_as_trained, training_file
 from .writing import check_output
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ..data import Sequences
+    from ..model.jepa import TemporalJEPA
+
+    Vectors = npt.NDArray[np.float32]
 
 SHOWN = 12  # queries in the table and on the page
 
@@ -56,25 +60,21 @@ def nearest(
     import numpy as np
 
     from ..checkpoint import from_pretrained
-    from ..embed import embed_sequences
     from ..evaluation.neighbors import Index
 
     if out is not None:
         check_output(Path(out), overwrite, (".html",))
     model = from_pretrained(run)
     config = read_config(folder_of(run))
-    file = among or training_file(run, config, "name sequences to search with --among")
+    advice = "name sequences to search with --among"
+    file = among or training_file(run, config, advice, "--among", [query])
     searched = read_as_trained(file, reading, config)
     queries, own = _queries(query, file, searched, reading, config)
     _check_comparable(query, file, queries, searched, own is not None)
     if dim is None and pool == "all":
         dim = model.compact_dim(searched.n_channels)
     dim = dim or None
-    vectors = embed_sequences(model, searched, pool, dim=dim)
-    if own is None:
-        query_vectors = embed_sequences(model, queries, pool, dim=dim)
-    else:
-        query_vectors = vectors[own]
+    vectors, query_vectors = _embed(model, searched, queries, own, pool, dim)
     index = Index(vectors, scale=dim is None)
     near, distance = index.nearest(query_vectors, k, own)
     shown = queries.select(np.arange(min(len(queries), SHOWN)))
@@ -96,6 +96,29 @@ def nearest(
         )
         write_atomically(Path(out), html)
         say(out)
+
+
+def _embed(
+    model: "TemporalJEPA",
+    searched: "Sequences",
+    queries: "Sequences",
+    own: "npt.NDArray[np.int64] | None",
+    pool: Pool,
+    dim: int | None,
+) -> "tuple[Vectors, Vectors]":
+    """Embeddings of the searched sequences and of the queries, which may be some of them."""
+    from ..embed import embed_sequences
+
+    total = len(searched) + (len(queries) if own is None else 0)
+    with Counter("sequences", total) as counter:
+        vectors = embed_sequences(
+            model, searched, pool, dim=dim, on_sequences=counter.add
+        )
+        if own is not None:
+            return vectors, vectors[own]
+        return vectors, embed_sequences(
+            model, queries, pool, dim=dim, on_sequences=counter.add
+        )
 
 
 def _check_comparable(
@@ -149,9 +172,10 @@ def _queries(
     import numpy as np
 
     from ..data.sequences import listed
+    from ..data.store.remote import is_remote
 
-    if Path(query).exists():
-        if Path(query).resolve() == Path(file).resolve():
+    if Path(query).exists() or is_remote(query):
+        if query == file or Path(query).resolve() == Path(file).resolve():
             return searched, np.arange(len(searched))
         return read_as_trained(query, reading, config), None
     if query not in searched.ids:

@@ -9,6 +9,7 @@ import argparse
 import difflib
 import inspect
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -45,6 +46,8 @@ FITTED = (
     "patch_len",
     "patch_size",
 )  # flags whose default depends on the data
+HIDDEN = {"prepare": ("window", "stride")}
+"""Verb -> flags that it knows only to say why it refuses them."""
 RENAMED = {**RENAMED_READ_OPTIONS, "clean": "normal_prefix"}  # old flag -> flag
 
 METAVARS = {
@@ -100,7 +103,10 @@ def parse(verb: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
         words = [*flags(_read_yaml(verb, Path(given["config"]))), *words]
         given = _parse(verb, words)
     if "resume" in given and "out" in given:
-        words = [*flags(_settings_of(Path(given["out"]))), *words]
+        stored = _settings_of(Path(given["out"]))
+        if "data" not in given:
+            _check_address(given["out"], stored["data"])
+        words = [*flags(stored), *words]
         given = _parse(verb, words)
     parameters = inspect.signature(verb).parameters
     arguments = {name: given.pop(name) for name in parameters if name in given}
@@ -184,6 +190,13 @@ def _settings_of(run: Path) -> dict[str, Any]:
     return {"data": data.get("path"), **data.get("options", {}), **training, **model}
 
 
+def _check_address(run: str, path: str | None) -> None:
+    """ValueError for the data of a run that is not on this machine: it must be given again."""
+    from ..data.store.remote import refuse_address
+
+    refuse_address(path, run, f"--data {shlex.quote(str(path))}")
+
+
 def _current(word: str) -> str:
     """The word with dashes in its flag; a flag that has been renamed under its new name."""
     flag, equals, value = word.partition("=")
@@ -214,7 +227,9 @@ def _parser(verb: Callable[..., None]) -> tuple[_Parser, list[str]]:
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    names: list[str] = []
+    names = list(HIDDEN.get(verb.__name__, ()))
+    for name in names:
+        parser.add_argument(_flag(name), type=int, help=argparse.SUPPRESS)
     _declare(parser, verb, names)
     return parser, names
 

@@ -3,7 +3,6 @@
 import os
 import sys
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from .reading import announce_decoding, notes_of
 from .writing import check_folder
 
 if TYPE_CHECKING:
+    from ..data import Sequences
     from ..data.store.prepare import Progress
 
 EVERY = 5.0  # seconds between two lines of progress, where no terminal shows it
@@ -54,29 +54,42 @@ def prepare(
         )
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs: expected at least 1, got {jobs}")
+    from ..data.store.description import is_store
     from ..data.store.prepare import prepare as make
 
     check_folder(Path(out))
     announce_decoding(data)
+    was_there = is_store(out)
+    show = _Shown()
     found = make(
         data,
         out,
         reading,
         jobs=jobs or os.cpu_count() or 1,
         overwrite=overwrite,
-        on_progress=_shown(),
+        on_progress=show,
     )
     show_facts(found.summary())
-    say(
-        *notes_of(found),
-        "",
-        f"next: {command('pretrain', '--data', out, '--out', 'runs/a')}",
-    )
+    say(*notes_of(found))
+    if was_there and not show.parts:
+        say(f"note: {out} was there already, made from the same data; nothing was done")
+    window = _window(found)
+    cut = ["--window", window] if window else []
+    say("", f"next: {command('pretrain', '--data', out, *cut, '--out', 'runs/a')}")
+
+
+def _window(found: "Sequences") -> int | None:
+    """Timesteps of windows, for a single series, which is too few to train on; else None."""
+    if len(found) > 1:
+        return None
+    length = int(found.lengths[0])
+    return min(max(length // 8, min(8, length // 2), 1), 256)
 
 
 def _verify(store: str, reading: ReadOptions) -> None:
     from ..data.store.description import verify
     from ..data.store.remote import is_remote
+    from ..data.store.unfinished import refuse_no_store
 
     if reading.given():
         raise UsageError("--verify takes no options on reading; leave them out")
@@ -85,6 +98,7 @@ def _verify(store: str, reading: ReadOptions) -> None:
             f"--verify reads a store on this machine, got {store}; what is downloaded from there "
             "is checked on the way"
         )
+    refuse_no_store(Path(store))
     content = verify(Path(store))
     size = sum(facts["bytes"] for facts in content["files"].values())
     say(
@@ -93,31 +107,33 @@ def _verify(store: str, reading: ReadOptions) -> None:
     )
 
 
-def _shown() -> Callable[["Progress"], None]:
+class _Shown:
     """Progress as a line that is written anew on a terminal, elsewhere a line every 5 seconds."""
-    began = time.monotonic()
-    first: list[int] = []
-    last = [began]
 
-    def show(progress: "Progress") -> None:
-        first[:] = first or [progress.done]
+    def __init__(self) -> None:
+        self.began = self.last = time.monotonic()
+        self.first = 0
+        self.parts = 0
+
+    def __call__(self, progress: "Progress") -> None:
+        if not self.parts:
+            self.first = progress.done
+        self.parts += 1
         now = time.monotonic()
         is_live = sys.stdout.isatty()
-        if now - last[0] < (0.2 if is_live else EVERY):
+        if now - self.last < (0.2 if is_live else EVERY):
             return
-        last[0] = now
+        self.last = now
         text = (
             f"{100 * progress.done / progress.total:.0f} %  {progress.series} series  "
             f"{progress.written / 1e6:.0f} MB written"
         )
-        share = (progress.done - first[0]) / max(progress.total - first[0], 1)
+        share = (progress.done - self.first) / max(progress.total - self.first, 1)
         if share:  # the first part tells nothing about the time of the others
-            left = (now - began) * (1 - share) / share
+            left = (now - self.began) * (1 - share) / share
             text += f"  {timedelta(seconds=round(left))} left"
         print(
             f"\r{text:<79}" if is_live else text,
             end="" if is_live else "\n",
             flush=True,
         )
-
-    return show

@@ -1,12 +1,21 @@
 """`temporal-jepa pretrain`: train an encoder on sequences, without labels."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..config import PretrainConfig, ReadOptions, in_words
 from ..files import WEIGHTS
-from .console import Progress, command, say, show_facts
+from .console import (
+    Progress,
+    command,
+    command_to_report,
+    is_one_of_several,
+    say,
+    show_facts,
+)
 from .options import UsageError, as_flags
+from .progress import Clock
 from .reading import announce_decoding
 from .writing import check_folder
 
@@ -88,21 +97,22 @@ def pretrain(
     from ..training.run import execute, plan
 
     announce_decoding(data)
-    planned = plan(
-        data,
-        out if resume or not dry_run else None,
-        training,
-        model,
-        resume=resume,
-        init_from=init_from,
-        overwrite=overwrite,
-        objective=objective,
-        options=reading,
-    )
+    with Clock(f"reading {Path(data).name}"):
+        planned = plan(
+            data,
+            out if resume or not dry_run else None,
+            training,
+            model,
+            resume=resume,
+            init_from=init_from,
+            overwrite=overwrite,
+            objective=objective,
+            options=reading,
+        )
     say(f"{data}: {_size(planned.sequences)}")
     for note in planned.sequences.notes:
         say(f"  {as_flags(note)}")
-    say(f"  starts from {planned.start}", *_continued(planned))
+    say(f"  starts from {planned.start}", *_continued(planned), *_processes())
     if dry_run:
         _show(planned)
         return
@@ -111,10 +121,20 @@ def pretrain(
     say(
         "",
         progress.verdict or "already trained to the last step",
-        f"checkpoint  {run / WEIGHTS}",
+        f"model  {run / WEIGHTS}",
         "next",
         *(f"  {words}" for words in _following(planned, run, data)),
     )
+
+
+def _processes() -> list[str]:
+    """How many processes train together; nothing for one."""
+    if not is_one_of_several():
+        return []
+    count = os.environ["WORLD_SIZE"]
+    machines = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
+    where = f" on {machines} machines" if machines > 1 else ""
+    return [f"  trains on {count} processes{where}"]
 
 
 def _continued(planned: "Plan") -> list[str]:
@@ -131,7 +151,7 @@ def _following(planned: "Plan", run: Path, data: str) -> list[str]:
     """The commands that come next; states are meant for contrastive objectives."""
     from ..model.objectives import MaskedContrast, NextLatent
 
-    following = [command("embed", run, data), command("report", run)]
+    following = [command("embed", run, data), command_to_report(run, data)]
     is_contrastive = isinstance(planned.model.objective, NextLatent | MaskedContrast)
     if is_contrastive and planned.sequences.frame is None:
         following.insert(1, command("states", run, data))

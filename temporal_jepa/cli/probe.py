@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..config import Pool, ReadOptions
-from ..files import folder_of, read_config, write_json
+from ..files import GENERAL, folder_of, read_config, write_json
 from .console import say, show_table, warn
+from .progress import Counter
 from .reading import read_as_trained, training_file
 from .writing import output_path
 
@@ -62,7 +63,8 @@ def probe(
         raise ValueError(
             "--kind attentive uses tokens, which have no compact form; leave out --dim"
         )
-    file = train or training_file(run, config, "name labeled sequences with --train")
+    advice = "name labeled sequences with --train"
+    file = train or training_file(run, config, advice, "--train")
     train_sequences = read_as_trained(file, reading, config)
     if train is None and set(reading.given()) <= {"label", "task"}:
         _warn_if_changed(train_sequences, config)
@@ -75,20 +77,28 @@ def probe(
             f"no --test: scored on {len(test_sequences)} sequences of {file}, "
             "held out from the classifier but not from pretraining"
         )
-    result = score(
-        run,
-        train_sequences,
-        test_sequences,
-        kind=kind,
-        pool=pool,
-        seed=seed,
-        dim=dim or None,
-    )
+    with _counter(config, len(train_sequences) + len(test_sequences), dim) as counter:
+        result = score(
+            run,
+            train_sequences,
+            test_sequences,
+            kind=kind,
+            pool=pool,
+            seed=seed,
+            dim=dim or None,
+            on_sequences=counter.add,
+        )
     result["train"] = file
     result["test"] = test or f"held out of {file}"
     write_json(path, result)
     _show(result)
     say(f"written to {path}")
+
+
+def _counter(config: Mapping[str, Any], count: int, dim: int | None) -> Counter:
+    """Progress of embeddings by the encoder and the untrained one, and others if there are."""
+    times = 2 + (config.get("init_from") == GENERAL) + bool(dim)
+    return Counter("embeddings", times * count)
 
 
 def _show(result: Mapping[str, Any]) -> None:

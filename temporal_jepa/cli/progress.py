@@ -1,8 +1,12 @@
-"""Progress of a verb that counts sequences, with the time that is left."""
+"""Progress of a verb: what is done with the time that is left, or the time so far."""
 
 import sys
+import threading
 import time
 from datetime import timedelta
+from typing import Self
+
+from ..files.printable import printable
 
 PATIENCE = 2.0  # seconds before anything is shown
 INTERVAL = 10.0  # seconds between lines where there is no terminal
@@ -28,6 +32,12 @@ class Counter:
         self.is_live = sys.stderr.isatty()
         self.has_line = False
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     def add(self, count: int) -> None:
         """Count some that are done."""
         self.done += count
@@ -49,3 +59,38 @@ class Counter:
         """Remove the line from a terminal."""
         if self.has_line:
             print(f"\r{'':<70}\r", end="", file=sys.stderr, flush=True)
+
+
+class Clock:
+    """Shows on a terminal how long something takes whose end nobody knows, after two seconds.
+
+    Args:
+        what: is done, "reading data.csv" for example.
+    """
+
+    def __init__(self, what: str):
+        self.what = printable(what)[:50]
+        self.began = time.monotonic()
+        self.over = threading.Event()
+        self.has_line = False
+        self.thread = threading.Thread(target=self._show, daemon=True)
+
+    def __enter__(self) -> None:
+        if sys.stderr.isatty():
+            self.thread.start()
+
+    def __exit__(self, *error: object) -> None:
+        self.over.set()
+        if self.thread.ident is not None:
+            self.thread.join()
+        if self.has_line:
+            print(f"\r{'':<70}\r", end="", file=sys.stderr, flush=True)
+
+    def _show(self) -> None:
+        wait = PATIENCE
+        while not self.over.wait(wait):
+            wait = 1.0
+            self.has_line = True
+            so_far = timedelta(seconds=round(time.monotonic() - self.began))
+            text = f"{self.what}, {so_far} so far"
+            print(f"\r{text:<70}", end="", file=sys.stderr, flush=True)

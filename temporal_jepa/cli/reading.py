@@ -1,5 +1,6 @@
 """Read a file in the way that the data of a run was read."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import ReadOptions, in_words
 from .console import say, warn
 from .options import as_flags
+from .progress import Clock
 
 if TYPE_CHECKING:
     from ..data import Sequences
@@ -38,7 +40,8 @@ def read_as_trained(
     announce_decoding(file)
     while True:
         try:
-            sequences = read(file, options)
+            with Clock(f"reading {Path(file).name}"):
+                sequences = read(file, options)
             say(*notes_of(sequences))
             return _in_order_of_training(sequences, run)
         except MissingColumnError as error:
@@ -78,7 +81,7 @@ def _combined(
     ignored = set(ignore)
     if is_store(file) or is_remote(file):  # its source was read when it was made
         ignored.update(set(stored) - {"window", "stride"})
-    elif suffix_of(file) != suffix_of(str(data.get("path") or "")):
+    elif suffix_of(file) != _suffix_of_training(data):
         ignored.update(OF_COLUMNS)
         if stored.get("layout") == "scene":
             ignored.remove("layout")
@@ -88,6 +91,18 @@ def _combined(
     for name in reading.given():
         options[name] = getattr(reading, name)
     return ReadOptions.from_dict(options)
+
+
+def _suffix_of_training(data: Mapping[str, Any]) -> str:
+    """The suffix of the training data of a run, "" if only an address would tell it.
+
+    An address in a run folder is not asked: the folder may be a stranger's.
+    """
+    from ..data.store.description import suffix_of
+    from ..data.store.remote import is_remote
+
+    path = str(data.get("path") or "")
+    return str(data.get("suffix") or "") if is_remote(path) else suffix_of(path)
 
 
 def _in_order_of_training(
@@ -122,11 +137,33 @@ def _are_numbers(names: Sequence[str]) -> bool:
     return all(name.isdigit() for name in names)
 
 
-def training_file(run: str, config: Mapping[str, Any], advice: str) -> str:
-    """Path of the data that a run was trained on; ValueError with advice if none is stored."""
+def training_file(
+    run: str,
+    config: Mapping[str, Any],
+    advice: str,
+    flag: str,
+    given: Sequence[str] = (),
+) -> str:
+    """Path of the data that a run was trained on.
+
+    Args:
+        run: the run folder.
+        config: its config.json.
+        advice: what to do if no path is stored.
+        flag: which option names other data.
+        given: paths on this command line; an address of the run is opened only if it is one.
+
+    Raises:
+        ValueError: if no path is stored, or only the run folder names it and it is an address.
+    """
+    from ..data.store.remote import refuse_address
+
     path = config.get("data", {}).get("path")
     if path is None or not Path(run).is_dir():
         raise ValueError(
             f"{run} does not store the path of its training data; {advice}"
         )
-    return str(path)
+    path = str(path)
+    if path.rstrip("/") not in (name.rstrip("/") for name in given):
+        refuse_address(path, run, f"{flag} {shlex.quote(path)}")
+    return path

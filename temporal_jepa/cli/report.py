@@ -5,6 +5,7 @@ from pathlib import Path
 from ..config import ReadOptions
 from ..files import BUNDLED, read_config
 from .console import say
+from .progress import Counter
 from .reading import read_as_trained
 from .writing import check_folder
 
@@ -29,7 +30,7 @@ def report(
         data: sequences to show (default: the training data of the run).
         reading: how the data is read (default: as the training data of the run)
     """
-    from ..report.report import write_report
+    from ..report.report import MAX_POINTS, write_report
 
     if not Path(run).exists() and (BUNDLED / run).is_dir():
         raise ValueError(
@@ -37,7 +38,18 @@ def report(
             "folder"
         )
     check_folder(Path(out).parent if out else Path(run))
+    config = read_config(Path(run))
     sequences = None
+    count = config.get("data", {}).get("n", MAX_POINTS)
     if data is not None:
-        sequences = read_as_trained(data, reading, read_config(Path(run)))
-    say(str(write_report(Path(run), sequences=sequences, out=out, overwrite=overwrite)))
+        sequences = read_as_trained(data, reading, config)
+        count = len(sequences)
+    with Counter("embeddings", 2 * min(count, MAX_POINTS)) as counter:
+        path = write_report(
+            Path(run),
+            sequences=sequences,
+            out=out,
+            overwrite=overwrite,
+            on_sequences=counter.add,
+        )
+    say(str(path))

@@ -6,6 +6,7 @@ from ..config import ReadOptions, flags
 from ..files import folder_of, read_config
 from .console import command, say, show_facts
 from .detect import WINDOWS
+from .progress import Counter
 from .reading import read_as_trained
 from .writing import check_output, output_path, write_page_and_table
 
@@ -59,7 +60,9 @@ def states(
     known = None
     if reference is not None:
         known = read_as_trained(reference, reading, config, ignore=WINDOWS)
-    found = find_states(model, sequences, count, seed, known)
+    total = len(sequences) + (0 if known is None else len(known))
+    with Counter("sequences", total) as counter:
+        found = find_states(model, sequences, count, seed, known, counter.add)
     table = _table(sequences, found)
     options = {"out": out, "count": count, "reference": reference, "seed": seed or None}
     options |= vars(reading)

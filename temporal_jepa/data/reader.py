@@ -6,6 +6,7 @@ sequences = read("data.csv", id="track", values=["x", "y"], window=60)
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ from .sequences import Sequences, did_you_mean, listed, located
 from .store.description import is_store, read_description
 from .store.opening import sequences_of
 from .store.remote import local
+from .store.unfinished import refuse_no_store
 from .trajectories import MOVEMENT_OPTIONS, check_features
 from .video import CLIP, VIDEO_OPTIONS, holds_video, read_video
 
@@ -185,6 +187,8 @@ def refuse_for_video(options: ReadOptions) -> None:
 
 def _from_path(path: Path, options: ReadOptions) -> Sequences:
     """The sequences of a file, or of a folder."""
+    with contextlib.suppress(OSError):  # a name that is too long
+        refuse_no_store(path)
     try:
         is_there = path.exists()
     except OSError as error:  # a name that is too long

@@ -103,7 +103,10 @@ def embed_timesteps(
 
 
 def embed_tokens(
-    model: TemporalJEPA, sequences: Sequences, batch_tokens: int = BATCH_TOKENS
+    model: TemporalJEPA,
+    sequences: Sequences,
+    batch_tokens: int = BATCH_TOKENS,
+    on_sequences: Callable[[int], None] = lambda count: None,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """The tokens of every sequence, padded at the end to those of the longest one.
 
@@ -127,11 +130,15 @@ def embed_tokens(
         count = min(longest, tokens.shape[1])
         out[rows, :count] = tokens[: len(rows), :count].float().cpu().numpy()
         out_observed[rows, :count] = observed[: len(rows), :count].cpu().numpy()
+        on_sequences(len(rows))
     return out, out_observed
 
 
 def embed_layers(
-    model: TemporalJEPA, sequences: Sequences, batch_tokens: int = BATCH_TOKENS
+    model: TemporalJEPA,
+    sequences: Sequences,
+    batch_tokens: int = BATCH_TOKENS,
+    on_sequences: Callable[[int], None] = lambda count: None,
 ) -> list[npt.NDArray[np.float32]]:
     """The tokens of the tokenizer and of every layer, side by side.
 
@@ -156,6 +163,7 @@ def embed_layers(
                 count = math.ceil(len(sequences.values[row]) / model.config.patch)
                 count *= cells
             out[row] = embedding[:count].copy()
+        on_sequences(len(rows))
     return out
 
 

@@ -62,6 +62,7 @@ def embed_in_parts(
     source: Mapping[str, Any],
     overwrite: bool = False,
     on_sequences: Callable[[int], None] = lambda count: None,
+    on_part: Callable[[int], None] = lambda number: None,
 ) -> int:
     """Embed sequences into a folder, part by part; call it again to go on after a stop.
 
@@ -75,6 +76,8 @@ def embed_in_parts(
         source: what identifies model and data; parts of others are not continued.
         overwrite: replace the embeddings of something else.
         on_sequences: called with numbers of sequences that this process has done.
+        on_part: called with the number of each part that this process has written; those that
+            were there are not.
 
     Returns:
         The number of parts of all processes.
@@ -98,6 +101,7 @@ def embed_in_parts(
             some = sequences.select(rows)
             vectors = _vectors(model, some, parts, on_sequences)
             _write_part(parts, number, some, vectors, of)
+            on_part(number)
         else:
             on_sequences(len(rows))
     return count

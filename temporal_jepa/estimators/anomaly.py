@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..checkpoint import from_pretrained
 from ..data.sequences import Sequences
 from ..embed import check_channels, embed_sequences
+from ..embed.share import Share
 from ..files import GENERAL
 from ..model.jepa import TemporalJEPA
 from ..training.initial import channel_statistics
@@ -89,8 +91,19 @@ class AnomalyDetector(BaseEstimator):
         self.device = device
         self.dim = dim
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        on_timesteps: Callable[[int], None] = lambda count: None,
+    ) -> Self:
         """Embed the windows of the reference and calibrate the scores; `y` is ignored.
+
+        Args:
+            X: the reference.
+            y: ignored.
+            on_timesteps: called with numbers of timesteps that are done.
 
         Raises:
             ValueError: for parameters out of range, a `dim` that the model cannot compute, other
@@ -107,13 +120,13 @@ class AnomalyDetector(BaseEstimator):
         self.unit_ = channel_statistics(reference)[1]
         self.window_ = self._choose_window(reference)
 
-        windows = [self._windows(x) for x in reference.values]
+        windows = [self._windows(x, on_timesteps) for x in reference.values]
         step = -(-sum(len(w.starts) for w in windows) // REFERENCES)
         self.reference_ = [w.select(slice(None, None, step)) for w in windows]
         vectors = np.concatenate([w.vectors for w in self.reference_])
         self.scale_ = _balance(vectors, values=self.window_ * reference.n_channels)
 
-        distances = np.concatenate([self._distance(w) for w in windows])
+        distances = np.concatenate([self._distance(w, on_timesteps) for w in windows])
         self.median_, high = np.nanquantile(distances, [0.5, self.quantile]).tolist()
         below = distances[distances < high]
         if high >= np.nanmax(distances) and len(below):
@@ -139,8 +152,15 @@ class AnomalyDetector(BaseEstimator):
             )
         return self.score_each(series)[0]
 
-    def score_each(self, X: Any) -> list[npt.NDArray[np.float32]]:
-        """`score` for several series: a list of float32 `(time_i,)`. Raises as `score`."""
+    def score_each(
+        self, X: Any, *, on_timesteps: Callable[[int], None] = lambda count: None
+    ) -> list[npt.NDArray[np.float32]]:
+        """`score` for several series: a list of float32 `(time_i,)`. Raises as `score`.
+
+        Args:
+            X: the series.
+            on_timesteps: called with numbers of timesteps that are done.
+        """
         check_is_fitted(self)
         series = _as_series(X)
         channels = len(self.unit_)
@@ -155,7 +175,8 @@ class AnomalyDetector(BaseEstimator):
                 )
         scores = []
         for x in series.values:
-            distance = self._distance(self._windows(x))
+            windows = self._windows(x, on_timesteps)
+            distance = self._distance(windows, on_timesteps)
             score = (distance - self.median_) / self.range_
             scores.append(score.astype(np.float32))
         return scores
@@ -191,10 +212,10 @@ class AnomalyDetector(BaseEstimator):
             )
         return window
 
-    def _windows(self, x: Array) -> "_Windows":
+    def _windows(self, x: Array, on_timesteps: Callable[[int], None]) -> "_Windows":
         """Overlapping windows of x `(time, channels)`; the last is at the end.
 
-        Windows without an observed value are left out.
+        Windows without an observed value are left out. Half of the timesteps are done then.
         """
         normalizer = self.model_.target_encoder.normalizer
         mean = normalizer.mean.cpu().numpy() + self.model_.offset.cpu().double().numpy()
@@ -220,15 +241,27 @@ class AnomalyDetector(BaseEstimator):
             row = np.zeros((self.window_, x.shape[1]), dtype=np.float32)
             row[: len(window)] = np.nan_to_num(window)
             values.append(row.ravel())
-        embeddings = embed_sequences(self.model_, Sequences(shapes), dim=self.dim)
+        share = Share(on_timesteps, len(x) // 2, len(shapes))
+        embeddings = embed_sequences(
+            self.model_, Sequences(shapes), dim=self.dim, on_sequences=share.add
+        )
         vectors = np.concatenate([embeddings, np.array(values)], axis=1)
         return _Windows(x, np.array(starts), vectors)
 
-    def _distance(self, windows: "_Windows") -> Array:
-        """Distance of each timestep to the reference, float64 `(time,)`; NaN if not covered."""
+    def _distance(
+        self, windows: "_Windows", on_timesteps: Callable[[int], None]
+    ) -> Array:
+        """Distance of each timestep to the reference, float64 `(time,)`; NaN if not covered.
+
+        The other half of the timesteps is done then.
+        """
         n = len(windows.starts)
-        parts = np.array_split(np.arange(n), -(-n // CHUNK))
-        distances = [self._nearest(windows.select(rows)) for rows in parts]
+        length = len(windows.series)
+        share = Share(on_timesteps, length - length // 2, n)
+        distances = []
+        for rows in np.array_split(np.arange(n), -(-n // CHUNK)):
+            distances.append(self._nearest(windows.select(rows)))
+            share.add(len(rows))
         total = np.zeros(len(windows.series))
         count = np.zeros(len(windows.series))
         for start, distance in zip(

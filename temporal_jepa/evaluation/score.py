@@ -3,7 +3,7 @@
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -33,6 +33,7 @@ def score(
     seed: int = 0,
     task: Task | None = None,
     dim: int | None = None,
+    on_sequences: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Any]:
     """Scores of a classifier or regression on the frozen embedding, and on its controls.
 
@@ -52,6 +53,8 @@ def score(
         task: "classification" or "regression" (default: what the sequences say, or `task_of`).
         dim: adds a row, the pretrained encoder's compact embedding of so many numbers, see
             `TemporalJEPA.embed`. The other rows keep all features.
+        on_sequences: called with numbers of sequences that are embedded; each of train and test is
+            by every encoder, and once more with `dim`.
 
     Returns:
         The content of `probe.json`. `scores` holds one row `{"features", "probe", ...}` each, with
@@ -94,9 +97,9 @@ def score(
         "seed": seed,
     }
     if kind == "attentive":
-        result["scores"] = _attentive_scores(encoders, train, test, seed)
+        result["scores"] = _attentive_scores(encoders, train, test, seed, on_sequences)
         return result
-    features = _features(encoders, train, test, pool, dim, seed)
+    features = _features(encoders, train, test, pool, dim, seed, on_sequences)
     train_y, test_y = (
         part.targets() if task == "regression" else labels_of(part)
         for part in (train, test)
@@ -163,6 +166,7 @@ def _features(
     pool: Pool,
     dim: int | None,
     seed: int,
+    on_sequences: Callable[[int], None],
 ) -> dict[str, probes.Pair]:
     """Train and test features of the controls and of each encoder, by name."""
     pretrained = encoders["pretrained encoder"]
@@ -172,16 +176,18 @@ def _features(
         pool_frames(train).values, pool_frames(test).values, seed
     )
     minirocket = features.pop("MiniRocket", None)
+
+    def pair(encoder: TemporalJEPA, dim: int | None = None) -> probes.Pair:
+        found = [
+            embed_sequences(encoder, part, pool, dim=dim, on_sequences=on_sequences)
+            for part in (train, test)
+        ]
+        return found[0], found[1]
+
     for name, encoder in encoders.items():
-        features[name] = (
-            embed_sequences(encoder, train, pool),
-            embed_sequences(encoder, test, pool),
-        )
+        features[name] = pair(encoder)
     if dim is not None:
-        features[f"pretrained encoder, dim {dim}"] = (
-            embed_sequences(pretrained, train, pool, dim=dim),
-            embed_sequences(pretrained, test, pool, dim=dim),
-        )
+        features[f"pretrained encoder, dim {dim}"] = pair(pretrained, dim)
     if minirocket is not None:
         features["MiniRocket"] = minirocket  # the last row of the table
     return features
@@ -271,14 +277,18 @@ def _encoders(
 
 
 def _attentive_scores(
-    encoders: Mapping[str, TemporalJEPA], train: Sequences, test: Sequences, seed: int
+    encoders: Mapping[str, TemporalJEPA],
+    train: Sequences,
+    test: Sequences,
+    seed: int,
+    on_sequences: Callable[[int], None],
 ) -> list[dict[str, Any]]:
     """Attentive probe on raw values, one timestep a token, and on the tokens of each encoder."""
     tokens = {"raw values": (_value_tokens(train), _value_tokens(test), (1, 1))}
     for name, encoder in encoders.items():
         tokens[name] = (
-            embed_tokens(encoder, train),
-            embed_tokens(encoder, test),
+            embed_tokens(encoder, train, on_sequences=on_sequences),
+            embed_tokens(encoder, test, on_sequences=on_sequences),
             encoder.config.cells,
         )
     rows = []

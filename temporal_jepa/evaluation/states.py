@@ -10,7 +10,7 @@ states.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -22,6 +22,7 @@ from sklearn.decomposition import PCA
 
 from ..data.sequences import Sequences, listed, missing
 from ..embed import embed_layers
+from ..embed.share import Share
 from ..model.jepa import TemporalJEPA
 
 Array = npt.NDArray[Any]
@@ -84,6 +85,7 @@ def find_states(
     count: int | None = None,
     seed: int = 0,
     reference: Sequences | None = None,
+    on_sequences: Callable[[int], None] = lambda count: None,
 ) -> States:
     """Find states of sequences, without labels.
 
@@ -95,6 +97,7 @@ def find_states(
         count: number of states; None: see `StateModel`.
         seed: of k-means.
         reference: the sequences in which states are found and numbered; None: `sequences`.
+        on_sequences: called with numbers of sequences that are embedded, also of the reference.
 
     Raises:
         ValueError: for scenes and video, other channels than those of the model, sequences without
@@ -104,8 +107,10 @@ def find_states(
         raise ValueError(
             "states are of series and trajectories, not of scenes or video"
         )
-    features = _features(model, sequences)
-    known = features if reference is None else _features(model, reference)
+    features = _features(model, sequences, on_sequences)
+    known = features
+    if reference is not None:
+        known = _features(model, reference, on_sequences)
     found = StateModel(count, seed).fit(known)
     tokens = [
         _token_at(model, values, len(x))
@@ -294,7 +299,9 @@ def cheapest_path(costs: Array, switch: float) -> npt.NDArray[np.int64]:
     return path
 
 
-def _features(model: TemporalJEPA, sequences: Sequences) -> list[Array]:
+def _features(
+    model: TemporalJEPA, sequences: Sequences, on_sequences: Callable[[int], None]
+) -> list[Array]:
     """Tokens of all layers, `(N_i, F)`; sequences longer than in training in pieces.
 
     Each piece begins half a piece before the tokens that are taken of it.
@@ -316,7 +323,8 @@ def _features(model: TemporalJEPA, sequences: Sequences) -> list[Array]:
             skipped.append(half if start else 0)
             owners.append(i)
     cut = Sequences(pieces, channels=sequences.channels, source=sequences.source)
-    found = embed_layers(model, cut)
+    share = Share(on_sequences, len(sequences), len(cut))
+    found = embed_layers(model, cut, on_sequences=share.add)
     parts: list[list[Array]] = [[] for _ in sequences.values]
     for owner, skip, embedding in zip(owners, skipped, found, strict=True):
         parts[owner].append(embedding[skip:])

@@ -40,6 +40,7 @@ ENTRIES: Mapping[str, tuple[type | None, ...]] = {
     "sampling": (int,),
     "data": (dict,),
     "data.path": (str, None),
+    "data.suffix": (str,),
     "data.options": (dict,),
     "data.n": (int,),
     "data.channels": (list,),

@@ -9,7 +9,7 @@ sentences are in `templates/report.html`.
 import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -31,6 +31,7 @@ from ..config import (
     in_words,
 )
 from ..data import Sequences, read
+from ..data.store.remote import is_remote, refuse_address
 from ..embed import check_channels, embed_sequences
 from ..evaluation.neighbors import Index, standardize
 from ..evaluation.states import WINDOW, find_states
@@ -122,6 +123,7 @@ def write_report(
     sequences: Sequences | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
+    on_sequences: Callable[[int], None] = lambda count: None,
 ) -> Path:
     """Write the report of a run folder. The same inputs give the same bytes.
 
@@ -130,6 +132,8 @@ def write_report(
         sequences: data to draw (default: the training data, read again).
         out: file to write (default: `report.html` in the folder).
         overwrite: replace an existing file.
+        on_sequences: called with numbers of sequences that are embedded, by the encoder and by its
+            control.
 
     Returns:
         The path of the report.
@@ -137,8 +141,8 @@ def write_report(
     Raises:
         FileNotFoundError: if the folder holds no run.
         FileExistsError: if the file exists and `overwrite` is False, or is a link or no file.
-        ValueError: if a JSON file of the run is damaged, or the channels of `sequences` are not
-            those of the model.
+        ValueError: if a JSON file of the run is damaged, the channels of `sequences` are not
+            those of the model, or the training data is an address: `read` it, and pass it.
     """
     folder = Path(folder)
     path = Path(out) if out is not None else folder / "report.html"
@@ -150,7 +154,7 @@ def write_report(
     check_replaceable(path)
     run = _load(folder, sequences)
     scores = _scores(run.probe)
-    embedded = _embed(run)
+    embedded = _embed(run, on_sequences)
     page = render_page(
         "report.html",
         config=run.config,
@@ -179,7 +183,9 @@ def _load(folder: Path, given: Sequences | None) -> _Run:
     except (FileNotFoundError, ValueError) as error:
         missing.append(f"The trained weights could not be read: {error}")
     if given is None:
-        sequences = _read_again(config.get("data", {}), model, missing)
+        data = config.get("data", {})
+        refuse_address(data.get("path"), folder, f"--data {data.get('path')}")
+        sequences = _read_again(data, model, missing)
     else:
         sequences = given
         if model is not None:
@@ -352,7 +358,7 @@ def _positions(run: _Run) -> Row | None:
     return maps
 
 
-def _embed(run: _Run) -> _Embedded | None:
+def _embed(run: _Run, on_sequences: Callable[[int], None]) -> _Embedded | None:
     if run.model is None or run.sequences is None or len(run.sequences) < 3:
         return None
     chosen = run.sequences.select(svg.spread(len(run.sequences), MAX_POINTS))
@@ -369,7 +375,8 @@ def _embed(run: _Run) -> _Embedded | None:
     if control.compact_dim(channels) is None:  # its features vary in fewer directions
         dim = None
     trained, of_control = (
-        embed_sequences(model, chosen, dim=dim) for model in (run.model, control)
+        embed_sequences(model, chosen, dim=dim, on_sequences=on_sequences)
+        for model in (run.model, control)
     )
     if dim is None:
         trained, of_control = standardize(trained), standardize(of_control)
@@ -580,29 +587,41 @@ def _commands(run: _Run) -> dict[str, str]:
         train += _model_flags(run.config["model"])
     objective = _objective_flags(run)
     train += objective or []
-    probe = ["probe", folder]
-    if run.probe:
-        names = {
-            "train": "train",
-            "test": "test",
-            "probe": "kind",
-            "pool": "pool",
-            "dim": "dim",
-            "seed": "seed",
-        }
-        given = {flag: run.probe.get(name) for name, flag in names.items()}
-        if str(given["test"]).startswith("held out of "):
-            given["test"] = None
-        probe += flags(given)
-    words = {"Pretrain": train, "Embed": ["embed", folder, path], "Probe": probe}
+    words = {
+        "Pretrain": train,
+        "Embed": ["embed", folder, path],
+        "Probe": _probe_words(run),
+    }
     if not run.probe and run.sequences is not None and run.sequences.labels is None:
         del words["Probe"]
     if objective is None:
         del words["Pretrain"]
     words["Report"] = ["report", folder]
+    if is_remote(path):
+        words["Report"] += ["--data", path]
     return {
         title: shlex.join(["temporal-jepa", *line]) for title, line in words.items()
     }
+
+
+def _probe_words(run: _Run) -> list[str]:
+    """The command line of the stored scores, or of the first ones."""
+    words = ["probe", str(run.folder)]
+    path = run.config.get("data", {}).get("path")
+    if not run.probe:
+        return [*words, "--train", path] if is_remote(path) else words
+    names = {
+        "train": "train",
+        "test": "test",
+        "probe": "kind",
+        "pool": "pool",
+        "dim": "dim",
+        "seed": "seed",
+    }
+    given = {flag: run.probe.get(name) for name, flag in names.items()}
+    if str(given["test"]).startswith("held out of "):
+        given["test"] = None
+    return [*words, *flags(given)]
 
 
 def _objective_flags(run: _Run) -> list[str] | None:

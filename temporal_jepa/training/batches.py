@@ -164,6 +164,12 @@ class Batches:
         if not missing(crop):
             return crop
         observed = np.flatnonzero(~np.isnan(read(0, total)).all(1))
+        if not len(observed):
+            raise ValueError(
+                f"{self.sequences.source}: series {index} has no observed value any more; the data "
+                "was changed after it was opened. Start again with the data as it was; "
+                "temporal-jepa prepare STORE --verify checks a store"
+            )
         anchor = random.choice(observed)  # move to where something was observed
         start = int(np.clip(anchor - length // 2, 0, total - length))
         return read(start, start + length)

@@ -11,7 +11,6 @@ import re
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from .processes import TIMEOUT
 from .storage import MANIFEST, Reader, Writer
 
 FOLDER = "checkpoint"
@@ -26,7 +26,6 @@ STEP = re.compile(r"step-(\d{8,18})")
 KEPT = 2
 NO_DAMAGE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # reading failed, not the file
 UNFINISHED = f"was not written to its end ({MANIFEST} is missing)"
-TIMEOUT = timedelta(minutes=10)  # for which processes wait for each other
 State = dict[str, Tensor]
 Shapes = Mapping[str, tuple[list[int], torch.dtype]]
 
@@ -36,10 +35,16 @@ class Checkpoints:
 
     Args:
         run: the run folder.
+        settings: those of the run on which its steps depend, as "pretrain.seed"; checkpoints of
+            others are refused, whose files were copied into the folder. One that does not store
+            them, of an earlier version, is accepted.
     """
 
-    def __init__(self, run: Path):
+    def __init__(self, run: Path, settings: Mapping[str, Any] | None = None):
         self.folder = run / FOLDER
+        self.origin = None
+        if settings is not None:
+            self.origin = {"folder": str(run.absolute()), "settings": dict(settings)}
         self.is_distributed = dist.is_initialized()
         self.rank = dist.get_rank() if self.is_distributed else 0
         self.world = dist.get_world_size() if self.is_distributed else 1
@@ -67,7 +72,7 @@ class Checkpoints:
         _check_no_link(self.folder)
         if self.rank == 0:  # the others write after the first process has planned
             _delete(folder)  # a damaged one of the same step
-        writer = Writer(folder)
+        writer = Writer(folder, self.origin)
         future = async_save(
             state,
             storage_writer=writer,
@@ -111,8 +116,8 @@ class Checkpoints:
             None if there is no checkpoint; one whose writing was interrupted is none.
 
         Raises:
-            ValueError: if there are checkpoints and none is whole, or `template` finds that they
-                are of another model.
+            ValueError: if there are checkpoints and none is whole, or the newest is of a run with
+                other settings, or `template` finds that it is of another model.
             OSError: if the folder is a link.
         """
         _check_no_link(self.folder)
@@ -122,6 +127,7 @@ class Checkpoints:
             folder = self.folder / f"step-{step:08d}"
             damage, reader = self._checked(folder)
             if reader is not None:
+                self._check_origin(reader)
                 self._warn(
                     damages, f"from step {step}, and repeats {steps[-1] - step} steps"
                 )
@@ -138,6 +144,15 @@ class Checkpoints:
             )
         self._warn(damages, "from the start of the run")
         return None
+
+    def _check_origin(self, reader: Reader) -> None:
+        """ValueError if a checkpoint is known to be of another run."""
+        other = "" if self.origin is None else reader.other_origin(self.origin)
+        if other:
+            raise ValueError(
+                f"{reader.folder} {other}; copy the checkpoint of this run again, or delete that "
+                "folder to continue from the one before"
+            )
 
     def _warn(self, damages: list[str], where: str) -> None:
         if damages and self.rank == 0:

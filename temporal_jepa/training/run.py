@@ -5,12 +5,12 @@ one row every `log_every` steps, and the newest two checkpoints, see `checkpoint
 """
 
 import contextlib
-import gc
 import hashlib
 import importlib.util
 import json
 import os
 import platform
+import shlex
 import shutil
 import signal
 import sys
@@ -18,7 +18,6 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,18 @@ from ..checkpoint import check_modules, save_pretrained
 from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
 from ..data.lazy import LazyArrays
-from ..data.store.description import with_options_of_store
-from ..files import CARD, CONFIG, WEIGHTS, memory, read_config, replacing
+from ..data.store.description import suffix_of, with_options_of_store
+from ..data.store.remote import is_remote
+from ..files import (
+    CARD,
+    CONFIG,
+    GENERAL,
+    SCRATCH,
+    WEIGHTS,
+    memory,
+    read_config,
+    replacing,
+)
 from ..files.atomic import check_replaceable
 from ..files.sealed import json_bytes
 from ..model.jepa import TemporalJEPA
@@ -52,6 +61,7 @@ from .components import fit_components
 from .footprint import advice_in_training, check_memory
 from .initial import Start, start_of
 from .metrics import METRICS, append_row, truncate_rows
+from .processes import process_group
 from .trainer import OnRow, Row, Trainer, pick_device
 
 BOARD = "tensorboard"
@@ -84,7 +94,7 @@ FREE_TO_CHANGE = {
         "shard",
         "activation_checkpointing",
     ),
-    "data": ("path", "options"),
+    "data": ("path", "options", "suffix"),
 }
 
 
@@ -154,6 +164,7 @@ def pretrain(
         ValueError: for data that cannot be trained on, settings out of range, an `out` that already
             holds a run, or a resumed run whose data or settings differ.
         MemoryError: if a step does not fit, by an estimate before it begins or in fact.
+        ConnectionError: if another process of the run is gone.
         KeyboardInterrupt, SystemExit: after SIGINT or SIGTERM, once a checkpoint is written.
         OSError: if the folder cannot be written; the last checkpoint is then still whole.
     """
@@ -240,13 +251,13 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
     assert folder is not None
     check_memory(plan.model, plan.batches, plan.config)
     with (
-        _process_group(plan.config),
+        process_group(pick_device(plan.config.device)),
         _locked(folder),
         memory.explained(advice_in_training(plan.config)),
     ):
         # Whatever can fail fails before an old run is touched.
         trainer = Trainer(plan.model, plan.batches, plan.config)
-        checkpoints = Checkpoints(folder)
+        checkpoints = Checkpoints(folder, _settings(plan.details))
         recorder = _Recorder(folder, plan.config, on_row, checkpoints)
         _check_agreement(plan)
         if _is_first():  # again, now that it is locked
@@ -504,12 +515,24 @@ def _start_of_run(
         raise ValueError(
             f"{folder}: a resumed run keeps its start, {start}; leave out init_from"
         )
+    has_checkpoint = bool(stored_steps(folder))
+    if init_from is None and not has_checkpoint and not _is_here(start.source):
+        raise ValueError(
+            f"{folder} starts from {start.source}, which is not on this machine; what stands only "
+            "in a run folder is not downloaded, repeat it: "
+            f"init_from={start.source!r} (--init-from {shlex.quote(start.source)})"
+        )
     return replace(
         start,
         architecture={**stored["model"], **(architecture or {})},
-        has_checkpoint=bool(stored_steps(folder)),
+        has_checkpoint=has_checkpoint,
         objective=objective,
     )
+
+
+def _is_here(source: str) -> bool:
+    """Whether a start needs no download."""
+    return source in (SCRATCH, GENERAL) or Path(source).is_dir()
 
 
 def _in_words(objective: Mapping[str, Any]) -> str:
@@ -538,6 +561,16 @@ def _check_same_run(folder: Path, details: Mapping[str, Any]) -> None:
                     f"{part}.{name} was {before.get(name)!r} and is {value!r}; start a new run, "
                     "with init_from to keep the weights"
                 )
+
+
+def _settings(details: Mapping[str, Any]) -> dict[str, Any]:
+    """What the steps of a run depend on, by name; the channels are known by their values."""
+    found = {name: details[name] for name in ("sampling", "objective", "init_from")}
+    for part, free in FREE_TO_CHANGE.items():
+        for name, value in details[part].items():
+            if name not in (*free, "channels"):
+                found[f"{part}.{name}"] = value
+    return found
 
 
 def facts(sequences: Sequences) -> dict[str, Any]:
@@ -578,8 +611,11 @@ def _describe(
 ) -> dict[str, Any]:
     """The content of `config.json`."""
     path = sequences.source
+    suffix = ""
     if os.path.exists(path):
         path = os.path.abspath(path)
+    if os.path.exists(path) or is_remote(path):
+        suffix = suffix_of(path)
     given = {name: getattr(options, name) for name in options.given()}
     return {
         "format": 1,
@@ -589,7 +625,12 @@ def _describe(
         "modules": model.own_modules.names(),
         "pretrain": vars(config),
         "sampling": SAMPLING,
-        "data": {"path": path, "options": given, **facts(sequences)},
+        "data": {
+            "path": path,
+            "suffix": suffix,
+            "options": given,
+            **facts(sequences),
+        },
         "init_from": start.source,
         "environment": {
             "python": platform.python_version(),
@@ -609,23 +650,6 @@ def _json(value: Mapping[str, Any]) -> bytes:
 def _is_first() -> bool:
     """Whether this is the only process of a run, or the first of those that torchrun started."""
     return not dist.is_initialized() or dist.get_rank() == 0
-
-
-@contextlib.contextmanager
-def _process_group(config: PretrainConfig) -> Iterator[None]:
-    """Join the processes that torchrun started; an error in one of them ends all of them."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
-        yield
-        return
-    backend = "nccl" if pick_device(config.device).type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=timedelta(minutes=10))
-    try:
-        dist.barrier()
-        yield
-        dist.barrier()
-    finally:
-        gc.collect()  # the trainer's reducer must be gone before the group it talks through
-        dist.destroy_process_group()
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ The format of DCP itself has a pickle, which can run code when it is read.
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from operator import add
@@ -38,10 +39,12 @@ from torch.distributed.checkpoint.storage import (
 )
 from torch.futures import Future
 
+from ..config import shortened
 from ..files import read_json, write_atomically, write_json
-from ..files.sealed import SHA256, checksum
+from ..files.sealed import SHA256, checksum, seal
 
 MANIFEST = "manifest.json"
+ORIGIN = "run"  # the entry of the manifest that says of which run it is
 FILE = re.compile(r"\d{5}\.safetensors")
 DTYPES = {
     "float32": torch.float32,
@@ -54,10 +57,16 @@ DIMENSIONS = 8  # of a tensor, at most
 
 
 class Writer(StorageWriter):
-    """Writes the tensors of a state into a folder; `dcp.save` calls its methods in their order."""
+    """Writes the tensors of a state into a folder; `dcp.save` calls its methods in their order.
 
-    def __init__(self, folder: Path):
+    Args:
+        folder: of the checkpoint.
+        origin: the run that it is of, in JSON; see `Checkpoints`.
+    """
+
+    def __init__(self, folder: Path, origin: Mapping[str, Any] | None = None):
         self.folder = folder
+        self.origin = origin
 
     def reset(self, checkpoint_id: Any = None) -> None:
         """Nothing to do: a writer writes one checkpoint."""
@@ -123,6 +132,8 @@ class Writer(StorageWriter):
             for part in tensors[name]["parts"]:
                 part["size"] = sizes[tuple(part["offset"])]
         content = {"format": 1, "files": files, "tensors": tensors}
+        if self.origin is not None:
+            content[ORIGIN] = dict(self.origin)
         write_json(self.folder / MANIFEST, content)
 
     @classmethod
@@ -167,6 +178,23 @@ class Reader(StorageReader):
                 return f"{name} has {size} bytes instead of {expected['size']}"
             if checksum(path) != expected["sha256"]:
                 return f"{name} was changed after it was written"
+        return ""
+
+    def other_origin(self, origin: Mapping[str, Any]) -> str:
+        """How the checkpoint is of another run than `origin`, "" if nothing says so."""
+        found: Any = self.manifest.get(ORIGIN)
+        if not isinstance(found, dict) or not isinstance(found.get("settings"), dict):
+            return ""  # of an earlier version
+        settings = found["settings"]
+        expected = seal(origin["settings"])
+        for name in sorted(settings.keys() & expected.keys() - {SHA256}):
+            if settings[name] != expected[name]:
+                here = shortened(expected[name])
+                there = shortened(settings[name])
+                return (
+                    f"is of another run ({shortened(found.get('folder'))}): its {name} is {there}, "
+                    f"that of this run is {here}"
+                )
         return ""
 
     def shapes(self) -> dict[str, tuple[list[int], torch.dtype]]:

@@ -356,3 +356,49 @@ def test_probe_warns_when_test_is_train(
     code, _, error = tj("probe", run, "--test", data, "--out", tmp_path / "p.json")
     assert code == 0
     assert "train sequences" in error
+
+
+def test_a_store_that_is_there_is_said_to_be(tj: Terminal, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(1, 2, 400)))
+    words = ("prepare", tmp_path / "x.npy", "--out", tmp_path / "store")
+    first, second = tj.succeeds(*words), tj.succeeds(*words)
+    assert "nothing was done" not in first
+    assert "was there already, made from the same data; nothing was done" in second
+    for said in (first, second):  # one series is cut
+        assert f"--data {tmp_path / 'store'} --window 50 --out runs/a" in said
+
+
+def test_parts_that_are_there_are_said_to_be(
+    tj: Terminal, run: Path, data: Path, tmp_path: Path
+) -> None:
+    words = ("embed", run, data, "--out", tmp_path / "parts")
+    assert tj.succeeds(*words).endswith(" parts (.parquet)\n")
+    assert "parts (.parquet); all of it was there already" in tj.succeeds(*words)
+    one = write_csv(tmp_path / "one.csv", n=1)
+    said = tj.succeeds("embed", run, one, "--out", tmp_path / "one")
+    assert said.endswith("in 1 part (.parquet)\n")
+
+
+def test_a_pool_of_timesteps_is_refused(tj: Terminal, run: Path, data: Path) -> None:
+    said = tj.refuses("embed", run, data, "--timesteps", "--pool", "all")
+    assert "leave out --timesteps or --pool" in said
+
+
+def test_prepare_hides_the_flags_that_it_refuses(
+    tj: Terminal, data: Path, tmp_path: Path
+) -> None:
+    assert "--stride" in tj("inspect", "--help")[1]
+    assert "--window" not in tj("prepare", "--help")[1]
+    words = ("prepare", data, "--out", tmp_path / "s")
+    assert "a store keeps whole series" in tj.refuses(*words, "--window", "9")
+
+
+def test_a_run_says_where_its_model_is(
+    tj: Terminal, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("pretrain", "--data", data, "--out", tmp_path / "r", *READ, *FAST)
+    said = tj.succeeds(*words)
+    assert f"model  {tmp_path / 'r' / 'model.safetensors'}" in said
+    assert "processes" not in said
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "trains on 2 processes" in tj.succeeds(*words, "--dry-run", "--overwrite")

@@ -1,5 +1,6 @@
 """Files of each format read as written; what is not read is named, with how to convert it."""
 
+import ctypes
 import datetime
 import gzip
 import importlib.util
@@ -300,6 +301,16 @@ def test_edf(tmp_path, name, kind):
     ]
     assert read(tmp_path / name, values="ch1").channels == ["ch1"]
     assert read(tmp_path / name, window=5).lengths.tolist() == [5, 5, 5, 5]
+
+
+def test_edf_that_is_cut_short_is_refused_without_a_word_of_edflib(tmp_path, capfd):
+    path = write_edf(tmp_path / "a.edf", [10, 10])
+    content = path.read_bytes()
+    path.write_bytes(content[:-7])
+    with pytest.raises(ValueError, match=rf"a\.edf.*expected {len(content)} bytes, as"):
+        read(path)
+    ctypes.CDLL(None).fflush(None)  # what C has printed
+    assert capfd.readouterr() == ("", "")
 
 
 def test_edf_of_many_channels_is_recognized(tmp_path):

@@ -14,6 +14,7 @@ from factories import TINY
 from small_runs import SHORT, drop_checkpoint, walks
 
 from temporal_jepa import pretrain
+from temporal_jepa.files import write_json
 from temporal_jepa.training import storage
 from temporal_jepa.training.checkpoints import Checkpoints
 
@@ -170,3 +171,29 @@ def test_a_resumed_run_repeats_what_was_lost(run: Path, finished: Path) -> None:
     rows: list[dict[str, Any]] = []
     pretrain(walks(), run, CONFIG, TINY, resume=True, on_row=rows.append)
     assert [row["step"] for row in rows] == [6]
+
+
+def test_a_checkpoint_of_a_run_with_other_settings_is_refused(
+    run: Path, tmp_path: Path
+) -> None:
+    other = pretrain(walks(), tmp_path / "other", replace(CONFIG, seed=1), TINY)
+    shutil.rmtree(newest(run))
+    shutil.copytree(newest(other), newest(run))
+    said = (
+        f"step-00000006 is of another run .*{other}.*: its pretrain.seed is 1, that of "
+    )
+    with pytest.raises(ValueError, match=said):
+        pretrain(walks(), run, CONFIG, TINY, resume=True)
+
+
+def test_a_checkpoint_that_does_not_say_of_which_run_it_is_is_read(run: Path) -> None:
+    """As those of earlier versions."""
+    for folder in (run / "checkpoint").iterdir():
+        manifest = json.loads((folder / "manifest.json").read_text())
+        del manifest["run"]
+        write_json(folder / "manifest.json", manifest)
+    drop_checkpoint(run, 6)
+    rows: list[dict[str, Any]] = []
+    moved = replace(CONFIG, log_every=1, device="cpu")  # may change
+    pretrain(walks(), run, moved, TINY, resume=True, on_row=rows.append)
+    assert [row["step"] for row in rows] == [5, 6]

@@ -12,6 +12,9 @@ from ..sequences import Sequences, did_you_mean, listed
 from ..tables.readings import AmbiguousError, Reading
 from .libraries import needs, readable
 
+HEADER = 256  # bytes of the header, and of that of each signal
+SAMPLES = 216  # where the samples of a record stand in the headers of signals, for each signal
+
 
 def read_edf(path: Path, options: ReadOptions) -> Sequences:
     """The channels of an EDF or BDF file as one recording, with times.
@@ -26,12 +29,38 @@ def read_edf(path: Path, options: ReadOptions) -> Sequences:
     needs("pyedflib", "signals", f"reading {path.suffix}")
     import pyedflib
 
+    _check_size(path)
     with readable(path, "EDF or BDF file", OSError):
         reader = pyedflib.EdfReader(str(path))
     try:
         return _recording(reader, path, options)
     finally:
         reader.close()
+
+
+def _check_size(path: Path) -> None:
+    """ValueError unless a file has the size that its header promises.
+
+    edflib would print its own message about it on standard output. Any other fault of the header
+    is left to edflib, which finds it first, and is silent.
+    """
+    with path.open("rb") as file:
+        start = file.read(HEADER)
+        try:
+            records, signals = int(start[236:244]), int(start[252:256])
+            file.seek(HEADER + SAMPLES * signals)
+            counts = file.read(8 * signals)
+            samples = sum(int(counts[8 * k : 8 * k + 8]) for k in range(signals))
+        except (ValueError, OSError):
+            return
+    width = 3 if start[:1] == b"\xff" else 2  # bytes of a sample: BDF, EDF
+    expected = HEADER * (1 + signals) + records * width * samples
+    size = path.stat().st_size
+    if records > 0 and size != expected:
+        raise ValueError(
+            f"expected {expected} bytes, as its header says ({records} records), got {size}; is it "
+            "cut short? Copy it again"
+        )
 
 
 def _recording(reader: Any, path: Path, options: ReadOptions) -> Sequences:

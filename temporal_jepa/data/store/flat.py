@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import shlex
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -79,14 +80,32 @@ class Flat:
         """
         count = math.prod(shape) * np.dtype(dtype).itemsize
         if start < 0 or start + count > self.size:  # before memory is taken
-            raise ValueError(
-                f"{self.folder}: bytes {start} to {start + count} of {self.name} were asked "
-                f"for, and there are {self.size}; the store is damaged: prepare it again"
+            raise self.damage(
+                start,
+                f"bytes {start} to {start + count} are meant, and there are {self.size}",
             )
         out = np.empty(shape, dtype)
         if out.nbytes:
             self._fill(memoryview(out.reshape(-1).view(np.uint8).data), start)
         return out
+
+    def damage(self, start: int, what: str) -> ValueError:
+        """The error for bytes that were changed after they were written.
+
+        Args:
+            start: where they are in the stream.
+            what: is wrong.
+        """
+        number = min(max(start, 0), max(self.size - 1, 0)) // self.shard
+        advice = (
+            f"temporal-jepa prepare {shlex.quote(str(self.folder))} --verify finds all files that "
+            "were changed; make the store again, or copy it again"
+        )
+        if self.fetch is not None:
+            advice = f"delete {self.folder}, which is downloaded again"
+        return ValueError(
+            f"{self.folder / shard_name(self.name, number)}: {what}; the store is damaged: {advice}"
+        )
 
     def _fill(self, view: memoryview, start: int) -> None:
         """Read the bytes from `start` on into a buffer."""

@@ -82,10 +82,7 @@ def _lengths(stream: Flat, n: int, extent: list[int]) -> Array:
         return np.broadcast_to(np.int64(low), (n,))
     lengths = stream.read(0, np.int64, (n,))
     if lengths.min() != low or lengths.max() != high:
-        raise ValueError(
-            f"{stream.folder}: the lengths of the series do not fit store.json; the store is "
-            "damaged: prepare it again"
-        )
+        raise stream.damage(0, "the lengths of the series do not fit store.json")
     return lengths
 
 

@@ -108,6 +108,24 @@ def is_remote(path: Any) -> bool:
     return isinstance(path, str) and ADDRESS.match(path) is not None
 
 
+def refuse_address(path: Any, run: str | os.PathLike[str], repeat: str) -> None:
+    """Refuse to open an address that stands only in a run folder, perhaps of a stranger.
+
+    Args:
+        path: of the data, from the `config.json` of the run.
+        run: the run folder.
+        repeat: how to give the address.
+
+    Raises:
+        ValueError: if it is an address.
+    """
+    if is_remote(path):
+        raise ValueError(
+            f"{run} names {path} as its data; an address that stands only in a run folder is not "
+            f"opened, repeat it: {repeat}"
+        )
+
+
 def local(data: Any) -> Any:
     """The folder on this machine of a remote store; anything else as it is."""
     return mirror(data) if is_remote(data) else data

@@ -44,20 +44,45 @@ class StoredArrays(LazyArrays):
         """The timesteps `start` to `stop` of array `i`.
 
         Raises:
-            ValueError: when the bytes of the array do not fit its timesteps.
+            ValueError: when the bytes of the array do not fit its timesteps, or values of the
+                store are infinite, or missing where it was made without missing ones: they were
+                changed.
         """
         length = int(self.lengths[i])
         begin, end = self.starts.read(8 * i, np.int64, (2,)).tolist()
         size, rest = divmod(end - begin, max(length * self._width, 1))
         dtype = self._by_size.get(size)
         if dtype is None or rest:
-            raise ValueError(
-                f"{self.stream.folder}: series {i} has {length} timesteps and {end - begin} bytes, "
-                "which do not fit; the store is damaged: prepare it again"
+            raise self.starts.damage(
+                8 * i,
+                f"series {i} has {length} timesteps and {end - begin} bytes, which do not fit",
             )
         start, stop, _ = slice(start, stop).indices(length)
         begin += start * self._width * size
-        return self.stream.read(begin, dtype, (max(stop - start, 0), *self.shape))
+        found = self.stream.read(begin, dtype, (max(stop - start, 0), *self.shape))
+        if self.facts is not None and dtype.kind == "f":
+            wrong = self._wrong(found, is_whole=stop - start == length)
+            if wrong:
+                raise self.stream.damage(begin, f"series {i} has {wrong}")
+        return found
+
+    def _wrong(self, x: Array, is_whole: bool) -> str:
+        """What values have that no store was made with, "" if nothing.
+
+        Args:
+            x: of one series.
+            is_whole: whether these are all of its timesteps.
+        """
+        assert self.facts is not None
+        with np.errstate(all="ignore"):
+            if np.isfinite(x.sum()):
+                return ""
+        if np.isinf(x).any():
+            return "infinite values"
+        absent = np.isnan(x)
+        if absent.any() and not self.facts["missing"]:
+            return "missing values (NaN), and the store was made without any"
+        return "no value (all NaN)" if is_whole and absent.all() else ""
 
 
 class StoredTexts(LazyList):
@@ -75,8 +100,6 @@ class StoredTexts(LazyList):
         else:
             stop = int(self.ends.read(0, np.int64, (1,))[0])
         if stop < start:
-            raise ValueError(
-                f"{self.stream.folder}: the ids are damaged; prepare it again"
-            )
+            raise self.ends.damage(8 * i, f"text {i} ends before it begins")
         data = self.stream.read(start, np.uint8, (stop - start,)).tobytes()
         return data.decode(errors="replace")
