@@ -294,6 +294,9 @@ BAD = {  # kind of finding -> name, content, message
     "an index of another length": (
         "a.json", b'{"columns": ["v"], "index": [0], "data": [[1], [2]]}', "as many rows in data",
     ),
+    "levels of one name": (
+        "a.csv", b"9,t,,y\n0,0,#,0\n0,1,1.5,2\n0,2,x,4\n", "id='level_0'",
+    ),
     "an object among the times": (
         "a.json",
         b'[{"time": 0, "v": 1}, {"time": [1, 2], "v": 2}, {"time": {}, "v": 3}]',
@@ -371,6 +374,16 @@ def test_an_interval_is_found_in_linear_time(tmp_path: Path) -> None:
     rows = "".join(f"{'1 ' * 20_000},{k}\n" for k in range(3))
     path.write_text(f"time,v\n{rows}")
     assert hostile.attempt(path) is None
+
+
+def test_a_table_of_20_000_columns_is_read_in_seconds(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    steps = range(20_000)
+    rows = [f"s{k},{'ab'[k % 2]}," + ",".join(["1.5"] * len(steps)) for k in range(2)]
+    header = "id,label," + ",".join(f"t{k}" for k in steps)
+    path.write_text("\n".join([header, *rows, ""]))
+    assert hostile.attempt(path) is None  # at most 10 seconds; it once took 60
+    assert read(path).lengths.tolist() == [20_000, 20_000]
 
 
 def test_a_video_header_allocates_nothing(tmp_path: Path) -> None:

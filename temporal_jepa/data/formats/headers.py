@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..tables.names import MONTHS, says_part, says_time
-from ..tables.numbers import EMPTY, LONGEST, MARKS, UNIT, parse, split_unit
+from ..tables.numbers import EMPTY, LONGEST, MARKS, PLAIN, UNIT, parse, split_unit
 from ..tables.readings import AmbiguousError, Reading, likely
 
 COMMENTS = ("#", "%", "//", '"#', ";")
@@ -62,6 +62,8 @@ class Head:
 
 def kind(cell: str) -> str:
     """What a cell holds: "n" a number, also with a unit, "d" a date, "t" text, "" nothing."""
+    if len(cell) <= LONGEST and PLAIN.fullmatch(cell):
+        return "n"
     if cell.lower() in EMPTY:
         return ""
     if len(cell) > LONGEST:

@@ -12,6 +12,7 @@ import numpy as np
 from ...config import ReadOptions
 from ..scenes import as_scenes
 from ..sequences import Sequences, listed, located
+from .column_types import textual
 from .columns import plain, spread_lists
 from .levels import tidy
 from .lines import split_lines
@@ -125,7 +126,9 @@ def _check_names(frame: pd.DataFrame) -> None:
 
 def _check_cells(frame: pd.DataFrame) -> None:
     """ValueError for an object or a list among cells that are numbers, texts or dates."""
-    for name, column in frame.items():
+    for k in textual(frame):
+        column = frame.iloc[:, k]
+        name = frame.columns[k]
         if column.dtype != object:
             continue
         for row, cell in enumerate(column, 1):

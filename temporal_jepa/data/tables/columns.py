@@ -12,6 +12,7 @@ import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array, listed
+from .column_types import kinds
 from .names import find_label, says_id, says_time
 from .numbers import EMPTY
 from .points import ORDERS, is_place_name
@@ -22,6 +23,7 @@ from .time_columns import candidates
 if TYPE_CHECKING:
     import pandas as pd
 
+PLAIN = "fiubmM"  # letters of NumPy's types that stay as they are
 SHORT = 3  # entries of a list that may as well be channels
 LARGEST_WHOLE = 2**53  # float64 holds all whole numbers up to it
 LIST = re.compile(r"\s*\[[^\[\]]*\]\s*", re.DOTALL)  # "[1, 2]", also NumPy's "[1. 2.]"
@@ -37,7 +39,9 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     changed: dict[int, Any] = {}
-    for position in range(frame.shape[1]):
+    for position, dtype in enumerate(frame.dtypes):
+        if isinstance(dtype, np.dtype) and dtype.kind in PLAIN:
+            continue
         column = frame.iloc[:, position]
         if column.dtype.kind == "c":
             raise ValueError(
@@ -156,8 +160,8 @@ def _list_columns(
     points: dict[Any, Any] = {}
     places = list(filter(is_place_name, frame.columns))
     asked = options.values in ORDERS or options.layout in ("tracks", "scene")
-    for name in frame.columns:
-        cells = _lists_of(frame[name])
+    for name, kind in zip(frame.columns, kinds(frame), strict=True):
+        cells = _lists_of(frame[name]) if kind in "OT" else None
         if cells is None:
             continue
         if (asked or places == [name]) and {*map(len, cells)} <= {0, 2, 3}:

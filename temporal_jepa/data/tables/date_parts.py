@@ -78,9 +78,10 @@ def by_part(names: Iterable[str]) -> dict[str, str]:
     names = list(names)
     found: dict[str, str] = {}
     for name in names:
+        if any(map(str.isdecimal, name)):
+            continue
         part = part_of(name, names)
-        has_digits = any(map(str.isdecimal, name))
-        if part is not None and not has_digits:
+        if part is not None:
             found.setdefault(part, name)
     return found
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array
+from .column_types import kind_by_name
 from .names import (
     PERIODS,
     find_label,
@@ -48,6 +49,7 @@ class Facts:
         self.options = options
         self.notes = notes
         self.names = list(frame.columns)
+        self._kinds = kind_by_name(frame)
         self.given_ids = split(frame, options.id)
         self.given_times = split(frame, options.time)
         self.given_values = tuple(filter(None, options.values or ()))
@@ -139,22 +141,21 @@ class Facts:
 
     def is_number(self, name: str) -> bool:
         """Whether a column is of numbers by its type."""
-        return self.frame[name].dtype.kind in "fiub"
+        return self._kinds[name] in "fiub"
 
     def is_text(self, name: str) -> bool:
         """Whether a column is neither of numbers nor of times by its type."""
-        return self.frame[name].dtype.kind not in "fiubmM"
+        return self._kinds[name] not in "fiubmM"
 
     def is_whole(self, name: str) -> bool:
         """Whether a column is of whole numbers by its type."""
-        return self.frame[name].dtype.kind in "iu"
+        return self._kinds[name] in "iu"
 
     def is_real(self, name: str) -> bool:
         """Whether a column holds numbers with decimals."""
-        column = self.frame[name]
-        if column.dtype.kind != "f":
+        if self._kinds[name] != "f":
             return False
-        return bool((column.dropna() % 1 != 0).any())
+        return bool((self.frame[name].dropna() % 1 != 0).any())
 
     def is_digits(self, name: str) -> bool:
         """Whether every entry of a column is made of digits."""
@@ -204,7 +205,8 @@ class Facts:
 
     def is_key(self, *names: str) -> bool:
         """Whether no two rows are equal in these columns."""
-        return not self.frame[list(names)].duplicated().any()
+        columns = self.frame[names[0] if len(names) == 1 else list(names)]
+        return not columns.duplicated().any()
 
     def repeated(self, *names: str) -> int:
         """The number of rows that repeat these columns of a row above."""

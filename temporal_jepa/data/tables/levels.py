@@ -96,10 +96,14 @@ def _only(names: Iterable[str]) -> str | None:
 
 
 def _level_names(index: pd.Index[Any], usual: Sequence[str] = ()) -> list[str]:
-    """The names of the levels; those without one have the usual name, or level_0, level_1, ..."""
-    usual = usual or [f"level_{k}" for k in range(index.nlevels)]
-    pairs = zip(index.names, usual, strict=True)
-    return [other if name is None else str(name) for name, other in pairs]
+    """The names of the levels; those without one have the usual name, or level_0, level_1, ...
+
+    All are numbered so where two have one name.
+    """
+    numbered = [f"level_{k}" for k in range(index.nlevels)]
+    pairs = zip(index.names, usual or numbered, strict=True)
+    names = [other if name is None else str(name) for name, other in pairs]
+    return names if len({*names}) == len(names) else numbered
 
 
 def _time_levels(levels: pd.DataFrame, options: ReadOptions) -> list[str]:

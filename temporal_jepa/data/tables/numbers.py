@@ -19,6 +19,7 @@ import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array, listed
+from .column_types import OBJECTS, kinds, textual
 from .names import LABELS, VALUE_LIKE, is_id, says_time
 from .readings import AmbiguousError, Reading
 
@@ -354,9 +355,12 @@ def _texts_of_numbers(
 ) -> list[_Text]:
     """The columns of text whose values are all numbers or missing, without their units."""
     found = []
-    for k, name in enumerate(map(str, frame.columns)):
-        column = frame.iloc[:, k]
-        if _may_be_numbers(name, column, frame, options):
+    names = list(map(str, frame.columns))
+    n_axes = sum(AXIS.fullmatch(name) is not None for name in names)
+    for k in textual(frame):
+        name = names[k]
+        if _may_be_numbers(name, n_axes, options):
+            column = frame.iloc[:, k]
             text = _Text(name, k, *_stripped(name, column, options, notes))
             if text.evidence.seen and text.evidence.wrong is None:
                 found.append(text)
@@ -374,7 +378,7 @@ class _Text:
 
 
 def _is_textual(column: pd.Series[Any]) -> bool:
-    return column.dtype.kind == "O" or str(column.dtype) == "category"
+    return column.dtype.kind == OBJECTS
 
 
 def _without_missing(frame: pd.DataFrame, options: ReadOptions) -> pd.DataFrame:
@@ -383,14 +387,11 @@ def _without_missing(frame: pd.DataFrame, options: ReadOptions) -> pd.DataFrame:
     written = map(_written, options.missing or ())
     given = [number for number in written if number is not None]
     out = frame.copy(deep=False)
-    for k in range(frame.shape[1]):
-        column = frame.iloc[:, k]
-        if _is_textual(column):
-            wrong = column.isin(texts)
-        elif given and column.dtype.kind in "iuf":
-            wrong = column.isin(given)
-        else:
+    for k, kind in enumerate(kinds(frame)):
+        if kind != OBJECTS and not (given and kind in "iuf"):
             continue
+        column = frame.iloc[:, k]
+        wrong = column.isin(texts if kind == OBJECTS else given)
         if wrong.any():
             out.isetitem(k, column.mask(wrong).array)
     return out
@@ -402,14 +403,15 @@ def _written(text: str) -> float | None:
     return parse(text.strip(), ",") if point is None else point
 
 
-def _may_be_numbers(
-    name: str, column: pd.Series[Any], frame: pd.DataFrame, options: ReadOptions
-) -> bool:
-    """Whether a column of text may hold numbers, by its name and type."""
-    if not _is_textual(column) or is_text(name, options):
+def _may_be_numbers(name: str, n_axes: int, options: ReadOptions) -> bool:
+    """Whether a column of text may hold numbers, by its name.
+
+    n_axes: how many columns of the table are named like an axis.
+    """
+    if is_text(name, options):
         return False
     if AXIS.fullmatch(name):  # one axis alone may hold both: "47.5 8.2"
-        return sum(1 for other in frame.columns if AXIS.fullmatch(str(other))) > 1
+        return n_axes > 1
     return not PLACE.search(name)
 
 
@@ -607,10 +609,11 @@ def _number(value: Any, mark: str) -> float:
 
 def _convert_booleans(frame: pd.DataFrame, options: ReadOptions) -> None:
     """Make columns of true and false booleans, unless their names are those of labels."""
-    for k, name in enumerate(map(str, frame.columns)):
-        column = frame.iloc[:, k]
-        if not _is_textual(column) or name.lower() in LABELS or is_text(name, options):
+    for k in textual(frame):
+        name = str(frame.columns[k])
+        if name.lower() in LABELS or is_text(name, options):
             continue
+        column = frame.iloc[:, k]
         if _all(column, _is_boolean):
             lower = column.astype(object).map(str).str.lower()
             values = lower.to_numpy() == "true"

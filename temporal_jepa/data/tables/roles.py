@@ -184,7 +184,8 @@ def _wide(facts: Facts, steps: Steps) -> Roles:
     if label in values and facts.options.label is None:
         steps = steps.without(label)
         values = tuple(steps.names)
-    others = [n for n in facts.names if n not in (*values, label)]
+    spent = {*values, label}
+    others = [name for name in facts.names if name not in spent]
     channel = row_channel(facts, others)
     ids = row_ids(facts, others, channel)
     if label is None:

@@ -6,13 +6,14 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...config import ReadOptions
 from ..lazy import HeldArrays
 from ..sequences import Array, Sequences, as_text, listed, rounds_away
+from .column_types import kind_by_name
 from .numbers import as_numbers, first_text
 from .readings import likely
 from .repeated_times import ways_out
@@ -290,14 +291,28 @@ def _quoted(names: tuple[str, ...]) -> str:
     return ", ".join(map(repr, names))
 
 
-def _is_rounded(column: pd.Series[Any]) -> bool:
-    """Whether a column holds whole numbers that float64 does not."""
-    return column.dtype.kind in "iu" and bool((column.abs() > 2**53).any())
+def _rounded(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """The columns of whole numbers that float64 does not hold."""
+    kinds = kind_by_name(frame)
+    whole = [name for name in names if kinds[name] in "iu"]
+    found: list[str] = []
+    for chosen in _parts(whole):
+        is_large = (frame[chosen].abs() > 2**53).any()
+        found += is_large.index[is_large].tolist()
+    return found
+
+
+def _parts(names: Sequence[str]) -> Iterator[list[str]]:
+    """The names in parts of equal size."""
+    size = max(math.ceil(len(names) / PARTS), 1)
+    for start in range(0, len(names), size):
+        yield list(names[start : start + size])
 
 
 def _no_values(frame: pd.DataFrame, columns: Roles) -> ValueError:
     """The error for a table without a column of values, with the texts that are no numbers."""
-    rest = [name for name in frame.columns if name not in columns.used]
+    used = columns.used
+    rest = [name for name in frame.columns if name not in used]
     texts = {name: first_text(frame[name]) for name in rest}
     wrong = [
         f"{name!r} holds {texts[name]!r}" for name in rest if texts[name] is not None
@@ -324,12 +339,13 @@ def explain(
         notes.append(likely(line, "label=''") if options.label is None else line)
     if columns.channel is None:
         notes.append(f"channels: {listed(channels)}")
-    large = [name for name in columns.values if _is_rounded(frame[name])]
+    large = _rounded(frame, columns.values)
     if large:
         notes.append(
             f"whole numbers beyond 2**53 in {listed(large)} are rounded: subtract an offset first"
         )
-    unused = [name for name in frame.columns if name not in columns.used]
+    used = columns.used
+    unused = [name for name in frame.columns if name not in used]
     if unused:
         notes.append(f"columns left out: {listed(unused)}")
 
@@ -369,9 +385,8 @@ def _blocks(
 
     release: drop the columns of a part from the frame once they are read.
     """
-    size = math.ceil(len(names) / PARTS)
-    for start in range(0, len(names), max(size, 1)):
-        chosen = list(names[start : start + size])
+    start = 0
+    for chosen in _parts(names):
         part = frame[chosen]
         if all(kind.kind in "fiub" for kind in part.dtypes):
             block = part.to_numpy(np.float64, na_value=np.nan)
@@ -381,6 +396,7 @@ def _blocks(
         if release:
             frame.drop(columns=chosen, inplace=True)
         yield start, block
+        start += len(chosen)
 
 
 def _loses(column: Array, codes: Array) -> bool:

@@ -67,7 +67,8 @@ def find_steps(facts: Facts) -> Steps:
     may_be_dated = names
     if not facts.given_values:  # text among the values of a date is reported later
         texts = [n for n in facts.texts if n not in facts.given and _is_date_like(n)]
-        may_be_dated = [n for n in facts.names if n in {*names, *texts}]
+        chosen = {*names, *texts}
+        may_be_dated = [name for name in facts.names if name in chosen]
     found = _dated(facts, may_be_dated) or _by_numbers(names)
     if found is None:
         _refuse_broken_dates(names)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...config import ReadOptions
 from ..sequences import did_you_mean, listed
 from . import dates
+from .column_types import kind_by_name
 from .date_parts import (
     PART_OF,
     by_part,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEAD = 9999  # rows of a long column that are looked at first
+NUMBERS = "fiubc"  # letters of NumPy's types of numbers
 YEARS = (1500, 2299)  # what a column of years holds
 
 
@@ -94,8 +96,11 @@ def candidates(frame: pd.DataFrame, options: ReadOptions) -> list[TimeColumns]:
         return [named_columns(frame, options.time)] if options.time else []
     frame = with_numbers(frame)
     contents = {}
-    for name in frame.columns:
-        content = _content(frame, name, says_time(name))
+    for name, kind in kind_by_name(frame).items():
+        named = says_time(name)
+        if not named and kind in NUMBERS and name.lower() not in PERIODS:
+            continue  # numbers are no time without its name
+        content = _content(frame, name, named)
         if content is not None:
             contents[name] = content
     ranked = []
@@ -302,17 +307,19 @@ def _joined(
 def _is_clock(frame: pd.DataFrame, name: str, contents: Mapping[str, _Content]) -> bool:
     """Whether a column holds times of day: 10:30 under the name of a time, 1030, or hours."""
     content = contents.get(name)
-    column = frame[name]
     is_hour = part_of(name) == "hour"
     if content is not None and content.kind == "clock":
         return content.named or is_hour
     if content is not None and content.is_day:
         return False
+    if not is_hour and not says_clock(name):
+        return False
+    column = frame[name]
     if column.dtype.kind not in "fiu" or not is_whole(column):
         return False
     if is_hour and in_limits(column, "hour"):
         return True
-    return (is_hour or says_clock(name)) and are_clock_times(column, name)
+    return are_clock_times(column, name)
 
 
 def _finer(frame: pd.DataFrame, clock: str) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...config import ReadOptions
 from ..sequences import Array
+from .column_types import kinds
 from .dates import first_unlike, parse
 from .names import says_clock
 from .numbers import EMPTY as MISSING
@@ -16,6 +17,7 @@ from .numbers import EMPTY as MISSING
 if TYPE_CHECKING:
     import pandas as pd
 
+TYPED = "fiubcmM"  # letters of NumPy's types of numbers, dates and durations
 MOST_ROWS = 5  # that an error names
 FOOTER = re.compile(
     r"(?i)\W*(grand |sub)?(totals?|sums?|means?|averages?|avg|gesamt|summe|mittelwert|source|"
@@ -36,7 +38,7 @@ def holds_dates(column: pd.Series[Any]) -> bool:
 
 def is_text(column: pd.Series[Any]) -> bool:
     """Whether a column holds neither numbers nor dates nor durations by its type."""
-    return column.dtype.kind not in "fiubcmM" and not holds_dates(column)
+    return column.dtype.kind not in TYPED and not holds_dates(column)
 
 
 def is_whole(column: pd.Series[Any]) -> bool:
@@ -115,7 +117,9 @@ def _halves(parts: list[tuple[str, ...]]) -> tuple[list[str], list[str]]:
 def with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with texts that are numbers as numbers, 0930 as 09:30, intervals as their start."""
     found = {}
-    for name in frame.columns:
+    for name, kind in zip(frame.columns, kinds(frame), strict=True):
+        if kind in TYPED:
+            continue
         column = frame[name]
         if not is_text(column):
             continue
