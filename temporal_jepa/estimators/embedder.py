@@ -428,6 +428,21 @@ class TemporalJEPAEmbedder(TransformerMixin, BaseEstimator):
         return tags
 
 
+def kept_fitted(estimator: Any, cloned: Any) -> Any:
+    """What the clone of an estimator holds in place of a part `estimator`.
+
+    A fitted embedder stays fitted, so that an encoder that was trained is not lost; its parameters
+    can be set without changing the given one.
+
+    Args:
+        estimator: the part, an embedder or anything else.
+        cloned: what scikit-learn makes of it.
+    """
+    if isinstance(estimator, TemporalJEPAEmbedder) and hasattr(estimator, "model_"):
+        return copy.copy(estimator)
+    return cloned
+
+
 def _checked_type(X: Any) -> Any:
     """`X` itself; ValueError for what is no array, and for a table of timesteps."""
     is_dict = type(X) is dict  # sparse matrices of scipy are dicts too
