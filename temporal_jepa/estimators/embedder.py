@@ -359,6 +359,11 @@ class TemporalJEPAEmbedder(TransformerMixin, BaseEstimator):
         embed_sequences(model.eval(), one, self.pool, dim=dim)
         self._channels_out = list(sequences.channels)
 
+    def fitted_model(self) -> TemporalJEPA:
+        """`model_`, loaded if it is frozen and was not used yet; NotFittedError before `fit`."""
+        self._check_ready()
+        return self.model_
+
     def sequences(self, X: Any) -> Sequences:
         """`X` as the fitted embedder reads it; raises as `transform`."""
         self._check_ready()

@@ -195,7 +195,7 @@ def test_probabilities_are_those_of_new_series(steps: int) -> None:
     np.testing.assert_array_equal(probabilities.argmax(1), fitted.predict(T))
     chosen = fitted.temperature_
     loss = log_loss(truth, probabilities)
-    assert abs(probabilities.max(1).mean() - fitted.score(T, truth)) < 0.1
+    assert abs(probabilities.max(1).mean() - fitted.score(T, truth)) < 0.15
     for other in (chosen / 3, chosen * 3):
         fitted.temperature_ = other
         assert log_loss(truth, fitted.predict_proba(T)) > loss
