@@ -52,21 +52,6 @@ def test_scikit_learn_checks(estimator: TemporalJEPAEmbedder, check) -> None:
     check(estimator)
 
 
-def test_aeon_checks() -> None:
-    pytest.importorskip("aeon")
-    from aeon.testing.estimator_checking import check_estimator
-
-    from temporal_jepa.estimators.aeon import TemporalJEPACollectionTransformer
-
-    results = check_estimator(TemporalJEPACollectionTransformer, raise_exceptions=True)
-    assert len(results) >= 20
-    X = ragged_walks()
-    embedder = small()
-    Z = TemporalJEPACollectionTransformer(embedder).fit_transform(X)
-    assert not hasattr(embedder, "model_")
-    np.testing.assert_array_equal(Z, small().fit_transform(X))
-
-
 def test_import_does_not_load_aeon() -> None:
     code = (
         "import sys, temporal_jepa.estimators.embedder, temporal_jepa.evaluation.probes; "
