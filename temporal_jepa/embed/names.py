@@ -1,14 +1,12 @@
 """Names of the numbers of an embedding: of which resolution, layer and statistic they are.
 
-| name | number |
-|---|---|
-| `layer2_mean_5` | mean over the tokens of layer 2, dimension 5; layer 0 is the tokenizer |
-| `layer2_q75_5` | quantile .75 of the same; `std` and `max` are further statistics |
-| `res0.5_layer2_q75_5` | the same at resolution 0.5, see `TemporalJEPAConfig.resolutions` |
-| `res1_filter_q20_7` | quantile .2 over time of the response of filter 7 of the tokenizer |
-| `value_x_12` | value 12 of the evenly spaced ones of channel `x` |
-| `mean_x`, `std_x` | mean and standard deviation of channel `x` |
-| `component3` | projection on principal component 3, of a compact embedding |
+- `layer2_mean_5`: mean over the tokens of layer 2, dimension 5; layer 0 is the tokenizer
+- `layer2_q75_5`: quantile .75 of the same; `std` and `max` are further statistics
+- `res0.5_layer2_q75_5`: the same at resolution 0.5, see `TemporalJEPAConfig.resolutions`
+- `res1_filter_q20_7`: quantile .2 over time of the response of filter 7 of the tokenizer
+- `value_x_12`: value 12 of the evenly spaced ones of channel `x`
+- `mean_x`, `std_x`: mean and standard deviation of channel `x`
+- `component3`: projection on principal component 3, of a compact embedding
 
 At a resolution, the features of the channels are added up, each with fixed random signs, see
 `MultiResolution`: a feature may stand for the negative of its name.

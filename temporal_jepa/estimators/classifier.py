@@ -414,6 +414,7 @@ def _cross_validated(
     if not len(others):
         return None
     folds = min(FOLDS, int(counts[counts > 1].min()))
+    features = features.astype(np.float64)  # a small alpha is lost in float32
     splitter = StratifiedKFold(folds, shuffle=True, random_state=0)
     logits = np.zeros((len(codes), len(counts)))
     for _, chosen in splitter.split(others, codes[others]):

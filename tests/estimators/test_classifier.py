@@ -206,6 +206,15 @@ def test_probabilities_are_those_of_new_series(steps: int) -> None:
     assert roc_auc_score(truth > 0, p[:, 1]) > 0.7
 
 
+def test_probabilities_where_many_features_separate_the_classes() -> None:
+    X, y = noisy_classes(30, 0)
+    y = np.arange(30) % 2
+    X[y == 1] += 3 * np.sin(np.arange(48))
+    general = TemporalJEPAClassifier("series-small", steps=0).fit(X, y)
+    assert general.head_[-1].alpha_ < 0.1  # in float32 it makes the products singular
+    assert general.predict_proba(X)[y == 1, 1].min() > 0.9
+
+
 def test_probabilities_with_classes_of_one_series() -> None:
     X, y = noisy_classes(20, 0)
     base = TemporalJEPAEmbedder(**BASE).fit(X)
