@@ -23,7 +23,6 @@ except ImportError:  # before 1.3
     )
 
 from ..model.compact import COMPONENTS
-from ..model.multiscale import GROUPS
 from .anomaly import AnomalyDetector
 from .classifier import TemporalJEPAClassifier, TemporalJEPARegressor
 from .embedder import NESTED, TemporalJEPAEmbedder, is_nested
@@ -165,8 +164,8 @@ class TemporalJEPACollectionClusterer(_NoNestedFrames, BaseClusterer):
 
     Args:
         n_clusters: number of clusters of k-means.
-        embedder: the settings; it is cloned, not fitted. None: "series-small" without training, in
-            128 numbers for up to 4 channels and all features for more.
+        embedder: the settings; it is cloned, not fitted. None: 128 numbers of "series-small",
+            without training.
         clusterer: any clusterer of scikit-learn with `labels_`, used in place of k-means; it is
             cloned. New series need one with `predict`, which HDBSCAN has not.
         random_state: of k-means.
@@ -195,8 +194,7 @@ class TemporalJEPACollectionClusterer(_NoNestedFrames, BaseClusterer):
     def _fit(self, X: Any, y: Any = None) -> Self:
         embedder = self.embedder
         if embedder is None:
-            dim = COMPONENTS if len(X[0]) <= GROUPS else None
-            embedder = TemporalJEPAEmbedder(frozen=True, dim=dim)
+            embedder = TemporalJEPAEmbedder(frozen=True, dim=COMPONENTS)
         clusterer = self.clusterer
         if clusterer is None:
             clusterer = KMeans(

@@ -1,10 +1,12 @@
 """Fine-tuning: labels help where they can, and never silently harm."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import sklearn
 import torch
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -43,11 +45,21 @@ def waves(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return (bump + 0.3 * rng.normal(size=(n, 64)))[:, None], width
 
 
-class _Quick(TemporalJEPAClassifier):
-    """The classifier, small enough for scikit-learn's fifty checks."""
+class _Small:
+    """An estimator, small enough for scikit-learn's fifty checks."""
+
+    settings = BASE
 
     def _initial_embedder(self, X: object, seed: int) -> TemporalJEPAEmbedder:
-        return TemporalJEPAEmbedder(**{**BASE, "random_state": seed}).fit(X)
+        return TemporalJEPAEmbedder(**{**self.settings, "random_state": seed}).fit(X)
+
+
+class _Quick(_Small, TemporalJEPAClassifier):
+    pass
+
+
+class _QuickRegressor(_Small, TemporalJEPARegressor):
+    settings: ClassVar = {**BASE, "pool": "all", "embed_dim": 48}  # R2 must be above .5
 
 
 WEIGHTS = "check_sample_weight_equivalence_on_dense_data"
@@ -55,10 +67,10 @@ REASON = "how many series are held out depends on their number, not on their wei
 
 
 @parametrize_with_checks(
-    [_Quick(steps=2, random_state=0)],
+    [_Quick(steps=2, random_state=0), _QuickRegressor(steps=2, random_state=0)],
     expected_failed_checks=lambda _: {WEIGHTS: REASON},
 )
-def test_scikit_learn_checks(estimator: TemporalJEPAClassifier, check) -> None:
+def test_scikit_learn_checks(estimator: BaseEstimator, check) -> None:
     check(estimator)
 
 
