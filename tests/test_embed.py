@@ -1,18 +1,22 @@
 """From sequences to arrays: batches of similar length, the order kept."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from factories import TINY, ragged_walks
 
 from temporal_jepa import Sequences, TemporalJEPA, TemporalJEPAConfig
+from temporal_jepa.config import Pool
 from temporal_jepa.embed import (
     embed_sequences,
     embed_timesteps,
     embed_tokens,
+    feature_names,
 )
+from temporal_jepa.model.multiscale import _signs
 from temporal_jepa.training.channels import as_training_data
 from temporal_jepa.training.components import fit_components
 from temporal_jepa.training.initial import initial_model
@@ -135,6 +139,86 @@ def check_bits(model: TemporalJEPA, data: Sequences) -> None:
     (some,), (there,) = embed_tokens(model, alone)
     np.testing.assert_array_equal(some, tokens[5, : len(some)])
     np.testing.assert_array_equal(there, observed[5, : len(some)])
+
+
+@pytest.mark.parametrize("pool", get_args(Pool))
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_say_which_number_a_feature_is(kind: str, pool: Pool) -> None:
+    options = KINDS[kind]
+    data = mixed(options.get("frame"))
+    several = "resolutions" in options
+    first = data if not several else Sequences([x[:, :1] for x in data.values])
+    model = initial_model(first, **{**TINY, **options, "seq_len": 32}).eval()
+    frame = embed_sequences(model, data, pool, output="frame")
+    names = feature_names(model, data.channels, pool)
+    assert list(frame) == ["id", *names]
+    assert len({*names}) == len(names)
+    columns = frame.to_dict("series")
+    prefix = "res1_" if kind == "following" else "res32_" if several else ""
+    last = f"{prefix}layer1_"
+    if pool == "mean" or (pool == "all" and not several):
+        tokens, observed = embed_tokens(model, data)
+        if not several:  # their channels are added up
+            count = observed.sum(1, keepdims=True)
+            np.testing.assert_allclose(
+                columns[f"{last}mean_3"], (tokens.sum(1) / count)[:, 3], atol=1e-4
+            )
+    if pool == "all" and not several:
+        assert (columns[f"{last}max_3"] >= columns[f"{last}mean_3"]).all()
+        assert (columns[f"{last}std_3"] >= 0).all()
+    if pool != "mean" and several:
+        assert f"{last}q75_15" in columns
+        assert (f"{prefix}filter_q20_39" in columns) == (kind == "following")
+        assert (f"{prefix}layer0_q50_0" in columns) == (kind != "following")
+    if several:
+        mean = np.array([np.nanmean(x[:, 1], dtype=np.float64) for x in data.values])
+        complete = [not np.isnan(x).any() for x in data.values]
+        np.testing.assert_allclose(
+            columns["mean_1"][complete], mean[complete], rtol=1e-3
+        )
+    names = list(embed_timesteps(model, data, output="frame"))
+    assert names[2:] == [f"{last}{k}" for k in range(model.config.embed_dim)]
+
+
+def test_quantiles_by_name_are_ordered() -> None:
+    data = ragged()
+    first = Sequences([x[:, :1] for x in data.values])
+    options = {**TINY, **KINDS["following"], "seq_len": 32}
+    model = initial_model(first, **options).eval()
+    frame = embed_sequences(model, first, output="frame")
+    filters = (
+        5 * 8 * 5
+    )  # of 5 dilations at 5 levels; features of a channel have fixed signs
+    signs = _signs(1, filters + 5 * 16)[0]
+    features = [name for name in frame if str(name).startswith("res")]
+    frame[features] *= np.tile(signs, 3)
+    for name in ("res0.5_layer1_q{}_3", "res1_filter_q{}_17"):
+        levels = (20, 40, 60, 80, 100) if "filter" in name else (10, 25, 50, 75, 90)
+        table = frame[[name.format(level) for level in levels]].to_numpy()
+        assert (np.diff(table) >= 0).all()
+
+
+def test_a_frame_has_what_went_in() -> None:
+    values = [np.sin(np.arange(n) / 3)[:, None] for n in (20, 16)]
+    start = np.datetime64("2026-01-01", "ns")
+    times = [start + np.arange(len(x)) * np.timedelta64(1, "h") for x in values]
+    data = Sequences(values, np.array(["up", "down"]), ["a", "b"], ["pressure"], times)
+    model = initial_model(data, **TINY)
+    frame = embed_sequences(model, data, output="frame")
+    assert list(frame)[:4] == ["id", "label", "start", "end"]
+    assert frame["end"][1] == pd.Timestamp("2026-01-01 15:00")
+    np.testing.assert_array_equal(
+        frame.select_dtypes("float32"), embed_sequences(model, data)
+    )
+    steps = embed_timesteps(model, data, output="frame")
+    assert list(steps)[:4] == ["id", "label", "timestep", "time"]
+    assert steps["time"].tolist() == [pd.Timestamp(t) for x in times for t in x]
+    assert steps["timestep"].tolist() == [*range(20), *range(16)]
+    np.testing.assert_array_equal(
+        steps.select_dtypes("float32"), np.concatenate(embed_timesteps(model, data))
+    )
+    with pytest.raises(ValueError, match="output must be one of array, frame"):
+        embed_sequences(model, data, output="table")  # type: ignore[call-overload]
 
 
 def selected(data: Sequences, rows: Any) -> Sequences:

@@ -56,7 +56,7 @@ def test_parts_are_the_whole_in_order(model: TemporalJEPA, tmp_path: Path) -> No
     table = pd.read_parquet(tmp_path / "out")
     assert table["id"].tolist() == DATA.ids
     np.testing.assert_array_equal(
-        table.filter(regex=r"^e\d").to_numpy(), embed_sequences(model, DATA)
+        table.select_dtypes("float32"), embed_sequences(model, DATA)
     )
     embed_in_parts(model, DATA, Parts(tmp_path / "npy", "npy"), SOURCE)
     np.testing.assert_array_equal(
@@ -70,7 +70,7 @@ def test_parts_of_timesteps(model: TemporalJEPA, tmp_path: Path) -> None:
     embed_in_parts(model, DATA, Parts(tmp_path / "out", timesteps=True), SOURCE)
     table = pd.read_parquet(tmp_path / "out")
     expected = np.concatenate(embed_timesteps(model, DATA))
-    np.testing.assert_array_equal(table.filter(regex=r"^e\d").to_numpy(), expected)
+    np.testing.assert_array_equal(table.select_dtypes("float32"), expected)
     assert table.groupby("id", sort=False)["timestep"].max().tolist() == [
         length - 1 for length in DATA.lengths
     ]

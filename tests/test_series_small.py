@@ -52,6 +52,15 @@ def test_any_channels_and_length(
     )
 
 
+@pytest.mark.parametrize("length", [2, 4, 5])
+def test_series_of_one_token_are_the_same_alone(
+    small: TemporalJEPAEmbedder, length: int
+) -> None:
+    X = np.random.default_rng(0).normal(size=(20, 1, length))
+    alone = [small.transform(x[None]) for x in X]
+    np.testing.assert_array_equal(np.concatenate(alone), small.transform(X))
+
+
 def test_base_of_a_classifier_and_pandas_output() -> None:
     X = np.random.default_rng(0).normal(size=(12, 3, 40))
     y = np.arange(12) % 2

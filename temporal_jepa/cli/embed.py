@@ -1,6 +1,7 @@
 """`temporal-jepa embed`: turn sequences into vectors."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -135,37 +136,50 @@ def _embed_whole(
     timesteps: bool,
     counter: Counter,
 ) -> str:
-    from ..embed import embed_sequences, embed_timesteps
+    from ..embed import (
+        embed_sequences,
+        embed_timesteps,
+        feature_names,
+        timestep_names,
+    )
 
     vectors: Vectors
     if timesteps:
         vectors = embed_timesteps(model, sequences, on_sequences=counter.add)
+        names = timestep_names(model)
         count = sum(map(len, vectors))
         shape = f"{count} timesteps of {len(vectors)} sequences, {vectors[0].shape[1]} features"
     else:
         vectors = embed_sequences(
             model, sequences, pool, dim=dim or None, on_sequences=counter.add
         )
+        names = feature_names(model, sequences.channels, pool, dim or None)
         shape = f"{len(vectors)} sequences, {vectors.shape[1]} features"
-    write_embeddings(path, sequences, vectors)
+    write_embeddings(path, sequences, vectors, names)
     return shape
 
 
-def write_embeddings(path: Path, sequences: "Sequences", vectors: "Vectors") -> None:
-    """Write embeddings, with ids and labels in every format but .npy.
+def write_embeddings(
+    path: Path,
+    sequences: "Sequences",
+    vectors: "Vectors",
+    names: Iterable[str] = (),
+) -> None:
+    """Write embeddings: .csv and .parquet as `as_frame`, .npz with ids and labels, .npy alone.
 
     Args:
         path: name that ends in .npz, .npy, .csv or .parquet.
         sequences: what was embedded.
         vectors: `(n, features)`; or a list of `(time_i, features)`, which .npz and .npy hold padded
             with NaN to `(n, longest, features)`.
+        names: of the features; needed for .csv and .parquet.
     """
     if path.suffix in (".npz", ".npy"):
         _write_arrays(path, sequences, vectors)
     else:
-        from ..embed.parts import as_table
+        from ..embed import as_frame
 
-        write_table(path, as_table(sequences, vectors))
+        write_table(path, as_frame(sequences, vectors, list(names)))
 
 
 def _write_arrays(path: Path, sequences: "Sequences", vectors: "Vectors") -> None:

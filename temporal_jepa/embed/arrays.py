@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,40 @@ from ..data.sequences import Sequences
 from ..model.encoder import MAX_TOKENS
 from ..model.jepa import TemporalJEPA
 from ..model.multiscale import CHUNK, highest, shapes_at
+from .frames import as_frame
+from .names import feature_names, timestep_names
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BATCH_TOKENS = 4096  # per batch, a bound on memory
+Output = Literal["array", "frame"]
+"""What embeddings come back as: arrays, or a DataFrame with ids, labels, times and names."""
+
+
+@overload
+def embed_sequences(
+    model: TemporalJEPA,
+    sequences: Sequences,
+    pool: Pool = "all",
+    batch_tokens: int = BATCH_TOKENS,
+    dim: int | None = None,
+    on_sequences: Callable[[int], None] = ...,
+    output: Literal["array"] = "array",
+) -> npt.NDArray[np.float32]: ...
+
+
+@overload
+def embed_sequences(
+    model: TemporalJEPA,
+    sequences: Sequences,
+    pool: Pool = "all",
+    batch_tokens: int = BATCH_TOKENS,
+    dim: int | None = None,
+    on_sequences: Callable[[int], None] = ...,
+    *,
+    output: Literal["frame"],
+) -> "pd.DataFrame": ...
 
 
 def embed_sequences(
@@ -27,7 +59,8 @@ def embed_sequences(
     batch_tokens: int = BATCH_TOKENS,
     dim: int | None = None,
     on_sequences: Callable[[int], None] = lambda count: None,
-) -> npt.NDArray[np.float32]:
+    output: Output = "array",
+) -> "npt.NDArray[np.float32] | pd.DataFrame":
     """One embedding per sequence, in the order given.
 
     Args:
@@ -38,14 +71,17 @@ def embed_sequences(
         batch_tokens: tokens per batch.
         dim: numbers of a compact embedding, see `TemporalJEPA.embed`; None: all features.
         on_sequences: called with the number of sequences of each batch that is done.
+        output: "array", or "frame": a DataFrame with the ids, labels and times of the sequences,
+            see `as_frame`, and the names of the features, see `feature_names`.
 
     Returns:
-        float32 `(n, features)`, or `(n, dim)`.
+        float32 `(n, features)`, or `(n, dim)`; a DataFrame of `n` rows for "frame".
 
     Raises:
         ValueError: if the channels differ from the model's, a sequence has no observed value, or
-            the model cannot compute `dim`.
+            the model cannot compute `dim`; for another `output`.
     """
+    _check_output(output)
     out: npt.NDArray[np.float32] | None = None
     for rows, x in _batches(model, sequences, batch_tokens):
         with torch.inference_mode():
@@ -55,7 +91,18 @@ def embed_sequences(
         out[rows] = features[: len(rows)]
         on_sequences(len(rows))
     assert out is not None  # there are no `Sequences` without a sequence
-    return out
+    if output == "array":
+        return out
+    names = feature_names(model, sequences.channels, pool, dim)
+    return as_frame(sequences, out, names)
+
+
+def _check_output(output: str) -> None:
+    """ValueError for an unknown container."""
+    if output not in get_args(Output):
+        raise ValueError(
+            f"output must be one of {', '.join(get_args(Output))}, got {output!r}"
+        )
 
 
 def learned_features(
@@ -80,17 +127,40 @@ def learned_features(
     return np.concatenate([out[row] for row in range(len(sequences))])
 
 
+@overload
+def embed_timesteps(
+    model: TemporalJEPA,
+    sequences: Sequences,
+    batch_tokens: int = BATCH_TOKENS,
+    on_sequences: Callable[[int], None] = ...,
+    output: Literal["array"] = "array",
+) -> list[npt.NDArray[np.float32]]: ...
+
+
+@overload
+def embed_timesteps(
+    model: TemporalJEPA,
+    sequences: Sequences,
+    batch_tokens: int = BATCH_TOKENS,
+    on_sequences: Callable[[int], None] = ...,
+    *,
+    output: Literal["frame"],
+) -> "pd.DataFrame": ...
+
+
 def embed_timesteps(
     model: TemporalJEPA,
     sequences: Sequences,
     batch_tokens: int = BATCH_TOKENS,
     on_sequences: Callable[[int], None] = lambda count: None,
-) -> list[npt.NDArray[np.float32]]:
+    output: Output = "array",
+) -> "list[npt.NDArray[np.float32]] | pd.DataFrame":
     """One embedding per timestep: float32 `(time_i, embed_dim)` for each sequence.
 
-    NaN where a whole patch is unobserved; see `TemporalJEPA.embed_timesteps`. Other arguments and
-    errors as `embed_sequences`.
+    NaN where a whole patch is unobserved; see `TemporalJEPA.embed_timesteps`. A "frame" has a row
+    for each timestep of each sequence. Other arguments and errors as `embed_sequences`.
     """
+    _check_output(output)
     out: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(
         sequences
     )
@@ -99,7 +169,9 @@ def embed_timesteps(
         for row, embedding in zip(rows, steps, strict=False):  # padding comes last
             out[row] = embedding[: len(sequences.values[row])].copy()
         on_sequences(len(rows))
-    return out
+    if output == "array":
+        return out
+    return as_frame(sequences, out, timestep_names(model))
 
 
 def embed_tokens(
@@ -276,7 +348,7 @@ def _row_counts(fewest: int, most: int, batch_tokens: int) -> tuple[int, int]:
     """Rows of a batch at most, and the number of which they are a multiple.
 
     A row has the same bits in all batches of these sizes: matrix products take rows in groups of 8,
-    and convolutions treat a single row in their own way.
+    fewer than 16 of them in another way, and convolutions treat a single row in their own way.
 
     Args:
         fewest: tokens of a row, at its lowest resolution.
@@ -284,7 +356,10 @@ def _row_counts(fewest: int, most: int, batch_tokens: int) -> tuple[int, int]:
         batch_tokens: tokens of a batch at most.
     """
     largest = max(1, batch_tokens // max(most, 1))
-    unit = min(8 if fewest % 8 else 2, largest)
+    unit = 8 if fewest % 8 else 2
+    if fewest == 1:
+        unit = 16
+    unit = min(unit, largest)
     return largest - largest % unit, unit
 
 

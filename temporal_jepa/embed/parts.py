@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,16 +23,14 @@ from ..files.atomic import TEMPORARY
 from ..files.sealed import SHA256, checksum, seal
 from ..model.jepa import TemporalJEPA
 from .arrays import embed_sequences, embed_timesteps
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .frames import Vectors, as_frame
+from .names import feature_names, timestep_names
 
 DESCRIPTION = "_embedding.json"
 PART_BYTES = 2**26  # of embeddings in a part
 FEWEST = 8  # parts, so that a stop loses little and processes share the work
 LONGEST_WAIT = 600  # seconds
 PartKind = Literal["parquet", "npy"]
-Vectors = npt.NDArray[np.float32] | list[npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,8 @@ class Parts:
 
     Args:
         folder: where the parts are written.
-        kind: "parquet" (id, label, timestep and features `e0`, `e1`, ...) or "npy" (an array of
-            features, beside `part-00000-ids.npy` and `part-00000-labels.npy`).
+        kind: "parquet" (the columns of `as_frame`) or "npy" (an array of features, beside
+            `part-00000-ids.npy` and `part-00000-labels.npy`).
         pool: see `TemporalJEPA.embed`.
         dim: see `TemporalJEPA.embed`.
         timesteps: an embedding for each timestep instead of each sequence.
@@ -100,7 +98,8 @@ def embed_in_parts(
         if not _is_whole(parts, number, of):
             some = sequences.select(rows)
             vectors = _vectors(model, some, parts, on_sequences)
-            _write_part(parts, number, some, vectors, of)
+            names = _names(model, sequences, parts)
+            _write_part(parts, number, some, vectors, names, of)
             on_part(number)
         else:
             on_sequences(len(rows))
@@ -135,31 +134,6 @@ def read_parts(folder: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
         np.load(_path(parts, number), allow_pickle=False) for number in range(count)
     ]
     return np.concatenate(arrays)
-
-
-def as_table(sequences: Sequences, vectors: Vectors) -> "pd.DataFrame":
-    """Embeddings as a table: id, label if there is one, timestep if there are several, features.
-
-    Args:
-        sequences: what was embedded.
-        vectors: `(n, features)`, or a list of `(time_i, features)`.
-    """
-    import pandas as pd
-
-    owner = np.arange(len(sequences))
-    timesteps = None
-    if isinstance(vectors, list):
-        owner = np.repeat(owner, [len(each) for each in vectors])
-        timesteps = np.concatenate([np.arange(len(each)) for each in vectors])
-        vectors = np.concatenate(vectors)
-    columns: dict[str, Any] = {"id": np.array(sequences.ids)[owner]}
-    if sequences.labels is not None:
-        columns["label"] = np.asarray(sequences.labels)[owner]
-    if timesteps is not None:
-        columns["timestep"] = timesteps
-    for feature in range(vectors.shape[1]):
-        columns[f"e{feature}"] = vectors[:, feature]
-    return pd.DataFrame(columns)
 
 
 def model_digest(model: TemporalJEPA) -> str:
@@ -197,7 +171,7 @@ def _describe(
     sequences: Sequences, parts: Parts, source: Mapping[str, Any], size: int
 ) -> dict[str, Any]:
     return {
-        "format": 1,
+        "format": 2,
         **source,
         "n": len(sequences),
         "kind": parts.kind,
@@ -282,8 +256,20 @@ def _is_whole(parts: Parts, number: int, of: str) -> bool:
         return False
 
 
+def _names(model: TemporalJEPA, sequences: Sequences, parts: Parts) -> list[str]:
+    """The names of the features."""
+    if parts.timesteps:
+        return timestep_names(model)
+    return feature_names(model, sequences.channels, parts.pool, parts.dim)
+
+
 def _write_part(
-    parts: Parts, number: int, some: Sequences, vectors: Vectors, of: str
+    parts: Parts,
+    number: int,
+    some: Sequences,
+    vectors: Vectors,
+    names: list[str],
+    of: str,
 ) -> None:
     """Write a part, and then its checksum, which makes it whole."""
     path = _path(parts, number)
@@ -292,7 +278,7 @@ def _write_part(
         beside = _write_arrays(path, some, vectors)
     else:
         with replacing(path) as file:
-            as_table(some, vectors).to_parquet(file, index=False)
+            as_frame(some, vectors, names).to_parquet(file, index=False)
     content = {
         "of": of,
         "size": path.stat().st_size,

@@ -1,4 +1,4 @@
-"""scikit-learn estimators; the aeon transformer is in `temporal_jepa.estimators.aeon`."""
+"""scikit-learn estimators; those for aeon are in `temporal_jepa.estimators.aeon`."""
 
 from .classifier import TemporalJEPAClassifier as TemporalJEPAClassifier
 from .classifier import TemporalJEPARegressor as TemporalJEPARegressor

@@ -1,19 +1,64 @@
-"""`TemporalJEPAEmbedder` as an aeon transformer. Needs `pip install "temporal-jepa[aeon]"`."""
+"""The estimators for aeon. Needs `pip install "temporal-jepa[aeon]"`.
+
+Each takes an estimator of this package as its settings, and passes aeon's collections and series to
+it: univariate or multivariate, of any lengths, NaN where missing.
+"""
 
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+from aeon.classification.base import BaseClassifier
+from aeon.clustering.base import BaseClusterer
+from aeon.regression.base import BaseRegressor
 from aeon.transformations.collection.base import BaseCollectionTransformer
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
+from sklearn.cluster import KMeans
 
-from .embedder import TemporalJEPAEmbedder
+try:
+    from aeon.anomaly_detection.series.base import BaseSeriesAnomalyDetector
+except ImportError:  # before 1.3
+    from aeon.anomaly_detection.base import (
+        BaseAnomalyDetector as BaseSeriesAnomalyDetector,
+    )
+
+from ..model.compact import COMPONENTS
+from .anomaly import AnomalyDetector
+from .classifier import TemporalJEPAClassifier, TemporalJEPARegressor
+from .embedder import NESTED, TemporalJEPAEmbedder, is_nested
+
+Array = npt.NDArray[Any]
+
+TAGS: dict[str, Any] = {
+    "X_inner_type": ["np-list", "numpy3D"],
+    "capability:multivariate": True,
+    "capability:unequal_length": True,
+    "capability:missing_values": True,
+    "algorithm_type": "deeplearning",
+    "python_dependencies": "torch",
+}
+"""Of estimators of collections."""
+TINY: dict[str, Any] = {
+    "steps": 2,
+    "embed_dim": 8,
+    "encoder_depth": 1,
+    "num_heads": 2,
+    "random_state": 0,
+}
+"""An embedder for the checks of aeon."""
 
 
-class TemporalJEPACollectionTransformer(BaseCollectionTransformer):
+class _NoNestedFrames:
+    """Refuses the nested DataFrames of sktime before aeon looks at `X`."""
+
+    def _preprocess_collection(self, X: Any, *args: Any, **options: Any) -> Any:
+        if is_nested(X):
+            raise ValueError(NESTED)
+        return super()._preprocess_collection(X, *args, **options)  # type: ignore[misc]
+
+
+class TemporalJEPACollectionTransformer(_NoNestedFrames, BaseCollectionTransformer):
     """Transforms a collection of series into a table of embeddings, float32 `(n, features)`.
-
-    Takes univariate and multivariate series of any lengths, NaN where missing.
 
     Args:
         embedder: the settings; it is cloned, not fitted. None: `TemporalJEPAEmbedder()`.
@@ -23,15 +68,10 @@ class TemporalJEPACollectionTransformer(BaseCollectionTransformer):
     """
 
     _tags: ClassVar[dict[str, Any]] = {
-        "X_inner_type": ["np-list", "numpy3D"],
+        **TAGS,
         "output_data_type": "Tabular",
-        "capability:multivariate": True,
-        "capability:unequal_length": True,
-        "capability:missing_values": True,
         "removes_unequal_length": True,
         "removes_missing_values": True,
-        "algorithm_type": "deeplearning",
-        "python_dependencies": "torch",
     }
 
     def __init__(self, embedder: TemporalJEPAEmbedder | None = None):
@@ -39,9 +79,8 @@ class TemporalJEPACollectionTransformer(BaseCollectionTransformer):
         super().__init__()
 
     def _fit(self, X: Any, y: Any = None) -> Self:
-        embedder = (
-            TemporalJEPAEmbedder() if self.embedder is None else clone(self.embedder)
-        )
+        embedder = self.embedder
+        embedder = TemporalJEPAEmbedder() if embedder is None else clone(embedder)
         self.embedder_ = embedder.fit(X)
         return self
 
@@ -50,5 +89,177 @@ class TemporalJEPACollectionTransformer(BaseCollectionTransformer):
 
     @classmethod
     def _get_test_params(cls, parameter_set: str = "default") -> dict[str, Any]:
-        tiny = TemporalJEPAEmbedder(steps=2, embed_dim=8, encoder_depth=1, num_heads=2)
-        return {"embedder": tiny}
+        return {"embedder": TemporalJEPAEmbedder(**TINY)}
+
+
+class TemporalJEPACollectionClassifier(_NoNestedFrames, BaseClassifier):
+    """Classifies series with an encoder that is fine-tuned on their labels.
+
+    Args:
+        classifier: the settings; it is cloned, not fitted. None: `TemporalJEPAClassifier()`.
+
+    Attributes:
+        classifier_: the fitted classifier.
+    """
+
+    _tags: ClassVar[dict[str, Any]] = TAGS
+
+    def __init__(self, classifier: TemporalJEPAClassifier | None = None):
+        self.classifier = classifier
+        super().__init__()
+
+    def _fit(self, X: Any, y: Array) -> Self:
+        classifier = self.classifier
+        classifier = (
+            TemporalJEPAClassifier() if classifier is None else clone(classifier)
+        )
+        self.classifier_ = classifier.fit(X, y)
+        return self
+
+    def _predict(self, X: Any) -> Array:
+        return self.classifier_.predict(X)
+
+    def _predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        return self.classifier_.predict_proba(X)
+
+    @classmethod
+    def _get_test_params(cls, parameter_set: str = "default") -> dict[str, Any]:
+        base = TemporalJEPAEmbedder(**TINY)
+        return {"classifier": TemporalJEPAClassifier(base, steps=2, random_state=0)}
+
+
+class TemporalJEPACollectionRegressor(_NoNestedFrames, BaseRegressor):
+    """Predicts one number for each series with an encoder that is fine-tuned on such numbers.
+
+    Args:
+        regressor: the settings; it is cloned, not fitted. None: `TemporalJEPARegressor()`.
+
+    Attributes:
+        regressor_: the fitted regressor.
+    """
+
+    _tags: ClassVar[dict[str, Any]] = TAGS
+
+    def __init__(self, regressor: TemporalJEPARegressor | None = None):
+        self.regressor = regressor
+        super().__init__()
+
+    def _fit(self, X: Any, y: Array) -> Self:
+        regressor = self.regressor
+        regressor = TemporalJEPARegressor() if regressor is None else clone(regressor)
+        self.regressor_ = regressor.fit(X, y)
+        return self
+
+    def _predict(self, X: Any) -> npt.NDArray[np.float64]:
+        return self.regressor_.predict(X)
+
+    @classmethod
+    def _get_test_params(cls, parameter_set: str = "default") -> dict[str, Any]:
+        base = TemporalJEPAEmbedder(**TINY)
+        return {"regressor": TemporalJEPARegressor(base, steps=2, random_state=0)}
+
+
+class TemporalJEPACollectionClusterer(_NoNestedFrames, BaseClusterer):
+    """Clusters the embeddings of series, by k-means unless another algorithm is given.
+
+    Args:
+        n_clusters: number of clusters of k-means.
+        embedder: the settings; it is cloned, not fitted. None: 128 numbers of "series-small",
+            without training.
+        clusterer: any clusterer of scikit-learn with `labels_`, used in place of k-means; it is
+            cloned. New series need one with `predict`, which HDBSCAN has not.
+        random_state: of k-means.
+
+    Attributes:
+        embedder_: the fitted embedder.
+        clusterer_: the fitted clusterer.
+        labels_: the cluster of each series, int64 `(n,)`; -1: none.
+    """
+
+    _tags: ClassVar[dict[str, Any]] = TAGS
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        embedder: TemporalJEPAEmbedder | None = None,
+        clusterer: BaseEstimator | None = None,
+        random_state: int | None = None,
+    ):
+        self.n_clusters = n_clusters
+        self.embedder = embedder
+        self.clusterer = clusterer
+        self.random_state = random_state
+        super().__init__()
+
+    def _fit(self, X: Any, y: Any = None) -> Self:
+        embedder = self.embedder
+        if embedder is None:
+            embedder = TemporalJEPAEmbedder(frozen=True, dim=COMPONENTS)
+        clusterer = self.clusterer
+        if clusterer is None:
+            clusterer = KMeans(
+                self.n_clusters, n_init=10, random_state=self.random_state
+            )
+        self.embedder_ = clone(embedder)
+        embedded = self.embedder_.fit(X).transform(X)
+        self.clusterer_ = clone(clusterer).fit(embedded)
+        self.labels_ = np.asarray(self.clusterer_.labels_, dtype=np.int64)
+        return self
+
+    def _predict(self, X: Any) -> npt.NDArray[np.int64]:
+        if not hasattr(self.clusterer_, "predict"):
+            name = type(self.clusterer_).__name__
+            raise ValueError(
+                f"{name} has no clusters for new series; read labels_, or use one that predicts, "
+                "as KMeans"
+            )
+        found = self.clusterer_.predict(self.embedder_.transform(X))
+        return np.asarray(found, dtype=np.int64)
+
+    @classmethod
+    def _get_test_params(cls, parameter_set: str = "default") -> dict[str, Any]:
+        embedder = TemporalJEPAEmbedder(**TINY)
+        return {"n_clusters": 2, "embedder": embedder, "random_state": 0}
+
+
+class TemporalJEPASeriesAnomalyDetector(BaseSeriesAnomalyDetector):
+    """Scores every timestep of a long series by its distance to the series given to `fit`.
+
+    A score above 1 is an anomaly, see `AnomalyDetector`. NaN where whole windows are missing.
+
+    Args:
+        detector: the settings; it is cloned, not fitted. None: `AnomalyDetector()`.
+
+    Attributes:
+        detector_: the fitted detector.
+    """
+
+    _tags: ClassVar[dict[str, Any]] = {
+        "X_inner_type": "np.ndarray",
+        "capability:univariate": True,
+        "capability:multivariate": True,
+        "capability:missing_values": True,
+        "algorithm_type": None,
+        "python_dependencies": "torch",
+        "fit_is_empty": False,
+        "anomaly_output_type": "anomaly_scores",
+        "learning_type:unsupervised": True,
+        "learning_type:semi_supervised": True,
+    }
+
+    def __init__(self, detector: AnomalyDetector | None = None):
+        self.detector = detector
+        super().__init__(axis=1)
+
+    def _fit(self, X: Array, y: Any = None) -> Self:
+        detector = self.detector
+        detector = AnomalyDetector() if detector is None else clone(detector)
+        self.detector_ = detector.fit(X)
+        return self
+
+    def _predict(self, X: Array) -> npt.NDArray[np.float32]:
+        return self.detector_.score(X)
+
+    @classmethod
+    def _get_test_params(cls, parameter_set: str = "default") -> dict[str, Any]:
+        return {"detector": AnomalyDetector(window=4)}

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from ..files import GENERAL
 from ..model.jepa import TemporalJEPA
 from ..training.initial import channel_statistics
 from ..training.trainer import pick_device
+from .embedder import NESTED, TemporalJEPAEmbedder, is_nested, kept_fitted
 
 Array = npt.NDArray[Any]
 
@@ -33,6 +34,7 @@ NEIGHBORS = (
 )
 FLAT = 1e-3  # of a channel's deviation: a window that varies less is not scaled up to deviation 1
 REFERENCES = 10_000  # reference windows that are kept, evenly spaced
+THRESHOLD = 1.0  # of a score, above which a timestep is an anomaly
 CHUNK = 512  # rows of a table of distances, a bound on memory
 
 
@@ -57,7 +59,7 @@ class AnomalyDetector(BaseEstimator):
 
     Args:
         model: the encoder: a name for `from_pretrained` ("series-small", a run folder), a
-            `TemporalJEPA`, or a fitted `TemporalJEPAEmbedder`.
+            `TemporalJEPA`, or a fitted or frozen `TemporalJEPAEmbedder`.
         window: timesteps of a window. None: whole periods of the series (see `period`) that last at
             least 256 timesteps, but at most an eighth of the longest series and the length the
             model was trained on.
@@ -66,9 +68,17 @@ class AnomalyDetector(BaseEstimator):
         dim: numbers that describe the shape of a window, see `TemporalJEPA.embed`; 128 keeps a
             tenth of the memory of a long reference. None: all features.
 
+    The names of PyOD are there too: `decision_scores_`, `labels_`, `threshold_` and
+    `decision_function`, of timesteps. As there, a high score is an anomaly; scikit-learn's
+    `decision_function` of outliers has the other sign.
+
     Attributes:
         model_: the encoder, in evaluation mode.
         window_: timesteps of a window.
+        decision_scores_: the scores of the reference, float32 `(time,)`, several series one after
+            the other.
+        labels_: 1 where they are above `threshold_`, else 0: int64 `(time,)`.
+        threshold_: 1, above which a timestep is an anomaly.
 
     >>> x = np.sin(np.arange(400) / 5)
     >>> x[300:310] = 0
@@ -79,7 +89,7 @@ class AnomalyDetector(BaseEstimator):
 
     def __init__(
         self,
-        model: TemporalJEPA | BaseEstimator | str | os.PathLike[str] = GENERAL,
+        model: TemporalJEPA | TemporalJEPAEmbedder | str | os.PathLike[str] = GENERAL,
         window: int | None = None,
         quantile: float = 0.99,
         device: str = "cpu",
@@ -132,6 +142,9 @@ class AnomalyDetector(BaseEstimator):
         if high >= np.nanmax(distances) and len(below):
             high = float(below.max())  # the highest timesteps tie, and are above 1
         self.range_ = max(high - self.median_, 1e-3 * abs(self.median_), 1e-6)
+        self.threshold_ = THRESHOLD
+        self.decision_scores_ = self._calibrated(distances)
+        self.labels_ = (self.decision_scores_ > THRESHOLD).astype(np.int64)
         return self
 
     def score(self, X: Any, y: Any = None) -> npt.NDArray[np.float32]:
@@ -176,21 +189,44 @@ class AnomalyDetector(BaseEstimator):
         scores = []
         for x in series.values:
             windows = self._windows(x, on_timesteps)
-            distance = self._distance(windows, on_timesteps)
-            score = (distance - self.median_) / self.range_
-            scores.append(score.astype(np.float32))
+            scores.append(self._calibrated(self._distance(windows, on_timesteps)))
         return scores
+
+    def decision_function(self, X: Any) -> npt.NDArray[np.float32]:
+        """`score`, by the name that it has in PyOD."""
+        return self.score(X)
+
+    def fit_predict(self, X: Any, y: Any = None) -> npt.NDArray[np.int64]:
+        """`labels_` after `fit`, as in PyOD; `y` is ignored. Raises as `fit`."""
+        return self.fit(X).labels_
 
     def predict(self, X: Any) -> npt.NDArray[np.bool_]:
         """Which timesteps are anomalies, a score above 1: bool `(time,)`. Raises as `score`."""
-        return np.asarray(self.score(X) > 1)
+        return np.asarray(self.score(X) > THRESHOLD)
+
+    def _calibrated(self, distances: Array) -> npt.NDArray[np.float32]:
+        """Distances as scores."""
+        score = (distances - self.median_) / self.range_
+        return np.asarray(score, dtype=np.float32)
+
+    def __sklearn_clone__(self) -> Self:
+        """A fitted `model` stays fitted in a clone."""
+        fresh: Self = super().__sklearn_clone__()
+        fresh.model = kept_fitted(self.model, fresh.model)
+        return fresh
+
+    def __sklearn_tags__(self) -> Any:
+        """A row of a table is a channel, not a sample, so that checks of samples do not apply."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.allow_nan = True
+        return tags
 
     def _load_model(self) -> TemporalJEPA:
         if isinstance(self.model, TemporalJEPA):
             return self.model
-        if isinstance(self.model, BaseEstimator):
-            check_is_fitted(self.model, "model_")
-            return cast(TemporalJEPA, self.model.model_)
+        if isinstance(self.model, TemporalJEPAEmbedder):
+            return self.model.fitted_model()
         return from_pretrained(self.model, str(pick_device(self.device)))
 
     def _choose_window(self, reference: Sequences) -> int:
@@ -399,6 +435,8 @@ def _balance(vectors: Array, values: int) -> Array:
 
 def _as_series(X: Any) -> Sequences:
     """Long series: an array `(time,)` or `(channels, time)`, a list of such, or `Sequences`."""
+    if is_nested(X):
+        raise ValueError(NESTED)
     if not isinstance(X, Sequences):
         if not isinstance(X, (list, tuple)) or (X and np.ndim(X[0]) == 0):
             X = [X]
@@ -419,7 +457,7 @@ class SurpriseDetector(AnomalyDetector):
 
     def __init__(
         self,
-        model: TemporalJEPA | BaseEstimator | str | os.PathLike[str] = GENERAL,
+        model: TemporalJEPA | TemporalJEPAEmbedder | str | os.PathLike[str] = GENERAL,
         window: int | None = None,
         quantile: float = 0.99,
         device: str = "cpu",

@@ -10,15 +10,24 @@ import copy
 import math
 import os
 from collections.abc import Iterator
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
-from sklearn.linear_model import RidgeClassifierCV, RidgeCV
-from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
-from sklearn.pipeline import make_pipeline
+from sklearn.linear_model import RidgeClassifier, RidgeClassifierCV, RidgeCV
+from sklearn.model_selection import (
+    ShuffleSplit,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+)
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -32,13 +41,21 @@ from torch import Tensor, nn
 from ..data.labels import task_of
 from ..data.sequences import Sequences
 from ..embed import embed_sequences
-from .embedder import TemporalJEPAEmbedder, as_seed
+from .embedder import TemporalJEPAEmbedder, as_seed, kept_fitted
 
 MASK_RATIO = 0.3  # of the observed tokens, in each step
 HELD_OUT = 0.25  # fraction of the series on which the number of steps is chosen
 FEWEST = 16  # series for holding out any
 STAGES = 4  # numbers of steps to choose from, besides 0
 CHANNEL_ROWS = 64  # channels of a batch at most, where each is encoded separately
+FOLDS = 5  # of a cross-validation that calibrates probabilities
+LOG_TEMPERATURES = (-5.0, 3.0)  # between which the temperature lies
+
+# Routing of metadata is about the estimators of the caller, not about those in here.
+PLAIN = partial(config_context, enable_metadata_routing=False)
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
 
 
 class _FineTuner(BaseEstimator):
@@ -73,25 +90,30 @@ class _FineTuner(BaseEstimator):
 
     def __sklearn_clone__(self) -> Self:
         """A fitted base stays fitted in a clone, so that cross-validation fine-tunes it."""
-        parameters = self.get_params(deep=False)
-        base = parameters.pop("base")
-        return type(self)(base=base, **copy.deepcopy(parameters))
+        fresh: Self = super().__sklearn_clone__()
+        fresh.base = kept_fitted(self.base, fresh.base)
+        return fresh
 
     @torch.inference_mode(False)
     def _fit(
         self,
         X: Any,
-        targets: npt.NDArray[Any],
-        head: Any,
-        classes: npt.NDArray[Any] | None,
-    ) -> None:
+        y: Array,
+        head: Pipeline,
+        weights: Floats | None,
+        is_classification: bool = False,
+    ) -> Array:
         """Fit `embedder_` and `head_`.
 
         Args:
             X: series.
-            targets: `(n,)`, float or class numbers.
+            y: `(n,)`, float or class numbers.
             head: an unfitted ridge model.
-            classes: `(n,)`, class numbers to stratify by, None for regression.
+            weights: `(n,)`, or None. Series of weight 0 are left out.
+            is_classification: whether `y` are class numbers.
+
+        Returns:
+            the features of the series that are not left out, `(m, features)`.
         """
         if self.steps < 0 or self.batch_size < 1 or not self.lr > 0:
             raise ValueError(
@@ -107,41 +129,49 @@ class _FineTuner(BaseEstimator):
             self.embedder_.channels_ = sequences.n_channels
             self.embedder_.n_features_in_ = sequences.n_channels
         self.n_features_in_ = self.embedder_.n_features_in_
-        check_consistent_length(sequences.values, targets)
-        self.scores_ = self._scores_of_stages(sequences, targets, head, classes, seed)
+        check_consistent_length(sequences.values, y)
+        labeled = _Labeled(sequences, y, weights, is_classification).observed()
+        self.scores_, decisions = self._try_stages(labeled, head, seed)
         # The fewest steps among the best.
         self.steps_ = max(
             self.scores_, key=lambda steps: (self.scores_[steps], -steps), default=0
         )
         if self.steps_:
-            stages = [self.steps_]
-            for _ in _finetune(self.embedder_, sequences, targets, stages, self, seed):
+            for _ in _finetune(self.embedder_, labeled, [self.steps_], self, seed):
                 pass
-        features = _embedded(self.embedder_, sequences)
-        self.head_ = head.fit(features, targets)
+        self._held_out_decisions = decisions.get(self.steps_)
+        features = _embedded(self.embedder_, labeled.sequences)
+        self.head_ = _fit_head(head, features, labeled.y, labeled.weights)
+        return features
 
-    def _scores_of_stages(
-        self,
-        sequences: Sequences,
-        targets: npt.NDArray[Any],
-        head: Any,
-        classes: npt.NDArray[Any] | None,
-        seed: int,
-    ) -> dict[int, float]:
-        """Score on held-out series after each number of steps; empty for too few series."""
+    def _try_stages(
+        self, labeled: "_Labeled", head: Pipeline, seed: int
+    ) -> tuple[dict[int, float], dict[int, "_Decisions"]]:
+        """Fine-tune a copy on three quarters of the series, and score it on the others.
+
+        Returns:
+            the score after each number of steps, and for classes the decisions; empty for too few
+            series.
+        """
         stages = np.unique(np.linspace(0, self.steps, STAGES + 1).astype(int)).tolist()
-        split = _held_out(classes, len(sequences), seed)
+        split = _held_out(labeled, seed)
         if split is None or len(stages) == 1:
-            return {}
-        train, held_out = (sequences.select(rows) for rows in split)
-        train_targets, held_out_targets = (targets[rows] for rows in split)
+            return {}, {}
+        train, held_out = (labeled.select(rows) for rows in split)
         embedder = copy.deepcopy(self.embedder_)
         scores = {}
-        for steps in _finetune(embedder, train, train_targets, stages, self, seed):
-            fitted = clone(head).fit(_embedded(embedder, train), train_targets)
-            features = _embedded(embedder, held_out)
-            scores[steps] = float(fitted.score(features, held_out_targets))
-        return scores
+        decisions = {}
+        for steps in _finetune(embedder, train, stages, self, seed):
+            features = _embedded(embedder, train.sequences)
+            fitted = _fit_head(clone(head), features, train.y, train.weights)
+            features = _embedded(embedder, held_out.sequences)
+            with PLAIN():
+                score = fitted.score(features, held_out.y, held_out.weights)
+            scores[steps] = float(score)
+            if labeled.is_classification:
+                logits = _logits(fitted.decision_function(features))
+                decisions[steps] = _Decisions(logits, held_out.y, held_out.weights)
+        return scores, decisions
 
     def _features(self, X: Any) -> npt.NDArray[np.float32]:
         """Embeddings of `X`; NotFittedError before `fit`."""
@@ -153,6 +183,47 @@ class _FineTuner(BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.input_tags.three_d_array = True
         return tags
+
+
+@dataclass(frozen=True)
+class _Labeled:
+    """Series with their targets.
+
+    Args:
+        sequences: `n` series.
+        y: `(n,)`, float or class numbers.
+        weights: `(n,)`, or None.
+        is_classification: whether `y` are class numbers.
+    """
+
+    sequences: Sequences
+    y: Array
+    weights: Floats | None
+    is_classification: bool
+
+    def select(self, rows: Array) -> "_Labeled":
+        """The series at these indices, or where a mask is True."""
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(
+            self,
+            sequences=self.sequences.select(rows),
+            y=self.y[rows],
+            weights=weights,
+        )
+
+    def observed(self) -> "_Labeled":
+        """Without series of weight 0."""
+        if self.weights is None:
+            return self
+        return self.select(self.weights > 0)
+
+
+class _Decisions(NamedTuple):
+    """Ridge scores of series that the encoder and the ridge model were not trained on."""
+
+    logits: Floats  # (n, classes)
+    codes: Array  # (n,), the true classes
+    weights: Floats | None  # (n,)
 
 
 class TemporalJEPAClassifier(ClassifierMixin, _FineTuner):
@@ -173,6 +244,8 @@ class TemporalJEPAClassifier(ClassifierMixin, _FineTuner):
         steps_: the number of steps that was chosen.
         scores_: accuracy on held-out training series after each number of steps.
         classes_: the classes, sorted.
+        temperature_: what ridge scores are divided by before their softmax is a probability; chosen
+            on series that encoder and ridge model were not trained on.
 
     >>> rng = np.random.default_rng(0)
     >>> X, y = rng.normal(size=(20, 1, 32)), np.repeat(["low", "high"], 10)
@@ -182,29 +255,45 @@ class TemporalJEPAClassifier(ClassifierMixin, _FineTuner):
     1.0
     """
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fine-tune on series and their classes.
 
         Args:
             X: series, as in `TemporalJEPAEmbedder`.
             y: `(n,)`.
+            sample_weight: `(n,)`, how much each series counts in the loss, the ridge model, the
+                choice of steps and the probabilities; a series of weight 0 is left out there. None:
+                1 each. An encoder that is fitted on `X` first weighs all series alike.
 
         Raises:
-            ValueError: for fewer than 2 classes, continuous targets, lengths that differ, or series
-                that the embedder refuses.
+            ValueError: for fewer than 2 classes, continuous targets, lengths that differ, weights
+                below 0, or series that the embedder refuses.
         """
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        weights = _as_weights(sample_weight, len(y))
+        counted = y if weights is None else y[weights > 0]
+        self.classes_ = np.unique(counted)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"expected at least 2 classes, got {len(y)} series of {len(self.classes_)} class"
+                f"expected at least 2 classes, got {len(counted)} series of "
+                f"{len(self.classes_)} class"
             )
+        codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         head = make_pipeline(
             StandardScaler(), RidgeClassifierCV(np.logspace(-3, 3, 10))
         )
-        self._fit(X, codes, head, classes=codes)
+        features = self._fit(X, codes, head, weights, is_classification=True)
+        decisions = self._held_out_decisions
+        if decisions is None or self.steps_ == 0:  # features do not depend on labels
+            if weights is not None:
+                codes = codes[weights > 0]
+                weights = weights[weights > 0]
+            alpha = float(self.head_[-1].alpha_)
+            decisions = _cross_validated(features, codes, weights, alpha)
+        self.temperature_ = _temperature(decisions)
+        del self._held_out_decisions
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
@@ -218,6 +307,15 @@ class TemporalJEPAClassifier(ClassifierMixin, _FineTuner):
         features = self._features(X)
         return np.asarray(self.head_.decision_function(features))
 
+    def predict_proba(self, X: Any) -> Floats:
+        """The probability of each class, `(n, classes)`, in the order of `classes_`.
+
+        The softmax of the ridge scores divided by `temperature_`. The most probable class is that
+        of `predict`.
+        """
+        logits = _logits(self.decision_function(X))
+        return np.asarray(softmax(logits / self.temperature_, axis=1))
+
 
 class TemporalJEPARegressor(RegressorMixin, _FineTuner):
     """Regression of one number per series. Arguments as `TemporalJEPAClassifier`.
@@ -225,12 +323,15 @@ class TemporalJEPARegressor(RegressorMixin, _FineTuner):
     `scores_` are coefficients of determination.
     """
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Fine-tune on series and numbers `y (n,)`; raises as `TemporalJEPAClassifier.fit`."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fine-tune on series and numbers `y (n,)`.
+
+        `sample_weight` and errors are as in `TemporalJEPAClassifier.fit`.
+        """
         y = column_or_1d(y, dtype=np.float64, warn=True)
         assert_all_finite(y, input_name="y")
         head = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 10)))
-        self._fit(X, y, head, classes=None)
+        self._fit(X, y, head, _as_weights(sample_weight, len(y)))
         return self
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
@@ -265,14 +366,100 @@ def finetune(
     return TemporalJEPAClassifier(**options).fit(X, y)
 
 
+def _as_weights(sample_weight: Any, n: int) -> Floats | None:
+    """Weights `(n,)`; ValueError unless they are finite, not negative, and some above 0."""
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != (n,):
+        raise ValueError(
+            f"expected sample_weight of shape ({n},), one weight for each series, got "
+            f"{weights.shape}"
+        )
+    if not np.isfinite(weights).all() or weights.min() < 0 or weights.max() == 0:
+        raise ValueError(
+            "sample_weight must be finite, at least zero, and not zero for all series"
+        )
+    return weights
+
+
+def _fit_head(
+    head: Pipeline, features: Array, y: Array, weights: Floats | None
+) -> Pipeline:
+    """Fit a scaler and a ridge model, weighted alike."""
+    given = {}
+    if weights is not None:
+        given = {f"{name}__sample_weight": weights for name in head.named_steps}
+    with PLAIN():
+        return head.fit(features, y, **given)
+
+
+def _logits(decisions: Array) -> Floats:
+    """Decisions `(n, classes)`; those of two classes, `(n,)`, become `(n, 2)`."""
+    decisions = decisions.astype(np.float64)
+    if decisions.ndim == 1:
+        return np.stack([-decisions / 2, decisions / 2], axis=1)
+    return decisions
+
+
+def _cross_validated(
+    features: Array, codes: Array, weights: Floats | None, alpha: float
+) -> _Decisions | None:
+    """Ridge scores of series that the ridge model of their fold was not fitted on.
+
+    Series that are the only ones of their class are never held out. None if all are.
+    """
+    counts = np.bincount(codes)
+    others = np.flatnonzero(counts[codes] > 1)
+    if not len(others):
+        return None
+    folds = min(FOLDS, int(counts[counts > 1].min()))
+    features = features.astype(np.float64)  # a small alpha is lost in float32
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=0)
+    logits = np.zeros((len(codes), len(counts)))
+    for _, chosen in splitter.split(others, codes[others]):
+        held_out = others[chosen]
+        rows = np.setdiff1d(np.arange(len(codes)), held_out)
+        head = make_pipeline(StandardScaler(), RidgeClassifier(alpha))
+        of_rows = None if weights is None else weights[rows]
+        _fit_head(head, features[rows], codes[rows], of_rows)
+        logits[held_out] = _logits(head.decision_function(features[held_out]))
+    chosen_weights = None if weights is None else weights[others]
+    return _Decisions(logits[others], codes[others], chosen_weights)
+
+
+def _temperature(decisions: _Decisions | None) -> float:
+    """The temperature with the lowest log loss (Guo et al. 2017); 1 without decisions.
+
+    Classes are smoothed as in Platt scaling, so that few series do not make it 0.
+    """
+    if decisions is None:
+        return 1.0
+    logits, codes, weights = decisions
+    n, count = logits.shape
+    goal = np.full(logits.shape, 1 / (n + count))
+    goal[np.arange(n), codes] += n / (n + count)
+
+    def log_loss(log_temperature: float) -> float:
+        scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
+        losses = -(goal * scaled).sum(1)
+        return float(np.average(losses, weights=weights))
+
+    found = minimize_scalar(log_loss, bounds=LOG_TEMPERATURES, method="bounded")
+    return float(np.exp(found.x))
+
+
 def _held_out(
-    classes: npt.NDArray[Any] | None, n: int, seed: int
+    labeled: _Labeled, seed: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
     """Indices to fine-tune on and to choose the number of steps on; None if there are too few."""
+    n = len(labeled.sequences)
     if n < FEWEST:
         return None
     splitter: Any = ShuffleSplit(1, test_size=HELD_OUT, random_state=seed)
-    if classes is not None:
+    classes = None
+    if labeled.is_classification:
+        classes = labeled.y
         counts = np.bincount(classes)
         if counts.min() < 2 or round(HELD_OUT * n) < len(counts):
             return None
@@ -283,22 +470,19 @@ def _held_out(
 
 def _finetune(
     embedder: TemporalJEPAEmbedder,
-    sequences: Sequences,
-    targets: npt.NDArray[Any],
+    labeled: _Labeled,
     stages: list[int],
     options: "_FineTuner",
     seed: int,
 ) -> Iterator[int]:
     """Fine-tune the encoder of `embedder` in place; yields the number of steps at each stage."""
+    sequences = labeled.sequences
     model = embedder.model_
     encoder = model.target_encoder
     device = next(model.parameters()).device
     total = max(stages)
-    is_classification = targets.dtype.kind in "iu"
-    goal = torch.from_numpy(
-        targets if is_classification else _standardized(targets)
-    ).to(device)
-    outputs = int(targets.max()) + 1 if is_classification else 1
+    outputs = int(labeled.y.max()) + 1 if labeled.is_classification else 1
+    goal, weights = (part.to(device) for part in _goal(labeled))
     head = _Head(_embedded(embedder, sequences), outputs).to(device)
     optimizer = _optimizer(encoder, head, options.lr)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -318,13 +502,21 @@ def _finetune(
         rows = order.choice(len(sequences), batch_size, replace=False)
         x = torch.from_numpy(sequences.batch(rows)).to(device)
         encoder.requires_grad_(True)
-        error = _error(head(reader.features(x, MASK_RATIO, masks)), goal[rows])
+        predicted = head(reader.features(x, MASK_RATIO, masks))
+        error = _error(predicted, goal[rows], weights[rows])
         optimizer.zero_grad()
         error.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         encoder.requires_grad_(False)
+
+
+def _goal(labeled: _Labeled) -> tuple[Tensor, Tensor]:
+    """What is to be predicted, class numbers or standardized numbers, and weights, `(n,)` each."""
+    y = labeled.y if labeled.is_classification else _standardized(labeled.y)
+    weights = np.ones(len(y)) if labeled.weights is None else labeled.weights
+    return torch.from_numpy(y), torch.from_numpy(weights).float()
 
 
 def _embedded(
@@ -371,8 +563,10 @@ def _standardized(y: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return np.asarray((y - y.mean()) / (y.std() or 1.0), dtype=np.float32)
 
 
-def _error(outputs: Tensor, goal: Tensor) -> Tensor:
-    """Cross-entropy for classes, squared error for numbers."""
+def _error(outputs: Tensor, goal: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy for classes, squared error for numbers; the weighted mean."""
     if outputs.shape[1] == 1:
-        return nn.functional.mse_loss(outputs[:, 0], goal)
-    return nn.functional.cross_entropy(outputs, goal)
+        errors = (outputs[:, 0] - goal).square()
+    else:
+        errors = nn.functional.cross_entropy(outputs, goal, reduction="none")
+    return (errors * weights).sum() / weights.sum()

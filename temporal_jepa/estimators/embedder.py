@@ -12,11 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-)
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -24,8 +20,8 @@ from ..checkpoint import from_pretrained, save_pretrained
 from ..config import RATE, WARM_STEPS, Pool, PretrainConfig
 from ..data.sequences import Sequences, listed
 from ..data.tensors import is_tensor, unpacked
-from ..embed import embed_sequences, embed_timesteps
-from ..files import GENERAL, channels_of, folder_of, read_config
+from ..embed import embed_sequences, embed_timesteps, feature_names
+from ..files import GENERAL, SCRATCH, channels_of, folder_of, read_config
 from ..model.jepa import TemporalJEPA
 from ..model.multiscale import HIGHEST
 from ..model.objectives import Objective
@@ -43,9 +39,7 @@ ARCHITECTURE = (
 )
 
 
-class TemporalJEPAEmbedder(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
+class TemporalJEPAEmbedder(TransformerMixin, BaseEstimator):
     """Learn to embed sequences without labels.
 
     Works in pipelines and grid searches, with `clone`, `set_output` and `pickle`.
@@ -75,7 +69,8 @@ class TemporalJEPAEmbedder(
             for trajectories, scenes and video, and if a field of the architecture is given.
         frozen: use the pretrained encoder as it is: `fit` reads `X`, loads the weights and trains
             nothing. `init_from` None is "series-small" then; arguments of training are checked but
-            not used.
+            not used. `fit` may be left out, since the weights are loaded when they are first used:
+            `from_pretrained` returns a frozen embedder, and a clone of it embeds the same.
         random_state: int for reproducible results on one machine, a RandomState, or None.
         device: "cpu", "cuda", ..., or "auto".
         n_jobs: CPU threads of `transform` and `transform_timesteps`, at most all cores; -1: all
@@ -165,7 +160,7 @@ class TemporalJEPAEmbedder(
         )
         start = self._start(sequences)
         model = start.model(sequences, seed)
-        self._count_features_out(model, sequences)
+        self._try_features(model, sequences)
         history: list[dict[str, Any]] = []
         if self.frozen:
             self.model_ = model.to(pick_device(self.device)).eval()
@@ -179,16 +174,13 @@ class TemporalJEPAEmbedder(
             )
         if self.model_.components is None and not self.frozen:
             fit_components(self.model_, sequences)
-            self._count_features_out(self.model_, sequences)
+            self._try_features(self.model_, sequences)
         self.history_ = history
         return self
 
     def _start(self, sequences: Sequences) -> Start:
         """Where training starts; what is frozen must be pretrained."""
-        architecture = {name: getattr(self, name) for name in ARCHITECTURE}
-        architecture = {
-            name: value for name, value in architecture.items() if value is not None
-        }
+        architecture = self._architecture()
         init_from = self.init_from
         if self.frozen and init_from is None:
             init_from = GENERAL
@@ -220,29 +212,47 @@ class TemporalJEPAEmbedder(
                 series without any observed value.
             NotFittedError: before `fit`.
         """
-        check_is_fitted(self)
+        self._check_ready()
         sequences = self.sequences(X)
         with threads(self.n_jobs):
             embedding = embed_sequences(self.model_, sequences, self.pool, dim=self.dim)
-        if (
-            self.channels_ is None
-        ):  # the number of features depends on the channels of X
-            self._n_features_out = embedding.shape[1]
+        if self.channels_ is None:  # the features depend on the channels of X
+            self._channels_out = list(sequences.channels)
         return embedding
+
+    def get_feature_names_out(
+        self, input_features: Any = None
+    ) -> npt.NDArray[np.object_]:
+        """The names of the features of `transform`, text `(features,)`.
+
+        They say of which resolution, layer and statistic a feature is, as in "res0.5_layer1_q75_5",
+        see `temporal_jepa.embed.names`. A general encoder that was not fitted takes any channels,
+        on which its features depend: the names are those of the last `transform`, and of one
+        channel before it.
+
+        Args:
+            input_features: ignored; the features are not those of `X`.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        self._check_ready()
+        names = feature_names(self.model_, self._channels_out, self.pool, self.dim)
+        return np.asarray(names, dtype=object)
 
     def transform_timesteps(self, X: Any) -> list[npt.NDArray[np.float32]]:
         """One embedding per timestep: float32 `(time_i, embed_dim)` for each series.
 
         NaN where a patch is unobserved. Raises as `transform`.
         """
-        check_is_fitted(self)
+        self._check_ready()
         sequences = self.sequences(X)
         with threads(self.n_jobs):
             return embed_timesteps(self.model_, sequences)
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model as a folder that `from_pretrained` and the command line read."""
-        check_is_fitted(self)
+        self._check_ready()
         save_pretrained(self.model_, folder, {"channels": self.channels_})
 
     @classmethod
@@ -254,6 +264,9 @@ class TemporalJEPAEmbedder(
         dim: int | None = None,
     ) -> Self:
         """A fitted embedder from a stored model.
+
+        It is frozen: `fit` and clones of it, in a cross-validation for example, train nothing.
+        `adapt` trains it further, and `set_params(frozen=False)` lets `fit` do so.
 
         Args:
             source: a run folder, a folder of `save_pretrained`, "owner/name" on the hub, or
@@ -267,20 +280,44 @@ class TemporalJEPAEmbedder(
             FileNotFoundError: if there is no model.
             ValueError: if it is damaged, or stores fewer than `dim` components.
         """
-        model = from_pretrained(source, device)
-        embedder = cls(init_from=source, pool=pool, device=device, dim=dim)
+        embedder = cls(init_from=source, frozen=True, pool=pool, device=device, dim=dim)
+        return embedder._load()
+
+    def _load(self) -> Self:
+        """Load the pretrained encoder, bound to no series."""
+        source = GENERAL if self.init_from is None else self.init_from
+        model = from_pretrained(source, str(pick_device(self.device)))
         config = read_config(folder_of(source))
-        embedder.channels_ = channels_of(config)
-        if embedder.channels_ is not None:
-            embedder.n_features_in_ = embedder.channels_
+        self.channels_ = channels_of(config)
+        if self.channels_ is not None:
+            self.n_features_in_ = self.channels_
             stored = config.get("data", {}).get("channels", ())
-            embedder._channel_names = _names_of(stored)
-        blank = np.zeros(
-            (model.config.seq_len, embedder.channels_ or 1), dtype=np.float32
-        )
-        embedder._count_features_out(model, Sequences([blank]))
-        embedder.model_ = model
-        return embedder
+            self._channel_names = _names_of(stored)
+        blank = np.zeros((model.config.seq_len, self.channels_ or 1), dtype=np.float32)
+        self._try_features(model, Sequences([blank]))
+        self.model_ = model
+        return self
+
+    def _architecture(self) -> dict[str, Any]:
+        """The requested fields of `TemporalJEPAConfig`."""
+        architecture = {name: getattr(self, name) for name in ARCHITECTURE}
+        return {
+            name: value for name, value in architecture.items() if value is not None
+        }
+
+    def _is_stored(self) -> bool:
+        """Whether the weights are those of a stored model, so that there is nothing to fit."""
+        is_shaped = bool(self._architecture()) or self.objective is not None
+        return self.frozen is True and self.init_from != SCRATCH and not is_shaped
+
+    def _check_ready(self) -> None:
+        """Load a frozen encoder that was not fitted; NotFittedError for any other."""
+        check_is_fitted(self)
+        if not hasattr(self, "model_"):
+            self._load()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_") or self._is_stored()
 
     @torch.inference_mode(False)
     def adapt(self, X: Any, steps: int = WARM_STEPS, lr: float = RATE / 10) -> Self:
@@ -295,7 +332,7 @@ class TemporalJEPAEmbedder(
             ValueError: as `fit`.
             NotFittedError: before `fit` or `from_pretrained`.
         """
-        check_is_fitted(self)
+        self._check_ready()
         if steps == 0:
             raise ValueError("steps must be at least 1, got 0")
         config = PretrainConfig(
@@ -312,18 +349,24 @@ class TemporalJEPAEmbedder(
         self.history_ = history
         return self
 
-    def _count_features_out(self, model: TemporalJEPA, sequences: Sequences) -> None:
+    def _try_features(self, model: TemporalJEPA, sequences: Sequences) -> None:
         """Embed one series, so that a wrong `pool` or `dim` is refused before training."""
         one = sequences.select([0])
         dim = self.dim
         if dim is not None and model.components is None and not self.frozen:
             check_fit(model, sequences, dim, self.pool)
             dim = None  # the components are fitted after training
-        features = embed_sequences(model.eval(), one, self.pool, dim=dim)
-        self._n_features_out = features.shape[1] if dim == self.dim else self.dim
+        embed_sequences(model.eval(), one, self.pool, dim=dim)
+        self._channels_out = list(sequences.channels)
+
+    def fitted_model(self) -> TemporalJEPA:
+        """`model_`, loaded if it is frozen and was not used yet; NotFittedError before `fit`."""
+        self._check_ready()
+        return self.model_
 
     def sequences(self, X: Any) -> Sequences:
         """`X` as the fitted embedder reads it; raises as `transform`."""
+        self._check_ready()
         return self._read(X, is_fitting=False)
 
     def _read(self, X: Any, is_fitting: bool) -> Sequences:
@@ -386,7 +429,23 @@ class TemporalJEPAEmbedder(
         tags.input_tags.allow_nan = True
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.requires_fit = not self._is_stored()
         return tags
+
+
+def kept_fitted(estimator: Any, cloned: Any) -> Any:
+    """What the clone of an estimator holds in place of a part `estimator`.
+
+    A fitted embedder stays fitted, so that an encoder that was trained is not lost; its parameters
+    can be set without changing the given one.
+
+    Args:
+        estimator: the part, an embedder or anything else.
+        cloned: what scikit-learn makes of it.
+    """
+    if isinstance(estimator, TemporalJEPAEmbedder) and hasattr(estimator, "model_"):
+        return copy.copy(estimator)
+    return cloned
 
 
 def _checked_type(X: Any) -> Any:
@@ -398,6 +457,8 @@ def _checked_type(X: Any) -> Any:
             f"expected an array, a list of arrays, a DataFrame or Sequences, got {what}; "
             "temporal_jepa.read takes files, and dicts of DataFrames"
         )
+    if is_nested(X):
+        raise ValueError(NESTED)
     columns = [str(name).lower() for name in getattr(X, "columns", ())]
     levels = getattr(getattr(X, "index", None), "nlevels", 1)
     is_long = "id" in columns and bool({"time", "timestamp", "date"} & {*columns})
@@ -407,6 +468,19 @@ def _checked_type(X: Any) -> Any:
             "row; pass temporal_jepa.read(X) if rows are timesteps, X.to_numpy() if they are series"
         )
     return X
+
+
+NESTED = (
+    "got a nested DataFrame, as sktime has them, with a series in each cell; pass a list of arrays "
+    "(channels, time_i): [np.stack([*row]) for row in X.to_numpy()]"
+)
+
+
+def is_nested(X: Any) -> bool:
+    """Whether `X` is a DataFrame that holds a whole series in each cell."""
+    if not hasattr(X, "columns") or not hasattr(X, "iloc") or 0 in X.shape:
+        return False
+    return np.ndim(X.iloc[0, 0]) == 1
 
 
 def _names_of(channels: Iterable[str]) -> list[str]:

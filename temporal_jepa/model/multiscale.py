@@ -363,13 +363,18 @@ def standardize_at(x: Tensor, length: int) -> Tensor:
     return torch.where(std > 0, out / std.clamp(min=TINY), 0.0)
 
 
+def point_count(channels: int) -> int:
+    """How many evenly spaced values of a channel are concatenated to the features."""
+    return min(max(VALUES // channels, POINTS[0]), POINTS[1])
+
+
 def raw_values(x: Tensor) -> Tensor:
     """`p` evenly spaced values of each channel, mean and std: `(B, T, C)` -> `(B, C * (p + 2))`.
 
     Mean and std are rounded to three digits of the std: for standardized series the rest is
     rounding error, which a later StandardScaler would amplify.
     """
-    points = min(max(VALUES // x.shape[2], POINTS[0]), POINTS[1])
+    points = point_count(x.shape[2])
     mean = x.mean(1)
     std = (x - mean[:, None]).square().mean(1).sqrt()
     is_constant = std == 0

@@ -31,14 +31,16 @@ def test_embed_writes_what_the_name_says(
     np.testing.assert_array_equal(np.load(tmp_path / "e.npy"), vectors)
     tj.succeeds("embed", run, data, "--out", tmp_path / "new" / "e.csv")
     frame = pd.read_csv(tmp_path / "new" / "e.csv")
-    assert list(frame)[:3] == ["id", "label", "e0"]
-    np.testing.assert_allclose(frame.iloc[:, 2:], vectors, rtol=1e-5)
+    assert list(frame)[:3] == ["id", "label", "start"]
+    np.testing.assert_allclose(frame.iloc[:, 4:], vectors, rtol=1e-5)
     tj.succeeds("embed", run, data, "--out", tmp_path / "e.npz", "--pool", "mean")
     assert np.load(tmp_path / "e.npz")["embeddings"].shape == (12, 16)
     assert ".npz" in tj.refuses("embed", run, data, "--out", tmp_path / "e.txt")
     pytest.importorskip("pyarrow")
     tj.succeeds("embed", run, data, "--out", tmp_path / "e.parquet")
-    assert pd.read_parquet(tmp_path / "e.parquet").shape == frame.shape
+    table = pd.read_parquet(tmp_path / "e.parquet")
+    assert list(table) == list(frame)
+    assert {"layer0_mean_0", "layer1_max_15"} <= {*table}
 
 
 def test_embed_timesteps_of_unequal_lengths(

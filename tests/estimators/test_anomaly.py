@@ -1,10 +1,15 @@
 """The anomaly detector: planted anomalies, calibration, missing parts, peaks."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError, SkipTestWarning
 from sklearn.metrics import roc_auc_score
+from sklearn.utils import estimator_checks
 
 from temporal_jepa import Sequences, TemporalJEPA
 from temporal_jepa.estimators.anomaly import (
@@ -258,3 +263,64 @@ def test_an_anomaly_longer_than_the_quantile_in_the_reference_itself_is_found() 
     is_anomaly = AnomalyDetector().fit(x).predict(x)
     assert is_anomaly[2300:2340].any()
     assert not is_anomaly[:1900].any()
+
+
+WITHOUT_DATA = [
+    estimator_checks.check_estimator_cloneable,
+    estimator_checks.check_estimator_repr,
+    estimator_checks.check_get_params_invariance,
+    estimator_checks.check_no_attributes_set_in_init,
+    estimator_checks.check_parameters_default_constructible,
+    estimator_checks.check_set_params,
+    estimator_checks.check_valid_tag_types,
+]
+"""The others fit tables of 2 to 5 columns, which would be series of so many timesteps."""
+
+
+@pytest.mark.parametrize("check", WITHOUT_DATA, ids=lambda check: check.__name__)
+def test_scikit_learn_checks_without_data(check: Callable[..., None]) -> None:
+    check("AnomalyDetector", AnomalyDetector(window=40))
+    with pytest.warns(SkipTestWarning, match="two_d_array=False"):
+        list(estimator_checks.estimator_checks_generator(AnomalyDetector()))
+
+
+def test_the_names_of_pyod() -> None:
+    x = wave()
+    detector = quick()
+    labels = detector.fit_predict(x)
+    np.testing.assert_array_equal(detector.decision_scores_, detector.score(x))
+    np.testing.assert_array_equal(detector.decision_function(x), detector.score(x))
+    np.testing.assert_array_equal(labels, detector.predict(x))
+    assert labels is detector.labels_
+    assert labels.dtype == np.int64
+    assert detector.threshold_ == 1
+    assert labels[ODD].mean() > 0.2
+    assert labels[:860].mean() < 0.01
+    several = quick().fit([x[0, :500], x[0, 500:720]])
+    assert several.decision_scores_.shape == (720,)
+    x[:, 300:400] = np.nan
+    gap = quick().fit(x)
+    assert np.isnan(gap.decision_scores_[350])
+    assert gap.labels_[350] == 0
+
+
+def test_a_clone_keeps_a_fitted_encoder() -> None:
+    x = wave()
+    embedder = TemporalJEPAEmbedder(steps=2, random_state=0, init_from="scratch")
+    embedder.fit(x.reshape(-1, 1, 60))
+    detector = quick(model=embedder)
+    score = detector.fit(x).score(x)
+    np.testing.assert_array_equal(clone(detector).fit(x).score(x), score)
+    frozen = TemporalJEPAEmbedder(frozen=True)  # loaded when it is used
+    short = x[:, 700:1000]
+    named = AnomalyDetector(window=40).fit(short).score(short)
+    found = AnomalyDetector(frozen, window=40).fit(short).score(short)
+    np.testing.assert_array_equal(found, named)
+    with pytest.raises(NotFittedError):
+        quick(model=TemporalJEPAEmbedder()).fit(x)
+
+
+def test_a_nested_frame_of_sktime_is_refused() -> None:
+    nested = pd.DataFrame({"a": [pd.Series(wave()[0])]})
+    with pytest.raises(ValueError, match="nested DataFrame, as sktime"):
+        quick().fit(nested)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,25 +45,11 @@ def small(**parameters: object) -> TemporalJEPAEmbedder:
     [
         TemporalJEPAEmbedder(**ESTIMATOR),
         TemporalJEPAEmbedder(**ESTIMATOR, dim=2),
+        TemporalJEPAEmbedder(frozen=True, pool="mean"),
     ]
 )
 def test_scikit_learn_checks(estimator: TemporalJEPAEmbedder, check) -> None:
     check(estimator)
-
-
-def test_aeon_checks() -> None:
-    pytest.importorskip("aeon")
-    from aeon.testing.estimator_checking import check_estimator
-
-    from temporal_jepa.estimators.aeon import TemporalJEPACollectionTransformer
-
-    results = check_estimator(TemporalJEPACollectionTransformer, raise_exceptions=True)
-    assert len(results) >= 20
-    X = ragged_walks()
-    embedder = small()
-    Z = TemporalJEPACollectionTransformer(embedder).fit_transform(X)
-    assert not hasattr(embedder, "model_")
-    np.testing.assert_array_equal(Z, small().fit_transform(X))
 
 
 def test_import_does_not_load_aeon() -> None:
@@ -188,12 +175,31 @@ def test_output_names_and_containers() -> None:
         estimator = small(pool=pool).fit(X)
         assert estimator.transform(X).shape == (8, width)
         assert list(estimator.get_feature_names_out()) == [
-            f"temporaljepaembedder{i}" for i in range(width)
+            f"layer{layer}_{statistic}_{k}"
+            for layer in ((1,) if pool == "mean" else (0, 1))
+            for statistic in (("mean",) if pool == "mean" else ("mean", "std", "max"))
+            for k in range(8)
         ]
+        assert width == len(estimator.get_feature_names_out())
     frame = pd.DataFrame(X[:, 0], index=list("abcdefgh"))
     out = small().set_output(transform="pandas").fit(frame).transform(frame)
     assert list(out.index) == list("abcdefgh")
     assert out.shape == (8, WIDTH)
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_tables_of_embeddings_have_named_columns(container: str) -> None:
+    library = pytest.importorskip(container)
+    estimator = TemporalJEPAEmbedder.from_pretrained("series-small")
+    assert estimator.get_feature_names_out()[-1] == "std_0"
+    estimator.set_output(transform=container)
+    frames = [pd.DataFrame(x.T, columns=["a", "b"]) for x in random_walks()]
+    out = estimator.transform(frames)  # not fitted: the features follow the channels
+    assert isinstance(out, library.DataFrame)
+    assert list(out.columns) == list(estimator.get_feature_names_out())
+    expected = np.stack([np.mean(frame["b"]) for frame in frames])
+    np.testing.assert_allclose(out["mean_b"], expected, atol=0.05)
+    assert clone(estimator).fit(frames).transform(frames).shape == out.shape
 
 
 def test_clone_pickle_pipeline_and_grid_search() -> None:
@@ -239,7 +245,7 @@ def test_compact_embeddings(tmp_path: Path) -> None:
     assert Z.shape == (24, 5)
     assert clone(estimator).dim == 5
     np.testing.assert_array_equal(estimator.transform(X[3:4]), Z[3:4])
-    names = [f"temporaljepaembedder{i}" for i in range(5)]
+    names = [f"component{i}" for i in range(5)]
     assert list(estimator.get_feature_names_out()) == names
     frame = clone(estimator).set_output(transform="pandas").fit_transform(X)
     assert list(frame.columns) == names
@@ -447,6 +453,72 @@ def test_a_frozen_encoder_in_the_tools_of_scikit_learn() -> None:
     assert list(Z.columns) == list(fitted.get_feature_names_out())
     again = pickle.loads(pickle.dumps(fitted)).transform(frame)
     np.testing.assert_array_equal(again, Z)
+
+
+def test_a_loaded_encoder_survives_clone_and_is_never_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("trained")
+
+    monkeypatch.setattr("temporal_jepa.estimators.embedder.train", refuse)
+    X = random_walks(12)
+    y = np.arange(12) % 2
+    loaded = TemporalJEPAEmbedder.from_pretrained("series-small", pool="mean")
+    Z = loaded.transform(X)
+    copied = clone(loaded)
+    assert not hasattr(copied, "model_")
+    np.testing.assert_array_equal(copied.transform(X), Z)
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(clone(loaded))).transform(X), Z
+    )
+    pipeline = make_pipeline(loaded, RidgeClassifier())
+    scores = cross_val_score(pipeline, X, y, cv=3, error_score="raise")
+    assert scores.shape == (3,)
+    with pytest.raises(AssertionError, match="trained"):
+        clone(loaded).set_params(frozen=False).fit(X)
+
+
+def test_what_is_not_stored_must_be_fitted() -> None:
+    for parameters in ({"init_from": "scratch"}, {"embed_dim": 8}):
+        with pytest.raises(NotFittedError):
+            TemporalJEPAEmbedder(frozen=True, **parameters).transform(random_walks())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_cross_validation_in_threads_and_processes(backend: str) -> None:
+    X = random_walks(12)
+    y = np.arange(12) % 2
+    pipeline = make_pipeline(
+        TemporalJEPAEmbedder(**FROZEN, n_jobs=1), RidgeClassifier()
+    )
+    expected = cross_val_score(pipeline, X, y, cv=3)
+    with joblib.parallel_backend(backend, n_jobs=2):
+        found = cross_val_score(pipeline, X, y, cv=3, error_score="raise")
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_pipeline_with_a_memory_embeds_once(tmp_path: Path) -> None:
+    X = random_walks(12)
+    y = np.arange(12) % 2
+    embedder = TemporalJEPAEmbedder(**FROZEN)
+    pipeline = make_pipeline(embedder, RidgeClassifier(), memory=str(tmp_path))
+    pipeline.fit(X, y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TemporalJEPAEmbedder, "fit", None)
+        pipeline.set_params(ridgeclassifier__alpha=2.0).fit(X, y)
+
+
+def test_a_nested_frame_of_sktime_is_refused() -> None:
+    X = random_walks()
+    cells = [[pd.Series(channel) for channel in x] for x in X]
+    nested = pd.DataFrame(cells, columns=["a", "b"])
+    with pytest.raises(ValueError, match="nested DataFrame, as sktime") as caught:
+        TemporalJEPAEmbedder(**FROZEN).fit(nested)
+    assert "\n" not in str(caught.value)
+    same = [np.stack([*row]) for row in nested.to_numpy()]
+    np.testing.assert_array_equal(same, X)
 
 
 def test_a_stored_model_can_be_frozen(tmp_path: Path) -> None:

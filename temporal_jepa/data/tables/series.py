@@ -189,7 +189,7 @@ def _long(
     times = None
     if clock is not None and columns.time is not None:
         times = np.split(clock[order], cuts)
-    series: Any = np.split(matrix, cuts)
+    series = np.split(matrix, cuts)
     return Sequences(
         HeldArrays(series) if exact else series,
         labels=labels,
