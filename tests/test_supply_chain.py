@@ -48,6 +48,18 @@ def test_ci_installs_from_the_lock() -> None:
     assert "--no-deps --require-hashes -r constraints/lock.txt" in makefile
 
 
+def test_what_comes_from_npm_has_a_hash_too() -> None:
+    assert "npm ci --prefix tests/report" in (ROOT / ".ci" / "run").read_text("utf-8")
+    folder = ROOT / "tests" / "report"
+    asked = json.loads((folder / "package.json").read_text("utf-8"))["devDependencies"]
+    lock = json.loads((folder / "package-lock.json").read_text("utf-8"))["packages"]
+    packages = {name: entry for name, entry in lock.items() if name}
+    assert {name.rpartition("node_modules/")[2] for name in packages} == {*asked}
+    for entry in packages.values():
+        assert entry["integrity"].startswith("sha512-")
+        assert "resolved" not in entry  # the address of a registry
+
+
 def test_the_bill_of_materials_lists_what_is_installed(tmp_path: Path) -> None:
     out = tmp_path / "new" / "sbom.json"
     words = [sys.executable, str(ROOT / "constraints" / "sbom.py"), str(out)]

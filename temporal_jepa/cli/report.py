@@ -30,7 +30,8 @@ def report(
         data: sequences to show (default: the training data of the run).
         reading: how the data is read (default: as the training data of the run)
     """
-    from ..report.report import MAX_POINTS, write_report
+    from ..report.embeddings import MAX_POINTS
+    from ..report.report import write_report
 
     if not Path(run).exists() and (BUNDLED / run).is_dir():
         raise ValueError(

@@ -1,10 +1,14 @@
 """Self-contained HTML pages from templates, and the pages of `detect`, `states` and `nearest`."""
 
+import base64
+import hashlib
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from ..data.sequences import Sequences, moment
 from ..estimators.anomaly import Peak
@@ -12,13 +16,19 @@ from ..evaluation.states import States
 from ..version import __version__
 from . import plots
 from .states import states_section
-from .svg import Array
+from .svg import COLORS, DARK_COLORS, Array
+from .timeline import when_or_step
 
 SERIES_DRAWN = 6
+SCRIPT = "templates/map.js"
 
 
 def render_page(template: str, **context: Any) -> bytes:
-    """An HTML page that loads nothing, from a template in `templates/`."""
+    """An HTML page that loads nothing, from a template in `templates/`.
+
+    A page runs no script but its own, and only if it includes it: the policy in its head names the
+    digest of `templates/map.js`, so that a browser runs nothing else.
+    """
     environment = Environment(
         loader=PackageLoader("temporal_jepa.report"),
         autoescape=True,
@@ -26,9 +36,21 @@ def render_page(template: str, **context: Any) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return (
-        environment.get_template(template).render(context, version=__version__).encode()
+    environment.policies["json.dumps_kwargs"] = {
+        "ensure_ascii": False,
+        "separators": (",", ":"),
+    }
+    script = resources.files(__package__).joinpath(SCRIPT).read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = environment.get_template(template).render(
+        context,
+        version=__version__,
+        script=Markup(script),
+        digest=digest,
+        colors=COLORS,
+        dark_colors=DARK_COLORS,
     )
+    return page.encode()
 
 
 def anomaly_page(
@@ -57,21 +79,34 @@ def anomaly_page(
         i = peak.series
         first = max(0, peak.start - 2 * window)
         part = slice(first, peak.end + 2 * window)
+        title = describe_timestep(series, i, peak.timestep)
         closeup = {
             "svg": plots.scored(
-                f"peak{rank}", series.values[i][part], scores[i][part], first
+                f"peak{rank}",
+                series.values[i][part],
+                scores[i][part],
+                first,
+                times=_times(series, i, part),
+                alt=f"The series and its score around {title}",
             ),
-            "title": describe_timestep(series, i, peak.timestep),
+            "title": title,
             "score": scores[i][peak.timestep],
-            "first": peak.start,
-            "last": peak.end - 1,
+            "first": when_or_step(series, i, peak.start),
+            "last": when_or_step(series, i, peak.end - 1),
         }
         closeups.append(closeup)
     # the series with the highest scores first, each once
     order = dict.fromkeys([peak.series for peak in peaks] + list(range(len(series))))
     drawn = []
     for i in list(order)[:SERIES_DRAWN]:
-        figure = plots.scored(f"series{i}", series.values[i], scores[i], wide=True)
+        figure = plots.scored(
+            f"series{i}",
+            series.values[i],
+            scores[i],
+            wide=True,
+            times=_times(series, i, slice(None)),
+            alt=f"{series.ids[i]} above its anomaly score",
+        )
         drawn.append((series.ids[i], figure))
     return render_page(
         "anomalies.html",
@@ -88,6 +123,11 @@ def anomaly_page(
         reference=reference,
         command=command,
     )
+
+
+def _times(series: Sequences, i: int, part: slice) -> Array | None:
+    """Times of a part of series i, None if there are none."""
+    return None if series.times is None else series.times[i][part]
 
 
 def describe_timestep(series: Sequences, i: int, step: int) -> str:

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from ..data.sequences import Sequences
 from ..data.wgs84 import to_ecef, to_local, to_lonlat
 from .svg import COLORS, DASHED, INK, STYLE, Array, bare, legend, panel, render, spread
+from .timeline import STEPS, TimeAxis, show_dates, time_axis
 
 MAX_CHANNELS = 3  # drawn as curves: the first ones
 MAX_AGENTS = 40  # of a scene that are drawn: the first ones
@@ -26,7 +27,8 @@ MASK_OPACITY = 0.8
 MID_GRAY = 128
 BAND_OPACITY = 0.35  # of a state behind a curve
 LABELED = 0.025  # share of the width that a state covers to have its number written
-WARM = COLORS[4]  # of errors and anomalies
+WARM = COLORS[1]  # of errors and anomalies
+FRAMES = TimeAxis("frame")
 
 Row = dict[str, Any]
 Member = tuple[Sequences, int]  # one sequence and where it stands
@@ -90,10 +92,24 @@ def channel_legend(sequences: Sequences) -> Row:
     }
 
 
+def tiles(name: str, sequences: Sequences) -> list[Row]:
+    """Draw sequences small, for `gallery.html`.
+
+    Args:
+        name: unique on the page.
+        sequences: few of them. Curves have one scale, each map has its own.
+
+    Returns:
+        For each sequence its drawing, id and label.
+    """
+    members = [(sequences, i) for i in range(len(sequences))]
+    return _gallery(name, members)
+
+
 def neighbor_row(
     name: str, query: Sequences, near: Sequences, distance: Array
 ) -> list[Row]:
-    """Draw a query and its nearest neighbors on one scale.
+    """Draw a query and its nearest neighbors.
 
     Args:
         name: unique on the page.
@@ -105,19 +121,43 @@ def neighbor_row(
         The tiles of the row for `gallery.html`, the query first.
     """
     members = [(query, 0)] + [(near, i) for i in range(len(near))]
-    distances = [None, *distance]
-    tiles = []
+    row = _gallery(name, members)
+    for tile, away in zip(row[1:], distance, strict=True):
+        tile["note"] = f"distance {away:.1f}"
+    return row
+
+
+def _gallery(name: str, members: Sequence[Member]) -> list[Row]:
+    row = []
     for k, figure in enumerate(_tiles(members)):
         part, i = members[k]
-        tile: Row = {"svg": render(figure, f"{name}-{k}")}
-        tile["id"] = part.ids[i]
-        tile["label"] = None if part.labels is None else part.labels[i]
-        tile["distance"] = distances[k]
+        tile: Row = {
+            "svg": render(figure, f"{name}-{k}", described(part, i)),
+            "id": part.ids[i],
+            "label": None if part.labels is None else part.labels[i],
+            "start": None,
+            "note": "",
+        }
         path = path_of(part, i)
         if part.places is not None and path is not None:
             tile["meters"] = _size(path)
-        tiles.append(tile)
-    return tiles
+        row.append(tile)
+    return row
+
+
+def described(sequences: Sequences, i: int) -> str:
+    """A sequence in words, for those who do not see its drawing."""
+    x = sequences.values[i]
+    if is_video(sequences):
+        return f"{sequences.ids[i]}: {len(x)} frames"
+    path = path_of(sequences, i)
+    if path is not None:
+        return f"{sequences.ids[i]}: path of {len(x)} timesteps"
+    observed = x[~np.isnan(x)]
+    if not len(observed):
+        return f"{sequences.ids[i]}: no values"
+    low, high = observed.min(), observed.max()
+    return f"{sequences.ids[i]}: {len(x)} timesteps from {low:.3g} to {high:.3g}"
 
 
 def _tiles(members: Sequence[Member]) -> list[Figure]:
@@ -126,7 +166,7 @@ def _tiles(members: Sequence[Member]) -> list[Figure]:
     paths = [path_of(part, i) for part, i in members]
     known = [path for path in paths if path is not None]
     if len(known) == len(members):
-        return _map_tiles(known)
+        return [_map_tile(path) for path in known]
     return _curve_tiles([part.values[i] for part, i in members])
 
 
@@ -147,19 +187,16 @@ def _curve_tiles(values: list[Array]) -> list[Figure]:
     return figures
 
 
-def _map_tiles(paths: list[Array]) -> list[Figure]:
-    """Maps of one scale, each around the middle of its path."""
-    half = 0.54 * max(map(_size, paths)) or 1.0
-    figures = []
-    for path in paths:
-        figure, ax = bare(1.6)
-        _draw_paths(ax, path)
-        x, y = _box(path).mean(0)
-        ax.set_xlim(x - half, x + half)
-        ax.set_ylim(y - half, y + half)
-        ax.set_aspect("equal")
-        figures.append(figure)
-    return figures
+def _map_tile(path: Array) -> Figure:
+    """A map around the middle of a path."""
+    figure, ax = bare(1.6)
+    _draw_paths(ax, path)
+    x, y = _box(path).mean(0)
+    half = 0.54 * _size(path) or 1.0
+    ax.set_xlim(x - half, x + half)
+    ax.set_ylim(y - half, y + half)
+    ax.set_aspect("equal")
+    return figure
 
 
 def _video_tile(frames: Array) -> Figure:
@@ -261,6 +298,7 @@ def masked(
     error: Array,
     limit: float,
     token: tuple[int, int],
+    alt: str = "",
 ) -> Markup:
     """Draw sequence i with its masked tokens in gray and, below, the error of predicting them.
 
@@ -272,35 +310,29 @@ def masked(
         error: mean error of the masked cells `(tokens in time,)`, NaN without any.
         limit: top of the scale of the error.
         token: timesteps of a token, and its rows and columns in a video frame.
+        alt: see `svg.render`.
     """
     patch, side = token
     steps = min(len(sequences.values[i]), len(mask) * patch)
     path = path_of(sequences, i)
-    unit = "timestep"
+    times = None if sequences.times is None else sequences.times[i][:steps]
+    axis = time_axis(times, steps)
     if is_video(sequences):
         figure, (above, below) = panel(0.8, 0.9)
         frames = masked_frames(video_frames(sequences, i), mask, patch, side)
         strip = _side_by_side(frames)
         above.imshow(strip, interpolation="none", aspect="equal")
         above.set_axis_off()
-        unit = "frame"
+        axis = FRAMES if times is None else axis
     elif path is not None:
         figure, (above, below) = panel(3.0, 0.9)
         _draw_masked_paths(above, path[:steps], mask, patch)
     else:
         figure, (above, below) = panel(2.2, 0.9, sharex=True)
-        width = (
-            sequences.frame[2] if sequences.frame else None
-        )  # channels of the first agent
+        # of a scene without places, the channels of the first agent
+        width = sequences.frame[2] if sequences.frame else None
         _draw_curves(above, sequences.values[i][:steps, :width])
-        for start, end in runs(mask[:, 0]):
-            above.axvspan(
-                start * patch - 0.5,
-                min(end * patch, steps) - 0.5,
-                color=INK,
-                alpha=0.13,
-                linewidth=0,
-            )
+        _shade(above, mask[:, 0], patch, steps)
     middle = np.arange(len(error)) * patch + (patch - 1) / 2
     below.bar(
         middle,
@@ -311,9 +343,21 @@ def masked(
     )
     below.set_xlim(-0.5, steps - 0.5)
     below.set_ylim(0, limit)
-    below.set_xlabel(unit)
+    axis.put_on(below)
     below.set_ylabel("error")
-    return render(figure, name)
+    return render(figure, name, alt)
+
+
+def _shade(ax: Axes, mask: Array, patch: int, steps: int) -> None:
+    """Gray behind the masked tokens `(tokens in time,)` of `patch` timesteps each."""
+    for start, end in runs(mask):
+        ax.axvspan(
+            start * patch - 0.5,
+            min(end * patch, steps) - 0.5,
+            color=INK,
+            alpha=0.13,
+            linewidth=0,
+        )
 
 
 def _draw_masked_paths(ax: Axes, path: Array, mask: Array, patch: int) -> None:
@@ -340,7 +384,13 @@ def _draw_masked_paths(ax: Axes, path: Array, mask: Array, patch: int) -> None:
 
 
 def scored(
-    name: str, x: Array, score: Array, first: int = 0, wide: bool = False
+    name: str,
+    x: Array,
+    score: Array,
+    first: int = 0,
+    wide: bool = False,
+    times: Array | None = None,
+    alt: str = "",
 ) -> Markup:
     """Draw a series above its anomaly score, and shade where the score is above 1.
 
@@ -348,13 +398,17 @@ def scored(
         name: unique on the page.
         x: float `(time, channels)`.
         score: float `(time,)`.
-        first: number of the first timestep.
+        first: number of the first timestep, on an axis without times.
         wide: as wide as the page, not half of it.
+        times: of the timesteps `(time,)`; None if there are none.
+        alt: see `svg.render`.
     """
     if wide:
         figure, (above, below) = panel(2.2, 1.2, width=9.6, sharex=True)
     else:
         figure, (above, below) = panel(1.9, 1.0, sharex=True)
+    if times is not None:
+        first = 0
     _draw_curves(above, x, first, width=1.0 if wide else 1.2)
     _draw_curves(below, score[:, None], first)
     below.lines[0].set_color(WARM)
@@ -370,13 +424,34 @@ def scored(
                 linewidth=0,
             )
     below.set_xlim(edge, edge + len(x))
-    below.set_xlabel("timestep")
+    time_axis(times, len(x)).put_on(below)
     below.set_ylabel("score")
-    return render(figure, name)
+    return render(figure, name, alt)
+
+
+def over_time(name: str, times: Array, y: Array, alt: str = "") -> Markup:
+    """Draw a number of each window `(n,)` over the times at which they begin `(n,)`."""
+    figure, (ax,) = panel(2.2, width=9.6)
+    ax.plot(
+        times,
+        y,
+        color=WARM,
+        linewidth=1.2,
+        marker="o",
+        markersize=4,
+        markeredgewidth=0,
+    )
+    ax.axhline(1, **DASHED)
+    ax.set_ylim(0, 1.05 * max(1.0, float(np.nanmax(y))))
+    if times.dtype.kind == "M":
+        show_dates(ax)
+    ax.set_xlabel("time")
+    ax.set_ylabel("error")
+    return render(figure, name, alt)
 
 
 def over_states(
-    name: str, x: Array, states: Array, ticks: Sequence[tuple[int, str]] = ()
+    name: str, x: Array, states: Array, axis: TimeAxis = STEPS, alt: str = ""
 ) -> Markup:
     """Draw a series over bands in the colors of its states, with their numbers where they fit.
 
@@ -384,7 +459,8 @@ def over_states(
         name: unique on the page.
         x: the channels to draw, one above the other, each in 0..1, `(time, channels)`.
         states: `(time,)`, -1 where there is none.
-        ticks: timesteps and their labels on the axis; none: the numbers of the timesteps.
+        axis: below the drawing.
+        alt: see `svg.render`.
     """
     channels = x.shape[1]
     figure, (ax,) = panel(0.7 + 0.55 * channels, width=9.6)
@@ -410,13 +486,11 @@ def over_states(
     ax.set_ylim(-0.3, channels + 0.25)
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
-    if ticks:
-        ax.set_xticks(*zip(*ticks, strict=True))
-    ax.set_xlabel("time" if ticks else "timestep")
-    return render(figure, name)
+    axis.put_on(ax)
+    return render(figure, name, alt)
 
 
-def state_tile(name: str, x: Array, state: int) -> Markup:
+def state_tile(name: str, x: Array, state: int, alt: str = "") -> Markup:
     """Draw a short stretch of a series on the color of its state; `x` as in `over_states`."""
     channels = x.shape[1]
     figure, ax = bare(0.35 + 0.25 * channels)
@@ -424,7 +498,7 @@ def state_tile(name: str, x: Array, state: int) -> Markup:
     _draw_lanes(ax, x, 1.2)
     ax.set_xlim(-0.5, len(x) - 0.5)
     ax.set_ylim(-0.1, channels)
-    return render(figure, name)
+    return render(figure, name, alt)
 
 
 def state_color(state: int) -> str:

@@ -4,16 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from ..data.sequences import Sequences, moment
+from ..data.sequences import Sequences
 from ..evaluation.states import GAIN, MOST, States
 from . import plots, svg
 from .svg import Array
+from .timeline import time_axis, when_or_step
 
 Row = dict[str, Any]
 
 SEQUENCES_DRAWN = 3  # evenly spaced over the data
 TIMESTEPS_DRAWN = 1500  # of a long sequence: the first ones
-TICKS = 6
 OUTER = (0.5, 99.5)  # percentiles of the values that are drawn at the edges
 SAMPLE = 64  # sequences that decide them
 
@@ -26,45 +26,10 @@ def states_section(sequences: Sequences, states: States) -> Row:
         states: those of the same sequences.
     """
     scaled = _Scale(sequences)
-    figures = []
-    for i in svg.spread(len(sequences), SEQUENCES_DRAWN).tolist():
-        x = scaled.values(i)[:TIMESTEPS_DRAWN]
-        own = states.timesteps[i][:TIMESTEPS_DRAWN]
-        drawn = plots.over_states(f"states{i}", x, own, _ticks(sequences, i, len(x)))
-        segments = [part for part in states.segments[i] if part.start < len(x)]
-        figures.append(
-            {
-                "svg": drawn,
-                "id": sequences.ids[i],
-                "label": None if sequences.labels is None else sequences.labels[i],
-                "alt": _in_words([part.state for part in segments]),
-            }
-        )
-    rows = []
-    for state, places in enumerate(states.typical):
-        tiles = []
-        for rank, (i, start, stop) in enumerate(places):
-            x = scaled.values(i)[start:stop]
-            tiles.append(
-                {
-                    "svg": plots.state_tile(f"state{state}-{rank}", x, state),
-                    "id": sequences.ids[i],
-                    "first": _when(sequences, i, start),
-                }
-            )
-        rows.append(
-            {
-                "color": plots.state_color(state),
-                "share": states.shares[state],
-                "segments": sum(
-                    part.state == state for own in states.segments for part in own
-                ),
-                "tiles": tiles,
-            }
-        )
+    drawn = svg.spread(len(sequences), SEQUENCES_DRAWN).tolist()
     return {
-        "figures": figures,
-        "states": rows,
+        "figures": [_over_states(scaled, states, i) for i in drawn],
+        "states": [_typical(scaled, states, k) for k in range(states.count)],
         "n": len(sequences),
         "moment": states.moment,
         "gain": GAIN,
@@ -96,35 +61,47 @@ class _Scale:
         return scaled
 
 
+def _over_states(scaled: _Scale, states: States, i: int) -> Row:
+    """Sequence i over its states."""
+    sequences = scaled.sequences
+    x = scaled.values(i)[:TIMESTEPS_DRAWN]
+    segments = [part.state for part in states.segments[i] if part.start < len(x)]
+    times = None if sequences.times is None else sequences.times[i][: len(x)]
+    drawn = plots.over_states(
+        f"states{i}",
+        x,
+        states.timesteps[i][:TIMESTEPS_DRAWN],
+        time_axis(times, len(x)),
+        f"{sequences.ids[i]}: {_in_words(segments)}",
+    )
+    label = None if sequences.labels is None else sequences.labels[i]
+    return {"svg": drawn, "id": sequences.ids[i], "label": label}
+
+
+def _typical(scaled: _Scale, states: States, state: int) -> Row:
+    """How often a state occurs, and typical moments of it."""
+    sequences = scaled.sequences
+    tiles = []
+    for rank, (i, start, stop) in enumerate(states.typical[state]):
+        drawn = plots.state_tile(
+            f"state{state}-{rank}",
+            scaled.values(i)[start:stop],
+            state,
+            f"A typical moment of state {state}",
+        )
+        first = when_or_step(sequences, i, start)
+        tiles.append({"svg": drawn, "id": sequences.ids[i], "first": first})
+    segments = [part for own in states.segments for part in own]
+    return {
+        "color": plots.state_color(state),
+        "share": states.shares[state],
+        "segments": sum(part.state == state for part in segments),
+        "tiles": tiles,
+    }
+
+
 def _in_words(states: list[int]) -> str:
     """The order of states, for those who do not see the drawing."""
     order = ", ".join(map(str, states[:40]))
     rest = ", ..." if len(states) > 40 else ""
     return f"{len(states)} segments, of the states {order}{rest}"
-
-
-def _when(sequences: Sequences, i: int, step: int) -> str:
-    """The time of a timestep, its number if there are no times."""
-    if sequences.times is None:
-        return str(step)
-    date, _, clock = moment(sequences.times[i][step]).partition("T")
-    if "." in clock:
-        clock = clock.rstrip("0")
-    return f"{date} {clock}".rstrip()
-
-
-def _ticks(sequences: Sequences, i: int, length: int) -> list[tuple[int, str]]:
-    """Evenly spaced timesteps with their times; none if there are no times.
-
-    A date is written once.
-    """
-    if sequences.times is None:
-        return []
-    ticks = []
-    date = ""
-    for step in svg.spread(length, TICKS).tolist():
-        text = _when(sequences, i, step)
-        day, _, clock = text.partition(" ")
-        ticks.append((step, clock if clock and day == date else text))
-        date = day
-    return ticks

@@ -1,4 +1,4 @@
-"""Figures as inline SVG, and three charts of arrays: curves, a heat map, a scatter plot.
+"""Figures as inline SVG, and two charts of arrays: curves and a heat map.
 
 Functions of arrays only. Names and labels that come from the user are left to the HTML page, which
 escapes them. Ink is `currentColor`, so a figure follows the light or dark page it stands in.
@@ -16,25 +16,32 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .timeline import TimeAxis
+
 Array = npt.NDArray[Any]
 COLORS = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#D55E00",
-    "#56B4E9",
-    "#A08C00",
-    "#7F52A8",
+    "#0072b2",
+    "#d37004",
+    "#812272",
+    "#5c938e",
+    "#4b4e10",
+    "#936ef7",
+    "#825a5b",
+    "#1d3bb9",
 )
-"""Color-blind safe on light and dark pages (after Okabe and Ito, with a darker yellow)."""
-MARKERS = {
-    "o": "M1 0A1 1 0 1 1-1 0A1 1 0 1 1 1 0Z",
-    "s": "M-.9-.9H.9V.9H-.9Z",
-    "^": "M0-1L1 .9H-1Z",
-}
-"""Matplotlib's name of each marker -> its outline in a legend. With `COLORS`, 24 classes."""
-GRAY = "#999999"
+"""Of curves and classes on a light page: at least 3 to 1 against it, and told apart with the
+commonest color vision deficiencies."""
+DARK_COLORS = (
+    "#56b4e9",
+    "#c0ea35",
+    "#d1508f",
+    "#ddb598",
+    "#725fe8",
+    "#6cf6fc",
+    "#916609",
+    "#80a81a",
+)
+"""The same on a dark page."""
 INK = "#010203"  # replaced by `currentColor` when the SVG is written
 STYLE: Any = {  # when axes and curves are made
     "figure.facecolor": "none",
@@ -61,12 +68,18 @@ DASHED: dict[str, Any] = {
 _MARKED = re.compile(r'<g( clip-path="[^"]*")?>\s*((?:<use [^>]*/>\s*){2,})</g>')
 
 
-def render(figure: Figure, name: str) -> Markup:
+def color_of(code: int) -> str:
+    """The color of a curve or a class in CSS, which follows the light or dark page."""
+    return f"var(--c{code % len(COLORS)})"
+
+
+def render(figure: Figure, name: str, alt: str = "") -> Markup:
     """The figure as an `<svg>` element.
 
     Args:
         figure: a Matplotlib figure.
         name: unique on the page; makes the ids in the SVG unique and the same in every run.
+        alt: what it shows, for those who do not see it; "": the text beside it says so.
     """
     out = io.StringIO()
     no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -77,11 +90,19 @@ def render(figure: Figure, name: str) -> Markup:
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r'<g id="[^"]*"', "<g", text)
     text = text.replace("xlink:href", "href").replace(INK, "currentColor")
+    for code, color in enumerate(COLORS):
+        text = text.replace(f": {color}", f": {color_of(code)}")
     text = re.sub(r' (?:d|x|y|transform)="[^"]*"', _two_decimals, text)
     text = _MARKED.sub(_share_style, text)
+    role = 'aria-hidden="true"'
+    if alt:
+        role = Markup('role="img" aria-label="{}"').format(alt)
     # Without a width and a height, CSS scales the figure by its viewBox.
     text = re.sub(
-        r'<svg ([^>]*?)width="[^"]*"', r'<svg aria-hidden="true" \1', text, count=1
+        r'<svg ([^>]*?)width="[^"]*"',
+        lambda found: f"<svg {role} {found[1]}",
+        text,
+        count=1,
     )
     return Markup(re.sub(r' (?:height|version)="[^"]*"', "", text, count=2))
 
@@ -131,8 +152,9 @@ def lines(
     name: str,
     x: Array,
     curves: Mapping[str, Array],
-    xlabel: str,
+    axis: TimeAxis,
     level: float | None = None,
+    alt: str = "",
 ) -> Markup:
     """Non-negative curves `(n,)` over x `(n,)` in the order of `COLORS`; `level` is dashed."""
     figure, (ax,) = panel(2.7)
@@ -150,11 +172,13 @@ def lines(
         ax.axhline(level, **DASHED)
     ax.set_ylim(0, 1.05 * ax.get_ylim()[1])
     ax.grid(axis="y", color=INK, alpha=0.12, linewidth=0.8)
-    ax.set_xlabel(xlabel)
-    return render(figure, name)
+    axis.put_on(ax)
+    return render(figure, name, alt)
 
 
-def heat(name: str, x: Array, values: Array, xlabel: str, ylabel: str) -> Markup:
+def heat(
+    name: str, x: Array, values: Array, xlabel: str, ylabel: str, alt: str = ""
+) -> Markup:
     """A heat map of values `(positions, n)`: column i is at x[i], the first position is on top."""
     figure, (ax,) = panel(2.7)
     top = float(np.nanmax(values, initial=0.0))
@@ -176,54 +200,10 @@ def heat(name: str, x: Array, values: Array, xlabel: str, ylabel: str) -> Markup
     bar = figure.colorbar(image, ax=ax, pad=0.02, aspect=14)
     bar.ax.tick_params(colors=INK, labelsize=STYLE["ytick.labelsize"], length=3)
     bar.outline.set_visible(False)
-    return render(figure, name)
-
-
-def scatter(name: str, xy: Array, shares: Array, codes: Array) -> Markup:
-    """Points `(n, 2)` with the marker of their code `(n,)`, see `marker`.
-
-    Args:
-        name: see `render`.
-        xy: two principal components.
-        shares: their shares of the variance `(2,)`.
-        codes: class of each point, -1 for gray.
-    """
-    figure, (ax,) = panel(3.6)
-    size = 5.0 if len(xy) < 400 else 3.6
-    for code in np.unique(codes).tolist():
-        color, shape = _look(code)
-        ax.plot(
-            *xy[codes == code].T,
-            linestyle="",
-            marker=shape,
-            markersize=size,
-            markeredgewidth=0,
-            color=color,
-            alpha=0.75,
-        )
-    ax.set_xlabel(f"first component ({shares[0]:.0%} of variance)")
-    ax.set_ylabel(f"second component ({shares[1]:.0%})")
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.set_aspect("equal", adjustable="datalim")
-    return render(figure, name)
+    return render(figure, name, alt)
 
 
 def legend(names: Iterable[str]) -> list[tuple[str, str]]:
     """Each name with the color of its curve."""
-    return list(zip(names, COLORS, strict=False))
-
-
-def marker(code: int) -> Markup:
-    """The marker of a class in `scatter`, as a small `<svg>` for a legend."""
-    color, shape = _look(code)
-    path = f'<path d="{MARKERS[shape]}" fill="{color}"/>'
-    return Markup(f'<svg class="mark" viewBox="-1.2 -1.2 2.4 2.4">{path}</svg>')
-
-
-def _look(code: int) -> tuple[str, str]:
-    """Color and Matplotlib marker of a class: all colors as dots first, then as squares."""
-    if code < 0:
-        return GRAY, "o"
-    shapes = list(MARKERS)
-    return COLORS[code % len(COLORS)], shapes[code // len(COLORS)]
+    codes = range(len(COLORS))
+    return [(name, color_of(code)) for name, code in zip(names, codes, strict=False)]

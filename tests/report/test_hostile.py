@@ -1,13 +1,13 @@
 """Names that are HTML: no page runs them, in a real browser, and all show them as text."""
 
 import html
+import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import CHROMIUM, NEEDED, browse, with_script, without_policy
 from factories import TINY
 
 from temporal_jepa import PretrainConfig, pretrain
@@ -16,7 +16,6 @@ from temporal_jepa.report.report import write_report
 
 pytestmark = pytest.mark.slow  # trains a run and makes four pages
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 OWN = "document.title='OWNED'"
 HOSTILE = {
     "script": f"<script>{OWN}</script>",
@@ -30,11 +29,19 @@ HOSTILE = {
     "mathtext": "$\\frac{x}{0}$",
     "comment": "<!-- --><![CDATA[",
 }
-BROWSER = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
-    *("--no-first-run", "--disable-background-networking", "--disable-sync"),
-    *("--disable-component-update", "--virtual-time-budget=2000", "--dump-dom"),
-)
+SCRIPTS = re.compile(r"<script[^>]*>.*?</script>", re.DOTALL)
+CHOOSE = """
+const input = document.querySelector("input");
+const names = JSON.parse(document.getElementById("map-data").textContent).ids;
+const shown = document.createElement("pre");
+for (const name of names) {
+  input.value = name;
+  input.dispatchEvent(new Event("input"));
+  shown.textContent += document.querySelector(".card").innerText + "\\n";
+}
+shown.id = "shown";
+document.body.append(shown);
+"""
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +83,11 @@ def test_every_page_is_made(pages: dict[str, Path]) -> None:
 @pytest.mark.parametrize("name", ["report", "anomalies", "states", "nearest"])
 def test_names_are_text_in_the_source(pages: dict[str, Path], name: str) -> None:
     text = pages[name].read_text("utf-8")
+    own = SCRIPTS.findall(text)
+    assert len(own) == (2 if name == "report" else 0)  # the data, and the script
+    for data in own[:1]:
+        assert not set("<>&'") & set(re.sub(r"</?script[^>]*>", "", data))
+    text = SCRIPTS.sub("", text)
     assert "<script" not in text
     assert not re.search(r"<[^>\"']*\son\w+=", text)
     assert not re.search(r'(href|src|style)="[^"]*javascript:', text)
@@ -83,37 +95,46 @@ def test_names_are_text_in_the_source(pages: dict[str, Path], name: str) -> None
     assert HOSTILE["script"] in shown
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason=NEEDED)
 @pytest.mark.parametrize("name", ["report", "anomalies", "states", "nearest"])
 def test_no_page_runs_a_name_in_a_browser(
     pages: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
     page = tmp_path / "page.html"
-    page.write_bytes(pages[name].read_bytes())
+    text = pages[name].read_text("utf-8")
+    # Not even the policy of the page is needed: names are escaped.
+    page.write_text(without_policy(text), "utf-8")
     dom = browse(page, tmp_path)
-    title = re.search(r"<title>(.*?)</title>", dom, re.DOTALL)
-    assert title
-    assert html.unescape(title[1]) != "OWNED"
-    tags = set(re.findall(r"<([a-zA-Z][\w:-]*)", dom))
-    assert not tags & {"script", "img", "a", "iframe", "object", "embed"}
+    assert title_of(dom) != "OWNED"
+    tags = set(re.findall(r"<([a-zA-Z][\w:-]*)", SCRIPTS.sub("", dom)))
+    assert not tags & {"script", "img", "iframe", "object", "embed"}
+    assert not re.search(r'<a (?!href="#\w+")', dom)
     assert HOSTILE["script"] in html.unescape(dom)
-    # The browser would run it: the same page with a name that is not escaped.
-    text = page.read_text("utf-8")
-    page.write_text(
-        text.replace("</h1>", f"{HOSTILE['event']}{HOSTILE['script']}</h1>"), "utf-8"
-    )
-    assert "<title>OWNED</title>" in browse(page, tmp_path)
+    # The browser would run it: the same page with a name that is not escaped,
+    injected = text.replace("</h1>", f"{HOSTILE['event']}{HOSTILE['script']}</h1>")
+    page.write_text(without_policy(injected), "utf-8")
+    assert title_of(browse(page, tmp_path)) == "OWNED"
+    # were it not for the policy of the page.
+    page.write_text(injected, "utf-8")
+    assert title_of(browse(page, tmp_path)) != "OWNED"
 
 
-def browse(page: Path, folder: Path) -> str:
-    """The document as a headless Chromium has it after its scripts ran."""
-    assert CHROMIUM is not None
-    profile = f"--user-data-dir={folder / 'profile'}"
-    done = subprocess.run(
-        [CHROMIUM, *BROWSER, profile, page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    return done.stdout
+@pytest.mark.skipif(CHROMIUM is None, reason=NEEDED)
+def test_the_map_shows_names_as_text(pages: dict[str, Path], tmp_path: Path) -> None:
+    text = pages["report"].read_text("utf-8")
+    page = tmp_path / "page.html"
+    page.write_text(with_script(text, CHOOSE), "utf-8")
+    dom = browse(page, tmp_path)
+    assert title_of(dom) != "OWNED"
+    (shown,) = re.findall(r'<pre id="shown">(.*?)</pre>', dom, re.DOTALL)
+    shown = " ".join(html.unescape(shown).split())
+    data = json.loads(re.sub(r"</?script[^>]*>", "", SCRIPTS.findall(text)[0]))
+    for name in (*data["ids"], *data["labels"]):
+        assert " ".join(name.split()) in shown
+
+
+def title_of(dom: str) -> str:
+    """The title of a document."""
+    found = re.search(r"<title>(.*?)</title>", dom, re.DOTALL)
+    assert found
+    return html.unescape(found[1])

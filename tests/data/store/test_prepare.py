@@ -239,7 +239,8 @@ def track_table() -> pd.DataFrame:
     rows = []
     for i in range(40):
         count = 1 if i in (3, 30) else 20 + i % 11
-        places = random_numbers.normal(0, 1e-4, (count, 2)).cumsum(0) + [8.5, 47.3]
+        wander = random_numbers.normal(0, 1e-4, (count, 2)).cumsum(0)
+        places = np.add([8.5, 47.3], wander)
         for t, (lon, lat) in enumerate(places.tolist()):
             moment = np.datetime64("2024-05-01T00:00:00") + 60 * t + 3 * i
             when = str(moment + (86400 if i == 7 and t > 9 else 0)).replace("T", " ")

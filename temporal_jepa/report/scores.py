@@ -1,0 +1,92 @@
+"""Scores of a probe beside their controls, and which features they speak for."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .run import Row
+
+OURS = "pretrained encoder"
+UNTRAINED = "untrained encoder"
+MEANING = {
+    "raw values": "The measured values as they are. No encoder.",
+    "mean/std/min/max": "Four statistics of each channel. No encoder.",
+    "series-small as it is": "The encoder of the package, before this training.",
+    "MiniRocket": "A standard method with random filters. It needs no training.",
+    UNTRAINED: "The same encoder with random weights: what training starts from.",
+    OURS: "The encoder of this run.",
+}
+"""What each kind of features is, the simplest first."""
+
+
+def scores_section(probe: Mapping[str, Any]) -> Row | None:
+    """What probe.json holds, and how the pretrained encoder compares with its controls.
+
+    Differences below `noise` may be chance: twice the standard error of a difference of two
+    independent scores of as many test sequences.
+    """
+    if not probe:
+        return None
+    is_regression = probe.get("task") == "regression"
+    metric = "r2" if is_regression else "accuracy"
+    values = {row["features"]: float(row[metric]) for row in probe["scores"]}
+    ours = values[OURS]
+    controls = {
+        name: value for name, value in values.items() if not name.startswith(OURS)
+    }
+    best = max(controls, key=lambda name: (controls[name], -_simplicity(name)))
+    measure = _r2_difference if is_regression else chance_difference
+    noise = measure(ours, probe["n_test"])
+    top = max(ours, controls[best])
+    equal = [name for name, value in controls.items() if top - value <= noise]
+    equal.sort(key=_simplicity)
+    return {
+        **probe,
+        "is_regression": is_regression,
+        "values": values,
+        "meaning": MEANING,
+        "ours": ours,
+        "gain": ours - values[UNTRAINED],
+        "noise": noise,
+        "best": best,
+        "best_value": controls[best],
+        "is_behind": controls[best] - ours > noise,
+        "equal": equal,
+        "advice": _advice(ours, best, controls[best], noise, equal),
+    }
+
+
+def chance_difference(share: float, n: int) -> float:
+    """Twice the standard error of a difference of two shares of `n`, as large as `share`."""
+    smoothed = (share * n + 1) / (n + 2)  # 40 of 40 is not certainty
+    return 2 * math.sqrt(2 * smoothed * (1 - smoothed) / n)
+
+
+def _r2_difference(value: float, n: int) -> float:
+    """The same of two R2; the standard error of R2 of many samples is 2 R (1 - R2) / sqrt(n)."""
+    r2 = min(max(value, 0.0), 1.0)
+    return 2 * math.sqrt(2 * 4 * r2 / n) * (1 - r2)
+
+
+def _simplicity(name: str) -> int:
+    names = list(MEANING)
+    return names.index(name) if name in names else len(names)
+
+
+def _advice(
+    ours: float, best: str, best_value: float, noise: float, equal: list[str]
+) -> str:
+    """Which features to use: "ours", "control" or "simpler", where both are as good."""
+    if best_value - ours > noise:
+        return "control"
+    return "simpler" if equal else "ours"
+
+
+def written(value: float, is_regression: bool) -> str:
+    """A score in words: "92.5%", or "R² 0.925"."""
+    return f"R² {value:.3f}" if is_regression else f"{value:.1%}"
+
+
+def difference(value: float, is_regression: bool) -> str:
+    """A difference of scores in words: "2.5 points", or "R² 0.025"."""
+    return f"R² {value:.3f}" if is_regression else f"{100 * value:.1f} points"

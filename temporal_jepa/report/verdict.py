@@ -1,0 +1,142 @@
+"""The verdict of a report: one sentence that says whether to use the encoder, and why."""
+
+import re
+from dataclasses import dataclass
+
+from ..training.collapse import UNLEARNED_LOSS
+from .run import Row, Run
+from .scores import chance_difference, difference, written
+
+LEVELS = ("unknown", "healthy", "weak", "collapsed")  # by severity
+_LEVEL = re.compile(r"(?:^|(?<=; ))(unknown|healthy|weak|collapsed): ")
+_STATISTICS = re.compile(r" \(std [^()]*\)")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the report says first.
+
+    Args:
+        level: one of `LEVELS`; healthy only where the numbers favor the encoder.
+        advice: what to do, the beginning of the sentence.
+        reason: the rest of it, from the numbers.
+        training: what training logged about itself, for those who know the terms.
+        error: of predictions, as a share of the error of a guess; None if it is not known.
+    """
+
+    level: str
+    advice: str
+    reason: str
+    training: str
+    error: float | None
+
+
+def find_verdict(
+    run: Run,
+    scores: Row | None,
+    agreement: dict[str, float] | None,
+    control: str,
+    measured: float | None,
+) -> Verdict:
+    """The verdict on a run.
+
+    A collapsed encoder is not to be used, whatever the scores. Then scores decide if there are any,
+    then what training logged, then the labels of neighbors.
+
+    Args:
+        run: the run.
+        scores: of `scores.scores_section`.
+        agreement: of `Embedded.agreement`.
+        control: name of the control of the agreement.
+        measured: error of predictions, as `prediction.py` measures it; None: as logged.
+    """
+    level, training = _of_training(run)
+    logged = run.logged("relative_loss")
+    error = logged[-1][1] if measured is None and logged else measured
+    if scores is not None:
+        parts = _of_scores(scores, level, training)
+    elif level == "healthy" and agreement is not None and run.sequences is not None:
+        parts = _of_neighbors(agreement, len(run.sequences), control)
+    else:
+        parts = _unlabeled(level, training, error)
+    if level == "collapsed":
+        instead = f"; use {scores['best']} instead" if scores else ""
+        reason = _STATISTICS.sub("", training) + instead
+        parts = (level, "Do not use this encoder", reason)
+    return Verdict(*parts, training, error)
+
+
+def _of_training(run: Run) -> tuple[str, str]:
+    """The level that training logged last, and its reasons.
+
+    Version 0.1 could log two levels in one line ("weak: ...; healthy: ..."): the more severe one
+    holds.
+    """
+    logged = run.logged("verdict")
+    sentence = (
+        logged[-1][1] if logged else "unknown: no collapse statistics were logged"
+    )
+    level = max(_LEVEL.findall(sentence), key=LEVELS.index, default="unknown")
+    return level, _LEVEL.sub("", sentence)
+
+
+def _of_scores(scores: Row, level: str, training: str) -> tuple[str, str, str]:
+    is_regression = scores["is_regression"]
+    ours = written(scores["ours"], is_regression)
+    best = scores["best"]
+    theirs = written(scores["best_value"], is_regression)
+    verb = "reaches" if is_regression else "labels"
+    of = f"of {scores['n_test']} test sequences"
+    of = f"on {scores['n_test']} test sequences" if is_regression else f"{of} correctly"
+    if scores["advice"] == "ours":
+        reason = f"it {verb} {ours} {of}, the best control, {best}, {theirs}"
+        if level != "weak":
+            return "healthy", "Use this encoder", reason
+        reason += f"; but training says: {_STATISTICS.sub('', training)}"
+        return "weak", "Use this encoder with care", reason
+    if scores["advice"] == "control":
+        reason = f"it {verb} {theirs} {of}, this encoder {ours}"
+        return "weak", f"Use {best} instead of this encoder", reason
+    simple = scores["equal"][0]
+    advice = f"Use {simple}, which does as well without this training"
+    value = written(scores["values"][simple], is_regression)
+    if value == ours:
+        return "weak", advice, f"both {verb.removesuffix('s')} {ours} {of}"
+    reason = (
+        f"it {verb} {value} {of}, this encoder {ours}, and a difference below "
+        f"{difference(scores['noise'], is_regression)} may be chance"
+    )
+    return "weak", advice, reason
+
+
+def _of_neighbors(
+    agreement: dict[str, float], n: int, control: str
+) -> tuple[str, str, str]:
+    after = agreement["after"]
+    gain = after - agreement["control"]
+    numbers = (
+        f"{after:.0%} of the nearest neighbors have the label of a sequence, "
+        f"{agreement['control']:.0%} with {control} and {agreement['chance']:.0%} by chance"
+    )
+    if gain > chance_difference(after, n):
+        return "healthy", "Training helped", numbers
+    if -gain > chance_difference(after, n):
+        return "weak", f"Training did harm, use {control}", numbers
+    return "weak", f"Training made no clear difference to {control}", numbers
+
+
+def _unlabeled(level: str, training: str, error: float | None) -> tuple[str, str, str]:
+    reason = _STATISTICS.sub("", training)
+    if level == "unknown":
+        return level, "It is not known whether this encoder is of use", reason
+    if level == "weak":
+        return level, "Train again before you use this encoder", reason
+    learned = "it tells sequences apart"
+    if error is not None and error > UNLEARNED_LOSS:
+        reason = f"{learned}, but predicts hidden parts no better than a guess"
+        return "weak", "Train longer before you use this encoder", reason
+    if error is not None:
+        less = f"{1 - error:.0%} less error than a guess"
+        learned = f"it predicts hidden parts with {less}, and tells sequences apart"
+    hope = "without labels, the pictures below must show whether it helps you"
+    return level, "Training went well", f"{learned}; {hope}"
