@@ -69,7 +69,7 @@ def command_lines(run: Run) -> dict[str, str]:
 def _probe_words(run: Run) -> list[str]:
     """The command line of the stored scores, or of the first ones."""
     words = ["probe", str(run.folder)]
-    path = run.data.get("path")
+    path = str(run.data.get("path"))
     if not run.probe:
         return [*words, "--train", path] if is_remote(path) else words
     names = {
