@@ -358,17 +358,29 @@ def as_stored(
     channels = head.get("channels", found.channels)
     if found.channels != channels and sorted(found.channels) == sorted(channels):
         found = found.reordered([found.channels.index(name) for name in channels])
-    if found.labels is None and head.get("has_labels") and not state["unlabeled"]:
-        raise _Anew(unlabeled=True)
-    if found.labels is not None and (
-        state["unlabeled"] or not head.get("has_labels", True)
-    ):
-        note = "some have no labels: there are none"
-        found = replace(found, labels=None, task=None, notes=(*found.notes, note))
+    found = _labeled_as(found, head, state)
     kind = _type_of_times(found, head, state)
     if kind is not None and found.times is not None:
         found = replace(found, times=[x.astype(kind) for x in found.times])
     return found
+
+
+def _labeled_as(
+    found: Sequences, head: Mapping[str, Any], state: dict[str, Any]
+) -> Sequences:
+    """The series without their labels, where some before them have none.
+
+    Raises:
+        _Anew: when those before have labels, and these have none.
+    """
+    if found.labels is None:
+        if head.get("has_labels") and not state["unlabeled"]:
+            raise _Anew(unlabeled=True)
+        return found
+    if head.get("has_labels", True) and not state["unlabeled"]:
+        return found
+    note = "some have no labels: there are none"
+    return replace(found, labels=None, task=None, notes=(*found.notes, note))
 
 
 def _type_of_times(

@@ -192,22 +192,26 @@ def _fast(reader: RowReader, rows: bytes) -> Rows | None:
     if bare is None:
         return None
     rows, lines = bare
-    clock = [
-        k
-        for n, k in zip(plan.names, plan.kinds, strict=True)
-        if n in plan.columns.times
-    ]
-    if "number" not in clock and plan.columns.layout in ("long", "wide"):
-        frame = _parsed(plan, rows, lines, "high")
-        if frame is None:
-            return None
-        if _is_exact(frame, plan):
-            found = runs(plan, frame) if reader.raw_time else None
-            found = found or _series(plan, frame, plan.options, []).series
-            if found is not None and "float64" not in found.dtypes:
-                return Rows(found, list(found.ids))
+    found = _nearly_right(reader, rows, lines)
+    if found is not None:
+        return Rows(found, list(found.ids))
     frame = _parsed(plan, rows, lines, "round_trip")
     return None if frame is None else _series(plan, frame, plan.options, [])
+
+
+def _nearly_right(reader: RowReader, rows: bytes, lines: int) -> Sequences | None:
+    """The series by the fastest parser; None where its last digit could matter."""
+    plan = reader.plan
+    kinds = dict(zip(plan.names, plan.kinds, strict=True))
+    times_are_real = any(kinds[name] == "number" for name in plan.columns.times)
+    if times_are_real or plan.columns.layout not in ("long", "wide"):
+        return None
+    frame = _parsed(plan, rows, lines, "high")
+    if frame is None or not _is_exact(frame, plan):
+        return None
+    found = runs(plan, frame) if reader.raw_time else None
+    found = found or _series(plan, frame, plan.options, []).series
+    return None if found is None or "float64" in found.dtypes else found
 
 
 def _bare(plan: TextPlan, rows: bytes) -> tuple[bytes, int] | None:
