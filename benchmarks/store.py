@@ -5,6 +5,7 @@
     python benchmarks/store.py make S 20               # a store of about 20 GB, without a source
     python benchmarks/store.py reading S               # ms a batch, resident memory
     python benchmarks/store.py memory -- COMMAND       # peak memory of a command and its children
+    python benchmarks/store.py kinds FOLDER 300        # peak memory for sources of 300 MB each
     python benchmarks/store.py kill small.csv 200      # SIGKILL at random moments, bytes compared
 
 Nothing that it makes belongs into the repository.
@@ -12,6 +13,7 @@ Nothing that it makes belongs into the repository.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import random
@@ -49,6 +51,79 @@ def csv(path: str, megabytes: str) -> None:
             ]
             file.write("".join(rows))
             k += 1
+
+
+def recording(path: Path, rows: int, first: int = 0) -> None:
+    """One recording of a value each second in three channels, seed 0."""
+    random_numbers = np.random.default_rng(first)
+    start = np.datetime64("2020-01-01T00:00:00")
+    with path.open("w") as file:
+        file.write("time,a,b,c\n")
+        for k in range(first, first + rows, 50_000):
+            times = np.char.replace(
+                (start + np.arange(k, k + 50_000)).astype(str), "T", " "
+            )
+            x = random_numbers.normal(size=(50_000, 3))
+            file.writelines(
+                f"{time},{a:.6f},{b:.6f},{c:.6f}\n"
+                for time, (a, b, c) in zip(times.tolist(), x.tolist(), strict=True)
+            )
+
+
+def tracks(path: Path, count: int) -> None:
+    """Tracks of 1,000 fixes in degrees, seed 0."""
+    random_numbers = np.random.default_rng(0)
+    with path.open("w") as file:
+        file.write("id,time,lon,lat\n")
+        for k in range(count):
+            steps = random_numbers.normal(0, 1e-4, (1000, 2))
+            places = np.add([8.5, 47.3], steps.cumsum(0))
+            file.writelines(
+                f"t{k},{1_600_000_000 + 5 * t},{lon:.7f},{lat:.7f}\n"
+                for t, (lon, lat) in enumerate(places.tolist())
+            )
+
+
+def kinds(place: str, megabytes: str) -> None:
+    """Peak memory and time of `prepare` for several kinds of sources, a process for each."""
+    folder = Path(place)
+    many = folder / "folder"
+    many.mkdir(parents=True)
+    blocks_of_rows = max(1, int(megabytes) * 10**6 // (49 * 50_000))
+    recording(folder / "recording.csv", 50_000 * blocks_of_rows)
+    with (
+        (folder / "recording.csv").open("rb") as source,
+        gzip.open(folder / "packed.csv.gz", "wb", compresslevel=1) as target,
+    ):
+        shutil.copyfileobj(source, target)
+    for k in range(blocks_of_rows):
+        recording(many / f"{k:04d}.csv", 50_000, 50_000 * k)
+    tracks(folder / "tracks.csv", int(megabytes) * 10**6 // 38_000)
+    rows = int(megabytes) * 10**6 // 24
+    np.save(folder / "recording.npy", np.random.default_rng(0).normal(size=(rows, 3)))
+    for name in (
+        "recording.csv",
+        "packed.csv.gz",
+        "folder",
+        "tracks.csv",
+        "recording.npy",
+    ):
+        words = [sys.executable, __file__, "peak", str(folder / name)]
+        subprocess.run(words, check=True)
+
+
+def peak(path: str) -> None:
+    """Peak memory and time of one `prepare`."""
+    out = f"{path}.store"
+    cpu, wall = _prepared(path, out, 1)
+    found = Path(path)
+    files = found.rglob("*") if found.is_dir() else [found]
+    size = sum(file.stat().st_size for file in files) / 1e6
+    print(
+        f"{found.name}: {size:.0f} MB, {wall:.0f} s, {cpu:.0f} s of the processor, peak memory "
+        f"{_status('self', 'VmHWM') / 1e3:.0f} MB",
+        flush=True,
+    )
 
 
 def _status(pid: int | str, entry: str) -> int:
@@ -245,7 +320,7 @@ def small(path: str, out: str, jobs: str) -> None:
 
 
 def _small_parts(commit: int, shard: int) -> None:
-    from temporal_jepa.data.store import flat, parts, scattered, text, writer
+    from temporal_jepa.data.store import blocks, flat, parts, scattered, text, writer
     from temporal_jepa.data.store import prepare as preparing
 
     parts.WHOLE = 0
@@ -254,8 +329,9 @@ def _small_parts(commit: int, shard: int) -> None:
     preparing.COMMIT = commit
     scattered.LARGEST = 200_000
     scattered.TOGETHER = 20_000
-    parts.BLOCK = 20_000
-    parts.MAPPED_BYTES = 0
+    blocks.WHOLE = 0
+    blocks.BLOCK = 20_000
+    blocks.MAPPED_BYTES = 0
     for kind in (writer.StoreWriter, flat.Flat, flat.Appending):
         # SHARD was bound when these were defined.
         defaults = kind.__init__.__defaults__ or ()
@@ -270,6 +346,8 @@ COMMANDS = {
     "make": make,
     "reading": reading,
     "memory": memory,
+    "kinds": kinds,
+    "peak": peak,
     "kill": kill,
     "small": small,
 }
