@@ -339,6 +339,9 @@ def test_sdist_and_wheel_install_and_run_outside_the_checkout(tmp_path: Path) ->
         "pyproject.toml",
         "README.md",
         "LICENSE",
+        "CITATION.cff",
+        "conda/recipe.yaml",
+        "constraints/floors.txt",
         "tests/test_repository.py",
     } <= members
     with zipfile.ZipFile(wheel) as archive:

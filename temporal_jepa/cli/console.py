@@ -1,10 +1,14 @@
-"""What a person sees on a terminal: lines, tables, progress, commands to copy."""
+"""What a command says: lines, tables and progress to a person, one JSON object to a program."""
 
+import json
+import math
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
+from numbers import Integral, Real
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
@@ -13,6 +17,58 @@ from ..files.printable import printable
 
 if TYPE_CHECKING:
     import rich.progress
+
+Row = tuple[str, Any] | tuple[str, Any, Any]
+"""A fact: its name, its text and, where that is not the text, its value for programs."""
+
+_answers: list[dict[str, Any]] = []
+"""The facts that `--json` prints at the end, as its one element; empty if a person reads."""
+
+
+@contextmanager
+def answer_in_json() -> Iterator[None]:
+    """Print what is recorded in the block as one JSON object, unless the block raises.
+
+    Until then standard output is standard error: notes, progress and what libraries print.
+    """
+    _answers.append({})
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        answer = _answers.pop()
+    print_json(answer)
+
+
+def print_json(answer: Mapping[str, Any]) -> None:
+    """Print an object as a line of ASCII, in the first process of a distributed run only.
+
+    Paths are text, and numbers that JSON does not have (NaN, infinity) are null.
+    """
+    if is_first_process():
+        print(json.dumps(_plain(answer), allow_nan=False), flush=True)
+
+
+def record(**facts: Any) -> None:
+    """Add facts to the object of `--json`; nothing happens without it."""
+    for answer in _answers:
+        answer.update(facts)
+
+
+def _plain(value: Any) -> Any:
+    """The same value in the types of JSON."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    return str(value)
 
 
 def _write(text: str, stream: TextIO) -> None:
@@ -38,8 +94,16 @@ def complain(text: str) -> None:
     _write(printable(text, keep="\n"), sys.stderr)
 
 
+def show_lines(*lines: str) -> None:
+    """Print the answer of a command; with `--json` nothing: its facts are recorded."""
+    if not _answers:
+        say(*lines)
+
+
 def show_table(title: str, header: list[str], rows: list[tuple[str, ...]]) -> None:
-    """Print a table; columns after the first are numbers."""
+    """Print a table; columns after the first are numbers. For programs, `record` its values."""
+    if _answers:
+        return
     from rich.console import Console
     from rich.table import Table
 
@@ -55,9 +119,17 @@ def show_table(title: str, header: list[str], rows: list[tuple[str, ...]]) -> No
     console.print(printable(title), table, sep="\n")
 
 
-def show_facts(rows: list[tuple[str, Any]]) -> None:
-    """Print (name, text) rows, aligned."""
-    say(*(f"{name:<16} {text}" for name, text in rows))
+def show_facts(rows: Sequence[Row]) -> None:
+    """Print (name, text) rows, aligned; with `--json`, record the value, or the text, of each."""
+    show_lines(*(f"{name:<16} {text}" for name, text, *_ in rows))
+    for name, *texts in rows:
+        record(**{name.replace(" ", "_"): texts[-1]})
+
+
+def say_next(text: str) -> None:
+    """Print the command that comes next."""
+    record(next=text)
+    say(f"next: {text}")
 
 
 def command(*words: Any) -> str:
@@ -121,6 +193,7 @@ class Progress:
         self.config = config
         self.verdict = ""
         self.rank: float | None = None
+        self.last: dict[str, Any] = {}
         self.last_printed = 0
         self.live: rich.progress.Progress | None = None
 
@@ -153,6 +226,7 @@ class Progress:
         """Show a row of metrics."""
         self.rank = row.get("rank", self.rank)
         self.verdict = row.get("verdict", self.verdict)
+        self.last.update(row)
         text = self._describe(row)
         step = row["step"]
         steps = self.config.steps

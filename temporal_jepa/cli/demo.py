@@ -11,7 +11,7 @@ from typing import Any
 
 from ..config import PretrainConfig, ReadOptions
 from ..files import GENERAL, WEIGHTS, replacing, write_atomically, write_json
-from .console import Progress, command, say, show_table
+from .console import Progress, command, record, say, show_table
 from .embed import write_embeddings
 from .writing import check_folder
 
@@ -69,6 +69,7 @@ def demo(*, out: str = "runs/demo", steps: int = 0) -> None:
     for job in _jobs(sources, folder, steps):
         results[job.name] = _run(job, folder / job.name)
     write_json(mark, results)
+    record(folder=folder, results=results)
     rows = []
     for name, result in results.items():
         scores = {row["features"]: f"{row['accuracy']:.3f}" for row in result["scores"]}
@@ -83,9 +84,11 @@ def demo(*, out: str = "runs/demo", steps: int = 0) -> None:
             f"  model   {folder / name / WEIGHTS}",
             f"  report  {folder / name / 'report.html'}",
         )
+    seconds = time.monotonic() - began
+    record(seconds=seconds)
     say(
         "",
-        f"{time.monotonic() - began:.0f} s in all. On your own file:",
+        f"{seconds:.0f} s in all. On your own file:",
         f"  {command('inspect', 'FILE')}",
         f"  {command('pretrain', '--data', 'FILE', '--out', 'runs/mine')}",
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import ReadOptions, flags
 from ..files import folder_of, read_config
-from .console import command, show_facts
+from .console import command, record, show_facts
 from .options import UsageError
 from .progress import Counter
 from .reading import read_as_trained, training_file
@@ -69,12 +69,7 @@ def detect(
     page = path.with_suffix(".html")
     check_output(page, overwrite)
     config = read_config(folder_of(run))
-    frame = config["model"].get("frame")
-    if frame:
-        what = "scenes of agents" if frame[0] == 1 else "videos"
-        raise ValueError(
-            f"{run} was trained on {what}; detect scores series and trajectories"
-        )
+    _check_kind(run, config)
     series = read_as_trained(data, reading, config, ignore=WINDOWS)
     known, about = _reference(run, config, series, reference, normal_prefix)
     detector = AnomalyDetector(run, window, quantile, device)
@@ -93,17 +88,18 @@ def detect(
         command=command("detect", run, data, *again),
     )
     write_page_and_table(page, html, path, _table(series, scores))
+    count = sum(int((score > 1).sum()) for score in scores)
+    total = sum(map(len, scores))
+    highest = listed(describe_timestep(series, i, step) for i, step, *_ in top[:3])
+    record(timesteps=total)
     show_facts(
         [
             ("reference", about),
-            ("window", f"{detector.window_} timesteps"),
-            ("anomalies", _count(scores)),
+            ("window", f"{detector.window_} timesteps", detector.window_),
+            ("anomalies", f"{count} of {total} timesteps score above 1", count),
             ("table", path),
             ("page", page),
-            (
-                "highest",
-                listed(describe_timestep(series, i, step) for i, step, *_ in top[:3]),
-            ),
+            ("highest", highest, [_peak(series, scores, *peak) for peak in top]),
         ]
     )
 
@@ -118,10 +114,14 @@ def _scores(
         return detector.score_each(series, on_timesteps=counter.add)
 
 
-def _count(scores: "Scores") -> str:
-    """How many timesteps are anomalies, in words."""
-    count = sum(int((score > 1).sum()) for score in scores)
-    return f"{count} of {sum(map(len, scores))} timesteps score above 1"
+def _check_kind(run: str, config: Mapping[str, Any]) -> None:
+    """ValueError for a model of video or scenes."""
+    frame = config["model"].get("frame")
+    if frame:
+        what = "scenes of agents" if frame[0] == 1 else "videos"
+        raise ValueError(
+            f"{run} was trained on {what}; detect scores series and trajectories"
+        )
 
 
 def _reference(
@@ -163,6 +163,15 @@ def _prefix_length(prefix: str, length: int) -> int:
             f"--normal-prefix {prefix}: expected a number of timesteps, or a share such as 0.2"
         )
     return max(round(share * length), 1)
+
+
+def _peak(
+    series: "Sequences", scores: "Scores", i: int, step: int, start: int, stop: int
+) -> dict[str, Any]:
+    """A peak for programs."""
+    score = float(scores[i][step])
+    region = {"start": start, "stop": stop}
+    return {"id": series.ids[i], "timestep": step, **region, "score": score}
 
 
 def _table(series: "Sequences", scores: "Scores") -> "pd.DataFrame":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..config import Pool, ReadOptions
 from ..files import folder_of, read_config, write_atomically
-from .console import is_one_of_several, say
+from .console import is_one_of_several, record, show_lines
 from .progress import Counter
 from .reading import read_as_trained
 from .writing import check_folder, check_parquet, output_path, write_table
@@ -90,7 +90,8 @@ def embed(
             shape = _embed_in_parts(model, sequences, plan, overwrite, counter)
         else:
             shape = _embed_whole(model, sequences, path, pool, dim, timesteps, counter)
-    say(f"{path}: {shape}")
+    record(embeddings=path)
+    show_lines(f"{path}: {shape}")
 
 
 def _folder(out: str | None, kind: PartKind | None) -> Path:
@@ -121,6 +122,7 @@ def _embed_in_parts(
     count = embed_in_parts(
         model, sequences, parts, source, overwrite, counter.add, written.append
     )
+    record(sequences=len(sequences), parts=count)
     said = f"{len(sequences)} sequences in {count} part{'s' * (count != 1)} (.{parts.kind})"
     if written or is_one_of_several():
         return said
@@ -148,6 +150,7 @@ def _embed_whole(
         vectors = embed_timesteps(model, sequences, on_sequences=counter.add)
         names = timestep_names(model)
         count = sum(map(len, vectors))
+        record(timesteps=count, features=vectors[0].shape[1])
         shape = f"{count} timesteps of {len(vectors)} sequences, {vectors[0].shape[1]} features"
     else:
         vectors = embed_sequences(
@@ -155,6 +158,8 @@ def _embed_whole(
         )
         names = feature_names(model, sequences.channels, pool, dim or None)
         shape = f"{len(vectors)} sequences, {vectors.shape[1]} features"
+        record(features=vectors.shape[1])
+    record(sequences=len(vectors))
     write_embeddings(path, sequences, vectors, names)
     return shape
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from ..config import Pool, TemporalJEPAConfig
 from ..files import channels_of, folder_of, read_config
-from .console import say
+from .console import record, show_lines
 from .progress import Clock
 from .writing import output_path
 
@@ -68,10 +68,11 @@ def export(
                 )
         finally:
             logging.disable(logging.NOTSET)
+    record(graph=path, format=format, length=length, channels=channels, dim=dim)
     missing = (
         "no missing values" if model.config.channel_independent else "NaN where missing"
     )
-    say(
+    show_lines(
         f"{path}: x (batch, {length or 'time'}, {channels}) float32, {missing} -> "
         f"(batch, {dim or 'features'})"
     )

@@ -8,7 +8,16 @@ from typing import Any
 from ..config import ReadOptions, flags, in_words
 from ..files import CONFIG, read_config
 from ..version import __version__
-from .console import command, command_to_report, command_to_resume, say, show_facts
+from .console import (
+    command,
+    command_to_report,
+    command_to_resume,
+    record,
+    say,
+    say_next,
+    show_facts,
+    show_lines,
+)
 from .progress import Clock
 from .reading import announce_decoding, notes_of
 
@@ -22,6 +31,8 @@ EXTRAS = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "tensorboard": ("tensorboard",),
     "hub": ("huggingface_hub",),
+    "s3": ("s3fs",),
+    "completion": ("shtab",),
     "aeon": ("aeon",),
 }
 
@@ -48,7 +59,7 @@ def inspect(data: str, *, reading: ReadOptions) -> None:
     announce_decoding(data)
     with Clock(f"reading {path.name}"):
         sequences = read(data, reading)
-        summary = sequences.summary()
+        summary = sequences.facts()
         to_train_on, own = load(sequences, reading)
     show_facts(summary)
     say(*notes_of(sequences))
@@ -64,10 +75,9 @@ def inspect(data: str, *, reading: ReadOptions) -> None:
         )
         return
     out = f"runs/{path.stem or 'a'}"
-    say(
-        "",
-        f"next: {command('pretrain', '--data', data, *flags(vars(reading)), '--out', out)}",
-    )
+    say("")
+    options = flags(vars(reading))
+    say_next(command("pretrain", "--data", data, *options, "--out", out))
 
 
 def _inspect_run(run: Path) -> None:
@@ -80,7 +90,10 @@ def _inspect_run(run: Path) -> None:
     last = rows[-1] if rows else {}
     what = in_words(config["model"], data.get("channels"))
     step = last.get("step", 0)
-    loss = f"{last['relative_loss']:.3f}" if "relative_loss" in last else "none yet"
+    loss = last.get("relative_loss")
+    about = {"path": data.get("path"), "n": data.get("n")}
+    about |= {"channels": data.get("channels"), "lengths": data.get("lengths")}
+    verdict = last.get("verdict")
     files = sorted(
         p.name for p in run.iterdir() if p.is_file() and not p.name.startswith(".")
     )
@@ -93,21 +106,30 @@ def _inspect_run(run: Path) -> None:
         [
             ("run", run),
             ("objective", _objective(config)),
-            ("data", f"{data.get('path')}: {data.get('n')} sequences of {what}"),
-            ("step", f"{step} of {steps}"),
-            ("relative loss", loss),
-            ("verdict", last.get("verdict", "none yet")),
-            ("files", ", ".join(files)),
-            ("model", ", ".join(model)),
+            (
+                "data",
+                f"{data.get('path')}: {data.get('n')} sequences of {what}",
+                about,
+            ),
+            ("step", f"{step} of {steps}", step),
+            ("relative loss", _in_digits(loss), loss),
+            ("verdict", verdict or "none yet", verdict),
+            ("files", ", ".join(files), files),
+            ("model", ", ".join(model), config["model"]),
         ]
     )
+    record(steps=steps)
     lost = missing_rows(run, rows, config)
     if lost:
         say(f"note: {lost}")
     if step < steps:
-        say(f"next: {command_to_resume(run, data.get('path'))}")
+        say_next(command_to_resume(run, data.get("path")))
     else:
-        say(f"next: {command_to_report(run, data.get('path'))}")
+        say_next(command_to_report(run, data.get("path")))
+
+
+def _in_digits(loss: float | None) -> str:
+    return "none yet" if loss is None else f"{loss:.3f}"
 
 
 def _objective(config: dict[str, Any]) -> str:
@@ -137,26 +159,32 @@ def doctor() -> None:
         ]
     if torch.backends.mps.is_available():
         devices.append("mps")
+    packages = {name: importlib.metadata.version(name) for name in _required_packages()}
     show_facts(
         [
             ("temporal-jepa", __version__),
             ("python", platform.python_version()),
             ("platform", platform.platform()),
-            *(
-                (name, importlib.metadata.version(name))
-                for name in _required_packages()
+            *packages.items(),
+            ("devices", ", ".join([*devices, "cpu"]), [*devices, "cpu"]),
+            (
+                "threads",
+                f"{torch.get_num_threads()} of {os.cpu_count()} cores",
+                torch.get_num_threads(),
             ),
-            ("devices", ", ".join([*devices, "cpu"])),
-            ("threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores"),
         ]
     )
     missing = []
+    installed = []
     for extra, modules in EXTRAS.items():
         absent = [name for name in modules if importlib.util.find_spec(name) is None]
         if absent:
             missing.append(extra)
+        else:
+            installed.append(extra)
         state = f"missing {', '.join(absent)}" if absent else "installed"
-        say(f"{f'[{extra}]':<15}{state}")
+        show_lines(f"{f'[{extra}]':<15}{state}")
+    record(extras=installed, missing=missing)
     if missing:
         say(f"to add them: pip install 'temporal-jepa[{','.join(missing)}]'")
     else:

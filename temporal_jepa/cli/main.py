@@ -1,31 +1,41 @@
 """The command line: starts a verb, prints errors as one line, returns exit codes.
 
 Exit codes: 0 done, 1 the data or settings cannot be used, 2 the command line is wrong, 130
-interrupted, 143 terminated, 129 hung up.
+interrupted, 143 terminated, 129 hung up, 141 the reader of standard output closed the pipe.
 """
 
 import errno
-import inspect as introspection
 import logging
 import os
 import signal
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..files.memory import describe as describe_shortage
 from ..files.memory import is_explained, is_shortage
 from ..version import __version__
-from .console import command_to_resume, complain, is_first_process, warn
+from .completion import script_for
+from .console import (
+    answer_in_json,
+    command_to_resume,
+    complain,
+    is_first_process,
+    print_json,
+    record,
+    show_lines,
+    warn,
+)
 from .demo import demo
 from .detect import detect
 from .embed import embed
 from .export import export
 from .inspect import doctor, inspect
 from .nearest import nearest
-from .options import UsageError, as_flags, did_you_mean, parse
+from .options import OF_ALL_VERBS, UsageError, as_flags, did_you_mean, parse, summary
 from .prepare import prepare
 from .pretrain import pretrain
 from .probe import probe
@@ -34,6 +44,23 @@ from .states import states
 from .writing import default_path
 
 TRACEBACK = "TEMPORAL_JEPA_TRACEBACK"
+
+
+def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
+    """Print a script that completes verbs, options and paths in a shell.
+
+    Examples:
+        temporal-jepa completion bash > ~/.local/share/bash-completion/completions/temporal-jepa
+        temporal-jepa completion zsh > ~/.zfunc/_temporal-jepa
+        temporal-jepa completion fish > ~/.config/fish/completions/temporal-jepa.fish
+
+    Args:
+        shell: what reads the script.
+    """
+    script = script_for(shell, VERBS)
+    record(shell=shell, script=script)
+    show_lines(*script.splitlines())
+
 
 VERBS: Mapping[str, Callable[..., None]] = {
     "prepare": prepare,
@@ -47,6 +74,7 @@ VERBS: Mapping[str, Callable[..., None]] = {
     "export": export,
     "inspect": inspect,
     "doctor": doctor,
+    "completion": completion,
     "demo": demo,
 }
 EXPECTED = (ValueError, OSError, ArithmeticError, ImportError, MemoryError)
@@ -58,9 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_closed_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     show = "--traceback" in words or os.environ.get(TRACEBACK, "") not in ("", "0")
-    words = [word for word in words if word != "--traceback"]
+    as_json = "--json" in words and not {"-h", "--help"} & set(words)
+    words = [word for word in words if word not in OF_ALL_VERBS]
     if not words:
         print(overview(), file=sys.stderr)
+        if as_json:
+            print_json({"error": "expected a verb: temporal-jepa VERB"})
         return 2
     verb = words[0]
     if verb in ("-h", "--help", "help"):
@@ -71,10 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if verb not in VERBS and verb != "surprise":
         hint = did_you_mean(verb, [*VERBS], "temporal-jepa")
-        complain(f"error: unknown verb {verb!r}{hint}")
-        return 2
+        return _fail(f"unknown verb {verb!r}{hint}", 2, as_json)
     _prepare_libraries()
-    return _run(verb, words[1:], show)
+    return _run(verb, words[1:], show, as_json)
 
 
 def overview() -> str:
@@ -93,51 +123,71 @@ def overview() -> str:
         "verbs:",
     ]
     for name, verb in VERBS.items():
-        summary = (introspection.getdoc(verb) or "").splitlines()[0]
-        lines.append(f"  {name:<10}{summary.rstrip('.')}")
+        lines.append(f"  {name:<13}{summary(verb)}")
     lines += [
         "",
         "options of a verb: temporal-jepa VERB --help",
-        "also: --version, --traceback (show where an error came from)",
+        "also: --version",
+        "",
+        "of all verbs:",
+        *(f"  {name:<13}{text}" for name, text in OF_ALL_VERBS.items()),
     ]
     return "\n".join(lines)
 
 
-def _run(name: str, words: Sequence[str], show: bool) -> int:
+def _run(name: str, words: Sequence[str], show: bool, as_json: bool) -> int:
     """Parse and run a verb; print what goes wrong and return the exit code."""
     arguments: dict[str, Any] = {}
     before = _stop_on_signals()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *rest: warn(str(message))
         try:
-            verb = VERBS.get(name, detect)  # `surprise` is an old name of it
-            arguments = parse(verb, words)
-            if name == "surprise":
-                _use_old_defaults(arguments)
-            verb(**arguments)
+            with answer_in_json() if as_json else nullcontext():
+                _call(name, words, arguments)
             sys.stdout.flush()
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # twice is as once
-            _say_interrupted(name, arguments)
-            return 130
+            return _stop(name, arguments, 130, as_json)
         except (
             SystemExit
         ) as stop:  # 0 after --help, 143 after SIGTERM, 129 after SIGHUP
-            return _exit_code(name, stop, arguments)
+            code = int(stop.code or 0)
+            if code > 128:
+                _stop(name, arguments, code, as_json)
+            return code
         except BrokenPipeError:
             _is_stdout_closed()
             return 141
         except UsageError as error:
-            complain(f"error: {' '.join(str(error).split())}")
-            return 2
+            return _fail(" ".join(str(error).split()), 2, as_json)
         except (*EXPECTED, RuntimeError) as error:
             if show or _is_defect(error):
                 raise
-            complain(f"error: {describe(error, name)}{_after(error, arguments)}")
-            return 1
+            text = f"{describe(error, name)}{_after(error, arguments)}"
+            return _fail(text, 1, as_json)
         finally:
             _restore_signals(before)
     return 0
+
+
+def _call(name: str, words: Sequence[str], arguments: dict[str, Any]) -> None:
+    """Run a verb; its arguments are put into `arguments`."""
+    verb = VERBS.get(name, detect)  # `surprise` is an old name of it
+    arguments.update(parse(verb, words))
+    if name == "surprise":
+        _use_old_defaults(arguments)
+    verb(**arguments)
+
+
+def _fail(text: str, code: int, as_json: bool) -> int:
+    """Print what went wrong, on standard output too for programs; returns the exit code."""
+    complain(text if code > 128 else f"error: {text}")
+    if as_json:
+        try:
+            print_json({"error": text})
+        except OSError:  # nothing reads it; the line above was printed
+            _is_stdout_closed()
+    return code
 
 
 def _stop_on_signals() -> dict[signal.Signals, Any]:
@@ -156,13 +206,6 @@ def _stop_on_signals() -> dict[signal.Signals, Any]:
 def _restore_signals(before: Mapping[signal.Signals, Any]) -> None:
     for number, handler in before.items():
         signal.signal(number, handler)
-
-
-def _exit_code(name: str, stop: SystemExit, arguments: Mapping[str, Any]) -> int:
-    code = int(stop.code or 0)
-    if code > 128:
-        _say_interrupted(name, arguments)
-    return code
 
 
 def _leave(number: int, frame: object) -> None:
@@ -210,10 +253,11 @@ def describe(error: BaseException, verb: str = "") -> str:
     return f"{name}{error.strerror[0].lower()}{error.strerror[1:]}{hints.get(error.errno, '')}"
 
 
-def _say_interrupted(name: str, arguments: Mapping[str, Any]) -> None:
-    """Say it once; of several processes of a run the first one does."""
-    if "training" not in arguments or is_first_process():
-        complain(_interrupted(name, arguments))
+def _stop(name: str, arguments: Mapping[str, Any], code: int, as_json: bool) -> int:
+    """Say once what was interrupted; of several processes of a run the first one does."""
+    if "training" in arguments and not is_first_process():
+        return code
+    return _fail(_interrupted(name, arguments), code, as_json)
 
 
 def _interrupted(name: str, arguments: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import Pool, ReadOptions
 from ..files import folder_of, read_config, write_atomically
-from .console import say, show_table
+from .console import record, say, show_lines, show_table
 from .progress import Counter
 from .reading import read_as_trained, training_file
 from .writing import check_output
@@ -77,6 +77,8 @@ def nearest(
     vectors, query_vectors = _embed(model, searched, queries, own, pool, dim)
     index = Index(vectors, scale=dim is None)
     near, distance = index.nearest(query_vectors, k, own)
+    record(among=file, dim=dim, page=out)
+    _record(queries, searched, near, distance)
     shown = queries.select(np.arange(min(len(queries), SHOWN)))
     title = f"nearest of {len(searched)} sequences of {file}"
     _show(title, shown, searched, near, distance)
@@ -95,7 +97,7 @@ def nearest(
             shown, searched, near, distance, run=name, total=len(queries), dim=dim
         )
         write_atomically(Path(out), html)
-        say(out)
+        show_lines(out)
 
 
 def _embed(
@@ -135,6 +137,23 @@ def _check_comparable(
             f"{file} holds one sequence, the query itself; name others with --among, or cut it "
             "with --window LENGTH"
         )
+
+
+def _record(
+    queries: "Sequences",
+    searched: "Sequences",
+    near: "npt.NDArray[Any]",
+    distance: "npt.NDArray[Any]",
+) -> None:
+    """All neighbors of all queries, for programs."""
+    found = []
+    for q, name in enumerate(queries.ids):
+        for i, far in zip(near[q].tolist(), distance[q].tolist(), strict=True):
+            entry = {"query": name, "nearest": searched.ids[i]}
+            if searched.labels is not None:
+                entry["label"] = str(searched.labels[i])
+            found.append({**entry, "distance": far})
+    record(neighbors=found)
 
 
 def _show(

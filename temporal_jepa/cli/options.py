@@ -71,6 +71,12 @@ METAVARS = {
 }
 EXAMPLES = {"steps": 500, "lr": 0.002, "dim": 128}
 
+OF_ALL_VERBS = {
+    "--json": "print one JSON object; notes and progress go to standard error",
+    "--traceback": "show where an error came from",
+}
+"""Switches that `main` takes out of the words before a verb is parsed."""
+
 
 class UsageError(Exception):
     """The command line itself is wrong: exit code 2."""
@@ -118,11 +124,11 @@ def parse(verb: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
 
 
 def _parse(verb: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
-    parser, names = _parser(verb)
+    parser, actions = _parser(verb)
     given, unknown = parser.parse_known_args([_current(word) for word in words])
     if unknown:
         word = unknown[0].partition("=")[0]
-        hint = did_you_mean(word, [_flag(name) for name in names], parser.prog)
+        hint = did_you_mean(word, [_flag(name) for name in actions], parser.prog)
         raise UsageError(f"unknown argument {word}{hint}")
     return vars(given)
 
@@ -212,30 +218,58 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _parser(verb: Callable[..., None]) -> tuple[_Parser, list[str]]:
-    """The parser of a verb, and the names of its arguments and flags."""
+def parser_of_all(
+    verbs: Mapping[str, Callable[..., None]],
+) -> tuple[argparse.ArgumentParser, list[argparse.Action]]:
+    """One parser for the whole command line, with a parser for each verb, and all its actions."""
+    program = argparse.ArgumentParser("temporal-jepa")
+    program.add_argument("--version", action="store_true", help="print the version")
+    parsers = program.add_subparsers(metavar="VERB")
+    found: list[argparse.Action] = []
+    for name, verb in verbs.items():
+        parser, actions = _parser(verb)
+        for switch, text in OF_ALL_VERBS.items():
+            parser.add_argument(switch, action="store_true", help=text)
+        parsers.add_parser(name, help=summary(verb), parents=[parser], add_help=False)
+        found += actions.values()
+    return program, found
+
+
+def summary(verb: Callable[..., None]) -> str:
+    """The first line of the help of a verb."""
+    return (inspect.getdoc(verb) or "").splitlines()[0].rstrip(".")
+
+
+def _parser(verb: Callable[..., None]) -> tuple[_Parser, dict[str, argparse.Action]]:
+    """The parser of a verb, and its arguments and flags by name."""
     positional = []
     for parameter in inspect.signature(verb).parameters.values():
         if parameter.default is parameter.empty and parameter.name not in GROUPS:
             positional.append(_metavar(parameter.name))
     program = f"temporal-jepa {verb.__name__}"
+    switches = [f"  {name:<22}{text}" for name, text in OF_ALL_VERBS.items()]
     parser = _Parser(
         prog=program,
         usage=" ".join([program, *positional, "[options]"]),
         description=(inspect.getdoc(verb) or "").partition("\nArgs:")[0],
+        epilog="\n".join(["all verbs:", *switches]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    names = list(HIDDEN.get(verb.__name__, ()))
-    for name in names:
-        parser.add_argument(_flag(name), type=int, help=argparse.SUPPRESS)
-    _declare(parser, verb, names)
-    return parser, names
+    actions: dict[str, argparse.Action] = {}
+    for name in HIDDEN.get(verb.__name__, ()):
+        actions[name] = parser.add_argument(
+            _flag(name), type=int, help=argparse.SUPPRESS
+        )
+    _declare(parser, verb, actions)
+    return parser, actions
 
 
-def _declare(target: Any, function: Callable[..., Any], names: list[str]) -> None:
-    """Add each parameter of a verb, or field of a configuration, that is not in `names` yet."""
+def _declare(
+    target: Any, function: Callable[..., Any], actions: dict[str, argparse.Action]
+) -> None:
+    """Add each parameter of a verb, or field of a configuration, that was not added yet."""
     import docstring_parser
 
     entries = docstring_parser.parse(inspect.getdoc(function) or "").params
@@ -246,9 +280,8 @@ def _declare(target: Any, function: Callable[..., Any], names: list[str]) -> Non
         name = parameter.name
         text = texts.get(name, "").rstrip(".")
         if name in GROUPS:
-            _declare(target.add_argument_group(text), GROUPS[name], names)
-        elif name not in names and name not in FROM_DATA:
-            names.append(name)
+            _declare(target.add_argument_group(text), GROUPS[name], actions)
+        elif name not in actions and name not in FROM_DATA:
             default = parameter.default
             if function is TemporalJEPAConfig:
                 default = _model_default(name, default)
@@ -257,7 +290,7 @@ def _declare(target: Any, function: Callable[..., Any], names: list[str]) -> Non
             )
             if has_default and "(default" not in text:
                 text += f" (default: {default})"
-            _add(target, parameter, text.replace("%", "%%"))
+            actions[name] = _add(target, parameter, text.replace("%", "%%"))
 
 
 def _model_default(name: str, default: Any) -> str | None:
@@ -267,22 +300,27 @@ def _model_default(name: str, default: Any) -> str | None:
     return f"{text}; for video {VIDEO[name]}" if name in VIDEO else text
 
 
-def _add(target: Any, parameter: inspect.Parameter, text: str) -> None:
+def _add(target: Any, parameter: inspect.Parameter, text: str) -> argparse.Action:
     """Add one positional argument, switch or flag with a value."""
     name = parameter.name
     kinds = get_args(parameter.annotation)
     kind = (
         kinds[0] if NoneType in kinds else parameter.annotation
     )  # of `int | None`, int
+    added: argparse.Action
     if kind is bool:
-        target.add_argument(_flag(name), action="store_true", help=text)
-        return
+        added = target.add_argument(_flag(name), action="store_true", help=text)
+        return added
     metavar = {int: "N", float: "X"}.get(kind, _metavar(name))
-    if get_origin(kind) is Literal:
-        metavar = "|".join(get_args(kind))
+    choices = get_args(kind) if get_origin(kind) is Literal else None
+    if choices:
+        metavar = "|".join(choices)
     word = name if parameter.default is parameter.empty else _flag(name)
     convert = _converter(kind, EXAMPLES.get(name, parameter.default))
-    target.add_argument(word, type=convert, metavar=metavar, help=text)
+    added = target.add_argument(
+        word, type=convert, metavar=metavar, choices=choices, help=text
+    )
+    return added
 
 
 def _metavar(name: str) -> str:

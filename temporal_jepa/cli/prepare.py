@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config import ReadOptions
-from .console import command, say, show_facts
+from .console import command, record, say, say_next, show_facts
 from .options import UsageError
 from .reading import announce_decoding, notes_of
 from .writing import check_folder
@@ -69,13 +69,15 @@ def prepare(
         overwrite=overwrite,
         on_progress=show,
     )
-    show_facts(found.summary())
+    show_facts(found.facts())
+    record(store=out)
     say(*notes_of(found))
     if was_there and not show.parts:
         say(f"note: {out} was there already, made from the same data; nothing was done")
     window = _window(found)
     cut = ["--window", window] if window else []
-    say("", f"next: {command('pretrain', '--data', out, *cut, '--out', 'runs/a')}")
+    say("")
+    say_next(command("pretrain", "--data", out, *cut, "--out", "runs/a"))
 
 
 def _window(found: "Sequences") -> int | None:
@@ -101,6 +103,8 @@ def _verify(store: str, reading: ReadOptions) -> None:
     refuse_no_store(Path(store))
     content = verify(Path(store))
     size = sum(facts["bytes"] for facts in content["files"].values())
+    record(store=store, files=len(content["files"]), series=content["series"])
+    record(bytes=size)
     say(
         f"{store}: all {len(content['files'])} files are whole, {content['series']} series, "
         f"{size / 1e6:.1f} MB"

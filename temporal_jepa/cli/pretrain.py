@@ -11,8 +11,10 @@ from .console import (
     command,
     command_to_report,
     is_one_of_several,
+    record,
     say,
     show_facts,
+    show_lines,
 )
 from .options import UsageError, as_flags
 from .progress import Clock
@@ -81,12 +83,10 @@ def pretrain(
             seq_len depends on the data)
     """
     if print_config:
-        import yaml
-
         options = {"data": data, "out": out, "init_from": init_from}
         options |= {"objective": objective}
         options |= {**vars(reading), **vars(training), **model}
-        say(*yaml.safe_dump(options, sort_keys=False).splitlines())
+        _print_settings(options)
         return
     if data is None:
         raise UsageError("--data is missing; for example --data data.csv")
@@ -109,8 +109,11 @@ def pretrain(
             objective=objective,
             options=reading,
         )
-    say(f"{data}: {_size(planned.sequences)}")
-    for note in planned.sequences.notes:
+    sequences = planned.sequences
+    steps = planned.config.steps
+    record(data=data, sequences=len(sequences), start=planned.start, steps=steps)
+    say(f"{data}: {_size(sequences)}")
+    for note in sequences.notes:
         say(f"  {as_flags(note)}")
     say(f"  starts from {planned.start}", *_continued(planned), *_processes())
     if dry_run:
@@ -118,12 +121,14 @@ def pretrain(
         return
     with Progress(planned.config) as progress:
         run = execute(planned, progress.row)
+    following = _following(planned, run, data)
+    record(run=run, weights=run / WEIGHTS, next=following, **progress.last)
     say(
         "",
         progress.verdict or "already trained to the last step",
         f"model  {run / WEIGHTS}",
         "next",
-        *(f"  {words}" for words in _following(planned, run, data)),
+        *(f"  {words}" for words in following),
     )
 
 
@@ -166,10 +171,16 @@ def _size(sequences: "Sequences") -> str:
     return f"{len(sequences)} sequences of {what}, {span} timesteps"
 
 
-def _show(planned: "Plan") -> None:
-    """Print what a dry run decides: settings, parameters, steps, tokens, memory."""
+def _print_settings(settings: dict[str, Any]) -> None:
+    """Print settings as YAML."""
     import yaml
 
+    record(**settings)
+    show_lines(*yaml.safe_dump(settings, sort_keys=False).splitlines())
+
+
+def _show(planned: "Plan") -> None:
+    """Print what a dry run decides: settings, parameters, steps, tokens, memory."""
     from ..model.objectives.masked import MaskedObjective
     from ..training.footprint import footprint, token_counts
 
@@ -185,7 +196,8 @@ def _show(planned: "Plan") -> None:
     longest = min(planned.batches.longest, config.seq_len)
     needed = footprint(network, planned.batches, training)
     settings = {"model": vars(config), "training": vars(training)}
-    say(*yaml.safe_dump(settings, sort_keys=False).splitlines(), "")
+    _print_settings(settings)
+    show_lines("")
 
     if isinstance(network.objective, MaskedObjective):
         seen = f"{visible} visible to the encoder"
@@ -195,16 +207,26 @@ def _show(planned: "Plan") -> None:
     show_facts(
         [
             ("objective", repr(network.objective)),
-            ("parameters", f"{trained:,} trained, {total:,} with the target encoder"),
-            ("steps", f"{training.steps} of {size} sequences, {epochs:.1f} epochs"),
+            (
+                "parameters",
+                f"{trained:,} trained, {total:,} with the target encoder",
+                {"trained": trained, "total": total},
+            ),
+            (
+                "steps",
+                f"{training.steps} of {size} sequences, {epochs:.1f} epochs",
+                training.steps,
+            ),
             (
                 "tokens",
                 f"{tokens} per sequence of {longest} timesteps, {seen}",
+                tokens,
             ),
             (
                 "memory",
                 f"about {needed.total / 2**20:.0f} MiB, without data and torch",
+                needed.total,
             ),
-            ("written", "nothing: this is a dry run"),
+            ("written", "nothing: this is a dry run", None),
         ]
     )

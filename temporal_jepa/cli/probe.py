@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..config import Pool, ReadOptions
 from ..files import GENERAL, folder_of, read_config, write_json
-from .console import say, show_table, warn
+from .console import record, say, show_table, warn
 from .progress import Counter
 from .reading import read_as_trained, training_file
 from .writing import output_path
@@ -91,6 +91,7 @@ def probe(
     result["train"] = file
     result["test"] = test or f"held out of {file}"
     write_json(path, result)
+    record(**result, file=path)
     _show(result)
     say(f"written to {path}")
 

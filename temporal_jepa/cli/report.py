@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..config import ReadOptions
 from ..files import BUNDLED, read_config
-from .console import say
+from .console import record, show_lines
 from .progress import Counter
 from .reading import read_as_trained
 from .writing import check_folder
@@ -46,11 +46,12 @@ def report(
         sequences = read_as_trained(data, reading, config)
         count = len(sequences)
     with Counter("embeddings", 2 * min(count, MAX_POINTS)) as counter:
-        path = write_report(
+        page = write_report(
             Path(run),
             sequences=sequences,
             out=out,
             overwrite=overwrite,
             on_sequences=counter.add,
         )
-    say(str(path))
+    record(page=page)
+    show_lines(str(page))

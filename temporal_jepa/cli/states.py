@@ -74,7 +74,7 @@ def states(
     show_facts(
         [
             ("states", found.count),
-            ("share of time", ", ".join(shares)),
+            ("share of time", ", ".join(shares), list(found.shares)),
             ("segments", len(table)),
             ("table", path),
             ("page", page),

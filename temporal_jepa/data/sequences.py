@@ -136,8 +136,15 @@ class Sequences:
         object.__setattr__(self, "channels", channels)
         if self.labels is not None:
             object.__setattr__(self, "labels", as_labels(self.labels))
+        self._check_text()
         if self.task == "regression":
             self.targets()
+
+    def _check_text(self) -> None:
+        """UnicodeEncodeError for half of a character, which no file can hold."""
+        for texts in (self.ids, self.channels, self.labels):
+            for text in () if texts is None else texts:
+                text.encode()
 
     def _check_counts(self, ids: list[str]) -> None:
         """ValueError unless there is one id, label, ... per series."""
@@ -447,38 +454,72 @@ class Sequences:
 
     def summary(self) -> list[tuple[str, str]]:
         """What was understood, as (name, text) rows for ``inspect``."""
-        low = self.lengths.min()
-        high = self.lengths.max()
+        return [(name, text) for name, text, _ in self.facts()]
+
+    def facts(self) -> list[tuple[str, str, Any]]:
+        """The rows of `summary`, each with its value for programs: (name, text, value)."""
+        low = int(self.lengths.min())
+        high = int(self.lengths.max())
         middle = int(np.median(self.lengths))
         timesteps = f"{low} / {middle} / {high} (min / median / max)"
-        rows = {
-            "source": self.source,
-            "series": f"{len(self)}",
-            "timesteps": f"{low}" if low == high else timesteps,
-        }
+        timesteps = f"{low}" if low == high else timesteps
+        rows: list[tuple[str, str, Any]] = [
+            ("source", self.source, self.source),
+            ("series", f"{len(self)}", len(self)),
+            ("timesteps", timesteps, {"min": low, "median": middle, "max": high}),
+        ]
         if self.frame is None:
-            rows["channels"] = f"{self.n_channels}: {listed(self.channels)}"
+            channels = f"{self.n_channels}: {listed(self.channels)}"
+            rows.append(("channels", channels, list(self.channels)))
         else:
-            rows["frame"] = (
-                f"{' x '.join(map(str, self.frame))} (rows, columns, channels)"
-            )
+            size = f"{' x '.join(map(str, self.frame))} (rows, columns, channels)"
+            rows.append(("frame", size, list(self.frame)))
         facts = self.values.facts if isinstance(self.values, LazyArrays) else None
-        if facts is None:
-            rows["missing"] = _missing_share(self.values)
-            rows["labels"] = _counted(self.labels)
-        else:
-            size = int(self.lengths.sum()) * self.n_channels
-            rows["missing"] = _percent(facts["missing"], size)
-            rows["labels"] = _counted_labels(facts["labels"], self.labels)
-        if self.task == "regression":
-            low, high = min(self.targets()), max(self.targets())
-            rows["labels"] = f"numbers from {low:g} to {high:g} (regression)"
+        missing = self._missing_share(facts)
+        percent = f"{100 * missing:.2f} %" if missing else "none"
+        rows.append(("missing", percent, missing))
+        rows.append(("labels", *self._label_facts(facts)))
         if self.times is not None:
-            rows["times"] = " to ".join(self._first_and_last_time(facts))
+            times = self._first_and_last_time(facts)
+            rows.append(("times", " to ".join(times), times))
         constant = self._constant_channels()
         if constant:
-            rows["constant channels"] = f"{len(constant)}: {listed(constant)}"
-        return list(rows.items())
+            text = f"{len(constant)}: {listed(constant)}"
+            rows.append(("constant channels", text, constant))
+        return rows
+
+    def _missing_share(self, facts: dict[str, Any] | None) -> float:
+        """The share of the values that are NaN, from the facts of a store if given."""
+        if facts is not None:
+            size = int(self.lengths.sum()) * self.n_channels
+            return float(facts["missing"]) / size if facts["missing"] else 0.0
+        absent = 0
+        size = 0
+        for x in self.values:  # bytes are never missing
+            absent += 0 if x.dtype == np.uint8 else int(np.isnan(x).sum())
+            size += x.size
+        return absent / size if absent else 0.0
+
+    def _label_facts(self, facts: dict[str, Any] | None) -> tuple[str, Any]:
+        """Classes and the number of series of each, or the range of targets: text and value.
+
+        A store has no counts for very many classes.
+        """
+        if self.labels is None:
+            return "none", None
+        if self.task == "regression":
+            low, high = float(min(self.targets())), float(max(self.targets()))
+            text = f"numbers from {low:g} to {high:g} (regression)"
+            return text, {"min": low, "max": high}
+        if facts is None:
+            names, numbers = np.unique(self.labels, return_counts=True)
+            counts = dict(zip(names.tolist(), numbers.tolist(), strict=True))
+        elif facts["labels"] is None:
+            return "very many", None
+        else:
+            counts = {name: facts["labels"][name] for name in sorted(facts["labels"])}
+        entries = [f"{name} ({count})" for name, count in counts.items()]
+        return f"{len(entries)}: {listed(entries)}", counts
 
     def _first_and_last_time(self, facts: dict[str, Any] | None) -> list[str]:
         """The first and the last of all times as text, from the facts of a store if given."""
@@ -546,39 +587,6 @@ def _in_one_unit(times: Sequence[Array]) -> Sequence[Array]:
     if len(units) < 2:
         return times
     return [x.astype("datetime64[us]") if x.dtype.kind == "M" else x for x in times]
-
-
-def _missing_share(values: Sequence[Array]) -> str:
-    """The share of the values that are NaN, in percent; bytes are never missing."""
-    absent = 0
-    size = 0
-    for x in values:
-        absent += 0 if x.dtype == np.uint8 else int(np.isnan(x).sum())
-        size += x.size
-    return _percent(absent, size)
-
-
-def _percent(absent: int, size: int) -> str:
-    return f"{100 * absent / size:.2f} %" if absent else "none"
-
-
-def _counted_labels(
-    counts: dict[str, int] | None, labels: npt.NDArray[np.str_] | None
-) -> str:
-    """As `_counted`, from the counts of a store; it has none for very many classes."""
-    if counts is None or labels is None:
-        return "none" if labels is None else "very many"
-    entries = [f"{name} ({counts[name]})" for name in sorted(counts)]
-    return f"{len(entries)}: {listed(entries)}"
-
-
-def _counted(labels: npt.NDArray[np.str_] | None) -> str:
-    """The classes, with the number of series of each."""
-    if labels is None:
-        return "none"
-    names, counts = np.unique(labels, return_counts=True)
-    entries = [f"{name} ({count})" for name, count in zip(names, counts, strict=True)]
-    return f"{len(names)}: {listed(entries)}"
 
 
 def stack(values: Sequence[Array], length: int = 0) -> FloatArray:

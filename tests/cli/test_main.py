@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from terminal import FAST, READ, Terminal
 
 from temporal_jepa import data as data_room
 from temporal_jepa.cli import main as cli
+from temporal_jepa.cli.options import UsageError
 from temporal_jepa.training import run as runs
 
 HELPS = """
@@ -134,6 +136,50 @@ def test_interrupted(tj: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(data_room, "read", stop)
     assert tj("inspect", "f.csv")[::2] == (143, "interrupted\n")
+
+
+def _signalled(name: str) -> Any:
+    return lambda: os.kill(os.getpid(), getattr(signal, name))
+
+
+def _raising(error: BaseException) -> Any:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+HAPPENINGS = {
+    "done": (0, lambda: None),
+    "bad data": (1, _raising(ValueError("bad"))),
+    "wrong words": (2, _raising(UsageError("wrong"))),
+    "Ctrl-C": (130, _raising(KeyboardInterrupt())),
+    "SIGTERM": (143, _signalled("SIGTERM")),
+    "SIGHUP": (129, _signalled("SIGHUP")),
+    "closed pipe": (141, _raising(BrokenPipeError())),
+}
+
+
+@pytest.mark.parametrize("what", HAPPENINGS)
+def test_exit_codes(tj: Terminal, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    if what == "SIGHUP" and not hasattr(signal, "SIGHUP"):
+        pytest.skip("no SIGHUP here")
+    code, happen = HAPPENINGS[what]
+
+    def doctor() -> None:
+        """Stand in for a verb."""
+        happen()
+
+    monkeypatch.setitem(cli.VERBS, "doctor", doctor)
+    assert tj("doctor")[0] == code
+
+
+def test_the_documentation_has_the_same_exit_codes() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text("utf-8")
+    table = text.partition("| code | meaning |")[2].partition("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.count("|") > 2]
+    documented = {int(code) for cell in cells for code in re.findall(r"\d+", cell)}
+    assert documented == {code for code, _ in HAPPENINGS.values()}
 
 
 def test_a_closed_pipe_is_quiet(data: Path) -> None:

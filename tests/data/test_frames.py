@@ -538,4 +538,4 @@ def test_complex_numbers_and_halves_of_characters_are_refused_by_name():
         read(pd.DataFrame({"time": [0, 1], "v": [1 + 2j, 2]}, dtype=object))
     frame = pd.DataFrame({"id": ["a\ud800", "b"], "v": [1.0, 2]}, dtype=object)
     with pytest.raises(ValueError, match="half of a character"):
-        read(frame)
+        read(frame, id="id")

@@ -182,6 +182,7 @@ def frame_from_arrow(data: Any) -> pd.DataFrame:
         table = data if isinstance(data, pa.Table) else pa.table(data)
         while any(pa.types.is_struct(kind) for kind in table.schema.types):
             table = table.flatten()
+        table = _with_signed_indices(table)
         frame: pd.DataFrame = table.to_pandas(date_as_object=False)
     except (pa.ArrowException, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
@@ -190,3 +191,18 @@ def frame_from_arrow(data: Any) -> pd.DataFrame:
             f"({reason}); select or convert these columns first"
         ) from error
     return frame
+
+
+def _with_signed_indices(table: Any) -> Any:
+    """The table with signed indices of categories; pyarrow 16 to 22 give pandas no others."""
+    import pyarrow as pa
+
+    for place, field in enumerate(table.schema):
+        kind = field.type
+        if pa.types.is_dictionary(kind) and pa.types.is_unsigned_integer(
+            kind.index_type
+        ):
+            signed = pa.dictionary(pa.int64(), kind.value_type, kind.ordered)
+            column = table.column(place).cast(signed)
+            table = table.set_column(place, field.name, column)
+    return table
