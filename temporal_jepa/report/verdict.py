@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from ..files import GENERAL
 from ..training.collapse import UNLEARNED_LOSS
 from .embeddings import Comparison
 from .run import Row, Run
@@ -152,7 +153,10 @@ def _unlabeled(
     same = f"{compared.unchanged:.0%} of the nearest neighbors"
     control = compared.control
     if compared.unchanged >= UNCHANGED:
-        reason = f"{same} are the same with {control}, which needs no training"
+        instead = "train longer"
+        if control == GENERAL:
+            instead = "use it as it is, or train longer"
+        reason = f"{same} are the same with {control}; {instead}"
         return "weak", "Training changed little", reason
     reason = f"{learned}; {same} were found with {control} already, and {hope}"
     return "healthy", "Training went well", reason
