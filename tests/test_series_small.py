@@ -314,7 +314,8 @@ def test_series_small_and_scratch_are_not_folders_of_that_name(
     assert starts == ["series-small", "scratch"]
     # The map before training is of the bundled weights.
     page = write_report(general, sequences=data).read_text("utf-8")
-    assert page.count("compact embeddings") == 2
+    assert "compact embeddings of 128 numbers" in page
+    assert "Control: series-small" in page
     page = write_report(own, sequences=data).read_text("utf-8")
     assert "compact" not in page
     np.save("d.npy", random_walks(4, 2, 40))

@@ -23,6 +23,24 @@ NEIGHBORS = 5
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """Nearest neighbors after training beside those of a control.
+
+    Args:
+        control: its name.
+        n: number of sequences.
+        unchanged: share of the neighbors after training that are neighbors with the control too.
+        agreement: share of neighbors that have the label of a sequence, "after" training, with the
+            "control" and by "chance"; None without labels.
+    """
+
+    control: str
+    n: int
+    unchanged: float
+    agreement: dict[str, float] | None
+
+
+@dataclass(frozen=True)
 class Embedded:
     """Embeddings `(n, F)` of the same sequences by a control and after training.
 
@@ -71,20 +89,24 @@ class Embedded:
             return f"farther apart than {_percent(1 - share)} of pairs"
         return f"closer than {_percent(share)} of pairs"
 
-    def agreement(self) -> dict[str, float] | None:
-        """How often the nearest neighbors have the label of a sequence; None without labels."""
-        labels = self.sequences.classes
-        if labels is None:
-            return None
-        _, index, counts = np.unique(labels, return_inverse=True, return_counts=True)
-        n = len(labels)
+    @cached_property
+    def comparison(self) -> Comparison:
+        """The nearest neighbors after training beside those of the control."""
         near, _ = self.nearest
         near_control, _ = self._nearest(self.control)
-        return {
-            "after": float(np.mean(index[near] == index[:, None])),
-            "control": float(np.mean(index[near_control] == index[:, None])),
-            "chance": float(np.mean((counts[index] - 1) / (n - 1))),
-        }
+        same = (near[:, :, None] == near_control[:, None, :]).any(axis=2)
+        agreement = None
+        labels = self.sequences.classes
+        if labels is not None:
+            _, index, counts = np.unique(
+                labels, return_inverse=True, return_counts=True
+            )
+            agreement = {
+                "after": float(np.mean(index[near] == index[:, None])),
+                "control": float(np.mean(index[near_control] == index[:, None])),
+                "chance": float(np.mean((counts[index] - 1) / (len(labels) - 1))),
+            }
+        return Comparison(self.control_name, len(near), float(same.mean()), agreement)
 
     def _nearest(self, rows: Array) -> tuple[Array, Array]:
         k = min(NEIGHBORS, len(rows) - 1)

@@ -4,6 +4,8 @@ The points are paths of one dot each, so that ten thousand of them stay small, p
 script. The script finds the point under the pointer by its position in these paths.
 """
 
+import json
+
 import numpy as np
 from markupsafe import Markup
 from sklearn.decomposition import PCA
@@ -20,7 +22,10 @@ HEIGHT = 3000
 MARGIN = 160
 SHAPES = ("dot", "square", "ring")
 MAX_CLASSES = len(COLORS) * len(SHAPES)  # with a marker of their own; the rest are gray
-LONGEST_NAME = 60  # characters of an id or a label in the data of the map
+BUDGET = 1_000_000  # bytes of the data of the map, about
+NAMES = 350_000  # of them for ids; a long id is cut
+LONGEST_NAME = 60
+SHORTEST_NAME = 16
 
 
 def map_section(embedded: Embedded, groups: Groups | None) -> Row:
@@ -119,23 +124,25 @@ def _data(embedded: Embedded, groups: Groups | None, order: Array) -> Row:
     place = np.argsort(order)  # of each sequence among the points
     near = place[embedded.nearest[0][order]]
     starts = [begins(sequences, i) for i in range(len(sequences))]
-    data = {
-        "ids": [short(name) for name in sequences.ids],
+    longest = min(max(NAMES // len(sequences), SHORTEST_NAME), LONGEST_NAME)
+    data: Row = {
+        "ids": [_short(name, longest) for name in sequences.ids],
         "near": near.ravel().tolist(),
         "nearCount": near.shape[1],
-        "sketch": sketches(sequences),
     }
     if sequences.labels is not None:
         names, index = np.unique(sequences.labels, return_inverse=True)
-        data["labels"] = [short(str(name)) for name in names]
+        data["labels"] = [_short(str(name), longest) for name in names]
         data["label"] = index.tolist()
     if groups is not None:
         data["group"] = (groups.of[order] + 1).tolist()
     if any(starts):
         data["starts"] = [start or "" for start in starts]
+    used = len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
+    data["sketch"] = sketches(sequences, BUDGET - used)
     return data
 
 
-def short(name: str) -> str:
-    """A name, cut where it is long."""
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+def _short(name: str, longest: int) -> str:
+    """A name, cut if it is longer than `longest` characters."""
+    return name if len(name) <= longest else name[: longest - 1] + "…"

@@ -11,13 +11,8 @@ from .timeline import begins
 QUERIES = 4
 
 
-def neighbors_section(embedded: Embedded, agreement: dict[str, float] | None) -> Row:
-    """What `report.html` shows of neighbors.
-
-    Args:
-        embedded: the sequences and their neighbors.
-        agreement: of `Embedded.agreement`.
-    """
+def neighbors_section(embedded: Embedded) -> Row:
+    """What `report.html` shows of neighbors."""
     sequences = embedded.sequences
     near, distance = embedded.nearest
     rows = []
@@ -30,8 +25,6 @@ def neighbors_section(embedded: Embedded, agreement: dict[str, float] | None) ->
         rows.append(tiles)
     return {
         "rows": rows,
-        "agreement": agreement,
-        "control": embedded.control_name,
         "n": len(sequences),
         "k": near.shape[1],
         "dim": embedded.dim,

@@ -80,25 +80,22 @@ def _sections(run: Run, on_sequences: Callable[[int], None]) -> Row:
     """What `templates/report.html` shows; None for a section that cannot be made."""
     scores = scores_section(run.probe)
     embedded = embed_run(run, on_sequences)
-    shown: Row = {"groups": None, "space": None, "neighbors": None, "agreement": None}
+    shown: Row = dict.fromkeys(("groups", "space", "neighbors", "compared"))
     if embedded is not None:
         groups = find_groups(embedded)
-        agreement = embedded.agreement()
         shown = {
             "groups": groups_section(embedded, groups),
             "space": map_section(embedded, groups),
-            "neighbors": neighbors_section(embedded, agreement),
-            "agreement": agreement,
+            "neighbors": neighbors_section(embedded),
+            "compared": embedded.comparison,
         }
-    control = embedded.control_name if embedded is not None else ""
     prediction = prediction_section(run)
     error = None if prediction is None else prediction["mean"]
-    agreement = shown["agreement"]
     return {
         **shown,
         "config": run.config,
         "headline": _headline(run),
-        "verdict": find_verdict(run, scores, agreement, control, error),
+        "verdict": find_verdict(run, scores, shown["compared"], error),
         "scores": scores,
         "states": _states(run),
         "surprise": surprise_section(run, embedded),

@@ -11,14 +11,18 @@ from .svg import Array
 
 LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 MISSING = "."
-BUDGET = 600_000  # letters on a page
 LONGEST = 64  # letters of a line
 SHORTEST = 12
+USUAL = 24  # letters of a line from which a second channel is drawn
 MOST_LINES = 3  # channels that are drawn: the first ones
 
 
-def sketches(sequences: Sequences) -> Row | None:
+def sketches(sequences: Sequences, budget: int) -> Row | None:
     """Small drawings of all sequences, for `map.js`; None for video.
+
+    Args:
+        sequences: those of the map.
+        budget: letters that all of them have together, about.
 
     Returns:
         `kind`: "curves" or "path"; `lines`: how many of `length` letters a drawing has (a path has
@@ -28,8 +32,10 @@ def sketches(sequences: Sequences) -> Row | None:
     if is_video(sequences):
         return None
     is_path = path_of(sequences, 0) is not None
-    lines = 2 if is_path else min(sequences.n_channels, MOST_LINES)
-    length = BUDGET // (lines * len(sequences))
+    letters = budget // len(sequences)
+    lines = min(sequences.n_channels, MOST_LINES, max(letters // USUAL, 1))
+    lines = 2 if is_path else lines
+    length = letters // lines
     length = min(max(length, SHORTEST), LONGEST, int(sequences.lengths.max()))
     parts = []
     for i in range(len(sequences)):

@@ -33,9 +33,9 @@ COLORS = (
 commonest color vision deficiencies."""
 DARK_COLORS = (
     "#56b4e9",
-    "#c0ea35",
-    "#d1508f",
     "#ddb598",
+    "#d1508f",
+    "#c0ea35",
     "#725fe8",
     "#6cf6fc",
     "#916609",
@@ -92,7 +92,8 @@ def render(figure: Figure, name: str, alt: str = "") -> Markup:
     text = text.replace("xlink:href", "href").replace(INK, "currentColor")
     for code, color in enumerate(COLORS):
         text = text.replace(f": {color}", f": {color_of(code)}")
-    text = re.sub(r' (?:d|x|y|transform)="[^"]*"', _two_decimals, text)
+    text = re.sub(r' (?:d|x|y)="[^"]*"', _two_decimals, text)
+    text = re.sub(r' transform="[^"]*"', _five_decimals, text)
     text = _MARKED.sub(_share_style, text)
     role = 'aria-hidden="true"'
     if alt:
@@ -109,6 +110,11 @@ def render(figure: Figure, name: str, alt: str = "") -> Markup:
 
 def _two_decimals(match: re.Match[str]) -> str:
     return re.sub(r"(\.\d\d)\d+", r"\1", match[0])
+
+
+def _five_decimals(match: re.Match[str]) -> str:
+    """For scales: an image of a thousand pixels is placed to a hundredth of a pixel."""
+    return re.sub(r"(\.\d{5})\d+", r"\1", match[0])
 
 
 def _share_style(match: re.Match[str]) -> str:

@@ -3,10 +3,13 @@
 import re
 from dataclasses import dataclass
 
+from ..files import GENERAL
 from ..training.collapse import UNLEARNED_LOSS
+from .embeddings import Comparison
 from .run import Row, Run
 from .scores import chance_difference, difference, written
 
+UNCHANGED = 0.8  # of the nearest neighbors from which training changed little
 LEVELS = ("unknown", "healthy", "weak", "collapsed")  # by severity
 _LEVEL = re.compile(r"(?:^|(?<=; ))(unknown|healthy|weak|collapsed): ")
 _STATISTICS = re.compile(r" \(std [^()]*\)")
@@ -34,8 +37,7 @@ class Verdict:
 def find_verdict(
     run: Run,
     scores: Row | None,
-    agreement: dict[str, float] | None,
-    control: str,
+    compared: Comparison | None,
     measured: float | None,
 ) -> Verdict:
     """The verdict on a run.
@@ -46,8 +48,7 @@ def find_verdict(
     Args:
         run: the run.
         scores: of `scores.scores_section`.
-        agreement: of `Embedded.agreement`.
-        control: name of the control of the agreement.
+        compared: neighbors after training and those of a control.
         measured: error of predictions, as `prediction.py` measures it; None: as logged.
     """
     level, training = _of_training(run)
@@ -55,10 +56,12 @@ def find_verdict(
     error = logged[-1][1] if measured is None and logged else measured
     if scores is not None:
         parts = _of_scores(scores, level, training)
-    elif level == "healthy" and agreement is not None and run.sequences is not None:
-        parts = _of_neighbors(agreement, len(run.sequences), control)
+    elif level != "healthy":
+        parts = _of_trouble(level, training)
+    elif compared is not None and compared.agreement is not None:
+        parts = _of_labels(compared, compared.agreement)
     else:
-        parts = _unlabeled(level, training, error)
+        parts = _unlabeled(compared, error)
     if level == "collapsed":
         instead = f"; use {scores['best']} instead" if scores else ""
         reason = _STATISTICS.sub("", training) + instead
@@ -109,28 +112,34 @@ def _of_scores(scores: Row, level: str, training: str) -> tuple[str, str, str]:
     return "weak", advice, reason
 
 
-def _of_neighbors(
-    agreement: dict[str, float], n: int, control: str
+def _of_trouble(level: str, training: str) -> tuple[str, str, str]:
+    reason = _STATISTICS.sub("", training)
+    if level == "unknown":
+        return level, "It is not known whether this encoder is of use", reason
+    return level, "Train again before you use this encoder", reason
+
+
+def _of_labels(
+    compared: Comparison, agreement: dict[str, float]
 ) -> tuple[str, str, str]:
     after = agreement["after"]
     gain = after - agreement["control"]
+    chance = chance_difference(after, compared.n)
+    control = compared.control
     numbers = (
         f"{after:.0%} of the nearest neighbors have the label of a sequence, "
         f"{agreement['control']:.0%} with {control} and {agreement['chance']:.0%} by chance"
     )
-    if gain > chance_difference(after, n):
+    if gain > chance:
         return "healthy", "Training helped", numbers
-    if -gain > chance_difference(after, n):
+    if -gain > chance:
         return "weak", f"Training did harm, use {control}", numbers
     return "weak", f"Training made no clear difference to {control}", numbers
 
 
-def _unlabeled(level: str, training: str, error: float | None) -> tuple[str, str, str]:
-    reason = _STATISTICS.sub("", training)
-    if level == "unknown":
-        return level, "It is not known whether this encoder is of use", reason
-    if level == "weak":
-        return level, "Train again before you use this encoder", reason
+def _unlabeled(
+    compared: Comparison | None, error: float | None
+) -> tuple[str, str, str]:
     learned = "it tells sequences apart"
     if error is not None and error > UNLEARNED_LOSS:
         reason = f"{learned}, but predicts hidden parts no better than a guess"
@@ -139,4 +148,15 @@ def _unlabeled(level: str, training: str, error: float | None) -> tuple[str, str
         less = f"{1 - error:.0%} less error than a guess"
         learned = f"it predicts hidden parts with {less}, and tells sequences apart"
     hope = "without labels, the pictures below must show whether it helps you"
-    return level, "Training went well", f"{learned}; {hope}"
+    if compared is None:
+        return "healthy", "Training went well", f"{learned}; {hope}"
+    same = f"{compared.unchanged:.0%} of the nearest neighbors"
+    control = compared.control
+    if compared.unchanged >= UNCHANGED:
+        instead = "train longer"
+        if control == GENERAL:
+            instead = "use it as it is, or train longer"
+        reason = f"{same} are the same with {control}; {instead}"
+        return "weak", "Training changed little", reason
+    reason = f"{learned}; {same} were found with {control} already, and {hope}"
+    return "healthy", "Training went well", reason

@@ -437,7 +437,7 @@ def test_a_run_without_relative_loss_has_a_report(tmp_path: Path) -> None:
     data = Sequences.from_arrays(random_walks(8, 3, 40))
     run = pretrain(data, tmp_path, PretrainConfig(steps=2), SMALL, objective=Plain())
     page = write_report(run, sequences=data).read_text("utf-8")
-    assert "Relative loss" not in page
+    assert "Error of predictions" not in page
     assert "<h3>Pretrain</h3>" not in page  # no flag names it
     with pytest.raises(ValueError, match="loaded without its objective"):
         TemporalJEPAEmbedder.from_pretrained(run).adapt(random_walks(8, 3, 40), steps=1)
@@ -455,7 +455,7 @@ def test_a_report_repeats_the_objective(
     page = write_report(run, sequences=data).read_text("utf-8")
     assert ("--objective=next" in page) == flag
     assert ("<h3>Pretrain</h3>" in page) == flag
-    assert "1 is the loss of guessing" in page
+    assert "Loss divided by the loss of guessing" in page
     assert "covariance loss" not in page
 
 

@@ -23,9 +23,12 @@ from temporal_jepa.cli.options import parse
 from temporal_jepa.config import RECIPE, PretrainConfig, TemporalJEPAConfig
 from temporal_jepa.data import Sequences
 from temporal_jepa.report import pages, plots, svg
+from temporal_jepa.report.embeddings import Comparison, Embedded
+from temporal_jepa.report.groups import CLEAR, find_groups, groups_section
 from temporal_jepa.report.map import classes
 from temporal_jepa.report.report import write_report
 from temporal_jepa.report.run import open_run
+from temporal_jepa.report.sketch import LETTERS, sketches
 from temporal_jepa.report.verdict import find_verdict
 from temporal_jepa.training.run import pretrain
 
@@ -381,17 +384,31 @@ def test_without_scores_the_labels_of_neighbors_are_compared_with_the_control(
     log(run, "healthy: no sign of collapse")
     opened = open_run(run, make(n=100))
     shares = {"after": after, "control": control, "chance": 0.2}
-    verdict = find_verdict(opened, None, shares, "series-small", None)
+    compared = Comparison("series-small", 100, 0.5, shares)
+    verdict = find_verdict(opened, None, compared, None)
     assert (verdict.level, verdict.advice) == (level, advice)
     assert f"{after:.0%} of the nearest neighbors" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("unchanged", "level", "advice"),
+    [(0.98, "weak", "Training changed little"), (0.4, "healthy", "Training went well")],
+)
+def test_training_that_leaves_the_neighbors_as_they_are_is_no_success(
+    run: Path, unchanged: float, level: str, advice: str
+) -> None:
+    log(run, "healthy: no sign of collapse")
+    compared = Comparison("series-small", 100, unchanged, None)
+    verdict = find_verdict(open_run(run, None), None, compared, 0.8)
+    assert (verdict.level, verdict.advice) == (level, advice)
+    assert f"{unchanged:.0%} of the nearest neighbors" in verdict.reason
+    assert "series-small" in verdict.reason
 
 
 def test_predictions_no_better_than_a_guess_are_no_success(run: Path) -> None:
     log(run, "healthy: no sign of collapse")
     opened = open_run(run, None)
-    verdicts = [
-        find_verdict(opened, None, None, "", error).level for error in (0.9, 1.0)
-    ]
+    verdicts = [find_verdict(opened, None, None, error).level for error in (0.9, 1.0)]
     assert verdicts == ["healthy", "weak"]
 
 
@@ -515,6 +532,118 @@ def test_every_class_has_a_marker_or_is_gray() -> None:
     assert len(set(looks)) == 25
     assert legend[0][2:] == ("2 rarer classes", 4)
     assert dict(row[2:] for row in legend)["class 03"] == 3
+
+
+def embedded(n: int = 50) -> Embedded:
+    """Points on a line, in two labels; the control has them at random places."""
+    line = np.linspace(0, 10, n)[:, None] ** 2
+    control = np.random.default_rng(0).permutation(line)
+    data = Sequences(make(n=n).values, np.array(["a", "b"]).repeat(n // 2))
+    return Embedded(data, "random weights", control, line, 1)
+
+
+def test_distances_are_placed_among_all_pairs() -> None:
+    points = embedded()
+    each = np.abs(points.trained - points.trained.T)[np.triu_indices(50, 1)]
+    for distance in (each.min(), *np.quantile(each, [0.2, 0.7]), each.max()):
+        share = np.mean(each > distance * (1 + 1e-9))
+        assert points.farther(distance) == pytest.approx(share)
+    assert points.placed(float(np.quantile(each, 0.25))) == "closer than 75% of pairs"
+    assert points.placed(float(each.max())) == "farther apart than 99.9% of pairs"
+    assert points.placed(float(each.min())) == "closer than 99.9% of pairs"
+    assert points.placed(0.0) == "the same to the encoder"
+
+
+def test_many_pairs_are_drawn_at_random() -> None:
+    points = embedded(1000)
+    assert len(points.pairs) == 200_000
+    each = np.abs(points.trained - points.trained.T)[np.triu_indices(1000, 1)]
+    for share in (0.1, 0.5, 0.9):
+        found = points.farther(float(np.quantile(each, 1 - share)))
+        assert found == pytest.approx(share, abs=0.01)
+
+
+def test_neighbors_are_compared_with_those_of_the_control() -> None:
+    points = embedded()
+    compared = points.comparison
+    assert compared.unchanged < 0.3
+    assert compared.agreement is not None
+    assert compared.agreement["after"] > 0.9
+    assert compared.agreement["control"] == pytest.approx(0.5, abs=0.15)
+    assert compared.agreement["chance"] == pytest.approx(24 / 49)
+    same = replace(points, control=points.trained)
+    assert same.comparison.unchanged == 1
+
+
+def test_groups_are_found_and_named_by_their_size() -> None:
+    draw = np.random.default_rng(0)
+    centers = np.repeat([[0.0, 0], [9, 0], [0, 9]], [30, 12, 20], axis=0)
+    rows = centers + draw.normal(size=centers.shape)
+    rows[3] = [0, -4]  # an odd member of the first
+    data = make(n=62)
+    points = Embedded(data, "random weights", rows, rows, 2)
+    groups = find_groups(points)
+    assert groups is not None
+    assert np.bincount(groups.of).tolist() == [30, 20, 12]
+    assert groups.silhouette > CLEAR
+    section = groups_section(points, groups)
+    assert section is not None
+    assert section["level"] == "clear"
+    assert section["rows"][0]["odd"][0]["id"] == "3"
+    noise = Embedded(data, "", rows, draw.normal(size=(62, 16)), 16)
+    found = groups_section(noise, find_groups(noise))
+    assert found is not None
+    assert found["level"] == "none"
+
+
+def test_a_sketch_has_the_shape_of_its_sequence() -> None:
+    x = np.zeros((200, 1))
+    x[120] = 5.0
+    x[:20] = np.nan
+    found = sketches(Sequences([x, -x]), budget=128)
+    assert found is not None
+    assert found["length"] == 64
+    up, down = found["text"][:64], found["text"][64:]
+    assert up[:5] == "....."
+    assert LETTERS.index(max(up.strip("."), key=LETTERS.index)) == 63
+    assert set(up[8:30]) == {LETTERS[0]}
+    assert set(down[8:30]) == {LETTERS[-1]}
+    assert [LETTERS.index(a) for a in up[8:]] == [
+        63 - LETTERS.index(a) for a in down[8:]
+    ]
+
+
+def test_ten_thousand_sketches_keep_to_their_budget() -> None:
+    many = Sequences([np.zeros((100, 3))] * 1000)
+    found = sketches(many, budget=40_000)
+    assert found is not None
+    assert len(found["text"]) <= 40_000
+    assert found["lines"] == 1
+
+
+@pytest.mark.parametrize(
+    ("palette", "backgrounds"),
+    [
+        (svg.COLORS, ("#ffffff", "#f6f7f9")),
+        (svg.DARK_COLORS, ("#14171c", "#1c2027")),
+    ],
+)
+def test_colors_can_be_seen_on_the_page(
+    palette: tuple[str, ...], backgrounds: tuple[str, str]
+) -> None:
+    for color in palette:
+        for background in backgrounds:
+            high, low = sorted(map(luminance, (color, background)), reverse=True)
+            assert (high + 0.05) / (low + 0.05) >= 3, color  # WCAG 2.1, 1.4.11
+
+
+def luminance(color: str) -> float:
+    """Relative luminance, as WCAG defines it."""
+    shares = [int(color[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares
+    ]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
 
 
 def test_equal_sequences_are_drawn(run: Path) -> None:
