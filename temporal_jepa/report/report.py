@@ -54,6 +54,7 @@ from ..training.metrics import METRICS, missing_rows, read_rows
 from ..training.run import facts
 from . import plots, svg
 from .pages import render_page
+from .probe_file import AGAIN, check_probe
 from .states import states_section
 from .svg import Array
 
@@ -190,7 +191,9 @@ def _load(folder: Path, given: Sequences | None) -> _Run:
         missing.append(lost or f"{METRICS} holds no training metrics.")
     probe = folder / "probe.json"
     is_probed = probe.exists() or probe.is_symlink()
-    scores = read_json(probe, "probe the run again") if is_probed else {}
+    scores = read_json(probe, AGAIN) if is_probed else {}
+    if scores:
+        check_probe(probe, scores)
     return _Run(folder, config, rows, scores, model, sequences, missing)
 
 

@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ..files.printable import printable
 from .storage import MANIFEST, Reader, Writer
 
 FOLDER = "checkpoint"
@@ -160,7 +161,7 @@ class Checkpoints:
             first, _ = next(iter(error.failures.values()))
             if isinstance(first, OSError):
                 raise first from None
-            cause = str(first).partition("\n")[0]
+            cause = printable(str(first).partition("\n")[0])[:200]
             raise ValueError(
                 f"{reader.folder} cannot be read ({cause}); delete it to continue from another one"
             ) from None
