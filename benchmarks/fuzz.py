@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,37 @@ def guided(kind: str, args: argparse.Namespace) -> None:
     atheris.Fuzz()
 
 
+def started(kind: str, args: argparse.Namespace, errors: Path) -> tuple[int, str]:
+    """Exit code and output of a child on a kind.
+
+    It is a fork of this process, which has imported what it needs; atheris needs a process that
+    imports anew.
+    """
+    if args.coverage:
+        command = [sys.executable, __file__, kind, "--child", "--coverage"]
+        command += ["--start", str(args.start), "--seconds", str(args.seconds)]
+        command += ["--corpus", str(args.corpus), "--count", str(args.count)]
+        with errors.open("wb") as log:
+            done = subprocess.run(
+                command, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        return done.returncode, done.stdout
+    output = errors.with_suffix(".out")
+    with output.open("wb") as out, errors.open("wb") as log:
+        process = os.fork()
+        if process == 0:
+            os.dup2(out.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+            try:
+                child(kind, args)
+                os._exit(0)
+            except BaseException:  # noqa: BLE001 - the parent counts it as a crash
+                traceback.print_exc()
+                os._exit(1)
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    return code, output.read_text()
+
+
 def run(kind: str, args: argparse.Namespace) -> dict[str, Any]:
     """Children on one kind until its time is up; after a crash the next goes on behind it."""
     end = time.monotonic() + args.seconds
@@ -170,23 +202,14 @@ def run(kind: str, args: argparse.Namespace) -> dict[str, Any]:
     last = args.corpus / f"{name}.last"
     cpu = 0.0
     while time.monotonic() < end - 1 and total < args.count:
-        command = [sys.executable, __file__, kind, "--child", "--start", str(start)]
-        command += [
-            "--seconds",
-            str(int(end - time.monotonic()) + 1),
-            "--last",
-            str(last),
-        ]
-        command += ["--corpus", str(args.corpus), "--count", str(args.count - total)]
-        command += ["--coverage"] if args.coverage else []
         errors = args.corpus / f"{name}.err"
-        with errors.open("wb") as log:
-            done = subprocess.run(
-                command, stdout=subprocess.PIPE, stderr=log, text=True
-            )
+        own = argparse.Namespace(**vars(args))
+        own.seconds = int(end - time.monotonic()) + 1
+        own.start, own.count, own.last = start, args.count - total, last
+        code, said = started(kind, own, errors)
         k = start
         finished = False
-        for line in done.stdout.splitlines():
+        for line in said.splitlines():
             if not line.startswith("["):
                 continue
             k, what, text = json.loads(line)
@@ -200,22 +223,20 @@ def run(kind: str, args: argparse.Namespace) -> dict[str, Any]:
                 print(f"{kind} #{k}: {what}\n    {text.strip()[:900]}", flush=True)
             findings[what] += 1
         if args.coverage:
-            said = errors.read_text(errors="replace")
+            log = errors.read_text(errors="replace")
             total += max(
                 k,
                 *(
                     int(x)
-                    for x in hostile.re.findall(
-                        r"number_of_executed_units: (\d+)", said
-                    )
+                    for x in hostile.re.findall(r"number_of_executed_units: (\d+)", log)
                 ),
                 0,
             )
-            if done.returncode:
-                findings[f"exit {done.returncode}"] += 1
+            if code:
+                findings[f"exit {code}"] += 1
             break
         if not finished:
-            what = f"crash {done.returncode}"
+            what = f"crash {code}"
             tail = errors.read_text(errors="replace")[-1500:]
             kept = args.corpus / f"{name}-crash{sum(findings.values())}"
             with contextlib.suppress(FileNotFoundError):
@@ -247,13 +268,14 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, default=Path("runs/fuzz"))
     parser.add_argument("--coverage", action="store_true")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--last", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.corpus.mkdir(parents=True, exist_ok=True)
     if args.child:
-        (guided if args.coverage else child)(args.kinds[0], args)
+        guided(args.kinds[0], args)
         return
     kinds = args.kinds or [*hostile.TEXTS, *hostile.BINARY, *folders.KINDS]
+    if not args.coverage and any(kind in folders.KINDS for kind in kinds):
+        folders.bases()  # once, not in each child
     results = {kind: run(kind, args) for kind in kinds}
     total = sum(result["executions"] for result in results.values())
     findings = sum(sum(result["findings"].values()) for result in results.values())

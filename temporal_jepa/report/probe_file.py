@@ -1,57 +1,89 @@
 """What `probe.json` must hold, so that a report can show it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..config import shortened
 
 AGAIN = "probe the run again"
-NEEDED = ("pretrained encoder", "untrained encoder")
-COUNTS = ("n_train", "n_test", "n_classes")
-SHOWN = (str, int, type(None))  # types of the options in the command that is shown
+NEEDED = {"pretrained encoder", "untrained encoder"}
+Test = Callable[[Any], bool]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 < value < 2**53
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _is_share(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= 1
+
+
+def _is_option(value: Any) -> bool:
+    return value is None or type(value) in (str, int)
+
+
+def _is_fit(value: Any) -> bool:
+    """Whether an object has the scores of a regression."""
+    if not isinstance(value, Mapping):
+        return False
+    return _is_number(value.get("r2")) and _is_number(value.get("rmse"))
+
+
+def _is_accuracy(value: Any) -> bool:
+    """Whether an object has the score of a classification."""
+    return isinstance(value, Mapping) and _is_share(value.get("accuracy"))
+
+
+def _are_rows(is_scored: Test) -> Test:
+    """Whether a list has a row of scores for the encoder and its control, and maybe others."""
+
+    def test(rows: Any) -> bool:
+        if not isinstance(rows, list) or not all(map(is_scored, rows)):
+            return False
+        names = [row.get("features") for row in rows]
+        return all(map(_is_text, names)) and {*names} >= NEEDED
+
+    return test
+
+
+OPTIONS = dict.fromkeys(("pool", "seed", "dim", "train", "test"), _is_option)
+BOTH: Mapping[str, Test] = {
+    "probe": _is_text,
+    "n_train": _is_count,
+    "n_test": _is_count,
+    **OPTIONS,
+}
+REGRESSION: Mapping[str, Test] = {**BOTH, "mean": _is_fit, "scores": _are_rows(_is_fit)}
+CLASSIFICATION: Mapping[str, Test] = {
+    **BOTH,
+    "n_classes": _is_count,
+    "majority": _is_share,
+    "commonest": _is_text,
+    "scores": _are_rows(_is_accuracy),
+}
 
 
 def check_probe(path: Path, probe: Mapping[str, Any]) -> None:
-    """ValueError unless a probe of classes or numbers has its scores, of the right types."""
+    """ValueError unless a probe of classes or numbers has its scores, of the right types.
+
+    Args:
+        path: the file, for the message.
+        probe: its content.
+    """
     is_regression = probe.get("task") == "regression"
-    for name in ("probe",) if is_regression else ("probe", "commonest"):
-        _check(path, name, probe.get(name), isinstance(probe.get(name), str))
-    for name in COUNTS[:2] if is_regression else COUNTS:
-        count = probe.get(name)
-        _check(path, name, count, type(count) is int and 0 < count < 2**53)
-    metrics = ("r2", "rmse") if is_regression else ("accuracy",)
-    if is_regression:
-        _check(path, "mean", probe.get("mean"), _has(probe.get("mean"), *metrics))
-    else:
-        _check(path, "majority", probe.get("majority"), _has(probe, "majority"))
-    for name in ("kind", "pool", "seed", "dim", "train", "test"):
-        _check(path, name, probe.get(name), isinstance(probe.get(name), SHOWN))
-    rows = probe.get("scores")
-    _check(path, "scores", rows, isinstance(rows, list))
-    for row in rows or ():
-        is_row = _has(row, *metrics) and isinstance(row.get("features"), str)
-        _check(path, "scores", row, is_row)
-    names = [row["features"] for row in rows or ()]
-    _check(path, "scores", names, {*NEEDED} <= {*names})
-
-
-def _has(entry: Any, *names: str) -> bool:
-    """Whether an object has finite numbers under these names, shares of 1 but for r2 and rmse."""
-    if not isinstance(entry, Mapping):
-        return False
-    for name in names:
-        value: Any = entry.get(name)
-        if type(value) not in (int, float) or not math.isfinite(value):
-            return False
-        if name not in ("r2", "rmse") and not 0 <= value <= 1:
-            return False
-    return True
-
-
-def _check(path: Path, name: str, value: Any, is_right: bool) -> None:
-    if not is_right:
-        raise ValueError(
-            f'{path}: not expected in "{name}": {shortened(value)}; {AGAIN}'
-        )
+    tests = REGRESSION if is_regression else CLASSIFICATION
+    for name, is_right in tests.items():
+        if not is_right(probe.get(name)):
+            raise ValueError(
+                f'{path}: not expected in "{name}": {shortened(probe.get(name))}; {AGAIN}'
+            )
