@@ -4,6 +4,7 @@
 """
 
 import bz2
+import contextlib
 import datetime
 import gzip
 import io
@@ -13,6 +14,8 @@ import linecache
 import lzma
 import random
 import re
+import resource
+import sys
 import tempfile
 import time
 import traceback
@@ -32,6 +35,8 @@ from temporal_jepa.data import read
 PACKAGE = str(Path(temporal_jepa.__file__).parent)
 SECONDS = 10.0  # of one processor that a small file may take at most
 PEAK = 600e6  # bytes of memory that a small file may take at most
+GROWN = 50e6  # bytes by which memory may grow before its mark is reset
+KILOBYTE = 1 if sys.platform == "darwin" else 1024  # in which the system counts it
 LONGEST = 6000  # characters of a message
 ALLOWED = (
     "ValueError",
@@ -39,6 +44,7 @@ ALLOWED = (
     "ObjectsError",
     "TooLargeError",
     "ChoiceError",
+    "UsageError",
 )
 UNCLEAR = re.compile(
     r"invalid literal|could not convert string|out of bounds|not enough values to unpack"
@@ -505,18 +511,18 @@ PACKED = {".gz": gzip, ".bz2": bz2, ".xz": lzma}
 def mutated(data: bytes, kind: str, rng: random.Random, others: list[bytes]) -> bytes:
     """A damaged copy of a file, in a way that fits its kind most of the time."""
     if kind in TEXTS and rng.random() < 0.9:
-        return _text(data, rng)
+        return damaged_text(data, rng)
     if kind in ZIPS and rng.random() < 0.7:
         return _zip(data, rng)
     if kind in PACKED and rng.random() < 0.7:
         module: Any = PACKED[kind]
-        return bytes(module.compress(_text(module.decompress(data), rng)))
+        return bytes(module.compress(damaged_text(module.decompress(data), rng)))
     if kind == ".npy" and rng.random() < 0.7:
-        return _npy(data, rng)
-    return _bytes(data, rng, others)
+        return damaged_npy(data, rng)
+    return damaged_bytes(data, rng, others)
 
 
-def _text(data: bytes, rng: random.Random) -> bytes:
+def damaged_text(data: bytes, rng: random.Random) -> bytes:
     """Fields and lines replaced, removed, doubled or swapped."""
     text = data.decode("utf-8", "surrogateescape")
     for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
@@ -596,7 +602,7 @@ _EDITS = (_swap_field,) * 5 + (
 )
 
 
-def _bytes(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
+def damaged_bytes(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
     """Bits flipped, numbers replaced by extreme ones, pieces cut, doubled or taken from others."""
     copy = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 4, 16))):
@@ -625,7 +631,7 @@ def _bytes(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
     return bytes(copy)
 
 
-def _npy(data: bytes, rng: random.Random) -> bytes:
+def damaged_npy(data: bytes, rng: random.Random) -> bytes:
     """A .npy file with another header."""
     dtype = rng.choice(DTYPES)
     sizes = (
@@ -655,7 +661,7 @@ def _npy(data: bytes, rng: random.Random) -> bytes:
     order = rng.choice(("False", "False", "True", "1", "None"))
     header = f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shown}, }}"
     if rng.random() < 0.2:
-        header = _text(header.encode(), rng).decode("latin-1")
+        header = damaged_text(header.encode(), rng).decode("latin-1")
     raw = header.encode("latin-1", "replace").ljust(rng.choice((0, 118))) + b"\n"
     version = rng.choice((1, 1, 1, 2, 3, 9))
     size = (
@@ -674,11 +680,11 @@ def _zip(data: bytes, rng: random.Random) -> bytes:
     name = rng.choice([*members])
     content = members[name]
     if name.endswith(".npy"):
-        content = _npy(content, rng)
+        content = damaged_npy(content, rng)
     elif name.endswith((".xml", ".rels", ".csv", ".json")):
-        content = _text(content, rng)
+        content = damaged_text(content, rng)
     else:
-        content = _bytes(content, rng, [data])
+        content = damaged_bytes(content, rng, [data])
     how = rng.randrange(10)
     if how == 0:
         del members[name]
@@ -708,15 +714,11 @@ class Finding(NamedTuple):
 
 
 def peak(reset: bool = False) -> float:
-    """The largest resident memory of this process in bytes, since the last reset; 0 off Linux."""
-    try:
-        if reset:
+    """The largest resident memory of this process in bytes, since the last reset on Linux."""
+    if reset:
+        with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return 0.0
-    found = re.search(r"VmHWM:\s+(\d+)", status)
-    return 1024.0 * int(found[1]) if found else 0.0
+    return KILOBYTE * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def attempt(path: Path, **options: Any) -> Finding | None:
@@ -726,12 +728,28 @@ def attempt(path: Path, **options: Any) -> Finding | None:
     without control characters, and not what Python or NumPy say. Nothing may warn, take long or
     take much memory.
     """
-    before = peak(reset=True)
+
+    def whole() -> None:
+        assert read(path, **options).summary()
+
+    return judge(whole, path)
+
+
+def judge(action: Callable[[], None], path: Path) -> Finding | None:
+    """The same for any function that reads what is at a path."""
+    before = peak()
     start = time.process_time()
+    finding = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        finding = _outcome(path, options)
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - any is a finding, or clear
+            finding = judged(error, path)
     seconds = time.process_time() - start
+    grown = peak() - before
+    if grown > GROWN:  # so that the next file is not hidden below this mark
+        peak(reset=True)
     if finding is not None:
         return finding
     if caught:
@@ -740,54 +758,54 @@ def attempt(path: Path, **options: Any) -> Finding | None:
         return Finding(f"warning {first.category.__name__} {place}", str(first.message))
     if seconds > SECONDS:
         return Finding("slow", f"{seconds:.1f} s")
-    if peak() - before > PEAK:
-        return Finding("memory", f"{(peak() - before) / 1e6:.0f} MB")
-    return None
-
-
-def _outcome(path: Path, options: dict[str, Any]) -> Finding | None:
-    try:
-        found = read(path, **options)
-        rows = found.summary()
-    except Exception as error:  # noqa: BLE001 - any is a finding, or clear
-        return judged(error, path)
-    assert rows
+    if grown > PEAK - GROWN:
+        return Finding("memory", f"{grown / 1e6:.0f} MB")
     return None
 
 
 def judged(error: BaseException, path: Path) -> Finding | None:
     """The finding that an error is, None if it is clear."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    what = _fault(error, path)
+    if what is None:
+        return None
+    if "was not understood" in str(error) and error.__cause__ is not None:
+        error = error.__cause__
+    calls = "".join(traceback.format_tb(error.__traceback__)[-3:])
+    shown = f"{str(error)[:500]}\n{calls}".encode("ascii", "backslashreplace")
+    return Finding(what, shown.decode())
+
+
+def _fault(error: BaseException, path: Path) -> str | None:
+    """What is wrong with an error, in words that tell findings apart; None if it is clear."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    assert last is not None
+    file, number = last.tb_frame.f_code.co_filename, last.tb_lineno
+    place = f"{Path(file).name}:{number}"
     name = type(error).__name__
     text = str(error)
-    shown = f"{text[:500]}\n" + "".join(traceback.format_tb(error.__traceback__)[-3:])
     if name not in ALLOWED:
-        return Finding(f"type {name} {place}", shown)
-    line = linecache.getline(frame.filename, frame.lineno or 0).strip()
-    if not frame.filename.startswith(PACKAGE) or not line.startswith("raise"):
-        return Finding(f"bare {name} {place}", shown)
+        return f"type {name} {place}"
+    line = linecache.getline(file, number).strip()
+    if not file.startswith(PACKAGE) or not line.startswith("raise"):
+        return f"bare {name} {place}"
     if "was not understood" in text and error.__cause__ is not None:
-        return judged(error.__cause__, path)  # the net caught it
+        return _fault(error.__cause__, path)  # the net caught it
     if path.name not in text:
-        return Finding(f"unnamed {place}", shown)
+        return f"unnamed {place}"
     said = text.replace(str(path), "")
     found = UNCLEAR.search(
         re.sub(r"(?s)\(.*\)", "", said)
     )  # what libraries say stands in brackets
     if found:
-        return Finding(f"unclear {found[0]!r} {place}", shown)
+        return f"unclear {found[0]!r} {place}"
     control = re.search(
         r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\ud800-\udfff]", said
     )
     if control:
-        return Finding(
-            f"control {control[0]!a} {place}",
-            shown.encode("ascii", "backslashreplace").decode(),
-        )
-    if len(said) > LONGEST:
-        return Finding(f"long {place}", f"{len(said)} characters")
-    return None
+        return f"control {control[0]!a} {place}"
+    return f"long {place}" if len(said) > LONGEST else None
 
 
 def cases(kind: str, start: int = 0, found: list[bytes] | None = None) -> Any:

@@ -28,6 +28,7 @@ from .files.sealed import SHA256, digest, json_bytes, seal
 from .model.jepa import TemporalJEPA, draw_model
 from .model.modules import Modules
 from .model.objectives import describe, stored_objective
+from .model.objectives.objective import Objective
 from .version import __version__
 
 CONFIG_SHA256 = "config_sha256"  # in the metadata of the weights: what they are of
@@ -121,7 +122,7 @@ def from_pretrained(
     """
     folder = folder_of(source)
     config = read_config(folder)
-    objective = stored_objective(config)
+    objective = _objective(folder, config)
     modules = modules or Modules()
     check_modules(folder, config, modules)
     try:
@@ -143,6 +144,14 @@ def from_pretrained(
             f"{folder / WEIGHTS} does not fit {folder / CONFIG}: {reason}"
         ) from None
     return model.to(device).eval()
+
+
+def _objective(folder: Path, config: Mapping[str, Any]) -> Objective | None:
+    """The objective of a stored model, see `stored_objective`."""
+    try:
+        return stored_objective(config)
+    except ValueError as error:
+        raise ValueError(f"{folder / CONFIG}: {error}") from None
 
 
 def _write_weights(

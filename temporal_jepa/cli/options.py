@@ -28,6 +28,7 @@ from ..config import (
     shortened,
 )
 from ..files import CONFIG, read_config
+from ..files.printable import printable
 
 GROUPS: Mapping[str, type] = {
     "reading": ReadOptions,
@@ -106,8 +107,12 @@ def parse(verb: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
     given = _parse(verb, words)
     # What is stored in files comes before the words of the command line, so that these win.
     if "config" in given:
-        words = [*flags(_read_yaml(verb, Path(given["config"]))), *words]
-        given = _parse(verb, words)
+        file = Path(given["config"])
+        words = [*flags(_read_yaml(verb, file)), *words]
+        try:
+            given = _parse(verb, words)
+        except UsageError as error:  # the words of the command line were right
+            raise UsageError(f"--config {file}: {error}") from None
     if "resume" in given and "out" in given:
         stored = _settings_of(Path(given["out"]))
         if "data" not in given:
@@ -166,7 +171,7 @@ def _read_yaml(verb: Callable[..., None], file: Path) -> dict[str, Any]:
         return read_settings(file, _switches(verb))
     except SettingsError as error:
         raise UsageError(
-            f"--config {file}: expected YAML such as 'steps: 500'; {error}"
+            f"--config {file}: expected YAML such as 'steps: 500'; {printable(str(error))}"
         ) from error
 
 

@@ -115,6 +115,8 @@ def read_settings(file: Path, switches: Collection[str]) -> dict[str, Any]:
     try:
         text = read_file(file, LARGEST).decode("utf-8-sig")
         options = yaml.load(text, _Loader)
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"byte {error.start} is no text in UTF-8") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SettingsError(" ".join(str(error).split())) from None
     if not isinstance(options, dict):

@@ -20,7 +20,7 @@ from .formats.registry import OF_FILES, read_file
 from .labels import with_task
 from .memory import from_memory
 from .sequences import Sequences, did_you_mean, listed, located
-from .store.description import is_store, read_description
+from .store.description import is_store, read_description, stored_options
 from .store.opening import sequences_of
 from .store.remote import local
 from .store.unfinished import refuse_no_store
@@ -116,7 +116,7 @@ def check_options_of_store(
     path: Path, content: Mapping[str, Any], options: ReadOptions
 ) -> None:
     """ValueError for an option with which the store was not made and that can no longer apply."""
-    stored = ReadOptions.from_dict(content["options"])
+    stored = stored_options(path, content)
     wrong = [
         name
         for name in options.given()

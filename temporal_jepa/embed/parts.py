@@ -6,20 +6,24 @@ the checksum of a part. A part that is there is whole, and is not computed again
 """
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..config import Pool
-from ..data.sequences import Sequences
+from ..data.formats.libraries import readable
+from ..data.sequences import Sequences, located
 from ..files import read_json, replacing, write_json
 from ..files.atomic import TEMPORARY
+from ..files.printable import printable
 from ..files.sealed import SHA256, checksum, seal
 from ..model.jepa import TemporalJEPA
 from .arrays import embed_sequences, embed_timesteps
@@ -27,6 +31,8 @@ from .frames import Vectors, as_frame
 from .names import feature_names, timestep_names
 
 DESCRIPTION = "_embedding.json"
+AGAIN = "embed again with the same command"
+PART = re.compile(r"part-(\d{5,9})\.npy")
 PART_BYTES = 2**26  # of embeddings in a part
 FEWEST = 8  # parts, so that a stop loses little and processes share the work
 LONGEST_WAIT = 600  # seconds
@@ -122,18 +128,43 @@ def read_parts(folder: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
         raise ValueError(
             f"{folder} holds Parquet; read it with pandas.read_parquet({str(folder)!r})"
         )
-    count = -(-int(stored["n"]) // int(stored["sequences_per_part"]))
+    count = _part_count(folder, stored)
     of = str(seal(stored)[SHA256])
-    missing = [number for number in range(count) if not _is_whole(parts, number, of)]
-    if missing:
+    found = (PART.fullmatch(path.name) for path in folder.iterdir())
+    begun = (int(match[1]) for match in found if match is not None)
+    whole = {k for k in begun if k < count and _is_whole(parts, k, of)}
+    if len(whole) < count:
+        first = next(k for k in range(count) if k not in whole)
         raise ValueError(
-            f"{folder}: {len(missing)} of {count} parts are missing or damaged, the first is "
-            f"{_path(parts, missing[0]).name}; embed again with the same command"
+            f"{folder}: {count - len(whole)} of {count} parts are missing or damaged, the first "
+            f"is {_path(parts, first).name}; {AGAIN}"
         )
-    arrays = [
-        np.load(_path(parts, number), allow_pickle=False) for number in range(count)
-    ]
+    arrays = [_features(_path(parts, number)) for number in range(count)]
+    if len({x.shape[1] for x in arrays}) > 1:
+        raise ValueError(f"{folder}: the parts have different features; {AGAIN}")
     return np.concatenate(arrays)
+
+
+def _part_count(folder: Path, stored: Mapping[str, Any]) -> int:
+    """The number of parts that a description promises."""
+    n, size = stored.get("n"), stored.get("sequences_per_part")
+    if type(n) is not int or type(size) is not int or n < 1 or size < 1:
+        raise ValueError(
+            f"{folder / DESCRIPTION} does not say how many sequences there are; {AGAIN}"
+        )
+    return -(-n // size)
+
+
+def _features(path: Path) -> npt.NDArray[np.float32]:
+    """The embeddings in a part, mapped from disk: a header allocates nothing."""
+    with located(path), readable(path, "NumPy array", ValueError, TokenError):
+        found: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    if found.dtype != np.float32 or found.ndim != 2:
+        raise ValueError(
+            f"{path}: expected embeddings (n, features) as float32, got "
+            f"{found.shape} of {printable(str(found.dtype))[:80]}; {AGAIN}"
+        )
+    return found
 
 
 def model_digest(model: TemporalJEPA) -> str:

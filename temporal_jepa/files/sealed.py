@@ -69,7 +69,7 @@ def read_json(path: Path, again: str = "copy it again") -> dict[str, Any]:
         raise ValueError(f"{path} is not valid JSON ({reason}); {again}") from None
     if not isinstance(found, dict):
         raise ValueError(
-            f"{path}: expected a JSON object {{...}}, got {type(found).__name__}; {again}"
+            f"{path}: expected a JSON object {{...}}, got {_named(found)}; {again}"
         )
     content_alone = {name: value for name, value in found.items() if name != SHA256}
     if SHA256 in found and found[SHA256] != digest(content_alone):
@@ -78,6 +78,15 @@ def read_json(path: Path, again: str = "copy it again") -> dict[str, Any]:
             f'{again}, or delete its line "{SHA256}" if you edited it on purpose'
         )
     return found
+
+
+def _named(found: Any) -> str:
+    """What a JSON value that is no object is."""
+    if found is None or isinstance(found, bool):
+        return json.dumps(found)
+    if isinstance(found, list):
+        return "a list [...]"
+    return "text" if isinstance(found, str) else "a number"
 
 
 def seal_line(row: Mapping[str, Any]) -> str:

@@ -80,9 +80,16 @@ def check_entries(config: Mapping[str, Any]) -> None:
             raise ValueError(f'"{entry}" must be {expected}, got {_shown(value)}')
         if isinstance(value, list) and entry in LISTS:
             _check_parts(entry, value)
+    _check_objective(config)
     _check_modules(config)
     _check_counts(config)
     _check_depth(config)
+
+
+def _check_objective(config: Mapping[str, Any]) -> None:
+    """ValueError for settings of an objective that has no name."""
+    if config.get("objective") and "name" not in config["objective"]:
+        raise ValueError('"objective" must have a "name"')
 
 
 def _check_modules(config: Mapping[str, Any]) -> None:

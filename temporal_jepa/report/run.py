@@ -15,6 +15,7 @@ from ..model.jepa import TemporalJEPA
 from ..training.initial import Start
 from ..training.metrics import METRICS, missing_rows, read_rows
 from ..training.run import facts
+from .probe_file import AGAIN, check_probe
 
 Row = dict[str, Any]
 
@@ -99,7 +100,9 @@ def open_run(folder: Path, given: Sequences | None) -> Run:
         missing.append(lost or f"{METRICS} holds no training metrics.")
     probe = folder / "probe.json"
     is_probed = probe.exists() or probe.is_symlink()
-    scores = read_json(probe, "probe the run again") if is_probed else {}
+    scores = read_json(probe, AGAIN) if is_probed else {}
+    if scores:
+        check_probe(probe, scores)
     return Run(folder, config, rows, scores, model, sequences, given is None, missing)
 
 

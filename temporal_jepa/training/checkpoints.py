@@ -18,6 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ..files.printable import printable
 from .processes import TIMEOUT
 from .storage import MANIFEST, Reader, Writer
 
@@ -175,7 +176,7 @@ class Checkpoints:
             first, _ = next(iter(error.failures.values()))
             if isinstance(first, OSError):
                 raise first from None
-            cause = str(first).partition("\n")[0]
+            cause = printable(str(first).partition("\n")[0])[:200]
             raise ValueError(
                 f"{reader.folder} cannot be read ({cause}); delete it to continue from another one"
             ) from None

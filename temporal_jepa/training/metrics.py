@@ -10,6 +10,7 @@ from ..files.atomic import append_line, read_file, write_atomically
 from ..files.sealed import read_line, seal_line
 
 METRICS = "metrics.jsonl"
+MOST_STEPS = 2**53
 LARGEST = 2**31  # bytes of a log that is read
 Row = dict[str, Any]
 
@@ -100,12 +101,29 @@ def _read(path: Path) -> tuple[list[Row], list[int]]:
     rows = []
     damaged = []
     for number, line in enumerate(lines, 1):
-        row = read_line(line)
-        if row is not None and type(row.get("step")) is int:
+        row = _row_of(line)
+        if row is not None:
             rows.append(row)
         elif line.strip():
             damaged.append(number)
-    row = read_line(rest)  # without a line end: whole, or cut short
-    if row is not None and type(row.get("step")) is int:
+    row = _row_of(rest)  # without a line end: whole, or cut short
+    if row is not None:
         rows.append(row)
     return rows, damaged
+
+
+def _row_of(line: bytes) -> Row | None:
+    """The row in a line; None unless it has a step, a text as verdict and numbers."""
+    row = read_line(line)
+    if row is None or type(row.get("step")) is not int:
+        return None
+    is_row = 0 <= row["step"] < MOST_STEPS and isinstance(row.get("verdict", ""), str)
+    others = (value for name, value in row.items() if name != "verdict")
+    return row if is_row and all(map(_is_metric, others)) else None
+
+
+def _is_metric(value: Any) -> bool:
+    """Whether a value is a number, none, or a list of numbers, one for each position."""
+    if isinstance(value, list):
+        return all(type(part) in (int, float) for part in value)
+    return value is None or type(value) in (int, float)

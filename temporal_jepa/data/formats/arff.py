@@ -191,11 +191,16 @@ def _attribute(line: str, number: int) -> Attribute:
 
 
 def _date_format(java: str) -> str:
-    """The format "dd/MM/yyyy" of an attribute for `datetime.strptime`; "" for other letters."""
+    """The format "dd/MM/yyyy" of an attribute for `datetime.strptime`; "" if it has none.
+
+    It has no other letters, and no part twice.
+    """
     text = java.strip().strip("'\"").replace("%", "%%")
     for letters, code in DATE_LETTERS.items():
         text = re.sub(rf"(?<![%A-Za-z]){letters}(?![A-Za-z])", code, text)
-    return "" if re.search(r"(?<!%)[A-Za-z]", text) else text
+    codes = re.findall("%[A-Za-z]", text)
+    has_others = re.search(r"(?<!%)[A-Za-z]", text) is not None
+    return "" if has_others or len({*codes}) < len(codes) else text
 
 
 def _moment(cell: str, dates: str, line: int) -> str:

@@ -6,12 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...config import ReadOptions
+from ...config import ReadOptions, shortened
 from ...files.sealed import checksum
 from ..sequences import listed
 from .flat import shard_name
@@ -109,9 +110,18 @@ def with_options_of_store(data: Any, options: ReadOptions) -> ReadOptions:
     data = local(data)
     if not is_store(data):
         return options
-    stored = read_description(Path(data))["options"]
-    given = {name: getattr(options, name) for name in options.given()}
-    return ReadOptions.from_dict({**stored, **given})
+    stored = stored_options(Path(data), read_description(Path(data)))
+    return replace(stored, **{name: getattr(options, name) for name in options.given()})
+
+
+def stored_options(folder: Path, content: Mapping[str, Any]) -> ReadOptions:
+    """The options with which the source of a store was read."""
+    try:
+        return ReadOptions.from_dict(content["options"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{folder / STORE}: not expected in 'options': {error}; {AGAIN}"
+        ) from None
 
 
 def suffix_of(path: str) -> str:
@@ -150,8 +160,8 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise ValueError(f'{path}: expected "format": "{FORMAT}"; {AGAIN}')
     if content.get("version") != VERSION:
         raise ValueError(
-            f"{path}: a store of version {content.get('version')!r}, this program reads version "
-            f"{VERSION}; make the store again, or install a newer temporal-jepa"
+            f"{path}: a store of version {shortened(content.get('version'))}, this program reads "
+            f"version {VERSION}; make the store again, or install a newer temporal-jepa"
         )
     if content.get("checksum") != _sum(content):
         raise ValueError(f"{path} does not fit its checksum: it was changed; {AGAIN}")

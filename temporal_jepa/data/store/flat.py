@@ -127,7 +127,7 @@ class Flat:
             return os.preadv(descriptor, [part], within)
         path = self.folder / shard_name(self.name, number)
         if self.fetch is None:
-            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            descriptor = _opened(path)
         else:
             descriptor = self.fetch(path.name)
         try:
@@ -138,6 +138,16 @@ class Flat:
                     self._open[number] = descriptor
                 else:
                     os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    """Descriptor of a file of a store; ValueError where it is missing."""
+    try:
+        return os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except FileNotFoundError:
+        raise ValueError(
+            f"{path} of the store is missing; prepare the store again, or copy this file again"
+        ) from None
 
 
 class Appending:

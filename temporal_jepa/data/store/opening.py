@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from .flat import OPEN_FILES, Flat
 from .remote import remote_of
 from .stored import StoredArrays, StoredTexts
 
+BLOCK = 2**16  # labels that are checked at once
 SMALL = 2**20  # bytes up to which labels are read into memory, and not mapped
 
 
@@ -95,6 +97,17 @@ def _labels(folder: Path, content: dict[str, Any], stream: Flat) -> Any:
     kind = np.dtype(f"<U{width}")
     if stream.size != n * kind.itemsize:
         raise ValueError(f"{folder}: the labels do not fit the {n} series")
+    labels: Array
     if stream.fetch or stream.size <= SMALL or stream.size > stream.shard:
-        return stream.read(0, kind, (n,))
-    return np.memmap(folder / "labels-00000.bin", dtype=kind, mode="r", shape=(n,))
+        labels = stream.read(0, kind, (n,))
+    else:
+        file = folder / "labels-00000.bin"
+        labels = np.memmap(file, dtype=kind, mode="r", shape=(n,))
+    for start in range(0, n, BLOCK):  # NumPy does not look, and fails at the first use
+        letters = labels[start : start + BLOCK].view(np.uint32)
+        if letters.max() > sys.maxunicode:
+            raise ValueError(
+                f"{folder}: the labels hold numbers that are no letters; the store is damaged: "
+                "prepare it again"
+            )
+    return labels
