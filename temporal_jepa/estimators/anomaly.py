@@ -3,12 +3,13 @@
 import os
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.signal import find_peaks
 from sklearn.base import BaseEstimator
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from ..checkpoint import from_pretrained
@@ -86,6 +87,9 @@ class AnomalyDetector(BaseEstimator):
     >>> 290 < int(detector.score(x).argmax()) < 320
     True
     """
+
+    # A callback is no metadata of timesteps that a pipeline could route.
+    __metadata_request__fit: ClassVar = {"on_timesteps": UNUSED}
 
     def __init__(
         self,

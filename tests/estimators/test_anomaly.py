@@ -324,3 +324,8 @@ def test_a_nested_frame_of_sktime_is_refused() -> None:
     nested = pd.DataFrame({"a": [pd.Series(wave()[0])]})
     with pytest.raises(ValueError, match="nested DataFrame, as sktime"):
         quick().fit(nested)
+
+
+def test_a_callback_is_not_routed_as_metadata() -> None:
+    assert not hasattr(AnomalyDetector(), "set_fit_request")
+    assert not hasattr(AnomalyDetector(), "set_score_request")
