@@ -104,6 +104,20 @@ def parse(verb: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
         UsageError: for an unknown flag, or a value that cannot be converted.
         SystemExit: after the help was printed for `--help`.
     """
+    given = _parse_with_files(verb, words)
+    parameters = inspect.signature(verb).parameters
+    arguments = {name: given.pop(name) for name in parameters if name in given}
+    for name, kind in GROUPS.items():
+        if name in parameters:
+            options = {f.name: given[f.name] for f in fields(kind) if f.name in given}
+            arguments[name] = options if name == "model" else kind(**options)
+    return arguments
+
+
+def _parse_with_files(
+    verb: Callable[..., None], words: Sequence[str]
+) -> dict[str, Any]:
+    """The values that were given, also those in the files that words name."""
     given = _parse(verb, words)
     # What is stored in files comes before the words of the command line, so that these win.
     if "config" in given:
@@ -119,13 +133,7 @@ def parse(verb: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
             _check_address(given["out"], stored["data"])
         words = [*flags(stored), *words]
         given = _parse(verb, words)
-    parameters = inspect.signature(verb).parameters
-    arguments = {name: given.pop(name) for name in parameters if name in given}
-    for name, kind in GROUPS.items():
-        if name in parameters:
-            options = {f.name: given[f.name] for f in fields(kind) if f.name in given}
-            arguments[name] = options if name == "model" else kind(**options)
-    return arguments
+    return given
 
 
 def _parse(verb: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:

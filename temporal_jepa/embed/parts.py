@@ -130,9 +130,7 @@ def read_parts(folder: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
         )
     count = _part_count(folder, stored)
     of = str(seal(stored)[SHA256])
-    found = (PART.fullmatch(path.name) for path in folder.iterdir())
-    begun = (int(match[1]) for match in found if match is not None)
-    whole = {k for k in begun if k < count and _is_whole(parts, k, of)}
+    whole = _whole_parts(parts, count, of)
     if len(whole) < count:
         first = next(k for k in range(count) if k not in whole)
         raise ValueError(
@@ -143,6 +141,13 @@ def read_parts(folder: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
     if len({x.shape[1] for x in arrays}) > 1:
         raise ValueError(f"{folder}: the parts have different features; {AGAIN}")
     return np.concatenate(arrays)
+
+
+def _whole_parts(parts: Parts, count: int, of: str) -> set[int]:
+    """The numbers of the parts that are there and whole; others than those promised are not."""
+    found = (PART.fullmatch(path.name) for path in parts.folder.iterdir())
+    begun = (int(match[1]) for match in found if match is not None)
+    return {k for k in begun if k < count and _is_whole(parts, k, of)}
 
 
 def _part_count(folder: Path, stored: Mapping[str, Any]) -> int:
