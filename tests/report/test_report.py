@@ -366,7 +366,7 @@ def test_the_verdict_names_what_the_scores_speak_for(
     rows = [{"features": name, "accuracy": value} for name, value in scores.items()]
     edit_json(run / "probe.json", lambda probe: probe.update(scores=rows))
     assert verdict_of(run) == (level, sentence)
-    text = page(run).text
+    text = Page((run / "report.html").read_text("utf-8")).text
     assert ("costs 5.0 points of accuracy" in text) == (untrained == 0.9)
 
 
