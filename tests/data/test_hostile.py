@@ -314,6 +314,7 @@ BAD = {  # kind of finding -> name, content, message
         ),
         r"a\.npz: not read",
     ),
+    "null alone": ("a.json", b"null", "expected records or columns, got null"),
     "JSON in JSON in JSON": ("a.json", b"[" * 10**6, "nested too deeply"),
     "a name without end": (
         "a.csv", b"time," + b"v" * 5000 + b"\n0,1\n1,2\n", "column 1 has 5,000 characters",
