@@ -8,7 +8,7 @@ the checksum of a part. A part that is there is whole, and is not computed again
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -125,16 +125,9 @@ def read_parts(folder: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
         raise ValueError(
             f"{folder} holds Parquet; read it with pandas.read_parquet({str(folder)!r})"
         )
-    n, size = stored.get("n"), stored.get("sequences_per_part")
-    if type(n) is not int or type(size) is not int or n < 1 or size < 1:
-        raise ValueError(
-            f"{folder / DESCRIPTION} does not say how many sequences there are; {AGAIN}"
-        )
-    count = -(-n // size)
+    count = _count_of_parts(folder, stored)
     of = str(seal(stored)[SHA256])
-    found = (PART.fullmatch(path.name) for path in folder.iterdir())
-    begun = (int(match[1]) for match in found if match is not None)
-    whole = {k for k in begun if k < count and _is_whole(parts, k, of)}
+    whole = {k for k in _begun(folder) if k < count and _is_whole(parts, k, of)}
     if len(whole) < count:
         first = next(k for k in range(count) if k not in whole)
         raise ValueError(
@@ -145,6 +138,24 @@ def read_parts(folder: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
     if len({x.shape[1] for x in arrays}) > 1:
         raise ValueError(f"{folder}: the parts have different features; {AGAIN}")
     return np.concatenate(arrays)
+
+
+def _count_of_parts(folder: Path, stored: Mapping[str, Any]) -> int:
+    """The number of parts that a description states."""
+    n, size = stored.get("n"), stored.get("sequences_per_part")
+    if type(n) is not int or type(size) is not int or n < 1 or size < 1:
+        raise ValueError(
+            f"{folder / DESCRIPTION} does not say how many sequences there are; {AGAIN}"
+        )
+    return -(-n // size)
+
+
+def _begun(folder: Path) -> Iterator[int]:
+    """The numbers of the parts that have a file."""
+    for path in folder.iterdir():
+        match = PART.fullmatch(path.name)
+        if match is not None:
+            yield int(match[1])
 
 
 def _features(path: Path) -> npt.NDArray[np.float32]:

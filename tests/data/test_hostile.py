@@ -378,6 +378,19 @@ def test_pairs_of_ts_are_found_in_linear_time(tmp_path: Path) -> None:
     assert hostile.attempt(path) is None
 
 
+def test_a_header_that_python_2_wrote_does_not_warn(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    path.write_bytes(header("<f8", "(2L, 5L)"))
+    assert hostile.attempt(path) is None
+    assert read(path).lengths.tolist() == [5, 5]
+
+
+def test_a_long_text_among_times_is_named_in_linear_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"time,v\n2024-01-01,1\n2024-01-01{'T00:00:0' * 20_000},2\n")
+    assert hostile.attempt(path) is None  # at most 10 seconds; it once took 26
+
+
 def test_an_interval_is_found_in_linear_time(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     rows = "".join(f"{'1 ' * 20_000},{k}\n" for k in range(3))
