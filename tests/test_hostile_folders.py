@@ -89,6 +89,10 @@ BAD = {
     "null": ("run-config", lambda data: b"null", r"config\.json: .*, got null"),
     "a loss that is text": ("run-log", last_row(relative_loss="x"), "line 5 was changed"),
     "a loss that is an object": ("run-log", last_row(relative_loss={}), "line 5 was changed"),
+    "a loss that is a list": (
+        *("run-log", last_row(relative_loss=[1.5])),
+        "line 5 was changed",
+    ),
     "scores without the controls": (
         *("report-scores", entry("scores", [])),
         r'probe\.json: not expected in "scores": \[\]; probe the run again',

@@ -69,7 +69,7 @@ def read_json(path: Path, again: str = "copy it again") -> dict[str, Any]:
         raise ValueError(f"{path} is not valid JSON ({reason}); {again}") from None
     if not isinstance(found, dict):
         raise ValueError(
-            f"{path}: expected a JSON object {{...}}, got {_named(found)}; {again}"
+            f"{path}: expected a JSON object {{...}}, got {json_type(found)}; {again}"
         )
     content_alone = {name: value for name, value in found.items() if name != SHA256}
     if SHA256 in found and found[SHA256] != digest(content_alone):
@@ -80,8 +80,14 @@ def read_json(path: Path, again: str = "copy it again") -> dict[str, Any]:
     return found
 
 
-def _named(found: Any) -> str:
-    """What a JSON value that is no object is."""
+def json_type(found: Any) -> str:
+    """What a JSON value is, in words.
+
+    >>> json_type(None), json_type([1]), json_type(True), json_type({})
+    ('null', 'a list [...]', 'true', 'an object {...}')
+    """
+    if isinstance(found, dict):
+        return "an object {...}"
     if found is None or isinstance(found, bool):
         return json.dumps(found)
     if isinstance(found, list):

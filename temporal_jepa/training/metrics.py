@@ -10,6 +10,7 @@ from ..files.atomic import append_line, read_file, write_atomically
 from ..files.sealed import read_line, seal_line
 
 METRICS = "metrics.jsonl"
+OF_POSITIONS = "_per_position"  # the end of the names of lists
 MOST_STEPS = 2**53
 LARGEST = 2**31  # bytes of a log that is read
 Row = dict[str, Any]
@@ -118,12 +119,12 @@ def _row_of(line: bytes) -> Row | None:
     if row is None or type(row.get("step")) is not int:
         return None
     is_row = 0 <= row["step"] < MOST_STEPS and isinstance(row.get("verdict", ""), str)
-    others = (value for name, value in row.items() if name != "verdict")
-    return row if is_row and all(map(_is_metric, others)) else None
+    others = (_is_metric(name, row[name]) for name in row if name != "verdict")
+    return row if is_row and all(others) else None
 
 
-def _is_metric(value: Any) -> bool:
-    """Whether a value is a number, none, or a list of numbers, one for each position."""
-    if isinstance(value, list):
+def _is_metric(name: str, value: Any) -> bool:
+    """Whether a value is a number, none, or under such a name a number for each position."""
+    if isinstance(value, list) and name.endswith(OF_POSITIONS):
         return all(type(part) in (int, float) for part in value)
     return value is None or type(value) in (int, float)

@@ -314,6 +314,7 @@ BAD = {  # kind of finding -> name, content, message
         ),
         r"a\.npz: not read",
     ),
+    "null alone": ("a.json", b"null", "expected records or columns, got null"),
     "JSON in JSON in JSON": ("a.json", b"[" * 10**6, "nested too deeply"),
     "a name without end": (
         "a.csv", b"time," + b"v" * 5000 + b"\n0,1\n1,2\n", "column 1 has 5,000 characters",
@@ -375,6 +376,19 @@ def test_pairs_of_ts_are_found_in_linear_time(tmp_path: Path) -> None:
         f"@timeStamps true\n@data\n(0,1),({' ' * 10**5}1,2),(3{' ' * 10**5}\n"
     )
     assert hostile.attempt(path) is None
+
+
+def test_a_header_that_python_2_wrote_does_not_warn(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    path.write_bytes(header("<f8", "(2L, 5L)"))
+    assert hostile.attempt(path) is None
+    assert read(path).lengths.tolist() == [5, 5]
+
+
+def test_a_long_text_among_times_is_named_in_linear_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"time,v\n2024-01-01,1\n2024-01-01{'T00:00:0' * 20_000},2\n")
+    assert hostile.attempt(path) is None  # at most 10 seconds; it once took 26
 
 
 def test_an_interval_is_found_in_linear_time(tmp_path: Path) -> None:

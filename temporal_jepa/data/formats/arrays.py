@@ -93,6 +93,11 @@ class StoredArray:
 
     def load(self) -> Array:
         """The values; those of a large .npy file stay on disk."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a header that Python 2 wrote
+            return self._load()
+
+    def _load(self) -> Array:
         if self.member is None:
             mapped = self.path.stat().st_size > MAPPED_BYTES
             return np.asarray(np.load(self.path, "r" if mapped else None))

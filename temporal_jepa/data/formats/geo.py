@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...config import ReadOptions
+from ...files.sealed import json_type
 from ..sequences import listed
 from ..tables.names import LABELS, says_id
 from ..tables.readings import likely
@@ -129,7 +130,7 @@ def read_geojson(
     features = data.get("features", [data]) if isinstance(data, dict) else []
     if not isinstance(features, list):
         raise ValueError(
-            f"expected a list of features (GeoJSON), got {type(features).__name__}"
+            f"expected a list of features (GeoJSON), got {json_type(features)}"
         )
     points: list[Row] = []
     lines: list[Row] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...config import ReadOptions
+from ...files.sealed import json_type
 from ..sequences import listed
 from ..tables.build import Table
 from ..tables.columns import are_columns
@@ -236,7 +237,7 @@ def _from_columns(data: Any, options: ReadOptions) -> pd.DataFrame:
     import pandas as pd
 
     if not isinstance(data, dict) or not data:
-        raise ValueError(f"expected records or columns, got {type(data).__name__}")
+        raise ValueError(f"expected records or columns, got {json_type(data)}")
     if _is_of_pandas(data):
         return _from_pandas(data)
     if _is_columns(data):
@@ -246,7 +247,7 @@ def _from_columns(data: Any, options: ReadOptions) -> pd.DataFrame:
         return _from_nested(data)
     if list in kinds and dict not in kinds:
         return pd.DataFrame([data])  # one series, and what is known of it
-    found = listed(f"{name} ({type(v).__name__})" for name, v in data.items())
+    found = listed(f"{name} ({json_type(v)})" for name, v in data.items())
     raise ValueError(
         f"expected records or columns, got an object of {found}; choose one with table=KEY"
     )

@@ -98,6 +98,8 @@ def _padded_clock(column: pd.Series[Any]) -> pd.Series[Any] | None:
 def interval_starts(column: pd.Series[Any]) -> pd.Series[Any] | None:
     """The beginnings of intervals of time such as "1.1.2024 00:00 - 1.1.2024 01:00"; else None."""
     texts, _ = distinct(column)
+    if max(map(len, texts), default=0) >= LONGEST:
+        return None
     matches = [INTERVAL.fullmatch(text) for text in texts]
     parts = [match.groups() for match in matches if match is not None]
     if not parts or len(parts) < len(texts) or parse(texts) is not None:
