@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..config import Pool
+from ..data.formats.arrays import read_array
 from ..data.formats.libraries import readable
 from ..data.sequences import Sequences, located
 from ..files import read_json, replacing, write_json
@@ -161,9 +162,9 @@ def _part_count(folder: Path, stored: Mapping[str, Any]) -> int:
 
 
 def _features(path: Path) -> npt.NDArray[np.float32]:
-    """The embeddings in a part, mapped from disk: a header allocates nothing."""
+    """The embeddings in a part; its header is checked before memory is taken."""
     with located(path), readable(path, "NumPy array", ValueError, TokenError):
-        found: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        found = read_array(path)
     if found.dtype != np.float32 or found.ndim != 2:
         raise ValueError(
             f"{path}: expected embeddings (n, features) as float32, got "

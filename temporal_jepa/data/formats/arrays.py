@@ -110,6 +110,18 @@ class StoredArray:
         return self.load()[index]
 
 
+def read_array(path: Path) -> Array:
+    """The array in a .npy file, whose header promises no more values than the file holds.
+
+    Raises:
+        ObjectsError: it holds Python objects.
+        ValueError: it is no .npy file, or its header is damaged.
+    """
+    with path.open("rb") as file:
+        header = _header(file, path.stat().st_size, path.name)
+    return StoredArray(path, None, *header).load()
+
+
 def headers(path: Path) -> dict[str, StoredArray]:
     """The arrays of a file by name; a .npy file holds one, "X"."""
     with path.open("rb") as file:
