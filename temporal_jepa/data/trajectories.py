@@ -317,19 +317,19 @@ def _intervals(tracks: list[Track]) -> Array:
 def _split(tracks: list[Track], gap: float, notes: list[str]) -> list[Track]:
     """Split tracks where no fix comes for `gap` seconds; the parts of "a" are "a#1", "a#2", ..."""
     split: list[Track] = []
+    count = 0
     for track in tracks:
         cuts = np.flatnonzero(np.diff(track.seconds) >= gap) + 1
         if not len(cuts):
             split.append(track)
             continue
+        count += 1
         parts = np.split(np.arange(len(track.places)), cuts)
         split += [
             track.select(rows, f"{track.id}#{k}") for k, rows in enumerate(parts, 1)
         ]
-    if len(split) > len(tracks):
-        notes.append(
-            f"{len(tracks)} tracks were split into {len(split)} where no fix came for {gap:g} s"
-        )
+    if count:
+        notes.append(f"{count} tracks were split where no fix came for {gap:g} s")
     return split
 
 

@@ -129,6 +129,8 @@ def _series(
     notes: list[str],
 ) -> Generator[Part]:
     """Series ``(n, channels, time)`` or ``(n, time)``."""
+    if labels is not None and len(labels) != len(array):
+        raise NotInPartsError("it has other labels than series")
     size = max(1, BLOCK // max(array[:1].nbytes, 1))
     for start in range(begin or 0, len(array), size):
         stop = min(start + size, len(array))

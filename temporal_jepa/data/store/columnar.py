@@ -15,7 +15,7 @@ from ..tables.build import prepared
 from ..tables.roles import Roles, roles
 from .part import NotInPartsError
 from .rows import Rows, rows_of
-from .text import LONGEST, in_parts
+from .text import LONGEST, check_empty, empty_columns, in_parts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +105,8 @@ def parquet_parts(
     frame, own = prepared(head, options, notes)
     found = in_parts(roles(frame, own, notes), frame, own)
     row, count = begin or (0, 0)
-    frames = _prepared(table, row, counts, options, tuple(frame.columns))
+    empty = empty_columns(frame, found, own)
+    frames = _prepared(table, row, counts, options, tuple(frame.columns), empty)
     for part in _whole_series(frames, found, table.source):
         size = len(part)
         rows = rows_of(part, found, own, table.source, [])
@@ -128,8 +129,13 @@ def _prepared(
     counts: list[int],
     options: ReadOptions,
     names: tuple[Any, ...],
+    empty: tuple[str, ...],
 ) -> Iterator[pd.DataFrame]:
-    """The rows from `start` on, with the columns of the first rows."""
+    """The rows from `start` on, with the columns of the first rows.
+
+    Raises:
+        ValueError: for other columns, and for numbers in one of those that were `empty`.
+    """
     for rows in table.frames(start, counts):
         frame, _ = prepared(rows, options, [])
         if tuple(frame.columns) != names:
@@ -137,6 +143,8 @@ def _prepared(
                 f"{table.source}: expected the columns {listed(names)} from row {start} on too, "
                 f"got {listed(frame.columns)}"
             )
+        with located(table.source):
+            check_empty(frame, empty)
         start += len(rows)
         yield frame
 

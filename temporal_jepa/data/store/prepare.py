@@ -16,7 +16,9 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from ...config import ReadOptions
+from ...files import write_atomically
 from ..labels import with_task
+from ..paths import walk
 from ..reader import with_constant
 from ..sequences import Sequences, located
 from .description import STORE, is_store, read_description
@@ -30,8 +32,14 @@ from .unpacked import UNPACKED
 from .writer import JOURNAL, LosesError, StoreWriter, before, replace_folder
 
 LOCK = "lock"
+PLAN = "plan.json"  # beside copies of the source: what they were made of
 COMMIT = 2**26  # bytes of values after which what was written is made to last
-START_OF_PARTS: dict[str, Any] = {"next": None, "notes": [], "clip": None}
+START_OF_PARTS: dict[str, Any] = {
+    "next": None,
+    "notes": [],
+    "clip": None,
+    "dropped": [],  # owners without a series: tracks of a single fix
+}
 START: dict[str, Any] = {
     **START_OF_PARTS,
     "sorted": False,  # rows of one series stand in several places
@@ -125,13 +133,13 @@ def plan_of(path: Path, options: ReadOptions) -> dict[str, Any]:
         raise FileNotFoundError(f"no file or folder {path}")
     size, newest = 0, 0
     digest = hashlib.sha256()
-    for file in [path] if path.is_file() else sorted(path.rglob("*")):
+    for file in sorted(walk(path)) if path.is_dir() else [path]:
         if file.is_file():
             status = file.stat()
             size += status.st_size
             newest = max(newest, status.st_mtime_ns)
-            name = file.relative_to(path)
-            digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
+            digest.update(os.fsencode(file.relative_to(path)))
+            digest.update(f" {status.st_size} {status.st_mtime_ns}\n".encode())
     given = {name: getattr(options, name) for name in options.given()}
     plan = {
         "source": os.path.abspath(path),
@@ -203,6 +211,18 @@ def _discard_other(partial: Path, plan: dict[str, Any], overwrite: bool) -> None
             _empty(partial)
 
 
+def _discard_other_copies(partial: Path, plan: dict[str, Any]) -> None:
+    """Delete copies that were made of another source; a journal may not be there to tell."""
+    place = partial / UNPACKED
+    mark = place / PLAN
+    own = json.dumps(plan).encode()
+    if mark.is_file() and mark.read_bytes() == own:
+        return
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    write_atomically(mark, own)
+
+
 def _empty(partial: Path) -> None:
     """Delete all but the lock; first what says that the rest is whole."""
     for name in (STORE, JOURNAL):
@@ -262,6 +282,7 @@ def _fill(
 ) -> None:
     """Write all parts of a source that are not in the store yet, and finish it."""
     writer = StoreWriter(partial, plan)
+    _discard_other_copies(partial, plan)
     state = {**START, **(writer.unit or {})}
     while True:
         source = parts_of(path, options, jobs, partial, state)
@@ -296,7 +317,7 @@ def _write(
         _Anew: when a part shows that those before were written in another way than it needs.
     """
     seen = Seen()
-    seen.add(_owners(writer))
+    seen.add([*_owners(writer), *state["dropped"]])
     since = writer.streams["values"].size
     for part in source:
         if seen.add(part.owners):
@@ -311,6 +332,7 @@ def _write(
             "next": part.next,
             "notes": merged_notes(state["notes"], notes),
             "clip": max(filter(None, (part.clip, state["clip"])), default=None),
+            "dropped": [*state["dropped"], *_dropped(part)],
         }
         written = writer.streams["values"].size
         if written - since >= COMMIT:
@@ -326,6 +348,13 @@ def _owners(writer: StoreWriter) -> Iterator[str]:
         yield name
         if writer.head.get("places") and "#" in name:
             yield name.rpartition("#")[0]
+
+
+def _dropped(part: Part) -> list[str]:
+    """The owners of a part of which it has no series."""
+    ids = [] if part.sequences is None else [*part.sequences.ids]
+    kept = {*ids, *(name.rpartition("#")[0] for name in ids)}
+    return [name for name in part.owners if name not in kept]
 
 
 def _append(

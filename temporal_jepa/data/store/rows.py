@@ -22,7 +22,7 @@ from ..tables.roles import Roles
 from ..tables.series import series_codes
 from ..trajectories import NoTrackError
 from .runs import runs
-from .text import TextPlan, repeated
+from .text import TextPlan, check_empty, repeated, unlocated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,10 +132,12 @@ def _slowly(plan: TextPlan, rows: bytes, last: bool) -> Rows:
         file = Path(folder) / f"rows{plan.path.suffix.lower()}"
         file.write_bytes(plan.prefix + rows)
         options = replace(plan.options, encoding=plan.encoding)
-        frame, own, notes = read_table(file, options)
+        with unlocated(file):
+            frame, own, notes = read_table(file, options)
     frame, own = prepared(frame, own, [])
     if tuple(frame.columns) != plan.names:
         raise ValueError(f"expected the columns {plan.names}, got {(*frame.columns,)}")
+    check_empty(frame, plan.empty)
     footers = [note for note in notes if note.startswith("footers")]
     if footers and not last:
         raise ValueError(
@@ -287,6 +289,8 @@ def _parsed(
             encoding=plan.encoding.replace("utf-8-sig", "utf-8"),
         )
     except (ValueError, OverflowError):
+        return None
+    if any(frame[name].notna().any() for name in plan.empty):
         return None
     return frame if len(frame) == lines and _with_instants(frame, plan) else None
 

@@ -185,7 +185,10 @@ def _first_rows(plan: TextPlan, numbers: Any, rows: Rows) -> Any:
     )
     if {*rows.owners} != {*owners} or rows.series is None:
         raise ValueError(
-            f"{plan.source}: ids are written in several ways; sort the rows by id"
+            f"{plan.source}: rows of a series stand in several places, and there are lines that "
+            "hold no row (comments, repeated headers, rows of empty fields, line breaks within "
+            "quotation marks) or ids that are written in several ways; remove these, or sort the "
+            "rows by id"
         )
     found = []
     for name in rows.series.ids:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import tempfile
@@ -47,6 +48,7 @@ class TextPlan:
         kinds: of each column, "number", "text" or "instant".
         notes: on the head.
         where: positions of the columns of ids.
+        empty: columns that were left out because the head has no value of them.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class TextPlan:
     kinds: tuple[str, ...]
     notes: tuple[str, ...]
     where: tuple[int, ...]
+    empty: tuple[str, ...]
 
 
 def plan_text(text: PlainText, source: Path) -> TextPlan:
@@ -84,8 +87,9 @@ def plan_text(text: PlainText, source: Path) -> TextPlan:
     with tempfile.TemporaryDirectory() as folder:
         sample = Path(folder) / path.name
         sample.write_bytes(head)
-        separator, line, names = _layout_of(sample, options)
-        table = read_table(sample, options)
+        with unlocated(sample):
+            separator, line, names = _layout_of(sample, options)
+            table = read_table(sample, options)
     notes += table.notes
     frame, own = prepared(table.frame.copy(), table.options, notes)
     if list(frame.columns) != list(names):
@@ -106,7 +110,40 @@ def plan_text(text: PlainText, source: Path) -> TextPlan:
         tuple(_kinds(frame, found)),
         tuple(notes),
         tuple(names.index(name) for name in found.ids),
+        empty_columns(frame, found, own),
     )
+
+
+def empty_columns(
+    frame: pd.DataFrame, found: Roles, options: ReadOptions
+) -> tuple[str, ...]:
+    """The columns that were left out because they have no value in the first rows."""
+    if options.values is not None:
+        return ()
+    rest = [name for name in frame.columns if name not in found.used]
+    return tuple(name for name in rest if frame[name].isna().all())
+
+
+def check_empty(frame: pd.DataFrame, empty: tuple[str, ...]) -> None:
+    """ValueError for numbers in a column that had none in the first rows."""
+    for name in empty:
+        column = frame[name]
+        if column.dtype.kind in "iufb" and column.notna().any():
+            raise ValueError(
+                f"column {name!r} has no value in the first rows, by which the channels are "
+                f"chosen, and {column.dropna().iloc[0]} here; name all channels with values= "
+                "(--values), with or without it"
+            )
+
+
+@contextlib.contextmanager
+def unlocated(file: Path) -> Iterator[None]:
+    """Take the name of a temporary file off the message of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        error.args = (str(error).removeprefix(f"{file}: "), *error.args[1:])
+        raise
 
 
 def _layout_of(sample: Path, options: ReadOptions) -> tuple[str, int, tuple[str, ...]]:
@@ -217,6 +254,8 @@ def cuts(plan: TextPlan, begin: int) -> Iterator[tuple[int, int, bool]]:
             while True:
                 file.seek(begin)
                 block = file.read(length)
+                if len(block) < min(length, size - begin):
+                    raise ValueError(f"{plan.source} became shorter while it was read")
                 if begin + len(block) >= size:
                     stop = _last_cut(plan, block[:-TAIL])
                     if stop:

@@ -52,6 +52,16 @@ class AmbiguousError(ValueError):
         super().__init__(f"{question}; choose one:\n{shown}")
         self.readings = tuple(readings)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it is sent from another process."""
+        return _again, (self.args, self.readings)
+
+
+def _again(args: tuple[Any, ...], readings: Sequence[Reading]) -> AmbiguousError:
+    error = AmbiguousError("", readings)
+    error.args = args
+    return error
+
 
 def likely(sentence: str, otherwise: str) -> str:
     """A note on a reading that was inferred, with what would change it.

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...config import TIME_UNITS, ReadOptions
 from ..sequences import Array, Sequences, listed
-from ..trajectories import Track, featurize
+from ..trajectories import NoTrackError, Track, featurize
 from .epochs import SINCE_1970, may_be_excel, since_1970
 from .names import DATE_NAMES, says_id, unit_in_name
 from .readings import AmbiguousError, Reading, likely
@@ -186,7 +186,7 @@ def _complete_fixes(
             notes.append(f"{rows.sum()} fixes without a {what} are left out")
     complete = ~np.any(list(missing.values()), axis=0)
     if not complete.any():
-        raise ValueError(f"no row has a {' and a '.join(missing)}")
+        raise NoTrackError(f"no row has a {' and a '.join(missing)}")
     return frame.loc[complete], places[complete]
 
 

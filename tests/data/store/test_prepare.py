@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import random
 import resource
 import signal
@@ -31,6 +32,7 @@ from temporal_jepa.data.store.description import dumped, verify
 from temporal_jepa.data.store.prepare import prepare
 from temporal_jepa.data.store.text import cuts, plan_text
 from temporal_jepa.data.store.unpacked import plain_text
+from temporal_jepa.data.tables.readings import AmbiguousError, Reading
 
 STOPS = 3  # parts between two stops
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "store.py"
@@ -700,6 +702,28 @@ def test_a_source_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> No
     assert not (tmp_path / "s").exists()
 
 
+def test_a_change_behind_a_link_is_seen(tmp_path: Path) -> None:
+    write_folder(tmp_path / "elsewhere")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "label").symlink_to(tmp_path / "elsewhere")
+    prepare(tmp_path / "folder", tmp_path / "s")
+    os.utime(tmp_path / "elsewhere" / "s3.csv", (0, 0))
+    with pytest.raises(ValueError, match="another source"):
+        prepare(tmp_path / "folder", tmp_path / "s")
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_source_that_becomes_shorter_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "t.csv"
+    write_long(source)
+    with pytest.raises(ValueError, match="became shorter while it was read"):
+        prepare(
+            source,
+            tmp_path / "s",
+            on_progress=lambda progress: os.truncate(source, 9000),
+        )
+
+
 def test_a_store_within_its_source_is_refused(tmp_path: Path) -> None:
     write_long(tmp_path / "t.csv")
     with pytest.raises(ValueError, match="lies in"):
@@ -719,6 +743,131 @@ def test_missing_files_of_a_beginning_are_said_and_overwritten(
     with pytest.raises(ValueError, match="start again"):
         prepare(source, tmp_path / "s")
     assert len(prepare(source, tmp_path / "s", overwrite=True)) == 120
+
+
+@pytest.mark.parametrize("name", ["long.csv.gz", "texts"])
+@pytest.mark.usefixtures("small_parts")
+def test_a_copy_of_a_source_that_changed_is_not_used(name: str, tmp_path: Path) -> None:
+    source = tmp_path / name
+    SOURCES[name](source)
+    with pytest.raises(ZeroDivisionError):
+        prepare(source, tmp_path / "s", on_progress=lambda progress: 1 / 0)
+    for file in [source] if source.is_file() else source.iterdir():
+        table = pd.read_csv(file)
+        table["a"] += 1
+        table.to_csv(file, index=False)
+    check_equal(prepare(source, tmp_path / "s"), read(source))
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_fix_before_a_stop_belongs_to_the_track_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "tracks.csv"
+    table = track_table()
+    more = table[table["id"] == "t4"].assign(id="t3", label="b")  # it has one fix above
+    pd.concat([table, more]).to_csv(source, index=False)
+    monkeypatch.setattr(preparing, "COMMIT", 1)
+    seen: list[int] = []
+
+    def stop(progress: preparing.Progress) -> None:
+        seen.append(progress.done)
+        if len(seen) == 8:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        prepare(source, tmp_path / "s", on_progress=stop)
+    check_equal(prepare(source, tmp_path / "s"), read(source))
+
+
+@pytest.mark.parametrize("write", [write_tracks, write_mixed_tracks])
+@pytest.mark.usefixtures("small_parts")
+def test_tracks_that_are_split_are_counted_once(write: object, tmp_path: Path) -> None:
+    source = tmp_path / "tracks.csv"
+    write(source)  # type: ignore[operator]
+    table = pd.read_csv(source, parse_dates=["time"])
+    late = table["id"].isin(["t7", "t8", "t33"]) & (table["time"].dt.minute > 10)
+    table.loc[late, "time"] += pd.Timedelta(days=2)
+    table.to_csv(source, index=False)
+    expected = read(source, gap=600)
+    assert "3 tracks were split where no fix came for 600 s" in expected.notes
+    found = prepare(source, tmp_path / "s", gap=600)
+    check_equal(found, expected)
+    assert without_all_tracks(found) == without_all_tracks(expected)
+
+
+@pytest.mark.parametrize("write", [write_tracks, write_mixed_tracks])
+@pytest.mark.usefixtures("small_parts")
+def test_a_track_without_a_place_is_left_out(write: object, tmp_path: Path) -> None:
+    source = tmp_path / "tracks.csv"
+    write(source)  # type: ignore[operator]
+    table = pd.read_csv(source)
+    table.loc[table["id"].isin(["t19", "t20", "t21"]), ["lon", "lat"]] = np.nan
+    table.to_csv(source, index=False)
+    check_equal(prepare(source, tmp_path / "s"), read(source))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.usefixtures("small_parts")
+def test_a_channel_that_begins_after_the_first_rows_is_not_lost(
+    suffix: str, tmp_path: Path
+) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    source = tmp_path / f"recording{suffix}"
+    table = recording_table().assign(time=range(2500))
+    table.loc[:1500, "b"] = np.nan
+    table["empty"] = np.nan
+    if suffix == ".csv":
+        table.to_csv(source, index=False)
+    else:
+        table.to_parquet(source, index=False)
+    with pytest.raises(ValueError, match="'b' has no value in the first rows"):
+        prepare(source, tmp_path / "s")
+    for names in (["a", "b"], ["a"]):
+        found = prepare(source, tmp_path / "s", values=names, overwrite=True)
+        check_equal(found, read(source, values=names))
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_more_labels_than_series_are_refused(tmp_path: Path) -> None:
+    source = tmp_path / "arrays.npz"
+    np.savez(source, X=np.ones((30, 2, 50)) * np.arange(50), y=np.arange(31))
+    with pytest.raises(ValueError, match="expected 30 labels, one per series, got 31"):
+        prepare(source, tmp_path / "s")
+
+
+def test_a_file_with_a_line_that_is_short_is_named(
+    tmp_path: Path, small_parts: None
+) -> None:
+    source = tmp_path / "r.csv"
+    for at in (5, 2000):
+        lines = recording_table().to_csv(index=False).splitlines(keepends=True)
+        source.write_text("".join([*lines[:at], "2024-01-01\n", *lines[at:]]))
+        with pytest.raises(ValueError, match="expected 3 fields") as caught:
+            prepare(source, tmp_path / "s")
+        assert str(caught.value).count("r.csv") == 1
+
+
+def test_a_question_is_asked_from_another_process(tmp_path: Path) -> None:
+    readings = [Reading("the day first", {"date_order": "dmy"}, ["a"], [["b"]])]
+    error = AmbiguousError("what is it", readings)
+    error.args = (f"x.csv: {error}",)
+    found = pickle.loads(pickle.dumps(error))
+    assert (str(found), found.readings) == (str(error), error.readings)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others refuse such names")
+def test_names_that_are_no_text_are_those_of_read(
+    tmp_path: Path, small_parts: None
+) -> None:
+    write_folder(tmp_path / "folder")
+    table = (tmp_path / "folder" / "s0.csv").read_bytes()
+    for name in (b"\xfe.csv", b"\xff.csv"):
+        Path(os.fsdecode(os.fsencode(tmp_path / "folder") + b"/" + name)).write_bytes(
+            table
+        )
+    check_equal(prepare(tmp_path / "folder", tmp_path / "s"), read(tmp_path / "folder"))
 
 
 @pytest.mark.usefixtures("small_parts")
