@@ -102,7 +102,4 @@ class StoredTexts(LazyList):
         if stop < start:
             raise self.ends.damage(8 * i, f"text {i} ends before it begins")
         data = self.stream.read(start, np.uint8, (stop - start,)).tobytes()
-        try:  # names of files may hold bytes that are no text, as surrogates
-            return data.decode(errors="surrogatepass")
-        except UnicodeDecodeError:
-            return data.decode(errors="replace")
+        return data.decode(errors="replace")

@@ -179,7 +179,7 @@ class StoreWriter:
         self.streams[name].add(starts.astype(np.int64).tobytes())
 
     def _texts(self, name: str, ends: str, texts: Any) -> None:
-        encoded = [text.encode(errors="surrogatepass") for text in texts]
+        encoded = [text.encode(errors="replace") for text in texts]
         begin = self.streams[name].size
         self.streams[name].add(b"".join(encoded))
         sizes = np.array([len(text) for text in encoded], np.int64)
