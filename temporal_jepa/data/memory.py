@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..config import ReadOptions
+from .datasets import axes_of, is_labeled, is_stream, items_of, kind_of
 from .formats.arrays import from_array
 from .formats.arrow import frame_from_arrow
 from .grids import from_xarray
@@ -61,7 +62,7 @@ def from_memory(data: Any, options: ReadOptions) -> Sequences:
         first = data[0] if isinstance(data, (list, tuple)) and data else data
         if isinstance(first, (str, os.PathLike)) or hasattr(first, "read"):
             raise ValueError(
-                f"expected arrays or tables, got {_kind(first)}; pass the path of one file or "
+                f"expected arrays or tables, got {kind_of(first)}; pass the path of one file or "
                 "folder"
             )
         if isinstance(data, Mapping):
@@ -135,22 +136,16 @@ def as_arrays(data: Any) -> Any:
         return {name: as_arrays(item) for name, item in data.items()}
     if isinstance(data, np.ndarray) or is_tensor(data):
         return unpacked(data)
-    if isinstance(data, VALUES) or _is_table(data) or hasattr(data, "__array__"):
-        return data
+    is_whole = isinstance(data, VALUES) or _is_table(data) or hasattr(data, "__array__")
+    return data if is_whole else _as_list(data)
+
+
+def _as_list(data: Any) -> Any:
+    """The items of a data set as arrays; what is none as it is, and refused later."""
     _refuse_lazy(data)
-    if _is_stream(data):
-        raise ValueError(_unrolled(data))
-    return _items(data) if hasattr(data, "__getitem__") else data
-
-
-def _is_stream(data: Any) -> bool:
-    """Whether an object has no items that can be asked for: iterators, loaders of PyTorch."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        streams = (torch.utils.data.DataLoader, torch.utils.data.IterableDataset)
-        if isinstance(data, streams):
-            return True
-    return hasattr(data, "__iter__") and not hasattr(data, "__getitem__")
+    if is_stream(data) or hasattr(data, "__getitem__"):
+        return [as_arrays(item) for item in items_of(data)]
+    return data
 
 
 def _refuse_lazy(data: Any) -> None:
@@ -158,36 +153,8 @@ def _refuse_lazy(data: Any) -> None:
     for method, advice in LAZY.items():
         if hasattr(data, method):
             raise ValueError(
-                f"expected values, got {_kind(data)}, which holds none yet; {advice}"
+                f"expected values, got {kind_of(data)}, which holds none yet; {advice}"
             )
-
-
-def _items(data: Any) -> Any:
-    """The items of a data set, one by one; ValueError where their number is not known."""
-    try:
-        count = len(data)
-    except TypeError as error:
-        raise ValueError(_unrolled(data)) from error
-    try:
-        return [as_arrays(data[k]) for k in range(count)]
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"expected arrays or tables, got {_kind(data)}, whose items have no numbers ({error!r})"
-        ) from error
-
-
-def _unrolled(data: Any) -> str:
-    return (
-        f"expected arrays or tables, got {_kind(data)}, which has to be iterated and may never "
-        "end; pass a list of its arrays, such as [x for x, y in data], and labels with "
-        "Sequences.from_arrays(X, y)"
-    )
-
-
-def _kind(data: Any) -> str:
-    return f"{type(data).__module__}.{type(data).__qualname__}".removeprefix(
-        "builtins."
-    )
 
 
 def _is_from(package: str, data: Any) -> bool:
@@ -203,11 +170,11 @@ def _from_arrays(data: Any, options: ReadOptions) -> Sequences:
         return _from_rows(data, options)
     if any(map(_is_table, data)):
         return _from_frames({str(k): item for k, item in enumerate(data)}, options)
-    if all(map(_is_labeled, data)):
+    if all(map(is_labeled, data)):
         y = [np.asarray(label).item() for _, label in data]
         notes = ["each item is a pair of a series and its label"]
         return from_array([x for x, _ in data], options, y=y, notes=notes)
-    if not any(map(_ndim, data)):
+    if not any(map(axes_of, data)):
         return from_array(np.asarray(data), options)  # the values of one series
     for k, item in enumerate(data):
         _check_parts(k, item)
@@ -223,28 +190,14 @@ def _from_rows(rows: Any, options: ReadOptions) -> Sequences:
 
 def _check_parts(k: int, item: Any) -> None:
     """ValueError for an item of a list whose parts are arrays of several shapes."""
-    if _ndim(item) != 1:
+    if axes_of(item) != 1:
         return
-    shapes = [np.shape(x) for x in item if _ndim(x)]
+    shapes = [np.shape(x) for x in item if axes_of(x)]
     if len({*shapes}) > 1 or 0 < len(shapes) < len(item):
         raise ValueError(
             f"expected each item to be a series, or a pair of a series and its label, got "
             f"{len(item)} parts in item {k}; pass a list of arrays (channels, time)"
         )
-
-
-def _ndim(item: Any) -> int:
-    """The number of axes of an array, 1 for a list of anything."""
-    if isinstance(item, (int, float)):
-        return 0
-    return 1 if isinstance(item, (list, tuple)) else np.ndim(item)
-
-
-def _is_labeled(item: Any) -> bool:
-    """Whether an item is a pair of an array and a label, as data sets of PyTorch have them."""
-    if not isinstance(item, (list, tuple)) or len(item) != 2:
-        return False
-    return _ndim(item[0]) > 0 and _ndim(item[1]) == 0
 
 
 def _from_frames(items: Mapping[str, Any], options: ReadOptions) -> Sequences:
@@ -258,7 +211,7 @@ def _from_frames(items: Mapping[str, Any], options: ReadOptions) -> Sequences:
         frame = as_frame(item)
         if frame is None:
             raise ValueError(
-                f"expected tables only, got {_kind(item)} as item {name!r}"
+                f"expected tables only, got {kind_of(item)} as item {name!r}"
             )
         if frame.shape[1] == 1 and _is_series(item):
             frame = frame.set_axis(["value"], axis=1)  # Series differ in their names
@@ -304,7 +257,7 @@ def _from_mapping(data: Mapping[Any, Any], options: ReadOptions) -> Sequences:
         ValueError: for anything else.
     """
     if not len(data):
-        raise ValueError(f"expected arrays or tables, got an empty {_kind(data)}")
+        raise ValueError(f"expected arrays or tables, got an empty {kind_of(data)}")
     items = {str(name): _as_table(item) for name, item in data.items()}
     if {*items} <= {"X", "y"} and "X" in items:
         return from_array(as_arrays(items["X"]), options, y=items.get("y"))

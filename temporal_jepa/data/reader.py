@@ -38,7 +38,8 @@ def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequ
         data: path of a file, folder (docs/data.md lists the formats) or store; the address of a
             store, as `s3://bucket/data.store`; a table of pandas, polars, pyarrow or duckdb, or a
             list of tables; an array or tensor (n, channels, time) or (n, time); a list of arrays
-            (channels, time_i); xarray; or `Sequences`.
+            (channels, time_i); xarray; a map-style Dataset of PyTorch, whose items are (channels,
+            time_i), alone or with a label; or `Sequences`.
         options: how to read, see `ReadOptions`.
         **keywords: the fields of `ReadOptions`, in place of `options`.
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..files.printable import printable
+from .datasets import with_labels
 from .lazy import ChosenTexts, LazyArrays
 from .tensors import unpacked
 
@@ -427,14 +428,16 @@ class Sequences:
             X: ``(n, channels, time)``, ``(n, time)`` or a list of ``(channels, time_i)`` or
                 ``(time_i,)``, or of DataFrames ``(time_i, channels)``; scenes ``(n, time, agents,
                 features)``, at most 16 features; video ``(n, time, rows, columns, channels)`` or
-                ``(n, time, rows, columns)``, uint8 or float in 0..1.
-            y: ``(n,)`` labels of any type, or None.
+                ``(n, time, rows, columns)``, uint8 or float in 0..1; or a map-style Dataset of
+                PyTorch, whose items are ``(channels, time_i)``, alone or with a label.
+            y: ``(n,)`` labels of any type; None: those of the dataset, if it has some.
             source: where the arrays come from, for messages.
 
         Raises:
             ValueError: when the axes are surely in another order, a series is empty, or values are
                 no numbers.
         """
+        X, y = with_labels(X, y)
         labels = None if y is None else as_labels(y, ABSENT)
         X = unpacked(X)
         if isinstance(X, (list, tuple)):

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ..checkpoint import from_pretrained, save_pretrained
 from ..config import RATE, WARM_STEPS, Pool, PretrainConfig
+from ..data.datasets import is_dataset, series_and_labels
 from ..data.sequences import Sequences, listed
 from ..data.tensors import is_tensor, unpacked
 from ..embed import embed_sequences, embed_timesteps, feature_names
@@ -552,8 +553,10 @@ def as_seed(state: int | np.random.RandomState | None) -> int:
 def _as_array_like(X: Any) -> Any:
     """`X` itself if it is a list or has a shape, else an array; masked values become NaN.
 
-    Tensors become arrays, and an array of arrays of unequal length a list.
+    Tensors become arrays, an array of arrays of unequal length and a dataset of PyTorch lists.
     """
+    if is_dataset(X):
+        X, _ = series_and_labels(X)
     if is_tensor(X) or (
         isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
     ):

@@ -436,9 +436,12 @@ def test_what_has_to_be_iterated_is_refused():
 
     data = torch.utils.data.TensorDataset(torch.ones(2, 1, 6))
     loader = torch.utils.data.DataLoader(data)
-    for stream in (Endless(), NoLength(), loader, (np.ones(4) for _ in range(3))):
-        with pytest.raises(ValueError, match=r"pass a list of its arrays"):
+    streams = (Endless(), NoLength(), torch.utils.data.DataLoader(Endless()))
+    for stream in (*streams, (np.ones(4) for _ in range(3))):
+        with pytest.raises(ValueError, match=r"pass a list of its arrays.*prepare"):
             read(stream)
+    with pytest.raises(ValueError, match=r"pass its dataset: loader\.dataset"):
+        read(loader)
     with pytest.raises(ValueError, match="DataFrameGroupBy"):
         read(LONG.groupby("id"))
 
