@@ -258,8 +258,16 @@ def _id_within(tables: _Tables, found: Roles, may_be_one: bool) -> str | None:
         return None
     counts = []
     distinct: set[tuple[Any, ...]] = set()
-    for table in tables.values():
-        keys = _keys(table.frame, id.split(","))
+    names = id.split(",")
+    for source, table in tables.items():
+        missing = [name for name in names if name not in table.frame]
+        if missing:
+            raise ValueError(
+                f"{source}: expected the column {listed(map(repr, missing))} of the first file, "
+                f"which names its series, got {listed(table.frame.columns)}; move the file away, "
+                "or choose layout='recording' for one series a file"
+            )
+        keys = _keys(table.frame, names)
         counts.append(len(keys))
         distinct |= keys
     if may_be_one and sum(counts) > len(distinct):

@@ -4,6 +4,7 @@ import importlib.util
 import re
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -452,3 +453,12 @@ def test_only_empty_values_leave_nothing_to_read():
     frame = pd.DataFrame({"time": [0, 1, 2], "x": [np.nan] * 3})
     with pytest.raises(ValueError, match="no other channel is left"):
         read(frame)
+
+
+def test_a_file_of_a_folder_without_the_ids_of_the_others(tmp_path: Path) -> None:
+    for name in "ab":
+        rows = [f"{name}{k},{t},{t * k}\n" for k in range(3) for t in range(5)]
+        (tmp_path / f"{name}.csv").write_text("id,time,x\n" + "".join(rows))
+    (tmp_path / "c.csv").write_text("time,x\n0,1\n1,2\n2,1\n")
+    with pytest.raises(ValueError, match=r"c\.csv: expected the column 'id'"):
+        read(tmp_path)
