@@ -10,8 +10,8 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -104,7 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = did_you_mean(verb, [*VERBS], "temporal-jepa")
         return _fail(f"unknown verb {verb!r}{hint}", 2, as_json)
     _prepare_libraries()
-    return _run(verb, words[1:], show, as_json)
+    with _stopped_by_signals(ends=arguments is None):
+        return _run(verb, words[1:], show, as_json)
 
 
 def overview() -> str:
@@ -138,7 +139,6 @@ def overview() -> str:
 def _run(name: str, words: Sequence[str], show: bool, as_json: bool) -> int:
     """Parse and run a verb; print what goes wrong and return the exit code."""
     arguments: dict[str, Any] = {}
-    before = _stop_on_signals()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *rest: warn(str(message))
         try:
@@ -165,8 +165,6 @@ def _run(name: str, words: Sequence[str], show: bool, as_json: bool) -> int:
                 raise
             text = f"{describe(error, name)}{_after(error, arguments)}"
             return _fail(text, 1, as_json)
-        finally:
-            _restore_signals(before)
     return 0
 
 
@@ -190,22 +188,33 @@ def _fail(text: str, code: int, as_json: bool) -> int:
     return code
 
 
-def _stop_on_signals() -> dict[signal.Signals, Any]:
-    """Leave in order after SIGTERM and SIGHUP; returns the handlers before.
+@contextmanager
+def _stopped_by_signals(ends: bool) -> Iterator[None]:
+    """Leave in order after SIGINT, SIGTERM and SIGHUP.
 
     A signal that is ignored, as SIGHUP under nohup, still is.
+
+    ends: whether the process ends then, so that Ctrl-C has nothing left to interrupt.
     """
-    before = {signal.SIGINT: signal.getsignal(signal.SIGINT)}
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        number = getattr(signal, name, None)
+    before: dict[signal.Signals, Any] = {}
+    handlers = {"SIGINT": _interrupt, "SIGTERM": _leave, "SIGHUP": _leave}
+    for name, handler in handlers.items():
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            before[number] = signal.signal(number, _leave)
-    return before
+            before[number] = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if ends:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _restore_signals(before: Mapping[signal.Signals, Any]) -> None:
-    for number, handler in before.items():
-        signal.signal(number, handler)
+def _interrupt(number: int, frame: object) -> None:
+    """Stop at the first Ctrl-C; a second one would interrupt the way out."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _leave(number: int, frame: object) -> None:
