@@ -25,7 +25,7 @@ import torch
 import torch.distributed as dist
 from filelock import FileLock, Timeout
 
-from ..checkpoint import check_modules, save_pretrained
+from ..checkpoint import save_pretrained
 from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
 from ..data.lazy import LazyArrays
@@ -52,6 +52,7 @@ from ..model.objectives import (
     describe,
     stored_objective,
 )
+from ..model.weights import check_modules
 from ..version import __version__
 from .batches import SAMPLING, Batches, plan_batches
 from .checkpoints import FOLDER as CHECKPOINT_FOLDER
