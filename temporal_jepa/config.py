@@ -290,6 +290,10 @@ class TemporalJEPAConfig:
         return bool(self.resolutions)
 
 
+LOGGERS = ("tensorboard", "mlflow", "wandb", "trackio")
+"""The trackers of `PretrainConfig.log`: each is the name of its package and of its extra."""
+
+
 @dataclass(frozen=True)
 class PretrainConfig:
     """How long and how to train.
@@ -316,7 +320,9 @@ class PretrainConfig:
         save_every: steps between checkpoints.
         log_every: steps between rows of metrics.
         watch_every: steps between collapse statistics.
-        tensorboard: also write TensorBoard events (extra `[tensorboard]`).
+        log: trackers that also get the rows of metrics, as "tensorboard,wandb": tensorboard,
+            mlflow, wandb, trackio, each with an extra of its name.
+        tensorboard: the same as log="tensorboard".
     """
 
     steps: int = 0
@@ -336,6 +342,7 @@ class PretrainConfig:
     save_every: int = 100
     log_every: int = 10
     watch_every: int = 50
+    log: str | None = None
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
@@ -361,6 +368,19 @@ class PretrainConfig:
         _require(
             self.weight_decay >= 0, "weight_decay", "at least 0", self.weight_decay
         )
+        for name in self.loggers:
+            near = difflib.get_close_matches(name, LOGGERS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            expected = f"among {', '.join(LOGGERS)}, separated by commas"
+            if name not in LOGGERS:
+                raise ValueError(f"log must be {expected}, got {shortened(name)}{hint}")
+
+    @property
+    def loggers(self) -> tuple[str, ...]:
+        """The trackers of `log` and `tensorboard`, each once."""
+        names = [name.strip() for name in (self.log or "").split(",")]
+        asked = ["tensorboard"] * self.tensorboard + [name for name in names if name]
+        return tuple(dict.fromkeys(asked))
 
     def resolved(self, n: int, warm: bool = False) -> "PretrainConfig":
         """The settings for `n` sequences, with `steps` and `lr` decided.

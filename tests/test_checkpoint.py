@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -98,3 +99,39 @@ def test_weights_of_another_model_are_refused(
         ValueError, match=r"does not fit .*config\.json: (Missing|Unexpected) key"
     ):
         from_pretrained(tmp_path / "a")
+
+
+def test_the_methods_are_the_functions(model: TemporalJEPA, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path / "method", {"note": "a"})
+    save_pretrained(model, tmp_path / "function", {"note": "a"})
+    for name in ("config.json", "model.safetensors", "README.md"):
+        written = (tmp_path / "method" / name).read_bytes()
+        assert written == (tmp_path / "function" / name).read_bytes()
+    x = torch.randn(2, 50, 2)
+    again = TemporalJEPA.from_pretrained(tmp_path / "method")
+    assert torch.equal(again.embed(x), model.embed(x))
+
+
+def test_a_model_on_the_hub_loads_and_has_no_path_of_its_data(
+    model: TemporalJEPA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    model.save_pretrained(tmp_path / "run", {"data": {"n": 3, "path": "/secret/x.csv"}})
+
+    def upload_folder(self, *, repo_id, folder_path, commit_message):
+        shutil.copytree(folder_path, tmp_path / "hub")
+        return SimpleNamespace(commit_url=f"https://hub/{repo_id}")
+
+    created = []
+    monkeypatch.setattr(hub.HfApi, "upload_folder", upload_folder)
+    monkeypatch.setattr(
+        hub.HfApi, "create_repo", lambda self, *args, **more: created.append(args)
+    )
+    loaded = TemporalJEPA.from_pretrained(tmp_path / "run")
+    assert loaded.push_to_hub("me/model", private=True) == "https://hub/me/model"
+    assert created == [("me/model",)]
+    card = (tmp_path / "hub" / "README.md").read_text("utf-8")
+    assert 'from_pretrained("me/model")' in card
+    assert "secret" not in (tmp_path / "hub" / "config.json").read_text("utf-8")
+    x = torch.randn(2, 50, 2)
+    assert torch.equal(from_pretrained(tmp_path / "hub").embed(x), model.embed(x))

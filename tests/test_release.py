@@ -21,7 +21,7 @@ CONDA = {
     "huggingface-hub": "huggingface_hub",
 }
 """Package on PyPI -> its name on conda-forge, where they differ."""
-NOT_ON_CONDA = {"garmin-fit-sdk"}
+NOT_ON_CONDA = {"garmin-fit-sdk", "trackio"}
 
 
 def load(path: Path) -> Any:

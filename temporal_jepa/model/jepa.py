@@ -5,7 +5,10 @@ share a target pass, `D` width.
 """
 
 import copy
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,13 +23,14 @@ from .losses import loss
 from .masks import generate_temporal_mask
 from .modules import Modules
 from .multiscale import GROUPS, MultiResolution
-from .objectives import MaskedLatent, NextLatent, Objective, as_objective
+from .objectives import MaskedLatent, NextLatent, Objective, as_objective, describe
 from .objectives.masked import draw_masks
 from .objectives.masked_latent import targets
 from .objectives.objective import Drawn
 from .pooling import Embedder
 from .predictors import PooledPredictor
 from .random import DrawFrom
+from .weights import load, save, upload
 
 
 def build(**options: Any) -> tuple[ContextEncoder, PooledPredictor]:
@@ -267,6 +271,59 @@ class TemporalJEPA(nn.Module):
         if self.components is None or self.components.count < COMPONENTS or is_added:
             return None
         return COMPONENTS
+
+    @staticmethod
+    @torch.inference_mode(False)
+    def from_pretrained(
+        source: str | os.PathLike[str],
+        device: str = "cpu",
+        modules: Modules | None = None,
+    ) -> "TemporalJEPA":
+        """Load a model, see `temporal_jepa.from_pretrained`: arguments, result and errors."""
+        modules = modules or Modules()
+        stored = load(source, modules)
+        model = draw_model(stored.architecture, 0, stored.objective, modules)
+        if stored.objective is None:
+            model.objective = None
+        try:
+            model.load_state_dict(stored.weights)
+        except RuntimeError as error:
+            raise stored.fit(str(error).splitlines()[-1].strip()) from None
+        return model.to(device).eval()
+
+    def save_pretrained(
+        self,
+        folder: str | os.PathLike[str],
+        details: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Save the model, see `temporal_jepa.save_pretrained`: arguments, result and errors."""
+        config = {
+            "model": vars(self.config),
+            "objective": describe(self.objective),
+            "modules": self.own_modules.names(),
+            **(details or {}),
+        }
+        return save(folder, config, self.state_dict())
+
+    def push_to_hub(self, repo_id: str, *, private: bool = False) -> str:
+        """Upload the model to the Hugging Face hub, where `from_pretrained(repo_id)` finds it.
+
+        The weights, the architecture and a card are uploaded; of a run, neither its settings nor
+        the path of its data. Log in before, with `hf auth login` or HF_TOKEN.
+
+        Args:
+            repo_id: "owner/name", created if missing.
+            private: of a new repository: whether only its owners see it.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            ImportError: without the extra `[hub]`.
+            OSError: if the hub cannot be reached or refuses the upload.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            return upload(self.save_pretrained(folder), repo_id, private)
 
     @torch.no_grad()
     def embed(self, x: Tensor, pool: Pool = "all", dim: int | None = None) -> Tensor:

@@ -6,7 +6,6 @@ one row every `log_every` steps, and the newest two checkpoints, see `checkpoint
 
 import contextlib
 import hashlib
-import importlib.util
 import json
 import os
 import platform
@@ -26,7 +25,7 @@ import torch
 import torch.distributed as dist
 from filelock import FileLock, Timeout
 
-from ..checkpoint import check_modules, save_pretrained
+from ..checkpoint import save_pretrained
 from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
 from ..data.lazy import LazyArrays
@@ -53,6 +52,7 @@ from ..model.objectives import (
     describe,
     stored_objective,
 )
+from ..model.weights import check_modules
 from ..version import __version__
 from .batches import SAMPLING, Batches, plan_batches
 from .checkpoints import FOLDER as CHECKPOINT_FOLDER
@@ -60,11 +60,11 @@ from .checkpoints import Checkpoints, delete_checkpoints, stored_steps
 from .components import fit_components
 from .footprint import advice_in_training, check_memory
 from .initial import Start, start_of
+from .loggers import BOARD, Loggers, check_installed
 from .metrics import METRICS, append_row, truncate_rows
 from .processes import process_group
 from .trainer import OnRow, Row, Trainer, pick_device
 
-BOARD = "tensorboard"
 LOCK = ".lock"
 WRITTEN = (
     CONFIG,
@@ -90,6 +90,7 @@ FREE_TO_CHANGE = {
         "save_every",
         "log_every",
         "watch_every",
+        "log",
         "tensorboard",
         "shard",
         "activation_checkpointing",
@@ -258,32 +259,40 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
         # Whatever can fail fails before an old run is touched.
         trainer = Trainer(plan.model, plan.batches, plan.config)
         checkpoints = Checkpoints(folder, _settings(plan.details))
-        recorder = _Recorder(folder, plan.config, on_row, checkpoints)
+        check_installed(plan.config.loggers)
         _check_agreement(plan)
         if _is_first():  # again, now that it is locked
             _check_folder(folder, plan.resume, plan.overwrite)
             if plan.resume:
                 _check_same_run(folder, plan.details)
         state = _newest_state(plan, trainer, checkpoints)
-        if _is_first():
-            with replacing(folder / CONFIG) as file:
-                file.write(json_bytes(plan.details))
-                file.flush()  # a full disk is noticed here, while an old run is still there
-                if not plan.resume:
-                    _clear(folder)
-            truncate_rows(folder, up_to=int(state["step"]) if state else 0)
-        if state is not None:
-            trainer.restore(state)
-        with recorder:
-            trainer.run(on_row=recorder.row, stop_after=recorder.step)
-            checkpoints.wait()
-            model = trainer.whole_model()
-            if model is not None:
-                if model.components is None:
-                    fit_components(model, plan.sequences)
-                save_pretrained(model, folder, plan.details)
-        recorder.exit_if_stopped()
+        names = plan.config.loggers if _is_first() else ()
+        with Loggers(names, folder, plan.details) as loggers:
+            if _is_first():
+                _begin(plan, folder, int(state["step"]) if state else 0)
+            if state is not None:
+                trainer.restore(state)
+            recorder = _Recorder(folder, plan.config, on_row, checkpoints, loggers)
+            with recorder:
+                trainer.run(on_row=recorder.row, stop_after=recorder.step)
+                checkpoints.wait()
+                model = trainer.whole_model()
+                if model is not None:
+                    if model.components is None:
+                        fit_components(model, plan.sequences)
+                    save_pretrained(model, folder, plan.details)
+            recorder.exit_if_stopped()
     return folder
+
+
+def _begin(plan: Plan, folder: Path, step: int) -> None:
+    """Write `config.json`, and delete what is of an old run, or of steps after `step`."""
+    with replacing(folder / CONFIG) as file:
+        file.write(json_bytes(plan.details))
+        file.flush()  # a full disk is noticed here, while an old run is still there
+        if not plan.resume:
+            _clear(folder)
+    truncate_rows(folder, up_to=step)
 
 
 def _newest_state(
@@ -342,6 +351,7 @@ class _Recorder:
         config: PretrainConfig,
         on_row: OnRow,
         checkpoints: Checkpoints,
+        loggers: Loggers,
     ):
         self.folder = folder
         self.checkpoints = checkpoints
@@ -350,23 +360,13 @@ class _Recorder:
         self.received = 0  # the signal that this process received
         self.agreed = 0  # the signal on which all processes stop
         self.on_exit = contextlib.ExitStack()
-        self.board: Any = None
-        if config.tensorboard and importlib.util.find_spec("tensorboard") is None:
-            raise ImportError(
-                "tensorboard needs its extra: pip install 'temporal-jepa[tensorboard]'"
-            )
+        self.loggers = loggers
 
     def __enter__(self) -> "_Recorder":
         if threading.current_thread() is threading.main_thread():
             for number in stop_signals():
                 previous = signal.signal(number, self._receive)
                 self.on_exit.callback(signal.signal, number, previous)
-        if self.config.tensorboard and _is_first():
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.board = self.on_exit.enter_context(
-                SummaryWriter(str(self.folder / BOARD))
-            )
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
@@ -387,10 +387,7 @@ class _Recorder:
         if not _is_first():
             return
         append_row(self.folder, row)
-        if self.board is not None:
-            for name, value in row.items():
-                if isinstance(value, float):
-                    self.board.add_scalar(name, value, row["step"])
+        self.loggers.row(row)
         self.on_row(row)
 
     def step(self, trainer: Trainer) -> bool:
