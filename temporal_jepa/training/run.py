@@ -528,8 +528,9 @@ def _start_of_run(
 
 
 def _is_here(source: str) -> bool:
-    """Whether a start needs no download."""
-    return source in (SCRATCH, GENERAL) or Path(source).is_dir()
+    """Whether a start needs no download; an absolute path is no model on the hub."""
+    path = Path(source)
+    return source in (SCRATCH, GENERAL) or path.is_absolute() or path.is_dir()
 
 
 def _in_words(objective: Mapping[str, Any]) -> str:
