@@ -5,9 +5,10 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import torch
 
@@ -82,7 +83,8 @@ def save(
     return folder
 
 
-class Stored(NamedTuple):
+@dataclass(frozen=True)
+class Stored:
     """A model in a folder, before it is built.
 
     Attributes:

@@ -55,9 +55,14 @@ class TensorBoard:
 
 
 class MLflow:
-    """A run on the server or in the store that MLFLOW_TRACKING_URI names, or MLflow's default."""
+    """A run on the server or in the store that MLFLOW_TRACKING_URI names, or MLflow's default.
+
+    A request to a server that does not answer is sent 4 times, unless the variable of MLflow says
+    another number: with MLflow's own number, a run would stand still for minutes.
+    """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]):
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
         from mlflow import MlflowClient
         from mlflow.entities import Param
 
