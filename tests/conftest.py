@@ -6,6 +6,8 @@ import hypothesis
 import pytest
 import torch
 
+collect_ignore_glob = ["users/*"]  # scripts, which test_users.py runs
+
 # Shells ignore SIGINT for what they start in the background, nohup SIGHUP, and children inherit it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
