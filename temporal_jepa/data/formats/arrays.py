@@ -317,12 +317,17 @@ def _as_series(
     if array.size and holds_frames:
         return from_frames(array, layout)
     if array.size and is_one_series(array, layout, labeled):
-        line = (
-            f"an array of shape {array.shape} is one recording: rows are time (layout=wide: "
-            "rows are series)"
-        )
-        return array.reshape(1, len(array), -1).transpose(0, 2, 1), [line]
+        series = array.reshape(1, len(array), -1).transpose(0, 2, 1)
+        return series, [note_on_recording(array.shape)]
     return array, notes_on_axes(array, layout, labeled)
+
+
+def note_on_recording(shape: tuple[int, ...]) -> str:
+    """The note that an array is one recording."""
+    return (
+        f"an array of shape {shape} is one recording: rows are time (layout=wide: rows are "
+        "series)"
+    )
 
 
 def notes_on_axes(array: Array, layout: str | None, labeled: bool) -> list[str]:

@@ -20,6 +20,7 @@ from ..formats.arrays import (
     from_array,
     headers,
     is_one_series,
+    note_on_recording,
     notes_on_axes,
 )
 from ..formats.hdf5 import datasets_of, labels_of, own_values
@@ -149,12 +150,11 @@ def _recording(
     end = _observed_end(array, size)
     for start in range(begin or 0, end, size):
         stop = min(start + size, end)
-        block = np.array(array[start:stop])
-        checked_block = from_array(block[:1], replace(options, layout="recording"))
+        block = np.array(array[start:stop], np.float64)
         found = Sequences(
-            HeldArrays([block.astype(np.float64)]),
+            HeldArrays([block]),
             ids=["0"],
-            channels=checked_block.channels,
+            channels=[str(k) for k in range(array.shape[1])],
             source=str(path),
             notes=_notes(array, end, notes) if start == 0 else (),
         )
@@ -177,11 +177,5 @@ def _observed_end(array: Any, size: int) -> int:
 
 def _notes(array: Any, end: int, notes: list[str]) -> tuple[str, ...]:
     """What `read` says of a recording."""
-    line = (
-        f"an array of shape {array.shape} is one recording: rows are time (layout=wide: "
-        "rows are series)"
-    )
-    cut = []
-    if end < len(array):
-        cut = [PADDED.format(1, end, end)]
-    return (*notes, line, *cut)
+    cut = [PADDED.format(1, end, end)] if end < len(array) else []
+    return (*notes, note_on_recording(array.shape), *cut)

@@ -324,7 +324,7 @@ def _write(
             raise _Anew(sorted=True)
         notes = part.notes
         if part.sequences is not None:
-            found = as_stored(part.sequences, writer.head, state)
+            found = _as_stored(part.sequences, writer.head, state)
             notes = (*notes, *found.notes)
             _append(writer, found, part, state)
         state = {
@@ -369,14 +369,13 @@ def _append(
         writer.extend(found, dtype=dtype, last=part.piece == "last")
     except LosesError:
         raise _Anew(exact=True) from None
-    except NotInOrderError as error:
-        if part.total > LONGEST:
+    except NotInOrderError:
+        if max(part.total, writer.plan["bytes"]) > LONGEST:
             raise
-        del error
         raise _Anew(whole=True) from None
 
 
-def as_stored(
+def _as_stored(
     found: Sequences, head: Mapping[str, Any], state: dict[str, Any]
 ) -> Sequences:
     """The series of a part as those before it: channels in order, labels and times of one type.
@@ -425,18 +424,18 @@ def _type_of_times(
         return None
     own = {x.dtype for x in found.times}
     if expected is None:
-        return str(common_type(own)) if len(own) > 1 else None
+        return str(_common_type(own)) if len(own) > 1 else None
     if own == {np.dtype(expected)}:
         return None
     if len({x.kind == "M" for x in (*own, np.dtype(expected))}) > 1:
         return None  # refused by the writer
-    common = str(common_type({*own, np.dtype(expected)}))
+    common = str(_common_type({*own, np.dtype(expected)}))
     if common != expected:
         raise _Anew(times=common)
     return common
 
 
-def common_type(kinds: set[Any]) -> Any:
+def _common_type(kinds: set[Any]) -> Any:
     """The type that holds times of several: dates of several units have not all of them in [ns]."""
     if any(kind.kind == "M" for kind in kinds):
         return np.dtype("datetime64[us]")
