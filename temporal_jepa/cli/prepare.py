@@ -84,8 +84,10 @@ def _window(found: "Sequences") -> int | None:
     """Timesteps of windows, for a single series, which is too few to train on; else None."""
     if len(found) > 1:
         return None
+    from ..data.reader import recording_window
+
     length = int(found.lengths[0])
-    return min(max(length // 8, min(8, length // 2), 1), 256)
+    return recording_window(length) or max(1, length // 2)
 
 
 def _verify(store: str, reading: ReadOptions) -> None:

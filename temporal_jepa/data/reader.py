@@ -155,6 +155,15 @@ def _refuse(options: ReadOptions, names: Iterable[str], reason: str) -> None:
         raise ValueError(f"{reason}; leave out {named}")
 
 
+def recording_window(length: int) -> int | None:
+    """Timesteps of the windows into which training cuts a single recording of `length`.
+
+    An eighth of it, at most 256; None for a recording too short for windows of 8.
+    """
+    window = min(length // 8, 256)
+    return window if window >= 8 else None
+
+
 def default_window(
     found: Sequences, options: ReadOptions, is_video: bool
 ) -> int | None:

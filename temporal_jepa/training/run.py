@@ -29,6 +29,7 @@ from ..checkpoint import save_pretrained
 from ..config import PretrainConfig, ReadOptions
 from ..data import Sequences, read
 from ..data.lazy import LazyArrays
+from ..data.reader import recording_window
 from ..data.store.description import suffix_of, with_options_of_store
 from ..data.store.remote import is_remote
 from ..files import (
@@ -310,8 +311,7 @@ def _newest_state(
 def load(data: Any, options: ReadOptions) -> tuple[Sequences, ReadOptions]:
     """Sequences to train on, and the options that read them, and later files, in the same way.
 
-    A single recording is cut into windows of an eighth of its length, at most 256 timesteps, unless
-    `window` is given.
+    A single recording is cut into windows, see `recording_window`, unless `window` is given.
     """
     if isinstance(data, Sequences):
         sequences = data.check_observed()
@@ -322,8 +322,8 @@ def load(data: Any, options: ReadOptions) -> tuple[Sequences, ReadOptions]:
         return sequences, replace(options, agents=sequences.frame[1])
     if sequences.frame is not None and options.fps is None:
         options = replace(options, fps=_frame_rate(sequences))
-    window = min(int(sequences.lengths[0]) // 8, 256)
-    if len(sequences) == 1 and options.window is None and window >= 8:
+    window = recording_window(int(sequences.lengths[0]))
+    if len(sequences) == 1 and options.window is None and window is not None:
         return sequences.windows(window), replace(options, window=window)
     return sequences, options
 
