@@ -4,7 +4,8 @@ Each takes an estimator of this package as its settings, and passes aeon's colle
 it: univariate or multivariate, of any lengths, NaN where missing.
 """
 
-from typing import Any, ClassVar, Self
+from collections.abc import Callable
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ from .classifier import TemporalJEPAClassifier, TemporalJEPARegressor
 from .embedder import NESTED, TemporalJEPAEmbedder, is_nested
 
 Array = npt.NDArray[Any]
+Estimator = TypeVar("Estimator")
 
 TAGS: dict[str, Any] = {
     "X_inner_type": ["np-list", "numpy3D"],
@@ -46,6 +48,14 @@ TINY: dict[str, Any] = {
     "random_state": 0,
 }
 """An embedder for the checks of aeon."""
+
+
+def _own(estimator: Estimator | None, default: Callable[[], Estimator]) -> Estimator:
+    """A clone of the estimator with the settings; a default one without."""
+    if estimator is None:
+        return default()
+    own: Estimator = clone(estimator)
+    return own
 
 
 class _NoNestedFrames:
@@ -79,9 +89,7 @@ class TemporalJEPACollectionTransformer(_NoNestedFrames, BaseCollectionTransform
         super().__init__()
 
     def _fit(self, X: Any, y: Any = None) -> Self:
-        embedder = self.embedder
-        embedder = TemporalJEPAEmbedder() if embedder is None else clone(embedder)
-        self.embedder_ = embedder.fit(X)
+        self.embedder_ = _own(self.embedder, TemporalJEPAEmbedder).fit(X)
         return self
 
     def _transform(self, X: Any, y: Any = None) -> npt.NDArray[np.float32]:
@@ -109,11 +117,7 @@ class TemporalJEPACollectionClassifier(_NoNestedFrames, BaseClassifier):
         super().__init__()
 
     def _fit(self, X: Any, y: Array) -> Self:
-        classifier = self.classifier
-        classifier = (
-            TemporalJEPAClassifier() if classifier is None else clone(classifier)
-        )
-        self.classifier_ = classifier.fit(X, y)
+        self.classifier_ = _own(self.classifier, TemporalJEPAClassifier).fit(X, y)
         return self
 
     def _predict(self, X: Any) -> Array:
@@ -145,9 +149,7 @@ class TemporalJEPACollectionRegressor(_NoNestedFrames, BaseRegressor):
         super().__init__()
 
     def _fit(self, X: Any, y: Array) -> Self:
-        regressor = self.regressor
-        regressor = TemporalJEPARegressor() if regressor is None else clone(regressor)
-        self.regressor_ = regressor.fit(X, y)
+        self.regressor_ = _own(self.regressor, TemporalJEPARegressor).fit(X, y)
         return self
 
     def _predict(self, X: Any) -> npt.NDArray[np.float64]:
@@ -252,9 +254,7 @@ class TemporalJEPASeriesAnomalyDetector(BaseSeriesAnomalyDetector):
         super().__init__(axis=1)
 
     def _fit(self, X: Array, y: Any = None) -> Self:
-        detector = self.detector
-        detector = AnomalyDetector() if detector is None else clone(detector)
-        self.detector_ = detector.fit(X)
+        self.detector_ = _own(self.detector, AnomalyDetector).fit(X)
         return self
 
     def _predict(self, X: Array) -> npt.NDArray[np.float32]:

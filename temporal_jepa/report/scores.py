@@ -50,9 +50,8 @@ def scores_section(probe: Mapping[str, Any]) -> Row | None:
         "noise": noise,
         "best": best,
         "best_value": controls[best],
-        "is_behind": controls[best] - ours > noise,
         "equal": equal,
-        "advice": _advice(ours, best, controls[best], noise, equal),
+        "advice": _advice(ours, controls[best], noise, equal),
     }
 
 
@@ -73,9 +72,7 @@ def _simplicity(name: str) -> int:
     return names.index(name) if name in names else len(names)
 
 
-def _advice(
-    ours: float, best: str, best_value: float, noise: float, equal: list[str]
-) -> str:
+def _advice(ours: float, best_value: float, noise: float, equal: list[str]) -> str:
     """Which features to use: "ours", "control" or "simpler", where both are as good."""
     if best_value - ours > noise:
         return "control"
