@@ -74,6 +74,11 @@ def prepare(
     say(*notes_of(found))
     if was_there and not show.parts:
         say(f"note: {out} was there already, made from the same data; nothing was done")
+    if len(found) == 1 and found.lengths[0] < 2:
+        say(
+            "note: pretraining needs at least 2 sequences; this store holds one timestep"
+        )
+        return
     window = _window(found)
     cut = ["--window", window] if window else []
     say("")
@@ -87,7 +92,7 @@ def _window(found: "Sequences") -> int | None:
     from ..data.reader import recording_window
 
     length = int(found.lengths[0])
-    return recording_window(length) or max(1, length // 2)
+    return recording_window(length) or length // 2
 
 
 def _verify(store: str, reading: ReadOptions) -> None:

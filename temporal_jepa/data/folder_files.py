@@ -39,10 +39,12 @@ def check_files(folder: Path, files: list[Path], options: ReadOptions) -> None:
             kinds.add(kind)
         else:
             strays.append(file.relative_to(folder))
+    if not files:
+        raise ValueError("the folder holds no files; hidden ones do not count")
     if strays or len(kinds) != 1:
         raise ValueError(
             f"expected files of one type with one series each ({' '.join(OF_FOLDERS)}), got "
-            f"{listed(strays or sorted(kinds)) or 'none'}; move others away, or name one file"
+            f"{listed(strays or sorted(kinds))}; move others away, or name one file"
         )
 
 
