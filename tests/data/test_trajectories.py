@@ -913,7 +913,7 @@ def test_scenes_of_a_folder_whose_names_hold_colons(tmp_path: Path) -> None:
     assert len(scenes) == 2
     assert scenes.frame[:2] == (1, 3)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="got none"):
+    with pytest.raises(ValueError, match="holds no files"):
         read(tmp_path / "empty", layout="scene")
 
 
