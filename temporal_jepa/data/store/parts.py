@@ -47,7 +47,7 @@ def parts_of(
             yield from _in_parts(path, options, jobs, folder, state)
             return
         except NotInPartsError as error:
-            _check_whole(path, size, error)
+            _check_whole(path, size, options, error)
     if begin is None:
         found, clip = read_unchecked(path, options)
         yield Part(found, 1, 1, 1, clip)
@@ -61,12 +61,14 @@ def _size(path: Path) -> int:
     return PACKED * size if path.suffix.lower() in COMPRESSED else size
 
 
-def _check_whole(path: Path, size: int, error: NotInPartsError) -> None:
+def _check_whole(
+    path: Path, size: int, options: ReadOptions, error: NotInPartsError
+) -> None:
     """ValueError for text that can be read only as a whole, and is too large for that."""
-    if size > LONGEST and path.is_file() and kind_of(path, ReadOptions()) in TEXT:
+    if size > LONGEST and path.is_file() and kind_of(path, options) in TEXT:
         raise ValueError(
-            f"{path} has {size} bytes of text and can be read only as a whole, which takes about "
-            f"12 times as much memory: {error}; write it as a table with one row a timestep and "
+            f"{path} has about {size / 1e9:.1f} GB of text and can be read only as a whole, which "
+            f"takes about 12 times as much memory: {error}; write it as a table with one row a timestep and "
             "a column that names the series, or as Parquet or NumPy arrays"
         ) from error
 
