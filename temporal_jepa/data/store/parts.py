@@ -68,8 +68,8 @@ def _check_whole(
     if size > LONGEST and path.is_file() and kind_of(path, options) in TEXT:
         raise ValueError(
             f"{path} has about {size / 1e9:.1f} GB of text and can be read only as a whole, which "
-            f"takes about 12 times as much memory: {error}; write it as a table with one row a timestep and "
-            "a column that names the series, or as Parquet or NumPy arrays"
+            f"takes about 12 times as much memory: {error}; write it as a table with one row a "
+            "timestep and a column that names the series, or as Parquet or NumPy arrays"
         ) from error
 
 
