@@ -18,6 +18,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "myst_parser",
+    "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build"]
 html_theme = "furo"
@@ -28,6 +29,21 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_mock_imports = ["aeon"]
+GALLERY = Path(__file__).parents[1] / "examples" / "gallery"
+sphinx_gallery_conf = {
+    "examples_dirs": str(GALLERY),
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",  # all run
+    "ignore_pattern": "public_data",
+    # A notebook is one file: it writes the helper that the stories import.
+    "first_notebook_cell": "%%writefile public_data.py\n"
+    + (GALLERY / "public_data.py").read_text("utf-8"),
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "show_signature": False,
+    "parallel": 2,
+}
+suppress_warnings = ["config.cache"]  # of the gallery, whose settings hold functions
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 

@@ -455,6 +455,20 @@ class Sequences:
         notes = _check_axes([x.shape for x in series])
         return cls([x.T for x in series], labels, source=source, notes=notes)
 
+    def __repr__(self) -> str:
+        """One line; `summary` has more."""
+        low = int(self.lengths.min())
+        high = int(self.lengths.max())
+        timesteps = f"{low}" if low == high else f"{low} to {high}"
+        if self.frame is None:
+            content = f"{self.n_channels} channels ({listed(self.channels)})"
+        else:
+            content = f"frames of {' x '.join(map(str, self.frame))}"
+        optional = ("labels", "times", "places")
+        present = [name for name in optional if getattr(self, name) is not None]
+        parts = [f"{len(self)} series", f"{timesteps} timesteps", content, *present]
+        return f"<Sequences: {', '.join(parts)}>"
+
     def summary(self) -> list[tuple[str, str]]:
         """What was understood, as (name, text) rows for ``inspect``."""
         return [(name, text) for name, text, _ in self.facts()]

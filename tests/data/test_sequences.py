@@ -105,6 +105,17 @@ def test_windows_leave_out_gaps_and_say_so():
     assert "1 windows without one observed value are left out" in w.notes
 
 
+def test_printing_sequences_shows_one_line_and_no_values():
+    x, y = np.ones((4, 2)), np.ones((7, 2))
+    shown = repr(Sequences([x, y], labels=["a", "b"], channels=["hr", "speed"]))
+    assert (
+        shown
+        == "<Sequences: 2 series, 4 to 7 timesteps, 2 channels (hr, speed), labels>"
+    )
+    film = Sequences.from_arrays(np.zeros((2, 4, 5, 6, 3)) + np.arange(3.0))
+    assert repr(film) == "<Sequences: 2 series, 4 timesteps, frames of 5 x 6 x 3>"
+
+
 def test_summary_says_what_was_understood():
     x, y = series(4, 6)
     x[:, 1] = 7
