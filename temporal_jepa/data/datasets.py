@@ -1,12 +1,15 @@
-"""Datasets of PyTorch, and of any class with `__len__` and `__getitem__`: read once, by number.
+"""Datasets of PyTorch, and of any class with `__len__` and `__getitem__`: read once, in order.
 
 A dataset is asked for the items 0 to `len(data) - 1` and for no more: many never raise IndexError,
-so that iterating over one need not end. What can only be iterated is refused.
+so that iterating over one need not end. An IterableDataset is iterated once, until it ends or does
+not fit in memory. A DataLoader stands for its dataset. Iterators and generators are refused.
 """
 
 from __future__ import annotations
 
 import sys
+import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +22,9 @@ TO_FILES = (
     "write them to files, one series a file, and make a store of the folder: temporal-jepa "
     "prepare FOLDER --out STORE"
 )
+TO_CUT = "pass a list of its arrays, such as list(itertools.islice(data, 1000))"
+FIRST_CHECK = 64 * 2**20  # bytes that a stream gives before memory is looked at
+PATIENCE = 10.0  # seconds before a warning says that a stream goes on
 
 
 def is_dataset(data: Any) -> bool:
@@ -45,9 +51,13 @@ def items_of(data: Any) -> list[Any]:
     its label; a tuple of one series stands for the series.
 
     Raises:
-        ValueError: for what can only be iterated, and items that are no series.
-        MemoryError: if the items cannot fit, by an estimate from the first one.
+        ValueError: for iterators, a DataLoader that chooses or changes items, and items that are
+            no series.
+        MemoryError: if the items cannot fit, by an estimate from those read so far.
     """
+    data = _without_loader(data)
+    if is_stream(data) and is_dataset(data):
+        return _streamed(data)
     if is_stream(data):
         raise ValueError(_refusal(data))
     try:
@@ -71,7 +81,7 @@ def items_of(data: Any) -> list[Any]:
 
 def with_labels(X: Any, y: Any) -> tuple[Any, Any]:
     """`X` and `y`; of a dataset of PyTorch its series, and its labels unless `y` is given."""
-    if not is_dataset(X):
+    if not is_dataset(X) and not is_stream(X):
         return X, y
     series, labels = series_and_labels(X)
     return series, labels if y is None else y
@@ -142,25 +152,74 @@ def _refuse_series_in(item: Mapping[Any, Any], k: int) -> None:
 
 def _check_memory(item: Any, count: int) -> None:
     """MemoryError if this many series like the first cannot fit."""
-    x = item[0] if isinstance(item, tuple) else item
-    size = getattr(x, "nbytes", 0)
+    size = getattr(_series_of(item), "nbytes", 0)
     if isinstance(size, int):
         memory.check(count * size, f"a dataset of {count} items", TO_FILES)
 
 
-def _refusal(data: Any) -> str:
-    """Why a stream is not read, and what to pass in its place."""
+def _without_loader(data: Any) -> Any:
+    """The dataset of a DataLoader, whose batches and order play no part; else `data` itself.
+
+    Raises:
+        ValueError: for a loader that chooses items by a sampler, or changes them as it collates.
+    """
     torch = sys.modules.get("torch")
-    if torch is not None and isinstance(data, torch.utils.data.DataLoader):
-        dataset = data.dataset
-        if not is_stream(dataset):
-            return (
-                f"expected a dataset, got {kind_of(data)}, which makes batches of one in an order "
-                "of its own; pass its dataset: loader.dataset"
+    if torch is None or not isinstance(data, torch.utils.data.DataLoader):
+        return data
+    utils = torch.utils.data
+    plain = (utils.SequentialSampler, utils.RandomSampler)
+    name = kind_of(data)
+    if not is_stream(data.dataset) and type(data.sampler) not in plain:
+        sampler = kind_of(data.sampler)
+        raise ValueError(
+            f"expected a dataset, got {name} with the sampler {sampler}, which chooses series; "
+            "pass the dataset, loader.dataset, or those series of it: "
+            "torch.utils.data.Subset(loader.dataset, indices)"
+        )
+    collates = (utils.default_collate, utils.default_convert)
+    if data.collate_fn not in collates:
+        raise ValueError(
+            f"expected a dataset, got {name} with a collate_fn of its own, which may change "
+            "series; pass the dataset, loader.dataset, if its items are the series"
+        )
+    return data.dataset
+
+
+def _streamed(data: Any) -> list[Any]:
+    """The items of an IterableDataset, until it ends.
+
+    Raises:
+        MemoryError: when as much again as was read would not fit.
+    """
+    items = []
+    size = 0
+    next_check = FIRST_CHECK
+    warn_at = time.monotonic() + PATIENCE
+    for k, item in enumerate(data):
+        items.append(_checked(item, k))
+        size += np.asarray(unpacked(_series_of(items[-1]))).nbytes
+        if size >= next_check:
+            what = f"{kind_of(data)}, which has given {k + 1} series and not ended,"
+            memory.check(size, what, f"if it never ends, {TO_CUT}; else {TO_FILES}")
+            next_check = 2 * size
+        if time.monotonic() > warn_at:
+            warnings.warn(
+                f"{kind_of(data)} has given {k + 1} series, {memory.readable(size)}, and goes on; "
+                f"if it never ends, stop here and {TO_CUT}",
+                stacklevel=2,
             )
-        data = dataset
+            warn_at = float("inf")
+    return items
+
+
+def _series_of(item: Any) -> Any:
+    """The series of an item that may be a pair of a series and its label."""
+    return item[0] if isinstance(item, tuple) else item
+
+
+def _refusal(data: Any) -> str:
+    """Why an iterator, or a dataset without a length, is not read, and what to pass instead."""
     return (
         f"expected arrays, tables or a dataset with a length, got {kind_of(data)}, which has to be "
-        "iterated and may never end; pass a list of its arrays, such as "
-        f"list(itertools.islice(data, 1000)), or {TO_FILES}"
+        f"iterated and may never end; {TO_CUT}, or {TO_FILES}"
     )

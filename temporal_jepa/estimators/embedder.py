@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ..checkpoint import from_pretrained, save_pretrained
 from ..config import RATE, WARM_STEPS, Pool, PretrainConfig
-from ..data.datasets import is_dataset, series_and_labels
+from ..data.datasets import is_dataset, is_stream, series_and_labels
 from ..data.sequences import Sequences, listed
 from ..data.tensors import is_tensor, unpacked
 from ..embed import embed_sequences, embed_timesteps, feature_names
@@ -555,7 +555,7 @@ def _as_array_like(X: Any) -> Any:
 
     Tensors become arrays, an array of arrays of unequal length and a dataset of PyTorch lists.
     """
-    if is_dataset(X):
+    if is_dataset(X) or is_stream(X):
         X, _ = series_and_labels(X)
     if is_tensor(X) or (
         isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1

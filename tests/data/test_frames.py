@@ -424,24 +424,7 @@ def test_torch_data_sets_are_read_item_by_item():
     assert read(Series()).values[1][:, 0].tolist() == [1, 1, 1, 1]
 
 
-def test_what_has_to_be_iterated_is_refused():
-    class Endless(torch.utils.data.IterableDataset):
-        def __iter__(self):
-            while True:
-                yield torch.ones(1, 4)
-
-    class NoLength(torch.utils.data.Dataset):
-        def __getitem__(self, k):
-            return torch.ones(1, 4)
-
-    data = torch.utils.data.TensorDataset(torch.ones(2, 1, 6))
-    loader = torch.utils.data.DataLoader(data)
-    streams = (Endless(), NoLength(), torch.utils.data.DataLoader(Endless()))
-    for stream in (*streams, (np.ones(4) for _ in range(3))):
-        with pytest.raises(ValueError, match=r"pass a list of its arrays.*prepare"):
-            read(stream)
-    with pytest.raises(ValueError, match=r"pass its dataset: loader\.dataset"):
-        read(loader)
+def test_groups_of_a_table_are_refused():
     with pytest.raises(ValueError, match="DataFrameGroupBy"):
         read(LONG.groupby("id"))
 

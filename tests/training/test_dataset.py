@@ -6,7 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    SubsetRandomSampler,
+    TensorDataset,
+)
 
 from temporal_jepa import (
     PretrainConfig,
@@ -17,6 +23,7 @@ from temporal_jepa import (
     pretrain,
     read,
 )
+from temporal_jepa.data import datasets
 from temporal_jepa.data.store.prepare import prepare
 from temporal_jepa.files import memory
 
@@ -52,6 +59,12 @@ class Endless(IterableDataset):
             yield torch.ones(2, 40)
 
 
+class Streamed(IterableDataset):
+    def __iter__(self):
+        data = Walks("labeled")
+        return iter([data[k] for k in range(8)])
+
+
 ENTRANCES = (read, Sequences.from_arrays, TemporalJEPAEmbedder(frozen=True).fit)
 
 
@@ -74,12 +87,59 @@ def test_an_estimator_takes_a_map_style_dataset() -> None:
 
 
 @pytest.mark.parametrize("entrance", ENTRANCES)
-def test_what_has_to_be_iterated_is_refused_at_once(entrance) -> None:
-    for stream in (Endless(), DataLoader(Endless())):
+def test_a_dataset_without_a_length_and_an_iterator_are_refused_at_once(
+    entrance,
+) -> None:
+    class NoLength(Dataset):
+        def __getitem__(self, k):
+            return torch.ones(1, 4)
+
+    for stream in (NoLength(), (np.ones((2, 40)) for _ in range(3))):
         with pytest.raises(ValueError, match=r"may never end; pass a list.*prepare"):
             entrance(stream)
-    with pytest.raises(ValueError, match=r"pass its dataset: loader\.dataset"):
-        entrance(DataLoader(Walks()))
+
+
+@pytest.mark.parametrize("entrance", [read, Sequences.from_arrays])
+def test_an_iterable_dataset_is_read_to_its_end_once(entrance) -> None:
+    expected = entrance(Walks("labeled"))
+    for data in (Streamed(), DataLoader(Streamed(), batch_size=3)):
+        found = entrance(data)
+        assert found.labels.tolist() == expected.labels.tolist()
+        for x, same in zip(found.values, expected.values, strict=True):
+            np.testing.assert_array_equal(x, same)
+
+
+def test_an_endless_dataset_ends_when_memory_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "available", lambda: 100_000)
+    monkeypatch.setattr(datasets, "FIRST_CHECK", 10_000)
+    with pytest.raises(MemoryError, match=r"given \d+ series and not ended.*islice"):
+        read(Endless())
+
+
+def test_a_stream_that_goes_on_for_long_is_said_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(datasets, "PATIENCE", 0.0)
+    with pytest.warns(UserWarning, match=r"given 1 series, .* and goes on") as caught:
+        read(Streamed())
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+def test_a_loader_stands_for_its_dataset(entrance) -> None:
+    data = Walks("labeled")
+    entrance(DataLoader(data, batch_size=3, shuffle=True))
+    assert data.asked == list(range(8))
+
+
+def test_a_loader_that_chooses_or_changes_items_is_refused() -> None:
+    sampler = SubsetRandomSampler([0, 2])
+    with pytest.raises(ValueError, match=r"SubsetRandomSampler.*Subset\(loader"):
+        read(DataLoader(Walks(), sampler=sampler))
+    with pytest.raises(ValueError, match=r"collate_fn of its own.*loader\.dataset"):
+        read(DataLoader(Walks(), collate_fn=lambda items: items))
 
 
 def test_items_that_are_no_series_are_refused_with_what_to_pass() -> None:
