@@ -70,8 +70,8 @@ scores[["features", "accuracy"]].round(3)
 # %%
 # Storms that moved like Katrina
 # ------------------------------
-# These are the nearest neighbors of Katrina among all other storms, by the 128 numbers of the compact
-# embedding.
+# These are the nearest neighbors of Katrina among all other storms, by the 128 numbers of the
+# compact embedding.
 
 everything = read(storms, **options)
 vectors = embed_sequences(model, everything, dim=128)
