@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -61,6 +62,7 @@ def anomaly_page(
     window: int,
     quantile: float,
     reference: str,
+    cautions: Sequence[str],
     command: str,
 ) -> bytes:
     """The page of `detect`: series above their anomaly scores, and a close view of each peak.
@@ -72,6 +74,7 @@ def anomaly_page(
         window: timesteps of the windows that were compared.
         quantile: of the reference scores that maps to 1.
         reference: what the scores are calibrated on, in words.
+        cautions: sentences on what the number of anomalies does not say.
         command: the command line that makes the page again.
     """
     closeups = []
@@ -95,10 +98,10 @@ def anomaly_page(
             "last": when_or_step(series, i, peak.end - 1),
         }
         closeups.append(closeup)
-    # the series with the highest scores first, each once
-    order = dict.fromkeys([peak.series for peak in peaks] + list(range(len(series))))
+    highest = [np.nanmax(score, initial=-np.inf) for score in scores]
+    order = np.argsort(-np.array(highest), kind="stable")
     drawn = []
-    for i in list(order)[:SERIES_DRAWN]:
+    for i in order[:SERIES_DRAWN].tolist():
         figure = plots.scored(
             f"series{i}",
             series.values[i],
@@ -121,6 +124,7 @@ def anomaly_page(
         window=window,
         quantile=quantile,
         reference=reference,
+        cautions=cautions,
         command=command,
     )
 

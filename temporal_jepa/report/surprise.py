@@ -11,7 +11,7 @@ from .timeline import begins, when_or_step
 
 RECORDINGS = 3  # that are scored at most: the first ones
 TIMESTEPS = 50_000  # of a recording that are scored: the first ones
-QUANTILE = 0.95  # of the scores that is drawn as 1
+QUANTILE = 0.99  # of the scores that is drawn as 1, as in `detect`
 PEAKS = 4  # that are drawn closely
 MEMBERS = 6  # least similar sequences that are drawn
 

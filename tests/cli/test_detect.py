@@ -91,3 +91,56 @@ def test_the_old_verb_writes_where_it_did(
     assert "--clean is now --normal-prefix" in error
     assert len(pd.read_csv(normal_run / "surprise.csv")) == 1200
     assert (normal_run / "surprise.html").is_file()
+
+
+def test_series_of_different_scales_are_judged_each_by_itself(
+    tj: Terminal, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    small, large = (np.sin(np.arange(600) / 3) + random.normal(0, 0.1, (2, 600))) * [
+        [0.01],
+        [1000],
+    ]
+    small[500:520] = 0
+    large[250:300] += 500
+    folder = tmp_path / "servers"
+    folder.mkdir()
+    for name, x in (("a", small), ("b", large), ("c", small[::-1])):
+        pd.DataFrame({"value": x}).to_csv(folder / f"{name}.csv", index=False)
+    words = ["detect", "series-small", folder, "--normal-prefix", "200"]
+    together = tj.succeeds(*words, "--out", tmp_path / "together.csv")
+    assert "note: the scales of the series differ up to 1" in together
+    highest = pd.read_csv(tmp_path / "together.csv").groupby("id").score.max()
+    page = (tmp_path / "together.html").read_text("utf-8")
+    drawn = [page.index(f"Series {name}") for name in "abc"]
+    assert (np.argsort(drawn) == np.argsort(-highest)).all()  # the highest first
+    alone = tj.succeeds(*words, "--each", "--out", tmp_path / "each.csv")
+    assert "the scales" not in alone
+    assert "each series by itself" in alone
+    table = pd.read_csv(tmp_path / "each.csv")
+    scores = table[table.id == "a.csv"].score.to_numpy()
+    assert 480 < scores.argmax() < 540
+    assert scores.max() > 1
+    words = ["detect", "series-small", folder, "--each", "--reference", folder]
+    assert "give --each or --reference" in tj.refuses(*words, code=2)
+
+
+def test_a_reference_of_the_series_themselves_is_said(
+    tj: Terminal, recording: Path, tmp_path: Path
+) -> None:
+    words = ["detect", "series-small", recording, "--each"]
+    printed = tj.succeeds(*words, "--out", tmp_path / "x.csv")
+    note = "the reference is the series themselves, so about 0.01 of all timesteps"
+    assert note in printed
+    assert note in (tmp_path / "x.html").read_text("utf-8")
+
+
+def test_too_many_anomalies_are_said(
+    tj: Terminal, recording: Path, tmp_path: Path
+) -> None:
+    changed = pd.read_csv(recording)
+    changed.loc[400:, "c"] = np.sin(np.arange(800))
+    changed.to_csv(tmp_path / "changed.csv", index=False)
+    words = ["detect", "series-small", tmp_path / "changed.csv"]
+    printed = tj.succeeds(*words, "--normal-prefix", "400", "--out", tmp_path / "x.csv")
+    assert "of the timesteps score above 1: the reference does not" in printed
