@@ -64,6 +64,7 @@ from dataclasses import replace
 import torch
 from small_runs import CALM, walks
 from temporal_jepa import pretrain
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 torch.set_num_threads(1)
 
@@ -71,19 +72,36 @@ def on_row(row):
     if row["step"] == 3 and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
         os.kill(os.getpid(), signal.SIGKILL)
 
-config = replace(CALM, steps=6, save_every=1, device="cpu")
-pretrain(walks(), sys.argv[1] + "/run", config, init_from="scratch", overwrite=True, on_row=on_row)
+def train():
+    config = replace(CALM, steps=6, save_every=1, device="cpu")
+    out = sys.argv[1] + "/run"
+    pretrain(walks(), out, config, init_from="scratch", overwrite=True, on_row=on_row)
+
+torchrun = LaunchConfig(
+    min_nodes=1,
+    max_nodes=1,
+    nproc_per_node=2,
+    max_restarts=1,
+    run_id="walks",
+    rdzv_backend="c10d",
+    rdzv_endpoint="localhost:0",
+    start_method="fork",
+)
+elastic_launch(torchrun, train)()
 """
 
 
 @pytest.mark.slow
 def test_torchrun_starts_a_killed_process_again(tmp_path: Path) -> None:
-    """It goes on with its own run, not with the one that it replaces."""
+    """It goes on with its own run, not with the one that it replaces.
+
+    `torchrun --standalone` calls `elastic_launch` as here, but its processes are not forked.
+    """
     config = replace(CALM, steps=6, save_every=1, device="cpu")
     old = replace(config, seed=1)
     pretrain(walks(), tmp_path / "run", old, init_from="scratch")
     pretrain(walks(), tmp_path / "alone", config, init_from="scratch")
-    run_script(tmp_path, RESTARTED, processes=2, restarts=1)
+    run_script(tmp_path, RESTARTED)
     rows = [read_rows(tmp_path / name) for name in ("run", "alone")]
     found, expected = ([row["loss"] for row in each] for each in rows)
     assert found == pytest.approx(expected, abs=1e-5)

@@ -1,14 +1,12 @@
 """Training on several processes, with whole and with split weights."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from processes import run_script
 from small_runs import walks
 
 from temporal_jepa import PretrainConfig, from_pretrained, pretrain
@@ -23,7 +21,7 @@ MODEL = {
     "patch_len": 4,
 }
 CONFIG = PretrainConfig(
-    steps=50, batch_size=16, lr=3e-4, device="cpu", log_every=1, save_every=1000
+    steps=25, batch_size=16, lr=3e-4, device="cpu", log_every=1, save_every=1000
 )
 """At higher rates rounding errors grow faster: to 1e-4 within 50 steps."""
 SCRIPT = """
@@ -36,27 +34,14 @@ from temporal_jepa import pretrain
 
 torch.set_num_threads(1)
 change = {"shard": True, "activation_checkpointing": True} if "shard" in sys.argv else {}
-pretrain(walks(60), sys.argv[1], replace(CONFIG, **change), MODEL)
+pretrain(walks(60), sys.argv[1] + "/run", replace(CONFIG, **change), MODEL)
 """
 
 
 def run_on(tmp_path: Path, processes: int, *words: str) -> Path:
     """A run of `CONFIG` on several processes."""
-    script = tmp_path / "main.py"
-    script.write_text(SCRIPT)
-    out = tmp_path / f"{processes}{''.join(words)}"
-    here = str(Path(__file__).parent)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([here, *sys.path]),
-        "OMP_NUM_THREADS": "1",
-        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
-    }
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={processes}", str(script), str(out), *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return out
+    run_script(tmp_path, SCRIPT, *words, processes=processes)
+    return tmp_path / "run"
 
 
 def losses_of(run: Path) -> list[float]:
@@ -73,7 +58,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_four_processes_train_as_one(tmp_path: Path, alone: Path) -> None:
     losses = losses_of(run_on(tmp_path, 4))
-    assert len(losses) == 50
+    assert len(losses) == CONFIG.steps
     assert losses == pytest.approx(losses_of(alone), abs=1e-5)
 
 

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from factories import TINY
+from processes import run_script, start_script, wait
 from small_runs import CALM, SHORT, even_walks, walks
 
 from temporal_jepa import (
@@ -201,21 +200,6 @@ def test_a_signal_leaves_a_checkpoint_and_the_resumed_run_is_equal(
     assert logged_steps(whole) == logged_steps(cut)
 
 
-def run_script(
-    path: Path, code: str, *launcher: str
-) -> "subprocess.CompletedProcess[str]":
-    """Run code in child processes that import what the tests import."""
-    path.write_text(code)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "OMP_NUM_THREADS": "1",
-        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
-    }
-    command = [sys.executable, *launcher, str(path)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
-
-
 def test_killed_between_checkpoints_resumes_to_the_same_weights(tmp_path: Path) -> None:
     out = tmp_path / "killed"
     code = f"""
@@ -230,7 +214,9 @@ def kill(row):
 
 pretrain(walks(), {str(out)!r}, SHORT, TINY, on_row=kill)
 """
-    assert run_script(tmp_path / "main.py", code).returncode == -signal.SIGKILL
+    (tmp_path / "main.py").write_text(code)
+    process = start_script(tmp_path / "main.py", output=tmp_path / "said.txt")
+    assert wait([process]) == [-signal.SIGKILL]
     with (out / "metrics.jsonl").open("a") as file:
         file.write('{"step": 9, "lo')  # a line cut short by the kill
     pretrain(walks(), out, SHORT, TINY, resume=True)
@@ -449,9 +435,7 @@ from temporal_jepa import pretrain
 torch.set_num_threads(1)
 pretrain({data.__name__}(), {str(tmp_path / "two")!r}, CALM, TINY)
 """
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    done = run_script(tmp_path / "main.py", code, *launcher)
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_script(tmp_path, code, processes=2)
     pretrain(data(), tmp_path / "one", CALM, TINY)
     one, two = (
         json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[0])
@@ -503,10 +487,8 @@ if name == "one" or dist.get_rank() == 0:
     with open({str(tmp_path)!r} + "/" + name + ".json", "w") as file:
         json.dump(losses, file)
 """
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    for words in ((), launcher):
-        done = run_script(tmp_path / "main.py", code, *words)
-        assert done.returncode == 0, done.stderr[-2000:]
+    for processes in (1, 2):
+        run_script(tmp_path, code, processes=processes)
     one, two = (
         json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "two")
     )
