@@ -16,6 +16,7 @@ from .model.jepa import build_predictor as build_predictor
 from .model.jepa import output_size as output_size
 from .model.losses import loss as loss
 from .model.masks import generate_temporal_mask as generate_temporal_mask
+from .training.callbacks import StopTraining as StopTraining
 from .training.dataset import TemporalJEPADataset as TemporalJEPADataset
 from .training.run import pretrain as pretrain
 from .version import __version__ as __version__

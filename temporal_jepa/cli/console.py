@@ -145,16 +145,21 @@ def command_to_report(run: Any, data: str | None) -> str:
     return command("report", run, *words)
 
 
-def command_to_resume(run: Any, data: str | None) -> str:
+def command_to_resume(
+    run: Any, data: str | None, callbacks: Sequence[str] | None = None
+) -> str:
     """The command line that goes on with a run, under torchrun if this process is.
 
     Args:
         run: the run folder.
         data: of the run; an address, which is not taken from the folder, is given again.
+        callbacks: what `--callback` named, which is not stored in the folder.
     """
     from ..data.store.remote import is_remote
 
     words = ["pretrain", "--out", str(run), "--resume"]
+    for callback in callbacks or ():
+        words += ["--callback", callback]
     if is_remote(data):
         words += ["--data", str(data)]
     launcher = _launcher()

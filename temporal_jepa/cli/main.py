@@ -287,7 +287,7 @@ def _again(arguments: Mapping[str, Any]) -> str:
         return ""
     if not any(Path(run).glob("checkpoint/step-*")):
         return ""
-    return command_to_resume(run, arguments.get("data"))
+    return command_to_resume(run, arguments.get("data"), arguments.get("callback"))
 
 
 def _after(error: BaseException, arguments: Mapping[str, Any]) -> str:

@@ -49,6 +49,8 @@ FITTED = (
 )  # flags whose default depends on the data
 HIDDEN = {"prepare": ("window", "stride")}
 """Verb -> flags that it knows only to say why it refuses them."""
+FROM_PERSON = ("callback",)
+"""Flags that run code of the user: on the command line only, never from a file."""
 RENAMED = {**RENAMED_READ_OPTIONS, "clean": "normal_prefix"}  # old flag -> flag
 
 METAVARS = {
@@ -69,6 +71,7 @@ METAVARS = {
     "features": "A,B,C",
     "time_unit": "UNIT",
     "table": "NAME",
+    "callback": "MODULE:FUNCTION",
 }
 EXAMPLES = {"steps": 500, "lr": 0.002, "dim": 128}
 
@@ -122,18 +125,31 @@ def _parse_with_files(
     # What is stored in files comes before the words of the command line, so that these win.
     if "config" in given:
         file = Path(given["config"])
-        words = [*flags(_read_yaml(verb, file)), *words]
+        stored = flags(_read_yaml(verb, file))
         try:
+            _refuse_code(_parse(verb, stored))
+            words = [*stored, *words]
             given = _parse(verb, words)
         except UsageError as error:  # the words of the command line were right
             raise UsageError(f"--config {file}: {error}") from None
     if "resume" in given and "out" in given:
-        stored = _settings_of(Path(given["out"]))
+        settings = _settings_of(Path(given["out"]))
         if "data" not in given:
-            _check_address(given["out"], stored["data"])
-        words = [*flags(stored), *words]
-        given = _parse(verb, words)
+            _check_address(given["out"], settings["data"])
+        stored = flags(settings)
+        _refuse_code(_parse(verb, stored))
+        given = _parse(verb, [*stored, *words])
     return given
+
+
+def _refuse_code(given: Mapping[str, Any]) -> None:
+    """UsageError for options of a file that would run code."""
+    for name in FROM_PERSON:
+        if name in given:
+            raise UsageError(
+                f"{_flag(name)} runs code, so it is taken from the command line only, not from a "
+                "file; repeat it there"
+            )
 
 
 def _parse(verb: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
@@ -323,6 +339,11 @@ def _add(target: Any, parameter: inspect.Parameter, text: str) -> argparse.Actio
     added: argparse.Action
     if kind is bool:
         added = target.add_argument(_flag(name), action="store_true", help=text)
+        return added
+    if get_origin(kind) is list:  # may be repeated
+        added = target.add_argument(
+            _flag(name), action="append", metavar=_metavar(name), help=text
+        )
         return added
     metavar = {int: "N", float: "X"}.get(kind, _metavar(name))
     choices = get_args(kind) if get_origin(kind) is Literal else None

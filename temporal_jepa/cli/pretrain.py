@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..config import PretrainConfig, ReadOptions, in_words
 from ..files import WEIGHTS
+from .callbacks import load_callbacks
 from .console import (
     Progress,
     command,
     command_to_report,
+    command_to_resume,
     is_one_of_several,
     record,
     say,
@@ -49,6 +51,7 @@ def pretrain(
     dry_run: bool = False,
     print_config: bool = False,
     objective: ObjectiveName | None = None,
+    callback: list[str] | None = None,
     reading: ReadOptions,
     training: PretrainConfig,
     model: dict[str, Any],
@@ -77,6 +80,8 @@ def pretrain(
             "contrast" (masked latents against others), or a control: "masked-values",
             "next-values", "autoencoder", "regularizer" (default: "next" for many noisy channels,
             else "masked").
+        callback: function of yours, MODULE:FUNCTION or FILE.py:FUNCTION, called with a dict of the
+            numbers of each step; may be repeated. It runs as it is, and is never read from a file.
         reading: how the data is read (default: inferred, see docs/data.md)
         training: training
         model: model, when training starts from scratch (the default of patch_len, patch_size and
@@ -94,6 +99,7 @@ def pretrain(
         raise UsageError("--out is missing; for example --out runs/a")
     if out is not None:
         check_folder(Path(out))
+    on_step = load_callbacks(callback) if callback else None
     from ..training.run import execute, plan
 
     announce_decoding(data)
@@ -109,6 +115,25 @@ def pretrain(
             objective=objective,
             options=reading,
         )
+    _announce(planned, data)
+    if dry_run:
+        _show(planned)
+        return
+    with Progress(planned.config) as progress:
+        run = execute(planned, progress.row, on_step)
+    following = _following(planned, run, data)
+    record(run=run, weights=run / WEIGHTS, next=following, **progress.last)
+    say(
+        "",
+        *_ended(planned, run, progress, command_to_resume(run, data, callback)),
+        f"model  {run / WEIGHTS}",
+        "next",
+        *(f"  {words}" for words in following),
+    )
+
+
+def _announce(planned: "Plan", data: str) -> None:
+    """Say what is trained on and where training starts."""
     sequences = planned.sequences
     steps = planned.config.steps
     record(data=data, sequences=len(sequences), start=planned.start, steps=steps)
@@ -116,20 +141,6 @@ def pretrain(
     for note in sequences.notes:
         say(f"  {as_flags(note)}")
     say(f"  starts from {planned.start}", *_continued(planned), *_processes())
-    if dry_run:
-        _show(planned)
-        return
-    with Progress(planned.config) as progress:
-        run = execute(planned, progress.row)
-    following = _following(planned, run, data)
-    record(run=run, weights=run / WEIGHTS, next=following, **progress.last)
-    say(
-        "",
-        progress.verdict or "already trained to the last step",
-        f"model  {run / WEIGHTS}",
-        "next",
-        *(f"  {words}" for words in following),
-    )
 
 
 def _processes() -> list[str]:
@@ -150,6 +161,19 @@ def _continued(planned: "Plan") -> list[str]:
         return []
     newest = max(stored_steps(planned.folder), default=0)
     return [f"  continues from step {newest}"]
+
+
+def _ended(planned: "Plan", run: Path, progress: Progress, again: str) -> list[str]:
+    """The verdict, and where a callback ended the training."""
+    from ..training.checkpoints import stored_steps
+
+    newest = max(stored_steps(run), default=planned.config.steps)
+    record(step=newest)
+    lines = [progress.verdict] if progress.verdict else []
+    if newest < planned.config.steps:
+        ended = f"ended by a callback after step {newest} of {planned.config.steps}"
+        return [*lines, f"{ended}; to go on: {again}"]
+    return lines or ["already trained to the last step"]
 
 
 def _following(planned: "Plan", run: Path, data: str) -> list[str]:

@@ -56,6 +56,7 @@ from ..model.objectives import (
 from ..model.weights import check_modules
 from ..version import __version__
 from .batches import SAMPLING, Batches, plan_batches
+from .callbacks import Callbacks, OnRow, Row
 from .checkpoints import FOLDER as CHECKPOINT_FOLDER
 from .checkpoints import Checkpoints, delete_checkpoints, stored_steps
 from .components import fit_components
@@ -64,7 +65,7 @@ from .initial import Start, start_of
 from .loggers import BOARD, Loggers, check_installed
 from .metrics import METRICS, append_row, truncate_rows
 from .processes import process_group
-from .trainer import OnRow, Row, Trainer, pick_device
+from .trainer import Trainer, pick_device
 
 LOCK = ".lock"
 WRITTEN = (
@@ -141,6 +142,7 @@ def pretrain(
     modules: Modules | None = None,
     data_options: ReadOptions | Mapping[str, Any] | None = None,
     on_row: OnRow = lambda row: None,
+    on_step: OnRow | None = None,
 ) -> Path:
     """Pretrain without labels and write a run folder. Under torchrun, every process calls this.
 
@@ -157,7 +159,15 @@ def pretrain(
             A resumed run keeps a named one; pass one of your own again.
         modules: a tokenizer or an encoder of your own; pass it again to resume the run.
         data_options: how to read the data; stored in `config.json`.
-        on_row: called with each row of metrics, in the first process only.
+        on_row: called with each row of metrics, every `log_every` steps, in the first process
+            only.
+        on_step: called after each step, in the first process only, with a dict of its `step`,
+            `epoch`, `loss` and other terms, `grad_norm`, `lr`, `momentum` and `skipped` as numbers.
+            After a step that was left out, the terms are those of the last one that was not.
+
+    A callback that raises `StopTraining` ends the training after this step; the run is complete as
+    it is, and can be resumed. Any other exception is raised again, with the name of the callback as
+    a note, once a checkpoint is written from which `resume` goes on.
 
     Returns:
         The run folder.
@@ -167,7 +177,8 @@ def pretrain(
             holds a run, or a resumed run whose data or settings differ.
         MemoryError: if a step does not fit, by an estimate before it begins or in fact.
         ConnectionError: if another process of the run is gone.
-        KeyboardInterrupt, SystemExit: after SIGINT or SIGTERM, once a checkpoint is written.
+        KeyboardInterrupt, SystemExit: after SIGINT or SIGTERM, once a checkpoint is written. The
+            latter also in the other processes if a callback failed in the first.
         OSError: if the folder cannot be written; the last checkpoint is then still whole.
     """
     if not isinstance(data_options, ReadOptions):
@@ -186,6 +197,7 @@ def pretrain(
             options=data_options,
         ),
         on_row,
+        on_step,
     )
 
 
@@ -247,8 +259,10 @@ def plan(
 
 
 @torch.inference_mode(False)
-def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
-    """Train as planned and write the run folder; `on_row`, result and errors as `pretrain`."""
+def execute(
+    plan: Plan, on_row: OnRow = lambda row: None, on_step: OnRow | None = None
+) -> Path:
+    """Train as planned and write the run folder; callbacks, result and errors as `pretrain`."""
     folder = plan.folder
     assert folder is not None
     check_memory(plan.model, plan.batches, plan.config)
@@ -273,9 +287,14 @@ def execute(plan: Plan, on_row: OnRow = lambda row: None) -> Path:
                 _begin(plan, folder, int(state["step"]) if state else 0)
             if state is not None:
                 trainer.restore(state)
-            recorder = _Recorder(folder, plan.config, on_row, checkpoints, loggers)
+            callbacks = Callbacks(on_row, on_step)
+            recorder = _Recorder(folder, plan.config, callbacks, checkpoints, loggers)
             with recorder:
-                trainer.run(on_row=recorder.row, stop_after=recorder.step)
+                trainer.run(
+                    on_row=recorder.row,
+                    stop_after=recorder.step,
+                    on_step=None if on_step is None else recorder.numbers,
+                )
                 checkpoints.wait()
                 model = trainer.whole_model()
                 if model is not None:
@@ -342,23 +361,31 @@ def stop_signals() -> list[signal.Signals]:
     return [number for number in known if signal.getsignal(number) != signal.SIG_IGN]
 
 
+# What processes agree on beside the numbers of signals, which are below 100.
+STOPPED = 1000  # a callback raised StopTraining
+FAILED = 1001  # a callback raised another exception
+
+
 class _Recorder:
-    """Writes metrics and checkpoints during training; stops it after SIGINT, SIGTERM, SIGHUP."""
+    """Writes metrics and checkpoints during training, and calls the callbacks.
+
+    It stops the training after SIGINT, SIGTERM, SIGHUP, or if a callback does.
+    """
 
     def __init__(
         self,
         folder: Path,
         config: PretrainConfig,
-        on_row: OnRow,
+        callbacks: Callbacks,
         checkpoints: Checkpoints,
         loggers: Loggers,
     ):
         self.folder = folder
         self.checkpoints = checkpoints
         self.config = config
-        self.on_row = on_row
+        self.callbacks = callbacks
         self.received = 0  # the signal that this process received
-        self.agreed = 0  # the signal on which all processes stop
+        self.agreed = 0  # the signal, STOPPED or FAILED, on which all processes stop
         self.on_exit = contextlib.ExitStack()
         self.loggers = loggers
 
@@ -388,22 +415,39 @@ class _Recorder:
             return
         append_row(self.folder, row)
         self.loggers.row(row)
-        self.on_row(row)
+        self.callbacks.row(row)
+
+    def numbers(self, row: Row) -> None:
+        """Pass the numbers of a step on."""
+        if _is_first():
+            self.callbacks.step(row)
 
     def step(self, trainer: Trainer) -> bool:
-        """Write a checkpoint if one is due. Returns True if any process received a signal."""
+        """Write a checkpoint if one is due. Returns True if any process is to stop."""
+        listens = self.callbacks.on_step is not None
         if not dist.is_initialized():
-            self.agreed = self.received
-        elif trainer.is_due(self.config.log_every):
-            flag = torch.tensor(self.received, device=trainer.device)
+            self.agreed = self._reason()
+        elif listens or trainer.is_due(self.config.log_every):
+            flag = torch.tensor(self._reason(), device=trainer.device)
             dist.all_reduce(flag, op=dist.ReduceOp.MAX)
             self.agreed = int(flag)
         if self.agreed or trainer.is_due(self.config.save_every):
             self.checkpoints.save(trainer.step, trainer.state())
         return bool(self.agreed)
 
+    def _reason(self) -> int:
+        """Why this process wants to stop; 0 if it does not."""
+        if self.callbacks.error is not None:
+            return FAILED
+        return STOPPED if self.callbacks.is_over else self.received
+
     def exit_if_stopped(self) -> None:
-        """Leave as the signal would have done."""
+        """Leave as the signal, or the exception of a callback, would have done."""
+        if self.agreed == STOPPED:
+            return
+        if self.agreed == FAILED:
+            self.callbacks.raise_error()
+            sys.exit(1)  # of the other processes
         if self.agreed == signal.SIGINT:
             raise KeyboardInterrupt
         if self.agreed:

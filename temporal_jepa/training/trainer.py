@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,13 +25,12 @@ from ..model.objectives.objective import pad_tokens
 from ..model.random import dropout_from, generator_on
 from ..model.transformer import Block
 from .batches import Batch, Batches, as_float, plan_batches, random_seed
+from .callbacks import Callbacks, OnRow, Row
 from .checkpoints import Shapes
 from .collapse import collapse_verdict, position_statistics
 from .prefetch import Prefetch
 from .sharding import shard, whole, whole_model
 
-Row = dict[str, Any]
-OnRow = Callable[[Row], None]
 # Collapse statistics come from at most this many values, of the sequences and of their tokens.
 STATISTICS_VALUES = 2**23
 # Prefixes of the names in a state.
@@ -100,12 +98,15 @@ class Trainer:
         self,
         on_row: OnRow,
         stop_after: Callable[["Trainer"], bool] = lambda trainer: False,
+        on_step: OnRow | None = None,
     ) -> None:
         """Train to the last step.
 
         Args:
             on_row: called with each row of metrics.
             stop_after: called after each step; returning True stops the training.
+            on_step: called with the `metrics` of each step, which are copied from the device for
+                it. None: nothing is copied.
         """
         began = time.perf_counter()
         since = began
@@ -114,6 +115,8 @@ class Trainer:
         try:
             while self.step < self.config.steps:
                 self.train_step()
+                if on_step is not None and self.terms:
+                    on_step(self.metrics(self.terms))
                 if self.is_due(self.config.log_every) and self.terms:
                     row = self.metrics(self.terms)
                     now = time.perf_counter()
@@ -453,6 +456,7 @@ def train(
     *,
     pretrained: bool = False,
     on_row: OnRow = lambda row: None,
+    on_step: OnRow | None = None,
 ) -> TemporalJEPA:
     """Train in memory, in place.
 
@@ -462,6 +466,7 @@ def train(
         config: default `PretrainConfig()`.
         pretrained: whether the model is trained already, for the defaults of `steps` and `lr`.
         on_row: called with each row of metrics (see `docs/cli.md`, metrics.jsonl).
+        on_step: called with the numbers of each step; both as in `pretrain`.
 
     Returns:
         The same model, in evaluation mode on its device.
@@ -469,8 +474,15 @@ def train(
     Raises:
         ValueError: for data that cannot be trained on.
         FloatingPointError: if the loss or its gradient is not finite in 20 steps in a row.
+        Exception: what a callback raises, but `StopTraining`.
     """
     config = (config or PretrainConfig()).resolved(len(sequences), pretrained)
     batches = plan_batches(model, sequences.check_observed(), config)
-    Trainer(model, batches, config).run(on_row)
+    callbacks = Callbacks(on_row, on_step)
+    Trainer(model, batches, config).run(
+        callbacks.row,
+        lambda trainer: callbacks.is_over,
+        None if on_step is None else callbacks.step,
+    )
+    callbacks.raise_error()
     return model
