@@ -34,13 +34,12 @@ class Pretraining(lightning.LightningModule):
         super().__init__()
         self.model = model
         self.steps = steps
-        self.random = torch.Generator().manual_seed(0)
 
-    def training_step(self, x: Tensor, index: int) -> Tensor:
+    def training_step(self, x: Tensor, index: int) -> dict[str, Tensor]:
         """The loss of a batch; all terms are logged."""
-        terms = self.model(x, self.model.draw(x, self.random))
+        terms = self.model.training_step(x)
         self.log_dict(terms, prog_bar=True)
-        return terms["loss"]
+        return terms
 
     def on_train_batch_end(self, *batch: object) -> None:
         """After the step of the optimizer, the target follows the encoder."""
@@ -56,6 +55,7 @@ def main(
     out: str | Path = "runs/with-lightning", steps: int = 60
 ) -> lightning.LightningModule:
     """Pretrain, save, and embed a batch."""
+    lightning.seed_everything(0)
     random = np.random.default_rng(0)
     data = Sequences.from_arrays(random.normal(size=(64, 2, 96)).cumsum(-1))
     dataset = TemporalJEPADataset(data)

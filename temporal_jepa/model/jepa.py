@@ -186,6 +186,38 @@ class TemporalJEPA(nn.Module):
             for name, value in terms.items()
         }
 
+    def training_step(
+        self, x: Tensor, generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """The training objective of one batch, with what it draws: all that a loop needs.
+
+        After the step of the optimizer call `update_target`, for example with `momentum_at`.
+
+        Args:
+            x: float `(B, T, C)`, NaN where missing or padded, as `TemporalJEPADataset.collate`
+                gives it; or bytes of video, which are read as 0..1. A model that encodes channels
+                separately takes one channel.
+            generator: random state (CPU) of the masks; None: that of torch, which
+                `torch.manual_seed` sets.
+
+        Returns:
+            Scalars, as `forward`: `loss` to minimize, and terms without a gradient.
+
+        Raises:
+            ValueError: as `forward`, or for a wrong shape.
+
+        >>> model = TemporalJEPA(TemporalJEPAConfig(input_dim=3, embed_dim=32, num_heads=4))
+        >>> model.training_step(torch.randn(8, 60, 3))["loss"].requires_grad
+        True
+        """
+        if generator is None:
+            generator = torch.random.default_generator
+        if x.dtype == torch.uint8:
+            x = x.float() / 255
+        if not self.config.channel_independent:
+            x = (x - self.offset).float()
+        return self(x, self.draw(x, generator))
+
     def trainable(self) -> Objective:
         """The objective; ValueError if the model was loaded without it."""
         if self.objective is None:

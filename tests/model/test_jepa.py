@@ -230,3 +230,24 @@ def test_quantiles_are_those_of_the_observed_tokens() -> None:
     tokens = encoded.layers[0][1, :4]
     wanted = torch.quantile(tokens, torch.tensor(QUANTILES), dim=0).flatten()
     torch.testing.assert_close(pooled[1, : len(wanted)], wanted)
+
+
+def test_a_training_step_draws_masks_and_computes_the_objective() -> None:
+    model = model_of(SERIES)
+    x = sequences()
+    terms = model.training_step(x, torch.Generator().manual_seed(0))
+    assert terms["loss"].requires_grad
+    torch.testing.assert_close(terms, model(x, masks(model, x)), rtol=0, atol=0)
+    model.offset = torch.tensor([2.0**30, -(2.0**29)])
+    far = x.double() + model.offset.double()
+    moved = model.training_step(far, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(moved["loss"], terms["loss"])
+
+
+def test_a_training_step_follows_the_seed_of_torch() -> None:
+    model = model_of(SERIES)
+    losses = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        losses.append(model.training_step(sequences())["loss"].item())
+    assert losses[0] == losses[1] != losses[2]
