@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from temporal_jepa import TemporalJEPA
+from temporal_jepa import TemporalJEPA, from_pretrained
+from temporal_jepa.cli.main import main
 from temporal_jepa.evaluation import probes
+from temporal_jepa.model.modules import Modules
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -31,13 +33,27 @@ def test_an_example_learns_and_writes_a_report(
     assert ("A dot marks the start of each path." in page) == (name == "trajectories")
 
 
-def test_an_encoder_of_ones_own_embeds_after_it_was_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_encoder_of_ones_own_embeds_after_it_was_loaded_and_is_exported(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.syspath_prepend(str(EXAMPLES))
     example = importlib.import_module("own_encoder")
     assert example.main(tmp_path / "run", steps=2).shape[0] == 64
     assert "Convolutions" in (tmp_path / "run" / "config.json").read_text("utf-8")
+    words = ["export", str(tmp_path / "run"), "--format", "torch"]
+    assert main(words) == 1
+    told = "--encoder FILE.py:Convolutions"
+    assert told in capsys.readouterr().err
+    code = f"{EXAMPLES / 'own_encoder.py'}:Convolutions"
+    assert main([*words, "--encoder", code]) == 0
+    program = torch.export.load(tmp_path / "run" / "model.pt2").module()
+    model = from_pretrained(
+        tmp_path / "run", modules=Modules(encoder=example.Convolutions)
+    )
+    x = torch.randn(3, 30, 2)
+    torch.testing.assert_close(program(x), model.embed(x))
 
 
 def test_a_mask_of_ones_own_hides_as_many_tokens_of_every_series(

@@ -2,13 +2,18 @@
 
 import logging
 import warnings
-from typing import Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..config import Pool, TemporalJEPAConfig
 from ..files import channels_of, folder_of, read_config
+from .code import load_code
 from .console import record, show_lines
 from .progress import Clock
 from .writing import output_path
+
+if TYPE_CHECKING:
+    from ..model.modules import Modules
 
 
 def export(
@@ -20,6 +25,8 @@ def export(
     dim: int | None = None,
     length: int | None = None,
     channels: int | None = None,
+    encoder: str | None = None,
+    tokenizer: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write the embedding as a graph that runs without this library.
@@ -40,14 +47,18 @@ def export(
             series have one length).
         channels: channels of the series that the graph takes, for a model that encodes channels
             separately, as series-small (default: those of the training data, else 1).
+        encoder: MODULE:NAME or FILE.py:NAME of the encoder of yours that the run was made with. The
+            module or file is executed.
+        tokenizer: the same for a tokenizer of yours.
         overwrite: replace the file.
     """
     from ..checkpoint import from_pretrained
     from ..model.export import export as write_graph
     from ..model.multiscale import follows_length
 
-    model = from_pretrained(run)
     config = read_config(folder_of(run))
+    modules = _own_modules(run, config, encoder, tokenizer)
+    model = from_pretrained(run, modules=modules)
     if channels is not None:
         _check_channels(channels, model.config)
     channels = channels or channels_of(config) or 1
@@ -76,6 +87,23 @@ def export(
         f"{path}: x (batch, {length or 'time'}, {channels}) float32, {missing} -> "
         f"(batch, {dim or 'features'})"
     )
+
+
+def _own_modules(
+    run: str, config: Mapping[str, Any], encoder: str | None, tokenizer: str | None
+) -> "Modules":
+    """The modules that the flags name; ValueError if one that the run was made with is missing."""
+    from ..model.modules import Modules
+
+    flags = {"encoder": encoder, "tokenizer": tokenizer}
+    for part, name in (config.get("modules") or {}).items():
+        if flags.get(part) is None:
+            raise ValueError(
+                f"{run}: the model was made with {part} {name}, whose code is not stored with it; "
+                f"name the file that has it: --{part} FILE.py:{name}"
+            )
+    given = {part: load_code(f"--{part}", word) for part, word in flags.items() if word}
+    return Modules(**given)
 
 
 def _check_channels(channels: int, config: TemporalJEPAConfig) -> None:

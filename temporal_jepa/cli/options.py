@@ -71,7 +71,9 @@ METAVARS = {
     "features": "A,B,C",
     "time_unit": "UNIT",
     "table": "NAME",
-    "callback": "MODULE:FUNCTION",
+    "callback": "FILE.py:NAME",
+    "encoder": "FILE.py:NAME",
+    "tokenizer": "FILE.py:NAME",
 }
 EXAMPLES = {"steps": 500, "lr": 0.002, "dim": 128}
 

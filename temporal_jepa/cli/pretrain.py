@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..config import PretrainConfig, ReadOptions, in_words
 from ..files import WEIGHTS
-from .callbacks import load_callbacks
+from .code import load_callbacks
 from .console import (
     Progress,
     command,

@@ -27,7 +27,8 @@ def export(
 ) -> Path:
     """Write the embedding as one graph, `x (batch, time, channels)` -> `(batch, features)`.
 
-    Batch and time are dynamic, but the time of a graph whose resolutions follow the length.
+    Batch and time are dynamic, but the time of a graph whose resolutions follow the length. With an
+    encoder of one's own a series must be longer than a patch.
 
     Args:
         model: the model.
@@ -60,7 +61,9 @@ def export(
     example = (torch.zeros(2, timesteps, channels, dtype=torch.float32),)
     dimensions = {0: torch.export.Dim("batch", min=1)}
     if length is None:
-        dimensions[1] = torch.export.Dim("time", min=2)
+        is_own = not getattr(graph, "has_spare_token", True)
+        shortest = model.config.patch + 1 if is_own else 2
+        dimensions[1] = torch.export.Dim("time", min=shortest)
     dynamic_shapes = {"x": dimensions}
     if format == "onnx":
         try:

@@ -211,12 +211,13 @@ class TemporalJEPA(nn.Module):
         True
         """
         if generator is None:
-            generator = torch.random.default_generator
+            generator = torch.default_generator
         if x.dtype == torch.uint8:
             x = x.float() / 255
         if not self.config.channel_independent:
             x = (x - self.offset).float()
-        return self(x, self.draw(x, generator))
+        terms: dict[str, Tensor] = self(x, self.draw(x, generator))
+        return terms
 
     def trainable(self) -> Objective:
         """The objective; ValueError if the model was loaded without it."""

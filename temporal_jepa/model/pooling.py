@@ -14,6 +14,7 @@ from ..config import Pool
 from .compact import Components
 from .encoder import ContextEncoder, Encoded, pool_tokens
 from .masks import draw_visible
+from .modules import GridEncoder
 
 MOMENT_STEPS = 1024  # per unit of the training data's standard deviation
 
@@ -43,6 +44,9 @@ class Embedder(nn.Module):
         dim: int | None = None,
     ):
         super().__init__()
+        # With a token to spare, no size is ever 1: torch.export would specialize on it. An encoder
+        # of one's own may see the end of the grid, so its series must have two tokens instead.
+        self.has_spare_token = not isinstance(encoder.transformer, GridEncoder)
         self.encoder = encoder
         self.components = components
         self.dim = dim
@@ -55,8 +59,9 @@ class Embedder(nn.Module):
         With components, `(B, dim)`.
         """
         patch = self.encoder.config.patch
-        # One token to spare, so that no size is ever 1: torch.export would specialize on it.
-        tokens = (x.shape[1] + 2 * patch - 1) // patch
+        tokens = (x.shape[1] + patch - 1) // patch
+        if self.has_spare_token:
+            tokens = tokens + 1
         x = (x - self.offset).to(self.offset.dtype)
         x = F.pad(x, (0, 0, 0, tokens * patch - x.shape[1]), value=float("nan"))
         observed = ~x.isnan()

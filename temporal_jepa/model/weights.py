@@ -252,6 +252,12 @@ def check_modules(folder: Path, config: Mapping[str, Any], modules: Modules) -> 
     stored = config.get("modules") or {}
     if stored != modules.names():
         named = ", ".join(f"{part} {name}" for part, name in stored.items())
+        if stored and modules == Modules():
+            given = ", ".join(f"{part}={name}" for part, name in stored.items())
+            raise ValueError(
+                f"{folder}: the model was made with {named}, whose code is not stored with it; get "
+                f"it from its author, read it, and pass modules=Modules({given}) in Python"
+            )
         raise ValueError(
             f"{folder}: the model was made with {named or 'the modules of the package'}, got "
             f"modules={modules}; pass modules=Modules(...) with what it was made with"

@@ -66,7 +66,7 @@ def test_a_callback_that_fails_is_one_line(
 @pytest.mark.parametrize(
     ("word", "parts"),
     [
-        ("log", ["MODULE:FUNCTION or FILE.py:FUNCTION", "'log'"]),
+        ("log", ["MODULE:NAME or FILE.py:NAME", "'log'"]),
         ("callbacks_of_mine:number", ["a function", "int"]),
         ("callbacks_of_mine:nothing", ["callbacks_of_mine has no nothing"]),
         ("callbacks_of_mine.py:nothing", ["callbacks_of_mine.py has no nothing"]),

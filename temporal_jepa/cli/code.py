@@ -1,4 +1,4 @@
-"""Functions of the user for `--callback`: code that the command line alone names."""
+"""Functions and classes of the user: code that the command line alone names."""
 
 import os
 import pkgutil
@@ -9,20 +9,19 @@ from typing import Any
 
 from .options import UsageError
 
-EXAMPLES = "for example my_module:watch or folder/file.py:watch"
+EXAMPLES = "for example my_module:name or folder/file.py:name"
 
 
 def load_callbacks(words: Sequence[str]) -> Callable[[dict[str, Any]], None]:
     """One function of a row that calls those of `--callback` in their order.
 
     Args:
-        words: each `module:function` or `path/to/file.py:function`. The module is looked for where
-            Python looks, and last in the current folder. It is executed.
+        words: each as `load_code` takes it.
 
     Raises:
-        UsageError: for other words, a module or function that is missing, or a module that fails.
+        UsageError: as `load_code`.
     """
-    functions = [(word, _load(word)) for word in words]
+    functions = [(word, load_code("--callback", word)) for word in words]
 
     def on_step(row: dict[str, Any]) -> None:
         from ..training.callbacks import StopTraining
@@ -41,31 +40,40 @@ def load_callbacks(words: Sequence[str]) -> Callable[[dict[str, Any]], None]:
     return on_step
 
 
-def _load(word: str) -> Callable[[dict[str, Any]], Any]:
-    """The function that a word names."""
+def load_code(flag: str, word: str) -> Callable[..., Any]:
+    """The function or class that a flag names.
+
+    Args:
+        flag: for messages.
+        word: `module:name` or `path/to/file.py:name`. The module is looked for where Python looks,
+            and last in the current folder. It is executed.
+
+    Raises:
+        UsageError: for another word, a module or name that is missing, or a module that fails.
+    """
     source, colon, name = word.rpartition(":")
     if not colon or not source or not name:
         raise UsageError(
-            f"--callback must be MODULE:FUNCTION or FILE.py:FUNCTION, got {word!r}; {EXAMPLES}"
+            f"{flag} must be MODULE:NAME or FILE.py:NAME, got {word!r}; {EXAMPLES}"
         )
     if not source.endswith(".py") and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
         if source.endswith(".py"):
-            function = runpy.run_path(source)[name]
+            found = runpy.run_path(source)[name]
         else:
-            function = pkgutil.resolve_name(word)
+            found = pkgutil.resolve_name(word)
     except (KeyError, AttributeError):
-        raise UsageError(f"--callback {word}: {source} has no {name}") from None
+        raise UsageError(f"{flag} {word}: {source} has no {name}") from None
     except Exception as error:
         raise UsageError(
-            f"--callback {word} cannot be loaded, {_in_words(error)}; {EXAMPLES}"
+            f"{flag} {word} cannot be loaded, {_in_words(error)}; {EXAMPLES}"
         ) from error
-    if not callable(function):
+    if not callable(found):
         raise UsageError(
-            f"--callback {word} must be a function of a row, got {type(function).__name__}"
+            f"{flag} {word} must be a function or a class, got {type(found).__name__}"
         )
-    return function  # type: ignore[no-any-return]
+    return found  # type: ignore[no-any-return]
 
 
 def _in_words(error: Exception) -> str:
