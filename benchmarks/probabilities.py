@@ -1,6 +1,6 @@
 """Probabilities and clusters of the scikit-learn estimators, beside simple controls.
 
-python benchmarks/probabilities.py [--seeds 3]
+python benchmarks/probabilities.py [--seeds 3] [--clusters]
 
 The labeled sets that ship with aeon, at most 400 series of each. Probabilities: the log loss on
 half of the series of classifiers fitted on the other half, clean and with a fifth of all labels
@@ -24,9 +24,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from speed import machine
 
-from temporal_jepa import Sequences, TemporalJEPAEmbedder
-from temporal_jepa.estimators import TemporalJEPAClassifier
-from temporal_jepa.evaluation.probes import raw_features
+from temporal_jepa import Sequences
+from temporal_jepa.estimators import TemporalJEPAClassifier, TemporalJEPAClusterer
+from temporal_jepa.evaluation.probes import minirocket_features, raw_features
 
 NAMES = (
     "ACSF1",
@@ -76,28 +76,34 @@ def log_losses(X: list[np.ndarray], y: np.ndarray, seed: int) -> list[float]:
 
 
 def mutual_information(X: list[np.ndarray], y: np.ndarray) -> list[str]:
-    """Of k-means on compact embeddings and on raw values, and of HDBSCAN."""
-    compact = TemporalJEPAEmbedder(frozen=True, dim=128).transform(X)
+    """Of k-means on compact embeddings, raw values and MiniRocket, and of HDBSCAN."""
+    count = len(np.unique(y))
+    ours = TemporalJEPAClusterer(count, random_state=0).fit(X)
+    found = [ours.labels_]
+    values = Sequences.from_arrays(X).values
     length = max(x.shape[1] for x in X)
-    values = raw_features(Sequences.from_arrays(X).values, length)
-    raw = StandardScaler().fit_transform(values)
-    k_means = KMeans(len(np.unique(y)), n_init=10, random_state=0)
-    scores = [
-        normalized_mutual_info_score(y, k_means.fit_predict(Z)) for Z in (compact, raw)
-    ]
-    labels = HDBSCAN(min_cluster_size=5, copy=True).fit_predict(compact)
-    density = normalized_mutual_info_score(y, labels)
+    rocket, _ = minirocket_features(values, values[:1], 0)
+    k_means = make_pipeline(StandardScaler(), KMeans(count, n_init=10, random_state=0))
+    found += [k_means.fit_predict(Z) for Z in (raw_features(values, length), rocket)]
+    scores = [normalized_mutual_info_score(y, labels) for labels in found]
+    density = HDBSCAN(min_cluster_size=5, copy=True)
+    labels = TemporalJEPAClusterer(clusterer=density).fit_predict(X)
+    of_density = normalized_mutual_info_score(y, labels)
     left_out = np.mean(labels < 0)
-    return [*(f"{score:.2f}" for score in scores), f"{density:.2f} ({left_out:.0%})"]
+    return [*(f"{score:.2f}" for score in scores), f"{of_density:.2f} ({left_out:.0%})"]
 
 
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
-    seeds = range(parser.parse_args().seeds)
+    parser.add_argument("--clusters", action="store_true", help="clusters alone")
+    given = parser.parse_args()
+    if given.clusters:
+        print_clusters()
+        return
+    seeds = range(given.seeds)
     warnings.simplefilter("ignore")  # of solvers that stop early
     losses = []
-    clusters = []
     for name in NAMES:
         X, y = load(name)
         clean = np.mean([log_losses(X, y, seed) for seed in seeds], axis=0)
@@ -108,8 +114,7 @@ def main() -> None:
             labels = np.where(rng.random(len(y)) < NOISE, drawn, y)
             noisy.append(log_losses(X, labels, seed))
         losses.append([*clean, *np.mean(noisy, axis=0)])
-        clusters.append(mutual_information(X, y))
-        print(name, *(f"{loss:.3f}" for loss in losses[-1]), *clusters[-1], flush=True)
+        print(name, *(f"{loss:.3f}" for loss in losses[-1]), flush=True)
     kinds = ["ours", "temperature 1", "sigmoid", "logistic"]
     head = ["set", *kinds, *(f"{kind}, noisy" for kind in kinds)]
     rows = [
@@ -119,8 +124,15 @@ def main() -> None:
     rows.append(["mean", *(f"{loss:.3f}" for loss in np.mean(losses, axis=0))])
     print(machine())
     print(markdown_table(head, rows))
-    head = ["set", "k-means", "k-means of raw values", "HDBSCAN (left out)"]
-    rows = [[name, *row] for name, row in zip(NAMES, clusters, strict=True)]
+    print_clusters()
+
+
+def print_clusters() -> None:
+    """The table of clusters."""
+    warnings.simplefilter("ignore")
+    head = ["set", "k-means", "of raw values", "of MiniRocket", "HDBSCAN (left out)"]
+    rows = [[name, *mutual_information(*load(name))] for name in NAMES]
+    print(machine())
     print(markdown_table(head, rows))
 
 

@@ -3,4 +3,5 @@
 from .classifier import TemporalJEPAClassifier as TemporalJEPAClassifier
 from .classifier import TemporalJEPARegressor as TemporalJEPARegressor
 from .classifier import finetune as finetune
+from .clusterer import TemporalJEPAClusterer as TemporalJEPAClusterer
 from .embedder import TemporalJEPAEmbedder as TemporalJEPAEmbedder

@@ -14,7 +14,6 @@ from aeon.clustering.base import BaseClusterer
 from aeon.regression.base import BaseRegressor
 from aeon.transformations.collection.base import BaseCollectionTransformer
 from sklearn.base import BaseEstimator, clone
-from sklearn.cluster import KMeans
 
 try:
     from aeon.anomaly_detection.series.base import BaseSeriesAnomalyDetector
@@ -23,9 +22,9 @@ except ImportError:  # before 1.3
         BaseAnomalyDetector as BaseSeriesAnomalyDetector,
     )
 
-from ..model.compact import COMPONENTS
 from .anomaly import AnomalyDetector
 from .classifier import TemporalJEPAClassifier, TemporalJEPARegressor
+from .clusterer import TemporalJEPAClusterer
 from .embedder import NESTED, TemporalJEPAEmbedder, is_nested
 
 Array = npt.NDArray[Any]
@@ -165,16 +164,13 @@ class TemporalJEPACollectionClusterer(_NoNestedFrames, BaseClusterer):
     """Clusters the embeddings of series, by k-means unless another algorithm is given.
 
     Args:
-        n_clusters: number of clusters of k-means.
-        embedder: the settings; it is cloned, not fitted. None: 128 numbers of "series-small",
-            without training.
-        clusterer: any clusterer of scikit-learn with `labels_`, used in place of k-means; it is
-            cloned. New series need one with `predict`, which HDBSCAN has not.
+        n_clusters: as this and the others of `TemporalJEPAClusterer`.
+        embedder: the settings of the embedder.
+        clusterer: used in place of k-means.
         random_state: of k-means.
 
     Attributes:
-        embedder_: the fitted embedder.
-        clusterer_: the fitted clusterer.
+        clusterer_: the fitted `TemporalJEPAClusterer`.
         labels_: the cluster of each series, int64 `(n,)`; -1: none.
     """
 
@@ -194,29 +190,14 @@ class TemporalJEPACollectionClusterer(_NoNestedFrames, BaseClusterer):
         super().__init__()
 
     def _fit(self, X: Any, y: Any = None) -> Self:
-        embedder = self.embedder
-        if embedder is None:
-            embedder = TemporalJEPAEmbedder(frozen=True, dim=COMPONENTS)
-        clusterer = self.clusterer
-        if clusterer is None:
-            clusterer = KMeans(
-                self.n_clusters, n_init=10, random_state=self.random_state
-            )
-        self.embedder_ = clone(embedder)
-        embedded = self.embedder_.fit(X).transform(X)
-        self.clusterer_ = clone(clusterer).fit(embedded)
-        self.labels_ = np.asarray(self.clusterer_.labels_, dtype=np.int64)
+        self.clusterer_ = TemporalJEPAClusterer(
+            self.n_clusters, self.embedder, self.clusterer, self.random_state
+        ).fit(X)
+        self.labels_ = self.clusterer_.labels_
         return self
 
     def _predict(self, X: Any) -> npt.NDArray[np.int64]:
-        if not hasattr(self.clusterer_, "predict"):
-            name = type(self.clusterer_).__name__
-            raise ValueError(
-                f"{name} has no clusters for new series; read labels_, or use one that predicts, "
-                "as KMeans"
-            )
-        found = self.clusterer_.predict(self.embedder_.transform(X))
-        return np.asarray(found, dtype=np.int64)
+        return self.clusterer_.predict(X)
 
     @classmethod
     def _get_test_params(cls, parameter_set: str = "default") -> dict[str, Any]:

@@ -92,7 +92,7 @@ def test_series_of_one_kind_are_one_cluster() -> None:
     clusterer = TemporalJEPACollectionClusterer(3, random_state=0).fit(waves)
     assert normalized_mutual_info_score(kinds, clusterer.labels_) > 0.9
     np.testing.assert_array_equal(clusterer.predict(waves), clusterer.labels_)
-    assert clusterer.embedder_.transform(waves).shape == (45, 128)
+    assert clusterer.clusterer_.embedder_.transform(waves).shape == (45, 128)
     density = HDBSCAN(min_cluster_size=5, copy=True)
     found = TemporalJEPACollectionClusterer(clusterer=density).fit(waves)
     assert normalized_mutual_info_score(kinds, found.labels_) > 0.7

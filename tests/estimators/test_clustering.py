@@ -6,8 +6,9 @@ from sklearn.base import BaseEstimator
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.metrics import normalized_mutual_info_score
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from temporal_jepa import TemporalJEPAEmbedder
+from temporal_jepa.estimators import TemporalJEPAClusterer, TemporalJEPAEmbedder
 
 Labeled = tuple[np.ndarray, np.ndarray]
 
@@ -33,17 +34,40 @@ def processes() -> Labeled:
     return X[:, None], kinds
 
 
-def clustered(X: np.ndarray, clusterer: BaseEstimator) -> np.ndarray:
-    return make_pipeline(
-        TemporalJEPAEmbedder(frozen=True, dim=128), clusterer
-    ).fit_predict(X)
+LEVELS = TemporalJEPAEmbedder(
+    steps=2,
+    embed_dim=8,
+    encoder_depth=1,
+    num_heads=2,
+    pool="mean",
+    init_from="scratch",
+    random_state=0,
+)
+"""Keeps levels, which the blobs of a check differ in."""
+
+
+@parametrize_with_checks(
+    [TemporalJEPAClusterer(2, LEVELS, random_state=0)],
+)
+def test_scikit_learn_checks(estimator: BaseEstimator, check) -> None:
+    check(estimator)
+
+
+def test_the_clusters_are_those_of_the_recipe() -> None:
+    X, _ = waves()
+    k_means = KMeans(5, n_init=10, random_state=0)
+    recipe = make_pipeline(TemporalJEPAEmbedder(frozen=True, dim=128), k_means)
+    clusterer = TemporalJEPAClusterer(5, random_state=0).fit(X)
+    np.testing.assert_array_equal(clusterer.labels_, recipe.fit_predict(X))
+    np.testing.assert_array_equal(clusterer.predict(X), clusterer.labels_)
 
 
 @pytest.mark.parametrize("make", [waves, processes])
 def test_k_means_finds_the_kinds_that_values_do_not_show(make) -> None:
     X, kinds = make()
     k_means = KMeans(len(np.unique(kinds)), n_init=10, random_state=0)
-    found = normalized_mutual_info_score(kinds, clustered(X, k_means))
+    ours = TemporalJEPAClusterer(k_means.n_clusters, random_state=0)
+    found = normalized_mutual_info_score(kinds, ours.fit_predict(X))
     of_values = normalized_mutual_info_score(kinds, k_means.fit_predict(X[:, 0]))
     assert found > 0.9
     assert of_values < 0.6
@@ -51,6 +75,9 @@ def test_k_means_finds_the_kinds_that_values_do_not_show(make) -> None:
 
 def test_hdbscan_counts_the_kinds_itself() -> None:
     X, kinds = waves()
-    found = clustered(X, HDBSCAN(min_cluster_size=5, copy=True))
-    assert found.max() == 4
-    assert normalized_mutual_info_score(kinds, found) > 0.9
+    density = HDBSCAN(min_cluster_size=5, copy=True)
+    clusterer = TemporalJEPAClusterer(clusterer=density).fit(X)
+    assert clusterer.labels_.max() == 4
+    assert normalized_mutual_info_score(kinds, clusterer.labels_) > 0.9
+    with pytest.raises(ValueError, match="HDBSCAN has no clusters for new series"):
+        clusterer.predict(X)
