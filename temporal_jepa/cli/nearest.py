@@ -82,22 +82,34 @@ def nearest(
     shown = queries.select(np.arange(min(len(queries), SHOWN)))
     title = f"nearest of {len(searched)} sequences of {file}"
     _show(title, shown, searched, near, distance)
-    if dim is not None:
-        say(
-            f"note: distances of compact embeddings of {dim} numbers; --dim 0 compares all "
-            "features"
-        )
-    if len(queries) > SHOWN:
-        say(f"the first {SHOWN} of {len(queries)} queries")
+    _say_notes(dim, len(queries))
     if out is not None:
         from ..report.pages import neighbors_page
 
         name = Path(run).resolve().name
         html = neighbors_page(
-            shown, searched, near, distance, run=name, total=len(queries), dim=dim
+            shown,
+            searched,
+            near,
+            distance,
+            run=name,
+            total=len(queries),
+            dim=dim,
+            vectors=index.rows,
         )
         write_atomically(Path(out), html)
         show_lines(out)
+
+
+def _say_notes(dim: int | None, total: int) -> None:
+    """Say what the distances are of, and how many of the queries are shown."""
+    if dim is not None:
+        say(
+            f"note: distances of compact embeddings of {dim} numbers; --dim 0 compares all "
+            "features"
+        )
+    if total > SHOWN:
+        say(f"the first {SHOWN} of {total} queries")
 
 
 def _embed(

@@ -77,7 +77,8 @@ def probe(
             f"no --test: scored on {len(test_sequences)} sequences of {file}, "
             "held out from the classifier but not from pretraining"
         )
-    with _counter(config, len(train_sequences) + len(test_sequences), dim) as counter:
+    count = len(train_sequences) + len(test_sequences)
+    with _counter(config, count, dim, kind) as counter:
         result = score(
             run,
             train_sequences,
@@ -96,9 +97,15 @@ def probe(
     say(f"written to {path}")
 
 
-def _counter(config: Mapping[str, Any], count: int, dim: int | None) -> Counter:
-    """Progress of embeddings by the encoder and the untrained one, and others if there are."""
+def _counter(
+    config: Mapping[str, Any], count: int, dim: int | None, kind: str
+) -> Counter:
+    """Progress of embeddings by MiniRocket, the encoder and the untrained one, and others."""
+    from ..evaluation.probes import has_minirocket
+
     times = 2 + (config.get("init_from") == GENERAL) + bool(dim)
+    if kind != "attentive":
+        times += has_minirocket()
     return Counter("embeddings", times * count)
 
 

@@ -6,7 +6,7 @@ Legend of shapes: `n` series, `F` features. A series is `(time_i, channels)`, Na
 import importlib.util
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -34,6 +34,7 @@ ProbeKind = Literal["ridge", "linear", "knn", "svm"]
 Pair = tuple[FloatArray, FloatArray]
 
 LONGEST_RAW = 1024  # longer series are resampled to this length before their raw values are probed
+MINIROCKET_ROWS = 256  # series that are transformed between two reports of progress
 SHORTEST_MINIROCKET = 9  # length of MiniRocket's kernels
 FLOAT32_RESOLUTION = 1e-7
 FLOAT64_RESOLUTION = 1e-13
@@ -233,7 +234,10 @@ def compare(
 
 
 def controls(
-    train: Sequence[FloatArray], test: Sequence[FloatArray], seed: int = 0
+    train: Sequence[FloatArray],
+    test: Sequence[FloatArray],
+    seed: int = 0,
+    on_sequences: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Pair]:
     """Features without an encoder: raw values, mean/std/min/max, MiniRocket if aeon is installed.
 
@@ -242,6 +246,7 @@ def controls(
             length of the raw values.
         test: series with the same channels.
         seed: seed of MiniRocket.
+        on_sequences: called with numbers of sequences that MiniRocket has transformed.
 
     Returns:
         name -> `(train_Z, test_Z)`, the input of `compare`.
@@ -251,9 +256,14 @@ def controls(
         "raw values": (raw_features(train, length), raw_features(test, length)),
         "mean/std/min/max": (stat_features(train), stat_features(test)),
     }
-    if importlib.util.find_spec("aeon") is not None:
-        features["MiniRocket"] = minirocket_features(train, test, seed)
+    if has_minirocket():
+        features["MiniRocket"] = minirocket_features(train, test, seed, on_sequences)
     return features
+
+
+def has_minirocket() -> bool:
+    """Whether aeon, which has MiniRocket, is installed."""
+    return importlib.util.find_spec("aeon") is not None
 
 
 def raw_features(values: Sequence[FloatArray], length: int) -> FloatArray:
@@ -303,12 +313,16 @@ def stat_features(values: Sequence[FloatArray]) -> FloatArray:
 
 
 def minirocket_features(
-    train: Sequence[FloatArray], test: Sequence[FloatArray], seed: int = 0
+    train: Sequence[FloatArray],
+    test: Sequence[FloatArray],
+    seed: int = 0,
+    on_sequences: Callable[[int], None] = lambda count: None,
 ) -> Pair:
     """MiniRocket (arXiv 2012.08791) fitted on train: `(train_Z, test_Z)`, float32 `(n, 9996)`.
 
     MiniRocket takes series of one length: all are resampled to the longest of train, at least 9
-    timesteps. A channel that a series lacks becomes the train mean.
+    timesteps. A channel that a series lacks becomes the train mean. `on_sequences` is called with
+    numbers of series that are transformed.
 
     Raises:
         ModuleNotFoundError: without aeon; `pip install "temporal-jepa[aeon]"`.
@@ -335,7 +349,15 @@ def minirocket_features(
             rocket = MiniRocket(random_state=seed).fit(train_X)
         finally:
             np.random.set_state(state)  # noqa: NPY002
-        return rocket.transform(train_X), rocket.transform(test_X)
+        found = []
+        for X in (train_X, test_X):
+            parts = []
+            for start in range(0, len(X), MINIROCKET_ROWS):
+                part = X[start : start + MINIROCKET_ROWS]
+                parts.append(rocket.transform(part))
+                on_sequences(len(part))
+            found.append(np.concatenate(parts))
+        return found[0], found[1]
 
 
 def check_labels(y: Any, n: int, part: str) -> npt.NDArray[np.str_]:

@@ -54,7 +54,7 @@ def score(
         dim: adds a row, the pretrained encoder's compact embedding of so many numbers, see
             `TemporalJEPA.embed`. The other rows keep all features.
         on_sequences: called with numbers of sequences that are embedded; each of train and test is
-            by every encoder, and once more with `dim`.
+            by every encoder and MiniRocket, and once more with `dim`.
 
     Returns:
         The content of `probe.json`. `scores` holds one row `{"features", "probe", ...}` each, with
@@ -173,7 +173,7 @@ def _features(
     if dim is not None:
         pretrained.embedder(pool, dim)  # refused before anything is computed
     features = probes.controls(
-        pool_frames(train).values, pool_frames(test).values, seed
+        pool_frames(train).values, pool_frames(test).values, seed, on_sequences
     )
     minirocket = features.pop("MiniRocket", None)
 

@@ -13,12 +13,11 @@ from ..evaluation.neighbors import Index, standardize
 from ..files import BUNDLED, GENERAL
 from ..model.jepa import random_init_like
 from ..training.components import fit_components
+from .pairs import FEWEST, Pairs
 from .run import Run
 from .svg import Array, spread
 
 MAX_POINTS = 10_000  # sequences that are embedded, evenly spaced over the data
-MAX_PAIRS = 200_000  # of sequences, whose distances are measured
-FEWEST = 3  # sequences between which distances mean anything
 NEIGHBORS = 5
 
 
@@ -63,31 +62,9 @@ class Embedded:
         return self._nearest(self.trained)
 
     @cached_property
-    def pairs(self) -> Array:
-        """Distances of pairs of different sequences, ascending: of all, or of many at random."""
-        n = len(self.trained)
-        first, second = np.triu_indices(n, 1) if n <= 600 else self._random_pairs(n)
-        # in parts, so that memory stays small
-        parts = np.array_split(np.arange(len(first)), -(-len(first) // 10_000))
-        distances = [
-            np.linalg.norm(self.trained[first[k]] - self.trained[second[k]], axis=1)
-            for k in parts
-        ]
-        return np.sort(np.concatenate(distances))
-
-    def farther(self, distance: float) -> float:
-        """The share of all pairs that are farther apart than a distance."""
-        place = np.searchsorted(self.pairs, distance * (1 + 1e-9), side="right")
-        return 1 - float(place) / len(self.pairs)
-
-    def placed(self, distance: float) -> str:
-        """A distance in words, by its place among all pairs: "closer than 98% of pairs"."""
-        if not distance:
-            return "the same to the encoder"
-        share = self.farther(distance)
-        if share < 0.5:
-            return f"farther apart than {_percent(1 - share)} of pairs"
-        return f"closer than {_percent(share)} of pairs"
+    def pairs(self) -> Pairs:
+        """Distances of pairs of sequences after training."""
+        return Pairs(self.trained)
 
     @cached_property
     def comparison(self) -> Comparison:
@@ -111,19 +88,6 @@ class Embedded:
     def _nearest(self, rows: Array) -> tuple[Array, Array]:
         k = min(NEIGHBORS, len(rows) - 1)
         return Index(rows, scale=self.dim is None).neighbors(k)
-
-    def _random_pairs(self, n: int) -> tuple[Array, Array]:
-        draw = np.random.default_rng(0)
-        first = draw.integers(0, n, MAX_PAIRS)
-        others = draw.integers(1, n, MAX_PAIRS)
-        return first, (first + others) % n
-
-
-def _percent(share: float) -> str:
-    """A share in percent that is never rounded to all."""
-    if share > 0.999:
-        return "99.9%"
-    return f"{share:.1%}" if share > 0.99 else f"{share:.0%}"
 
 
 def embed_run(

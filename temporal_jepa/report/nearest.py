@@ -21,7 +21,7 @@ def neighbors_section(embedded: Embedded) -> Row:
         tiles = plots.tiles(f"near{q}", members)
         for i, tile in enumerate(tiles):
             tile["start"] = begins(members, i)
-            tile["note"] = embedded.placed(distance[q, i - 1]) if i else ""
+            tile["note"] = embedded.pairs.placed(distance[q, i - 1]) if i else ""
         rows.append(tiles)
     return {
         "rows": rows,

@@ -16,6 +16,7 @@ from ..estimators.anomaly import Peak
 from ..evaluation.states import States
 from ..version import __version__
 from . import plots
+from .pairs import FEWEST, Pairs
 from .states import states_section
 from .svg import COLORS, DARK_COLORS, Array
 from .timeline import when_or_step
@@ -169,6 +170,7 @@ def neighbors_page(
     run: str,
     total: int,
     dim: int | None = None,
+    vectors: Array | None = None,
 ) -> bytes:
     """The page of `nearest`: each query beside its nearest neighbors.
 
@@ -180,13 +182,17 @@ def neighbors_page(
         run: name of the encoder.
         total: number of queries, drawn or not.
         dim: numbers of the compact embeddings that were compared; None: all features.
+        vectors: of `among`, as they were compared, `(n, F)`. With at least three, distances are
+            shown by their place among those of all pairs.
     """
+    pairs = None
+    if vectors is not None and len(vectors) >= FEWEST:
+        pairs = Pairs(vectors)
     rows = []
     for q in range(len(queries)):
         query = queries.select([q])
-        rows.append(
-            plots.neighbor_row(f"q{q}", query, among.select(near[q]), distance[q])
-        )
+        found = among.select(near[q])
+        rows.append(plots.neighbor_row(f"q{q}", query, found, distance[q], pairs))
     return render_page(
         "nearest.html",
         run=run,
@@ -194,6 +200,7 @@ def neighbors_page(
         n=len(among),
         total=total,
         dim=dim,
+        placed=pairs is not None,
         rows=rows,
         legend=plots.channel_legend(among),
     )

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from ..data.sequences import Sequences
 from ..data.wgs84 import to_ecef, to_local, to_lonlat
+from .pairs import Pairs
 from .svg import COLORS, DASHED, INK, STYLE, Array, bare, legend, panel, render, spread
 from .timeline import STEPS, TimeAxis, show_dates, time_axis
 
@@ -107,7 +108,11 @@ def tiles(name: str, sequences: Sequences) -> list[Row]:
 
 
 def neighbor_row(
-    name: str, query: Sequences, near: Sequences, distance: Array
+    name: str,
+    query: Sequences,
+    near: Sequences,
+    distance: Array,
+    pairs: Pairs | None = None,
 ) -> list[Row]:
     """Draw a query and its nearest neighbors.
 
@@ -116,6 +121,7 @@ def neighbor_row(
         query: a single sequence.
         near: its neighbors, nearest first.
         distance: of each neighbor, `(len(near),)`.
+        pairs: distances that tell what is near; None: the distance is shown alone.
 
     Returns:
         The tiles of the row for `gallery.html`, the query first.
@@ -123,7 +129,10 @@ def neighbor_row(
     members = [(query, 0)] + [(near, i) for i in range(len(near))]
     row = _gallery(name, members)
     for tile, away in zip(row[1:], distance, strict=True):
-        tile["note"] = f"distance {away:.1f}"
+        tile["note"] = f"distance {away:.2f}"
+        if pairs is not None:
+            tile["detail"] = tile["note"]
+            tile["note"] = pairs.placed(float(away))
     return row
 
 

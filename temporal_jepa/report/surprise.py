@@ -116,8 +116,8 @@ def _members(embedded: Embedded | None) -> Row | None:
     tiles = plots.tiles("odd", shown)
     for i, tile in enumerate(tiles):
         tile["start"] = begins(shown, i)
-        tile["note"] = f"neighbors {embedded.placed(float(mean[order[i]]))}"
-    usual = embedded.placed(float(np.median(mean)))
+        tile["note"] = f"neighbors {embedded.pairs.placed(float(mean[order[i]]))}"
+    usual = embedded.pairs.placed(float(np.median(mean)))
     return {
         "kind": "members",
         "tiles": tiles,

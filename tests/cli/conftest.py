@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
 from terminal import FAST, READ, Terminal, write_csv
 
@@ -29,16 +28,4 @@ def tj(capsys: pytest.CaptureFixture[str]) -> Terminal:
 
 @pytest.fixture
 def no_minirocket(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = probes.controls
-
-    def without_minirocket(*given: object) -> dict[str, object]:
-        return {
-            name: value for name, value in real(*given).items() if name != "MiniRocket"
-        }
-
-    monkeypatch.setattr(
-        probes,
-        "minirocket_features",
-        lambda train, test, seed: (np.ones((len(train), 1)),) * 2,
-    )
-    monkeypatch.setattr(probes, "controls", without_minirocket)
+    monkeypatch.setattr(probes, "has_minirocket", lambda: False)

@@ -62,6 +62,9 @@ def test_table_and_page(tj: Terminal, turns_run: Path, tmp_path: Path) -> None:
     assert "A dot marks the start of each path." in text
     assert "m across" in text
     assert "<script" not in text
+    assert "closer than" in text
+    assert text.count("<small>distance ") == 3
+    assert f"<small>distance {rows[0][-1]}</small>" in text
     assert "--overwrite" in tj.refuses("nearest", turns_run, "t3", "--out", out)
 
 

@@ -4,11 +4,13 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from terminal import Terminal
 
 from temporal_jepa.cli import progress
 from temporal_jepa.cli.main import main
+from temporal_jepa.evaluation import probes
 
 
 @pytest.mark.usefixtures("no_minirocket")
@@ -50,6 +52,24 @@ def test_it_ends_with_all_that_there_is(
     assert len(counted) > 1
     assert counted[-1][0] == counted[-1][1]
     assert int(counted[0][0]) < int(counted[-1][0])
+
+
+def test_probe_counts_the_series_of_minirocket(
+    tj: Terminal, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def quick(train, test, seed, on_sequences):
+        on_sequences(len(train))
+        on_sequences(len(test))
+        return tuple(np.ones((len(part), 1)) for part in (train, test))
+
+    monkeypatch.setattr(progress, "PATIENCE", -1)
+    monkeypatch.setattr(progress, "INTERVAL", 0)
+    monkeypatch.setattr(probes, "has_minirocket", lambda: True)
+    monkeypatch.setattr(probes, "minirocket_features", quick)
+    _, _, error = tj("probe", run, "--out", tmp_path / "p.json")
+    counted = re.findall(r"(\d+) of (\d+) embeddings", error)
+    assert counted[1] == ("12", "36")  # train and test, of three kinds of features
+    assert counted[-1] == ("36", "36")
 
 
 class Screen(io.StringIO):

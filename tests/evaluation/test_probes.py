@@ -208,7 +208,9 @@ def test_controls_without_aeon_are_raw_values_and_statistics(
 
 
 @pytest.mark.slow
-def test_minirocket_is_fitted_on_train_only_for_any_length() -> None:
+def test_minirocket_is_fitted_on_train_only_for_any_length(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pytest.importorskip("aeon")
     rng = np.random.default_rng(0)
     train = [rng.normal(size=(length, 2)) for length in (4, 6, 7)]
@@ -218,7 +220,11 @@ def test_minirocket_is_fitted_on_train_only_for_any_length() -> None:
     state = np.random.get_state()[1].copy()  # noqa: NPY002
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        train_Z, test_Z = minirocket_features(train, test, seed=1)
+        monkeypatch.setattr(probes, "MINIROCKET_ROWS", 2)
+        told: list[int] = []
+        train_Z, test_Z = minirocket_features(train, test, 1, told.append)
+    assert told == [2, 1, 2]
+    monkeypatch.undo()
     assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
     assert train_Z.shape == (3, 9996)
     assert test_Z.shape == (2, 9996)

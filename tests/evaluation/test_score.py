@@ -43,7 +43,7 @@ def run(train: Sequences, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def no_minirocket(monkeypatch: pytest.MonkeyPatch) -> None:
-    def controls(train: list, test: list, seed: int) -> dict:
+    def controls(train: list, test: list, *_: object) -> dict:
         return dict.fromkeys(
             CONTROLS, (probes.stat_features(train), probes.stat_features(test))
         )

@@ -547,19 +547,22 @@ def test_distances_are_placed_among_all_pairs() -> None:
     each = np.abs(points.trained - points.trained.T)[np.triu_indices(50, 1)]
     for distance in (each.min(), *np.quantile(each, [0.2, 0.7]), each.max()):
         share = np.mean(each > distance * (1 + 1e-9))
-        assert points.farther(distance) == pytest.approx(share)
-    assert points.placed(float(np.quantile(each, 0.25))) == "closer than 75% of pairs"
-    assert points.placed(float(each.max())) == "farther apart than 99.9% of pairs"
-    assert points.placed(float(each.min())) == "closer than 99.9% of pairs"
-    assert points.placed(0.0) == "the same to the encoder"
+        assert points.pairs.farther(distance) == pytest.approx(share)
+    assert (
+        points.pairs.placed(float(np.quantile(each, 0.25)))
+        == "closer than 75% of pairs"
+    )
+    assert points.pairs.placed(float(each.max())) == "farther apart than 99.9% of pairs"
+    assert points.pairs.placed(float(each.min())) == "closer than 99.9% of pairs"
+    assert points.pairs.placed(0.0) == "the same to the encoder"
 
 
 def test_many_pairs_are_drawn_at_random() -> None:
     points = embedded(1000)
-    assert len(points.pairs) == 200_000
+    assert len(points.pairs.distances) == 200_000
     each = np.abs(points.trained - points.trained.T)[np.triu_indices(1000, 1)]
     for share in (0.1, 0.5, 0.9):
-        found = points.farther(float(np.quantile(each, 1 - share)))
+        found = points.pairs.farther(float(np.quantile(each, 1 - share)))
         assert found == pytest.approx(share, abs=0.01)
 
 
