@@ -57,13 +57,13 @@ def inspect(data: str, *, reading: ReadOptions) -> None:
         _inspect_run(path)
         return
     from ..data import read
-    from ..training.run import load
+    from ..data.training_set import read_to_train_on
 
     announce_decoding(data)
     with Clock(f"reading {path.name}"):
         sequences = read(data, reading)
         summary = sequences.facts()
-        to_train_on, own = load(sequences, reading)
+        to_train_on, own = read_to_train_on(sequences, reading)
     show_facts(summary)
     say(*notes_of(sequences))
     window = own.window

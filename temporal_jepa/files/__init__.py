@@ -16,6 +16,7 @@ from .stored import check_entries
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CARD = "README.md"
+MANIFEST = "manifest.json"  # of a checkpoint
 BUNDLED = Path(__file__).parents[1] / "pretrained"  # models in the package, by name
 GENERAL = "series-small"  # the bundled encoder of time series
 SCRATCH = "scratch"  # randomly initialized weights

@@ -12,15 +12,18 @@ import shutil
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ..files import MANIFEST
 from ..files.printable import printable
 from .processes import TIMEOUT
-from .storage import MANIFEST, Reader, Writer
+
+if TYPE_CHECKING:
+    from .storage import Reader
 
 FOLDER = "checkpoint"
 STEP = re.compile(r"step-(\d{8,18})")
@@ -66,6 +69,8 @@ class Checkpoints:
             OSError: if the checkpoint before could not be written, or its folder is a link.
         """
         from torch.distributed.checkpoint.state_dict_saver import async_save
+
+        from .storage import Writer
 
         self.wait()
         self._check_finite(step, state)
@@ -146,7 +151,7 @@ class Checkpoints:
         self._warn(damages, "from the start of the run")
         return None
 
-    def _check_origin(self, reader: Reader) -> None:
+    def _check_origin(self, reader: "Reader") -> None:
         """ValueError if a checkpoint is known to be of another run."""
         other = "" if self.origin is None else reader.other_origin(self.origin)
         if other:
@@ -161,7 +166,7 @@ class Checkpoints:
                 f"{'; '.join(damages)}. Training continues {where}", stacklevel=3
             )
 
-    def _read(self, state: State, reader: Reader) -> None:
+    def _read(self, state: State, reader: "Reader") -> None:
         """Fill a state. ValueError if the manifest does not say where all of it is."""
         from torch.distributed.checkpoint.api import CheckpointException
         from torch.distributed.checkpoint.state_dict_loader import load
@@ -181,8 +186,10 @@ class Checkpoints:
                 f"{reader.folder} cannot be read ({cause}); delete it to continue from another one"
             ) from None
 
-    def _checked(self, folder: Path) -> tuple[str, Reader | None]:
+    def _checked(self, folder: Path) -> "tuple[str, Reader | None]":
         """How a checkpoint is damaged, or its reader; processes share the files to check."""
+        from .storage import Reader
+
         reader = None
         try:
             reader = Reader(folder)

@@ -27,11 +27,11 @@ from filelock import FileLock, Timeout
 
 from ..checkpoint import save_pretrained
 from ..config import PretrainConfig, ReadOptions
-from ..data import Sequences, read
+from ..data import Sequences
 from ..data.lazy import LazyArrays
-from ..data.reader import recording_window
-from ..data.store.description import suffix_of, with_options_of_store
+from ..data.store.description import suffix_of
 from ..data.store.remote import is_remote
+from ..data.training_set import read_to_train_on
 from ..files import (
     CARD,
     CONFIG,
@@ -235,7 +235,7 @@ def plan(
     if folder is not None:
         resume = resume or _is_begun_by_this_job(folder)
         _check_folder(folder, resume, overwrite)
-    sequences, options = load(data, options)
+    sequences, options = read_to_train_on(data, options)
     if folder is not None and resume:
         check_modules(folder, read_config(folder), modules or Modules())
         start = _start_of_run(folder, init_from, architecture, as_objective(objective))
@@ -325,33 +325,6 @@ def _newest_state(
             f"{plan.folder}: the checkpoints were deleted while the run was read; resume it again"
         )
     return state
-
-
-def load(data: Any, options: ReadOptions) -> tuple[Sequences, ReadOptions]:
-    """Sequences to train on, and the options that read them, and later files, in the same way.
-
-    A single recording is cut into windows, see `recording_window`, unless `window` is given.
-    """
-    if isinstance(data, Sequences):
-        sequences = data.check_observed()
-    else:
-        sequences = read(data, options)
-        options = with_options_of_store(data, options)
-    if options.layout == "scene" and sequences.frame is not None:
-        return sequences, replace(options, agents=sequences.frame[1])
-    if sequences.frame is not None and options.fps is None:
-        options = replace(options, fps=_frame_rate(sequences))
-    window = recording_window(int(sequences.lengths[0]))
-    if len(sequences) == 1 and options.window is None and window is not None:
-        return sequences.windows(window), replace(options, window=window)
-    return sequences, options
-
-
-def _frame_rate(sequences: Sequences) -> float | None:
-    for times in sequences.times or []:
-        if len(times) > 1:
-            return round(1 / float(times[1] - times[0]), 6)
-    return None
 
 
 def stop_signals() -> list[signal.Signals]:

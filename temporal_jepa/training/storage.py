@@ -40,10 +40,9 @@ from torch.distributed.checkpoint.storage import (
 from torch.futures import Future
 
 from ..config import shortened
-from ..files import read_json, write_atomically, write_json
+from ..files import MANIFEST, read_json, write_atomically, write_json
 from ..files.sealed import SHA256, checksum, seal
 
-MANIFEST = "manifest.json"
 ORIGIN = "run"  # the entry of the manifest that says of which run it is
 FILE = re.compile(r"\d{5}\.safetensors")
 DTYPES = {

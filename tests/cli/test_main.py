@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import start_script, wait
 from terminal import FAST, READ, Terminal
 
 from temporal_jepa import data as data_room
@@ -211,25 +212,47 @@ def test_standard_output_that_is_closed_or_full(data: Path) -> None:
     assert (done.returncode, done.stderr) == (1, message)
 
 
-def test_without_a_home_matplotlib_is_quiet(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "home").touch()
-    environment = {
-        k: v for k, v in os.environ.items() if not k.startswith(("MPL", "XDG"))
-    }
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "temporal_jepa",
-            "report",
-            str(run),
-            "--out",
-            tmp_path / "r.html",
-        ],
-        env={**environment, "HOME": str(tmp_path / "home")},
-        stderr=subprocess.PIPE,
+def test_inspecting_a_file_loads_no_torch(data: Path) -> None:
+    script = (
+        "import sys; from temporal_jepa.cli.main import main; code = main(sys.argv[1:]); "
+        "print(*{'torch', 'sklearn', 'matplotlib'} & set(sys.modules), file=sys.stderr)"
     )
-    assert (done.returncode, done.stderr) == (0, b"")
+    done = subprocess.run(
+        [sys.executable, "-c", script, "inspect", str(data)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "series           12" in done.stdout
+    assert done.stderr == "\n"
+
+
+REPORT = """
+import sys
+from temporal_jepa.cli.main import main
+assert "matplotlib" not in sys.modules
+code = main(["report", *sys.argv[1:]])
+assert "matplotlib" in sys.modules
+sys.exit(code)
+"""
+
+
+def test_without_a_home_matplotlib_is_quiet(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in [*os.environ]:
+        if name.startswith(("MPL", "XDG")):
+            monkeypatch.delenv(name)
+    script = tmp_path / "main.py"
+    script.write_text(REPORT)
+    page = tmp_path / "r.html"
+    said = tmp_path / "said.txt"
+    process = start_script(script, run, "--out", page, output=said)
+    assert wait([process]) == [0]
+    assert said.read_text() == f"{page}\n"
+    assert "<svg" in page.read_text("utf-8")
 
 
 def test_a_question_shows_its_readings_on_lines_of_their_own(

@@ -52,10 +52,11 @@ def test_scikit_learn_checks(estimator: TemporalJEPAEmbedder, check) -> None:
     check(estimator)
 
 
-def test_import_does_not_load_aeon() -> None:
+def test_import_loads_no_aeon_and_no_distributed_checkpoints() -> None:
     code = (
         "import sys, temporal_jepa.estimators.embedder, temporal_jepa.evaluation.probes; "
-        "assert 'aeon' not in sys.modules"
+        "assert 'aeon' not in sys.modules; "
+        "assert 'torch.distributed.checkpoint' not in sys.modules"
     )
     subprocess.run(
         [sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2]
