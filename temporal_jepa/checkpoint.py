@@ -29,6 +29,12 @@ def save_pretrained(
 
     Raises:
         OSError: if the folder cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save_pretrained(from_pretrained("series-small"), folder)
+    ...     sorted(file.name for file in path.iterdir())
+    ['README.md', 'config.json', 'model.safetensors']
     """
     return model.save_pretrained(folder, details)
 
@@ -54,5 +60,10 @@ def from_pretrained(
         FileNotFoundError: if there is no such folder, or a file is missing in it.
         ValueError: if a file is damaged or of another format, the weights do not fit the
             configuration, or the model was made with other modules.
+
+    >>> import torch
+    >>> model = from_pretrained("series-small")
+    >>> model.embed(torch.randn(2, 80, 1), dim=128).shape  # (batch, time, channels) in
+    torch.Size([2, 128])
     """
     return TemporalJEPA.from_pretrained(source, device, modules)

@@ -77,6 +77,9 @@ VIDEO: Mapping[str, Any] = {
 class TemporalJEPAConfig:
     """Architecture and objective. The first ten fields are the options of `build`.
 
+    >>> TemporalJEPAConfig(input_dim=3, tokenizer="conv", seq_len=512).patch_len
+    8
+
     Args:
         input_dim: channels of a timestep.
         embed_dim: width of the encoder, and of the embedding of one token.
@@ -297,6 +300,10 @@ LOGGERS = ("tensorboard", "mlflow", "wandb", "trackio")
 @dataclass(frozen=True)
 class PretrainConfig:
     """How long and how to train.
+
+    >>> PretrainConfig(steps=200, precision="fp8")
+    Traceback (most recent call last):
+    ValueError: precision must be one of auto, fp32, bf16, got 'fp8'
 
     Args:
         steps: optimizer steps; 0: ten epochs, at least 300 and at most 1200 steps, or 20 steps

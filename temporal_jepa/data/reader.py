@@ -50,6 +50,12 @@ def read(data: Any, options: ReadOptions | None = None, **keywords: Any) -> Sequ
         ValueError: for data or options that cannot be used, with what was expected and found.
         FileNotFoundError: when there is no such file.
         ModuleNotFoundError: when a format needs a package that is not installed.
+
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"id": list("aab"), "day": [1, 2, 1], "heat": [3.0, 4.0, 5.0]})
+    >>> found = read(table)
+    >>> found.ids, found.channels, found.lengths.tolist()
+    (['a', 'b'], ['heat'], [2, 1])
     """
     options = _options_from(options, keywords)
     check_features(options)

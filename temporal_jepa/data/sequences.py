@@ -97,6 +97,9 @@ class Sequences:
 
     Raises:
         ValueError: when a series is empty or holds inf, or when shapes do not agree.
+
+    >>> Sequences([np.zeros((5, 2)), np.ones((3, 2))], labels=["up", "down"], ids=["a", "b"])
+    <Sequences: 2 series, 3 to 5 timesteps, 2 channels (0, 1), labels>
     """
 
     values: Sequence[FloatArray]

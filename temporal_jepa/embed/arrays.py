@@ -80,6 +80,11 @@ def embed_sequences(
     Raises:
         ValueError: if the channels differ from the model's, a sequence has no observed value, or
             the model cannot compute `dim`; for another `output`.
+
+    >>> from temporal_jepa import from_pretrained
+    >>> walks = Sequences.from_arrays(np.random.default_rng(0).normal(size=(3, 1, 40)).cumsum(-1))
+    >>> embed_sequences(from_pretrained("series-small"), walks, dim=128).shape
+    (3, 128)
     """
     _check_output(output)
     out: npt.NDArray[np.float32] | None = None
@@ -159,6 +164,11 @@ def embed_timesteps(
 
     NaN where a whole patch is unobserved; see `TemporalJEPA.embed_timesteps`. A "frame" has a row
     for each timestep of each sequence. Other arguments and errors as `embed_sequences`.
+
+    >>> from temporal_jepa import from_pretrained
+    >>> walks = Sequences.from_arrays(np.random.default_rng(0).normal(size=(3, 1, 40)).cumsum(-1))
+    >>> embed_timesteps(from_pretrained("series-small"), walks)[0].shape
+    (40, 64)
     """
     _check_output(output)
     out: list[npt.NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(

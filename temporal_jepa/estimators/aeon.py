@@ -74,6 +74,11 @@ class TemporalJEPACollectionTransformer(_NoNestedFrames, BaseCollectionTransform
 
     Attributes:
         embedder_: the fitted embedder.
+
+    >>> X = np.random.default_rng(0).normal(size=(6, 2, 40)).cumsum(-1)
+    >>> frozen = TemporalJEPAEmbedder(frozen=True, dim=128)
+    >>> TemporalJEPACollectionTransformer(frozen).fit_transform(X).shape
+    (6, 128)
     """
 
     _tags: ClassVar[dict[str, Any]] = {
@@ -107,6 +112,12 @@ class TemporalJEPACollectionClassifier(_NoNestedFrames, BaseClassifier):
 
     Attributes:
         classifier_: the fitted classifier.
+
+    >>> X, y = np.random.default_rng(0).normal(size=(12, 1, 40)), np.arange(12) % 2
+    >>> X[y == 1] += np.sin(np.arange(40))
+    >>> settings = TemporalJEPAClassifier("series-small", steps=0)
+    >>> TemporalJEPACollectionClassifier(settings).fit(X, y).predict_proba(X).shape
+    (12, 2)
     """
 
     _tags: ClassVar[dict[str, Any]] = TAGS
@@ -139,6 +150,11 @@ class TemporalJEPACollectionRegressor(_NoNestedFrames, BaseRegressor):
 
     Attributes:
         regressor_: the fitted regressor.
+
+    >>> X = np.random.default_rng(0).normal(size=(12, 1, 40)).cumsum(-1)
+    >>> settings = TemporalJEPARegressor("series-small", steps=0)
+    >>> TemporalJEPACollectionRegressor(settings).fit(X, X.mean((1, 2))).predict(X).shape
+    (12,)
     """
 
     _tags: ClassVar[dict[str, Any]] = TAGS
@@ -172,6 +188,12 @@ class TemporalJEPACollectionClusterer(_NoNestedFrames, BaseClusterer):
     Attributes:
         clusterer_: the fitted `TemporalJEPAClusterer`.
         labels_: the cluster of each series, int64 `(n,)`; -1: none.
+
+    >>> X = np.random.default_rng(0).normal(size=(10, 1, 40))
+    >>> X[::2] += 3 * np.sin(np.arange(40))
+    >>> labels = TemporalJEPACollectionClusterer(n_clusters=2, random_state=0).fit_predict(X)
+    >>> len(set(labels[::2])), len(set(labels[1::2]))
+    (1, 1)
     """
 
     _tags: ClassVar[dict[str, Any]] = TAGS
@@ -215,6 +237,12 @@ class TemporalJEPASeriesAnomalyDetector(BaseSeriesAnomalyDetector):
 
     Attributes:
         detector_: the fitted detector.
+
+    >>> x = np.sin(np.arange(400) / 5)
+    >>> x[300:310] = 0
+    >>> detector = TemporalJEPASeriesAnomalyDetector(AnomalyDetector(window=32)).fit(x[:200])
+    >>> 290 < int(detector.predict(x).argmax()) < 320
+    True
     """
 
     _tags: ClassVar[dict[str, Any]] = {

@@ -321,6 +321,11 @@ class TemporalJEPARegressor(RegressorMixin, _FineTuner):
     """Regression of one number per series. Arguments as `TemporalJEPAClassifier`.
 
     `scores_` are coefficients of determination.
+
+    >>> X = np.random.default_rng(0).normal(size=(12, 1, 40)).cumsum(-1)
+    >>> regressor = TemporalJEPARegressor("series-small", steps=0).fit(X, X.mean((1, 2)))
+    >>> regressor.predict(X[:2]).shape
+    (2,)
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

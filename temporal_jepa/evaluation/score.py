@@ -68,6 +68,12 @@ def score(
             cannot compute, and as `probe`.
         AmbiguousError: if the labels can be classes or numbers to predict.
         FileNotFoundError: if there is no such run or model.
+
+    >>> X = np.random.default_rng(0).normal(size=(12, 1, 30)).cumsum(-1)
+    >>> walks = Sequences.from_arrays(X, y=["up", "down"] * 6)
+    >>> rows = score("series-small", *split(walks), kind="knn")["scores"]
+    >>> [row["features"] for row in rows][:3]
+    ['raw values', 'mean/std/min/max', 'untrained encoder']
     """
     task = task or shared_task(train, test)
     if task == "regression" and kind in ("attentive", "svm"):
@@ -225,6 +231,10 @@ def split(
     Raises:
         ValueError: for missing labels, or if every class has only one recording.
         AmbiguousError: if the labels can be classes or numbers to predict.
+
+    >>> train, test = split(Sequences.from_arrays(np.zeros((10, 1, 5)), y=["a", "b"] * 5))
+    >>> len(train), len(test)
+    (6, 4)
     """
     labels = labels_of(sequences)
     if (sequences.task or task_of(labels, sequences.source)) == "regression":

@@ -102,6 +102,13 @@ def find_states(
     Raises:
         ValueError: for scenes and video, other channels than those of the model, sequences without
             any observed value, or more states than there are different moments.
+
+    >>> from temporal_jepa.training.initial import initial_model
+    >>> recordings = Sequences.from_arrays(np.random.default_rng(0).normal(size=(4, 2, 60)))
+    >>> model = initial_model(recordings, objective="next", patch_len=5).eval()
+    >>> found = find_states(model, recordings, count=2)
+    >>> found.timesteps[0].shape, found.segments[0][0].start
+    ((60,), 0)
     """
     if model.config.frame is not None:
         raise ValueError(

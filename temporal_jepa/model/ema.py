@@ -13,7 +13,11 @@ Params = TypeVar("Params", nn.Module, Tree)
 
 
 def default_momentum() -> float:
-    """The default momentum of `ema_update`: 0.996 (BYOL, arXiv 2006.07733), see also `RECIPE`."""
+    """The default momentum of `ema_update`: 0.996 (BYOL, arXiv 2006.07733), see also `RECIPE`.
+
+    >>> default_momentum()
+    0.996
+    """
     return 0.996
 
 

@@ -82,7 +82,12 @@ class Encoded:
 
 
 class ContextEncoder(nn.Module):
-    """A transformer over the tokens of visible timesteps: `(B, T, C)` -> `(B, embed_dim)`."""
+    """A transformer over the tokens of visible timesteps: `(B, T, C)` -> `(B, embed_dim)`.
+
+    >>> encoder = ContextEncoder(TemporalJEPAConfig(input_dim=3, embed_dim=32, num_heads=4))
+    >>> encoder(torch.randn(2, 60, 3), torch.arange(60) < 30).shape  # the first half is visible
+    torch.Size([2, 32])
+    """
 
     def __init__(
         self, config: TemporalJEPAConfig, modules: Modules | None = None

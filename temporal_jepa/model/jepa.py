@@ -55,12 +55,20 @@ def build(**options: Any) -> tuple[ContextEncoder, PooledPredictor]:
 
 
 def build_context_encoder(**options: Any) -> ContextEncoder:
-    """`(batch, seq_len, input_dim)` -> `(batch, embed_dim)`; options as `build`."""
+    """`(batch, seq_len, input_dim)` -> `(batch, embed_dim)`; options as `build`.
+
+    >>> build_context_encoder(input_dim=3, embed_dim=32, num_heads=4)(torch.randn(2, 60, 3)).shape
+    torch.Size([2, 32])
+    """
     return ContextEncoder(make_config(**options))
 
 
 def build_predictor(**options: Any) -> PooledPredictor:
-    """Context `(batch, embed_dim)` -> target `(batch, embed_dim)`; options as `build`."""
+    """Context `(batch, embed_dim)` -> target `(batch, embed_dim)`; options as `build`.
+
+    >>> build_predictor(input_dim=3, embed_dim=32, predictor_embed_dim=16)(torch.randn(2, 32)).shape
+    torch.Size([2, 32])
+    """
     return PooledPredictor(make_config(**options))
 
 

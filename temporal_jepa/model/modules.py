@@ -26,6 +26,11 @@ class Modules:
         encoder: makes a module of tokens `(B, N, embed_dim)` that returns tokens of the same shape.
             Masked and unobserved tokens are 0; if its `forward` has an argument `observed`, it gets
             bool `(B, N)`, True where a token is visible.
+
+    >>> def perceptron(config):
+    ...     return nn.Linear(config.embed_dim, config.embed_dim)
+    >>> Modules(encoder=perceptron).names()
+    {'encoder': 'perceptron'}
     """
 
     tokenizer: Maker | None = None

@@ -180,6 +180,14 @@ def pretrain(
         KeyboardInterrupt, SystemExit: after SIGINT or SIGTERM, once a checkpoint is written. The
             latter also in the other processes if a callback failed in the first.
         OSError: if the folder cannot be written; the last checkpoint is then still whole.
+
+    >>> import tempfile
+    >>> X = np.random.default_rng(0).normal(size=(8, 2, 32))  # (n, channels, time)
+    >>> small = {"embed_dim": 8, "num_heads": 2, "encoder_depth": 1}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = pretrain(X, folder, PretrainConfig(steps=1, device="cpu"), small)
+    ...     sorted(file.name for file in run.glob("[a-z]*.*"))
+    ['config.json', 'metrics.jsonl', 'model.safetensors']
     """
     if not isinstance(data_options, ReadOptions):
         data_options = ReadOptions.from_dict(data_options or {})
