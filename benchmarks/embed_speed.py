@@ -1,15 +1,17 @@
 """Speed of embedding with `series-small`, beside MiniRocket, a TS2Vec-sized CNN and a commit.
 
-python benchmarks/embed_speed.py [--rounds 9] [--threads 1] [--against FOLDER]
+python benchmarks/embed_speed.py [--rounds 9] [--threads 1] [--against FOLDER] [--also CLASS ...]
 
 500 univariate series of 150 timesteps. MiniRocket (aeon, 10,000 kernels) is fitted and transforms
 the same series. "TS2Vec-sized CNN" is a dilated residual network of the size of TS2Vec (arXiv
 2106.10466: 64 channels, ten blocks, 320 features) with random weights in eager torch, max-pooled
 over time. FOLDER is a checkout of an earlier commit (`git worktree add FOLDER COMMIT`): its
 package embeds the same series in a process of its own, in the same rounds. CPU and wall seconds;
-rounds are interleaved (A B C, B C A, ...), so that a slow moment affects all.
+rounds are interleaved (A B C, B C A, ...), so that a slow moment affects all. CLASS is any
+`module:Class` with `fit` and `transform`, as in `classify.py`.
 """
 
+import importlib
 import os
 import subprocess
 import sys
@@ -93,6 +95,13 @@ def minirocket(X: np.ndarray) -> Callable[[], object]:
     return lambda: MiniRocket(random_state=0).fit(X).transform(X)
 
 
+def fitted_and_transformed(name: str, X: np.ndarray) -> Callable[[], object]:
+    """A class by its name, `module:Class`, with its defaults."""
+    module, _, kind = name.partition(":")
+    construct = getattr(importlib.import_module(module), kind)
+    return lambda: construct().fit(X).transform(X)
+
+
 def cnn(X: np.ndarray) -> Callable[[], object]:
     network = dilated_cnn().eval()
 
@@ -166,6 +175,7 @@ def main() -> None:
     parser.add_argument(
         "--against", type=Path, metavar="FOLDER", help="checkout of an earlier commit"
     )
+    parser.add_argument("--also", nargs="+", default=[], metavar="CLASS")
     options = parser.parse_args()
     os.environ["NUMBA_NUM_THREADS"] = str(options.threads)
     torch.set_num_threads(options.threads)
@@ -182,6 +192,8 @@ def main() -> None:
         "MiniRocket, fit and transform": timed(minirocket(X)),
         "TS2Vec-sized CNN": timed(cnn(X)),
     }
+    for name in options.also:
+        rivals[name] = timed(fitted_and_transformed(name, X))
     singles: dict[str, Timed] = {OURS: timed(lambda: embed_sequences(model, one))}
     if options.against is not None:
         of = worker(options.against.resolve(), path, options.threads)
