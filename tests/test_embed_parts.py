@@ -1,10 +1,6 @@
 """Embeddings in parts: equal to those in one piece, and never lost or computed twice."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from factories import TINY
+from processes import start_script
 from small_runs import walks
 
 from temporal_jepa import TemporalJEPA
@@ -164,21 +161,19 @@ def test_a_killed_command_goes_on_where_it_was(
     np.save(tmp_path / "x.npy", rng.standard_normal((400, 1, 64)).cumsum(2))
     size = 2**14
     script = (
+        f"import os; os.chdir({str(tmp_path)!r}); "
         f"from temporal_jepa.embed import parts; parts.PART_BYTES = {size}; "
         "from temporal_jepa.cli.main import main; main()"
     )
     words = ["embed", "series-small", "x.npy", "--dim", "128", "--out"]
-    killed = subprocess.Popen(
-        [sys.executable, "-c", script, *words, "killed"],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-    )
+    (tmp_path / "main.py").write_text(script)
+    said = tmp_path / "said.txt"
+    killed = start_script(tmp_path / "main.py", *words, "killed", output=said)
     while not (tmp_path / "killed" / "_part-00001.json").exists():
         time.sleep(0.01)
-        assert killed.poll() is None
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+        assert killed.is_alive(), said.read_text()
+    killed.kill()
+    killed.join()
     first = tmp_path / "killed" / "part-00000.parquet"
     before = first.stat().st_mtime_ns
     count = len(list((tmp_path / "killed").glob("part-*")))

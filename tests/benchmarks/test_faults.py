@@ -1,11 +1,10 @@
 """A handful of what `benchmarks/faults.py` and `benchmarks/damage.py` try by the hundred."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from damage import READERS, Campaign, cut, flip, folder, link
+from processes import start_script, wait
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -21,11 +20,10 @@ def test_no_damage_to_a_run_is_believed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_commands_lose_nothing() -> None:
-    command = [sys.executable, "-W", "ignore", str(BENCHMARKS / "faults.py")]
-    only = ["--only", "pretrain --overwrite", "embed .csv"]
-    done = subprocess.run(
-        [*command, "--tries", "6", *only], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "| all | 6 |" in done.stdout
+def test_killed_commands_lose_nothing(tmp_path: Path) -> None:
+    """In a process that has no threads, since it forks."""
+    said = tmp_path / "said.txt"
+    words = ["--tries", "6", "--only", "pretrain --overwrite", "embed .csv"]
+    process = start_script(BENCHMARKS / "faults.py", *words, output=said)
+    assert wait([process]) == [0], said.read_text()
+    assert "| all | 6 |" in said.read_text()
