@@ -53,10 +53,10 @@ demo: $(STAMP)  ## Pretrain, embed, probe and report on series, tracks and films
 	@$(RUN) temporal_jepa demo --out "$(DEMO_OUT)"
 
 test: $(STAMP)  ## All tests and doctests, on two processes
-	@$(RUN) pytest -n 2 $(ARGS)
+	@$(RUN) pytest -n 2 --dist worksteal $(ARGS)
 
 test-fast: $(STAMP)  ## The tests that take no more than a few seconds each
-	@$(RUN) pytest -n 2 -m "not slow" $(ARGS)
+	@$(RUN) pytest -n 2 --dist worksteal -m "not slow" $(ARGS)
 
 test-floors:  ## The quick tests on the lowest versions that pyproject.toml allows, with Python 3.11 in .venv-floors
 	@test -e .venv-floors/bin/pip || "$(PYTHON)" -m venv .venv-floors
@@ -68,7 +68,7 @@ test-floors:  ## The quick tests on the lowest versions that pyproject.toml allo
 	  echo "note: $(TORCH_INDEX) cannot be reached; taking $$torch in place of torch==$(FLOOR_TORCH)"; fi; \
 	.venv-floors/bin/python -m pip install -q --disable-pip-version-check $${index[@]+"$${index[@]}"} \
 	  -c constraints/floors.txt "$$torch" -e '.[all,aeon,dev]'
-	@.venv-floors/bin/python -m pytest -n 2 -m "not slow" -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning \
+	@.venv-floors/bin/python -m pytest -n 2 --dist worksteal -m "not slow" -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning \
 	  -W ignore::FutureWarning $(ARGS)
 
 lint: $(STAMP)  ## ruff (rules, complexity, line length and format) and mypy --strict
