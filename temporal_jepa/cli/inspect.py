@@ -36,6 +36,7 @@ EXTRAS = {
     "hub": ("huggingface_hub",),
     "s3": ("s3fs",),
     "completion": ("shtab",),
+    "serve": ("starlette", "uvicorn"),
     "aeon": ("aeon",),
 }
 

@@ -40,6 +40,7 @@ from .prepare import prepare
 from .pretrain import pretrain
 from .probe import probe
 from .report import report
+from .serve import serve
 from .states import states
 from .writing import default_path
 
@@ -72,6 +73,7 @@ VERBS: Mapping[str, Callable[..., None]] = {
     "states": states,
     "nearest": nearest,
     "export": export,
+    "serve": serve,
     "inspect": inspect,
     "doctor": doctor,
     "completion": completion,
