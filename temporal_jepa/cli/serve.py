@@ -97,7 +97,7 @@ def application(run: str, pool: Pool, dim: int | None, reading: ReadOptions) -> 
         return JSONResponse(found)
 
     async def health(request: Request) -> JSONResponse:
-        facts = {"status": "ok", "model": Path(run).name, "dim": dim, "pool": pool}
+        facts = {"status": "ok", "model": folder_of(run).name, "dim": dim, "pool": pool}
         return JSONResponse({**facts, "channels": channels_of(config)})
 
     routes = [Route("/embed", embed, methods=["POST"]), Route("/health", health)]
@@ -122,7 +122,7 @@ def _read_json(body: bytes) -> "Sequences":
 
     try:
         arrays = [np.array(x, dtype=np.float64) for x in json.loads(body)["series"]]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise ValueError(f"expected {EXPECTED}; {error}") from None
     if not arrays or any(x.ndim != 2 for x in arrays):
         raise ValueError(f"expected {EXPECTED}")

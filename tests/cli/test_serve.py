@@ -96,6 +96,8 @@ def test_the_general_model_takes_any_channels(general: Any) -> None:
         (b'{"series": [1, 2]}', "application/json", "series of channels"),
         (b'{"series": [[[1, 2], [3]]]}', "application/json", "series of channels"),
         (b'{"series": [[["a", "b"]]]}', "application/json", "series of channels"),
+        (b'{"series": [[[]]]}', "application/json", ""),
+        (b'{"series": [[[1%s]]]}' % (b"0" * 400), "application/json", "too large"),
         (b"[" * 100_000, "application/json", ""),
         (b'{"series": [[[1, 2, 3]]]}', "application/json", "2 channels"),
         (b'{"series": [[[1, Infinity], [1, 2]]]}', "application/json", "infinite"),
