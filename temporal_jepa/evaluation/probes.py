@@ -327,6 +327,7 @@ def minirocket_features(
     Raises:
         ModuleNotFoundError: without aeon; `pip install "temporal-jepa[aeon]"`.
     """
+    import torch
     from aeon.transformations.collection.convolution_based import MiniRocket
 
     length = max(SHORTEST_MINIROCKET, *(len(x) for x in train))
@@ -342,21 +343,24 @@ def minirocket_features(
     train_X = train_X.transpose(0, 2, 1).astype(np.float32)  # (n, channels, length)
     test_X = test_X.transpose(0, 2, 1).astype(np.float32)
     # MiniRocket draws from numpy's global generator: one fit at a time, and its state is restored.
+    # So is torch's number of threads: numba sets it to all cores when it starts its own.
     with _MINIROCKET, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # constant series
         state = np.random.get_state()  # noqa: NPY002
+        threads = torch.get_num_threads()
         try:
             rocket = MiniRocket(random_state=seed).fit(train_X)
+            found = []
+            for X in (train_X, test_X):
+                parts = []
+                for start in range(0, len(X), MINIROCKET_ROWS):
+                    part = X[start : start + MINIROCKET_ROWS]
+                    parts.append(rocket.transform(part))
+                    on_sequences(len(part))
+                found.append(np.concatenate(parts))
         finally:
             np.random.set_state(state)  # noqa: NPY002
-        found = []
-        for X in (train_X, test_X):
-            parts = []
-            for start in range(0, len(X), MINIROCKET_ROWS):
-                part = X[start : start + MINIROCKET_ROWS]
-                parts.append(rocket.transform(part))
-                on_sequences(len(part))
-            found.append(np.concatenate(parts))
+            torch.set_num_threads(threads)
         return found[0], found[1]
 
 

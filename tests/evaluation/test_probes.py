@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 
 from temporal_jepa.evaluation import probes
 from temporal_jepa.evaluation.probes import (
@@ -233,6 +234,33 @@ def test_minirocket_is_fitted_on_train_only_for_any_length(
     np.testing.assert_array_equal(again, train_Z)
     np.testing.assert_array_equal(other[0], test_Z[1])
     assert "MiniRocket" in controls(train, test)
+
+
+def test_minirocket_leaves_the_threads_of_torch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    convolutions = pytest.importorskip(
+        "aeon.transformations.collection.convolution_based"
+    )
+    before = torch.get_num_threads()
+
+    class StartsNumba:
+        def __init__(self, random_state: int) -> None:
+            pass
+
+        def fit(self, X: np.ndarray) -> "StartsNumba":
+            torch.set_num_threads(before + 1)  # as numba's OpenMP layer, once a process
+            return self
+
+        def transform(self, X: np.ndarray) -> np.ndarray:
+            return X[:, 0]
+
+    monkeypatch.setattr(convolutions, "MiniRocket", StartsNumba)
+    try:
+        minirocket_features([np.zeros((9, 1))], [np.zeros((9, 1))])
+        assert torch.get_num_threads() == before
+    finally:
+        torch.set_num_threads(before)
 
 
 # Regression.
