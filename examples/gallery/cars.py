@@ -51,7 +51,9 @@ windows
 
 jepa = TemporalJEPAEmbedder(objective="next", patch_len=2, steps=200, random_state=0)
 states = find_states(jepa.fit(windows).model_, trips, count=5)
-seconds = pd.DataFrame(np.concatenate(trips.values), columns=trips.channels)
+seconds = pd.DataFrame(
+    np.concatenate(trips.values), columns=trips.channels, dtype=float
+)
 seconds["turn"] = seconds.turn.abs()
 found = np.concatenate(states.timesteps)
 rank = seconds.speed.groupby(found).mean().rank().astype(int)

@@ -60,8 +60,9 @@ fig.tight_layout()
 # A check that can fail
 # ---------------------
 # Without labels nobody can say whether these are right. So known faults are put into copies of the
-# recording, ten of one kind at random times. How many of them does one find with twenty alarms? The
-# embedding is compared with two usual alarms: how far a count is from the median of the hour before
+# recording, ten of one kind at random times. The last kind, a swing up and down every ten minutes,
+# was added as one that hardly any single count gives away. How many does one find with twenty
+# alarms? Two usual alarms are compared: how far a count is from the median of the hour before
 # (rolling z-score), and from the count at the same minute of the day before.
 
 FAULTS = {  # minutes, and what becomes of the counts; `before` are those of six hours ago
@@ -107,7 +108,7 @@ fig.tight_layout()
 pd.DataFrame(rows).T
 
 # %%
-# Of ten faults of each kind, the rolling z-score finds as many as the embedding or more, except for
-# the swing: there each count is ordinary and only their order is not. The embedding misses most
-# frozen counters. So give each fault that you can name a rule of its own, which costs nothing, and
-# read the detector's list for what no rule was written for.
+# Of ten faults of each kind, the rolling z-score finds about as many as the embedding, or more,
+# except for the swing, where the counts are ordinary and only their order is not. The embedding
+# misses most frozen counters. So give each fault that you can name a rule of its own, which costs
+# nothing, and read the detector's list for what no rule was written for.
