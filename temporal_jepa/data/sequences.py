@@ -221,8 +221,8 @@ class Sequences:
         return frozenset(str(x.dtype) for x in self.values)
 
     @property
-    def classes(self) -> npt.NDArray[np.str_] | None:
-        """The labels, None if there are none or if they are numbers to predict."""
+    def class_labels(self) -> npt.NDArray[np.str_] | None:
+        """The label of each series `(n,)`; None if there are none, or numbers to predict."""
         return None if self.task == "regression" else self.labels
 
     def targets(self) -> npt.NDArray[np.float64]:

@@ -73,7 +73,7 @@ class Embedded:
         near_control, _ = self._nearest(self.control)
         same = (near[:, :, None] == near_control[:, None, :]).any(axis=2)
         agreement = None
-        labels = self.sequences.classes
+        labels = self.sequences.class_labels
         if labels is not None:
             _, index, counts = np.unique(
                 labels, return_inverse=True, return_counts=True

@@ -124,7 +124,7 @@ def groups_section(embedded: Embedded, groups: Groups | None) -> Row | None:
                 "number": group + 1,
                 "size": len(members),
                 "share": len(members) / len(sequences),
-                "labels": _labels(sequences.classes, members),
+                "labels": _labels(sequences.class_labels, members),
                 "typical": tiles[: len(typical)],
                 "odd": tiles[len(typical) :],
             }

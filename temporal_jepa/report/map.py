@@ -37,7 +37,7 @@ def map_section(embedded: Embedded, groups: Groups | None) -> Row:
     """
     sequences = embedded.sequences
     n = len(sequences)
-    labels = sequences.classes
+    labels = sequences.class_labels
     colored = "label"
     names = labels
     if names is None and groups is not None:

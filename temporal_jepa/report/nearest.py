@@ -16,7 +16,7 @@ def neighbors_section(embedded: Embedded) -> Row:
     sequences = embedded.sequences
     near, distance = embedded.nearest
     rows = []
-    for q in _queries(sequences.classes, len(sequences)).tolist():
+    for q in _queries(sequences.class_labels, len(sequences)).tolist():
         members = sequences.select([q, *near[q]])
         tiles = plots.tiles(f"near{q}", members)
         for i, tile in enumerate(tiles):

@@ -51,6 +51,16 @@ def test_a_float32_array_is_not_copied():
     assert np.shares_memory(Sequences.from_arrays(X).values[1], X)
 
 
+def test_class_labels_are_one_per_series_and_never_numbers_to_predict():
+    x = np.zeros((3, 1, 4))
+    names = Sequences.from_arrays(x, y=["b", "a", "b"])
+    assert names.class_labels.tolist() == ["b", "a", "b"]
+    assert read(names, task="classification").class_labels.shape == (3,)
+    assert Sequences.from_arrays(x).class_labels is None
+    numbers = Sequences.from_arrays(x, y=[0.5, 1.5, 2.5])
+    assert read(numbers, task="regression").class_labels is None
+
+
 def test_batch_pads_with_nan_at_the_end():
     s = Sequences(series(3, 5))
     batch = s.batch([1, 0])
