@@ -102,7 +102,7 @@ for way, z in describe(clips).items():
         "another format: moment": is_moment.mean(),
         "numbers per clip": z.shape[1],
     }
-pd.DataFrame(scores).T.round(2)
+pd.DataFrame(scores).T.round(2).astype({"numbers per clip": int})
 
 # %%
 # All ways nearly always find another moment of the film; in a collection this small, a lead of a
