@@ -41,6 +41,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_signature": False,
+    "ignore_repr_types": r"matplotlib\.",  # of figures and their parts
     "parallel": 2,
 }
 suppress_warnings = ["config.cache"]  # of the gallery, whose settings hold functions
