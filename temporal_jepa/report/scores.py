@@ -4,9 +4,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from scipy.stats import binom
+
 from .run import Row
 
 OURS = "pretrained encoder"
+SURE = 0.05  # probability that the best of all features guesses as well, at most
 UNTRAINED = "untrained encoder"
 MEANING = {
     "raw values": "The measured values as they are. No encoder.",
@@ -23,7 +26,8 @@ def scores_section(probe: Mapping[str, Any]) -> Row | None:
     """What probe.json holds, and how the pretrained encoder compares with its controls.
 
     Differences below `noise` may be chance: twice the standard error of a difference of two
-    independent scores of as many test sequences.
+    independent scores of as many test sequences. `guess` is the score of always predicting the most
+    frequent class, or the mean; if no features are above it for sure, the scores say nothing.
     """
     if not probe:
         return None
@@ -40,6 +44,8 @@ def scores_section(probe: Mapping[str, Any]) -> Row | None:
     top = max(ours, controls[best])
     equal = [name for name, value in controls.items() if top - value <= noise]
     equal.sort(key=_simplicity)
+    guess = 0.0 if is_regression else float(probe["majority"])
+    above = _is_above(top, guess, probe["n_test"], len(values), is_regression)
     return {
         **probe,
         "is_regression": is_regression,
@@ -51,8 +57,22 @@ def scores_section(probe: Mapping[str, Any]) -> Row | None:
         "best": best,
         "best_value": controls[best],
         "equal": equal,
-        "advice": _advice(ours, controls[best], noise, equal),
+        "guess": guess,
+        "advice": _advice(ours, controls[best], noise, equal) if above else "none",
     }
+
+
+def _is_above(
+    score: float, guess: float, n: int, count: int, is_regression: bool
+) -> bool:
+    """Whether the best of `count` scores on `n` test sequences is above guessing for sure.
+
+    Of a share, by the binomial distribution with Bonferroni's correction.
+    """
+    if is_regression:
+        return score > _r2_difference(score, n)
+    probability = float(binom.sf(round(score * n) - 1, n, guess))
+    return probability * count < SURE
 
 
 def chance_difference(share: float, n: int) -> float:
@@ -73,7 +93,7 @@ def _simplicity(name: str) -> int:
 
 
 def _advice(ours: float, best_value: float, noise: float, equal: list[str]) -> str:
-    """Which features to use: "ours", "control" or "simpler", where both are as good."""
+    """Which features to use: "ours", "control" or "simpler", where a simple one is as good."""
     if best_value - ours > noise:
         return "control"
     return "simpler" if equal else "ours"
@@ -82,8 +102,3 @@ def _advice(ours: float, best_value: float, noise: float, equal: list[str]) -> s
 def written(value: float, is_regression: bool) -> str:
     """A score in words: "92.5%", or "R² 0.925"."""
     return f"R² {value:.3f}" if is_regression else f"{value:.1%}"
-
-
-def difference(value: float, is_regression: bool) -> str:
-    """A difference of scores in words: "2.5 points", or "R² 0.025"."""
-    return f"R² {value:.3f}" if is_regression else f"{100 * value:.1f} points"

@@ -7,7 +7,7 @@ from ..files import GENERAL
 from ..training.collapse import UNLEARNED_LOSS
 from .embeddings import Comparison
 from .run import Row, Run
-from .scores import chance_difference, difference, written
+from .scores import chance_difference, written
 
 UNCHANGED = 0.8  # of the nearest neighbors from which training changed little
 LEVELS = ("unknown", "healthy", "weak", "collapsed")  # by severity
@@ -88,28 +88,36 @@ def _of_scores(scores: Row, level: str, training: str) -> tuple[str, str, str]:
     ours = written(scores["ours"], is_regression)
     best = scores["best"]
     theirs = written(scores["best_value"], is_regression)
+    guess = f"guessing {written(scores['guess'], is_regression)}"
     verb = "reaches" if is_regression else "labels"
-    of = f"of {scores['n_test']} test sequences"
-    of = f"on {scores['n_test']} test sequences" if is_regression else f"{of} correctly"
+    tested = f"{scores['n_test']} test sequences"
+    of = f"on {tested}" if is_regression else f"of {tested} correctly"
+    if scores["advice"] == "none":
+        top = max(scores["values"], key=scores["values"].__getitem__)
+        value = written(scores["values"][top], is_regression)
+        reason = (
+            f"the best of {len(scores['values'])}, {top}, {verb} {value} {of} and {guess}, and "
+            "so small a difference may be chance"
+        )
+        return "weak", "No features tell the labels better than guessing", reason
     if scores["advice"] == "ours":
-        reason = f"it {verb} {ours} {of}, the best control, {best}, {theirs}"
+        reason = f"it {verb} {ours} {of}, the best control, {best}, {theirs}, {guess}"
         if level != "weak":
             return "healthy", "Use this encoder", reason
         reason += f"; but training says: {_STATISTICS.sub('', training)}"
         return "weak", "Use this encoder with care", reason
     if scores["advice"] == "control":
-        reason = f"it {verb} {theirs} {of}, this encoder {ours}"
+        reason = f"it {verb} {theirs} {of}, this encoder {ours}, {guess}"
         return "weak", f"Use {best} instead of this encoder", reason
     simple = scores["equal"][0]
-    advice = f"Use {simple}, which does as well without this training"
-    value = written(scores["values"][simple], is_regression)
-    if value == ours:
-        return "weak", advice, f"both {verb.removesuffix('s')} {ours} {of}"
-    reason = (
-        f"it {verb} {value} {of}, this encoder {ours}, and a difference below "
-        f"{difference(scores['noise'], is_regression)} may be chance"
-    )
-    return "weak", advice, reason
+    values = {name: scores["values"][name] for name in (best, simple)}
+    values["this encoder"] = scores["ours"]
+    ordered = sorted(values, key=lambda name: -values[name])
+    *first, last = [
+        f"{name} {written(values[name], is_regression)}" for name in ordered
+    ]
+    reason = f"{tested} do not tell {', '.join(first)} and {last} apart ({guess})"
+    return "weak", f"Use {simple}, the simplest that does as well", reason
 
 
 def _of_trouble(level: str, training: str) -> tuple[str, str, str]:
@@ -147,9 +155,11 @@ def _unlabeled(
     if error is not None:
         less = f"{1 - error:.0%} less error than a guess"
         learned = f"it predicts hidden parts with {less}, and tells sequences apart"
-    hope = "without labels, the pictures below must show whether it helps you"
+    hope = (
+        "whether it helps you is not known without labels: look at the pictures below"
+    )
     if compared is None:
-        return "healthy", "Training went well", f"{learned}; {hope}"
+        return "unknown", "Training came to its end", f"{learned}; {hope}"
     same = f"{compared.unchanged:.0%} of the nearest neighbors"
     control = compared.control
     if compared.unchanged >= UNCHANGED:
@@ -158,5 +168,5 @@ def _unlabeled(
             instead = "use it as it is, or train longer"
         reason = f"{same} are the same with {control}; {instead}"
         return "weak", "Training changed little", reason
-    reason = f"{learned}; {same} were found with {control} already, and {hope}"
-    return "healthy", "Training went well", reason
+    reason = f"{same} are the same with {control}, and {learned}; {hope}"
+    return "unknown", "Training changed the embedding", reason

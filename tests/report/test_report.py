@@ -310,7 +310,7 @@ def test_without_scores_training_decides_the_verdict(
             "healthy: no sign of collapse",
             "healthy",
             "Use this encoder: it labels 85.0% of 40 test sequences correctly, the best "
-            "control, untrained encoder, 60.0%.",
+            "control, untrained encoder, 60.0%, guessing 40.0%.",
         ),
         (
             0.5,
@@ -318,24 +318,24 @@ def test_without_scores_training_decides_the_verdict(
             "weak: train longer",
             "weak",
             "Use this encoder with care: it labels 85.0% of 40 test sequences correctly, "
-            "the best control, untrained encoder, 60.0%; but training says: train longer.",
+            "the best control, untrained encoder, 60.0%, guessing 40.0%; but training says: "
+            "train longer.",
         ),
         (
             0.5,
             0.85,
             "healthy: no sign of collapse",
             "weak",
-            "Use untrained encoder, which does as well without this training: both label "
-            "85.0% of 40 test sequences correctly.",
+            "Use untrained encoder, the simplest that does as well: 40 test sequences do not "
+            "tell untrained encoder 85.0% and this encoder 85.0% apart (guessing 40.0%).",
         ),
         (
             0.9,
             0.9,
             "healthy: no sign of collapse",
             "weak",
-            "Use raw values, which does as well without this training: it labels 90.0% of "
-            "40 test sequences correctly, this encoder 85.0%, and a difference below 16.7 "
-            "points may be chance.",
+            "Use raw values, the simplest that does as well: 40 test sequences do not tell "
+            "raw values 90.0% and this encoder 85.0% apart (guessing 40.0%).",
         ),
         (
             1.0,
@@ -343,7 +343,16 @@ def test_without_scores_training_decides_the_verdict(
             "unknown: not finite",
             "weak",
             "Use raw values instead of this encoder: it labels 100.0% of 40 test sequences "
-            "correctly, this encoder 80.0%.",
+            "correctly, this encoder 80.0%, guessing 40.0%.",
+        ),
+        (
+            0.5,
+            0.45,
+            "healthy: no sign of collapse",
+            "weak",
+            "No features tell the labels better than guessing: the best of 3, pretrained "
+            "encoder, labels 52.5% of 40 test sequences correctly and guessing 40.0%, and so "
+            "small a difference may be chance.",
         ),
         (
             0.9,
@@ -358,16 +367,18 @@ def test_the_verdict_names_what_the_scores_speak_for(
     run: Path, raw: float, untrained: float, logged: str, level: str, sentence: str
 ) -> None:
     log(run, logged)
+    ours = {(1.0, 0.5): 0.8, (0.5, 0.45): 0.525}.get((raw, untrained), 0.85)
     scores = {
         "raw values": raw,
         "untrained encoder": untrained,
-        "pretrained encoder": 0.8 if raw == 1 else 0.85,
+        "pretrained encoder": ours,
     }
     rows = [{"features": name, "accuracy": value} for name, value in scores.items()]
     edit_json(run / "probe.json", lambda probe: probe.update(scores=rows))
     assert verdict_of(run) == (level, sentence)
     text = Page((run / "report.html").read_text("utf-8")).text
-    assert ("costs 5.0 points of accuracy" in text) == (untrained == 0.9)
+    within_noise = "costs 5.0 points of accuracy, which may be chance" in text
+    assert within_noise == (untrained == 0.9)
 
 
 @pytest.mark.parametrize(
@@ -392,7 +403,10 @@ def test_without_scores_the_labels_of_neighbors_are_compared_with_the_control(
 
 @pytest.mark.parametrize(
     ("unchanged", "level", "advice"),
-    [(0.98, "weak", "Training changed little"), (0.4, "healthy", "Training went well")],
+    [
+        (0.98, "weak", "Training changed little"),
+        (0.4, "unknown", "Training changed the embedding"),
+    ],
 )
 def test_training_that_leaves_the_neighbors_as_they_are_is_no_success(
     run: Path, unchanged: float, level: str, advice: str
@@ -409,7 +423,7 @@ def test_predictions_no_better_than_a_guess_are_no_success(run: Path) -> None:
     log(run, "healthy: no sign of collapse")
     opened = open_run(run, None)
     verdicts = [find_verdict(opened, None, None, error).level for error in (0.9, 1.0)]
-    assert verdicts == ["healthy", "weak"]
+    assert verdicts == ["unknown", "weak"]
 
 
 def test_a_run_that_was_killed_shows_what_there_is(run: Path) -> None:
@@ -779,7 +793,7 @@ def test_scores_of_a_regression_are_r2(run: Path) -> None:
     change = {"task": "regression", "mean": mean, "scores": rows}
     edit_json(run / "probe.json", lambda probe: probe.update(change))
     text = write_report(run).read_text("utf-8")
-    assert "Use untrained encoder, which does as well" in text
+    assert "Use untrained encoder, the simplest that does as well" in text
     assert "it reaches R² 0.750 on 40 test sequences, this encoder R² 0.700" in text
     for value in ("0.700", "-0.010", "12.25", "17.5"):
         assert value in text
