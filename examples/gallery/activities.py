@@ -27,7 +27,7 @@ from temporal_jepa.evaluation.probes import minirocket_features, stat_features
 from temporal_jepa.evaluation.states import find_states
 from temporal_jepa.model.jepa import random_init_like
 
-# A pickle can run code when it is read. pip checks that this is the very file that we looked at.
+# Reading a pickle can run code: the hash makes sure that it is the file that was looked at.
 file = open_file(
     "seglearn==1.2.5",
     "ec6b952c85c9627050102854b372d85951563d3b990df677d7c55547e87413dd",
