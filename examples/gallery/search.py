@@ -25,7 +25,7 @@ aeon = Path(importlib.util.find_spec("aeon").origin).parent  # aeon is not impor
 folder = aeon / "datasets" / "data" / "OSULeaf"
 drawer = read(folder / "OSULeaf_TRAIN.ts")
 queries = read(folder / "OSULeaf_TEST.ts")
-print(f"drawer: {drawer}, queries: {len(queries)} more")
+print(f"drawer: {drawer}\nqueries: {len(queries)} more")
 
 
 def draw(ax, series, color):
