@@ -13,8 +13,7 @@ from typing import Any
 
 from temporal_jepa import PretrainConfig, from_pretrained, pretrain, read
 from temporal_jepa.embed import embed_sequences
-from temporal_jepa.evaluation.neighbors import Index
-from temporal_jepa.evaluation.score import score
+from temporal_jepa.evaluation import Index, score
 from temporal_jepa.report.report import write_report
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from series import data_folder
 
 from temporal_jepa import PretrainConfig, pretrain, read
-from temporal_jepa.evaluation.score import score
+from temporal_jepa.evaluation import score
 from temporal_jepa.report.report import write_report
 
 

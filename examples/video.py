@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 
 from temporal_jepa import PretrainConfig, Sequences, pretrain
 from temporal_jepa.data.moving_digits import generate_clips
-from temporal_jepa.evaluation.score import score
+from temporal_jepa.evaluation import score
 from temporal_jepa.report.report import write_report
 
 DIRECTIONS = np.array(

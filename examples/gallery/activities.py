@@ -23,8 +23,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from temporal_jepa import Sequences, TemporalJEPAEmbedder
+from temporal_jepa.evaluation import find_states
 from temporal_jepa.evaluation.probes import minirocket_features, stat_features
-from temporal_jepa.evaluation.states import find_states
 from temporal_jepa.model.jepa import random_init_like
 
 # Reading a pickle can run code: the hash makes sure that it is the file that was looked at.

@@ -20,7 +20,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_score
 
 from temporal_jepa import TemporalJEPAEmbedder, read
-from temporal_jepa.evaluation.states import find_states
+from temporal_jepa.evaluation import find_states
 
 WHEEL = "9f3ca2f88c9eadee41225fc31fba28c1c481018b9266fe1d0b856fecc5be7fdf"
 drives = []

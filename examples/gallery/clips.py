@@ -21,7 +21,7 @@ from public_data import open_file
 
 from temporal_jepa import PretrainConfig, from_pretrained, pretrain, read
 from temporal_jepa.embed import embed_sequences
-from temporal_jepa.evaluation.neighbors import Index
+from temporal_jepa.evaluation import Index
 from temporal_jepa.model.jepa import random_init_like
 
 WHEEL = "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23"

@@ -17,8 +17,7 @@ from public_data import open_file
 
 from temporal_jepa import from_pretrained, read
 from temporal_jepa.embed import embed_sequences
-from temporal_jepa.evaluation.neighbors import Index
-from temporal_jepa.evaluation.score import score
+from temporal_jepa.evaluation import Index, score
 
 storms = pd.read_csv(
     open_file(
