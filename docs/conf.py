@@ -44,7 +44,7 @@ sphinx_gallery_conf = {
     "ignore_repr_types": r"matplotlib\.",  # of figures and their parts
     "parallel": 2,
 }
-suppress_warnings = ["config.cache"]  # of the gallery, whose settings hold functions
+suppress_warnings = ["config.cache", "sphinx_gallery.space_in_filename"]
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 

@@ -59,9 +59,9 @@ class Embedder(nn.Module):
         With components, `(B, dim)`.
         """
         patch = self.encoder.config.patch
-        tokens = (x.shape[1] + patch - 1) // patch
-        if self.has_spare_token:
-            tokens = tokens + 1
+        # Adding the token to the quotient instead lets torch.export guard on the length.
+        spare = patch if self.has_spare_token else 0
+        tokens = (x.shape[1] + spare + patch - 1) // patch
         x = (x - self.offset).to(self.offset.dtype)
         x = F.pad(x, (0, 0, 0, tokens * patch - x.shape[1]), value=float("nan"))
         observed = ~x.isnan()
