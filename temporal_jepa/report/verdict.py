@@ -84,6 +84,10 @@ def _of_training(run: Run) -> tuple[str, str]:
 
 
 def _of_scores(scores: Row, level: str, training: str) -> tuple[str, str, str]:
+    if scores["advice"] == "none":
+        return _of_chance(scores)
+    if scores["advice"] == "simpler":
+        return _of_equals(scores)
     is_regression = scores["is_regression"]
     ours = written(scores["ours"], is_regression)
     best = scores["best"]
@@ -92,32 +96,50 @@ def _of_scores(scores: Row, level: str, training: str) -> tuple[str, str, str]:
     verb = "reaches" if is_regression else "labels"
     tested = f"{scores['n_test']} test sequences"
     of = f"on {tested}" if is_regression else f"of {tested} correctly"
-    if scores["advice"] == "none":
-        top = max(scores["values"], key=scores["values"].__getitem__)
-        value = written(scores["values"][top], is_regression)
-        reason = (
-            f"the best of {len(scores['values'])}, {top}, {verb} {value} {of} and {guess}, and "
-            "so small a difference may be chance"
-        )
-        return "weak", "No features tell the labels better than guessing", reason
     if scores["advice"] == "ours":
         reason = f"it {verb} {ours} {of}, the best control, {best}, {theirs}, {guess}"
         if level != "weak":
             return "healthy", "Use this encoder", reason
         reason += f"; but training says: {_STATISTICS.sub('', training)}"
         return "weak", "Use this encoder with care", reason
-    if scores["advice"] == "control":
-        reason = f"it {verb} {theirs} {of}, this encoder {ours}, {guess}"
-        return "weak", f"Use {best} instead of this encoder", reason
+    reason = f"it {verb} {theirs} {of}, this encoder {ours}, {guess}"
+    return "weak", f"Use {best} instead of this encoder", reason
+
+
+def _of_equals(scores: Row) -> tuple[str, str, str]:
+    """A simple control is as good as any: say so with the best, this encoder and itself."""
+    is_regression = scores["is_regression"]
     simple = scores["equal"][0]
-    values = {name: scores["values"][name] for name in (best, simple)}
+    values = {name: scores["values"][name] for name in (scores["best"], simple)}
     values["this encoder"] = scores["ours"]
     ordered = sorted(values, key=lambda name: -values[name])
     *first, last = [
         f"{name} {written(values[name], is_regression)}" for name in ordered
     ]
-    reason = f"{tested} do not tell {', '.join(first)} and {last} apart ({guess})"
+    reason = (
+        f"{scores['n_test']} test sequences do not tell {', '.join(first)} and {last} apart "
+        f"(guessing {written(scores['guess'], is_regression)})"
+    )
     return "weak", f"Use {simple}, the simplest that does as well", reason
+
+
+def _of_chance(scores: Row) -> tuple[str, str, str]:
+    """No features are above guessing for sure."""
+    is_regression = scores["is_regression"]
+    top = max(scores["values"], key=scores["values"].__getitem__)
+    value = written(scores["values"][top], is_regression)
+    guess = written(scores["guess"], is_regression)
+    tested = f"{scores['n_test']} test sequences"
+    reached = (
+        f"reaches {value} on {tested}"
+        if is_regression
+        else f"labels {value} of {tested} correctly"
+    )
+    reason = (
+        f"the best of {len(scores['values'])}, {top}, {reached} and guessing {guess}, and so small "
+        "a difference may be chance"
+    )
+    return "weak", "No features tell the labels better than guessing", reason
 
 
 def _of_trouble(level: str, training: str) -> tuple[str, str, str]:
