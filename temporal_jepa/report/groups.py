@@ -10,6 +10,7 @@ from sklearn.metrics import silhouette_score
 
 from ..evaluation.states import GAIN
 from . import plots, svg
+from .differences import describe_groups
 from .embeddings import Embedded
 from .run import Row
 from .svg import Array
@@ -109,6 +110,7 @@ def groups_section(embedded: Embedded, groups: Groups | None) -> Row | None:
     if groups is None:
         return None
     sequences = embedded.sequences
+    differences = describe_groups(sequences, groups.of)
     rows = []
     for group in range(groups.count):
         members = np.flatnonzero(groups.of == group)
@@ -125,6 +127,7 @@ def groups_section(embedded: Embedded, groups: Groups | None) -> Row | None:
                 "size": len(members),
                 "share": len(members) / len(sequences),
                 "labels": _labels(sequences.class_labels, members),
+                "differences": differences[group],
                 "typical": tiles[: len(typical)],
                 "odd": tiles[len(typical) :],
             }
@@ -135,6 +138,7 @@ def groups_section(embedded: Embedded, groups: Groups | None) -> Row | None:
     return {
         "rows": rows,
         "level": level,
+        "differ": all(differences),
         "silhouette": groups.silhouette,
         "channels": plots.channel_legend(sequences),
     }
