@@ -411,11 +411,16 @@ class Sequences:
         return self
 
     def constant(self) -> list[str]:
-        """Ids of the series in which no channel ever changes; a store names the first few."""
+        """Ids of the series in which no channel ever changes; a store names the first few.
+
+        A series with at most one value in each channel is too short to change, and none of them.
+        """
         if isinstance(self.values, LazyArrays) and self.values.facts is not None:
             return list(self.values.facts["constant_ids"])
         return [
-            name for name, x in zip(self.ids, self.values, strict=True) if not _moves(x)
+            name
+            for name, x in zip(self.ids, self.values, strict=True)
+            if not (is_too_short(x) or _moves(x))
         ]
 
     @classmethod
@@ -694,6 +699,13 @@ def moment(when: Any) -> str:
 def missing(x: Array) -> bool:
     """Whether an array has no observed value; bytes are always observed."""
     return x.dtype != np.uint8 and bool(np.isnan(x).all())
+
+
+def is_too_short(x: Array) -> bool:
+    """Whether no channel of ``(time, channels)`` has two observed values, which could differ."""
+    if len(x) < 2 or x.dtype == np.uint8:
+        return len(x) < 2
+    return bool(((~np.isnan(x)).sum(0) < 2).all())
 
 
 def _moves(x: Array) -> bool:

@@ -1,82 +1,188 @@
-"""What tells the members of a group from all others, in the units of the data.
+"""How the members of a group differ from all others, in the units of the data.
 
-The groups are of embeddings, and are described afterwards: these differences are no test.
+Groups are formed by the embedding and described afterwards, so a difference here is no test.
 """
 
-import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import rankdata
 
-from ..data import Sequences
+from ..data.sequences import Sequences
+from .plots import extent_of, is_video, path_of
 from .svg import Array
+from .timeline import duration_of
 
-LARGE = 0.85  # probability that a member has more (or less) than another, from which it is said
-MOST = 3  # differences of a group that are said
-CHANNELS = 64  # the first channels are described
-PARTS = 4  # a trend is the last of so many parts less the first
+LARGE_AUC = (
+    0.85  # share of the pairs of a member and another in which one is the higher
+)
+LARGE_D = 0.8  # Cohen's d, "large" in Cohen 1988
+NEARLY_ALL = 0.98  # AUC from which a trait tells the group from the rest
+MOST = 3  # differences of a group
+FEWEST = 3  # members, and others, that are compared
+SOME = 5  # members, and others, from which a trait may stand for a clear group
+CHANNELS = 16  # that are described: the first ones
 
 
-def describe_groups(sequences: Sequences, of: Array) -> list[list[str]]:
-    """For each group, sentences on its largest differences from all other sequences.
-
-    A difference is large if a member has a higher (or lower) number than another sequence with
-    probability `LARGE`: the area under the ROC curve, from ranks.
+@dataclass(frozen=True)
+class Trait:
+    """One number of each sequence, NaN where it has none.
 
     Args:
-        sequences: series or tracks; of video and scenes nothing is said.
-        of: group of each sequence, int `(n,)`.
+        name: in words.
+        values: `(n,)`.
+        kind: how it is written: "plain", "meters", "meters/s", "seconds" or "share".
     """
-    count = int(of.max()) + 1
-    if sequences.frame is not None:
-        return [[] for _ in range(count)]
-    names, numbers = _numbers(sequences)
-    ranks = rankdata(numbers, axis=0, nan_policy="omit")
-    return [_sentences(names, numbers, ranks, of == group) for group in range(count)]
+
+    name: str
+    values: Array
+    kind: str = "plain"
 
 
-def _numbers(sequences: Sequences) -> tuple[list[tuple[str, str]], Array]:
-    """What describes a sequence: (channel, property) of each number, and the numbers `(n, S)`."""
-    channels = sequences.channels[:CHANNELS]
-    names = [("", "length in timesteps"), ("", "share of missing values")]
-    names += [
-        (channel, what) for what in ("mean", "spread", "trend") for channel in channels
-    ]
-    rows = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of channels without a value
-        for x in sequences.values:
-            values = x[:, : len(channels)].astype(np.float64)
-            part = max(1, len(values) // PARTS)
-            trend = np.nanmean(values[-part:], axis=0) - np.nanmean(
-                values[:part], axis=0
-            )
-            about = [float(len(x)), float(np.isnan(values).mean())]
-            mean = np.nanmean(values, axis=0)
-            rows.append(np.concatenate([about, mean, np.nanstd(values, axis=0), trend]))
-    return names, np.array(rows)
+@dataclass(frozen=True)
+class Difference:
+    """A trait in which a group differs: medians, AUC (0.5 to 1) and Cohen's d (0 or more)."""
+
+    name: str
+    inside: str
+    outside: str
+    auc: float
+    d: float
 
 
-def _sentences(
-    names: list[tuple[str, str]], numbers: Array, ranks: Array, inside: Array
-) -> list[str]:
-    """The largest differences of the sequences `inside` (n,), one for each channel at most."""
-    known = ~np.isnan(numbers)
-    members = (known & inside[:, None]).sum(0)
-    others = (known & ~inside[:, None]).sum(0)
-    total = np.nansum(np.where(inside[:, None], ranks, 0.0), axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        area = (total - members * (members + 1) / 2) / (members * others)
-    certainty = np.nan_to_num(np.abs(area - 0.5))
-    found: dict[str, str] = {}
-    for k in np.argsort(-certainty, kind="stable"):
-        channel, what = names[k]
-        if certainty[k] < LARGE - 0.5 or len(found) == MOST:
-            break
-        if (channel or what) in found:
+def traits(sequences: Sequences) -> list[Trait]:
+    """What is compared: length, missing values, and of each channel its level, spread and trend.
+
+    Of tracks, their extent, duration and speed instead of their channels. Of video, the length.
+    """
+    found = [Trait("timesteps", sequences.lengths.astype(np.float64))]
+    if is_video(sequences):
+        return found
+    missing = np.array([np.isnan(x).mean() for x in sequences.values])
+    found.append(Trait("missing", missing, "share"))
+    if path_of(sequences, 0) is not None:
+        return found + _of_tracks(sequences)
+    return found + _of_channels(sequences)
+
+
+def _of_tracks(sequences: Sequences) -> list[Trait]:
+    kind = "meters" if sequences.degrees else "plain"
+    is_dated = sequences.times is not None and sequences.times[0].dtype.kind == "M"
+    count = len(sequences)
+    extent = np.zeros(count)
+    way = np.zeros(count)
+    duration = np.full(count, np.nan)
+    for i in range(count):
+        path = path_of(sequences, i)
+        assert path is not None
+        extent[i] = extent_of(path)
+        steps = np.linalg.norm(np.diff(path[:, 0], axis=0), axis=1)
+        way[i] = np.nansum(steps)
+        duration[i] = duration_of(sequences, i)
+    found = [Trait("extent", extent, kind)]
+    if sequences.frame is not None:  # a scene of several agents
+        return found
+    found.append(Trait("way", way, kind))
+    if np.isfinite(duration).any():
+        speed = way / np.where(duration > 0, duration, np.nan)
+        unit = "meters/s" if is_dated and kind == "meters" else "plain"
+        found.append(Trait("duration", duration, "seconds" if is_dated else "plain"))
+        found.append(Trait("mean speed", speed, unit))
+    return found
+
+
+def _of_channels(sequences: Sequences) -> list[Trait]:
+    found = []
+    for k, channel in enumerate(sequences.channels[:CHANNELS]):
+        rows = np.array([_course(x[:, k]) for x in sequences.values])
+        words = ("mean", "standard deviation", "change from start to end")
+        for word, column in zip(words, rows.T, strict=True):
+            found.append(Trait(f"{channel}: {word}", column))
+    return found
+
+
+def _course(y: Array) -> tuple[float, float, float]:
+    """Mean, standard deviation, and change along a straight line of `(time,)`; NaN without any."""
+    steps = np.flatnonzero(~np.isnan(y))
+    if not len(steps):
+        return np.nan, np.nan, np.nan
+    known = y[steps].astype(np.float64)
+    mean = known.mean()
+    away = steps - steps.mean()
+    slope = 0.0
+    if len(steps) > 1:
+        slope = float(away @ (known - mean) / (away @ away))
+    return float(mean), float(known.std()), slope * float(steps[-1] - steps[0])
+
+
+def differences(described: list[Trait], is_member: Array) -> list[Difference]:
+    """The large differences between members and all others, the largest first.
+
+    Args:
+        described: from `traits`.
+        is_member: bool `(n,)`.
+    """
+    found = []
+    for trait in described:
+        inside = trait.values[is_member]
+        outside = trait.values[~is_member]
+        inside = inside[np.isfinite(inside)]
+        outside = outside[np.isfinite(outside)]
+        if min(len(inside), len(outside)) < FEWEST:
             continue
-        here = float(np.nanmedian(numbers[inside, k]))
-        there = float(np.nanmedian(numbers[~inside, k]))
-        name = f"{what} of {channel}" if channel else what
-        found[channel or what] = f"{name} {here:.4g}, elsewhere {there:.4g}"
-    return list(found.values())
+        auc = _auc(inside, outside)
+        d = _cohens_d(inside, outside)
+        if auc < LARGE_AUC or d < LARGE_D:
+            continue
+        texts = [
+            in_units(float(np.median(part)), trait.kind) for part in (inside, outside)
+        ]
+        if texts[0] != texts[1]:
+            found.append(Difference(trait.name, texts[0], texts[1], auc, d))
+    found.sort(key=lambda difference: (-difference.auc, -difference.d))
+    return found[:MOST]
+
+
+def is_told_by(difference: Difference, is_member: Array) -> bool:
+    """Whether a difference tells nearly all members of a group of some size from the others."""
+    smaller = min(int(is_member.sum()), int((~is_member).sum()))
+    return smaller >= SOME and difference.auc >= NEARLY_ALL
+
+
+def _auc(inside: Array, outside: Array) -> float:
+    """Share of the pairs in which one side is the higher, 0.5 to 1; ties count half."""
+    ranks = rankdata(np.concatenate([inside, outside]))[: len(inside)]
+    above = ranks.sum() - len(inside) * (len(inside) + 1) / 2
+    share = float(above) / (len(inside) * len(outside))
+    return max(share, 1 - share)
+
+
+def _cohens_d(inside: Array, outside: Array) -> float:
+    """The distance of the means in pooled standard deviations."""
+    away = abs(float(inside.mean() - outside.mean()))
+    freedom = len(inside) + len(outside) - 2
+    squares = len(inside) * inside.var() + len(outside) * outside.var()
+    deviation = float(np.sqrt(squares / freedom))
+    if deviation == 0:
+        return np.inf if away else 0.0
+    return away / deviation
+
+
+def in_units(value: float, kind: str = "plain") -> str:
+    """A number in words.
+
+    >>> in_units(12_345.6), in_units(38.94), in_units(2500.0, "meters"), in_units(0.25, "share")
+    ('12,346', '38.9', '2.5 km', '25%')
+    """
+    if kind == "share":
+        return f"{100 * value:.2g}%" if 0 < value < 0.01 else f"{value:.0%}"
+    if kind.startswith("meters") and abs(value) >= 1000:
+        return f"{value / 1000:,.3g} k{_unit(kind)}"
+    if kind == "seconds" and value >= 7200:
+        return f"{value / 3600:,.3g} hours"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{text} {_unit(kind)}".rstrip()
+
+
+def _unit(kind: str) -> str:
+    return {"meters": "m", "meters/s": "m/s", "seconds": "s"}.get(kind, "")

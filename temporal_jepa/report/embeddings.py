@@ -14,7 +14,9 @@ from ..files import BUNDLED, GENERAL
 from ..model.jepa import random_init_like
 from ..training.components import fit_components
 from .pairs import FEWEST, Pairs
+from .plots import MAX_CHANNELS
 from .run import Run
+from .scale import Scale, scale_of
 from .svg import Array, spread
 
 MAX_POINTS = 10_000  # sequences that are embedded, evenly spaced over the data
@@ -60,6 +62,11 @@ class Embedded:
     def nearest(self) -> tuple[Array, Array]:
         """The nearest other sequences of each, `(n, k)`, nearest first, and their distances."""
         return self._nearest(self.trained)
+
+    @cached_property
+    def scale(self) -> Scale:
+        """The scale of all drawings of these sequences as curves."""
+        return scale_of(list(self.sequences.values), MAX_CHANNELS)
 
     @cached_property
     def pairs(self) -> Pairs:

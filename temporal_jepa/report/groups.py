@@ -10,7 +10,7 @@ from sklearn.metrics import silhouette_score
 
 from ..evaluation.states import GAIN
 from . import plots, svg
-from .differences import describe_groups
+from .differences import differences, is_told_by, traits
 from .embeddings import Embedded
 from .run import Row
 from .svg import Array
@@ -110,24 +110,29 @@ def groups_section(embedded: Embedded, groups: Groups | None) -> Row | None:
     if groups is None:
         return None
     sequences = embedded.sequences
-    differences = describe_groups(sequences, groups.of)
+    described = traits(sequences)
     rows = []
+    told = []  # groups that one trait tells from the rest
     for group in range(groups.count):
         members = np.flatnonzero(groups.of == group)
         members = members[np.argsort(groups.distance[members], kind="stable")]
         typical = members[:TYPICAL]
         odd = members[TYPICAL:][-ODD:][::-1]
         shown = sequences.select(np.concatenate([typical, odd]))
-        tiles = plots.tiles(f"group{group}", shown)
+        tiles = plots.tiles(f"group{group}", shown, embedded.scale)
         for i, tile in enumerate(tiles):
             tile["start"] = begins(shown, i)
+        is_member = groups.of == group
+        unlike = differences(described, is_member)
+        if unlike and is_told_by(unlike[0], is_member):
+            told.append((group + 1, unlike[0]))
         rows.append(
             {
                 "number": group + 1,
                 "size": len(members),
                 "share": len(members) / len(sequences),
+                "unlike": unlike,
                 "labels": _labels(sequences.class_labels, members),
-                "differences": differences[group],
                 "typical": tiles[: len(typical)],
                 "odd": tiles[len(typical) :],
             }
@@ -138,9 +143,9 @@ def groups_section(embedded: Embedded, groups: Groups | None) -> Row | None:
     return {
         "rows": rows,
         "level": level,
-        "differ": all(differences),
+        "told": told,
         "silhouette": groups.silhouette,
-        "channels": plots.channel_legend(sequences),
+        "channels": plots.channel_legend(sequences, embedded.scale),
     }
 
 

@@ -18,7 +18,7 @@ def neighbors_section(embedded: Embedded) -> Row:
     rows = []
     for q in _queries(sequences.class_labels, len(sequences)).tolist():
         members = sequences.select([q, *near[q]])
-        tiles = plots.tiles(f"near{q}", members)
+        tiles = plots.tiles(f"near{q}", members, embedded.scale)
         for i, tile in enumerate(tiles):
             tile["start"] = begins(members, i)
             tile["note"] = embedded.pairs.placed(distance[q, i - 1]) if i else ""
@@ -28,7 +28,7 @@ def neighbors_section(embedded: Embedded) -> Row:
         "n": len(sequences),
         "k": near.shape[1],
         "dim": embedded.dim,
-        "channels": plots.channel_legend(sequences),
+        "channels": plots.channel_legend(sequences, embedded.scale),
     }
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -42,6 +43,7 @@ def render_page(template: str, **context: Any) -> bytes:
         "ensure_ascii": False,
         "separators": (",", ":"),
     }
+    environment.filters["breakable"] = _breakable
     script = resources.files(__package__).joinpath(SCRIPT).read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = environment.get_template(template).render(
@@ -53,6 +55,12 @@ def render_page(template: str, **context: Any) -> bytes:
         dark_colors=DARK_COLORS,
     )
     return page.encode()
+
+
+def _breakable(name: str) -> Markup:
+    """A name that wraps at its punctuation, so that a file keeps its suffix in one piece."""
+    parts = re.split(r"(?=\.)|(?<=[-_/:@])", name)
+    return Markup("<wbr>").join(parts)
 
 
 def anomaly_page(
@@ -103,13 +111,12 @@ def anomaly_page(
     order = np.argsort(-np.array(highest), kind="stable")
     drawn = []
     for i in order[:SERIES_DRAWN].tolist():
-        figure = plots.scored(
+        figure = plots.scored_twice(
             f"series{i}",
             series.values[i],
             scores[i],
-            wide=True,
-            times=_times(series, i, slice(None)),
-            alt=f"{series.ids[i]} above its anomaly score",
+            _times(series, i, slice(None)),
+            f"{series.ids[i]} above its anomaly score",
         )
         drawn.append((series.ids[i], figure))
     return render_page(

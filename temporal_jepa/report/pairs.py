@@ -38,10 +38,7 @@ class Pairs:
         """A distance in words, by its place among all pairs: "closer than 98% of pairs"."""
         if not distance:
             return "the same to the encoder"
-        share = self.farther(distance)
-        if share < 0.5:
-            return f"farther apart than {_percent(1 - share)} of pairs"
-        return f"closer than {_percent(share)} of pairs"
+        return f"closer than {_percent(self.farther(distance))} of pairs"
 
 
 def _random_pairs(n: int) -> tuple[Array, Array]:

@@ -17,11 +17,14 @@ from matplotlib.figure import Figure
 from ..data.sequences import Sequences
 from ..data.wgs84 import to_ecef, to_local, to_lonlat
 from .pairs import Pairs
+from .scale import Scale, scale_of
 from .svg import COLORS, DASHED, INK, STYLE, Array, bare, legend, panel, render, spread
 from .timeline import STEPS, TimeAxis, show_dates, time_axis
 
 MAX_CHANNELS = 3  # drawn as curves: the first ones
 MAX_AGENTS = 40  # of a scene that are drawn: the first ones
+MAX_TRACKS = 200  # on one map, evenly spaced
+LANE = 0.9  # share of the height of a lane that its curve has
 TILE_FRAMES = 3  # of a video in a row of neighbors
 MASK_FRAMES = 8  # of a video with its mask
 MASK_OPACITY = 0.8
@@ -29,7 +32,6 @@ MID_GRAY = 128
 BAND_OPACITY = 0.35  # of a state behind a curve
 LABELED = 0.025  # share of the width that a state covers to have its number written
 WARM = COLORS[1]  # of errors and anomalies
-FRAMES = TimeAxis("frame")
 
 Row = dict[str, Any]
 Member = tuple[Sequences, int]  # one sequence and where it stands
@@ -77,34 +79,47 @@ def _box(path: Array) -> Array:
     return np.stack([fixes.min(0), fixes.max(0)])
 
 
-def _size(path: Array) -> float:
-    """The longer side of the box around a path."""
+def extent_of(path: Array) -> float:
+    """The longer side of the box around a path `(time, agents, 2)`."""
     sides = np.ptp(_box(path), axis=0)
     return float(sides.max())
 
 
-def channel_legend(sequences: Sequences) -> Row:
-    """How to read the drawings of these sequences, for `gallery.html`."""
+def channel_legend(sequences: Sequences, scale: Scale | None = None) -> Row:
+    """How to read the drawings of these sequences, for `gallery.html`.
+
+    Args:
+        sequences: those that are drawn.
+        scale: of their tiles, whose ends are named; None: no ends are named.
+    """
+    shown = legend(sequences.channels[:MAX_CHANNELS])
+    ranges = [""] * len(shown)
+    if scale is not None:
+        ranges = [
+            "each on its own scale" if own else f"{low:.4g} to {high:.4g}"
+            for low, high, own in zip(scale.low, scale.high, scale.own, strict=True)
+        ]
     return {
-        "shown": legend(sequences.channels[:MAX_CHANNELS]),
+        "shown": [(*entry, text) for entry, text in zip(shown, ranges, strict=True)],
         "total": sequences.n_channels,
         "video": is_video(sequences),
         "map": path_of(sequences, 0) is not None,
     }
 
 
-def tiles(name: str, sequences: Sequences) -> list[Row]:
+def tiles(name: str, sequences: Sequences, scale: Scale | None = None) -> list[Row]:
     """Draw sequences small, for `gallery.html`.
 
     Args:
         name: unique on the page.
-        sequences: few of them. Curves have one scale, each map has its own.
+        sequences: few of them. Each channel has a lane of its own, each map its own scale.
+        scale: of the lanes; None: that of these sequences.
 
     Returns:
         For each sequence its drawing, id and label.
     """
     members = [(sequences, i) for i in range(len(sequences))]
-    return _gallery(name, members)
+    return _gallery(name, members, scale)
 
 
 def neighbor_row(
@@ -136,9 +151,14 @@ def neighbor_row(
     return row
 
 
-def _gallery(name: str, members: Sequence[Member]) -> list[Row]:
+def _gallery(
+    name: str, members: Sequence[Member], scale: Scale | None = None
+) -> list[Row]:
+    is_curves = not is_video(members[0][0]) and path_of(*members[0]) is None
+    if is_curves and scale is None:
+        scale = scale_of([part.values[i] for part, i in members], MAX_CHANNELS)
     row = []
-    for k, figure in enumerate(_tiles(members)):
+    for k, figure in enumerate(_tiles(members, scale)):
         part, i = members[k]
         tile: Row = {
             "svg": render(figure, f"{name}-{k}", described(part, i)),
@@ -149,9 +169,22 @@ def _gallery(name: str, members: Sequence[Member]) -> list[Row]:
         }
         path = path_of(part, i)
         if part.places is not None and path is not None:
-            tile["meters"] = _size(path)
+            tile["meters"] = extent_of(path)
+        if is_curves and scale is not None and scale.own.any():
+            tile["ends"] = _own_ends(part, i, scale)
         row.append(tile)
     return row
+
+
+def _own_ends(sequences: Sequences, i: int, scale: Scale) -> list[str]:
+    """The ends of the channels that sequence i has on a scale of its own, in words."""
+    limits = scale.limits(sequences.values[i])
+    names = sequences.channels
+    found = []
+    for name, (low, high), own in zip(names, limits, scale.own, strict=False):
+        if own and np.isfinite(low):
+            found.append(f"{name} {low:.3g} to {high:.3g}")
+    return found
 
 
 def described(sequences: Sequences, i: int) -> str:
@@ -169,31 +202,54 @@ def described(sequences: Sequences, i: int) -> str:
     return f"{sequences.ids[i]}: {len(x)} timesteps from {low:.3g} to {high:.3g}"
 
 
-def _tiles(members: Sequence[Member]) -> list[Figure]:
+def _tiles(members: Sequence[Member], scale: Scale | None) -> list[Figure]:
     if all(is_video(part) for part, _ in members):
         return [_video_tile(video_frames(part, i)) for part, i in members]
     paths = [path_of(part, i) for part, i in members]
     known = [path for path in paths if path is not None]
     if len(known) == len(members):
         return [_map_tile(path) for path in known]
-    return _curve_tiles([part.values[i] for part, i in members])
+    assert scale is not None
+    return _curve_tiles([part.values[i] for part, i in members], scale)
 
 
-def _curve_tiles(values: list[Array]) -> list[Figure]:
-    """Curves of arrays `(time_i, channels)`, on the axes of the longest and the highest."""
+def _curve_tiles(values: list[Array], scale: Scale) -> list[Figure]:
+    """Lanes of arrays `(time_i, channels)`, the first channel on top, as long as the longest."""
     figures = []
-    limits: list[float] = []
-    for x in values:
-        figure, ax = bare(1.1)
-        _draw_curves(ax, x)
-        figures.append(figure)
-        limits.extend(ax.get_ylim())
     longest = max(map(len, values))
-    for figure in figures:
-        (ax,) = figure.axes
+    count = len(scale.low)
+    below = np.arange(count)[::-1]  # where each lane starts
+    for x in values:
+        figure, ax = bare(max(1.1, 0.5 * count))
+        _draw_curves(ax, LANE * scale.lanes(x) + below)
         ax.set_xlim(0, max(longest - 1, 1))
-        ax.set_ylim(min(limits), max(limits))
+        ax.set_ylim(-0.05, count - 0.05)
+        figures.append(figure)
     return figures
+
+
+def all_tracks(name: str, sequences: Sequences) -> Markup:
+    """Draw where sequences with places were, on one map."""
+    assert sequences.places is not None
+    chosen = sequences.select(spread(len(sequences), MAX_TRACKS))
+    assert chosen.places is not None
+    parts = [np.asarray(places) for places in chosen.places]
+    whole = np.concatenate(parts)
+    fixes = np.isfinite(whole).all(axis=1)
+    if sequences.degrees and fixes.any():
+        whole = whole.copy()
+        whole[fixes] = _meters(whole[fixes])
+    ends = np.cumsum([len(places) for places in parts])[:-1]
+    figure, ax = bare(3.0, width=4.6)
+    lines = LineCollection(
+        np.split(whole, ends), color=COLORS[0], alpha=0.6, linewidth=0.8
+    )
+    ax.add_collection(lines)
+    starts = whole[[0, *ends.tolist()]]
+    ax.plot(*starts.T, "o", color=COLORS[0], markersize=2, markeredgewidth=0)
+    ax.autoscale_view()
+    ax.set_aspect("equal", adjustable="datalim")
+    return render(figure, name, f"Map of {len(chosen)} tracks")
 
 
 def _map_tile(path: Array) -> Figure:
@@ -201,7 +257,7 @@ def _map_tile(path: Array) -> Figure:
     figure, ax = bare(1.6)
     _draw_paths(ax, path)
     x, y = _box(path).mean(0)
-    half = 0.54 * _size(path) or 1.0
+    half = 0.54 * extent_of(path) or 1.0
     ax.set_xlim(x - half, x + half)
     ax.set_ylim(y - half, y + half)
     ax.set_aspect("equal")
@@ -307,6 +363,8 @@ def masked(
     error: Array,
     limit: float,
     token: tuple[int, int],
+    axis: TimeAxis,
+    unit: str = "",
     alt: str = "",
 ) -> Markup:
     """Draw sequence i with its masked tokens in gray and, below, the error of predicting them.
@@ -319,20 +377,19 @@ def masked(
         error: mean error of the masked cells `(tokens in time,)`, NaN without any.
         limit: top of the scale of the error.
         token: timesteps of a token, and its rows and columns in a video frame.
+        axis: below the drawing.
+        unit: of the values of a curve.
         alt: see `svg.render`.
     """
     patch, side = token
     steps = min(len(sequences.values[i]), len(mask) * patch)
     path = path_of(sequences, i)
-    times = None if sequences.times is None else sequences.times[i][:steps]
-    axis = time_axis(times, steps)
     if is_video(sequences):
         figure, (above, below) = panel(0.8, 0.9)
         frames = masked_frames(video_frames(sequences, i), mask, patch, side)
         strip = _side_by_side(frames)
         above.imshow(strip, interpolation="none", aspect="equal")
         above.set_axis_off()
-        axis = FRAMES if times is None else axis
     elif path is not None:
         figure, (above, below) = panel(3.0, 0.9)
         _draw_masked_paths(above, path[:steps], mask, patch)
@@ -342,6 +399,7 @@ def masked(
         width = sequences.frame[2] if sequences.frame else None
         _draw_curves(above, sequences.values[i][:steps, :width])
         _shade(above, mask[:, 0], patch, steps)
+        above.set_ylabel(unit)
     middle = np.arange(len(error)) * patch + (patch - 1) / 2
     below.bar(
         middle,
@@ -436,6 +494,18 @@ def scored(
     time_axis(times, len(x)).put_on(below)
     below.set_ylabel("score")
     return render(figure, name, alt)
+
+
+def scored_twice(
+    name: str, x: Array, score: Array, times: Array | None, alt: str
+) -> dict[str, Markup]:
+    """As `scored`, drawn "wide" for a page and "narrow" for a phone; the page shows one."""
+    return {
+        width: scored(
+            f"{name}-{width}", x, score, wide=width == "wide", times=times, alt=alt
+        )
+        for width in ("wide", "narrow")
+    }
 
 
 def over_time(name: str, times: Array, y: Array, alt: str = "") -> Markup:

@@ -14,11 +14,13 @@ from ..training.channels import as_training_data
 from . import plots, svg
 from .run import Row, Run
 from .svg import Array
-from .timeline import STEPS, TimeAxis, begins, since_start, when
+from .timeline import STEPS, TimeAxis, begins, since_start, time_axis, when
 
 SEQUENCES = 64  # whose error is averaged, over this many masks each:
 MASKS = 8
 DRAWN = 2  # sequences that are the hardest to predict, and as many of the easiest
+FRAMES = TimeAxis("frame")
+PERCENT = "percent of the length"
 FLAT = 0.15  # a course whose highest point is less above its lowest is about even
 
 
@@ -34,24 +36,35 @@ def prediction_section(run: Run) -> Row | None:
         )
         return None
     sample = run.sequences.select(svg.spread(len(run.sequences), SEQUENCES))
-    sample = _with_times(as_training_data(model, sample), sample)
-    sample = sample.select(svg.spread(len(sample), SEQUENCES))
+    whole = sample
+    sample = _with_times(as_training_data(model, whole), whole)
+    per_series = len(sample) // len(whole)
+    chosen = svg.spread(len(sample), SEQUENCES)
+    sample = sample.select(chosen)
+    lengths = whole.lengths[chosen // per_series]  # before they were resampled
     error = _prediction_error(model, sample, run.seed)
     mean = error.nanmean((0, 2, 3)).numpy()  # of each sequence
     return {
-        "panels": _panels(model, sample, error[0], mean),
-        "along": _along(error, sample, config.patch),
+        "panels": _panels(model, sample, error[0], mean, lengths),
+        "along": _along(error, sample, config.patch, lengths),
         "over_time": _over_time(run, mean, sample),
         "mean": float(error.nanmean()),
         "config": config,
-        "n": len(sample),
+        "n": len(np.unique(chosen // per_series)),
+        "drawn": len(sample),
+        "of_channels": per_series > 1,
+        "standardized": config.channel_independent,
         "draws": MASKS,
         "channels": plots.channel_legend(sample),
     }
 
 
 def _panels(
-    model: TemporalJEPA, sample: Sequences, error: torch.Tensor, mean: Array
+    model: TemporalJEPA,
+    sample: Sequences,
+    error: torch.Tensor,
+    mean: Array,
+    lengths: Array,
 ) -> list[Row]:
     """The hardest and the easiest sequences with one mask each.
 
@@ -60,6 +73,7 @@ def _panels(
         sample: the sequences.
         error: with this mask, `(sequences, tokens in time, cells of a timestep)`.
         mean: over all masks, `(sequences,)`.
+        lengths: timesteps before resampling, `(sequences,)`.
     """
     config = model.config
     masked = error.isfinite().numpy()
@@ -77,6 +91,8 @@ def _panels(
             error=bars[i, :tokens],
             limit=limit,
             token=(config.patch, config.side),
+            axis=_axis(sample, i, tokens * config.patch, int(lengths[i])),
+            unit="standardized" if config.channel_independent else "",
             alt=f"{sample.ids[i]}: mean error {mean[i]:.2f} of a guess",
         )
         panel = {
@@ -89,6 +105,18 @@ def _panels(
         }
         panels.append(panel)
     return panels
+
+
+def _axis(sample: Sequences, i: int, shown: int, length: int) -> TimeAxis:
+    """The axis of the first `shown` timesteps of sequence i, of `length` before resampling."""
+    steps = min(len(sample.values[i]), shown)
+    if sample.times is not None:
+        return time_axis(sample.times[i][:steps], steps)
+    if plots.is_video(sample):
+        return FRAMES
+    if length == len(sample.values[i]):
+        return STEPS
+    return replace(time_axis(np.arange(length), steps), name=STEPS.name)
 
 
 def _with_times(found: Sequences, sample: Sequences) -> Sequences:
@@ -131,11 +159,20 @@ def _extremes(error: Array) -> list[int]:
     return [*order[:DRAWN], *order[-DRAWN:]]
 
 
-def _along(error: torch.Tensor, sample: Sequences, patch: int) -> Row:
-    """The mean error at each position of a sequence, and where it is highest and lowest."""
+def _along(error: torch.Tensor, sample: Sequences, patch: int, lengths: Array) -> Row:
+    """The mean error at each position of a sequence, and where it is highest and lowest.
+
+    Sequences that were resampled to one length have positions in percent if theirs differ:
+    `lengths (sequences,)` are those before.
+    """
     mean = error.nanmean((0, 1, 3)).numpy()
     longest = int(sample.lengths.max())
     scale, name = since_start(sample, longest)
+    if name == STEPS.name and (lengths != sample.lengths).any():
+        scale = (int(lengths[0]) - 1) / max(longest - 1, 1)
+        if (lengths != lengths[0]).any():
+            scale = 100 / max(longest - 1, 1)
+            name = PERCENT
     middle = (np.arange(len(mean)) * patch + (patch - 1) / 2) * scale
     high = int(np.nanargmax(mean))
     low = int(np.nanargmin(mean))
@@ -157,6 +194,8 @@ def _place(middle: float, name: str) -> str:
     """A position in words: "timestep 12", or "2.5 hours since the start"."""
     if name == STEPS.name:
         return f"{name} {middle:.0f}"
+    if name == PERCENT:
+        return f"{middle:.0f} {name}"
     return f"{middle:.2g} {name}"
 
 

@@ -18,10 +18,12 @@ from ..evaluation.states import WINDOW, find_states
 from ..files import WEIGHTS, write_atomically
 from ..files.atomic import check_replaceable
 from ..model.objectives import MaskedLatent
+from .contents import contents_section
 from .embeddings import embed_run
 from .groups import find_groups, groups_section
 from .map import map_section
 from .nearest import neighbors_section
+from .nouns import noun_of
 from .pages import render_page
 from .prediction import prediction_section
 from .run import Row, Run, open_run
@@ -89,23 +91,31 @@ def _sections(run: Run, on_sequences: Callable[[int], None]) -> Row:
             "neighbors": neighbors_section(embedded),
             "compared": embedded.comparison,
         }
+    scale = None if embedded is None else embedded.scale
     prediction = prediction_section(run)
     error = None if prediction is None else prediction["mean"]
     return {
         **shown,
         "config": run.config,
         "headline": _headline(run),
+        "noun": noun_of(run.sequences),
+        "contents": contents_section(run, scale),
         "verdict": find_verdict(run, scores, shown["compared"], error),
         "scores": scores,
         "states": _states(run),
         "surprise": surprise_section(run, embedded),
         "masks": prediction,
         "training": training_section(run),
-        "positions": collapse_section(run),
+        "positions": collapse_section(run) if _is_course(run) else None,
         "commands": command_lines(run),
         "settings": settings_tables(run),
         "missing": run.missing,
     }
+
+
+def _is_course(run: Run) -> bool:
+    """Whether statistics of the representation were logged more than once."""
+    return len(run.logged("rank_per_position")) > 1
 
 
 def _headline(run: Run) -> Row:

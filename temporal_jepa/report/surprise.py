@@ -48,13 +48,8 @@ def _moments(whole: Sequences, series: Sequences, detector: AnomalyDetector) -> 
     figures = []
     for i, x in enumerate(series.values):
         times = None if series.times is None else series.times[i]
-        figure = plots.scored(
-            f"surprise{i}",
-            x,
-            scores[i],
-            wide=True,
-            times=times,
-            alt=_alt(series, i, top),
+        figure = plots.scored_twice(
+            f"surprise{i}", x, scores[i], times, _alt(series, i, top)
         )
         figures.append((series.ids[i], figure))
     closeups = []
@@ -63,7 +58,7 @@ def _moments(whole: Sequences, series: Sequences, detector: AnomalyDetector) -> 
         first = max(0, peak.start - margin)
         part = slice(first, peak.end + margin)
         times = None if series.times is None else series.times[peak.series][part]
-        figure = plots.scored(
+        closeup = plots.scored(
             f"moment{rank}",
             series.values[peak.series][part],
             scores[peak.series][part],
@@ -72,7 +67,7 @@ def _moments(whole: Sequences, series: Sequences, detector: AnomalyDetector) -> 
         )
         closeups.append(
             {
-                "svg": figure,
+                "svg": closeup,
                 "id": series.ids[peak.series],
                 "at": when_or_step(series, peak.series, peak.timestep),
                 "from": when_or_step(series, peak.series, peak.start),
@@ -113,7 +108,7 @@ def _members(embedded: Embedded | None) -> Row | None:
         return None
     order = np.argsort(-mean, kind="stable")[:MEMBERS]
     shown = sequences.select(order)
-    tiles = plots.tiles("odd", shown)
+    tiles = plots.tiles("odd", shown, embedded.scale)
     for i, tile in enumerate(tiles):
         tile["start"] = begins(shown, i)
         tile["note"] = f"neighbors {embedded.pairs.placed(float(mean[order[i]]))}"
@@ -124,5 +119,5 @@ def _members(embedded: Embedded | None) -> Row | None:
         "usual": usual,
         "k": min(NEIGHBORS, len(sequences) - 1),
         "n": len(sequences),
-        "channels": plots.channel_legend(sequences),
+        "channels": plots.channel_legend(sequences, embedded.scale),
     }

@@ -147,6 +147,24 @@ def since_start(sequences: Sequences, length: int) -> tuple[float, str]:
     return step, "nanoseconds since the start"
 
 
+def duration_of(sequences: Sequences, i: int) -> float:
+    """From the first to the last time of sequence i: seconds of dates, NaN without times."""
+    if sequences.times is None:
+        return np.nan
+    times = sequences.times[i]
+    length = times[-1] - times[0]
+    if times.dtype.kind == "M":
+        length = length / np.timedelta64(1, "s")
+    return float(length)
+
+
+def is_even(sequences: Sequences) -> bool | None:
+    """Whether all timesteps are equally far apart; None if the data has no times to tell by."""
+    if sequences.times is None or sequences.lengths.max() < 2:
+        return None
+    return _even_step(sequences) is not None
+
+
 def _even_step(sequences: Sequences) -> float | None:
     """The time between timesteps, in nanoseconds if they are dates; None if it varies."""
     if sequences.times is None:
