@@ -50,7 +50,8 @@ def test_table_and_page(tj: Terminal, recording: Path, normal_run: Path) -> None
     assert "a&lt;b&gt;" in page
     assert "<script" not in page
     assert "://" not in page.replace("http://www.w3.org", "")
-    assert page.count("<svg") == 1 + len(peaks([table.score.to_numpy()], 40))
+    # the series, wide and for a phone, and the peaks
+    assert page.count("<svg") == 2 + len(peaks([table.score.to_numpy()], 40))
     assert "--overwrite" in tj.refuses(*words)
 
 

@@ -192,7 +192,7 @@ def test_axe_finds_nothing(
         (("<h2>Groups", "<h5>Groups"), "heading-order"),
         (('role="img" aria-label="', 'role="img" data-x="'), "svg-img-alt"),
         (("--soft: #5b6472", "--soft: #b0b6c0"), "color-contrast"),
-        (("Find a sequence <input", "<input"), "label"),
+        (("Find a series <input", "<input"), "label"),
     ],
 )
 def test_axe_would_find_it(
