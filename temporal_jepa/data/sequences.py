@@ -201,6 +201,36 @@ class Sequences:
         """Number of channels, the same in every series."""
         return len(self.channels)
 
+    def __getitem__(self, key: Any) -> Any:
+        """A series as estimators take it, or several as `Sequences`.
+
+        With this, scikit-learn's `cross_val_score` and `train_test_split` take `Sequences`.
+
+        Args:
+            key: an integer, for an array ``(channels, time_i)`` (of video ``(time_i, rows, columns,
+                channels)``, of scenes ``(time_i, agents, features)``); or a slice, integers or a
+                boolean mask, as `select`.
+
+        Raises:
+            IndexError: if there is no such series.
+
+        >>> data = Sequences.from_arrays(np.arange(24.0).reshape(3, 2, 4), y=["a", "b", "a"])
+        >>> data[0].shape, data[:2]
+        ((2, 4), <Sequences: 2 series, 4 timesteps, 2 channels (0, 1), labels>)
+        """
+        if not isinstance(key, (int, np.integer)):
+            chosen = np.arange(len(self))[key] if isinstance(key, slice) else key
+            return self.select(chosen)
+        if not -len(self) <= key < len(self):
+            raise IndexError(f"there are {len(self)} series, got the index {key}")
+        x = self.values[int(key) % len(self)]
+        if self.frame is None:
+            return x.T
+        rows, columns, channels = self.frame
+        if rows == 1:
+            return x.reshape(len(x), columns, channels)
+        return x.reshape(len(x), rows, columns, channels)
+
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Number of timesteps of each series, ``(n,)``."""
@@ -436,8 +466,8 @@ class Sequences:
             X: ``(n, channels, time)``, ``(n, time)`` or a list of ``(channels, time_i)`` or
                 ``(time_i,)``, or of DataFrames ``(time_i, channels)``; scenes ``(n, time, agents,
                 features)``, at most 16 features; video ``(n, time, rows, columns, channels)`` or
-                ``(n, time, rows, columns)``, uint8 or float in 0..1; or a map-style Dataset of
-                PyTorch, whose items are ``(channels, time_i)``, alone or with a label.
+                ``(n, time, rows, columns)``, uint8 or float in 0..1; lists of scenes or videos; or
+                a Dataset of PyTorch, whose items are ``(channels, time_i)``, alone or with a label.
             y: ``(n,)`` labels of any type; None: those of the dataset, if it has some.
             source: where the arrays come from, for messages.
 
@@ -455,10 +485,10 @@ class Sequences:
                 return cls(values, labels, channels=names, source=source)
         else:
             X = _numbers(X, "X")
-            if X.ndim in (4, 5) and X.size:
-                frames = _as_frames(X)
-                flat = frames.reshape(*frames.shape[:2], -1)
-                return cls(list(flat), labels, source=source, frame=frames.shape[2:])
+        framed = _framed(X)
+        if framed is not None:
+            flat, frame = framed
+            return cls(flat, labels, source=source, frame=frame)
         series = _two_axes(X)
         notes = _check_axes([x.shape for x in series])
         return cls([x.T for x in series], labels, source=source, notes=notes)
@@ -791,6 +821,28 @@ def _as_floats(x: Any, name: str, kept: tuple[type, ...]) -> FloatArray:
         over="ignore"
     ):  # what does not fit becomes inf, which is then refused
         return array.astype(np.float32, copy=False)
+
+
+def _framed(X: Any) -> tuple[list[Array], Frame] | None:
+    """Scenes and video as arrays ``(time_i, values)`` and their frame; None for series.
+
+    Raises:
+        ValueError: for a list of frames of several sizes, and as `_as_frames`.
+    """
+    if isinstance(X, (list, tuple)):
+        if not X or not all(getattr(x, "ndim", 0) in (3, 4) for x in X):
+            return None
+        clips = [_as_frames(_numbers(x, "X[i]")[None])[0] for x in X]
+    elif X.ndim in (4, 5) and X.size:
+        clips = list(_as_frames(X))
+    else:
+        return None
+    sizes = sorted({x.shape[1:] for x in clips})
+    if len(sizes) > 1:
+        raise ValueError(
+            f"expected frames of one size (rows, columns, channels), got {listed(sizes)}"
+        )
+    return [x.reshape(len(x), -1) for x in clips], sizes[0]
 
 
 def _as_frames(array: Array) -> Array:

@@ -126,6 +126,34 @@ def test_printing_sequences_shows_one_line_and_no_values():
     assert repr(film) == "<Sequences: 2 series, 4 timesteps, frames of 5 x 6 x 3>"
 
 
+def test_an_index_gives_a_series_as_estimators_take_it_or_sequences():
+    x, y = np.arange(8.0).reshape(4, 2), np.arange(14.0).reshape(7, 2)
+    data = Sequences([x, y], labels=["a", "b"], ids=["one", "two"])
+    np.testing.assert_array_equal(data[0], x.T)
+    np.testing.assert_array_equal(data[-1], y.T)
+    assert [series.shape for series in data] == [(2, 4), (2, 7)]
+    for key in (slice(1, None), [1], np.array([False, True])):
+        assert data[key].ids == ["two"]
+        assert data[key].labels.tolist() == ["b"]
+    with pytest.raises(IndexError, match="there are 2 series, got the index 2"):
+        data[2]
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 5, 4, 1), (3, 6, 4, 2)])
+def test_films_and_scenes_of_an_index_are_read_again(shape):
+    data = Sequences.from_arrays(np.random.default_rng(0).random(shape))
+    again = Sequences.from_arrays([*data, data[0][:2]])
+    assert again.frame == data.frame
+    assert again.lengths.tolist() == [6, 6, 6, 2]
+    np.testing.assert_array_equal(again.values[1], data.values[1])
+
+
+def test_films_of_two_sizes_are_refused():
+    films = [np.zeros((4, 6, 6, 1)), np.zeros((4, 5, 6, 1))]
+    with pytest.raises(ValueError, match=r"one size .* \(5, 6, 1\), \(6, 6, 1\)"):
+        Sequences.from_arrays(films)
+
+
 def test_summary_says_what_was_understood():
     x, y = series(4, 6)
     x[:, 1] = 7
