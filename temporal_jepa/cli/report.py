@@ -4,10 +4,10 @@ from pathlib import Path
 
 from ..config import ReadOptions
 from ..files import BUNDLED, read_config
-from .console import record, show_lines
+from .console import command, record, show_lines
 from .progress import Counter
 from .reading import read_as_trained
-from .writing import check_folder
+from .writing import check_folder, check_output
 
 
 def report(
@@ -33,12 +33,10 @@ def report(
     from ..report.embeddings import MAX_POINTS
     from ..report.report import write_report
 
-    if not Path(run).exists() and (BUNDLED / run).is_dir():
-        raise ValueError(
-            f"{run} is a model of the package, without a run to report; pretrain writes a run "
-            "folder"
-        )
-    check_folder(Path(out).parent if out else Path(run))
+    _check_run(run, data)
+    path = Path(out) if out else Path(run) / "report.html"
+    check_folder(path.parent)
+    check_output(path, overwrite)
     config = read_config(Path(run))
     sequences = None
     count = config.get("data", {}).get("n", MAX_POINTS)
@@ -55,3 +53,17 @@ def report(
         )
     record(page=page)
     show_lines(str(page))
+
+
+def _check_run(run: str, data: str | None) -> None:
+    """ValueError with the two commands for data, or a model, in place of a run folder."""
+    is_model = not Path(run).exists() and (BUNDLED / run).is_dir()
+    if not is_model and not Path(run).is_file():
+        return
+    file = Path(data or "data.csv") if is_model else Path(run)
+    folder = f"runs/{file.stem}"
+    train = command("pretrain", "--data", file, "--out", folder)
+    what = "a model of the package" if is_model else "a file"
+    raise ValueError(
+        f"{run} is {what}, and a report is about a run: {train} && {command('report', folder)}"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -537,11 +538,29 @@ class Sequences:
         if self.times is not None:
             times = self._first_and_last_time(facts)
             rows.append(("times", " to ".join(times), times))
+        return rows + self._odd_facts()
+
+    def _odd_facts(self) -> list[tuple[str, str, Any]]:
+        """Rows of `facts` on copies and constant channels, where there are some."""
+        rows: list[tuple[str, str, Any]] = []
+        copies = self._copies()
+        if copies:
+            pairs = listed(f"{first} = {second}" for first, second in copies)
+            what = f"series with the values of another: {pairs}"
+            rows.append(("identical", f"{len(copies)} {what}", copies))
         constant = self._constant_channels()
         if constant:
             text = f"{len(constant)}: {listed(constant)}"
             rows.append(("constant channels", text, constant))
         return rows
+
+    def _copies(self) -> list[tuple[str, str]]:
+        """Names of series with the values of an earlier one: (earlier, later); none of a store."""
+        if isinstance(self.values, LazyArrays):
+            return []
+        first = first_equal(self.values)
+        later = np.flatnonzero(first != np.arange(len(first)))
+        return [(self.ids[first[k]], self.ids[k]) for k in later]
 
     def _missing_share(self, facts: dict[str, Any] | None) -> float:
         """The share of the values that are NaN, from the facts of a store if given."""
@@ -821,6 +840,16 @@ def _as_floats(x: Any, name: str, kept: tuple[type, ...]) -> FloatArray:
         over="ignore"
     ):  # what does not fit becomes inf, which is then refused
         return array.astype(np.float32, copy=False)
+
+
+def first_equal(arrays: Iterable[Array]) -> npt.NDArray[np.int64]:
+    """For each array, the index of the first one with the same shape and values, ``(n,)``."""
+    seen: dict[tuple[tuple[int, ...], bytes], int] = {}
+    found = []
+    for k, x in enumerate(arrays):
+        digest = hashlib.blake2b(np.ascontiguousarray(x).data, digest_size=16).digest()
+        found.append(seen.setdefault((x.shape, digest), k))
+    return np.array(found, dtype=np.int64)
 
 
 def _framed(X: Any) -> tuple[list[Array], Frame] | None:

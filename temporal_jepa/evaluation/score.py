@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..checkpoint import from_pretrained
 from ..config import Pool
 from ..data.labels import task_of
-from ..data.sequences import Sequences, Task
+from ..data.sequences import Sequences, Task, first_equal
 from ..data.video import pool_frames
 from ..embed import check_channels, embed_sequences, embed_tokens
 from ..files import BUNDLED, GENERAL, folder_of, read_config
@@ -217,7 +217,8 @@ def split(
 ) -> tuple[Sequences, Sequences]:
     """Hold out a share of each class for testing.
 
-    Windows of one series ("a@0", "a@64") and parts of one track ("a#1", "a#2") stay on one side.
+    Windows of one series ("a@0", "a@64") and parts of one track ("a#1", "a#2") stay on one side,
+    and so do series with the same values.
     Of numbers to predict, a share of all recordings is held out.
 
     Args:
@@ -241,6 +242,8 @@ def split(
         labels = np.zeros_like(labels)
     part = r"@\d+$" if sequences.places is None else r"(#\d+)?(@\d+)?$"
     recordings = np.array([re.sub(part, "", name) for name in sequences.ids])
+    if len(np.unique(recordings)) == len(recordings) and not sequences.is_stored:
+        recordings = recordings[first_equal(sequences.values)]
     held_out: list[str] = []
     for label in np.unique(labels):
         names = np.unique(recordings[labels == label])

@@ -3,10 +3,13 @@
 import copy
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal, get_args
 
 import torch
+from torch.torch_version import TorchVersion
 
 from ..config import Pool
 from ..files import replacing
@@ -14,6 +17,7 @@ from .jepa import TemporalJEPA
 from .multiscale import follows_length
 
 Format = Literal["onnx", "torch"]
+TESTED = "2.12"  # of torch, with which all graphs are written; 2.7 to 2.10 refuse some
 
 
 def export(
@@ -46,6 +50,7 @@ def export(
 
     Raises:
         ImportError: if the extra is missing.
+        RuntimeError: if torch is older than `TESTED` and refuses the graph.
         ValueError: for an unknown format; if `length` is missing where it is needed, or given where
             it has no effect; for a `dim` that the model cannot compute.
         OSError: if the file cannot be written; one that was there is still whole.
@@ -72,7 +77,7 @@ def export(
             raise ImportError(
                 "export to ONNX needs onnx and onnxscript: pip install 'temporal-jepa[onnx]'"
             ) from None
-    with torch.no_grad(), replacing(path) as file:
+    with torch.no_grad(), replacing(path) as file, _told_if_old():
         if format == "torch":
             program = torch.export.export(graph, example, dynamic_shapes=dynamic_shapes)
             content = io.BytesIO()  # torch ends the process if its disk is full
@@ -81,6 +86,22 @@ def export(
         else:
             _write_onnx(graph, example, dynamic_shapes, file)
     return path
+
+
+@contextmanager
+def _told_if_old() -> Iterator[None]:
+    """RuntimeError that says so if a torch older than `TESTED` refuses a graph."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if TorchVersion(torch.__version__) >= TESTED:
+            raise
+        raise RuntimeError(
+            f"torch {torch.__version__} refuses this graph, which torch {TESTED} writes: pip "
+            f"install 'torch>={TESTED}'"
+        ) from error
 
 
 def _write_onnx(

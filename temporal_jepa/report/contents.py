@@ -1,10 +1,8 @@
 """What is in the data: their facts, what the reader inferred or left out, and ranges of values."""
 
-import hashlib
-
 import numpy as np
 
-from ..data.sequences import Sequences, is_too_short
+from ..data.sequences import Sequences, first_equal, is_too_short
 from . import plots, svg
 from .differences import in_units
 from .nouns import noun_of
@@ -15,7 +13,12 @@ from .timeline import is_even
 CHANNELS = 8  # whose values are described: the first ones
 SERIES = 2000  # of which they are computed, evenly spaced
 DRAWN = 3
-NAMED = {"series", "source", "frame"}  # facts that stand elsewhere on the page
+NAMED = {
+    "series",
+    "source",
+    "frame",
+    "identical",
+}  # facts that stand elsewhere on the page
 
 
 def contents_section(run: Run, scale: Scale | None) -> Row | None:
@@ -73,8 +76,7 @@ def _cautions(sample: Sequences) -> list[str]:
             f"Too short, with one value in each channel at most: {short:,} of "
             f"{len(sample):,} {noun.many}."
         )
-    digests = {hashlib.sha256(x.tobytes()).digest() for x in sample.values}
-    copies = len(sample) - len(digests)
+    copies = len(sample) - len(np.unique(first_equal(sample.values)))
     if copies:
         found.append(
             f"With the same values as another: {copies:,} of {len(sample):,} {noun.many}."

@@ -100,4 +100,6 @@ def test_what_cannot_be_compared_is_named(tj: Terminal, tmp_path: Path) -> None:
 
 
 def test_a_model_of_the_package_has_no_report(tj: Terminal) -> None:
-    assert "without a run to report" in tj.refuses("report", "series-small")
+    expected = "--data data.csv --out runs/data && temporal-jepa report runs/data"
+    assert expected in tj.refuses("report", "series-small")
+    assert "a report is about a run" in tj.refuses("report", __file__)

@@ -148,6 +148,14 @@ def test_films_and_scenes_of_an_index_are_read_again(shape):
     np.testing.assert_array_equal(again.values[1], data.values[1])
 
 
+def test_copies_are_named():
+    x, y = np.arange(8.0).reshape(4, 2), np.ones((4, 2))
+    data = Sequences([x, y, x.copy(), x[:3]], ids=["a", "b", "c", "d"])
+    row = dict(data.summary())["identical"]
+    assert row == "1 series with the values of another: a = c"
+    assert "identical" not in dict(data[:2].summary())
+
+
 def test_films_of_two_sizes_are_refused():
     films = [np.zeros((4, 6, 6, 1)), np.zeros((4, 5, 6, 1))]
     with pytest.raises(ValueError, match=r"one size .* \(5, 6, 1\), \(6, 6, 1\)"):

@@ -138,6 +138,15 @@ def test_split_keeps_windows_of_a_series_together() -> None:
         split(waves(1, seed=0).windows(8))
 
 
+def test_split_keeps_copies_of_a_series_together() -> None:
+    values = [np.full((5, 1), k // 2) + np.arange(5.0)[:, None] for k in range(20)]
+    copied = Sequences(values, labels=np.array(["a", "b"] * 5).repeat(2))
+    for seed in range(5):
+        train, test = split(copied, seed)
+        first = {x[0, 0] for x in train.values}
+        assert first.isdisjoint(x[0, 0] for x in test.values)
+
+
 def test_split_keeps_parts_of_a_track_together() -> None:
     time = [10 * k + 1000 * (k >= 8) for k in range(16)]
     frames = [

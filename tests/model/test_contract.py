@@ -415,3 +415,21 @@ def test_training_beats_the_mean_predictor(config: TemporalJEPAConfig) -> None:
         history.append(terms["relative_loss"].item())
     assert history[0] > 1.0
     assert sum(history[-5:]) / 5 < 0.85
+
+
+def test_a_graph_that_an_old_torch_refuses_names_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(torch.export, "export", refuse)
+    model = model_of(config_of("linear", "sincos"))
+    with pytest.raises(AssertionError):
+        export(model, tmp_path / "x.pt2", "torch")
+    monkeypatch.setattr("temporal_jepa.model.export.TESTED", "99.0")
+    with pytest.raises(
+        RuntimeError, match=r"refuses this graph, which torch 99\.0 writes"
+    ):
+        export(model, tmp_path / "x.pt2", "torch")
+    assert not list(tmp_path.iterdir())
