@@ -14,7 +14,7 @@ from ..files import BUNDLED, GENERAL
 from ..model.jepa import random_init_like
 from ..training.components import fit_components
 from .pairs import FEWEST, Pairs
-from .plots import MAX_CHANNELS
+from .plots import MAX_CHANNELS, is_curves
 from .run import Run
 from .scale import Scale, scale_of
 from .svg import Array, spread
@@ -64,8 +64,10 @@ class Embedded:
         return self._nearest(self.trained)
 
     @cached_property
-    def scale(self) -> Scale:
-        """The scale of all drawings of these sequences as curves."""
+    def scale(self) -> Scale | None:
+        """The scale of all drawings of these sequences; None if they are not drawn as curves."""
+        if not is_curves(self.sequences, 0):
+            return None
         return scale_of(list(self.sequences.values), MAX_CHANNELS)
 
     @cached_property

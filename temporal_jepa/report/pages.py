@@ -18,6 +18,7 @@ from ..evaluation.states import States
 from ..version import __version__
 from . import plots
 from .pairs import FEWEST, Pairs
+from .scale import scale_of
 from .states import states_section
 from .svg import COLORS, DARK_COLORS, Array
 from .timeline import when_or_step
@@ -111,12 +112,13 @@ def anomaly_page(
     order = np.argsort(-np.array(highest), kind="stable")
     drawn = []
     for i in order[:SERIES_DRAWN].tolist():
-        figure = plots.scored_twice(
+        figure = plots.both_widths(
             f"series{i}",
-            series.values[i],
-            scores[i],
-            _times(series, i, slice(None)),
-            f"{series.ids[i]} above its anomaly score",
+            plots.scored,
+            x=series.values[i],
+            score=scores[i],
+            times=_times(series, i, slice(None)),
+            alt=f"{series.ids[i]} above its anomaly score",
         )
         drawn.append((series.ids[i], figure))
     return render_page(
@@ -192,6 +194,10 @@ def neighbors_page(
         vectors: of `among`, as they were compared, `(n, F)`. With at least three, distances are
             shown by their place among those of all pairs.
     """
+    scale = None
+    if plots.is_curves(among, 0):
+        values = [*queries.values, *among.select(np.unique(near)).values]
+        scale = scale_of(values, plots.MAX_CHANNELS)
     pairs = None
     if vectors is not None and len(vectors) >= FEWEST:
         pairs = Pairs(vectors)
@@ -199,7 +205,9 @@ def neighbors_page(
     for q in range(len(queries)):
         query = queries.select([q])
         found = among.select(near[q])
-        rows.append(plots.neighbor_row(f"q{q}", query, found, distance[q], pairs))
+        rows.append(
+            plots.neighbor_row(f"q{q}", query, found, distance[q], pairs, scale)
+        )
     return render_page(
         "nearest.html",
         run=run,
@@ -209,5 +217,5 @@ def neighbors_page(
         dim=dim,
         placed=pairs is not None,
         rows=rows,
-        legend=plots.channel_legend(among),
+        legend=plots.channel_legend(among, scale),
     )

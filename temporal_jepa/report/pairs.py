@@ -38,7 +38,10 @@ class Pairs:
         """A distance in words, by its place among all pairs: "closer than 98% of pairs"."""
         if not distance:
             return "the same to the encoder"
-        return f"closer than {_percent(self.farther(distance))} of pairs"
+        share = self.farther(distance)
+        if share == 0:
+            return "as far apart as any pair"
+        return f"closer than {_percent(share)} of pairs"
 
 
 def _random_pairs(n: int) -> tuple[Array, Array]:
@@ -49,7 +52,7 @@ def _random_pairs(n: int) -> tuple[Array, Array]:
 
 
 def _percent(share: float) -> str:
-    """A share in percent that is never rounded to all."""
-    if share > 0.999:
-        return "99.9%"
-    return f"{share:.1%}" if share > 0.99 else f"{share:.0%}"
+    """A share in percent that is never rounded to all or to none."""
+    if 0.01 <= share <= 0.99:
+        return f"{share:.0%}"
+    return f"{min(max(share, 0.001), 0.999):.1%}"

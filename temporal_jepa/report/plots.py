@@ -3,7 +3,7 @@
 A sequence is drawn small beside its nearest neighbors, and large with its mask or anomaly scores.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,13 @@ from .scale import Scale, scale_of
 from .svg import COLORS, DASHED, INK, STYLE, Array, bare, legend, panel, render, spread
 from .timeline import STEPS, TimeAxis, show_dates, time_axis
 
+WIDE = 9.6  # inches of a drawing that is as wide as the page
+NARROW = 4.6  # of one that is half as wide, or as wide as a phone
 MAX_CHANNELS = 3  # drawn as curves: the first ones
 MAX_AGENTS = 40  # of a scene that are drawn: the first ones
 MAX_TRACKS = 200  # on one map, evenly spaced
+EACH_ITS_OWN = "each drawing on its own scale, named below it"
+LANE_HEIGHT = 0.85  # inches of a channel in a large drawing
 LANE = 0.9  # share of the height of a lane that its curve has
 TILE_FRAMES = 3  # of a video in a row of neighbors
 MASK_FRAMES = 8  # of a video with its mask
@@ -64,6 +68,11 @@ def path_of(sequences: Sequences, i: int) -> Array | None:
     return x.reshape(-1, agents, width)[..., columns]
 
 
+def is_curves(sequences: Sequences, i: int) -> bool:
+    """Whether sequence i is drawn as curves over time, not as frames or as a path."""
+    return not is_video(sequences) and path_of(sequences, i) is None
+
+
 def _meters(degrees: Array) -> Array:
     """(longitude, latitude) `(n, 2)` as meters `(n, 2)` east and north of their middle."""
     middle = to_ecef(degrees).mean(0, keepdims=True)
@@ -96,7 +105,7 @@ def channel_legend(sequences: Sequences, scale: Scale | None = None) -> Row:
     ranges = [""] * len(shown)
     if scale is not None:
         ranges = [
-            "each on its own scale" if own else f"{low:.4g} to {high:.4g}"
+            EACH_ITS_OWN if own else f"{low:.4g} to {high:.4g} in all drawings"
             for low, high, own in zip(scale.low, scale.high, scale.own, strict=True)
         ]
     return {
@@ -128,6 +137,7 @@ def neighbor_row(
     near: Sequences,
     distance: Array,
     pairs: Pairs | None = None,
+    scale: Scale | None = None,
 ) -> list[Row]:
     """Draw a query and its nearest neighbors.
 
@@ -137,12 +147,13 @@ def neighbor_row(
         near: its neighbors, nearest first.
         distance: of each neighbor, `(len(near),)`.
         pairs: distances that tell what is near; None: the distance is shown alone.
+        scale: of the lanes; None: that of these sequences.
 
     Returns:
         The tiles of the row for `gallery.html`, the query first.
     """
     members = [(query, 0)] + [(near, i) for i in range(len(near))]
-    row = _gallery(name, members)
+    row = _gallery(name, members, scale)
     for tile, away in zip(row[1:], distance, strict=True):
         tile["note"] = f"distance {away:.2f}"
         if pairs is not None:
@@ -154,8 +165,8 @@ def neighbor_row(
 def _gallery(
     name: str, members: Sequence[Member], scale: Scale | None = None
 ) -> list[Row]:
-    is_curves = not is_video(members[0][0]) and path_of(*members[0]) is None
-    if is_curves and scale is None:
+    has_curves = is_curves(*members[0])
+    if has_curves and scale is None:
         scale = scale_of([part.values[i] for part, i in members], MAX_CHANNELS)
     row = []
     for k, figure in enumerate(_tiles(members, scale)):
@@ -170,7 +181,7 @@ def _gallery(
         path = path_of(part, i)
         if part.places is not None and path is not None:
             tile["meters"] = extent_of(path)
-        if is_curves and scale is not None and scale.own.any():
+        if has_curves and scale is not None and scale.own.any():
             tile["ends"] = _own_ends(part, i, scale)
         row.append(tile)
     return row
@@ -293,6 +304,23 @@ def _draw_curves(ax: Axes, x: Array, first: int = 0, width: float = 1.2) -> None
             )
 
 
+def _lane_heights(x: Array, height: float) -> list[float]:
+    """Inches of the axes of each drawn channel of `(time, channels)`; a single one has `height`."""
+    count = min(x.shape[1], MAX_CHANNELS)
+    return [height] if count == 1 else [LANE_HEIGHT] * count
+
+
+def _draw_channels(
+    axes: Sequence[Axes], x: Array, first: int = 0, width: float = 1.2
+) -> None:
+    """Draw the first channels of x `(time, channels)`, each in axes of its own."""
+    for k, ax in enumerate(axes):
+        _draw_curves(ax, x[:, [k]], first, width)
+        ax.lines[0].set_color(COLORS[k])
+        if len(axes) > 1:
+            ax.locator_params(axis="y", nbins=3)
+
+
 def _draw_paths(ax: Axes, path: Array) -> None:
     """Draw the paths of agents `(time, agents, 2)`, each with a dot where it starts."""
     for k, agent in enumerate(path.transpose(1, 0, 2)[:MAX_AGENTS]):
@@ -394,12 +422,14 @@ def masked(
         figure, (above, below) = panel(3.0, 0.9)
         _draw_masked_paths(above, path[:steps], mask, patch)
     else:
-        figure, (above, below) = panel(2.2, 0.9, sharex=True)
         # of a scene without places, the channels of the first agent
         width = sequences.frame[2] if sequences.frame else None
-        _draw_curves(above, sequences.values[i][:steps, :width])
-        _shade(above, mask[:, 0], patch, steps)
-        above.set_ylabel(unit)
+        x = sequences.values[i][:steps, :width]
+        figure, (*lanes, below) = panel(*_lane_heights(x, 2.2), 0.9, sharex=True)
+        _draw_channels(lanes, x)
+        for ax in lanes:
+            _shade(ax, mask[:, 0], patch, steps)
+        lanes[0].set_ylabel(unit)
     middle = np.arange(len(error)) * patch + (patch - 1) / 2
     below.bar(
         middle,
@@ -455,34 +485,34 @@ def scored(
     x: Array,
     score: Array,
     first: int = 0,
-    wide: bool = False,
+    width: float = NARROW,
     times: Array | None = None,
     alt: str = "",
 ) -> Markup:
     """Draw a series above its anomaly score, and shade where the score is above 1.
+
+    Each channel has an axis of its own.
 
     Args:
         name: unique on the page.
         x: float `(time, channels)`.
         score: float `(time,)`.
         first: number of the first timestep, on an axis without times.
-        wide: as wide as the page, not half of it.
+        width: in inches.
         times: of the timesteps `(time,)`; None if there are none.
         alt: see `svg.render`.
     """
-    if wide:
-        figure, (above, below) = panel(2.2, 1.2, width=9.6, sharex=True)
-    else:
-        figure, (above, below) = panel(1.9, 1.0, sharex=True)
+    heights = [*_lane_heights(x, 2.0), 1.1]
+    figure, (*lanes, below) = panel(*heights, width=width, sharex=True)
     if times is not None:
         first = 0
-    _draw_curves(above, x, first, width=1.0 if wide else 1.2)
+    _draw_channels(lanes, x, first, 1.0 if width == WIDE else 1.2)
     _draw_curves(below, score[:, None], first)
     below.lines[0].set_color(WARM)
     below.axhline(1, **DASHED)
     edge = first - 0.5  # of the first timestep
     for start, end in runs(score > 1):
-        for ax in (above, below):
+        for ax in (*lanes, below):
             ax.axvspan(
                 edge + start,
                 edge + end,
@@ -496,21 +526,30 @@ def scored(
     return render(figure, name, alt)
 
 
-def scored_twice(
-    name: str, x: Array, score: Array, times: Array | None, alt: str
+def both_widths(
+    name: str, draw: Callable[..., Markup], **arguments: Any
 ) -> dict[str, Markup]:
-    """As `scored`, drawn "wide" for a page and "narrow" for a phone; the page shows one."""
+    """A drawing that is "wide" as the page and one that is "narrow", for a phone.
+
+    The page shows the one that fits, `chart` in `gallery.html`.
+
+    Args:
+        name: unique on the page.
+        draw: called with a name, a width in inches and the arguments.
+        **arguments: what is drawn.
+    """
+    widths = {"wide": WIDE, "narrow": NARROW}
     return {
-        width: scored(
-            f"{name}-{width}", x, score, wide=width == "wide", times=times, alt=alt
-        )
-        for width in ("wide", "narrow")
+        kind: draw(f"{name}-{kind}", width=width, **arguments)
+        for kind, width in widths.items()
     }
 
 
-def over_time(name: str, times: Array, y: Array, alt: str = "") -> Markup:
+def over_time(
+    name: str, times: Array, y: Array, alt: str = "", width: float = WIDE
+) -> Markup:
     """Draw a number of each window `(n,)` over the times at which they begin `(n,)`."""
-    figure, (ax,) = panel(2.2, width=9.6)
+    figure, (ax,) = panel(2.2, width=width)
     ax.plot(
         times,
         y,
@@ -530,7 +569,12 @@ def over_time(name: str, times: Array, y: Array, alt: str = "") -> Markup:
 
 
 def over_states(
-    name: str, x: Array, states: Array, axis: TimeAxis = STEPS, alt: str = ""
+    name: str,
+    x: Array,
+    states: Array,
+    axis: TimeAxis = STEPS,
+    alt: str = "",
+    width: float = WIDE,
 ) -> Markup:
     """Draw a series over bands in the colors of its states, with their numbers where they fit.
 
@@ -540,9 +584,10 @@ def over_states(
         states: `(time,)`, -1 where there is none.
         axis: below the drawing.
         alt: see `svg.render`.
+        width: in inches.
     """
     channels = x.shape[1]
-    figure, (ax,) = panel(0.7 + 0.55 * channels, width=9.6)
+    figure, (ax,) = panel(0.7 + 0.55 * channels, width=width)
     steps = len(x)
     _draw_bands(ax, states, BAND_OPACITY, (-0.1, channels + 0.25))
     _draw_bands(ax, states, 1.0, (-0.3, -0.1))

@@ -209,7 +209,13 @@ def _over_time(run: Run, mean: Array, sample: Sequences) -> Row | None:
     if len(names) > 1 or not (np.diff(starts) > starts[:1] - starts[:1]).all():
         return None
     high = int(np.nanargmax(mean))
-    figure = plots.over_time("windows", starts, mean, f"highest {when(starts, high)}")
+    figure = plots.both_widths(
+        "windows",
+        plots.over_time,
+        times=starts,
+        y=mean,
+        alt=f"highest {when(starts, high)}",
+    )
     return {"svg": figure, "hardest": when(starts, high), "error": float(mean[high])}
 
 

@@ -7,7 +7,10 @@ import numpy as np
 
 from .svg import Array
 
-VARIED = 10.0  # times that a channel's range exceeds that of a usual series: each has its own scale
+VARIED = (
+    10.0  # times that a channel's range may exceed that of a series with a small one
+)
+SMALL = 0.25  # quantile of the ranges of series that is a small one
 
 
 @dataclass(frozen=True)
@@ -43,17 +46,24 @@ class Scale:
 
 
 def scale_of(values: Sequence[Array], channels: int) -> Scale:
-    """The scale of series `(time_i, all channels)`, of which the first `channels` are drawn."""
+    """The scale of series `(time_i, all channels)`, of which the first `channels` are drawn.
+
+    Limits are the lowest and the highest value, so that no peak is cut. If a quarter of the series
+    would then be nearly flat, or an outlier makes them so, each has a scale of its own.
+    """
     ends = []
     for x in values:
         ends.append([_ends(y) for y in x[:, :channels].T])
     table = np.array(ends, dtype=np.float64)  # (series, channels, 2)
     low = _known(np.fmin.reduce(table[..., 0]))
     high = _known(np.fmax.reduce(table[..., 1]))
-    width = np.nan_to_num(table[..., 1] - table[..., 0])
-    own = high - low > VARIED * np.median(width, axis=0)
-    varies = width.any(axis=0)
-    return Scale(low, high, own & varies)
+    widths = table[..., 1] - table[..., 0]
+    own = np.zeros(len(low), dtype=bool)
+    for k, width in enumerate(widths.T):
+        varied = width[width > 0]
+        if len(varied):
+            own[k] = high[k] - low[k] > VARIED * np.quantile(varied, SMALL)
+    return Scale(low, high, own)
 
 
 def _ends(y: Array) -> tuple[float, float]:

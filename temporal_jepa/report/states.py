@@ -67,12 +67,13 @@ def _over_states(scaled: _Scale, states: States, i: int) -> Row:
     x = scaled.values(i)[:TIMESTEPS_DRAWN]
     segments = [part.state for part in states.segments[i] if part.start < len(x)]
     times = None if sequences.times is None else sequences.times[i][: len(x)]
-    drawn = plots.over_states(
+    drawn = plots.both_widths(
         f"states{i}",
-        x,
-        states.timesteps[i][:TIMESTEPS_DRAWN],
-        time_axis(times, len(x)),
-        f"{sequences.ids[i]}: {_in_words(segments)}",
+        plots.over_states,
+        x=x,
+        states=states.timesteps[i][:TIMESTEPS_DRAWN],
+        axis=time_axis(times, len(x)),
+        alt=f"{sequences.ids[i]}: {_in_words(segments)}",
     )
     label = None if sequences.labels is None else sequences.labels[i]
     return {"svg": drawn, "id": sequences.ids[i], "label": label}

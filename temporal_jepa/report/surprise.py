@@ -48,8 +48,13 @@ def _moments(whole: Sequences, series: Sequences, detector: AnomalyDetector) -> 
     figures = []
     for i, x in enumerate(series.values):
         times = None if series.times is None else series.times[i]
-        figure = plots.scored_twice(
-            f"surprise{i}", x, scores[i], times, _alt(series, i, top)
+        figure = plots.both_widths(
+            f"surprise{i}",
+            plots.scored,
+            x=x,
+            score=scores[i],
+            times=times,
+            alt=_alt(series, i, top),
         )
         figures.append((series.ids[i], figure))
     closeups = []

@@ -114,7 +114,10 @@ def test_every_channel_fills_a_lane_of_its_own() -> None:
     np.testing.assert_allclose(lanes.max(0), 1, atol=1e-6)
     assert not scale.own.any()
     legend = plots.channel_legend(data, scale)
-    assert legend["shown"][0][2] == f"{scale.low[0]:.4g} to {scale.high[0]:.4g}"
+    assert (
+        legend["shown"][0][2]
+        == f"{scale.low[0]:.4g} to {scale.high[0]:.4g} in all drawings"
+    )
 
 
 def test_a_channel_whose_series_differ_much_in_range_has_a_scale_for_each() -> None:
