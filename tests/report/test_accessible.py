@@ -53,7 +53,13 @@ CHECK = """async () => {
 }"""
 FITS = """async () => {
   const root = document.documentElement;
-  return { width: innerWidth, content: root.scrollWidth };
+  const cut = [...document.querySelectorAll("main *")].filter((element) =>
+    getComputedStyle(element).overflowX !== "visible" && element.scrollWidth > element.clientWidth);
+  const widths = (selector) => [...document.querySelectorAll(selector)]
+    .map((element) => element.getBoundingClientRect().width).filter((width) => width > 0);
+  return { width: innerWidth, content: root.scrollWidth,
+    cut: cut.map((element) => element.outerHTML.slice(0, 80)),
+    charts: widths("figure.wide svg"), bars: widths(".scores .track") };
 }"""
 KEYS = """async () => {
   const map = document.querySelector("figure svg.points");
@@ -211,6 +217,11 @@ def test_a_page_fits_a_phone(
     found = ask(reports[name], FITS, tmp_path, 390)
     assert found["width"] == 390
     assert found["content"] <= 390
+    assert found["cut"] == []  # nothing is off screen in a part that scrolls
+    assert all(300 < width for width in found["charts"])
+    assert bool(found["charts"]) == (name in ("recording", "anomalies"))
+    assert all(40 < width for width in found["bars"])
+    assert bool(found["bars"]) == (name == "labeled")
 
 
 def test_the_map_can_be_used_by_keyboard(
