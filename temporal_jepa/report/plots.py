@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 
 from ..data.sequences import Sequences
 from ..data.wgs84 import to_ecef, to_local, to_lonlat
@@ -36,6 +38,8 @@ MID_GRAY = 128
 BAND_OPACITY = 0.35  # of a state behind a curve
 LABELED = 0.025  # share of the width that a state covers to have its number written
 WARM = COLORS[1]  # of errors and anomalies
+
+BOX = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
 
 Row = dict[str, Any]
 Member = tuple[Sequences, int]  # one sequence and where it stands
@@ -447,14 +451,28 @@ def masked(
 
 def _shade(ax: Axes, mask: Array, patch: int, steps: int) -> None:
     """Gray behind the masked tokens `(tokens in time,)` of `patch` timesteps each."""
-    for start, end in runs(mask):
-        ax.axvspan(
-            start * patch - 0.5,
-            min(end * patch, steps) - 0.5,
-            color=INK,
-            alpha=0.13,
-            linewidth=0,
-        )
+    spans = [
+        (start * patch - 0.5, min(end * patch, steps) - 0.5)
+        for start, end in runs(mask)
+    ]
+    _draw_spans(ax, spans, INK, 0.13)
+
+
+def _draw_spans(
+    ax: Axes, spans: Sequence[tuple[float, float]], color: str, opacity: float
+) -> None:
+    """Fill the height between each two positions: one path, which stays small for many."""
+    if not spans:
+        return
+    boxes = [Path([(a, 0), (a, 1), (b, 1), (b, 0), (a, 0)], BOX) for a, b in spans]
+    patch = PathPatch(
+        Path.make_compound_path(*boxes),
+        transform=ax.get_xaxis_transform(),
+        color=color,
+        alpha=opacity,
+        linewidth=0,
+    )
+    ax.add_patch(patch)
 
 
 def _draw_masked_paths(ax: Axes, path: Array, mask: Array, patch: int) -> None:
@@ -511,15 +529,9 @@ def scored(
     below.lines[0].set_color(WARM)
     below.axhline(1, **DASHED)
     edge = first - 0.5  # of the first timestep
-    for start, end in runs(score > 1):
-        for ax in (*lanes, below):
-            ax.axvspan(
-                edge + start,
-                edge + end,
-                color=WARM,
-                alpha=0.18,
-                linewidth=0,
-            )
+    high = [(edge + start, edge + end) for start, end in runs(score > 1)]
+    for ax in (*lanes, below):
+        _draw_spans(ax, high, WARM, 0.18)
     below.set_xlim(edge, edge + len(x))
     time_axis(times, len(x)).put_on(below)
     below.set_ylabel("score")

@@ -135,3 +135,12 @@ def test_errors_of_channels_are_counted_and_named(
         name = panel["id"].rpartition(" ")[2]
         assert name in LEVELS
         assert "standardized" in panel["svg"]
+
+
+def test_a_thousand_anomalies_stay_small() -> None:
+    x = patients(1).values[0].repeat(100, axis=0)
+    score = np.tile([0.0, 2.0], 1200)
+    calm = plots.scored("a", x, np.zeros(len(x)))
+    found = plots.scored("a", x, score)
+    assert found.count("opacity: 0.18") == 4  # behind each channel and the score
+    assert len(found) - len(calm) < 600_000
