@@ -555,8 +555,11 @@ class Sequences:
         return rows
 
     def _copies(self) -> list[tuple[str, str]]:
-        """Names of series with the values of an earlier one: (earlier, later); none of a store."""
-        if isinstance(self.values, LazyArrays):
+        """Names of series with the values of an earlier one: (earlier, later).
+
+        None of a store and of video, whose values would all have to be read.
+        """
+        if isinstance(self.values, LazyArrays) or self.frame is not None:
             return []
         first = first_equal(self.values)
         later = np.flatnonzero(first != np.arange(len(first)))

@@ -242,7 +242,8 @@ def split(
         labels = np.zeros_like(labels)
     part = r"@\d+$" if sequences.places is None else r"(#\d+)?(@\d+)?$"
     recordings = np.array([re.sub(part, "", name) for name in sequences.ids])
-    if len(np.unique(recordings)) == len(recordings) and not sequences.is_stored:
+    is_whole = len(np.unique(recordings)) == len(recordings)
+    if is_whole and not sequences.is_stored and sequences.frame is None:
         recordings = recordings[first_equal(sequences.values)]
     held_out: list[str] = []
     for label in np.unique(labels):

@@ -68,6 +68,8 @@ def from_fixes(
     """
     columns = with_values(frame, columns, options)
     _note_columns(columns, list(frame.columns), notes)
+    if options.label is None and columns.label is None and columns.ids:
+        _note_possible_labels(frame, columns, notes)
     if "z" in (options.features or ()):
         frame = frame.assign(z=frame[_find_height(frame)])
         others = tuple(name for name in columns.values if name != "z")
@@ -112,6 +114,20 @@ def _note_columns(columns: Roles, names: list[str], notes: list[str]) -> None:
     unused = [name for name in names if name not in columns.used]
     if unused:
         notes.append(f"columns left out: {listed(unused)}")
+
+
+def _note_possible_labels(
+    frame: pd.DataFrame, columns: Roles, notes: list[str]
+) -> None:
+    """A note on each text that has one entry in each track, and several in all."""
+    owners = frame.groupby(list(columns.ids), sort=False, dropna=False)
+    for name in frame.columns:
+        is_text = frame[name].dtype.kind not in "fiubMm"
+        if name in columns.used or says_id(name) or not is_text:
+            continue
+        if frame[name].nunique() > 1 and owners[name].nunique(dropna=False).max() == 1:
+            hint = f"label={name!r} if it is the label"
+            notes.append(f"column {name!r} is the same throughout each track; {hint}")
 
 
 def _find_height(frame: pd.DataFrame) -> str:
