@@ -247,9 +247,9 @@ class Progress:
         seconds_left = samples_left / max(speed, 1e-9)
         parts = [f"loss {row['loss']:.4f}"]
         if "relative_loss" in row:
-            parts.append(f"relative loss {row['relative_loss']:.3f}")
+            parts.append(f"error {row['relative_loss']:.0%} of a guess")
         if self.rank is not None:
-            parts.append(f"rank {self.rank:.1f}")
+            parts.append(f"effective rank {self.rank:.1f}")
         parts.append(f"{speed:.0f} samples/s")
         parts.append(f"{timedelta(seconds=round(seconds_left))} left")
         return "  ".join(parts)

@@ -110,7 +110,10 @@ def _counter(
 
 
 def _show(result: Mapping[str, Any]) -> None:
-    """Print the scores, and what they are to be compared with."""
+    """Print the scores, what they are to be compared with, and what they speak for."""
+    from ..report.scores import scores_section
+    from ..report.verdict import verdict_of_scores
+
     title = f"{result['probe']} on {result['n_train']} sequences, {result['n_test']} to test, "
     if result["task"] == "regression":
         low, high = result["targets"]
@@ -138,6 +141,11 @@ def _show(result: Mapping[str, Any]) -> None:
     ]
     show_table(title, ["features", *columns.values()], rows)
     say(below, *notes)
+    scores = scores_section(result)
+    assert scores is not None
+    _, advice, reason = verdict_of_scores(scores)
+    record(advice=advice, reason=reason)
+    say(f"{advice}: {reason}")
 
 
 def _number(name: str, value: float) -> str:

@@ -42,10 +42,17 @@ def scores_section(probe: Mapping[str, Any]) -> Row | None:
     measure = _r2_difference if is_regression else chance_difference
     noise = measure(ours, probe["n_test"])
     top = max(ours, controls[best])
-    equal = [name for name, value in controls.items() if top - value <= noise]
-    equal.sort(key=_simplicity)
     guess = 0.0 if is_regression else float(probe["majority"])
-    above = _is_above(top, guess, probe["n_test"], len(values), is_regression)
+
+    def is_above(value: float) -> bool:
+        return _is_above(value, guess, probe["n_test"], len(values), is_regression)
+
+    equal = [
+        name
+        for name, value in controls.items()
+        if top - value <= noise and is_above(value)
+    ]
+    equal.sort(key=_simplicity)
     return {
         **probe,
         "is_regression": is_regression,
@@ -58,7 +65,9 @@ def scores_section(probe: Mapping[str, Any]) -> Row | None:
         "best_value": controls[best],
         "equal": equal,
         "guess": guess,
-        "advice": _advice(ours, controls[best], noise, equal) if above else "none",
+        "advice": _advice(ours, controls[best], noise, equal)
+        if is_above(top)
+        else "none",
     }
 
 

@@ -55,7 +55,7 @@ def find_verdict(
     logged = run.logged("relative_loss")
     error = logged[-1][1] if measured is None and logged else measured
     if scores is not None:
-        parts = _of_scores(scores, level, training)
+        parts = verdict_of_scores(scores, level, training)
     elif level != "healthy":
         parts = _of_trouble(level, training)
     elif compared is not None and compared.agreement is not None:
@@ -83,7 +83,16 @@ def _of_training(run: Run) -> tuple[str, str]:
     return level, _LEVEL.sub("", sentence)
 
 
-def _of_scores(scores: Row, level: str, training: str) -> tuple[str, str, str]:
+def verdict_of_scores(
+    scores: Row, level: str = "healthy", training: str = ""
+) -> tuple[str, str, str]:
+    """Level, advice and reason from scores, the first of what a report and `probe` say.
+
+    Args:
+        scores: of `scores.scores_section`.
+        level: of the training.
+        training: what training logged about itself.
+    """
     if scores["advice"] == "none":
         return _of_chance(scores)
     if scores["advice"] == "simpler":

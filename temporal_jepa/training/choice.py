@@ -62,7 +62,8 @@ def choose(sequences: Sequences) -> Choice:
     jointly = "--objective next trains one encoder of all channels"
     if channels < FEWEST_CHANNELS:
         reason = (
-            f"it reads the {channels} channels singly, best below {FEWEST_CHANNELS}"
+            f"it reads each of the {channels} channels by itself, which is best below "
+            f"{FEWEST_CHANNELS} channels"
         )
         return Choice(None, reason, jointly)
     # A token is up to a 32nd of the longest sequence, and a prediction needs a few tokens.

@@ -24,7 +24,7 @@ def test_pretrain_leaves_a_run_and_says_what_is_next(
     out = tj.succeeds(*words)
     assert "12 sequences of 2 channels, 12 to 16 timesteps" in out
     assert "step 4/4  loss" in out
-    assert "relative loss" in out
+    assert "of a guess" in out
     assert any(word in out for word in ("healthy", "weak", "collapsed"))
     assert f"temporal-jepa report '{tmp_path / 'a run'}'" in out
     config = json.loads((tmp_path / "a run" / "config.json").read_text("utf-8"))
@@ -156,7 +156,7 @@ def test_progress_is_live_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
         assert progress.live is not None
         shown = progress.live.tasks[0]
     assert shown.completed == 10
-    text = "loss 0.5000  relative loss 0.900  rank 7.0  32 samples/s  1:06:30 left"
+    text = "loss 0.5000  error 90% of a guess  effective rank 7.0  32 samples/s  1:06:30 left"
     assert shown.fields["facts"] == text
     assert progress.verdict == "healthy"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from graphs import writes_graphs
 from terminal import FAST, READ, Terminal, write_csv
 
 from temporal_jepa.cli import demo
@@ -140,6 +141,7 @@ def test_probe_scores_the_encoder_beside_its_controls(
     assert code == 0
     assert "has changed" not in error
     assert "no --test: scored on 4 sequences" in out
+    assert "No features tell the labels better than guessing" in out  # of 4 sequences
     assert "not from pretraining" in out
 
 
@@ -194,6 +196,7 @@ def test_a_bundled_model_has_no_data_of_its_own(
     )
 
 
+@writes_graphs
 def test_report_and_export(tj: Terminal, run: Path, tmp_path: Path) -> None:
     page = tmp_path / "r.html"
     assert tj.succeeds("report", run, "--out", page).strip() == str(page)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from factories import TINY, random_walks
+from graphs import writes_graphs
 from safetensors.torch import load_file, save_file
 
 from temporal_jepa import Sequences, TemporalJEPA, from_pretrained, save_pretrained
@@ -260,6 +261,7 @@ def test_many_channels_and_long_series_are_sampled(
     assert shapes == [(4, 2), (10, 100), (5, 1)]
 
 
+@writes_graphs
 @pytest.mark.parametrize("options", [JOINT, SEVERAL])
 def test_a_graph_of_the_compact_embedding(
     options: dict[str, Any], tmp_path: Path

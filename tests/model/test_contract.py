@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from factories import SMALL
+from graphs import writes_graphs
 from torch import Tensor
 
 from temporal_jepa import (
@@ -359,6 +360,7 @@ def exportable() -> list[Any]:
     ]
 
 
+@writes_graphs
 @pytest.mark.parametrize("config", exportable())
 def test_torch_export_equals_eager(config: TemporalJEPAConfig, tmp_path: Path) -> None:
     model = model_of(config)
@@ -425,6 +427,7 @@ def test_a_graph_that_an_old_torch_refuses_names_the_version(
 
     monkeypatch.setattr(torch.export, "export", refuse)
     model = model_of(config_of("linear", "sincos"))
+    monkeypatch.setattr("temporal_jepa.model.export.TESTED", "1.0")
     with pytest.raises(AssertionError):
         export(model, tmp_path / "x.pt2", "torch")
     monkeypatch.setattr("temporal_jepa.model.export.TESTED", "99.0")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from factories import random_walks
+from graphs import writes_graphs
 from small_runs import drop_checkpoint
 from torch import Tensor, nn
 
@@ -171,6 +172,7 @@ class Neighbors(nn.Module):
         return self.second(self.first(tokens.mT).relu()).mT
 
 
+@writes_graphs
 def test_a_graph_with_an_encoder_of_ones_own_equals_eager(tmp_path: Path) -> None:
     model = model_of(Modules(encoder=Neighbors)).eval()
     path = export(model, tmp_path / "model.pt2", "torch")

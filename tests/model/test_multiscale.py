@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from factories import random_walks
+from graphs import writes_graphs
 
 from temporal_jepa import Sequences
 from temporal_jepa.config import RECIPE, TemporalJEPAConfig
@@ -182,6 +183,7 @@ def test_wrong_shapes_are_named(model: TemporalJEPA) -> None:
     assert model.embed(x.bfloat16()).dtype == torch.float32
 
 
+@writes_graphs
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_an_onnx_graph_keeps_constants_and_small_shapes_on_large_levels(
@@ -317,6 +319,7 @@ def test_masked_tokens_are_no_part_of_the_features(following: TemporalJEPA) -> N
     assert float((again - other).abs().max()) > 0.1
 
 
+@writes_graphs
 @pytest.mark.filterwarnings("ignore")
 def test_a_graph_of_resolutions_that_follow_the_length_has_one_length(
     following: TemporalJEPA, model: TemporalJEPA, tmp_path: Path
