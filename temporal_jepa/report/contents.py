@@ -11,14 +11,10 @@ from .scale import Scale
 from .timeline import is_even
 
 CHANNELS = 8  # whose values are described: the first ones
-SERIES = 2000  # of which they are computed, evenly spaced
+SERIES = 2000  # of which they are computed, evenly spaced; fewer if they are long:
+TIMESTEPS = 2**24  # in all, about
 DRAWN = 3
-NAMED = {
-    "series",
-    "source",
-    "frame",
-    "identical",
-}  # facts that stand elsewhere on the page
+NAMED = {"series", "source", "frame", "identical"}  # they stand elsewhere on the page
 
 
 def contents_section(run: Run, scale: Scale | None) -> Row | None:
@@ -31,7 +27,9 @@ def contents_section(run: Run, scale: Scale | None) -> Row | None:
     sequences = run.sequences
     if sequences is None:
         return None
-    sample = sequences.select(svg.spread(len(sequences), SERIES))
+    usual = max(1, int(np.median(sequences.lengths)))
+    count = max(DRAWN, min(SERIES, TIMESTEPS // usual))
+    sample = sequences.select(svg.spread(len(sequences), count))
     shown = sequences.select(svg.spread(len(sequences), DRAWN))
     facts = [(name, text) for name, text, _ in sequences.facts() if name not in NAMED]
     is_map = shown.places is not None
