@@ -233,7 +233,8 @@ def split(
         ValueError: for missing labels, or if every class has only one recording.
         AmbiguousError: if the labels can be classes or numbers to predict.
 
-    >>> train, test = split(Sequences.from_arrays(np.zeros((10, 1, 5)), y=["a", "b"] * 5))
+    >>> X = np.random.default_rng(0).normal(size=(10, 1, 5))
+    >>> train, test = split(Sequences.from_arrays(X, y=["a", "b"] * 5))
     >>> len(train), len(test)
     (6, 4)
     """

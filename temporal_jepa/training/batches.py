@@ -195,6 +195,12 @@ def random_seed(*entropy: int) -> int:
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
+AS_IT_IS = (
+    "too few to train on; embed with the encoder as it is: TemporalJEPAEmbedder(frozen=True), or "
+    "temporal-jepa embed series-small FILE"
+)
+
+
 def plan_batches(
     model: TemporalJEPA, sequences: Sequences, config: PretrainConfig
 ) -> Batches:
@@ -212,13 +218,16 @@ def plan_batches(
     """
     check_channels(model, sequences)
     least = model.trainable().fewest_tokens * model.config.patch
+    longest = int(sequences.lengths.max())
+    if len(sequences) < 2 and longest < 2 * least:
+        raise ValueError(
+            f"{sequences.source}: one series of {longest} timesteps is {AS_IT_IS}"
+        )
     if not model.config.channel_independent or len(sequences) < 2:
         return Batches(sequences, config, model.config.seq_len, least)
     channels = SingleChannels(model.config, sequences)
     if int(channels.lengths.max()) < least:
         raise ValueError(
-            f"{sequences.source}: the longest series has {int(sequences.lengths.max())} timesteps, "
-            "too few to train on; embed them with the encoder as it is: "
-            "TemporalJEPAEmbedder(frozen=True), or temporal-jepa embed series-small FILE"
+            f"{sequences.source}: the longest series has {longest} timesteps, {AS_IT_IS}"
         )
     return Batches(channels, config, model.config.seq_len, least)

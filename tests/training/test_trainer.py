@@ -296,6 +296,11 @@ def test_init_from_takes_weights_only(tmp_path: Path) -> None:
             "at least 2, got 1; cut a long recording into windows",
         ),
         (
+            Sequences.from_arrays(np.ones((1, 1, 5))),
+            {},
+            "one series of 5 timesteps is too few to train on; embed with the encoder",
+        ),
+        (
             Sequences.from_arrays(np.ones((4, 1, 5))),
             {"patch_len": 4},
             "has 5 timesteps, but .* need 8",

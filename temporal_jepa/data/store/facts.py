@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..sequences import Array, Sequences, listed, moment, rounds_away
+from ..sequences import Array, Sequences, is_too_short, listed, moment, rounds_away
 
 NAMED = 9  # series that are named in a message
 COUNTED = 1000  # classes that are counted; more are not
@@ -40,7 +40,8 @@ class Facts:
         Raises:
             ValueError: when a series has no observed value.
         """
-        self._add_extremes(part, *_extremes(part))
+        short = np.array([is_too_short(x) for x in part.values])
+        self._add_extremes(part, *_extremes(part), short)
         for x in part.values:
             self._count_missing(x)
         self.dtypes = sorted({*self.dtypes, *(str(x.dtype) for x in part.values)})
@@ -95,7 +96,8 @@ class Facts:
         assert self.open is not None
         low, high = np.array([self.open["low"]]), np.array([self.open["high"]])
         loses = dtype == "float32" and bool(rounds_away(low, high).any())
-        self._add_extremes(piece, low.astype(dtype), high.astype(dtype))
+        short = np.array([self.open["length"] < 2])
+        self._add_extremes(piece, low.astype(dtype), high.astype(dtype), short)
         self.dtypes = [dtype]
         self.series += 1
         self._count_labels(piece)
@@ -103,8 +105,12 @@ class Facts:
         self.open = None
         return length, loses
 
-    def _add_extremes(self, part: Sequences, low: Array, high: Array) -> None:
+    def _add_extremes(
+        self, part: Sequences, low: Array, high: Array, short: Array
+    ) -> None:
         """Count series by the smallest and largest value of their channels, ``(n, channels)``.
+
+        Those that are `short` ``(n,)`` have no two values that could differ, and are not constant.
 
         Raises:
             ValueError: when a series has no observed value.
@@ -123,7 +129,7 @@ class Facts:
         moves = low < high
         self.observed = (np.array(self.observed) | seen.any(axis=0)).tolist()
         self.changes = (np.array(self.changes) | moves.any(axis=0)).tolist()
-        still = np.flatnonzero(~moves.any(axis=1))
+        still = np.flatnonzero(~moves.any(axis=1) & ~short)
         self.constant += len(still)
         room = NAMED - len(self.constant_ids)
         self.constant_ids += [part.ids[int(k)] for k in still[:room]]

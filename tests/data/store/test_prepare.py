@@ -417,6 +417,14 @@ def test_a_store_has_what_read_gives(
     verify(tmp_path / "store")
 
 
+def test_a_series_of_one_row_is_not_called_constant(tmp_path: Path) -> None:
+    path = tmp_path / "short.csv"
+    path.write_text("id,time,x\na,0,1\na,1,2\nb,0,3\nc,0,4\nc,1,4\n")
+    prepare(path, tmp_path / "store")
+    for found in (read(path), read(tmp_path / "store")):
+        assert "constant throughout: 1 of 3 series (c)" in found.notes
+
+
 def test_windows_and_selections_of_a_store_are_those_of_read(tmp_path: Path) -> None:
     path = tmp_path / "long.csv"
     write_long(path)
