@@ -26,14 +26,14 @@ class Callbacks:
 
     Attributes:
         is_over: whether a callback raised something.
-        error: what it raised, unless that was `StopTraining`.
+        error: what it raised, `sys.exit` too, unless that was `StopTraining`.
     """
 
     def __init__(self, on_row: OnRow, on_step: OnRow | None = None):
         self.on_row = on_row
         self.on_step = on_step
         self.is_over = False
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def row(self, row: Row) -> None:
         """Pass a row of metrics on."""
@@ -56,7 +56,7 @@ class Callbacks:
             function(row)
         except StopTraining:
             self.is_over = True
-        except Exception as error:  # noqa: BLE001 - it is raised again, after a checkpoint
+        except BaseException as error:  # noqa: BLE001 - raised again, after a checkpoint
             self.is_over = True
             self.error = error
             error.add_note(

@@ -78,15 +78,18 @@ def test_a_callback_can_end_the_training(tmp_path: Path, role: str) -> None:
     assert seen == [3, 4, 5, 6]
 
 
-@pytest.mark.parametrize("role", ["on_step", "on_row"])
+@pytest.mark.parametrize(
+    ("role", "kind"),
+    [("on_step", ZeroDivisionError), ("on_row", ValueError), ("on_step", SystemExit)],
+)
 def test_a_callback_that_fails_is_named_and_leaves_a_checkpoint(
-    tmp_path: Path, role: str
+    tmp_path: Path, role: str, kind: type[BaseException]
 ) -> None:
     def divides(row: dict[str, Any]) -> None:
         if row["step"] == 4:
-            raise ZeroDivisionError("of mine")
+            raise kind("of mine")
 
-    with pytest.raises(ZeroDivisionError, match="of mine") as found:
+    with pytest.raises(kind, match="of mine") as found:
         run_in(tmp_path / "cut", **{role: divides})
     (note,) = found.value.__notes__
     assert role in note
