@@ -166,6 +166,11 @@ def _without_loader(data: Any) -> Any:
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(data, torch.utils.data.DataLoader):
         return data
+    if isinstance(data.dataset, torch.utils.data.DataLoader):
+        raise ValueError(
+            "expected a dataset, got a DataLoader of a DataLoader, whose items are batches; pass "
+            "the dataset: loader.dataset.dataset"
+        )
     utils = torch.utils.data
     plain = (utils.SequentialSampler, utils.RandomSampler)
     name = kind_of(data)

@@ -209,7 +209,7 @@ class Sequences:
 
         Args:
             key: an integer, for an array ``(channels, time_i)`` (of video ``(time_i, rows, columns,
-                channels)``, of scenes ``(time_i, agents, features)``); or a slice, integers or a
+                channels)``, of scenes ``(time_i, 1, agents, features)``); or a slice, integers or a
                 boolean mask, as `select`.
 
         Raises:
@@ -225,12 +225,7 @@ class Sequences:
         if not -len(self) <= key < len(self):
             raise IndexError(f"there are {len(self)} series, got the index {key}")
         x = self.values[int(key) % len(self)]
-        if self.frame is None:
-            return x.T
-        rows, columns, channels = self.frame
-        if rows == 1:
-            return x.reshape(len(x), columns, channels)
-        return x.reshape(len(x), rows, columns, channels)
+        return x.T if self.frame is None else x.reshape(len(x), *self.frame)
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -467,8 +462,9 @@ class Sequences:
             X: ``(n, channels, time)``, ``(n, time)`` or a list of ``(channels, time_i)`` or
                 ``(time_i,)``, or of DataFrames ``(time_i, channels)``; scenes ``(n, time, agents,
                 features)``, at most 16 features; video ``(n, time, rows, columns, channels)`` or
-                ``(n, time, rows, columns)``, uint8 or float in 0..1; lists of scenes or videos; or
-                a Dataset of PyTorch, whose items are ``(channels, time_i)``, alone or with a label.
+                ``(n, time, rows, columns)``, uint8 or float in 0..1; lists of video ``(time_i,
+                rows, columns, channels)`` or scenes ``(time_i, 1, agents, features)``; or a Dataset
+                of PyTorch, whose items are ``(channels, time_i)``, alone or with a label.
             y: ``(n,)`` labels of any type; None: those of the dataset, if it has some.
             source: where the arrays come from, for messages.
 
@@ -862,9 +858,9 @@ def _framed(X: Any) -> tuple[list[Array], Frame] | None:
         ValueError: for a list of frames of several sizes, and as `_as_frames`.
     """
     if isinstance(X, (list, tuple)):
-        if not X or not all(getattr(x, "ndim", 0) in (3, 4) for x in X):
+        if not X or not all(getattr(x, "ndim", 0) == 4 for x in X):
             return None
-        clips = [_as_frames(_numbers(x, "X[i]")[None])[0] for x in X]
+        clips = _listed_frames([_numbers(x, "X[i]") for x in X])
     elif X.ndim in (4, 5) and X.size:
         clips = list(_as_frames(X))
     else:
@@ -875,6 +871,13 @@ def _framed(X: Any) -> tuple[list[Array], Frame] | None:
             f"expected frames of one size (rows, columns, channels), got {listed(sizes)}"
         )
     return [x.reshape(len(x), -1) for x in clips], sizes[0]
+
+
+def _listed_frames(arrays: list[Array]) -> list[Array]:
+    """Scenes ``(time_i, 1, agents, features)`` as they are, and videos as `_as_frames`."""
+    if all(x.shape[1] == 1 and x.shape[3] <= AGENTS for x in arrays):
+        return arrays
+    return [_as_frames(x[None])[0] for x in arrays]
 
 
 def _as_frames(array: Array) -> Array:

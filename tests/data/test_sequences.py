@@ -148,6 +148,11 @@ def test_films_and_scenes_of_an_index_are_read_again(shape):
     np.testing.assert_array_equal(again.values[1], data.values[1])
 
 
+def test_a_list_of_batches_is_no_list_of_films():
+    with pytest.raises(ValueError, match=r"expected X of shape \(n, channels, time\)"):
+        Sequences.from_arrays([np.zeros((8, 3, 100)), np.zeros((8, 3, 100))])
+
+
 def test_copies_are_named():
     x, y = np.arange(8.0).reshape(4, 2), np.ones((4, 2))
     data = Sequences([x, y, x.copy(), x[:3]], ids=["a", "b", "c", "d"])

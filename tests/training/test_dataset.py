@@ -138,6 +138,8 @@ def test_a_loader_that_chooses_or_changes_items_is_refused() -> None:
     sampler = SubsetRandomSampler([0, 2])
     with pytest.raises(ValueError, match=r"SubsetRandomSampler.*Subset\(loader"):
         read(DataLoader(Walks(), sampler=sampler))
+    with pytest.raises(ValueError, match=r"pass the dataset: loader\.dataset\.dataset"):
+        read(DataLoader(DataLoader(Walks())))
     with pytest.raises(ValueError, match=r"collate_fn of its own.*loader\.dataset"):
         read(DataLoader(Walks(), collate_fn=lambda items: items))
 
