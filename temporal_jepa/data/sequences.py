@@ -202,15 +202,21 @@ class Sequences:
         """Number of channels, the same in every series."""
         return len(self.channels)
 
+    @property
+    def shape(self) -> tuple[int]:
+        """``(n,)``: with a shape, scikit-learn takes rows as of an array, not as of a list."""
+        return (len(self),)
+
     def __getitem__(self, key: Any) -> Any:
         """A series as estimators take it, or several as `Sequences`.
 
-        With this, scikit-learn's `cross_val_score` and `train_test_split` take `Sequences`.
+        With this and `shape`, scikit-learn's `cross_val_score`, `GridSearchCV` and
+        `train_test_split` take `Sequences`, and every fold keeps names, times and places.
 
         Args:
             key: an integer, for an array ``(channels, time_i)`` (of video ``(time_i, rows, columns,
                 channels)``, of scenes ``(time_i, 1, agents, features)``); or a slice, integers or a
-                boolean mask, as `select`.
+                boolean mask, as `select`. ``data[key, ...]`` is ``data[key]``, as of an array.
 
         Raises:
             IndexError: if there is no such series.
@@ -219,6 +225,8 @@ class Sequences:
         >>> data[0].shape, data[:2]
         ((2, 4), <Sequences: 2 series, 4 timesteps, 2 channels (0, 1), labels>)
         """
+        if isinstance(key, tuple) and key[1:] == (...,):
+            key = key[0]
         if not isinstance(key, (int, np.integer)):
             chosen = np.arange(len(self))[key] if isinstance(key, slice) else key
             return self.select(chosen)

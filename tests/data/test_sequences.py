@@ -132,7 +132,7 @@ def test_an_index_gives_a_series_as_estimators_take_it_or_sequences():
     np.testing.assert_array_equal(data[0], x.T)
     np.testing.assert_array_equal(data[-1], y.T)
     assert [series.shape for series in data] == [(2, 4), (2, 7)]
-    for key in (slice(1, None), [1], np.array([False, True])):
+    for key in (slice(1, None), [1], np.array([False, True]), ([1], ...)):
         assert data[key].ids == ["two"]
         assert data[key].labels.tolist() == ["b"]
     with pytest.raises(IndexError, match="there are 2 series, got the index 2"):

@@ -3,7 +3,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import joblib
 import numpy as np
@@ -14,10 +14,11 @@ from factories import ragged_walks, random_walks
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import RidgeClassifier
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from temporal_jepa import read
 from temporal_jepa.config import RECIPE, PretrainConfig
 from temporal_jepa.data.sequences import Sequences
 from temporal_jepa.embed import embed_sequences
@@ -478,6 +479,37 @@ def test_a_loaded_encoder_survives_clone_and_is_never_trained(
     assert scores.shape == (3,)
     with pytest.raises(AssertionError, match="trained"):
         clone(loaded).set_params(frozen=False).fit(X)
+
+
+def test_the_folds_of_tracks_are_tracks() -> None:
+    rng = np.random.default_rng(0)
+    places = [rng.normal(size=(30, 2)).cumsum(axis=0) for _ in range(12)]
+    table = pd.DataFrame(np.concatenate(places), columns=["x", "y"])
+    table["t"] = np.tile(np.arange(30), 12)
+    table[["track", "kind"]] = np.repeat(
+        [[f"t{i}", "ab"[i % 2]] for i in range(12)], 30, 0
+    )
+    tracks = read(table, layout="tracks", id="track", time="t", label="kind")
+    assert tracks.places is not None
+
+    train_set, test_set = train_test_split(tracks, test_size=4, random_state=0)
+    assert isinstance(train_set, Sequences)
+    assert train_set.places is not None
+    assert sorted([*train_set.ids, *test_set.ids]) == sorted(tracks.ids)
+
+    class Recorder(TemporalJEPAEmbedder):
+        seen: ClassVar[list[Sequences]] = []
+
+        def fit(self, X, y=None):
+            self.seen.append(X)
+            return super().fit(X, y)
+
+    pipeline = make_pipeline(Recorder(steps=1, random_state=0), RidgeClassifier())
+    grid = {"recorder__pool": ["mean", "all"]}
+    search = GridSearchCV(pipeline, grid, cv=2, error_score="raise")
+    search.fit(tracks, tracks.labels)
+    assert len(Recorder.seen) == 5
+    assert all(fold.places is not None for fold in Recorder.seen)
 
 
 def test_what_is_not_stored_must_be_fitted() -> None:
