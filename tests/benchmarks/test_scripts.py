@@ -42,13 +42,16 @@ def test_help(
     assert script.__doc__.splitlines()[0] in capsys.readouterr().out
 
 
-def test_gpu_step_runs_on_a_cpu(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+@pytest.mark.parametrize(
+    ("name", "row"), [("gpu_step", "| ours |"), ("gpu_series", "| train | cpu |")]
+)
+def test_scripts_for_a_gpu_run_on_a_cpu(
+    name: str, row: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    script = load("gpu_step")
-    monkeypatch.setattr(sys, "argv", ["gpu_step.py", "--toy"])
+    script = load(name)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--toy"])
     script.main()
-    assert "| ours |" in capsys.readouterr().out
+    assert row in capsys.readouterr().out
 
 
 def test_moving_digits_are_the_same_over_every_background() -> None:

@@ -160,8 +160,9 @@ def _times(start: str, frequency: str, length: int) -> Array:
         times: Array = first + steps.astype(f"timedelta64[{unit}]")
         return times
     month = first.astype("datetime64[M]")
-    months = month + steps
-    longest = (months + 1).astype("datetime64[D]") - months.astype("datetime64[D]") - 1
+    months = month + steps.astype("timedelta64[M]")
+    after = (months + np.timedelta64(1, "M")).astype("datetime64[D]")
+    longest = after - months.astype("datetime64[D]") - np.timedelta64(1, "D")
     days = np.minimum(
         first.astype("datetime64[D]") - month.astype("datetime64[D]"), longest
     )

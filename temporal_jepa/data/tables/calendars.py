@@ -24,15 +24,21 @@ def years_of(times: Array) -> Array:
 def days(year: Array, month: Array, day: Array) -> Array:
     """Days as datetime64[D], NaT where month or day does not exist."""
     start = _months(year, np.clip(month, 1, 12))
-    found: Array = start.astype("datetime64[D]") + (day - 1)
+    found: Array = start.astype("datetime64[D]") + in_days(day - 1)
     wrong = (
         (month < 1)
         | (month > 12)
         | (day < 1)
         | (found.astype("datetime64[M]") != start)
     )
-    found[wrong] = np.datetime64("NaT")
+    found[wrong] = np.datetime64("NaT", "D")
     return found
+
+
+def in_days(count: Array) -> Array:
+    """Numbers of days as timedelta64[D]; NumPy 2.5 adds no bare number to a date."""
+    lengths: Array = count.astype("timedelta64[D]")
+    return lengths
 
 
 def _months(year: Array, month: Array) -> Array:
@@ -42,17 +48,19 @@ def _months(year: Array, month: Array) -> Array:
 
 def ordinal_days(year: Array, ordinal: Array) -> Array:
     """Days of the year, from 1, as datetime64[D]; NaT where the year has no such day."""
-    found = _months(year, np.ones_like(year)).astype("datetime64[D]") + (ordinal - 1)
+    first = _months(year, np.ones_like(year)).astype("datetime64[D]")
+    found = first + in_days(ordinal - 1)
     return np.where(years_of(found) == year, found, np.datetime64("NaT", "D"))
 
 
 def weeks(year: Array, week: Array, weekday: Array) -> Array:
     """Days of ISO weeks; the fourth of January lies in week 1, weeks begin on Monday."""
     fourth = days(year, np.ones_like(year), np.full_like(year, 4))
-    monday = fourth - (fourth.astype(np.int64) + 3) % 7 + 7 * (week - 1)
-    thursday = monday + 3
+    first = fourth - in_days((fourth.astype(np.int64) + 3) % 7)
+    monday = first + in_days(7 * (week - 1))
+    thursday = monday + np.timedelta64(3, "D")
     right = (years_of(thursday) == year) & (weekday >= 1) & (weekday <= 7)
-    return np.where(right, monday + (weekday - 1), np.datetime64("NaT", "D"))
+    return np.where(right, monday + in_days(weekday - 1), np.datetime64("NaT", "D"))
 
 
 def instants(day: Array, since_midnight: Array) -> Array:

@@ -62,7 +62,8 @@ def long_table(series: int = 120, dates: bool = False) -> pd.DataFrame:
         for t in range(20 + i % 7):
             when: object = 10 * t
             if dates:
-                moment = np.datetime64("2024-01-01T00:00:00") + 1000 * i + 60 * t
+                since = np.timedelta64(1000 * i + 60 * t, "s")
+                moment = np.datetime64("2024-01-01T00:00:00") + since
                 when = str(moment).replace("T", " ")
             a = np.nan if t == 3 else random_numbers.normal()
             b = 1e9 + random_numbers.normal() if i % 5 == 0 else 1.0
@@ -244,8 +245,9 @@ def track_table() -> pd.DataFrame:
         wander = random_numbers.normal(0, 1e-4, (count, 2)).cumsum(0)
         places = np.add([8.5, 47.3], wander)
         for t, (lon, lat) in enumerate(places.tolist()):
-            moment = np.datetime64("2024-05-01T00:00:00") + 60 * t + 3 * i
-            when = str(moment + (86400 if i == 7 and t > 9 else 0)).replace("T", " ")
+            next_day = 86400 if i == 7 and t > 9 else 0
+            since = np.timedelta64(60 * t + 3 * i + next_day, "s")
+            when = str(np.datetime64("2024-05-01T00:00:00") + since).replace("T", " ")
             rows.append((f"t{i}", when, lon, lat, random_numbers.normal(), "ab"[i % 2]))
     return pd.DataFrame(rows, columns=["id", "time", "lon", "lat", "hr", "label"])
 
@@ -265,7 +267,9 @@ def write_track_rows(path: Path) -> None:
 
 def recording_table(rows: int = 2500) -> pd.DataFrame:
     random_numbers = np.random.default_rng(0)
-    hours = np.datetime64("2024-01-01T00:00:00") + 3600 * np.arange(rows)
+    hours = np.datetime64("2024-01-01T00:00:00") + np.arange(rows) * np.timedelta64(
+        1, "h"
+    )
     table = pd.DataFrame({"time": np.char.replace(hours.astype(str), "T", " ")})
     table["a"] = random_numbers.normal(size=rows).cumsum()
     table["b"] = random_numbers.normal(size=rows)
