@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ..config import Pool, TemporalJEPAConfig
 from .masks import gather_tokens, positions_of
 from .modules import GridEncoder, Modules
-from .tokenizers import TOKENIZERS, Normalizer, PatchGrid
+from .tokenizers import TOKENIZERS, Normalizer, PatchGrid, largest
 from .transformer import Transformer
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of tokens over time, for pool="quantiles"
@@ -291,7 +291,8 @@ def _mean_std_max(tokens: Tensor, valid: Tensor | None) -> Tensor:
     variance = masked_mean((tokens - mean[:, None]).square(), valid)
     if valid is not None:
         tokens = tokens.masked_fill(~valid[..., None], float("-inf"))
-    return torch.cat([mean, variance.clamp(min=1e-12).sqrt(), tokens.amax(1)], dim=1)
+    std = variance.clamp(min=1e-12).sqrt()
+    return torch.cat([mean, std, largest(tokens.mT)], dim=1)
 
 
 def quantiles(x: Tensor, valid: Tensor | None, levels: tuple[float, ...]) -> Tensor:
