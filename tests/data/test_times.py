@@ -409,7 +409,7 @@ def test_durations_of_two_parts_are_a_question():
 
 def test_years_that_nanoseconds_do_not_hold_do_not_wrap():
     found = column("1500-01-01", "2024-01-01", "2500-01-01")
-    assert (np.diff(found) > np.timedelta64(0)).all()
+    assert (found[1:] > found[:-1]).all()
     assert iso(found)[2] == "2500-01-01T00:00:00"
 
 
