@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.spatial.distance import pdist
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
@@ -22,6 +23,9 @@ FEWEST = 12  # sequences that are divided
 SAMPLE = 2000  # sequences that the silhouette is computed of
 TYPICAL = 3  # members that are drawn: the nearest to the center,
 ODD = 3  # and the farthest from it
+FEW = 0.1  # share of the sequences up to which a group can be odd ones, or
+FEW_AT_LEAST = 3  # so many
+NAMED = 8  # odd ones whose names are listed
 CLEAR = 0.5  # silhouettes from which groups are reasonably separated, or weakly:
 NEARLY = 0.8  # of the highest silhouette
 WEAK = 0.25  # the usual reading, Kaufman and Rousseeuw 1990
@@ -32,9 +36,9 @@ class Groups:
     """A division of sequences, the largest group first.
 
     Args:
-        of: group of each sequence, int `(n,)`.
+        of: group of each sequence, int `(n,)`; -1 for those that are unlike all others.
         distance: of each sequence from the center of its group, `(n,)`.
-        silhouette: mean silhouette, -1 to 1; how well the groups are separated.
+        silhouette: mean silhouette, -1 to 1; how well the groups are separated. 0 for one group.
     """
 
     of: Array
@@ -54,10 +58,11 @@ class _Division(NamedTuple):
 
 
 def find_groups(embedded: Embedded) -> Groups | None:
-    """Divide sequences into 2 to 8 groups.
+    """Divide sequences into at most 8 groups, and those that are unlike all others.
 
-    They are as many as explain at least `GAIN` of the variance each and have nearly the highest
-    silhouette: the highest alone often stops at two groups of groups.
+    K-means divides them into as many as explain at least `GAIN` of the variance each and have
+    nearly the highest silhouette: the highest alone often stops at two groups of groups. A small
+    division whose members are as far from each other as any two sequences is no group.
 
     Returns:
         None for few sequences, and if nearly all have the same embedding.
@@ -79,12 +84,42 @@ def find_groups(embedded: Embedded) -> Groups | None:
     ]
     chosen = (worthwhile or divisions[:1])[-1]
     labels = chosen.clusters.labels_
-    sizes = np.bincount(labels)
-    rank = np.empty(len(sizes), dtype=int)
-    rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
     away = points - chosen.clusters.cluster_centers_[labels]
     distance = np.linalg.norm(away, axis=1)
-    return Groups(rank[labels], distance, chosen.silhouette)
+    of = _by_size(labels, _odd_ones(points, labels))
+    if (of >= 0).all():
+        return Groups(of, distance, chosen.silhouette)
+    return Groups(of, distance, _silhouette(points[of >= 0], of[of >= 0]))
+
+
+def _odd_ones(points: Array, labels: Array) -> Array:
+    """Which divisions of points `(n, D)` hold odd ones, bool `(divisions,)`; not the largest."""
+    sizes = np.bincount(labels)
+    usual = np.median(pdist(points[svg.spread(len(points), SAMPLE)]))
+    few = max(FEW_AT_LEAST, FEW * len(points))
+    odd = np.zeros(len(sizes), dtype=bool)
+    for k in np.flatnonzero(sizes <= few):
+        odd[k] = sizes[k] == 1 or pdist(points[labels == k]).mean() >= usual
+    odd[sizes.argmax()] = False
+    return odd
+
+
+def _by_size(labels: Array, odd: Array) -> Array:
+    """Numbers of the divisions, the largest 0; -1 in those of odd ones."""
+    sizes = np.where(odd, 0, np.bincount(labels))
+    rank = np.empty(len(sizes), dtype=int)
+    rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
+    rank[odd] = -1
+    return rank[labels]
+
+
+def _silhouette(points: Array, labels: Array) -> float:
+    """The mean silhouette of a sample; 0 for one division."""
+    sample = svg.spread(len(points), SAMPLE)
+    count = len(np.unique(labels[sample]))
+    if not 1 < count < len(sample):
+        return 0.0
+    return float(silhouette_score(points[sample], labels[sample]))
 
 
 def _divisions(points: Array) -> list[_Division]:
@@ -97,11 +132,7 @@ def _divisions(points: Array) -> list[_Division]:
         clusters = KMeans(count, n_init=4, random_state=0).fit(points)
         gain = (before - float(clusters.inertia_)) / total
         before = float(clusters.inertia_)
-        sample = svg.spread(len(points), SAMPLE)
-        labels = clusters.labels_[sample]
-        if 1 < len(np.unique(labels)) < len(sample):
-            silhouette = float(silhouette_score(points[sample], labels))
-            found.append(_Division(clusters, silhouette, gain))
+        found.append(_Division(clusters, _silhouette(points, clusters.labels_), gain))
     return found
 
 
@@ -137,16 +168,35 @@ def groups_section(embedded: Embedded, groups: Groups | None) -> Row | None:
                 "odd": tiles[len(typical) :],
             }
         )
-    level = "clear" if groups.silhouette >= CLEAR else "weak"
-    if groups.silhouette < WEAK:
-        level = "none"
     return {
         "rows": rows,
-        "level": level,
+        "level": _level(groups),
         "told": told,
+        "alone": _alone(embedded, groups),
         "silhouette": groups.silhouette,
         "channels": plots.channel_legend(sequences, embedded.scale),
     }
+
+
+def _level(groups: Groups) -> str:
+    """How well the groups are separated: "one" if there is only one, "clear", "weak", "none"."""
+    if groups.count == 1:
+        return "one"
+    if groups.silhouette >= CLEAR:
+        return "clear"
+    return "weak" if groups.silhouette >= WEAK else "none"
+
+
+def _alone(embedded: Embedded, groups: Groups) -> Row | None:
+    """The sequences that are unlike all others, with drawings; None if there are none."""
+    alone = np.flatnonzero(groups.of < 0)
+    if not len(alone):
+        return None
+    shown = embedded.sequences.select(alone[:NAMED])
+    tiles = plots.tiles("alone", shown, embedded.scale)
+    for i, tile in enumerate(tiles):
+        tile["start"] = begins(shown, i)
+    return {"count": len(alone), "names": shown.ids, "tiles": tiles}
 
 
 def _labels(labels: Array | None, members: Array) -> list[tuple[str, float]]:

@@ -42,7 +42,9 @@ def map_section(embedded: Embedded, groups: Groups | None) -> Row:
     names = labels
     if names is None and groups is not None:
         colored = "group"
-        names = np.array([f"group {k + 1}" for k in groups.of])
+        names = np.array(
+            [f"group {k + 1}" if k >= 0 else "unlike all others" for k in groups.of]
+        )
     codes, legend = classes(np.zeros(n) if names is None else names)
     order = np.argsort(codes, kind="stable")
     panels = []

@@ -9,6 +9,7 @@ from scipy.stats import binom
 from .run import Row
 
 OURS = "pretrained encoder"
+LEVEL = 0.01  # difference of scores up to which they are level
 SURE = 0.05  # probability that the best of all features guesses as well, at most
 UNTRAINED = "untrained encoder"
 MEANING = {
@@ -28,6 +29,7 @@ def scores_section(probe: Mapping[str, Any]) -> Row | None:
     Differences below `noise` may be chance: twice the standard error of a difference of two
     independent scores of as many test sequences. `guess` is the score of always predicting the most
     frequent class, or the mean; if no features are above it for sure, the scores say nothing.
+    `equal` names the controls that may be as good as the best features, the simplest first.
     """
     if not probe:
         return None
@@ -53,6 +55,9 @@ def scores_section(probe: Mapping[str, Any]) -> Row | None:
         if top - value <= noise and is_above(value)
     ]
     equal.sort(key=_simplicity)
+    advice = "none"
+    if is_above(top):
+        advice = _advice(ours, controls, noise, equal, _level(probe, is_regression))
     return {
         **probe,
         "is_regression": is_regression,
@@ -65,9 +70,8 @@ def scores_section(probe: Mapping[str, Any]) -> Row | None:
         "best_value": controls[best],
         "equal": equal,
         "guess": guess,
-        "advice": _advice(ours, controls[best], noise, equal)
-        if is_above(top)
-        else "none",
+        "top": top,
+        "advice": advice,
     }
 
 
@@ -101,11 +105,29 @@ def _simplicity(name: str) -> int:
     return names.index(name) if name in names else len(names)
 
 
-def _advice(ours: float, best_value: float, noise: float, equal: list[str]) -> str:
-    """Which features to use: "ours", "control" or "simpler", where a simple one is as good."""
-    if best_value - ours > noise:
+def _level(probe: Mapping[str, Any], is_regression: bool) -> float:
+    """The difference up to which two scores are level: `LEVEL`, or one test sequence."""
+    return LEVEL if is_regression else max(LEVEL, 1 / probe["n_test"]) + 1e-9
+
+
+def _advice(
+    ours: float,
+    controls: Mapping[str, float],
+    noise: float,
+    equal: list[str],
+    level: float,
+) -> str:
+    """Which features to use.
+
+    "ours"; "control", the best one; "simpler", the first of `equal`, which is level with the best;
+    or "few": there are too few test sequences to choose, since the first of `equal` is below.
+    """
+    best = max(controls.values())
+    if best - ours > noise:
         return "control"
-    return "simpler" if equal else "ours"
+    if not equal:
+        return "ours"
+    return "simpler" if max(ours, best) - controls[equal[0]] <= level else "few"
 
 
 def written(value: float, is_regression: bool) -> str:

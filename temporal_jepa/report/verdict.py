@@ -95,7 +95,7 @@ def verdict_of_scores(
     """
     if scores["advice"] == "none":
         return _of_chance(scores)
-    if scores["advice"] == "simpler":
+    if scores["advice"] in ("simpler", "few"):
         return _of_equals(scores)
     is_regression = scores["is_regression"]
     ours = written(scores["ours"], is_regression)
@@ -116,7 +116,7 @@ def verdict_of_scores(
 
 
 def _of_equals(scores: Row) -> tuple[str, str, str]:
-    """A simple control is as good as any: say so with the best, this encoder and itself."""
+    """A simple control may be as good as any: its score, that of the best and of this encoder."""
     is_regression = scores["is_regression"]
     simple = scores["equal"][0]
     values = {name: scores["values"][name] for name in (scores["best"], simple)}
@@ -125,11 +125,14 @@ def _of_equals(scores: Row) -> tuple[str, str, str]:
     *first, last = [
         f"{name} {written(values[name], is_regression)}" for name in ordered
     ]
-    reason = (
-        f"{scores['n_test']} test sequences do not tell {', '.join(first)} and {last} apart "
-        f"(guessing {written(scores['guess'], is_regression)})"
-    )
-    return "weak", f"Use {simple}, the simplest that does as well", reason
+    guess = f"(guessing {written(scores['guess'], is_regression)})"
+    count = scores["n_test"]
+    apart = f"do not tell {', '.join(first)} and {last} apart {guess}"
+    if scores["advice"] == "simpler":
+        reason = f"{count} test sequences {apart}"
+        return "weak", f"Use {simple}, the simplest that does as well", reason
+    reason = f"{count} {apart}; label more of them"
+    return "unknown", "Too few test sequences to choose", reason
 
 
 def _of_chance(scores: Row) -> tuple[str, str, str]:
@@ -179,6 +182,8 @@ def _of_labels(
 def _unlabeled(
     compared: Comparison | None, error: float | None
 ) -> tuple[str, str, str]:
+    if compared is not None and compared.unchanged >= UNCHANGED:
+        return _unchanged(compared)
     learned = "it tells sequences apart"
     if error is not None and error > UNLEARNED_LOSS:
         reason = f"{learned}, but predicts hidden parts no better than a guess"
@@ -193,11 +198,18 @@ def _unlabeled(
         return "unknown", "Training came to its end", f"{learned}; {hope}"
     same = f"{compared.unchanged:.0%} of the nearest neighbors"
     control = compared.control
-    if compared.unchanged >= UNCHANGED:
-        instead = "train longer"
-        if control == GENERAL:
-            instead = "use it as it is, or train longer"
-        reason = f"{same} are the same with {control}; {instead}"
-        return "weak", "Training changed little", reason
     reason = f"{same} are the same with {control}, and {learned}; {hope}"
     return "unknown", "Training changed the embedding", reason
+
+
+def _unchanged(compared: Comparison) -> tuple[str, str, str]:
+    """Training left the neighbors as they were."""
+    control = compared.control
+    same = (
+        f"{compared.unchanged:.0%} of the nearest neighbors are the same with {control}"
+    )
+    if control == GENERAL:
+        same += " as it is, which serves as well; train longer to change them"
+    else:
+        same += "; train longer"
+    return "weak", "Training changed little", same

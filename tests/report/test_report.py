@@ -25,7 +25,9 @@ from temporal_jepa.data import Sequences
 from temporal_jepa.report import pages, plots, svg
 from temporal_jepa.report.embeddings import Comparison, Embedded
 from temporal_jepa.report.groups import CLEAR, find_groups, groups_section
-from temporal_jepa.report.map import classes
+from temporal_jepa.report.map import classes, map_section
+from temporal_jepa.report.nouns import noun_of
+from temporal_jepa.report.pages import render_page
 from temporal_jepa.report.report import write_report
 from temporal_jepa.report.run import open_run
 from temporal_jepa.report.sketch import LETTERS, sketches
@@ -341,6 +343,14 @@ def test_without_scores_training_decides_the_verdict(
             "raw values 90.0% and this encoder 85.0% apart (guessing 40.0%).",
         ),
         (
+            0.775,
+            0.6,
+            "healthy: no sign of collapse",
+            "unknown",
+            "Too few test sequences to choose: 40 do not tell this encoder 85.0% and raw "
+            "values 77.5% apart (guessing 40.0%); label more of them.",
+        ),
+        (
             1.0,
             0.5,
             "unknown: not finite",
@@ -405,18 +415,19 @@ def test_without_scores_the_labels_of_neighbors_are_compared_with_the_control(
 
 
 @pytest.mark.parametrize(
-    ("unchanged", "level", "advice"),
+    ("unchanged", "error", "level", "advice"),
     [
-        (0.98, "weak", "Training changed little"),
-        (0.4, "unknown", "Training changed the embedding"),
+        (0.98, 0.8, "weak", "Training changed little"),
+        (1.0, 1.0, "weak", "Training changed little"),
+        (0.4, 0.8, "unknown", "Training changed the embedding"),
     ],
 )
 def test_training_that_leaves_the_neighbors_as_they_are_is_no_success(
-    run: Path, unchanged: float, level: str, advice: str
+    run: Path, unchanged: float, error: float, level: str, advice: str
 ) -> None:
     log(run, "healthy: no sign of collapse")
     compared = Comparison("series-small", 100, unchanged, None)
-    verdict = find_verdict(open_run(run, None), None, compared, 0.8)
+    verdict = find_verdict(open_run(run, None), None, compared, error)
     assert (verdict.level, verdict.advice) == (level, advice)
     assert f"{unchanged:.0%} of the nearest neighbors" in verdict.reason
     assert "series-small" in verdict.reason
@@ -615,6 +626,29 @@ def test_groups_are_found_and_named_by_their_size() -> None:
     found = groups_section(noise, find_groups(noise))
     assert found is not None
     assert found["level"] == "none"
+
+
+@pytest.mark.parametrize(("others", "level"), [(30, "one"), (20, "clear")])
+def test_sequences_that_are_unlike_all_others_are_no_group(
+    others: int, level: str
+) -> None:
+    draw = np.random.default_rng(0)
+    centers = np.repeat([[0.0, 0], [9, 0]], [others, 30 - others], axis=0)
+    rows = np.concatenate(
+        [draw.normal(size=centers.shape) / 5 + centers, [[-40, 40], [-40, -40]]]
+    )
+    points = Embedded(make(n=32), "random weights", rows, rows, 2)
+    groups = find_groups(points)
+    assert groups is not None
+    assert np.flatnonzero(groups.of < 0).tolist() == [30, 31]
+    section = groups_section(points, groups)
+    assert section is not None
+    assert section["level"] == level
+    assert section["alone"]["names"] == ["30", "31"]
+    text = render_page("groups.html", groups=section, noun=noun_of(points.sequences))
+    assert "2 series are unlike all others" in Page(text.decode()).text
+    drawn = map_section(points, groups)
+    assert drawn["data"]["group"].count(0) == 2
 
 
 def test_a_sketch_has_the_shape_of_its_sequence() -> None:

@@ -99,7 +99,7 @@
   function factsOf(i) {
     const facts = [];
     if (data.label) facts.push(`label ${data.labels[data.label[i]]}`);
-    if (data.group) facts.push(`group ${data.group[i]}`);
+    if (data.group) facts.push(data.group[i] ? `group ${data.group[i]}` : "unlike all others");
     if (data.starts && data.starts[i]) facts.push(`from ${data.starts[i]}`);
     return facts.join(" · ");
   }
