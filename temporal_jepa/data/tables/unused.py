@@ -1,0 +1,67 @@
+"""What is said of columns that no series is made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...files.printable import printable
+from ..sequences import SOME
+from .numbers import parse, split_unit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LONGEST = 30  # characters of a value that is shown
+
+
+def left_out(frame: pd.DataFrame, names: Sequence[str]) -> str:
+    """A note on columns that are not used: their names, and what those of text hold.
+
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"pressure": ["140/81", "130/80"], "room": [1, 2]})
+    >>> left_out(frame, ["pressure", "room"])
+    "columns left out: pressure (text such as '140/81'), room"
+    """
+    shown = [f"{printable(name)}{_why(frame[name])}" for name in names[:SOME]]
+    if len(names) > SOME:
+        shown.append("...")
+    return f"columns left out: {', '.join(shown)}"
+
+
+def _why(column: pd.Series[Any]) -> str:
+    """Why a column is no channel, in parentheses; "" if its values do not say."""
+    values = column.dropna()
+    texts = Counter(x for x in values if isinstance(x, str) and x.strip())
+    if not len(values):
+        return " (empty)"
+    if texts.total() < len(values):
+        return ""
+    frequent = [text for text, _ in texts.most_common()]
+    numbers = [text for text in frequent if _has_unit(text)]
+    others = [text for text in frequent if not _has_unit(text)]
+    count = sum(texts[text] for text in numbers)
+    if count < len(values) / 2:
+        return f" (text such as {_quoted(frequent[0])})"
+    with_unit = f"numbers with a unit such as {_quoted(numbers[0])}"
+    if not others:
+        return f" ({with_unit}; strip_units=True reads them)"
+    return (
+        f" ({count} of {len(values)} are {with_unit}, others are text such as "
+        f"{_quoted(others[0])}; strip_units=True with missing= reads them)"
+    )
+
+
+def _has_unit(text: str) -> bool:
+    """Whether a text is a number with a unit."""
+    found = split_unit(text.strip())
+    if found is None or not found[1]:
+        return False
+    return any(parse(found[0].strip(), mark) is not None for mark in ".,")
+
+
+def _quoted(text: str) -> str:
+    """A value for a message, cut if it is long."""
+    text = printable(text)
+    return repr(text if len(text) <= LONGEST else text[:LONGEST] + "...")
