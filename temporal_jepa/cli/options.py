@@ -156,12 +156,36 @@ def _refuse_code(given: Mapping[str, Any]) -> None:
 
 def _parse(verb: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
     parser, actions = _parser(verb)
-    given, unknown = parser.parse_known_args([_current(word) for word in words])
+    words = _with_dashed_values([_current(word) for word in words], actions)
+    given, unknown = parser.parse_known_args(words)
     if unknown:
         word = unknown[0].partition("=")[0]
         hint = did_you_mean(word, [_flag(name) for name in actions], parser.prog)
         raise UsageError(f"unknown argument {word}{hint}")
     return vars(given)
+
+
+def _with_dashed_values(
+    words: Sequence[str], actions: Mapping[str, argparse.Action]
+) -> list[str]:
+    """The words, with `--missing -,none` as `--missing=-,none`: argparse takes the dash for a flag.
+
+    All flags begin with two dashes, but `-h`.
+    """
+    takes_value = {
+        flag
+        for action in actions.values()
+        if action.nargs != 0
+        for flag in action.option_strings
+    }
+    found: list[str] = []
+    for word in words:
+        is_value = word.startswith("-") and word != "-h" and not word.startswith("--")
+        if is_value and found and found[-1] in takes_value:
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
 
 
 def did_you_mean(word: str, known: Sequence[str], program: str) -> str:

@@ -63,6 +63,16 @@ def test_dashes_and_underscores_are_one() -> None:
     assert (given["data"], given["out"]) == ("a_b.csv", "o_o")
 
 
+def test_a_value_may_begin_with_a_dash() -> None:
+    given = parsed("inspect", "f", "--missing", "-,n.b.", "--values", "-")
+    assert (given["reading"].missing, given["reading"].values) == (
+        ("-", "n.b."),
+        ("-",),
+    )
+    with pytest.raises(ValueError, match="got -3"):
+        parsed("pretrain", *PRETRAIN, "--seed", "-3")
+
+
 @pytest.mark.parametrize(
     ("old", "new"), [("--size", "resize"), ("--area", "region")], ids=["size", "area"]
 )

@@ -274,9 +274,32 @@ def test_text_counters_and_other_ids_are_left_out_with_a_note(write):
     )
     assert s.ids == ["a", "b"]
     assert s.channels == ["v"]
-    assert noted(s, "columns left out: id, note")
+    assert noted(s, "columns left out: id, note (text such as 'hi')")
     assert noted(s, "left out unnamed columns that are empty or only count the rows")
     assert read(write("b.csv", "time,v,\n0,1,\n1,2,\n")).channels == ["v"]
+
+
+def test_what_is_left_out_says_why():
+    frame = pd.DataFrame(
+        {
+            "id": list("aabb"),
+            "day": [1, 2, 1, 2],
+            "heat": ["36,5 °C", "n.b.", "37,1 °C", "36,9 °C"],
+            "pressure": ["140/81", "130/80", "141/82", "120/80"],
+            "free": [None] * 4,
+            "pulse": [70, 71, 72, 73],
+        }
+    )
+    notes = read(frame).notes
+    (note,) = (line for line in notes if line.startswith("columns left out"))
+    assert "pressure (text such as '140/81')" in note
+    assert "free (empty)" in note
+    assert "heat (3 of 4 are numbers with a unit such as '36,5 °C'" in note
+    assert "others are text such as 'n.b.'; strip_units=True with missing=" in note
+    again = read(frame, strip_units=True, missing="n.b.")
+    assert again.channels == ["heat", "pulse"]
+    tracks = frame.assign(lon=[8.0, 8.1, 8.2, 8.3], lat=47.0).drop(columns="heat")
+    assert noted(read(tracks), "pressure (text such as '140/81')")
 
 
 @pytest.mark.parametrize(

@@ -288,7 +288,7 @@ def test_features_are_as_asked_and_values_come_after() -> None:
         ["run"],
         ["a"],
     )
-    assert noted(s, "columns left out: alt, note, hour")
+    assert noted(s, "columns left out: alt, note (text such as 'x'), hour")
     s = read(frame, features=["turn", "z"], values="")
     assert s.channels == ["turn", "z"]
     np.testing.assert_allclose(channel(s, "z"), [5, 6, 7])

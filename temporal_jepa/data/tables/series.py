@@ -20,6 +20,7 @@ from .repeated_times import ways_out
 from .roles import Roles
 from .row_order import in_order
 from .times import read_times
+from .unused import left_out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -347,7 +348,7 @@ def explain(
     used = columns.used
     unused = [name for name in frame.columns if name not in used]
     if unused:
-        notes.append(f"columns left out: {listed(unused)}")
+        notes.append(left_out(frame, unused))
 
 
 def as_matrix(

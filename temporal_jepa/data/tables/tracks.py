@@ -22,6 +22,7 @@ from .row_order import Order, in_order
 from .series import as_matrix, series_codes, series_labels
 from .time_columns import TimeColumns
 from .times import missing_times, read_times
+from .unused import left_out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +68,7 @@ def from_fixes(
             needs times that are missing, or no track has two fixes.
     """
     columns = with_values(frame, columns, options)
-    _note_columns(columns, list(frame.columns), notes)
+    _note_columns(columns, frame, notes)
     if options.label is None and columns.label is None and columns.ids:
         _note_possible_labels(frame, columns, notes)
     if "z" in (options.features or ()):
@@ -99,7 +100,7 @@ def with_values(frame: pd.DataFrame, columns: Roles, options: ReadOptions) -> Ro
     return replace(columns, values=tuple(values))
 
 
-def _note_columns(columns: Roles, names: list[str], notes: list[str]) -> None:
+def _note_columns(columns: Roles, frame: pd.DataFrame, notes: list[str]) -> None:
     assert columns.places is not None
     x, y, degrees = columns.places
     what = "longitude and latitude in degrees" if degrees else "x and y in meters"
@@ -111,9 +112,9 @@ def _note_columns(columns: Roles, names: list[str], notes: list[str]) -> None:
     notes.append(
         f"layout {columns.layout}: {what} are the columns {x!r} and {y!r}, {owner}{clock}"
     )
-    unused = [name for name in names if name not in columns.used]
+    unused = [name for name in frame.columns if name not in columns.used]
     if unused:
-        notes.append(f"columns left out: {listed(unused)}")
+        notes.append(left_out(frame, unused))
 
 
 def _note_possible_labels(
