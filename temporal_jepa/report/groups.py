@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import cdist, pdist
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
@@ -62,7 +62,7 @@ def find_groups(embedded: Embedded) -> Groups | None:
 
     K-means divides them into as many as explain at least `GAIN` of the variance each and have
     nearly the highest silhouette: the highest alone often stops at two groups of groups. A small
-    division whose members are as far from each other as any two sequences is no group.
+    division whose members are far from each other too is no group.
 
     Returns:
         None for few sequences, and if nearly all have the same embedding.
@@ -93,13 +93,17 @@ def find_groups(embedded: Embedded) -> Groups | None:
 
 
 def _odd_ones(points: Array, labels: Array) -> Array:
-    """Which divisions of points `(n, D)` hold odd ones, bool `(divisions,)`; not the largest."""
+    """Which divisions of points `(n, D)` hold odd ones, bool `(divisions,)`; not the largest.
+
+    They are few, and even the nearest neighbor of each is farther than half of all pairs are.
+    """
     sizes = np.bincount(labels)
     usual = np.median(pdist(points[svg.spread(len(points), SAMPLE)]))
     few = max(FEW_AT_LEAST, FEW * len(points))
     odd = np.zeros(len(sizes), dtype=bool)
     for k in np.flatnonzero(sizes <= few):
-        odd[k] = sizes[k] == 1 or pdist(points[labels == k]).mean() >= usual
+        to_all = cdist(points[labels == k], points)
+        odd[k] = (np.partition(to_all, 1, axis=1)[:, 1] > usual).all()
     odd[sizes.argmax()] = False
     return odd
 

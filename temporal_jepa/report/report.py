@@ -30,6 +30,7 @@ from .run import Row, Run, open_run
 from .scores import scores_section
 from .settings import command_lines, settings_tables
 from .states import states_section
+from .summary import summary_of
 from .surprise import surprise_section
 from .svg import spread
 from .training import collapse_section, training_section
@@ -94,8 +95,14 @@ def _sections(run: Run, on_sequences: Callable[[int], None]) -> Row:
     scale = None if embedded is None else embedded.scale
     prediction = prediction_section(run)
     error = None if prediction is None else prediction["mean"]
+    recordings = run.recordings()
+    surprise = surprise_section(run, embedded, recordings)
+    summary: list[str] = []
+    if run.sequences is not None:
+        summary = summary_of(run.sequences, recordings, shown["groups"], surprise)
     return {
         **shown,
+        "summary": summary,
         "config": run.config,
         "headline": _headline(run),
         "noun": noun_of(run.sequences),
@@ -103,7 +110,7 @@ def _sections(run: Run, on_sequences: Callable[[int], None]) -> Row:
         "verdict": find_verdict(run, scores, shown["compared"], error),
         "scores": scores,
         "states": _states(run),
-        "surprise": surprise_section(run, embedded),
+        "surprise": surprise,
         "masks": prediction,
         "training": training_section(run),
         "positions": collapse_section(run) if _is_course(run) else None,

@@ -16,9 +16,10 @@ PEAKS = 4  # that are drawn closely
 MEMBERS = 6  # least similar sequences that are drawn
 
 
-def surprise_section(run: Run, embedded: Embedded | None) -> Row | None:
+def surprise_section(
+    run: Run, embedded: Embedded | None, recordings: Sequences | None
+) -> Row | None:
     """What `templates/surprise.html` shows: of a recording that was cut, its surprising moments."""
-    recordings = run.recordings()
     if recordings is not None and run.model is not None:
         cut = _first(recordings)
         detector = AnomalyDetector(run.model, quantile=QUANTILE)

@@ -134,7 +134,7 @@ def since_start(sequences: Sequences, length: int) -> tuple[float, str]:
         sequences: whose longest has `length` timesteps, or was resampled to as many.
         length: timesteps that are drawn.
     """
-    step = _even_step(sequences)
+    step = even_step(sequences)
     if step is None:
         return 1.0, STEPS.name
     step *= (int(sequences.lengths.max()) - 1) / max(length - 1, 1)
@@ -162,10 +162,10 @@ def is_even(sequences: Sequences) -> bool | None:
     """Whether all timesteps are equally far apart; None if the data has no times to tell by."""
     if sequences.times is None or sequences.lengths.max() < 2:
         return None
-    return _even_step(sequences) is not None
+    return even_step(sequences) is not None
 
 
-def _even_step(sequences: Sequences) -> float | None:
+def even_step(sequences: Sequences) -> float | None:
     """The time between timesteps, in nanoseconds if they are dates; None if it varies."""
     if sequences.times is None:
         return None

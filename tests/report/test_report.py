@@ -170,7 +170,7 @@ def test_the_page_stands_alone_and_shows_every_part(run: Path) -> None:
     assert {link[1:] for link in shown.links if link.startswith("#")} <= set(shown.ids)
     assert len(shown.ids) == len(set(shown.ids))
     assert "@import" not in path.read_text("utf-8")
-    assert "12 series of 2 channels, 18 to 29 timesteps" in shown.text
+    assert "holds 12 series of 18 to 29 timesteps" in shown.text
     assert "10.0 points" in shown.text
     assert "Not finished" not in shown.text
 
