@@ -14,7 +14,7 @@ CHANNELS = 8  # whose values are described: the first ones
 SERIES = 2000  # of which they are computed, evenly spaced; fewer if they are long:
 TIMESTEPS = 2**24  # in all, about
 DRAWN = 3
-NAMED = {"series", "source", "frame", "identical"}  # they stand elsewhere on the page
+NAMED = {"series", "source", "frame"}  # they stand elsewhere on the page
 
 
 def contents_section(run: Run, scale: Scale | None) -> Row | None:
@@ -35,7 +35,7 @@ def contents_section(run: Run, scale: Scale | None) -> Row | None:
     is_map = shown.places is not None
     return {
         "facts": facts,
-        "cautions": _cautions(sample),
+        "cautions": _cautions(sample, "identical" in dict(facts)),
         "notes": list(sequences.notes),
         "ranges": [] if plots.is_video(sample) else _ranges(sample),
         "more": max(0, sequences.n_channels - CHANNELS),
@@ -62,7 +62,7 @@ def _ranges(sample: Sequences) -> list[tuple[str, str, str, str]]:
     return found
 
 
-def _cautions(sample: Sequences) -> list[str]:
+def _cautions(sample: Sequences, are_copies_named: bool) -> list[str]:
     """What may surprise: irregular times, copies, and what is too short."""
     found = []
     noun = noun_of(sample)
@@ -75,7 +75,7 @@ def _cautions(sample: Sequences) -> list[str]:
             f"{len(sample):,} {noun.many}."
         )
     copies = len(sample) - len(np.unique(first_equal(sample.values)))
-    if copies:
+    if copies and not are_copies_named:
         found.append(
             f"With the same values as another: {copies:,} of {len(sample):,} {noun.many}."
         )

@@ -79,10 +79,10 @@ def _of_tracks(sequences: Sequences) -> list[Trait]:
         steps = np.linalg.norm(np.diff(path[:, 0], axis=0), axis=1)
         way[i] = np.nansum(steps)
         duration[i] = duration_of(sequences, i)
-    found = [Trait("extent", extent, kind)]
+    found = [Trait("size across", extent, kind)]
     if sequences.frame is not None:  # a scene of several agents
         return found
-    found.append(Trait("way", way, kind))
+    found.append(Trait("distance traveled", way, kind))
     if np.isfinite(duration).any():
         speed = way / np.where(duration > 0, duration, np.nan)
         unit = "meters/s" if is_dated and kind == "meters" else "plain"

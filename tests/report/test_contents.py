@@ -73,8 +73,8 @@ def test_tracks_differ_in_extent_and_speed() -> None:
         [np.zeros((5, 1))] * 12, places=places, degrees=True, times=[times] * 12
     )
     found = {part.name: part for part in differences(traits(data), steps > 1e-3)}
-    assert found["extent"].inside == "4.45 km"
-    assert found["extent"].outside == "4.45 m"
+    assert found["size across"].inside == "4.45 km"
+    assert found["size across"].outside == "4.45 m"
     assert found["mean speed"].inside == "18.6 m/s"
     section = section_of(data)
     assert section["noun"].many == "tracks"
@@ -89,7 +89,8 @@ def test_the_facts_of_the_data_are_named() -> None:
     text = " ".join(section["cautions"])
     assert "not evenly spaced" in text
     assert "Too short, with one value in each channel at most: 1 of 12" in text
-    assert "same values as another: 1 of 12" in text
+    assert dict(section["facts"])["identical"].endswith("of another: 0 = 10")
+    assert "same values" not in text
     name, low, _, high = section["ranges"][0]
     temperatures = np.concatenate([x[:, 0] for x in values])
     assert name == "Temp"
