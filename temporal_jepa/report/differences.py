@@ -32,11 +32,13 @@ class Trait:
         name: in words.
         values: `(n,)`.
         kind: how it is written: "plain", "meters", "meters/s", "seconds" or "share".
+        channel: the number of the channel that it is of; None: of all.
     """
 
     name: str
     values: Array
     kind: str = "plain"
+    channel: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Difference:
     outside: str
     auc: float
     d: float
+    channel: int | None = None
 
 
 def traits(sequences: Sequences) -> list[Trait]:
@@ -97,7 +100,7 @@ def _of_channels(sequences: Sequences) -> list[Trait]:
         rows = np.array([_course(x[:, k]) for x in sequences.values])
         words = ("mean", "standard deviation", "change from start to end")
         for word, column in zip(words, rows.T, strict=True):
-            found.append(Trait(f"{channel}: {word}", column))
+            found.append(Trait(f"{channel}: {word}", column, channel=k))
     return found
 
 
@@ -138,7 +141,9 @@ def differences(described: list[Trait], is_member: Array) -> list[Difference]:
             in_units(float(np.median(part)), trait.kind) for part in (inside, outside)
         ]
         if texts[0] != texts[1]:
-            found.append(Difference(trait.name, texts[0], texts[1], auc, d))
+            found.append(
+                Difference(trait.name, texts[0], texts[1], auc, d, trait.channel)
+            )
     found.sort(key=lambda difference: (-difference.auc, -difference.d))
     return found[:MOST]
 

@@ -1,6 +1,7 @@
 """Groups of similar sequences: k-means over the embeddings, with typical and odd members."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -9,11 +10,13 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 
+from ..data.sequences import Sequences
 from ..evaluation.states import GAIN
 from . import plots, svg
-from .differences import differences, is_told_by, traits
+from .differences import CHANNELS, Difference, differences, is_told_by, traits
 from .embeddings import Embedded
 from .run import Row
+from .scale import Scale, scale_of
 from .svg import Array
 from .timeline import begins
 
@@ -146,6 +149,7 @@ def groups_section(embedded: Embedded, groups: Groups | None) -> Row | None:
         return None
     sequences = embedded.sequences
     described = traits(sequences)
+    drawings = _Drawings(embedded)
     rows = []
     told = []  # groups that one trait tells from the rest
     for group in range(groups.count):
@@ -154,11 +158,12 @@ def groups_section(embedded: Embedded, groups: Groups | None) -> Row | None:
         typical = members[:TYPICAL]
         odd = members[TYPICAL:][-ODD:][::-1]
         shown = sequences.select(np.concatenate([typical, odd]))
-        tiles = plots.tiles(f"group{group}", shown, embedded.scale)
-        for i, tile in enumerate(tiles):
-            tile["start"] = begins(shown, i)
         is_member = groups.of == group
         unlike = differences(described, is_member)
+        shown, scale = drawings.of(shown, unlike)
+        tiles = plots.tiles(f"group{group}", shown, scale)
+        for i, tile in enumerate(tiles):
+            tile["start"] = begins(shown, i)
         if unlike and is_told_by(unlike[0], is_member):
             told.append((group + 1, unlike[0]))
         rows.append(
@@ -168,6 +173,9 @@ def groups_section(embedded: Embedded, groups: Groups | None) -> Row | None:
                 "share": len(members) / len(sequences),
                 "unlike": unlike,
                 "labels": _labels(sequences.class_labels, members),
+                "channels": None
+                if shown.channels == sequences.channels
+                else plots.channel_legend(shown, scale),
                 "typical": tiles[: len(typical)],
                 "odd": tiles[len(typical) :],
             }
@@ -180,6 +188,36 @@ def groups_section(embedded: Embedded, groups: Groups | None) -> Row | None:
         "silhouette": groups.silhouette,
         "channels": plots.channel_legend(sequences, embedded.scale),
     }
+
+
+class _Drawings:
+    """Draws the channels in which a group differs, where they are not among the first."""
+
+    def __init__(self, embedded: Embedded):
+        self.embedded = embedded
+
+    def of(
+        self, shown: Sequences, unlike: list[Difference]
+    ) -> tuple[Sequences, Scale | None]:
+        """The sequences with those channels first, and the scale of their drawings."""
+        named = [part.channel for part in unlike if part.channel is not None]
+        if self.embedded.scale is None or not any(
+            k >= plots.MAX_CHANNELS for k in named
+        ):
+            return shown, self.embedded.scale
+        rest = [k for k in range(shown.n_channels) if k not in named]
+        order = [*dict.fromkeys(named), *rest]
+        moved = replace(
+            shown,
+            values=[x[:, order] for x in shown.values],
+            channels=[shown.channels[k] for k in order],
+        )
+        return moved, self._all.of(order[: plots.MAX_CHANNELS])
+
+    @cached_property
+    def _all(self) -> Scale:
+        """The scale of all channels that are described."""
+        return scale_of(list(self.embedded.sequences.values), CHANNELS)
 
 
 def _level(groups: Groups) -> str:

@@ -27,6 +27,11 @@ class Scale:
     high: Array
     own: Array
 
+    def of(self, channels: Sequence[int]) -> "Scale":
+        """The scale of these channels, in this order."""
+        chosen = list(channels)
+        return Scale(self.low[chosen], self.high[chosen], self.own[chosen])
+
     def limits(self, x: Array) -> list[tuple[float, float]]:
         """Lowest and highest of the lanes of a series `(time, channels)`."""
         found = []

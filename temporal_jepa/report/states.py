@@ -7,6 +7,7 @@ import numpy as np
 from ..data.sequences import Sequences
 from ..evaluation.states import GAIN, MOST, States
 from . import plots, svg
+from .nouns import noun_of
 from .svg import Array
 from .timeline import time_axis, when_or_step
 
@@ -31,6 +32,7 @@ def states_section(sequences: Sequences, states: States) -> Row:
         "figures": [_over_states(scaled, states, i) for i in drawn],
         "states": [_typical(scaled, states, k) for k in range(states.count)],
         "n": len(sequences),
+        "noun": noun_of(sequences),
         "moment": states.moment,
         "gain": GAIN,
         "is_chosen": states.is_chosen and states.count < MOST,

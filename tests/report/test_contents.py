@@ -165,3 +165,23 @@ def test_clips_scenes_and_tracks_have_their_nouns() -> None:
     assert noun_of(Sequences.from_arrays(still)).one == "clip"
     assert noun_of(Sequences.from_arrays(np.zeros((2, 3, 4, 2)))).one == "scene"
     assert noun_of(patients()).many == "series"
+
+
+def test_the_channels_in_which_a_group_differs_are_drawn() -> None:
+    draw = np.random.default_rng(0)
+    values = [draw.normal(size=(20, 5)) for _ in range(24)]
+    for x in values[:10]:
+        x[:, 4] += 8
+    data = Sequences(values, channels=list("abcde"))
+    rows = np.array([[x[:, 4].mean(), 0.0] for x in values])
+    points = Embedded(data, "random weights", rows, rows, 2)
+    section = groups_section(
+        points, Groups((rows[:, 0] > 4).astype(int), rows[:, 0], 0.9)
+    )
+    assert section is not None
+    for group in section["rows"]:
+        assert [name for name, _, _ in group["channels"]["shown"]] == ["e", "a", "b"]
+    low, high = (x[:, 4].min() for x in values), (x[:, 4].max() for x in values)
+    text = f"{min(low):.4g} to {max(high):.4g} in all drawings"
+    assert section["rows"][0]["channels"]["shown"][0][2] == text
+    assert [name for name, _, _ in section["channels"]["shown"]] == ["a", "b", "c"]

@@ -527,7 +527,7 @@ def test_many_channels_without_labels_and_with_gaps(tmp_path: Path) -> None:
         {**TINY, "patch_len": 32},
     )
     shown = page(run, sequences=sequences)
-    assert "the first 3 of 24 channels" in shown.text
+    assert "(3 of 24 channels)" in shown.text
     assert "its label after training" not in shown.text
     assert "groups" not in shown.ids  # of four sequences
     assert {"neighbors", "masks"} <= set(shown.ids)
