@@ -6,6 +6,7 @@ from ..data.sequences import Sequences, first_equal, is_too_short
 from . import plots, svg
 from .differences import in_units
 from .nouns import noun_of
+from .places import places_of
 from .run import Row, Run
 from .scale import Scale
 from .timeline import is_even
@@ -14,6 +15,7 @@ CHANNELS = 8  # whose values are described: the first ones
 SERIES = 2000  # of which they are computed, evenly spaced; fewer if they are long:
 TIMESTEPS = 2**24  # in all, about
 DRAWN = 3
+ELSEWHERE = 8  # tracks that are named
 NAMED = {"series", "source", "frame"}  # they stand elsewhere on the page
 
 
@@ -42,10 +44,21 @@ def contents_section(run: Run, scale: Scale | None) -> Row | None:
         "sampled": len(sample),
         "total": len(sequences),
         "noun": noun_of(sequences),
-        "map": plots.all_tracks("tracks", sample) if is_map else None,
+        "maps": _maps(sample) if is_map else None,
         "tiles": [] if is_map else plots.tiles("data", shown, scale),
         "channels": plots.channel_legend(shown, scale),
     }
+
+
+def _maps(tracks: Sequences) -> Row:
+    """A map of each place with several tracks, and the names of tracks that are elsewhere."""
+    places = places_of(tracks)
+    drawn = []
+    for k, members in enumerate(places.together):
+        figure = plots.all_tracks(f"tracks{k}", tracks.select(members))
+        drawn.append({"svg": figure, "count": len(members)})
+    elsewhere = [tracks.ids[i] for i in places.elsewhere]
+    return {"drawn": drawn, "elsewhere": elsewhere[:ELSEWHERE], "away": len(elsewhere)}
 
 
 def _ranges(sample: Sequences) -> list[tuple[str, str, str, str]]:

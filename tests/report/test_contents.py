@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+import pytest
 import torch
 
 from temporal_jepa.data import Sequences
@@ -14,6 +15,7 @@ from temporal_jepa.report.embeddings import Embedded
 from temporal_jepa.report.groups import Groups, groups_section
 from temporal_jepa.report.nouns import noun_of
 from temporal_jepa.report.pages import render_page
+from temporal_jepa.report.places import places_of
 from temporal_jepa.report.prediction import PERCENT, _along
 from temporal_jepa.report.run import Run
 from temporal_jepa.report.scale import scale_of
@@ -78,7 +80,7 @@ def test_tracks_differ_in_extent_and_speed() -> None:
     assert found["mean speed"].inside == "18.6 m/s"
     section = section_of(data)
     assert section["noun"].many == "tracks"
-    assert "12 tracks" in section["map"]
+    assert "12 tracks" in section["maps"]["drawn"][0]["svg"]
 
 
 def test_the_facts_of_the_data_are_named() -> None:
@@ -185,3 +187,32 @@ def test_the_channels_in_which_a_group_differs_are_drawn() -> None:
     text = f"{min(low):.4g} to {max(high):.4g} in all drawings"
     assert section["rows"][0]["channels"]["shown"][0][2] == text
     assert [name for name, _, _ in section["channels"]["shown"]] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("degrees", [False, True])
+@pytest.mark.parametrize(
+    ("where", "together", "away"),
+    [
+        ([0.0] * 20, [20], 0),
+        ([0.0] * 18 + [900.0, -700.0], [18], 2),
+        ([0.0] * 12 + [900.0] * 8, [12, 8], 0),
+        (np.linspace(-1000, 1000, 20), [20], 0),
+    ],
+)
+def test_places_far_apart_have_a_map_each(
+    degrees: bool, where: list[float], together: list[int], away: int
+) -> None:
+    draw = np.random.default_rng(0)
+    unit = 0.03 if degrees else 1.0
+    places = [
+        unit * (draw.normal(size=(20, 2)).cumsum(axis=0) + np.array([x, 0]))
+        for x in where
+    ]
+    tracks = Sequences([np.zeros((20, 1))] * 20, places=places, degrees=degrees)
+    found = places_of(tracks)
+    assert [len(members) for members in found.together] == together
+    assert len(found.elsewhere) == away
+    page = render_page("contents.html", contents=section_of(tracks))
+    text = page.decode()
+    assert text.count("North is up") == len(together)
+    assert ("2 tracks are elsewhere, far from these: 18, 19" in text) == (away == 2)
