@@ -32,8 +32,24 @@ FEATURES = (
     "turn",
     "dt",
 )
+UNITS = {
+    "x": "m",
+    "y": "m",
+    "lon": "degrees",
+    "lat": "degrees",
+    "dx": "m",
+    "dy": "m",
+    "speed": "m/s",
+    "acceleration": "m/s²",
+    "heading": "radians",
+    "turn": "radians",
+    "dt": "s",
+}
+"""Units of the features that are computed from degrees."""
 MOVEMENT_OPTIONS = ("features", "step", "gap", "max_speed", "agents")
 NEED_TIMES = {"speed", "acceleration", "dt"}
+FAST = 60.0  # m/s, 216 km/h: faster than nearly all that moves on the ground
+SELDOM = 0.05  # of the steps: where more are fast, something that flies is recorded
 FAR = 10  # an interval this many times the usual one is a gap, which resampling never bridges
 
 
@@ -393,7 +409,27 @@ def _describe(tracks: list[Track]) -> list[str]:
             notes.append(
                 f"{gaps} intervals are over {FAR} times the median (gap={limit:g} splits)"
             )
+    if tracks[0].timed and tracks[0].degrees:
+        notes += _fast(tracks)
     return notes
+
+
+def _fast(tracks: list[Track]) -> list[str]:
+    """A note where a few steps are faster than what moves on the ground: a position jumped."""
+    speeds = np.concatenate(
+        [
+            np.linalg.norm(np.diff(track.points, axis=0), axis=1)
+            / np.diff(track.seconds)
+            for track in tracks
+        ]
+    )
+    count = int((speeds > FAST).sum())
+    if not 0 < count <= SELDOM * len(speeds):
+        return []
+    return [
+        f"{count} of {len(speeds)} steps between fixes are faster than {FAST:g} m/s, up to "
+        f"{speeds.max():.4g}: jumps? (max_speed={FAST:g} leaves such fixes out)"
+    ]
 
 
 def _span(values: Any) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..data.sequences import Sequences, first_equal, is_too_short
+from ..data.trajectories import UNITS
 from . import plots, svg
 from .differences import in_units
 from .nouns import noun_of
@@ -64,7 +65,9 @@ def _maps(tracks: Sequences) -> Row:
 def _ranges(sample: Sequences) -> list[tuple[str, str, str, str]]:
     """Channel, lowest, median and highest value; a channel without values has none."""
     found = []
+    units = UNITS if sample.places is not None and sample.degrees else {}
     for k, name in enumerate(sample.channels[:CHANNELS]):
+        name = f"{name} ({units[name]})" if name in units else name
         y = np.concatenate([x[:, k] for x in sample.values]).astype(np.float64)
         y = y[~np.isnan(y)]
         if len(y):

@@ -212,6 +212,17 @@ def test_jumps_go_and_the_track_stays() -> None:
         assert len(s.values[0]) == 40 - len(at)
 
 
+def test_a_few_steps_that_are_too_fast_for_the_ground_are_noted() -> None:
+    lon, lat = np.arange(100) * 1e-4, np.zeros(100)
+    assert not noted(read(fixes(lon, lat)), "faster than")
+    lat[99] = 1
+    assert noted(
+        read(fixes(lon, lat)), "1 of 99 steps between fixes are faster than 60"
+    )
+    aircraft = read(fixes(np.arange(100) * 10.0 / 100, lat * 0))
+    assert not noted(aircraft, "faster than")
+
+
 def test_gaps_split_and_are_never_bridged() -> None:
     frame = fixes(np.arange(10) * 1e-3, np.zeros(10), label="bus")
     frame.loc[5:, "time"] += pd.Timedelta("1h")

@@ -1,5 +1,6 @@
 """The report says what is in the data, and how groups of it differ, in the units of the data."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -80,6 +81,8 @@ def test_tracks_differ_in_extent_and_speed() -> None:
     assert found["mean speed"].inside == "18.6 m/s"
     section = section_of(data)
     assert section["noun"].many == "tracks"
+    moved = replace(data, channels=["speed"])
+    assert [name for name, *_ in section_of(moved)["ranges"]] == ["speed (m/s)"]
     assert "12 tracks" in section["maps"]["drawn"][0]["svg"]
 
 
