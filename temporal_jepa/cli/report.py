@@ -30,10 +30,11 @@ def report(
         data: sequences to show (default: the training data of the run).
         reading: how the data is read (default: as the training data of the run)
     """
+    _check_run(run, data)  # before imports that take seconds
+
     from ..report.embeddings import MAX_POINTS
     from ..report.report import write_report
 
-    _check_run(run, data)
     path = Path(out) if out else Path(run) / "report.html"
     check_folder(path.parent)
     check_output(path, overwrite)
