@@ -28,8 +28,16 @@ def test_rows_of_one_time():
     mean = in_order(when, codes, ["a"], "mean", []).take(matrix)[:, 1]
     np.testing.assert_array_equal(mean, [5, 7.5, np.nan])
     same = np.ones((5, 2))
-    with pytest.raises(ValueError, match="same values"):
-        in_order(when, codes, ["a"], "error", [], same)
+    same[:, 1] = np.nan
+    notes: list[str] = []
+    copies = in_order(when, codes, ["a"], "error", notes, same)
+    assert copies.rows.tolist() == [0, 1, 4]
+    assert (
+        "2 rows at the time of another of the same series and with its values"
+        in (notes[0])
+    )
+    with pytest.raises(ValueError, match=r"same values\); choose id='sensor'"):
+        in_order(when, codes, ["a"], "error", [], same, advice=["id='sensor'"])
 
 
 @pytest.mark.parametrize("days", [[0, 1, 2, 9], [0, 1, 2, 3]])

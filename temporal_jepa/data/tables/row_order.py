@@ -70,7 +70,8 @@ def in_order(
         advice: options with which no time repeats.
 
     Raises:
-        ValueError: `duplicates` is "error", and a series has two rows at one time.
+        ValueError: `duplicates` is "error", and a series has two rows at one time whose values
+            differ, or which columns of `advice` tell apart.
     """
     many, series = what
     mean = duplicates == "mean"
@@ -85,7 +86,8 @@ def in_order(
         notes.append(f"{moved} {many} were not in time order and were sorted")
     again = _are_repeated(times[order], codes[order])
     count = int(again.sum())
-    if count and duplicates == "error":
+    are_copies = not advice and _are_copies(matrix, order, again)
+    if count and duplicates == "error" and not are_copies:
         raise _duplicates(times, codes, names, order, again, matrix, advice)
     starts = np.flatnonzero(~again)
     rows = order[starts]
@@ -93,8 +95,9 @@ def in_order(
         rows = order[np.r_[starts[1:], len(order)] - 1]
     if count:
         fate = "averaged with it" if mean else "left out"
+        alike = " and with its values" if are_copies else ""
         notes.append(
-            f"{count} {many} at the time of another of the same {series} are {fate}"
+            f"{count} {many} at the time of another of the same {series}{alike} are {fate}"
         )
     if series == "series":
         _note_spacing(times[rows], codes[rows], len(names), notes)
@@ -116,6 +119,16 @@ def _are_repeated(times: Array, codes: Array) -> Array:
     again = np.zeros(len(times), dtype=bool)
     again[1:] = (np.diff(codes) == 0) & (times[1:] == times[:-1])
     return again
+
+
+def _are_copies(matrix: Array | None, order: Array, again: Array) -> bool:
+    """Whether all sorted rows that repeat a time have the values of the row before them."""
+    if matrix is None:
+        return False
+    later = np.flatnonzero(again)
+    return np.array_equal(
+        matrix[order[later - 1]], matrix[order[later]], equal_nan=True
+    )
 
 
 def _duplicates(
