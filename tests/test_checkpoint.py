@@ -1,5 +1,6 @@
 """Models on disk: whole or not at all, faults named. The round trip is in test_contract."""
 
+import errno
 import json
 import shutil
 from dataclasses import replace
@@ -64,6 +65,9 @@ def test_weights_cut_short_are_named(
 def test_wrong_folders_are_explained(model: TemporalJEPA, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such folder"):
         from_pretrained(tmp_path / "nothing")
+    for name in ("runs/nothing", "./nothing/a", "~/nothing", "~nobody/a", "../a/b"):
+        with pytest.raises(FileNotFoundError, match="did pretrain finish"):
+            from_pretrained(name)
     with pytest.raises(FileNotFoundError, match=r"config\.json is missing"):
         from_pretrained(tmp_path)
     config = save_pretrained(model, tmp_path) / "config.json"
@@ -110,6 +114,34 @@ def test_the_methods_are_the_functions(model: TemporalJEPA, tmp_path: Path) -> N
     x = torch.randn(2, 50, 2)
     again = TemporalJEPA.from_pretrained(tmp_path / "method")
     assert torch.equal(again.embed(x), model.embed(x))
+
+
+@pytest.mark.parametrize("error", [ConnectionError("no"), ValueError("bad name")])
+def test_a_model_that_the_hub_does_not_give_may_be_a_run(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+
+    def fail(*args: object, **more: object) -> None:
+        raise error
+
+    monkeypatch.setattr(hub, "snapshot_download", fail)
+    with pytest.raises(FileNotFoundError) as raised:
+        from_pretrained("me/model")
+    text = str(raised.value)
+    assert text.startswith("me/model: no such folder here, and no model of this name")
+    assert "for a run, check the path" in text
+
+
+def test_a_full_disk_stays_one_in_a_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+
+    def fail(*args: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(hub, "snapshot_download", fail)
+    with pytest.raises(OSError, match="No space left"):
+        from_pretrained("me/model")
 
 
 def test_a_model_on_the_hub_loads_and_has_no_path_of_its_data(

@@ -74,6 +74,8 @@ def missing_file(path: Path) -> str:
             f"{path} is missing; finish the run with: "
             f"temporal-jepa pretrain --out {shlex.quote(str(path.parent))} --resume"
         )
+    if not path.parent.exists():
+        return f"{path.parent}: no such folder (did pretrain finish?); expected a run folder"
     return f"{path} is missing; a model is a folder with {CONFIG} and {WEIGHTS}"
 
 
@@ -107,12 +109,31 @@ def folder_of(source: str | os.PathLike[str]) -> Path:
         raise ValueError(
             f"{text} is a file; expected a folder with {CONFIG} and {WEIGHTS}"
         )
-    looks_like_path = text.startswith((".", "/", "~")) or folder.parent.is_dir()
-    if text.count("/") != 1 or looks_like_path:
+    if text.count("/") != 1 or _is_local(folder):
         raise FileNotFoundError(
-            f"{text}: no such folder; expected a run folder, a model, {' or '.join(bundled)}, or "
-            "'owner/name' on the hub"
+            f"{text}: no such folder (did pretrain finish?); expected a run folder, a model, "
+            f"{' or '.join(bundled)}, or 'owner/name' on the hub"
         )
+    return _downloaded(text)
+
+
+def _is_local(folder: Path) -> bool:
+    """Whether a path that does not exist names a folder here, and no model on the hub."""
+    first = str(folder.parts[0]) if folder.parts else ""
+    return (
+        folder.is_absolute()
+        or first.startswith((".", "~"))
+        or first == "runs"
+        or folder.parent.is_dir()
+    )
+
+
+def _downloaded(text: str) -> Path:
+    """The folder of a model of the Hugging Face hub.
+
+    Raises:
+        FileNotFoundError: if it cannot be loaded, or the extra `[hub]` is missing.
+    """
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
@@ -120,4 +141,13 @@ def folder_of(source: str | os.PathLike[str]) -> Path:
             f"{text}: no such folder; to look it up on the Hugging Face hub: "
             "pip install 'temporal-jepa[hub]'"
         ) from None
-    return Path(snapshot_download(text, allow_patterns=[CONFIG, WEIGHTS, CARD]))
+    try:
+        return Path(snapshot_download(text, allow_patterns=[CONFIG, WEIGHTS, CARD]))
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno:  # a full disk, for example
+            raise
+        raise FileNotFoundError(
+            f"{text}: no such folder here, and no model of this name could be loaded from the "
+            f"Hugging Face hub ({type(error).__name__}); for a run, check the path and whether "
+            "pretrain finished; for a model of the hub, its name and the connection"
+        ) from error
