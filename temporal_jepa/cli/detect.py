@@ -239,7 +239,10 @@ def _reference(
         return series, f"the series themselves{by_itself}"
     what = "the reference"
     if file is None:
-        advice = f"state with --normal-prefix how much of {series.source} is normal"
+        advice = (
+            f"state with --normal-prefix how much of {series.source} is normal, or judge each "
+            "series by itself with --each"
+        )
         file = training_file(run, config, advice, "--reference", [series.source])
         what = "the training data"
     known = read_as_trained(file, ReadOptions(), config, ignore=WINDOWS)

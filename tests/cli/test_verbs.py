@@ -191,9 +191,9 @@ def test_a_bundled_model_has_no_data_of_its_own(
 ) -> None:
     assert "--train" in tj.refuses("probe", "series-small", "--out", run / "x.json")
     assert "--among" in tj.refuses("nearest", "series-small", run)
-    assert "--normal-prefix" in tj.refuses(
-        "detect", "series-small", data, "--out", run / "x.csv"
-    )
+    refused = tj.refuses("detect", "series-small", data, "--out", run / "x.csv")
+    assert "--normal-prefix" in refused
+    assert "--each" in refused
 
 
 @writes_graphs
