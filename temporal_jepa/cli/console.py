@@ -5,6 +5,7 @@ import math
 import os
 import shlex
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from ..config import PretrainConfig
 from ..files.printable import printable
+from .progress import INTERVAL, PATIENCE
 
 if TYPE_CHECKING:
     import rich.progress
@@ -53,6 +55,11 @@ def record(**facts: Any) -> None:
     """Add facts to the object of `--json`; nothing happens without it."""
     for answer in _answers:
         answer.update(facts)
+
+
+def recorded(name: str) -> list[Any]:
+    """A list that was recorded under a name; empty if there is none."""
+    return list(_answers[-1].get(name, [])) if _answers else []
 
 
 def _plain(value: Any) -> Any:
@@ -192,7 +199,10 @@ def is_one_of_several() -> bool:
 
 
 class Progress:
-    """Progress of training: a live line on a terminal, elsewhere one line per 5 % of the steps."""
+    """Progress of training: a live line on a terminal, elsewhere one line per 5 % of the steps.
+
+    Slow steps are counted between these lines: after two seconds, then every 10 seconds.
+    """
 
     def __init__(self, config: PretrainConfig):
         self.config = config
@@ -200,6 +210,8 @@ class Progress:
         self.rank: float | None = None
         self.last: dict[str, Any] = {}
         self.last_printed = 0
+        self.first: int | None = None  # steps done before this training
+        self.began = self.shown = time.monotonic()
         self.live: rich.progress.Progress | None = None
 
     def __enter__(self) -> "Progress":
@@ -227,6 +239,28 @@ class Progress:
         if self.live is not None:
             self.live.stop()
 
+    def count(self, step: int) -> None:
+        """Show the number of steps that are done, with the time left."""
+        now = time.monotonic()
+        if self.first is None:
+            self.first, self.began, self.shown = step, now, now - INTERVAL + PATIENCE
+            if self.live is None and is_first_process():
+                print(f"step {step}/{self.config.steps}", flush=True)
+            return
+        text = self._left(step, now)
+        if self.live is not None:
+            facts = self.live.tasks[0].fields["facts"] or text
+            self.live.update(self.task, completed=step, facts=facts)
+        elif now - self.shown >= INTERVAL and is_first_process():
+            self.shown = now
+            print(f"step {step}/{self.config.steps}  {text}", flush=True)
+
+    def _left(self, step: int, now: float) -> str:
+        """The time left, from the steps so far."""
+        done = step - (self.first or 0)
+        seconds = (now - self.began) / max(done, 1) * (self.config.steps - step)
+        return f"{timedelta(seconds=round(seconds))} left"
+
     def row(self, row: Mapping[str, Any]) -> None:
         """Show a row of metrics."""
         self.rank = row.get("rank", self.rank)
@@ -239,6 +273,7 @@ class Progress:
             self.live.update(self.task, completed=step, facts=text)
         elif step - self.last_printed >= steps / 20 or step == steps:
             self.last_printed = step
+            self.shown = time.monotonic()
             print(f"step {step}/{steps}  {text}", flush=True)
 
     def _describe(self, row: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """`temporal-jepa pretrain`: train an encoder on sequences, without labels."""
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +13,7 @@ from .console import (
     command,
     command_to_report,
     command_to_resume,
+    is_first_process,
     is_one_of_several,
     record,
     say,
@@ -20,13 +22,15 @@ from .console import (
 )
 from .options import UsageError, as_flags
 from .progress import Clock
-from .reading import announce_decoding
+from .reading import announce_decoding, label_in_question
 from .writing import check_folder
 
 if TYPE_CHECKING:
     from ..data import Sequences
     from ..training.run import Plan
 
+
+FEW = 8  # columns of the embeddings that are proposed
 
 ObjectiveName = Literal[
     "masked",
@@ -120,7 +124,7 @@ def pretrain(
         _show(planned)
         return
     with Progress(planned.config) as progress:
-        run = execute(planned, progress.row, on_step)
+        run = execute(planned, progress.row, on_step, progress.count)
     following = _following(planned, run, data)
     record(run=run, weights=run / WEIGHTS, next=following, **progress.last)
     say(
@@ -129,6 +133,7 @@ def pretrain(
         f"model  {run / WEIGHTS}",
         "next",
         *(f"  {words}" for words in following),
+        *_about_dim(following[0]),
     )
 
 
@@ -180,11 +185,39 @@ def _following(planned: "Plan", run: Path, data: str) -> list[str]:
     """The commands that come next; states are meant for contrastive objectives."""
     from ..model.objectives import MaskedContrast, NextLatent
 
-    following = [command("embed", run, data), command_to_report(run, data)]
+    table = ["--out", run / "embeddings.csv", *_few_columns(run)]
+    following = [command("embed", run, data, *table), command_to_report(run, data)]
+    label = label_in_question(planned.sequences)
+    if label:
+        following.append(command("probe", run, "--label", label))
     is_contrastive = isinstance(planned.model.objective, NextLatent | MaskedContrast)
     if is_contrastive and planned.sequences.frame is None:
         following.insert(1, command("states", run, data))
     return following
+
+
+def _few_columns(run: Path) -> list[str]:
+    """The option for as many columns as a person reads; nothing if the run stores too few."""
+    if not is_first_process():  # the others may come before the file
+        return []
+    from safetensors import safe_open
+
+    name = "components.directions"
+    with safe_open(run / WEIGHTS, "pt") as weights:
+        is_stored = name in set(weights.keys())
+        count = weights.get_slice(name).get_shape()[0] if is_stored else 0
+    return ["--dim", str(min(count, FEW))] if count else []
+
+
+def _about_dim(words: str) -> list[str]:
+    """What the proposed --dim does."""
+    dim = re.search(r"--dim (\d+)", words)
+    if dim is None:
+        return []
+    return [
+        f"--dim {dim[1]} writes {dim[1]} columns, the first principal components; without it, "
+        "all features are written, hundreds or thousands of columns"
+    ]
 
 
 def _size(sequences: "Sequences") -> str:

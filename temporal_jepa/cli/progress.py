@@ -62,7 +62,9 @@ class Counter:
 
 
 class Clock:
-    """Shows on a terminal how long something takes whose end nobody knows, after two seconds.
+    """Shows how long something takes whose end nobody knows.
+
+    On a terminal it is one line that changes, after two seconds; elsewhere a line every 10 seconds.
 
     Args:
         what: is done, "reading data.csv" for example.
@@ -76,8 +78,7 @@ class Clock:
         self.thread = threading.Thread(target=self._show, daemon=True)
 
     def __enter__(self) -> None:
-        if sys.stderr.isatty():
-            self.thread.start()
+        self.thread.start()
 
     def __exit__(self, *error: object) -> None:
         self.over.set()
@@ -87,10 +88,14 @@ class Clock:
             print(f"\r{'':<70}\r", end="", file=sys.stderr, flush=True)
 
     def _show(self) -> None:
-        wait = PATIENCE
+        is_live = sys.stderr.isatty()
+        wait = PATIENCE if is_live else INTERVAL
         while not self.over.wait(wait):
-            wait = 1.0
-            self.has_line = True
             so_far = timedelta(seconds=round(time.monotonic() - self.began))
             text = f"{self.what}, {so_far} so far"
+            if not is_live:
+                print(text, file=sys.stderr, flush=True)
+                continue
+            wait = 1.0
+            self.has_line = True
             print(f"\r{text:<70}", end="", file=sys.stderr, flush=True)

@@ -1,13 +1,15 @@
 """Read a file in the way that the data of a run was read."""
 
+import ast
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import ReadOptions, in_words
-from .console import say, warn
+from ..config import ReadOptions, flags, in_words
+from .console import command, record, recorded, say, warn
 from .options import as_flags
 from .progress import Clock
 
@@ -17,10 +19,19 @@ if TYPE_CHECKING:
 OF_COLUMNS = ("layout", "id", "time", "label", "values", "task")
 """Options about the columns of a file; they hold for files of one kind only."""
 OF_VIDEO = ("fps", "resize", "region")
+OF_LABEL = re.compile(
+    r" is the same throughout each .*; label=(\'.*\'|\".*\") if it is the label$"
+)
+OF_LOSSES = re.compile(r"\d.* (left out|dropped|averaged)\b")
+"""Notes that count data which are not used: they are printed each time."""
 
 
 def read_as_trained(
-    file: str, reading: ReadOptions, run: Mapping[str, Any], ignore: Sequence[str] = ()
+    file: str,
+    reading: ReadOptions,
+    run: Mapping[str, Any],
+    ignore: Sequence[str] = (),
+    is_quiet: bool = False,
 ) -> "Sequences":
     """Read a file as the command line requests, and otherwise as the data of the run was read.
 
@@ -32,6 +43,7 @@ def read_as_trained(
         reading: options of the command line.
         run: the config.json of the run.
         ignore: options of the run that do not apply.
+        is_quiet: leave out the notes on reading.
     """
     from ..data import read
     from ..data.tables.roles import MissingColumnError
@@ -42,7 +54,12 @@ def read_as_trained(
         try:
             with Clock(f"reading {Path(file).name}"):
                 sequences = read(file, options)
-            say(*notes_of(sequences))
+            if not is_quiet:
+                say(
+                    *_news(
+                        sequences, run, command("inspect", file, *flags(vars(options)))
+                    )
+                )
             return _in_order_of_training(sequences, run)
         except MissingColumnError as error:
             name = error.option
@@ -55,9 +72,38 @@ def read_as_trained(
             options = replace(options, **{name: None})
 
 
+def _news(sequences: "Sequences", run: Mapping[str, Any], again: str) -> list[str]:
+    """Notes on reading that training did not print, and on data that are left out; others counted.
+
+    Args:
+        sequences: what was read.
+        run: the config.json of the run.
+        again: the command that shows all notes.
+    """
+    record(notes=[*recorded("notes"), *map(as_flags, sequences.notes)])
+    known = run.get("data", {}).get("notes", [])
+    same = [x for x in sequences.notes if x in known and not OF_LOSSES.search(x)]
+    lines = [f"note: {as_flags(x)}" for x in sequences.notes if x not in same]
+    if same:
+        count = f"{len(same)} note{'s' * (len(same) > 1)} on reading as at training"
+        lines.append(f"note: {count}; to see all: {again}")
+    return lines
+
+
 def notes_of(sequences: "Sequences") -> list[str]:
     """How a file was read, and what would change it, a line each."""
     return [f"note: {as_flags(note)}" for note in sequences.notes]
+
+
+def label_in_question(sequences: "Sequences") -> str | None:
+    """The column that may be the label, by the notes on reading; None if there is a label."""
+    if sequences.labels is not None:
+        return None
+    for note in sequences.notes:
+        found = OF_LABEL.search(note)
+        if found:
+            return str(ast.literal_eval(found[1]))
+    return None
 
 
 def announce_decoding(file: str) -> None:

@@ -135,7 +135,7 @@ def _read_csv(body: bytes, reading: ReadOptions, config: dict[str, Any]) -> "Seq
         file = Path(folder) / "body.csv"
         file.write_bytes(body)
         try:
-            return read_as_trained(str(file), reading, config)
+            return read_as_trained(str(file), reading, config, is_quiet=True)
         except ValueError as error:
             raise ValueError(str(error).replace(f"{folder}/", "")) from None
 

@@ -46,6 +46,7 @@ ENTRIES: Mapping[str, tuple[type | None, ...]] = {
     "data.channels": (list,),
     "data.lengths": (list,),
     "data.digest": (str,),
+    "data.notes": (list,),
     "channels": (int, None),
     "init_from": (str, None),
     "environment": (dict,),
@@ -54,6 +55,7 @@ ENTRIES: Mapping[str, tuple[type | None, ...]] = {
 LISTS = {
     "data.channels": str,
     "data.lengths": int,
+    "data.notes": str,
     "model.frame": int,
     "model.resolutions": float,
 }

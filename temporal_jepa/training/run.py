@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ FREE_TO_CHANGE = {
         "shard",
         "activation_checkpointing",
     ),
-    "data": ("path", "options", "suffix"),
+    "data": ("path", "options", "suffix", "notes"),
 }
 
 
@@ -268,9 +268,16 @@ def plan(
 
 @torch.inference_mode(False)
 def execute(
-    plan: Plan, on_row: OnRow = lambda row: None, on_step: OnRow | None = None
+    plan: Plan,
+    on_row: OnRow = lambda row: None,
+    on_step: OnRow | None = None,
+    on_count: Callable[[int], None] = lambda step: None,
 ) -> Path:
-    """Train as planned and write the run folder; callbacks, result and errors as `pretrain`."""
+    """Train as planned and write the run folder; callbacks, result and errors as `pretrain`.
+
+    `on_count` is called with the number of steps before the first and after each, which copies
+    nothing from the device.
+    """
     folder = plan.folder
     assert folder is not None
     check_memory(plan.model, plan.batches, plan.config)
@@ -297,10 +304,16 @@ def execute(
                 trainer.restore(state)
             callbacks = Callbacks(on_row, on_step)
             recorder = _Recorder(folder, plan.config, callbacks, checkpoints, loggers)
+
+            def stop_after(trainer: Trainer) -> bool:
+                on_count(trainer.step)
+                return recorder.step(trainer)
+
             with recorder:
+                on_count(trainer.step)
                 trainer.run(
                     on_row=recorder.row,
-                    stop_after=recorder.step,
+                    stop_after=stop_after,
                     on_step=None if on_step is None else recorder.numbers,
                 )
                 checkpoints.wait()
@@ -652,6 +665,7 @@ def _describe(
             "path": path,
             "suffix": suffix,
             "options": given,
+            "notes": list(sequences.notes),
             **facts(sequences),
         },
         "init_from": start.source,

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from terminal import FAST, READ, TINY_FLAGS, Terminal
 
@@ -33,6 +34,60 @@ def test_pretrain_leaves_a_run_and_says_what_is_next(
     assert config["pretrain"]["batch_size"] == 4
     assert "--overwrite" in tj.refuses(*words)
     tj.succeeds(*words, "--overwrite")
+
+
+def test_what_is_next_is_a_table_to_read_and_a_label_in_question(
+    tj: Terminal, data: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = ["--data", data, "--out", run, "--id", "track", "--time", "t", *FAST]
+    out = tj.succeeds("pretrain", *words)
+    embed = f"temporal-jepa embed {run} {data} --out {run / 'embeddings.csv'} --dim 6"
+    assert f"next\n  {embed}\n" in out
+    assert f"  temporal-jepa probe {run} --label kind\n" in out
+    assert "--dim 6 writes 6 columns" in out
+    tj.succeeds(*embed.split()[1:])
+    assert len(pd.read_csv(run / "embeddings.csv").filter(like="component").T) == 6
+    tj.succeeds("probe", run, "--label", "kind")
+
+
+def test_verbs_on_a_run_count_the_notes_that_training_printed(
+    tj: Terminal, data: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = ["--id", "track", "--time", "t", *FAST]
+    tj.succeeds("pretrain", "--data", data, "--out", run, *words)
+    notes = read_config(run)["data"]["notes"]
+    inspect = f"temporal-jepa inspect {data} --id=track --time=t"
+    embed = ["embed", run, data, "--out", tmp_path / "e.csv"]
+    out = tj.succeeds(*embed)
+    count = f"note: {len(notes)} notes on reading as at training; to see all: {inspect}"
+    assert out.splitlines()[0] == count
+    assert out.count("note:") == 1
+    assert tj.succeeds(*inspect.split()[1:]).count("note:") == len(notes)
+    # with a label some notes change, and only these are printed
+    out = tj.succeeds(*embed, "--overwrite", "--label", "kind")
+    assert "note: label: column 'kind'\n" in out
+    assert "note: channels: x0, x1" not in out
+    stored = json.loads(tj.succeeds(*embed, "--overwrite", "--json"))
+    assert "channels: x0, x1" in stored["notes"]
+    assert len(stored["notes"]) == len(notes)
+    # series-small was trained on other data: everything is printed
+    general = ["embed", "series-small", data, *words[:4], "--out", tmp_path / "g.npy"]
+    assert tj.succeeds(*general).count("note:") == len(notes)
+
+
+def test_notes_on_data_that_are_left_out_stay(tj: Terminal, tmp_path: Path) -> None:
+    data = tmp_path / "tracks.csv"
+    lines = ["track,time,x,y"]
+    for name, length in (("a", 20), ("b", 20), ("c", 1)):
+        lines += [f"{name},{t},{t}.5,{t * t}" for t in range(length)]
+    data.write_text("\n".join([*lines, ""]), "utf-8")
+    run = tmp_path / "run"
+    tj.succeeds("pretrain", "--data", data, "--out", run, "--features", "dx,dy", *FAST)
+    out = tj.succeeds("embed", run, data)
+    assert "note: 1 tracks of a single fix are left out\n" in out
+    assert "notes on reading as at training" in out
 
 
 def test_dry_run_writes_nothing(tj: Terminal, data: Path, tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 import io
 import re
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from terminal import Terminal
 
-from temporal_jepa.cli import progress
+from temporal_jepa.cli import console, progress
 from temporal_jepa.cli.main import main
+from temporal_jepa.config import PretrainConfig
 from temporal_jepa.evaluation import probes
 
 
@@ -92,6 +95,46 @@ def test_what_has_no_known_end_shows_its_time_on_a_terminal(
     for what in ("reading data.csv", "writing the graph"):
         assert f"\r{what}, 0:00:0" in shown
     assert shown.endswith(f"\r{'':<70}\r")  # it is removed
+
+
+def test_a_long_reading_shows_lines_off_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "INTERVAL", 0.01)
+    with progress.Clock("reading data.csv"):
+        time.sleep(0.1)
+    assert "reading data.csv, 0:00:00 so far\n" in capsys.readouterr().err
+
+
+def test_slow_steps_are_counted_between_the_lines_of_metrics(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(console.time, "monotonic", lambda: now)
+    with console.Progress(PretrainConfig(steps=100)) as shown:
+        for step in range(14):
+            shown.count(step)
+            now += 1.0
+    assert capsys.readouterr().out.splitlines() == [
+        "step 0/100",
+        "step 2/100  0:01:38 left",
+        "step 12/100  0:01:28 left",
+    ]
+
+
+def test_steps_are_counted_on_a_terminal_before_the_first_metrics(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(console.time, "monotonic", lambda: now)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with console.Progress(PretrainConfig(steps=100)) as shown:
+        shown.count(0)
+        now = 1.0
+        shown.count(1)
+        assert shown.live is not None
+        task = shown.live.tasks[0]
+    assert (task.completed, task.fields["facts"]) == (1, "0:01:39 left")
 
 
 def test_quick_verbs_show_none_and_no_clock_off_a_terminal(
