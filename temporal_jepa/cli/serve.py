@@ -1,6 +1,7 @@
 """`temporal-jepa serve`: embeddings over HTTP, from a model that stays in memory."""
 
 import json
+import socket
 import tempfile
 from pathlib import Path
 from threading import Lock
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import Pool, ReadOptions
 from ..files import channels_of, folder_of, read_config
 from .console import record, say
+from .options import UsageError
 from .reading import read_as_trained
 
 if TYPE_CHECKING:
@@ -42,17 +44,33 @@ def serve(
         host: address to listen on; others than 127.0.0.1 are reached from other machines, without
             a password.
         port: number of the port.
-        pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
-            every layer).
+        pool: how the vectors of the parts of a sequence become one: "mean", "all" (mean, std and
+            max of every layer) or "quantiles" (of every layer).
         dim: numbers of a compact embedding (default: 0, all features).
         reading: how a body of CSV is read (default: as the training data of the run)
     """
+    if not 0 < port < 2**16:
+        raise UsageError(f"--port: expected a number from 1 to 65535, got {port}")
     app = application(run, pool, dim or None, reading)
     import uvicorn
 
-    record(host=host, port=port)
-    say(f"http://{host}:{port}  POST /embed, GET /health; Ctrl-C stops")
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning")
+    with _listening(host, port) as listener:
+        record(host=host, port=port)
+        say(f"http://{host}:{port}  POST /embed, GET /health; Ctrl-C stops")
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens; OSError that says what to change if the address cannot be used."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OSError(
+            f"cannot listen on {host}:{port}: {reason}; choose another --port or --host"
+        ) from None
 
 
 def application(run: str, pool: Pool, dim: int | None, reading: ReadOptions) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +133,30 @@ def test_the_verb_listens_on_this_machine_alone(
     tj: Terminal, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = pytest.importorskip("uvicorn")
-    started: dict[str, Any] = {}
-    monkeypatch.setattr(server, "run", lambda app, **given: started.update(given))
-    assert "http://127.0.0.1:9000" in tj.succeeds("serve", run, "--port", "9000")
-    assert started["host"] == "127.0.0.1"
-    assert "dim" in tj.refuses("serve", run, "--dim", "1000")
+    addresses: list[tuple[str, int]] = []
+
+    def start(self: Any, sockets: list[socket.socket]) -> None:
+        addresses.extend(listener.getsockname() for listener in sockets)
+
+    monkeypatch.setattr(server.Server, "run", start)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        message = tj.refuses("serve", run, "--port", port)
+        assert f"cannot listen on 127.0.0.1:{port}: " in message
+        assert "another --port" in message
+    assert f"http://127.0.0.1:{port}" in tj.succeeds("serve", run, "--port", port)
+    assert addresses == [("127.0.0.1", port)]
+    assert "--dim 1000 is more" in tj.refuses("serve", run, "--dim", "1000")
+    assert "65535" in tj.refuses("serve", run, "--port", "70000", code=2)
+
+
+def test_a_body_of_csv_prints_no_notes(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = serve.application(str(run), "all", None, ReadOptions())
+    capsys.readouterr()
+    rows = "".join(f"a,{t},{t % 3},{t % 5}\n" for t in range(16))
+    body = f"track,t,x0,x1\n{rows}".encode()
+    status, answer = ask(app, "POST", "/embed", body, "text/csv")
+    assert status == 200, answer
+    assert "note: channels" not in capsys.readouterr().out
