@@ -86,14 +86,14 @@ class TemporalJEPAConfig:
         predictor_embed_dim: width of the predictor.
         encoder_depth: attention blocks of the encoder.
         predictor_depth: blocks of the predictor.
-        num_heads: attention heads of both.
-        dropout: on the residual branches and the attention, in training only.
+        num_heads: attention heads of the encoder and the predictor.
+        dropout: probability of dropout on the residual branches and the attention, in training.
         seq_len: timesteps of a training window; other lengths are accepted too.
         mask_ratio: fraction of a sequence's observed tokens to mask.
         momentum: EMA momentum of the target encoder at the start of training.
         tokenizer: "linear" (one token per timestep), "conv" (convolutions of three kernel sizes,
             pooled over each patch), "dilated" (the same with one kernel size and five dilations),
-            "filters" (the same, of standardized shape, see `FilterTokenizer`), "patch" (a
+            "filters" (the same, of standardized shape), "patch" (a
             perceptron of two hidden layers, which sees one patch alone) or "tubelet" (a linear map
             of patch_len x patch_size x patch_size pixels of a video).
         patch_len: timesteps per token (default: 1 for "linear", 2 for "tubelet", else the power of
@@ -105,13 +105,14 @@ class TemporalJEPAConfig:
         positions: "sincos" (added to the tokens) or "rotary" (arXiv 2104.09864).
         attention: "bidirectional", or "causal" (a token reads those of its own time and before).
         predict: "tokens" (each masked token at its position) or "pooled" (one vector from one
-            vector, as `build`).
-        mask: "random", "block", "future" or "tube", see `temporal_jepa.model.masks.draw_visible`.
+            vector).
+        mask: what is masked: "random" (single tokens), "block" (contiguous tokens), "future" (the
+            last timesteps) or "tube" (of a video, the same places in all frames; of a scene, whole
+            agents).
         num_masks: masks that share one target pass.
         normalize: "none", "dataset" (channel statistics of the training data), "instance" (in
             addition each sequence's own, which are appended to its embedding) or "slow" (in
-            addition to "dataset", channels become uncorrelated mixtures, slowest first, see
-            `temporal_jepa.training.slow.slow_mixtures`).
+            addition to "dataset", channels become uncorrelated mixtures, slowest first).
         variance_weight: weight of the variance term of the regularizer; 0 switches it off.
         covariance_weight: weight of the covariance term of the regularizer.
         resolutions: numbers of timesteps to which each channel is resampled and encoded separately.
@@ -310,13 +311,13 @@ class PretrainConfig:
             when training starts from pretrained weights.
         batch_size: sequences per step over all processes, at most the number of sequences.
         lr: peak learning rate of AdamW (default: 2e-3, or 2e-4 from pretrained weights).
-        weight_decay: on matrices; biases, norms and mask tokens have none.
+        weight_decay: weight decay of AdamW on matrices; biases, norms and mask tokens have none.
         warmup: fraction of the steps over which the learning rate rises linearly, before a cosine
             to 0.
         clip: maximum gradient norm.
         crop: shortest random crop, as a fraction of each sequence; 1 trains on whole sequences.
         accumulate: micro-batches per step, to save memory; the regularizer sees one at a time.
-        seed: of weights, order, crops and masks.
+        seed: seed of weights, order, crops and masks.
         device: "auto" (CUDA, else MPS, else CPU), or a torch device.
         precision: "fp32", "bf16" (autocast), or "auto": bf16 on CUDA.
         compile: compile the model with torch.compile.
@@ -419,7 +420,7 @@ class ReadOptions:
     """How to read sequences. None is inferred from the data, "" means that there is none.
 
     Args:
-        layout: "wide" (one series per row), "long" (one timestep per row, series named in `id`),
+        layout: "wide" (one series per row), "long" (one timestep per row, a column names each),
             "recording" (all rows are one series), "folder" (one series per file), "tracks" (one GPS
             fix per row), "scene" (the same; everything that moves at one time is one sample) or
             "video" (an array of frames).
@@ -444,15 +445,15 @@ class ReadOptions:
         window: cut series into windows of this many timesteps (default for video: 16 frames).
         stride: timesteps between the starts of windows (default: the window).
         features: trajectories: x, y, z, lon, lat, dx, dy, speed, acceleration, heading, turn,
-            dt, a list or "A,B,C"; see `temporal_jepa.data.trajectories.movement`.
+            dt, a list or "A,B,C"; docs/data.md explains them.
         step: trajectories: resample to one fix every this many seconds.
         gap: trajectories: split where no fix comes for this many seconds; 0 never splits.
         max_speed: trajectories: drop fixes that need a higher speed than this, in m/s.
         agents: scenes: number of agents (default: as many as the fullest scene needs).
         fps: video: frames per second (default: 8, or the video's own rate if lower).
         resize: video: frame size in pixels, 64 for a square or WIDTHxHEIGHT (default: 64).
-        region: video: "center" (default), "none" (the whole frame, stretched) or
-            WIDTHxHEIGHT+LEFT+TOP.
+        region: video: part of each frame, "center" (default), "none" (the whole frame, stretched)
+            or WIDTHxHEIGHT+LEFT+TOP.
     """
 
     layout: str | None = None

@@ -62,9 +62,9 @@ def detect(
         each: judge each series by itself: its reference is its own normal prefix, or all of it.
             For series of different kinds or scales
         window: timesteps compared at a time (default: as in training, fewer for short series).
-        quantile: quantile of the reference scores that maps to 1; anomalies score above 1.
+        quantile: share of the reference's timesteps that score at most 1; anomalies score above 1.
         overwrite: replace the files.
-        device: where to compute.
+        device: where to compute: "cpu", "cuda", "mps", or "auto" (CUDA, else MPS, else CPU).
         reading: how the data is read (default: as the training data of the run)
     """
     from ..data.sequences import listed

@@ -53,15 +53,15 @@ def embed(
         out: .npz, .npy, .csv or .parquet (the last two with ids, labels, times and names of the
             features), or a folder for parts, which are written as they are computed; a stopped
             command goes on with the next part (default: RUN/embeddings.npz).
-        pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
-            every layer) (default: all).
-        dim: numbers of a compact embedding, the first principal components of the features
-            (default: 0, all features).
+        pool: how the vectors of the parts of a sequence become one: "mean", "all" (mean, std and
+            max of every layer) or "quantiles" (of every layer) (default: all).
+        dim: columns of a compact embedding, the first principal components of the features
+            (default: 0, all features, hundreds or thousands of columns).
         timesteps: one vector per timestep instead of one per sequence.
         parts: kind of the files in the folder --out: "parquet", with the columns of one file, or
             "npy" (default: parquet).
         overwrite: replace the file, or the embeddings in the folder.
-        device: where to compute.
+        device: where to compute: "cpu", "cuda", "mps", or "auto" (CUDA, else MPS, else CPU).
         reading: how the data is read (default: as the training data of the run)
     """
     from ..checkpoint import from_pretrained

@@ -38,12 +38,12 @@ def export(
         run: run folder, series-small, or a model on the Hugging Face hub.
         format: ONNX, or a torch.export program.
         out: file to write (default: RUN/model.onnx or RUN/model.pt2).
-        pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
-            every layer).
+        pool: how the vectors of the parts of a sequence become one: "mean", "all" (mean, std and
+            max of every layer) or "quantiles" (of every layer).
         dim: numbers of a compact embedding, the first principal components of the features
             (default: 0, all features).
-        length: timesteps of the series that the graph takes, for a model whose resolutions follow
-            the length, as those of series-small (default: that of the training data, if all its
+        length: timesteps of the series that the graph takes, for a model that takes one length
+            only once exported, as series-small (default: that of the training data, if all its
             series have one length).
         channels: channels of the series that the graph takes, for a model that encodes channels
             separately, as series-small (default: those of the training data, else 1).

@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(overview())
         return 0
     if verb == "--version":
-        print(f"temporal-jepa {__version__}")
+        _print_version(as_json)
         return 0
     if verb not in VERBS and verb != "surprise":
         hint = did_you_mean(verb, [*VERBS], "temporal-jepa")
@@ -108,6 +108,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _prepare_libraries()
     with _stopped_by_signals(ends=arguments is None):
         return _run(verb, words[1:], show, as_json)
+
+
+def _print_version(as_json: bool) -> None:
+    if as_json:
+        print_json({"version": __version__})
+    else:
+        print(f"temporal-jepa {__version__}")
 
 
 def overview() -> str:

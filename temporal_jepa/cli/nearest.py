@@ -49,12 +49,11 @@ def nearest(
         k: number of neighbors.
         out: HTML page to write, with drawings of the neighbors.
         overwrite: replace the page.
-        pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
-            every layer).
+        pool: how the vectors of the parts of a sequence become one: "mean", "all" (mean, std and
+            max of every layer) or "quantiles" (of every layer).
         dim: compare compact embeddings of so many numbers, the first principal components
-            of the features; 0: all features, standardized (default: 128 if the model stores that
-            many components and, where it encodes channels separately, for up to 4 channels; else
-            0).
+            of the features; 0: all features, standardized (default: 128; 0 if the model stores
+            fewer components, or encodes channels separately and there are more than 4).
         reading: how the data is read (default: as the training data of the run)
     """
     import numpy as np

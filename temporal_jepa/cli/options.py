@@ -58,6 +58,7 @@ METAVARS = {
     "train": "FILE",
     "test": "FILE",
     "among": "FILE",
+    "reference": "FILE",
     "config": "FILE",
     "run": "RUN",
     "init_from": "RUN",
@@ -200,7 +201,7 @@ def as_flags(text: str) -> str:
     >>> as_flags("choose layout='wide', time='' or strip_units=True")
     "choose --layout wide, --time '' or --strip-units"
     """
-    names = "|".join(field.name for field in fields(ReadOptions))
+    names = "|".join(["dim", *(field.name for field in fields(ReadOptions))])
 
     def flag(match: re.Match[str]) -> str:
         name, value = match.groups()
@@ -329,7 +330,8 @@ def _declare(
 
     entries = docstring_parser.parse(inspect.getdoc(function) or "").params
     texts = {
-        entry.arg_name: " ".join((entry.description or "").split()) for entry in entries
+        entry.arg_name: _in_shell(" ".join((entry.description or "").split()))
+        for entry in entries
     }
     for parameter in inspect.signature(function).parameters.values():
         name = parameter.name
@@ -346,6 +348,16 @@ def _declare(
             if has_default and "(default" not in text:
                 text += f" (default: {default})"
             actions[name] = _add(target, parameter, text.replace("%", "%%"))
+
+
+def _in_shell(text: str) -> str:
+    """A description for Python without what a shell lacks: lists and keywords.
+
+    >>> _in_shell('columns of the values, a list or "A,B,C"')
+    'columns of the values'
+    """
+    text = text.replace(', a list or "A,B,C"', "")
+    return text.replace('log="tensorboard"', "--log tensorboard")
 
 
 def _model_default(name: str, default: Any) -> str | None:
@@ -376,7 +388,8 @@ def _add(target: Any, parameter: inspect.Parameter, text: str) -> argparse.Actio
     if choices:
         metavar = "|".join(choices)
     word = name if parameter.default is parameter.empty else _flag(name)
-    convert = _converter(kind, EXAMPLES.get(name, parameter.default))
+    default = None if parameter.default is parameter.empty else parameter.default
+    convert = _converter(kind, EXAMPLES.get(name, default))
     added = target.add_argument(
         word, type=convert, metavar=metavar, choices=choices, help=text
     )

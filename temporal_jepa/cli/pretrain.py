@@ -88,8 +88,8 @@ def pretrain(
             numbers of each step; may be repeated. It runs as it is, and is never read from a file.
         reading: how the data is read (default: inferred, see docs/data.md)
         training: training
-        model: model, when training starts from scratch (the default of patch_len, patch_size and
-            seq_len depends on the data)
+        model: model, when training starts from scratch (the default of --patch-len, --patch-size
+            and --seq-len depends on the data)
     """
     if print_config:
         options = {"data": data, "out": out, "init_from": init_from}

@@ -42,11 +42,11 @@ def probe(
         test: labeled sequences to score on (default: a held-out 30 % of --train).
         kind: classifier on the frozen features, or regression (ridge, linear, knn); "attentive" is
             a classifier with a learned query on unpooled tokens.
-        pool: "mean" of the tokens, "all" (mean, std and max of every layer) or "quantiles" (of
-            every layer).
+        pool: how the vectors of the parts of a sequence become one: "mean", "all" (mean, std and
+            max of every layer) or "quantiles" (of every layer).
         dim: also score a compact embedding of so many numbers, the first principal
             components of the features.
-        seed: of the split and the classifier.
+        seed: seed of the split and the classifier.
         out: JSON file to write (default: RUN/probe.json).
         overwrite: replace the file.
         reading: how the data is read (default: as the training data of the run)

@@ -41,9 +41,9 @@ def states(
         out: .csv or .parquet; an HTML page is written beside it (default: RUN/states.csv).
         count: number of states (default: chosen on the data, at most 8).
         reference: file in which the states are found and numbered (default: the data).
-        seed: of the search for states.
+        seed: seed of the search for states.
         overwrite: replace the files.
-        device: where to compute.
+        device: where to compute: "cpu", "cuda", "mps", or "auto" (CUDA, else MPS, else CPU).
         reading: how the data is read (default: as the training data of the run)
     """
     from ..checkpoint import from_pretrained

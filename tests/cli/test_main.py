@@ -1,6 +1,7 @@
 """Exit codes, errors as one line, help, and standard streams."""
 
 import errno
+import json
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ from temporal_jepa import data as data_room
 from temporal_jepa.cli import main as cli
 from temporal_jepa.cli.options import UsageError
 from temporal_jepa.training import run as runs
+from temporal_jepa.version import __version__
 
 HELPS = """
 import sys, time
@@ -29,6 +31,23 @@ for words in [["--help"], *([verb, "--help"] for verb in cli.VERBS)]:
 heavy = {"torch", "pandas", "sklearn", "numpy", "matplotlib", "rich", "aeon"} & set(sys.modules)
 print(time.process_time() - sum(seconds) + max(seconds), *heavy, file=sys.stderr)
 """
+
+
+@pytest.mark.parametrize("verb", list(cli.VERBS))
+def test_help_is_written_for_a_shell(tj: Terminal, verb: str) -> None:
+    _, out, _ = tj(verb, "--help")
+    text = " ".join(out.split())
+    for part in ("`", "a list or", "temporal_jepa.", "patch_len,", 'log="'):
+        assert part not in text
+
+
+def test_a_wrong_shell_has_no_example_that_is_none(tj: Terminal) -> None:
+    message = tj.refuses("completion", "foo", code=2)
+    assert "got 'foo'; see temporal-jepa completion --help" in message
+
+
+def test_the_version_answers_programs(tj: Terminal) -> None:
+    assert json.loads(tj.succeeds("--version", "--json")) == {"version": __version__}
 
 
 def test_help_of_every_verb_is_quick_and_loads_nothing_heavy() -> None:
