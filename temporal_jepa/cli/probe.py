@@ -10,7 +10,11 @@ from .progress import Counter
 from .reading import read_as_trained, training_file
 from .writing import output_path
 
+ENOUGH = 100  # test sequences for a single split
+SPLITS = 10  # of fewer
 UNEVEN = 1.5  # times as many sequences as the rarest class has
+
+Kind = Literal["ridge", "linear", "knn", "svm", "attentive"]
 
 if TYPE_CHECKING:
     from ..data import Sequences
@@ -21,7 +25,7 @@ def probe(
     *,
     train: str | None = None,
     test: str | None = None,
-    kind: Literal["ridge", "linear", "knn", "svm", "attentive"] = "ridge",
+    kind: Kind = "ridge",
     pool: Pool = "all",
     dim: int | None = None,
     seed: int = 0,
@@ -39,7 +43,8 @@ def probe(
     Args:
         run: run folder, series-small, or a model on the Hugging Face hub.
         train: labeled sequences (default: the training data of the run).
-        test: labeled sequences to score on (default: a held-out 30 % of --train).
+        test: labeled sequences to score on (default: a held-out 30 % of --train; if these
+            are fewer than 100, the mean of 10 splits).
         kind: classifier on the frozen features, or regression (ridge, linear, knn); "attentive" is
             a classifier with a learned query on unpooled tokens.
         pool: how the vectors of the parts of a sequence become one: "mean", "all" (mean, std and
@@ -51,10 +56,36 @@ def probe(
         overwrite: replace the file.
         reading: how the data is read (default: as the training data of the run)
     """
-    from ..evaluation.score import score, split
-
     config = read_config(folder_of(run))
     path = output_path(out, run, "probe.json", overwrite)
+    _check_attentive(kind, pool, dim)
+    advice = "name labeled sequences with --train"
+    file = train or training_file(run, config, advice, "--train")
+    sequences = read_as_trained(file, reading, config)
+    if train is None and set(reading.given()) <= {"label", "task"}:
+        _warn_if_changed(sequences, config)
+    tested = None if test is None else read_as_trained(test, reading, config)
+    count = len(sequences) + (0 if tested is None else len(tested))
+    with _counter(config, count, dim, kind) as counter:
+        options: dict[str, Any] = {"pool": pool, "seed": seed, "dim": dim or None}
+        options["on_sequences"] = counter.add
+        if tested is not None:
+            from ..evaluation.score import score
+
+            say(f"scored on {test}")
+            result = score(run, sequences, tested, kind=kind, **options)
+        else:
+            result = _held_out(run, sequences, file, kind, options)
+    result["train"] = file
+    result["test"] = test or f"held out of {file}"
+    write_json(path, result)
+    record(**result, file=path)
+    _show(result)
+    say(f"written to {path}")
+
+
+def _check_attentive(kind: str, pool: Pool, dim: int | None) -> None:
+    """ValueError for options of pooled embeddings, which an attentive probe does not use."""
     if kind == "attentive" and pool != "all":
         raise ValueError(
             "--kind attentive uses tokens, which are not pooled; leave out --pool"
@@ -63,38 +94,22 @@ def probe(
         raise ValueError(
             "--kind attentive uses tokens, which have no compact form; leave out --dim"
         )
-    advice = "name labeled sequences with --train"
-    file = train or training_file(run, config, advice, "--train")
-    train_sequences = read_as_trained(file, reading, config)
-    if train is None and set(reading.given()) <= {"label", "task"}:
-        _warn_if_changed(train_sequences, config)
-    if test is not None:
-        test_sequences = read_as_trained(test, reading, config)
-        say(f"scored on {test}")
-    else:
-        train_sequences, test_sequences = split(train_sequences, seed)
-        say(
-            f"no --test: scored on {len(test_sequences)} sequences of {file}, "
-            "held out from the classifier but not from pretraining"
-        )
-    count = len(train_sequences) + len(test_sequences)
-    with _counter(config, count, dim, kind) as counter:
-        result = score(
-            run,
-            train_sequences,
-            test_sequences,
-            kind=kind,
-            pool=pool,
-            seed=seed,
-            dim=dim or None,
-            on_sequences=counter.add,
-        )
-    result["train"] = file
-    result["test"] = test or f"held out of {file}"
-    write_json(path, result)
-    record(**result, file=path)
-    _show(result)
-    say(f"written to {path}")
+
+
+def _held_out(
+    run: str, sequences: "Sequences", file: str, kind: Kind, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Scores on sequences that are held out, of several splits if these are few."""
+    from ..evaluation.score import score, score_splits, split
+
+    train, test = split(sequences, options["seed"])
+    held = f"no --test: scored on {len(test)} sequences of {file}"
+    where = "held out from the classifier but not from pretraining"
+    if kind == "attentive" or len(test) >= ENOUGH:
+        say(f"{held}, {where}")
+        return score(run, train, test, kind=kind, **options)
+    say(f"{held}, {where}, {SPLITS} times with others")
+    return score_splits(run, sequences, splits=SPLITS, kind=kind, **options)
 
 
 def _counter(
@@ -114,7 +129,7 @@ def _show(result: Mapping[str, Any]) -> None:
     from ..report.scores import scores_section
     from ..report.verdict import verdict_of_scores
 
-    title = f"{result['probe']} on {result['n_train']} sequences, {result['n_test']} to test, "
+    title = f"{result['probe']} on {result['n_train']} sequences, {_tested(result)}, "
     if result["task"] == "regression":
         low, high = result["targets"]
         mean = result["mean"]
@@ -135,6 +150,8 @@ def _show(result: Mapping[str, Any]) -> None:
             f"{result['majority']:.3f}"
         )
         notes = _class_notes(result["classes"])
+    if "splits" in result:
+        columns = _with_spread(columns)
     rows = [
         (row["features"], *(_number(name, row[name]) for name in columns))
         for row in result["scores"]
@@ -148,9 +165,24 @@ def _show(result: Mapping[str, Any]) -> None:
     say(f"{advice}: {reason}")
 
 
+def _tested(result: Mapping[str, Any]) -> str:
+    """How many sequences are tested, and in how many splits."""
+    if "splits" not in result:
+        return f"{result['n_test']} to test"
+    return f"{result['n_test_each']} to test, mean of {result['splits']} splits"
+
+
+def _with_spread(columns: Mapping[str, str]) -> dict[str, str]:
+    """Columns of means, each followed by that of the standard deviation."""
+    found: dict[str, str] = {}
+    for name, title in columns.items():
+        found |= {name: title, f"{name}_std": "std"}
+    return found
+
+
 def _number(name: str, value: float) -> str:
     """An error in the unit of the targets has four digits, a share three decimals."""
-    return f"{value:.4g}" if name == "rmse" else f"{value:.3f}"
+    return f"{value:.4g}" if name.startswith("rmse") else f"{value:.3f}"
 
 
 def _are_uneven(classes: Mapping[str, list[int]]) -> bool:

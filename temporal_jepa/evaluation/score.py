@@ -1,5 +1,6 @@
 """Score a frozen embedding beside its controls, in one call."""
 
+import contextlib
 import os
 import re
 import warnings
@@ -75,6 +76,123 @@ def score(
     >>> [row["features"] for row in rows][:3]
     ['raw values', 'mean/std/min/max', 'untrained encoder']
     """
+    return _score(
+        run_or_model,
+        train,
+        test,
+        kind=kind,
+        pool=pool,
+        seed=seed,
+        task=task,
+        dim=dim,
+        on_sequences=on_sequences,
+    )[0]
+
+
+def score_splits(
+    run_or_model: TemporalJEPA | str | os.PathLike[str],
+    sequences: Sequences,
+    *,
+    splits: int = 10,
+    kind: probes.ProbeKind = "ridge",
+    pool: Pool = "all",
+    seed: int = 0,
+    dim: int | None = None,
+    on_sequences: Callable[[int], None] = lambda count: None,
+) -> dict[str, Any]:
+    """Mean scores of `score` over several draws of `split`, for few sequences.
+
+    Each draw fits the probe again, on other sequences. Sequences are embedded once, and MiniRocket
+    is fitted once, on the values of the first draw's train sequences.
+
+    Args:
+        run_or_model: as `score`.
+        sequences: labeled sequences.
+        splits: number of draws.
+        kind: "ridge", "linear", "knn" or "svm".
+        pool: as `score`.
+        seed: seed of the draws and the probe; draws of two seeds differ.
+        dim: as `score`.
+        on_sequences: as `score`.
+
+    Returns:
+        As `score`, where each number of a row is a mean, beside its standard deviation over the
+        draws ("accuracy_std" and so on). `n_test` counts the sequences that were tested in any
+        draw, `n_test_each` those in each, and `splits` the draws.
+
+    Raises:
+        ValueError: as `score` and `split`.
+
+    >>> X = np.random.default_rng(0).normal(size=(12, 1, 30)).cumsum(-1)
+    >>> walks = Sequences.from_arrays(X, y=["up", "down"] * 6)
+    >>> found = score_splits("series-small", walks, kind="knn")
+    >>> found["n_train"], found["n_test_each"], found["n_test"]
+    (8, 4, 12)
+    """
+    held = [_held_out(sequences, seed * splits + i) for i in range(splits)]
+    train, test = sequences.select(~held[0]), sequences.select(held[0])
+    result, features = _score(
+        run_or_model,
+        train,
+        test,
+        kind=kind,
+        pool=pool,
+        seed=seed,
+        task=None,
+        dim=dim,
+        on_sequences=on_sequences,
+    )
+    task: Task = result["task"]
+    whole = {name: _joined(pair, held[0]) for name, pair in features.items()}
+    y = sequences.targets() if task == "regression" else labels_of(sequences)
+    drawn = [result["scores"]]
+    for mask in held[1:]:
+        pairs = {name: (Z[~mask], Z[mask]) for name, Z in whole.items()}
+        # Warnings are those of the first draw. A draw whose targets are all equal has no score.
+        with warnings.catch_warnings(), contextlib.suppress(ValueError):
+            warnings.simplefilter("ignore")
+            drawn.append(probes.compare(pairs, y[~mask], y[mask], kind, seed, task))
+    tested = sequences.select(np.any(held, axis=0))
+    facts = _target_facts if task == "regression" else _class_facts
+    result |= {**facts(train, tested), "n_test": len(tested), "n_test_each": len(test)}
+    return result | {"splits": len(drawn), "scores": _averaged(drawn)}
+
+
+def _joined(pair: probes.Pair, is_test: npt.NDArray[np.bool_]) -> probes.FloatArray:
+    """Train and test features as the rows of all sequences."""
+    train, test = pair
+    joined = np.empty((len(is_test), train.shape[1]), np.result_type(train, test))
+    joined[~is_test] = train
+    joined[is_test] = test
+    return joined
+
+
+def _averaged(drawn: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Rows of scores as means over draws, with standard deviations."""
+    rows = []
+    for same in zip(*drawn, strict=True):
+        row = dict(same[0])
+        for name in set(row) - {"features", "probe"}:
+            values = [entry[name] for entry in same]
+            row[name] = float(np.mean(values))
+            row[f"{name}_std"] = float(np.std(values, ddof=len(values) > 1))
+        rows.append(row)
+    return rows
+
+
+def _score(
+    run_or_model: TemporalJEPA | str | os.PathLike[str],
+    train: Sequences,
+    test: Sequences,
+    *,
+    kind: ScoreKind,
+    pool: Pool,
+    seed: int,
+    task: Task | None,
+    dim: int | None,
+    on_sequences: Callable[[int], None],
+) -> tuple[dict[str, Any], dict[str, probes.Pair]]:
+    """What `score` returns, and the features that were probed; none by "attentive"."""
     task = task or shared_task(train, test)
     if task == "regression" and kind in ("attentive", "svm"):
         raise ValueError(
@@ -104,14 +222,14 @@ def score(
     }
     if kind == "attentive":
         result["scores"] = _attentive_scores(encoders, train, test, seed, on_sequences)
-        return result
+        return result, {}
     features = _features(encoders, train, test, pool, dim, seed, on_sequences)
     train_y, test_y = (
         part.targets() if task == "regression" else labels_of(part)
         for part in (train, test)
     )
     result["scores"] = probes.compare(features, train_y, test_y, kind, seed, task)
-    return result
+    return result, features
 
 
 def shared_task(train: Sequences, test: Sequences) -> Task:
@@ -238,6 +356,14 @@ def split(
     >>> len(train), len(test)
     (6, 4)
     """
+    test = _held_out(sequences, seed, share)
+    return sequences.select(~test), sequences.select(test)
+
+
+def _held_out(
+    sequences: Sequences, seed: int, share: float = 0.3
+) -> npt.NDArray[np.bool_]:
+    """Which sequences `split` puts into test."""
     labels = labels_of(sequences)
     if (sequences.task or task_of(labels, sequences.source)) == "regression":
         labels = np.zeros_like(labels)
@@ -258,7 +384,7 @@ def split(
             f"{sequences.source}: no class has enough recordings to hold some out; "
             "use other sequences to score on (--test)"
         )
-    return sequences.select(~test), sequences.select(test)
+    return np.asarray(test)
 
 
 def labels_of(sequences: Sequences) -> npt.NDArray[np.str_]:

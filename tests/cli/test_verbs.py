@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from graphs import writes_graphs
 from terminal import FAST, READ, Terminal, write_csv
 
 from temporal_jepa.cli import demo
+from temporal_jepa.cli.probe import probe
 from temporal_jepa.data import pendulums
 from temporal_jepa.evaluation import attentive
 from temporal_jepa.files import read_config
@@ -141,8 +144,32 @@ def test_probe_scores_the_encoder_beside_its_controls(
     assert code == 0
     assert "has changed" not in error
     assert "no --test: scored on 4 sequences" in out
-    assert "No features tell the labels better than guessing" in out  # of 4 sequences
-    assert "not from pretraining" in out
+    assert "not from pretraining, 10 times with others" in out
+
+
+@pytest.mark.usefixtures("no_minirocket")
+def test_a_probe_of_few_sequences_is_the_mean_of_ten_splits(
+    tj: Terminal, run: Path, tmp_path: Path
+) -> None:
+    out = tj.succeeds("probe", run, "--out", tmp_path / "p.json")
+    assert "ridge on 8 sequences, 4 to test, mean of 10 splits, 2 classes" in out
+    assert re.search(r"features +accuracy +std\n", out)
+    result = json.loads((tmp_path / "p.json").read_text("utf-8"))
+    assert (result["splits"], result["n_test_each"], result["n_test"]) == (10, 4, 12)
+    assert sum(test for _, test in result["classes"].values()) == 12
+    assert {"accuracy_std", "balanced_accuracy_std"} < set(result["scores"][0])
+    words = ["--kind", "attentive", "--out", tmp_path / "a.json"]
+    assert "to test, 2 classes" in tj.succeeds("probe", run, *words)
+
+
+@pytest.mark.usefixtures("no_minirocket")
+def test_a_probe_of_enough_sequences_splits_once(
+    tj: Terminal, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[probe.__module__], "ENOUGH", 4)
+    out = tj.succeeds("probe", run, "--out", tmp_path / "p.json")
+    assert "ridge on 8 sequences, 4 to test, 2 classes" in out
+    assert "splits" not in json.loads((tmp_path / "p.json").read_text("utf-8"))
 
 
 def test_probe_with_a_query_on_tokens(

@@ -1,6 +1,7 @@
 """Scores of an embedding beside its controls, and the split that holds recordings out."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from factories import TINY
 from temporal_jepa import PretrainConfig, Sequences, from_pretrained, pretrain, read
 from temporal_jepa.data.tables.readings import AmbiguousError
 from temporal_jepa.evaluation import attentive, probes
-from temporal_jepa.evaluation.score import score, split
+from temporal_jepa.evaluation.score import score, score_splits, split
 
 CONTROLS = ["raw values", "mean/std/min/max"]
 
@@ -268,3 +269,26 @@ def test_a_class_that_train_lacks_is_named(run: Path, train: Sequences) -> None:
     with pytest.warns(UserWarning, match="still"):
         result = score(run, train, Sequences(other.values, labels=labels))
     assert result["classes"]["still"] == [0, 1]
+
+
+@pytest.mark.usefixtures("no_minirocket")
+def test_scores_of_splits_are_means_of_the_scores_of_each(run: Path) -> None:
+    sequences = waves(15, seed=0)
+    found = score_splits(run, sequences, splits=3, seed=2)
+    each = [score(run, *split(sequences, 6 + i))["scores"] for i in range(3)]
+    for row, *rows in zip(found["scores"], *each, strict=True):
+        values = [entry["accuracy"] for entry in rows]
+        assert row["accuracy"] == pytest.approx(np.mean(values))
+        assert row["accuracy_std"] == pytest.approx(np.std(values, ddof=1))
+    assert (found["splits"], found["n_train"], found["n_test_each"]) == (3, 11, 4)
+    assert 4 < found["n_test"] <= 12
+    assert sum(tested for _, tested in found["classes"].values()) == found["n_test"]
+
+
+@pytest.mark.usefixtures("no_minirocket")
+def test_splits_of_numbers(run: Path) -> None:
+    numbers = np.arange(18.0).astype(str)
+    sequences = replace(waves(18, seed=0), labels=numbers, task="regression")
+    found = score_splits(run, sequences, splits=3)
+    assert {"r2", "r2_std", "rmse", "rmse_std"} < set(found["scores"][0])
+    assert found["splits"] == 3
