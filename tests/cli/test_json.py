@@ -45,7 +45,7 @@ EXPECTED: Mapping[str, tuple[list[str], str]] = {
     ),
     "nearest": (["RUN", "s3", "--k", "2"], "among dim page neighbors"),
     "export": (["RUN", "--out", "OUT.onnx"], "graph format channels length dim"),
-    "serve": (["RUN", "--port", "8123"], "host port"),
+    "serve": (["RUN", "--port", "18123"], "host port"),
     "doctor": ([], "temporal-jepa python torch devices threads extras missing"),
     "completion": (["bash"], "shell script"),
     "demo": (["--out", "OUT"], "folder results seconds"),
@@ -82,7 +82,7 @@ def test_every_verb_answers_with_one_object(
         pytest.importorskip("shtab")
     if verb == "serve":
         server = pytest.importorskip("uvicorn")
-        monkeypatch.setattr(server, "run", lambda *given, **options: None)
+        monkeypatch.setattr(server.Server, "run", lambda *given, **options: None)
     monkeypatch.setattr(export, "export", lambda *given, **options: None)
     places = {"DATA": str(data), "RUN": str(run)}
     words, keys = EXPECTED[verb]
