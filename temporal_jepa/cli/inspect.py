@@ -19,7 +19,7 @@ from .console import (
     show_lines,
 )
 from .progress import Clock
-from .reading import announce_decoding, notes_of
+from .reading import announce_decoding, label_in_question, notes_of
 
 EXTRAS = {
     "parquet": ("pyarrow",),
@@ -81,7 +81,11 @@ def inspect(data: str, *, reading: ReadOptions) -> None:
     out = f"runs/{path.stem or 'a'}"
     say("")
     options = flags(vars(reading))
-    say_next(command("pretrain", "--data", data, *options, "--out", out))
+    words = ["pretrain", "--data", data, *options, "--out", out]
+    say_next(command(*words))
+    label = label_in_question(sequences)
+    if label and not reading.given("label"):
+        say(f"next, if {label!r} is the label: {command(*words, '--label', label)}")
 
 
 def _inspect_run(run: Path) -> None:

@@ -46,6 +46,11 @@ def test_what_is_next_is_a_table_to_read_and_a_label_in_question(
     assert f"next\n  {embed}\n" in out
     assert f"  temporal-jepa probe {run} --label kind\n" in out
     assert "--dim 6 writes 6 columns" in out
+    shown = tj.succeeds("inspect", data, "--id", "track", "--time", "t")
+    words = f"pretrain --data {data} --id=track --time=t --out runs/data"
+    assert f"\nnext: temporal-jepa {words}\n" in shown
+    second = f"next, if 'kind' is the label: temporal-jepa {words} --label kind\n"
+    assert shown.endswith(second)
     tj.succeeds(*embed.split()[1:])
     assert len(pd.read_csv(run / "embeddings.csv").filter(like="component").T) == 6
     tj.succeeds("probe", run, "--label", "kind")
