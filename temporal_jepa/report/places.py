@@ -41,22 +41,26 @@ def places_of(tracks: Sequences) -> Places:
     if known.sum() <= FEWEST:
         return everywhere
     table = np.array([box for box in boxes if box is not None])  # (n, 2, axes)
-    sizes = np.ptp(table, axis=1).max(axis=1)
-    usual = float(np.median(sizes))
-    codes = fcluster(linkage(table.mean(axis=1)), APART * usual, "distance")
-    index = np.flatnonzero(known)
-    fewest = max(FEWEST, SHARE * len(index))
-    groups = [np.flatnonzero(codes == code) for code in np.unique(codes)]
-    large = sorted((g for g in groups if len(g) >= fewest), key=len, reverse=True)
-    large = large[:MOST]
+    large = _large(table)
     covered = sum(map(len, large))
-    if covered < len(index) / 2 or covered == len(groups[0]) == len(index):
+    if covered < len(table) / 2:
         return everywhere
     widest = max(_size(table[group]) for group in large)
     if _size(table) < SMALLER * widest:
         return everywhere
+    index = np.flatnonzero(known)
     together = [index[group] for group in large]
     return Places(together, np.setdiff1d(index, np.concatenate(together)))
+
+
+def _large(boxes: Array) -> list[Array]:
+    """The places of boxes `(n, 2, axes)` that several tracks share, the largest first."""
+    usual = float(np.median(np.ptp(boxes, axis=1).max(axis=1)))
+    codes = fcluster(linkage(boxes.mean(axis=1)), APART * usual, "distance")
+    fewest = max(FEWEST, SHARE * len(boxes))
+    groups = [np.flatnonzero(codes == code) for code in np.unique(codes)]
+    large = [group for group in groups if len(group) >= fewest]
+    return sorted(large, key=len, reverse=True)[:MOST]
 
 
 def _box(path: Array, degrees: bool) -> Array | None:

@@ -100,30 +100,37 @@ def _day(time: Any) -> str:
 
 
 def _standing_out(groups: Row | None, surprise: Row | None, noun: Noun) -> list[str]:
-    """Groups, what is unlike all others, and the most unusual moment."""
+    """The most unusual moment of recordings, what is unlike all others, and groups."""
     found = []
     if surprise is not None and surprise["kind"] == "moments" and surprise["closeups"]:
-        top = surprise["closeups"][0]
-        place = top["at"] if surprise["has_times"] else f"timestep {top['at']}"
-        where = f" of {top['id']}" if len(surprise["figures"]) > 1 else ""
-        found.append(f"The most unusual moment{where} is at {place}.")
+        found.append(_top_moment(surprise))
     if groups is None:
         return found
-    alone = groups["alone"]
-    if alone:
-        verb = "is" if alone["count"] == 1 else "are"
-        names = listed(alone["names"])
-        found.append(
-            f"{_amount(alone['count'], noun)} {verb} unlike all others: {names}."
-        )
-    others = "other " if alone else ""
-    sizes = [row["size"] for row in groups["rows"]]
-    how = {"clear": "that are clearly apart", "weak": "that overlap in part"}
-    if groups["level"] in how:
-        found.append(
-            f"The {others}{noun.many} form {len(sizes)} groups {how[groups['level']]}, of "
-            f"{', '.join(map(str, sizes[:-1]))} and {sizes[-1]}."
-        )
-    elif groups["level"] == "none":
-        found.append(f"No clear groups stand out among the {others}{noun.many}.")
-    return found
+    if groups["alone"]:
+        found.append(_unlike(groups["alone"], noun))
+    return found + _grouped(groups, noun)
+
+
+def _top_moment(surprise: Row) -> str:
+    top = surprise["closeups"][0]
+    place = top["at"] if surprise["has_times"] else f"timestep {top['at']}"
+    where = f" of {top['id']}" if len(surprise["figures"]) > 1 else ""
+    return f"The most unusual moment{where} is at {place}."
+
+
+def _unlike(alone: Row, noun: Noun) -> str:
+    verb = "is" if alone["count"] == 1 else "are"
+    names = listed(alone["names"])
+    return f"{_amount(alone['count'], noun)} {verb} unlike all others: {names}."
+
+
+def _grouped(groups: Row, noun: Noun) -> list[str]:
+    others = f"other {noun.many}" if groups["alone"] else noun.many
+    if groups["level"] == "none":
+        return [f"No clear groups stand out among the {others}."]
+    if groups["level"] == "one":
+        return []
+    how = "are clearly apart" if groups["level"] == "clear" else "overlap in part"
+    *sizes, last = [row["size"] for row in groups["rows"]]
+    counts = f"{', '.join(map(str, sizes))} and {last}"
+    return [f"The {others} form {len(sizes) + 1} groups that {how}, of {counts}."]

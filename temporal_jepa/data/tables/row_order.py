@@ -81,9 +81,7 @@ def in_order(
         rows = np.arange(len(times))
         return Order(rows, rows, mean, in_place=True)
     order = np.lexsort((times, codes))
-    moved = int((order != np.argsort(codes, kind="stable")).sum())
-    if moved:
-        notes.append(f"{moved} {many} were not in time order and were sorted")
+    _note_moved(order, codes, many, notes)
     again = _are_repeated(times[order], codes[order])
     count = int(again.sum())
     are_copies = not advice and _are_copies(matrix, order, again)
@@ -94,16 +92,23 @@ def in_order(
     if duplicates == "last":
         rows = order[np.r_[starts[1:], len(order)] - 1]
     if count:
-        fate = "averaged with it" if mean else "left out"
         alike = " and with its values" if are_copies else ""
         notes.append(
-            f"{count} {many} at the time of another of the same {series}{alike} are {fate}"
+            f"{count} {many} at the time of another of the same {series}{alike} are "
+            + ("averaged with it" if mean else "left out")
         )
     if series == "series":
         _note_spacing(times[rows], codes[rows], len(names), notes)
     first = np.empty_like(order)
     first[order] = rows[np.cumsum(~again) - 1]
     return Order(rows, first, mean)
+
+
+def _note_moved(order: Array, codes: Array, many: str, notes: list[str]) -> None:
+    """A note on the rows that were not in time order."""
+    moved = int((order != np.argsort(codes, kind="stable")).sum())
+    if moved:
+        notes.append(f"{moved} {many} were not in time order and were sorted")
 
 
 def _are_in_order(times: Array, codes: Array) -> bool:
@@ -147,7 +152,10 @@ def _duplicates(
         matrix[one], matrix[other], equal_nan=True
     ):
         identical = ", with the same values"
-    ways = [*advice, "duplicates='first', 'last' or 'mean' of the values"]
+    ways = [
+        *advice,
+        "duplicates='first', duplicates='last' or duplicates='mean' of the values",
+    ]
     if not advice:
         ways.append("id=COLUMN if the table holds several series")
     ways.append("time='' to go by the order of the rows")

@@ -260,7 +260,8 @@ def _pivoted(
         row = int(np.flatnonzero(repeated)[0])
         raise ValueError(
             f"{int(repeated.sum())} rows repeat the time of a channel, the first is data row "
-            f"{row + 1} ({keys['channel'].iat[row]!r}); choose duplicates='first', 'last' or 'mean'"
+            f"{row + 1} ({keys['channel'].iat[row]!r}); choose duplicates='first', "
+            "duplicates='last' or duplicates='mean'"
         )
     if repeated.any():
         fate = "averaged with it" if duplicates == "mean" else "left out"

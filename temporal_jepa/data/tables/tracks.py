@@ -281,7 +281,7 @@ def _check_owners(places: Array, order: Order) -> None:
         raise ValueError(
             f"{elsewhere.sum()} of {len(places)} fixes are elsewhere at the time of another fix of "
             "their track; name the column of the tracks with id=COLUMN, or choose "
-            "duplicates='first', 'last' or 'mean' if they are of one track"
+            "duplicates='first', duplicates='last' or duplicates='mean' if they are of one track"
         )
 
 

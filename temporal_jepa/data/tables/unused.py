@@ -38,18 +38,21 @@ def _why(column: pd.Series[Any]) -> str:
         return " (empty)"
     if texts.total() < len(values):
         return ""
-    frequent = [text for text, _ in texts.most_common()]
-    numbers = [text for text in frequent if _has_unit(text)]
-    others = [text for text in frequent if not _has_unit(text)]
-    count = sum(texts[text] for text in numbers)
-    if count < len(values) / 2:
-        return f" (text such as {_quoted(frequent[0])})"
-    with_unit = f"numbers with a unit such as {_quoted(numbers[0])}"
+    return f" ({_described(texts)})"
+
+
+def _described(texts: Counter[str]) -> str:
+    """What texts are: text, or numbers with a unit and the option that reads them."""
+    numbers = Counter({t: count for t, count in texts.items() if _has_unit(t)})
+    if numbers.total() < texts.total() / 2:
+        return f"text such as {_quoted(texts.most_common(1)[0][0])}"
+    unit = f"numbers with a unit such as {_quoted(numbers.most_common(1)[0][0])}"
+    others = texts - numbers
     if not others:
-        return f" ({with_unit}; strip_units=True reads them)"
+        return f"{unit}; strip_units=True reads them"
     return (
-        f" ({count} of {len(values)} are {with_unit}, others are text such as "
-        f"{_quoted(others[0])}; strip_units=True with missing= reads them)"
+        f"{numbers.total()} of {texts.total()} are {unit}, others are text such as "
+        f"{_quoted(others.most_common(1)[0][0])}; strip_units=True with missing= reads them"
     )
 
 
