@@ -15,6 +15,7 @@ from .folder_files import check_files, visible
 from .formats.kinds import refuse
 from .formats.registry import FIXES, TABLES, kind_of, read_file, read_table
 from .part_files import is_in_parts, read_parts
+from .related import refuse_related
 from .sequences import Sequences, listed
 from .tables.build import Table, as_first, from_one, joined, roles_of
 from .tables.columns import plain
@@ -227,7 +228,10 @@ def _layout_of(
     Raises:
         AmbiguousError: files of rows with ids can be one table, or a series each; or columns can
             be times or channels.
+        ValueError: two files are related tables.
     """
+    if options.layout is None and options.id is None:
+        refuse_related(tables)
     if options.layout == "recording":
         return "recording", None
     try:

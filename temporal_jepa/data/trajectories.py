@@ -248,7 +248,8 @@ def _further(columns: list[str], features: tuple[str, ...]) -> list[str]:
     both = {*features} & {*further}
     if both:
         raise ValueError(
-            f"{listed(sorted(both))} is a feature and a column; rename the column"
+            f"{listed(sorted(both))} is a feature and a column; rename the column, or "
+            "leave further columns out with values=''"
         )
     return further
 
