@@ -460,15 +460,42 @@ def _checked_type(X: Any) -> Any:
         )
     if is_nested(X):
         raise ValueError(NESTED)
-    columns = [str(name).lower() for name in getattr(X, "columns", ())]
+    if hasattr(X, "columns"):
+        _check_rows(X)
+    return X
+
+
+def _check_rows(X: Any) -> None:
+    """ValueError for a DataFrame whose rows are timesteps, by its columns and its index."""
+    columns = [str(name).lower() for name in X.columns]
     levels = getattr(getattr(X, "index", None), "nlevels", 1)
     is_long = "id" in columns and bool({"time", "timestamp", "date"} & {*columns})
     if is_long or levels > 1:
         raise ValueError(
             "a row of this DataFrame looks like one timestep, but a table has a series in each "
-            "row; pass temporal_jepa.read(X) if rows are timesteps, X.to_numpy() if they are series"
+            "row; pass temporal_jepa.read(X, id=COLUMN, time=COLUMN) if rows are timesteps, "
+            "X.to_numpy() if they are series"
         )
-    return X
+    texts = _columns_of_text(X) if hasattr(X, "iloc") else []
+    if texts:
+        raise ValueError(
+            f"expected a table of numbers, a series in each row, got text in the columns "
+            f"{listed(texts)}; pass temporal_jepa.read(X, id=COLUMN, time=COLUMN, label=COLUMN) if "
+            "rows are timesteps, leave these columns out if they are series"
+        )
+
+
+def _columns_of_text(X: Any) -> list[str]:
+    """The columns of a DataFrame that hold text which is no number, by their first values."""
+    found = []
+    for place, name in enumerate(X.columns):
+        known = X.iloc[:, place].dropna()
+        if len(known) and isinstance(known.iloc[0], str):
+            try:
+                float(known.iloc[0])
+            except ValueError:
+                found.append(str(name))
+    return found
 
 
 NESTED = (

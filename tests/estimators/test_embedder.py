@@ -288,6 +288,13 @@ def test_not_fitted() -> None:
         small().save_pretrained("nowhere")
 
 
+def test_a_table_of_timesteps_is_named_with_the_call_that_reads_it() -> None:
+    table = pd.DataFrame({"who": list("aabb"), "step": [1, 2, 1, 2], "v": [1.0] * 4})
+    message = r"text in the columns who; pass temporal_jepa.read\(X, id=COLUMN"
+    with pytest.raises(ValueError, match=message):
+        small().fit(table)
+
+
 @pytest.mark.parametrize(
     ("X", "message"),
     [
