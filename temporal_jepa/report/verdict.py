@@ -123,11 +123,11 @@ def _of_equals(scores: Row) -> tuple[str, str, str]:
     values["this encoder"] = scores["ours"]
     ordered = sorted(values, key=lambda name: -values[name])
     *first, last = [
-        f"{name} {written(values[name], is_regression)}" for name in ordered
+        f"{name} ({written(values[name], is_regression)})" for name in ordered
     ]
-    guess = f"(guessing {written(scores['guess'], is_regression)})"
+    guess = f"guessing {written(scores['guess'], is_regression)}"
     count = scores["n_test"]
-    apart = f"do not tell {', '.join(first)} and {last} apart {guess}"
+    apart = f"do not tell apart {', '.join(first)} and {last}, {guess}"
     if scores["advice"] == "simpler":
         reason = f"{count} test sequences {apart}"
         return "weak", f"Use {simple}, the simplest that does as well", reason

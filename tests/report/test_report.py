@@ -332,7 +332,7 @@ def test_without_scores_training_decides_the_verdict(
             "healthy: no sign of collapse",
             "weak",
             "Use untrained encoder, the simplest that does as well: 40 test sequences do not "
-            "tell untrained encoder 85.0% and this encoder 85.0% apart (guessing 40.0%).",
+            "tell apart untrained encoder (85.0%) and this encoder (85.0%), guessing 40.0%.",
         ),
         (
             0.9,
@@ -340,15 +340,15 @@ def test_without_scores_training_decides_the_verdict(
             "healthy: no sign of collapse",
             "weak",
             "Use raw values, the simplest that does as well: 40 test sequences do not tell "
-            "raw values 90.0% and this encoder 85.0% apart (guessing 40.0%).",
+            "apart raw values (90.0%) and this encoder (85.0%), guessing 40.0%.",
         ),
         (
             0.775,
             0.6,
             "healthy: no sign of collapse",
             "unknown",
-            "Too few test sequences to choose: 40 do not tell this encoder 85.0% and raw "
-            "values 77.5% apart (guessing 40.0%); label more of them.",
+            "Too few test sequences to choose: 40 do not tell apart this encoder "
+            "(85.0%) and raw values (77.5%), guessing 40.0%; label more of them.",
         ),
         (
             1.0,
@@ -651,6 +651,19 @@ def test_sequences_that_are_unlike_all_others_are_no_group(
     assert drawn["data"]["group"].count(0) == 2
 
 
+def test_scores_of_several_splits_have_their_deviations(run: Path) -> None:
+    def several(probe: dict[str, Any]) -> None:
+        probe.update(splits=10, n_test_each=12)
+        for row in probe["scores"]:
+            row["accuracy_std"] = 0.07
+
+    edit_json(run / "probe.json", several)
+    text = page(run).text
+    assert "Means over 10 random splits" in text
+    assert "each tests 12 sequences" in text
+    assert "± 7.0%" in text
+
+
 def test_a_sketch_has_the_shape_of_its_sequence() -> None:
     x = np.zeros((200, 1))
     x[120] = 5.0
@@ -832,7 +845,7 @@ def test_scores_of_a_regression_are_r2(run: Path) -> None:
     edit_json(run / "probe.json", lambda probe: probe.update(change))
     text = write_report(run).read_text("utf-8")
     assert "Use untrained encoder, the simplest that does as well" in text
-    assert "untrained encoder R² 0.750 and this encoder R² 0.700 apart" in text
+    assert "untrained encoder (R² 0.750) and this encoder (R² 0.700)" in text
     assert "guessing R² 0.000" in text
     for value in ("0.700", "-0.010", "12.25", "17.5"):
         assert value in text
