@@ -1,5 +1,6 @@
 """The first words of a report, about the data: how much there is, and what stands out in it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from .plots import is_video
 from .run import Row
 from .timeline import UNITS, even_step, when
 
+LONGEST = 40  # characters of a name
 OLDEST_AND_NEWEST = (
     2000  # series whose first and last times are looked at, evenly spaced
 )
@@ -49,12 +51,22 @@ def summary_of(
     parts = [f"{_amount(len(whole), whole_noun)} of {_lengths(whole)}{_spans(whole)}"]
     if not is_video(whole):
         count = whole.n_channels
-        names = f"{count} channel{'' if count == 1 else 's'}: {listed(whole.channels)}"
+        names = f"{count} channel{'' if count == 1 else 's'}: {_names(whole.channels)}"
         parts.append(names)
     if recordings is not None:
         parts.append(f"cut into {_amount(len(sequences), noun)}")
-    sentences = [f"{'; '.join(parts)}."]
+    sentences = [_ended("; ".join(parts))]
     return [*sentences, *_standing_out(groups, surprise, noun)]
+
+
+def _names(names: Sequence[str]) -> str:
+    """The first few names, long ones cut."""
+    cut = [name if len(name) <= LONGEST else f"{name[:LONGEST]}…" for name in names]
+    return listed(cut)
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith("...") else f"{sentence}."
 
 
 def _amount(count: int, noun: Noun) -> str:
@@ -120,8 +132,8 @@ def _top_moment(surprise: Row) -> str:
 
 def _unlike(alone: Row, noun: Noun) -> str:
     verb = "is" if alone["count"] == 1 else "are"
-    names = listed(alone["names"])
-    return f"{_amount(alone['count'], noun)} {verb} unlike all others: {names}."
+    who = _amount(alone["count"], noun)
+    return _ended(f"{who} {verb} unlike all others: {_names(alone['names'])}")
 
 
 def _grouped(groups: Row, noun: Noun) -> list[str]:

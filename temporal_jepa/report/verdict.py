@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from ..files import GENERAL
-from ..training.collapse import UNLEARNED_LOSS
+from ..training.collapse import HEALTHY, UNLEARNED_LOSS
 from .embeddings import Comparison
 from .run import Row, Run
 from .scores import chance_difference, written
@@ -56,6 +56,8 @@ def find_verdict(
     error = logged[-1][1] if measured is None and logged else measured
     if scores is not None:
         parts = verdict_of_scores(scores, level, training)
+    elif level == "weak" and HEALTHY in training and _is_unchanged(compared):
+        parts = _unlabeled(compared, error)
     elif level != "healthy":
         parts = _of_trouble(level, training)
     elif compared is not None and compared.agreement is not None:
@@ -182,7 +184,7 @@ def _of_labels(
 def _unlabeled(
     compared: Comparison | None, error: float | None
 ) -> tuple[str, str, str]:
-    if compared is not None and compared.unchanged >= UNCHANGED:
+    if compared is not None and _is_unchanged(compared):
         return _unchanged(compared)
     learned = "it tells sequences apart"
     if error is not None and error > UNLEARNED_LOSS:
@@ -200,6 +202,10 @@ def _unlabeled(
     control = compared.control
     reason = f"{same} are the same with {control}, and {learned}; {hope}"
     return "unknown", "Training changed the embedding", reason
+
+
+def _is_unchanged(compared: Comparison | None) -> bool:
+    return compared is not None and compared.unchanged >= UNCHANGED
 
 
 def _unchanged(compared: Comparison) -> tuple[str, str, str]:

@@ -10,6 +10,7 @@ from torch import Tensor
 COLLAPSED_STD = 0.02
 WEAK_STD = 0.1
 WEAK_RANK = 0.08  # of the largest possible rank
+HEALTHY = "no sign of collapse"
 UNLEARNED_LOSS = 0.98  # relative loss; 1 is the loss of predicting the mean target
 
 Level = Literal["collapsed", "weak", "healthy", "unknown"]
@@ -126,7 +127,7 @@ def collapse_verdict(
             reason = "the encoder uses little of its width"
         else:
             level = "healthy"
-            reason = "no sign of collapse"
+            reason = HEALTHY
         reason += f" (std {median_std:.2f} of the token scale, "
         reason += f"effective rank {median_rank:.1f} of {largest})"
     if relative_loss <= UNLEARNED_LOSS:

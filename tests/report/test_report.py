@@ -433,6 +433,16 @@ def test_training_that_leaves_the_neighbors_as_they_are_is_no_success(
     assert "series-small" in verdict.reason
 
 
+def test_a_short_training_that_changed_nothing_need_not_be_longer(run: Path) -> None:
+    log(run, "weak: the prediction is no better than guessing; no sign of collapse")
+    compared = Comparison("series-small", 100, 1.0, None)
+    verdict = find_verdict(open_run(run, None), None, compared, 1.0)
+    assert verdict.advice == "Training changed little"
+    changed = Comparison("series-small", 100, 0.1, None)
+    verdict = find_verdict(open_run(run, None), None, changed, 1.0)
+    assert verdict.advice == "Train again before you use this encoder"
+
+
 def test_predictions_no_better_than_a_guess_are_no_success(run: Path) -> None:
     log(run, "healthy: no sign of collapse")
     opened = open_run(run, None)

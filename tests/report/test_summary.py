@@ -67,3 +67,11 @@ def test_what_stands_out_is_named(
         sentence,
     ]
     assert found == [line for line in expected if line]
+
+
+def test_long_names_are_cut_and_a_long_list_ends_in_dots() -> None:
+    names = ["x" * 90, *map(str, range(9))]
+    data = Sequences([np.zeros((4, 10))], channels=names)
+    (sentence,) = summary_of(data, None, None, None)
+    assert f"{'x' * 40}…, 0, 1" in sentence
+    assert sentence.endswith("6, ...")
