@@ -13,9 +13,7 @@ from .run import Row
 from .timeline import UNITS, even_step, when
 
 LONGEST = 40  # characters of a name
-OLDEST_AND_NEWEST = (
-    2000  # series whose first and last times are looked at, evenly spaced
-)
+TIMED = 2000  # series whose times are looked at, evenly spaced
 
 
 def in_time(nanoseconds: float) -> str:
@@ -87,7 +85,7 @@ def _spans(sequences: Sequences) -> str:
     times = sequences.times
     if times is None or times[0].dtype.kind != "M":
         return ""
-    chosen = np.unique(np.linspace(0, len(times) - 1, OLDEST_AND_NEWEST).astype(int))
+    chosen = np.unique(np.linspace(0, len(times) - 1, TIMED).astype(int))
     firsts = np.array([times[i][0] for i in chosen])
     lasts = np.array([times[i][-1] for i in chosen])
     text = ""
