@@ -25,6 +25,7 @@ from .embedder import NESTED, TemporalJEPAEmbedder, is_nested, kept_fitted
 Array = npt.NDArray[Any]
 
 # Timesteps of a window that the data choose.
+FEWEST = 4  # of any window
 SHORTEST = 16
 USUAL = 256
 LONGEST = 512
@@ -237,6 +238,10 @@ class AnomalyDetector(BaseEstimator):
         longest = int(reference.lengths.max())
         if self.window is not None:
             window = int(self.window)
+            if window < FEWEST:
+                raise ValueError(
+                    f"window must be at least {FEWEST} timesteps, got {self.window}"
+                )
         else:
             config = self.model_.config
             periods = [period(x) for x in reference.values]
@@ -244,10 +249,10 @@ class AnomalyDetector(BaseEstimator):
             if not config.channel_independent:
                 window = min(window, config.seq_len)
             window = max(window, min(SHORTEST, longest // 2))
-        if window < 4 or longest < 2 * window:
+        if window < FEWEST or longest < 2 * window:
             raise ValueError(
                 f"{reference.source}: the longest reference series has {longest} timesteps, "
-                f"but two windows of at least 4 that do not overlap are needed, and a window is "
+                f"but two windows of at least {FEWEST} that do not overlap are needed, and a window is "
                 f"{window}; give a longer series or a smaller window"
             )
         return window

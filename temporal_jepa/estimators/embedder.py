@@ -460,6 +460,11 @@ def _checked_type(X: Any) -> Any:
         )
     if is_nested(X):
         raise ValueError(NESTED)
+    if getattr(getattr(X, "dtype", None), "kind", "") in ("M", "m"):
+        raise ValueError(
+            f"expected numbers, got an array of dates ({X.dtype}); temporal_jepa.read takes times "
+            "beside values"
+        )
     if hasattr(X, "columns"):
         _check_rows(X)
     return X

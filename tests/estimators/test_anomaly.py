@@ -146,7 +146,12 @@ def test_a_constant_series_has_no_anomaly() -> None:
         ({"quantile": 1.0}, (1, 200), (1, 200), "quantile.*1.0"),
         ({}, (1, 79), (1, 200), "79 timesteps, but two windows .* a window is 40"),
         ({"window": None}, (1, 7), (1, 200), "7 timesteps, but two windows"),
-        ({"window": 1}, (1, 200), (1, 200), "two windows of at least 4"),
+        (
+            {"window": 1},
+            (1, 200),
+            (1, 200),
+            "window must be at least 4 timesteps, got 1",
+        ),
         ({}, (1, 200), (3, 200), "expected 1 channels, as in fit, got 3"),
         ({}, (2, 200), (2, 200), "expects 1 channels, got 2"),
     ],

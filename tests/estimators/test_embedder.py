@@ -323,6 +323,7 @@ def test_a_table_of_timesteps_is_named_with_the_call_that_reads_it() -> None:
         (None, "expected an array, .* got None"),
         ("a.csv", "got 'a.csv'; temporal_jepa.read takes files"),
         (np.array([["a", "b"], ["c", "d"]]), "could not convert string"),
+        (np.zeros((4, 20), "datetime64[D]"), "expected numbers, got an array of dates"),
     ],
 )
 def test_bad_series_are_named(X: object, message: str | None) -> None:
