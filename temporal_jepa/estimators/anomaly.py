@@ -252,8 +252,8 @@ class AnomalyDetector(BaseEstimator):
         if window < FEWEST or longest < 2 * window:
             raise ValueError(
                 f"{reference.source}: the longest reference series has {longest} timesteps, "
-                f"but two windows of at least {FEWEST} that do not overlap are needed, and a window "
-                f"is {window}; give a longer series or a smaller window"
+                f"but two windows of at least {FEWEST} that do not overlap are needed, and a "
+                f"window is {window}; give a longer series or a smaller window"
             )
         return window
 
