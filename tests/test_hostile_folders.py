@@ -144,7 +144,7 @@ def test_what_the_fuzzer_found_in_folders_is_said_in_words(
 def test_a_report_on_a_run_of_unknown_data_is_written(tmp_path: Path) -> None:
     folder = folders.placed("report-log", tmp_path).parent
     folders.KINDS["report-log"].read(folder)
-    assert "An encoder pretrained without labels on" in (
+    assert "The encoder was pretrained without labels on" in (
         folder / "report.html"
     ).read_text("utf-8")
 

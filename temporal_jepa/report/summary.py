@@ -54,7 +54,7 @@ def summary_of(
     if recordings is not None:
         parts.append(f"cut into {_amount(len(sequences), noun)}")
     sentences = [_ended("; ".join(parts))]
-    return [*sentences, *_standing_out(groups, surprise, noun)]
+    return [*sentences, *_standing_out(whole, groups, surprise, noun)]
 
 
 def _names(names: Sequence[str]) -> str:
@@ -83,7 +83,7 @@ def _lengths(sequences: Sequences) -> str:
 def _spans(sequences: Sequences) -> str:
     """How long and how often sequences were measured, and when, if their times are dates."""
     times = sequences.times
-    if times is None or times[0].dtype.kind != "M":
+    if times is None or not _is_dated(sequences):
         return ""
     chosen = np.unique(np.linspace(0, len(times) - 1, TIMED).astype(int))
     firsts = np.array([times[i][0] for i in chosen])
@@ -105,15 +105,21 @@ def _spans(sequences: Sequences) -> str:
     return f"{text}, on {first}" if first == last else f"{text}, from {first} to {last}"
 
 
+def _is_dated(sequences: Sequences) -> bool:
+    return sequences.times is not None and sequences.times[0].dtype.kind == "M"
+
+
 def _day(time: Any) -> str:
     return when(np.array([time]), 0).partition(" ")[0]
 
 
-def _standing_out(groups: Row | None, surprise: Row | None, noun: Noun) -> list[str]:
+def _standing_out(
+    whole: Sequences, groups: Row | None, surprise: Row | None, noun: Noun
+) -> list[str]:
     """The most unusual moment of recordings, what is unlike all others, and groups."""
     found = []
     if surprise is not None and surprise["kind"] == "moments" and surprise["closeups"]:
-        found.append(_top_moment(surprise))
+        found.append(_top_moment(surprise, whole))
     if groups is None:
         return found
     if groups["alone"]:
@@ -121,11 +127,16 @@ def _standing_out(groups: Row | None, surprise: Row | None, noun: Noun) -> list[
     return found + _grouped(groups, noun)
 
 
-def _top_moment(surprise: Row) -> str:
+def _top_moment(surprise: Row, whole: Sequences) -> str:
+    """The moment with the highest score, which is that of windows around it."""
     top = surprise["closeups"][0]
     place = top["at"] if surprise["has_times"] else f"timestep {top['at']}"
     where = f" of {top['id']}" if len(surprise["figures"]) > 1 else ""
-    return f"The most unusual moment{where} is at {place}."
+    step = even_step(whole)
+    length = f"{surprise['window']:,} timesteps"
+    if step is not None and surprise["has_times"] and _is_dated(whole):
+        length = in_time(step * surprise["window"])
+    return f"The most unusual moment{where} is within {length} of {place}."
 
 
 def _unlike(alone: Row, noun: Noun) -> str:

@@ -11,7 +11,10 @@ from temporal_jepa.training.initial import initial_model
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of torch, of its own parts
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++")
+@pytest.mark.skipif(
+    shutil.which("g++") is None or " " in torch.__file__,
+    reason="torch.compile needs g++, and a folder without a space",
+)
 def test_gradients_of_the_convolutions_are_the_same_compiled() -> None:
     X = random_walks(8, 2, 96)
     model = initial_model(Sequences.from_arrays(X), embed_dim=32, patch_len=4)

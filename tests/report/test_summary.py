@@ -21,13 +21,14 @@ def test_one_recording_is_said_to_be_one_with_its_length_in_time() -> None:
         "kind": "moments",
         "closeups": [{"at": "2014-02-20 10:00", "id": "0"}],
         "figures": [("0", "")],
+        "window": 288,
         "has_times": True,
     }
     found = summary_of(recording.windows(288), recording, None, surprise)
     assert found == [
         "1 recording of 4,032 timesteps, 14 days, one every 5 minutes, from 2014-02-14 to "
         "2014-02-27; 1 channel: load; cut into 14 series.",
-        "The most unusual moment is at 2014-02-20 10:00.",
+        "The most unusual moment is within 1 day of 2014-02-20 10:00.",
     ]
     irregular = recording.times[0].copy()
     irregular[-1] += np.timedelta64(3, "h")
