@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -51,6 +52,12 @@ NEED_TIMES = {"speed", "acceleration", "dt"}
 FAST = 60.0  # m/s, 216 km/h: faster than nearly all that moves on the ground
 SELDOM = 0.05  # of the steps: where more are fast, something that flies is recorded
 FAR = 10  # an interval this many times the usual one is a gap, which resampling never bridges
+
+OF_ALL_TRACKS = re.compile(
+    r"places: |length of a track|duration of a track|seconds between|\d+ intervals are over"
+    r"|\d+ of \d+ steps between"
+)
+"""How notes begin that say something of all tracks, which is not known of a part."""
 
 
 class NoTrackError(ValueError):
@@ -162,6 +169,21 @@ def featurize(
         places=[track.places for track in tracks],
         degrees=tracks[0].degrees,
     )
+
+
+def notes_on_all(found: Sequences) -> list[str]:
+    """Notes on all tracks together, none for series without places."""
+    if found.places is None:
+        return []
+    times = found.times or [np.arange(length) for length in found.lengths]
+    each = zip(found.ids, times, found.places, strict=True)
+    nothing = np.empty((0, 0))
+    timed = found.times is not None
+    tracks = [
+        Track(id, None, when, where, nothing, timed, found.degrees)
+        for id, when, where in each
+    ]
+    return _describe(tracks)
 
 
 def _channels(

@@ -26,9 +26,9 @@ from ..formats.arrays import (
 from ..formats.hdf5 import datasets_of, labels_of, own_values
 from ..formats.libraries import check_ratio
 from ..lazy import HeldArrays
+from ..notes import PADDED
 from ..reader import checked
 from ..sequences import Sequences
-from .facts import PADDED
 from .part import WHOLE, NotInPartsError, Part
 from .unpacked import unpacked
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -244,39 +243,3 @@ def _extremes(part: Sequences) -> tuple[Array, Array]:
     whole = np.concatenate(list(part.values))
     starts = np.concatenate([[0], np.cumsum(part.lengths)[:-1]])
     return np.fmin.reduceat(whole, starts), np.fmax.reduceat(whole, starts)
-
-
-def merged_notes(notes: list[str], more: tuple[str, ...]) -> list[str]:
-    """Notes on all parts so far, and on one more: counts in front of equal sentences add up."""
-    out = list(notes)
-    for note in more:
-        for k, old in enumerate(out):
-            both = _added(old, note)
-            if both is not None:
-                out[k] = both
-                break
-        else:
-            out.append(note)
-    return out
-
-
-PADDED = "padding (missing values at the end) cut off {} series: lengths {} to {}"
-PADDING = re.compile(re.escape(PADDED).replace(r"\{\}", r"(\d+)"))
-COUNT = re.compile(r"(\d+)( of (\d+))? (.*?)( \(.*)?", re.DOTALL)
-
-
-def _added(old: str, new: str) -> str | None:
-    """Two notes as one, None if they say different things."""
-    if old == new and not COUNT.fullmatch(old):
-        return old
-    padded, more = PADDING.fullmatch(old), PADDING.fullmatch(new)
-    if padded and more:
-        count = int(padded[1]) + int(more[1])
-        low = min(int(padded[2]), int(more[2]))
-        high = max(int(padded[3]), int(more[3]))
-        return PADDED.format(count, low, high)
-    a, b = COUNT.fullmatch(old), COUNT.fullmatch(new)
-    if not a or not b or a[4] != b[4]:
-        return None
-    total = "" if a[3] is None else f" of {int(a[3]) + int(b[3] or 0)}"
-    return f"{int(a[1]) + int(b[1])}{total} {a[4]}{a[5] or ''}"

@@ -13,10 +13,12 @@ from ..ffmpeg import FrameFormat, VideoInfo
 from ..folders import FolderReader, files_of, is_one_table, notes_on
 from ..formats.libraries import understood
 from ..formats.registry import kind_of
+from ..notes import FileNotes
 from ..part_files import is_one_text, join_text, keys_of, note_on_parts, part_files
 from ..paths import walk
 from ..reader import checked, default_window, refuse_for_video
 from ..sequences import Sequences
+from ..trajectories import OF_ALL_TRACKS
 from ..video import holds_video, open_videos
 from .columnar import ParquetTable
 from .part import NotInPartsError, Part, in_order
@@ -96,9 +98,10 @@ def _files(
     """The series of each file.
 
     A part begins at the number of a file; beside it stand the number of the first file with a
-    series, those of files with series and of series so far.
+    series, those of files with series and of series so far, and the notes on files.
     """
-    start, first_number, read, series = begin or (0, None, 0, 0)
+    start, first_number, read, series, *said = begin or (0, None, 0, 0)
+    on_files = FileNotes(*said)
     first = None
     if first_number is not None:
         found = reader.read(files[first_number])
@@ -111,14 +114,17 @@ def _files(
                 first_number = k
                 first = files[k], found
             part = checked(reader.named(files[k], found, first), options)
-            part = part if k == first_number else replace(part, notes=())
+            own = [x for x in part.notes if not OF_ALL_TRACKS.match(x)]
+            on_files.add(reader.name(files[k]), own)
+            part = replace(part, notes=())
             read += 1
             series += len(part)
         notes = []
         if k + 1 == len(files) and first is not None:
             name = reader.name(first[0])
             notes = notes_on(len(files), read, series, name, reader.labeled)
-        where = (k + 1, first_number, read, series)
+            notes += on_files.lines()
+        where = (k + 1, first_number, read, series, on_files.state)
         yield Part(part, where, k + 1, len(files), notes=tuple(notes))
 
 

@@ -18,11 +18,12 @@ from filelock import FileLock, Timeout
 from ...config import ReadOptions
 from ...files import write_atomically
 from ..labels import with_task
+from ..notes import merged_notes
 from ..paths import walk
 from ..reader import with_constant
 from ..sequences import Sequences, located
 from .description import STORE, is_store, read_description
-from .facts import NotInOrderError, merged_notes
+from .facts import NotInOrderError
 from .opening import sequences_of
 from .part import Part
 from .parts import LONGEST, parts_of

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,17 +19,13 @@ from ..tables.iso_dates import iso_instants
 from ..tables.numbers import missing_texts
 from ..tables.roles import Roles
 from ..tables.series import series_codes
-from ..trajectories import NoTrackError
+from ..trajectories import OF_ALL_TRACKS, NoTrackError
 from .runs import runs
 from .text import TextPlan, check_empty, repeated, unlocated
 
 if TYPE_CHECKING:
     import pandas as pd
 
-OF_ALL_TRACKS = re.compile(
-    r"places: |length of a track|duration of a track|seconds between|\d+ intervals are over"
-)
-"""How notes begin that say something of all tracks, which is not known of a part."""
 CLOSE = 2.0**-48  # a fast parser is right up to this relative error
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from ...files import write_atomically
+from ..notes import merged_notes
 from ..sequences import Sequences
 from ..tables.series import series_codes
 from .description import is_store, read_description
-from .facts import merged_notes
 from .opening import sequences_of
 from .rows import RowReader, Rows, read_rows
 from .text import TextPlan, key_of

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...config import ReadOptions
+from ..notes import FileNotes
 from ..scenes import as_scenes
 from ..sequences import Sequences, listed, located
+from ..trajectories import OF_ALL_TRACKS, notes_on_all
 from .column_types import textual
 from .columns import plain, spread_lists
 from .levels import tidy
@@ -186,13 +188,15 @@ def joined(parts: Mapping[str, Sequences], source: str) -> Sequences:
     ids: list[str] = []
     labels: list[str] = []
     aligned = []
+    on_files = FileNotes()
     for own, part in parts.items():
+        on_files.add(own, (x for x in part.notes if not OF_ALL_TRACKS.match(x)))
         part = as_first(part, first, own, name)
         aligned.append(part)
         ids += part.ids
         if part.labels is not None:
             labels += part.labels.tolist()
-    notes = [*first.notes]
+    notes = on_files.lines()
     if 0 < len(labels) < len(ids):
         notes.append("some have no labels: there are none")
 
@@ -202,7 +206,7 @@ def joined(parts: Mapping[str, Sequences], source: str) -> Sequences:
         return list(itertools.chain.from_iterable(getattr(p, field) for p in aligned))
 
     has_labels = len(labels) == len(ids)
-    return replace(
+    found = replace(
         first,
         values=chained("values"),
         labels=np.array(labels) if has_labels else None,
@@ -210,9 +214,9 @@ def joined(parts: Mapping[str, Sequences], source: str) -> Sequences:
         ids=ids,
         times=chained("times"),
         source=source,
-        notes=tuple(notes),
         places=chained("places"),
     )
+    return replace(found, notes=(*notes, *notes_on_all(found)))
 
 
 def as_first(
