@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ..files.printable import printable
 from .datasets import with_labels
+from .intervals import usual_interval
 from .lazy import ChosenTexts, LazyArrays
 from .tensors import unpacked
 
@@ -542,6 +543,8 @@ class Sequences:
         if self.times is not None:
             times = self._first_and_last_time(facts)
             rows.append(("times", " to ".join(times), times))
+            interval = None if self.places is not None else usual_interval(self.times)
+            rows += [] if interval is None else [("interval", *interval)]
         return rows + self._odd_facts()
 
     def _odd_facts(self) -> list[tuple[str, str, Any]]:

@@ -167,6 +167,10 @@ def test_films_of_two_sizes_are_refused():
         Sequences.from_arrays(films)
 
 
+def days(*texts):
+    return np.array(texts, dtype="datetime64[ns]")
+
+
 def test_summary_says_what_was_understood():
     x, y = series(4, 6)
     x[:, 1] = 7
@@ -178,6 +182,32 @@ def test_summary_says_what_was_understood():
     assert rows["missing"] == "5.00 %"
     assert rows["labels"] == "2: a (1), b (1)"
     assert rows["constant channels"] == "1: 1"
+
+
+@pytest.mark.parametrize(
+    ("times", "text", "value"),
+    [
+        (
+            days("2024-01-01T00:00", "2024-01-01T00:10", "2024-01-01T00:20"),
+            "10 min",
+            600,
+        ),
+        (days("2024-01-01", "2024-01-02", "2024-01-05"), "2 d (median)", 172_800),
+        (days("2024-01-01", "2024-02-01", "2024-03-01"), "1 month", 2_592_000),
+        (days("2022-03-05", "2023-03-05", "2024-03-05"), "12 months", 31_579_200),
+        (np.array([0.0, 0.1, 0.2]), "0.1", 0.1),
+        (np.array([0, 2, 10]), "5 (median)", 5),
+    ],
+)
+def test_the_interval_between_timesteps_is_a_fact(times, text, value):
+    facts = {name: rest for name, *rest in Sequences(series(3), times=[times]).facts()}
+    assert facts["interval"] == [text, pytest.approx(value)]
+
+
+def test_single_timesteps_and_series_without_times_have_no_interval():
+    assert "interval" not in dict(Sequences(series(3)).summary())
+    one = Sequences(series(1), times=[np.arange(1)])
+    assert "interval" not in dict(one.summary())
 
 
 def wrong_times():

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ...config import TIME_UNITS
+from ..intervals import by_months, in_words
 from ..sequences import Array, moment
 
 FEW = 4  # equal steps that are no accident
@@ -171,29 +170,20 @@ def _note_spacing(times: Array, codes: Array, count: int, notes: list[str]) -> N
     same = np.diff(codes) == 0
     if not same.any():
         return
-    steps = np.diff(_by_months(times))[same].astype(np.float64)
+    steps = np.diff(by_months(times))[same].astype(np.float64)
     usual = np.median(steps)
     steps -= usual
     odd = np.abs(steps, out=steps) > 0.01 * usual
     uneven = len(np.unique(codes[1:][same][odd])) if odd.any() else 0
     if uneven:
         real = np.diff(times)[same]
-        sizes = f"median step {_step(np.median(real))}, largest {_step(real.max())}"
+        sizes = (
+            f"median step {in_words(np.median(real))}, largest {in_words(real.max())}"
+        )
         notes.append(
             f"{uneven} of {count} series are not equally spaced in time ({sizes}): each row is "
             "one timestep"
         )
-
-
-def _step(step: Any) -> str:
-    """A time between two rows, in the largest unit of which it has one."""
-    if not isinstance(step, np.timedelta64):
-        return f"{step:g}"
-    seconds = step / np.timedelta64(1, "s")
-    for unit in ("d", "h", "min", "s", "ms", "us"):
-        if seconds >= TIME_UNITS[unit]:
-            return f"{seconds / TIME_UNITS[unit]:.4g} {unit}"
-    return f"{seconds * 1e9:g} ns"
 
 
 def steps_within(numbers: Array, codes: Array) -> Array:
@@ -210,18 +200,9 @@ def spacing(times: Array, codes: Array | None) -> str:
     Repeated times do not count. Steps of whole months are equal.
     """
     one_series = np.zeros(len(times), dtype=np.int64)
-    steps = steps_within(_by_months(times), one_series if codes is None else codes)
+    steps = steps_within(by_months(times), one_series if codes is None else codes)
     zero = np.zeros(1, dtype=steps.dtype)[0]
     if not ((steps >= zero).all() or (steps <= zero).all()):
         return "mixed"
     moved = steps[steps != zero]
     return "equal" if len(moved) >= FEW and (moved == moved[0]).all() else "sorted"
-
-
-def _by_months(times: Array) -> Array:
-    """Times counted in months where all are at one moment of their month."""
-    if times.dtype.kind != "M" or not len(times):
-        return times
-    month = times.astype("datetime64[M]")
-    within = times - month
-    return month if (within == within[0]).all() else times
