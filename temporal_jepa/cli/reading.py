@@ -20,7 +20,8 @@ OF_COLUMNS = ("layout", "id", "time", "label", "values", "task")
 """Options about the columns of a file; they hold for files of one kind only."""
 OF_VIDEO = ("fps", "resize", "region")
 OF_LABEL = re.compile(
-    r" is the same throughout each .*; label=(\'.*\'|\".*\") if it is the label$"
+    r"column .* (is the same throughout each|has \d+ different) \S+; "
+    r"label=(?P<name>\'.*\'|\".*\") if it is the label$"
 )
 OF_LOSSES = re.compile(r"\d.* (left out|dropped|averaged)\b")
 """Notes that count data which are not used: they are printed each time."""
@@ -102,7 +103,7 @@ def label_in_question(sequences: "Sequences") -> str | None:
     for note in sequences.notes:
         found = OF_LABEL.search(note)
         if found:
-            return str(ast.literal_eval(found[1]))
+            return str(ast.literal_eval(found["name"]))
     return None
 
 

@@ -18,6 +18,7 @@ from .part_files import is_in_parts, read_parts
 from .related import refuse_related
 from .sequences import Sequences, listed
 from .tables.build import Table, as_first, from_one, joined, roles_of
+from .tables.column_types import textual
 from .tables.columns import plain
 from .tables.names import TIME_PREFIXES, says_id
 from .tables.readings import AmbiguousError, Reading
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LAYOUTS = ("folder", "long", "wide", "recording", "tracks", "scene")
+TIME_LIKE = re.compile(r"\d[-/.:]\d")
 SHOWN = 8  # files of which a question shows rows
 
 
@@ -42,13 +44,18 @@ def read_folder(folder: Path, options: ReadOptions) -> Sequences:
     if is_one_table(folder, options):
         return read_parts(folder, options)
     files, labeled = files_of(folder, options)
+    hints: list[str] = []
     if options.layout == "scene":
         parts = _scenes(files, options)
     else:
         reader = FolderReader.of(folder, files, labeled, options, keep=True)
         found = {file: reader.read(file) for file in files}
         parts = {file: part for file, part in found.items() if part is not None}
-    return _one_series_a_file(folder, parts, labeled, len(files))
+        hints = reader.possible_labels()
+    whole = _one_series_a_file(folder, parts, labeled, len(files))
+    if whole.labels is not None:
+        return whole
+    return replace(whole, notes=(*whole.notes, *hints))
 
 
 def is_one_table(folder: Path, options: ReadOptions) -> bool:
@@ -92,6 +99,8 @@ class FolderReader:
         options: of each file.
         id: columns that tell the series of a file apart, None for one series a file.
         tables: the tables that were read before, by path.
+        texts: of the files that were read, the columns with one text in all rows, by path; None
+            if they are not collected.
     """
 
     folder: Path
@@ -99,6 +108,7 @@ class FolderReader:
     options: ReadOptions
     id: str | None
     tables: Mapping[str, Table]
+    texts: dict[str, dict[str, str]] | None = None
 
     @classmethod
     def of(
@@ -133,16 +143,35 @@ class FolderReader:
         id = None
         if layout is None:
             layout, id = _layout_of(tables, options, labeled)
-        kept = tables.kept if keep else {}
-        return cls(folder, labeled, replace(own, layout=layout), id, kept)
+        own = replace(own, layout=layout)
+        if not keep:
+            return cls(folder, labeled, own, id, {})
+        may_be_labeled = id is None and not labeled and options.label is None
+        texts: dict[str, dict[str, str]] | None = {} if may_be_labeled else None
+        return cls(folder, labeled, own, id, tables.kept, texts)
 
     def read(self, file: Path) -> Sequences | None:
         """The series of a file; None for a track of a single fix, which has no movement."""
         if kind_of(file, self.options) not in TABLES:
             return read_file(file, self.options)
         table = self.tables.get(str(file)) or read_table(file, self.options)
+        if self.texts is not None:
+            self.texts[str(file)] = _constant_texts(table.frame)
         layout = self.options.layout or "recording"
         return from_one(table, layout, self.id, str(file))
+
+    def possible_labels(self) -> list[str]:
+        """Notes on columns that have one text in each file read, and fewer in all than files."""
+        found = [*(self.texts or {}).values()]
+        notes = []
+        for name in found[0] if found else ():
+            texts = {each.get(name) for each in found}
+            if None not in texts and 1 < len(texts) < len(found):
+                hint = f"label={name!r} if it is the label"
+                notes.append(
+                    f"column {name!r} is the same throughout each file; {hint}"
+                )
+        return notes
 
     def name(self, file: Path) -> str:
         """The name of the series of a file."""
@@ -159,6 +188,21 @@ class FolderReader:
         if self.labeled:
             part = replace(part, labels=_label_of(file, part), task="classification")
         return part
+
+
+def _constant_texts(frame: pd.DataFrame) -> dict[str, str]:
+    """The columns that have one text in all rows, which is no time, with this text."""
+    found: dict[str, str] = {}
+    if not len(frame):
+        return found
+    for k in textual(frame):
+        column, name = frame.iloc[:, k], str(frame.columns[k])
+        first = column.iloc[0]
+        if not isinstance(first, str) or says_id(name) or TIME_LIKE.search(first):
+            continue
+        if column.nunique(dropna=False) == 1:
+            found[name] = first
+    return found
 
 
 class _Tables(Mapping[str, Table]):

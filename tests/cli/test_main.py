@@ -300,3 +300,12 @@ def test_an_interrupted_command_that_goes_on_says_so(
     verb: str, arguments: dict[str, Any], goes_on: bool
 ) -> None:
     assert ("to go on" in cli._interrupted(verb, arguments)) == goes_on
+
+
+def test_inspect_of_a_wide_table_proposes_a_label(tj: Terminal, tmp_path: Path) -> None:
+    rows = [f"{k % 3},{k % 2},{k},{'ab'[k % 2]}" for k in range(8)]
+    file = tmp_path / "a.csv"
+    file.write_text("t0,t1,t2,kind\n" + "\n".join(rows) + "\n")
+    out = tj.succeeds("inspect", file)
+    assert "note: column 'kind' has 2 different entries; --label kind if it" in out
+    assert out.endswith(" --label kind\n")

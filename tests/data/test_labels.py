@@ -137,3 +137,45 @@ def test_folders_are_classes(tmp_path: Path) -> None:
     found = read(tmp_path)
     assert found.task == "classification"
     assert len(set(found.labels.tolist())) == 8
+
+
+def hints(data: object, **options: object) -> list[str]:
+    """The columns that may be the label, by the notes."""
+    notes = read(data, **options).notes
+    return [note.split("'")[1] for note in notes if "if it is the label" in note]
+
+
+def test_columns_beside_the_timesteps_of_a_row_may_be_the_label() -> None:
+    table = pd.DataFrame(np.arange(40.0).reshape(8, 5) % 7).add_prefix("t")
+    table["kind"] = list("abababab")
+    table["level"] = [1, 2, 3, 1, 2, 3, 1, 2]
+    table["name"] = list("abcdefgh")
+    table["same"] = "x"
+    assert hints(table) == ["kind", "level"]
+    assert not hints(table, label="kind")
+    assert not hints(table, label="")
+    kind = "column 'kind' has 2 different entries; label='kind' if it is the label"
+    assert kind in read(table).notes
+
+
+def test_columns_that_are_the_same_throughout_each_file_may_be_the_label(
+    tmp_path: Path,
+) -> None:
+    for k in range(4):
+        table = pd.DataFrame({"time": range(3), "v": [0.5 * k, 2, 3]})
+        table["kind"] = "ab"[k % 2]
+        table["day"] = ["2024-01-01", "2024-01-02"][k % 2]
+        table["own"] = "wxyz"[k]
+        table["mixed"] = ["a", "b", "a"]
+        table.to_csv(tmp_path / f"{k}.csv", index=False)
+    assert hints(tmp_path, time="time") == ["kind"]
+    assert not hints(tmp_path, time="time", label="kind")
+    found = read(tmp_path, time="time", label="kind")
+    assert found.labels.tolist() == ["a", "b", "a", "b"]
+
+
+def test_a_column_that_names_rows_is_not_said_to_be_left_out() -> None:
+    table = pd.DataFrame(np.arange(40.0).reshape(8, 5) % 7).add_prefix("t")
+    found = read(table.assign(id=range(8)))
+    assert found.ids[:2] == ["0", "1"]
+    assert not any("counts the rows" in note for note in found.notes)

@@ -20,6 +20,7 @@ from .steps import Steps, find_steps
 from .time_columns import TimeColumns, named_columns
 from .wide import (
     is_wide,
+    note_possible_labels,
     only_text,
     row_channel,
     row_ids,
@@ -189,7 +190,10 @@ def _wide(facts: Facts, steps: Steps) -> Roles:
     channel = row_channel(facts, others)
     ids = row_ids(facts, others, channel)
     if label is None:
-        label = only_text(facts, [n for n in others if n not in (*ids, channel)])
+        free = [name for name in others if name not in (*ids, channel)]
+        label = only_text(facts, free)
+        if label is None:
+            note_possible_labels(facts, free)
     facts.notes += steps.notes
     return Roles("wide", ids, None, label, channel, values, steps.columns, steps.clock)
 
@@ -210,7 +214,7 @@ def _rows(facts: Facts, layout: str) -> Roles:
         values = [name for name in values if name not in time.names]
     label = _settled_label(facts, ids, values)
     if label is None:
-        _note_possible_labels(facts, ids)
+        _note_constant_columns(facts, ids)
     layout = "long" if ids else "recording"
     return Roles(layout, ids, time, label, channel, tuple(values))
 
@@ -279,7 +283,7 @@ def _settled_label(facts: Facts, ids: tuple[str, ...], values: list[str]) -> str
     return None
 
 
-def _note_possible_labels(facts: Facts, ids: tuple[str, ...]) -> None:
+def _note_constant_columns(facts: Facts, ids: tuple[str, ...]) -> None:
     """A note on columns that have one entry in each series, and several in all."""
     if facts.options.label == "" or not ids:
         return

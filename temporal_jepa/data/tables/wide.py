@@ -154,7 +154,8 @@ def _may_name_rows(facts: Facts, free: list[str]) -> list[str]:
     """Filled columns: ids by name, then texts, then whole numbers that do not count the rows."""
     filled = list(filter(facts.is_filled, free))
     named = list(filter(says_id, filled))
-    whole = filterfalse(facts.counts_rows, filter(facts.is_whole, filled))
+    rest = (name for name in filled if name not in named)
+    whole = filterfalse(facts.counts_rows, filter(facts.is_whole, rest))
     return [*named, *filter(facts.is_text, filled), *whole]
 
 
@@ -165,6 +166,21 @@ def _pair(facts: Facts, texts: list[str], more: tuple[str, ...]) -> tuple[str, .
             facts.note(f"columns {listed(pair)} together name the series", "id=''")
             return pair
     return ()
+
+
+def note_possible_labels(facts: Facts, others: list[str]) -> None:
+    """A note on columns beside the timesteps whose entries repeat, so that they can be classes."""
+    if facts.options.label == "":
+        return
+    for name in others:
+        may_be = facts.is_text(name) or facts.is_whole_valued(name)
+        if not may_be or says_id(name) or not facts.is_filled(name):
+            continue
+        count = facts.frame[name].nunique()
+        if 1 < count <= len(facts.frame) // 2:
+            facts.notes.append(
+                f"column {name!r} has {count} different entries; label={name!r} if it is the label"
+            )
 
 
 def only_text(facts: Facts, names: list[str]) -> str | None:
