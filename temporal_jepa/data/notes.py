@@ -9,7 +9,8 @@ from typing import Any
 PADDED = "padding (missing values at the end) cut off {} series: lengths {} to {}"
 PADDING = re.compile(re.escape(PADDED).replace(r"\{\}", r"(\d+)"))
 COUNT = re.compile(r"(\d+)( of (\d+))? (.*?)( \(.*)?", re.DOTALL)
-VARYING = re.compile(r"(?P<example>such as )?'[^']*'|\d+(?:[.,:e+-]+\d+)*")
+EXAMPLE = re.compile(r"such as '[^']*'")
+VARYING = re.compile(rf"{EXAMPLE.pattern}|'[^']*'|\d+(?:[.,:e+-]+\d+)*")
 NAMED = 4  # files that a note names
 SHOWN = 8  # notes on some of the files
 KEPT = 200  # different sentences; more are counted
@@ -49,7 +50,7 @@ def _added(old: str, new: str) -> str | None:
 class FileNotes:
     """What is said of the files of a folder: each sentence once, with the files that it is about.
 
-    Sentences that differ only in numbers are one. If only counts in front differ, they add up.
+    Sentences that differ only in numbers and examples are one. Counts in front add up.
 
     >>> notes = FileNotes()
     >>> notes.add("a.csv", ["channels: x", "2 rows are left out"])
@@ -112,14 +113,15 @@ def _by_kind(notes: Iterable[str]) -> dict[str, str]:
 
 def _without(match: re.Match[str]) -> str:
     """A number or an example as #, a quoted name as it is."""
-    is_name = match[0].startswith("'")
-    return match[0] if is_name else f"{match['example'] or ''}#"
+    return match[0] if match[0].startswith("'") else "#"
 
 
 def _add_to(entry: dict[str, Any], file: str, note: str) -> None:
     """Add the note on a file to those on others; as their sum if that is one true sentence."""
     old = entry["note"]
     both = _added(old, note)
+    if EXAMPLE.sub("", old) == EXAMPLE.sub("", note) and not COUNT.fullmatch(old):
+        both = old
     details = {
         match and match[5] for match in (COUNT.fullmatch(old), COUNT.fullmatch(note))
     }

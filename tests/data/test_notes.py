@@ -59,10 +59,12 @@ def test_of_sentences_that_differ_that_on_the_first_file_is_shown():
     likewise = "in {} (likewise in {}): 1 of 1 series are uneven (largest 3 min)"
     assert lines(*said) == [likewise.format("0.csv", "all others")]
     assert lines([], *said) == [likewise.format("1.csv", "2.csv")]
-    dates = [[f"'day' holds numbers such as '{k}'"] for k in (3, 4)]
-    assert lines(*dates, []) == [
-        "in 0.csv (likewise in 1.csv): 'day' holds numbers such as '3'"
-    ]
+
+
+def test_another_example_is_no_other_note():
+    said = [[f"columns left out: who (text such as '{k}')"] for k in (3, 4)]
+    assert lines(*said) == said[0]
+    assert lines(*said, []) == [f"in 0.csv, 1.csv: {said[0][0]}"]
 
 
 def test_columns_are_told_apart_by_their_names():
