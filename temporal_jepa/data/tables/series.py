@@ -322,7 +322,8 @@ def _no_values(frame: pd.DataFrame, columns: Roles) -> ValueError:
     shown = f" ({listed(wrong)}, no number)" if wrong else ""
     return ValueError(
         "expected a column of numbers besides id, time and label, got "
-        f"{listed(frame.columns)}{shown}; name the columns to learn from with values=A,B"
+        f"{listed(frame.columns)}{shown}; name the columns to learn from with values=A,B. Events "
+        "without a measured value are counted first: table.groupby([ID, TIME]).size().reset_index()"
     )
 
 
